@@ -1,0 +1,1 @@
+"""Trireme: Kubernetes, whole, in Python. Start reading at docs/architecture.md."""

@@ -1,0 +1,26 @@
+"""Types of selfsubjectaccessreview: see the API reference, authorization/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from trireme.api.authorization.v1.attributes import (
+    NonResourceAttributes,
+    ResourceAttributes,
+    SubjectAccessReviewStatus,
+)
+from trireme.machinery import meta
+from trireme.machinery.types import Required, Struct, always, constant
+
+
+class SelfSubjectAccessReviewSpec(Struct):
+    resourceAttributes: ResourceAttributes | None = None
+    nonResourceAttributes: NonResourceAttributes | None = None
+
+
+class SelfSubjectAccessReview(Struct):
+    kind: str = constant("SelfSubjectAccessReview")
+    apiVersion: str = constant("authorization.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: Annotated[SelfSubjectAccessReviewSpec, Required()] = always(SelfSubjectAccessReviewSpec)
+    status: SubjectAccessReviewStatus = always(SubjectAccessReviewStatus)

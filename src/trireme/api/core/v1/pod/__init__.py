@@ -1,0 +1,1 @@
+"""Pod, in small files: spec, containers, volumes, probes, scheduling, security, status."""

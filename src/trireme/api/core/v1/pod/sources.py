@@ -1,0 +1,43 @@
+"""Types of sources: see the API reference, core/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from trireme.machinery.types import Default, Int32, Quantity, Required, Struct, always
+
+
+class ConfigMapKeySelector(Struct):
+    name: str = ""
+    key: Annotated[str, Required()] = always(str)
+    optional: bool | None = None
+
+
+class FileKeySelector(Struct):
+    volumeName: Annotated[str, Required()] = always(str)
+    path: Annotated[str, Required()] = always(str)
+    key: Annotated[str, Required()] = always(str)
+    optional: Annotated[bool | None, Default(False)] = None
+
+
+class ObjectFieldSelector(Struct):
+    apiVersion: Annotated[str, Default("v1")] = ""
+    fieldPath: Annotated[str, Required()] = always(str)
+
+
+class ResourceFieldSelector(Struct):
+    containerName: str = ""
+    resource: Annotated[str, Required()] = always(str)
+    divisor: Quantity = ""
+
+
+class SecretKeySelector(Struct):
+    name: str = ""
+    key: Annotated[str, Required()] = always(str)
+    optional: bool | None = None
+
+
+class KeyToPath(Struct):
+    key: Annotated[str, Required()] = always(str)
+    path: Annotated[str, Required()] = always(str)
+    mode: Int32 | None = None

@@ -1,0 +1,16 @@
+"""Types of role: see the API reference, rbac/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from trireme.api.rbac.v1.rules import PolicyRule
+from trireme.machinery import meta
+from trireme.machinery.types import Atomic, Struct, always, constant
+
+
+class Role(Struct):
+    kind: str = constant("Role")
+    apiVersion: str = constant("rbac.authorization.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    rules: Annotated[list[PolicyRule], Atomic()] = always(list)

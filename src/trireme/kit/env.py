@@ -1,0 +1,68 @@
+"""What a component gets from outside: time, chance, a log, metrics, and a way to say it started.
+
+An ``Env`` is made by the composition root (``cluster/topology``) or by a test, once per component.
+Nothing in Trireme reads a global clock, generator or registry, so that a hundred clusters live in
+one process and a seed replays a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import prometheus_client
+
+from trireme.kit.clock import Clock, RealClock
+
+
+@dataclass(frozen=True)
+class Env:
+    """The injected world of one component."""
+
+    clock: Clock = field(default_factory=RealClock)
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("trireme"))
+    metrics: prometheus_client.CollectorRegistry = field(
+        default_factory=lambda: prometheus_client.CollectorRegistry(auto_describe=False)
+    )
+    started: Callable[[], None] = lambda: None
+
+    def uid(self) -> str:
+        """A random (version 4) UUID, from ``rng``."""
+        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+
+    def suffix(self, length: int = 5) -> str:
+        """A random name suffix in the alphabet that generated names use (no vowels, no 0, 1, 3)."""
+        return "".join(self.rng.choices("bcdfghjklmnpqrstvwxz2456789", k=length))
+
+    def named(self, component: str) -> Env:
+        """The same world for one component: its own log name and metrics."""
+        return replace(
+            self,
+            log=self.log.getChild(component),
+            metrics=prometheus_client.CollectorRegistry(auto_describe=False),
+        )
+
+
+async def start(
+    group: asyncio.TaskGroup, env: Env, run: Callable[[Env], object], name: str
+) -> asyncio.Task[None]:
+    """Run a component in ``group`` and return once it has said ``env.started()``.
+
+    Raises what the component raised if it ended before that.
+    """
+    ready = asyncio.Event()
+    task = group.create_task(run(replace(env, started=ready.set)), name=name)  # type: ignore[arg-type]
+    waiter = asyncio.ensure_future(ready.wait())
+    try:
+        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiter.cancel()
+    if task.done() and not ready.is_set():
+        task.result()
+        raise RuntimeError(f"{name} ended before it was ready")
+    return task
