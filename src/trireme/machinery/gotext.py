@@ -1,0 +1,76 @@
+"""Go's text forms of values, which upstream's messages are made of: quoted strings and numbers.
+
+In: plain Python values. Out: the text that Go's ``%q``, ``%v`` and ``encoding/json`` print.
+Called by: field, errors, labels, time. Rules: Go's ``strconv.Quote`` and ``encoding/json``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+_PLAIN = re.compile(r'[ !#-\[\]-~]*\Z')
+_SHORT = {
+    '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
+    "\t": "\\t", "\v": "\\v",
+}
+_JSON = msgspec.json.Encoder(order="deterministic")
+
+
+def quote(text: str) -> str:
+    """``text`` as Go's ``%q`` prints it: double quotes, unprintable characters escaped."""
+    if _PLAIN.match(text):
+        return f'"{text}"'
+    return '"' + "".join(_escape(character) for character in text) + '"'
+
+
+def value(item: Any) -> str:
+    """``item`` as upstream shows a bad value: strings quoted, scalars bare, the rest as JSON."""
+    if isinstance(item, str):
+        return quote(item)
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, int):
+        return str(item)
+    if isinstance(item, float):
+        return number(item)
+    return json(item)
+
+
+def json(item: Any) -> str:
+    """``item`` as Go's ``json.Marshal`` prints it: compact, keys sorted, HTML escaped."""
+    text = _JSON.encode(item).decode()
+    for character in "<>&\u2028\u2029":
+        if character in text:
+            text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def number(item: float) -> str:
+    """``item`` as Go's ``%v`` prints a float64: shortest form, exponent from 1e21 on."""
+    if item != item:
+        return "NaN"
+    if item in (float("inf"), float("-inf")):
+        return "+Inf" if item > 0 else "-Inf"
+    size = abs(item)
+    if item == int(item) and size < 1e21:
+        return str(int(item))
+    text = repr(item)
+    if 1e-4 <= size < 1e21:
+        return text
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
+
+
+def _escape(character: str) -> str:
+    short = _SHORT.get(character)
+    if short is not None:
+        return short
+    if character.isprintable():
+        return character
+    point = ord(character)
+    if point < 0x20 or point == 0x7F:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
