@@ -1,0 +1,150 @@
+"""The store's contract: text keys, opaque bytes, one sequence of revisions. No Kubernetes.
+
+In: writes compared with a modification revision; prefixes and revisions to read or to watch from.
+Out: stored items, pages and events, all sharing the bytes that were rendered once at the write.
+Callers: the API server only. Model: etcd's KV, Watch and Compact; the semantics are etcd's.
+
+Life cycle: ``await start()``, use on that one event loop, ``await close()``; or ``async with``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Protocol, Self
+
+import msgspec
+
+EventType = Literal["created", "modified", "deleted"]
+CREATED: EventType = "created"
+MODIFIED: EventType = "modified"
+DELETED: EventType = "deleted"
+
+
+class Value(NamedTuple):
+    """A value with one slot: stored as ``head + str(revision) + tail``."""
+
+    head: bytes
+    tail: bytes
+
+
+class KeyValue(msgspec.Struct, frozen=True, gc=False):
+    """One stored item. ``revision`` is that of its last write, ``created`` that of its creation."""
+
+    key: str
+    value: bytes
+    revision: int
+    created: int
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One change. ``previous`` is the value before it; a deletion's ``value`` is the final one."""
+
+    type: EventType
+    key: str
+    value: bytes
+    previous: bytes | None
+    revision: int
+    created: int
+    previous_revision: int | None
+
+
+class Page(NamedTuple):
+    """Part of a listing: ``remaining`` items follow it, and ``more`` says whether that is any."""
+
+    items: list[KeyValue]
+    revision: int
+    more: bool
+    remaining: int
+
+
+class StoreError(Exception):
+    """Every error that a store raises on purpose."""
+
+
+class KeyExists(StoreError):
+    def __init__(self, key: str, current: KeyValue) -> None:
+        super().__init__(f"{key} exists at revision {current.revision}")
+        self.key, self.current = key, current
+
+
+class KeyMissing(StoreError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} does not exist")
+        self.key = key
+
+
+class Conflict(StoreError):
+    def __init__(self, current: KeyValue, expect: int) -> None:
+        super().__init__(f"{current.key} is at revision {current.revision}, not {expect}")
+        self.key, self.current, self.expect = current.key, current, expect
+
+
+class Compacted(StoreError):
+    def __init__(self, revision: int, compacted: int) -> None:
+        super().__init__(f"revision {revision} is older than the compacted revision {compacted}")
+        self.revision, self.compacted = revision, compacted
+
+
+class FutureRevision(StoreError):
+    def __init__(self, revision: int, current: int) -> None:
+        super().__init__(f"revision {revision} is beyond the current revision {current}")
+        self.revision, self.current = revision, current
+
+
+class StoreUnavailable(StoreError):
+    """The write was not acknowledged: the disk refused it or the store does not run."""
+
+
+class CannotOpen(StoreError):
+    """The data cannot be opened: locked, corrupt, of a newer schema, or not a store at all."""
+
+
+class SubscriptionClosed(StoreError):
+    """No more events. ``reason``: "slow" (buffer overflow), "closed" (by us), "store closed"."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"subscription closed: {reason}")
+        self.reason = reason
+
+
+class Subscription(Protocol):
+    """One watcher's stream: no gap, no duplicate, in order of revision. One reader only."""
+
+    @property
+    def revision(self) -> int:
+        """Every matching event up to here has been returned by ``next``."""
+
+    async def next(self) -> list[Event]:
+        """At least one event; waits for it. Cancelling loses nothing. SubscriptionClosed."""
+
+    def close(self) -> None: ...
+
+
+class Store(Protocol):
+    """Compares are judged in order of submission; effects show, and calls return, once durable.
+
+    A cancelled write may still happen. ``revision`` starts at 1 for an empty store.
+    """
+
+    @property
+    def revision(self) -> int: ...
+    @property
+    def compacted(self) -> int: ...
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def create(self, key: str, value: Value) -> KeyValue: ...
+    async def update(self, key: str, value: Value, expect: int | None = None) -> KeyValue: ...
+    async def delete(
+        self, key: str, expect: int | None = None, value: Value | None = None
+    ) -> KeyValue: ...
+
+    def get(self, key: str) -> KeyValue | None: ...
+    def list(
+        self, prefix: str, *, after: str | None = None, limit: int = 0, revision: int | None = None
+    ) -> Page: ...
+    def count(self, prefix: str) -> int: ...
+    def watch(self, prefix: str, since: int, *, buffer: int = 10_000) -> Subscription: ...
+    async def compact(self, revision: int) -> None: ...
+    async def barrier(self) -> int: ...

@@ -1,0 +1,264 @@
+"""What every in-memory-visible engine shares: judging writes, and making them visible.
+
+In: the contract's writes. Out: ``Write`` records, handed to the engine's ``_submit`` in order, and
+settled (made visible, published, acknowledged) or failed in that order.
+A write is judged when submitted, against the newest pending state. A refusal that rests on a
+pending write is told only once that write is durable: nobody learns of what may never be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NoReturn, Self
+
+from trireme.store.contract import (
+    CREATED,
+    DELETED,
+    MODIFIED,
+    Conflict,
+    Event,
+    EventType,
+    FutureRevision,
+    KeyExists,
+    KeyMissing,
+    KeyValue,
+    Page,
+    StoreError,
+    StoreUnavailable,
+    Subscription,
+    Value,
+)
+from trireme.store.feed import Feed
+from trireme.store.table import Table
+
+
+class Write:
+    """One judged write on its way to durability. ``item`` is what its caller gets."""
+
+    __slots__ = ("epoch", "event", "item", "refusals", "ticket")
+
+    def __init__(self, event: Event, item: KeyValue, epoch: int) -> None:
+        self.event = event
+        self.item = item
+        self.epoch = epoch
+        self.ticket: asyncio.Future[KeyValue] | None = None
+        self.refusals: list[tuple[asyncio.Future[NoReturn], StoreError]] = []
+
+
+class Engine:
+    """``history`` bounds the events kept, in events: beyond it the oldest quarter is compacted."""
+
+    def __init__(self, *, history: int | None = None) -> None:
+        if history is not None and history < 4:
+            raise ValueError(f"history of {history} events is below 4")
+        self._history = history
+        self._feed = Feed()
+        self._table = Table(self._feed)
+        self._assigned = 1
+        self._epoch = 0
+        self._pending: dict[str, Write] = {}
+        self._unsettled: deque[Write] = deque()
+        self._closed: str | None = "the store has not been started"
+
+    @property
+    def revision(self) -> int:
+        return self._feed.revision
+
+    @property
+    def compacted(self) -> int:
+        return self._feed.compacted
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        self._closed = None
+
+    async def close(self) -> None:
+        self._closed = "the store is closed"
+        self._feed.close("store closed")
+
+    # Writes
+
+    async def create(self, key: str, value: Value) -> KeyValue:
+        """KeyExists, StoreUnavailable."""
+        self._check(key)
+        current, pending = self._newest(key)
+        if current is not None:
+            await self._refuse(KeyExists(key, current), pending)
+        revision = self._assigned = self._assigned + 1
+        item = KeyValue(key, _render(value, revision), revision, revision)
+        return await self._write(CREATED, item, None)
+
+    async def update(self, key: str, value: Value, expect: int | None = None) -> KeyValue:
+        """KeyMissing, Conflict, StoreUnavailable."""
+        current = await self._expected(key, expect)
+        revision = self._assigned = self._assigned + 1
+        item = KeyValue(key, _render(value, revision), revision, current.created)
+        return await self._write(MODIFIED, item, current)
+
+    async def delete(
+        self, key: str, expect: int | None = None, value: Value | None = None
+    ) -> KeyValue:
+        """Returns the final item. KeyMissing, Conflict, StoreUnavailable."""
+        current = await self._expected(key, expect)
+        revision = self._assigned = self._assigned + 1
+        final = current.value if value is None else _render(value, revision)
+        return await self._write(DELETED, KeyValue(key, final, revision, current.created), current)
+
+    async def _submit(self, write: Write) -> KeyValue:
+        """Make the write durable, settle it, and return its item; no await before it is queued."""
+        raise NotImplementedError
+
+    # Reads
+
+    def get(self, key: str) -> KeyValue | None:
+        return self._table.get(key)
+
+    def list(
+        self, prefix: str, *, after: str | None = None, limit: int = 0, revision: int | None = None
+    ) -> Page:
+        """Compacted, FutureRevision."""
+        return self._table.list(prefix, after, limit, revision)
+
+    def count(self, prefix: str) -> int:
+        return self._table.count(prefix)
+
+    def watch(self, prefix: str, since: int, *, buffer: int = 10_000) -> Subscription:
+        """Compacted, FutureRevision, StoreUnavailable."""
+        if self._closed is not None:
+            raise StoreUnavailable(self._closed)
+        if buffer < 1:
+            raise ValueError(f"a buffer of {buffer} events is below 1")
+        return self._feed.subscribe(prefix, since, buffer)
+
+    async def barrier(self) -> int:
+        """The revision that a linearizable read sees: one process writes, so the current one."""
+        return self.revision
+
+    async def compact(self, revision: int) -> None:
+        """Forget history up to ``revision``; older than the compacted one is nothing to do.
+
+        Returns once that is durable and the space free. FutureRevision, StoreUnavailable.
+        """
+        if self._closed is not None:
+            raise StoreUnavailable(self._closed)
+        if revision > self.revision:
+            raise FutureRevision(revision, self.revision)
+        if revision > self.compacted:
+            self._forget(revision)
+        await self._reclaimed()
+
+    def _forget(self, revision: int) -> None:
+        dead: list[int] = []
+        for event in self._feed.compact(revision):
+            if event.previous_revision is not None:
+                dead.append(event.previous_revision)
+            if event.type == DELETED:
+                dead.append(event.revision)
+        dead.sort()
+        self._reclaim(revision, dead)
+
+    def _reclaim(self, revision: int, dead: list[int]) -> None:
+        """Free what the writes at the revisions ``dead`` (ascending) hold outside memory."""
+
+    async def _reclaimed(self) -> None:
+        """Wait until every ``_reclaim`` so far is done."""
+
+    # Judging
+
+    async def _expected(self, key: str, expect: int | None) -> KeyValue:
+        self._check(key)
+        current, pending = self._newest(key)
+        if current is None:
+            await self._refuse(KeyMissing(key), pending)
+        elif expect is not None and current.revision != expect:
+            await self._refuse(Conflict(current, expect), pending)
+        assert current is not None
+        return current
+
+    def _newest(self, key: str) -> tuple[KeyValue | None, Write | None]:
+        pending = self._pending.get(key)
+        if pending is None:
+            return self._table.get(key), None
+        return (None if pending.event.type == DELETED else pending.item), pending
+
+    async def _refuse(self, error: StoreError, pending: Write | None) -> NoReturn:
+        if pending is None:
+            raise error
+        refusal: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        pending.refusals.append((refusal, error))
+        await refusal
+        raise AssertionError("a refusal only ever raises")
+
+    def _check(self, key: str) -> None:
+        if self._closed is not None:
+            raise StoreUnavailable(self._closed)
+        if not key:
+            raise ValueError("an empty key")
+        if not key.isascii():
+            key.encode()  # a lone surrogate must fail here, not in the batch of others
+
+    async def _write(self, kind: EventType, item: KeyValue, current: KeyValue | None) -> KeyValue:
+        event = Event(
+            kind,
+            item.key,
+            item.value,
+            None if current is None else current.value,
+            item.revision,
+            item.created,
+            None if current is None else current.revision,
+        )
+        return await self._submit(Write(event, item, self._epoch))
+
+    def _enqueue(self, write: Write) -> asyncio.Future[KeyValue]:
+        """Note the write as pending; its ticket ends with ``_settle`` or ``_fail``."""
+        write.ticket = asyncio.get_running_loop().create_future()
+        self._pending[write.event.key] = write
+        self._unsettled.append(write)
+        return write.ticket
+
+    # Settling
+
+    def _settle(self, count: int) -> None:
+        """The oldest ``count`` pending writes are durable."""
+        settled = [self._unsettled.popleft() for _ in range(count)]
+        for write in settled:
+            if self._pending.get(write.event.key) is write:
+                del self._pending[write.event.key]
+            self._show(write)
+        for write in settled:
+            if write.ticket is not None and not write.ticket.done():
+                write.ticket.set_result(write.item)
+            for refusal, error in write.refusals:
+                if not refusal.done():
+                    refusal.set_exception(error)
+
+    def _show(self, write: Write) -> None:
+        self._table.apply(write.event, write.item)
+        self._feed.publish(write.event)
+        if self._history is not None and len(self._feed) > self._history:
+            self._forget(self._feed.oldest(self._history // 4))
+
+    def _fail(self, reason: str) -> None:
+        """No pending write is durable: all fail, and judging begins anew from what is visible."""
+        failed = list(self._unsettled)
+        self._unsettled.clear()
+        self._pending.clear()
+        self._epoch += 1
+        for write in failed:
+            futures = [refusal for refusal, _ in write.refusals]
+            if write.ticket is not None:
+                futures.append(write.ticket)
+            for future in futures:
+                if not future.done():
+                    future.set_exception(StoreUnavailable(reason))
+
+
+def _render(value: Value, revision: int) -> bytes:
+    return b"%b%d%b" % (value.head, revision, value.tail)

@@ -1,0 +1,142 @@
+"""The SQLite engine on the event loop: queues judged writes, settles what the thread reports.
+
+In, out and callers: see ``contract``. Reads come from memory; the file is read once, at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from trireme.store.contract import KeyValue, StoreUnavailable
+from trireme.store.engine import Engine, Write
+from trireme.store.sqlite.file import Contents, StoreFile
+from trireme.store.sqlite.writer import Compaction, Writer
+
+
+class SqliteStore(Engine):
+    """``path`` is made if it is missing; its folder is not. ``open_file`` lets tests inject faults.
+
+    One process has the file open at a time. It starts once.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        history: int | None = None,
+        open_file: Callable[[Path], StoreFile] = StoreFile.open,
+    ) -> None:
+        super().__init__(history=history)
+        self._writer = Writer(Path(path), open_file, _OnLoop(self))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opened: asyncio.Future[Contents] | None = None
+        self._stopped: asyncio.Future[None] | None = None
+        self._compactions: dict[int, asyncio.Future[None]] = {}
+        self._tickets = 0
+
+    async def start(self) -> None:
+        """CannotOpen."""
+        if self._loop is not None:
+            raise RuntimeError("a store starts once")
+        self._loop = asyncio.get_running_loop()
+        self._opened = self._loop.create_future()
+        self._stopped = self._loop.create_future()
+        self._writer.start()
+        try:
+            contents = await self._opened
+        except asyncio.CancelledError:
+            self._writer.stop()  # it may open the file after all, and must not keep it
+            raise
+        self._assigned = contents.revision
+        self._table.restore(contents.items)
+        self._feed.restore(contents.revision, contents.compacted, contents.events)
+        await super().start()
+
+    async def close(self) -> None:
+        """Commits what is queued first."""
+        if self._closed is None:
+            self._closed = "the store is closed"
+            self._writer.stop()
+        if self._stopped is not None:
+            await asyncio.shield(self._stopped)
+            self._writer.join()
+        await super().close()
+
+    async def _submit(self, write: Write) -> KeyValue:
+        ticket = self._enqueue(write)
+        self._writer.submit(write)
+        return await ticket
+
+    def _reclaim(self, revision: int, dead: list[int]) -> None:
+        self._tickets += 1
+        self._writer.submit(Compaction(revision, dead, self._tickets))
+
+    async def _reclaimed(self) -> None:
+        # An empty compaction queued behind all others ends when they have.
+        self._tickets += 1
+        done = asyncio.get_running_loop().create_future()
+        self._compactions[self._tickets] = done
+        self._writer.submit(Compaction(0, [], self._tickets))
+        await done
+
+    # What the writer reports, on the loop
+
+    def _on_opened(self, contents: Contents) -> None:
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_result(contents)
+
+    def _on_refused(self, error: Exception) -> None:
+        if self._opened is not None and not self._opened.done():
+            self._opened.set_exception(error)
+        if self._stopped is not None:
+            self._stopped.set_result(None)
+
+    def _on_reclaimed(self, ticket: int, error: str | None) -> None:
+        done = self._compactions.pop(ticket, None)
+        if done is None or done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(StoreUnavailable(error))
+
+    def _on_stopped(self) -> None:
+        if self._closed is None:
+            self._closed = "the writer thread died"
+        self._fail(self._closed)
+        for ticket in list(self._compactions):
+            self._on_reclaimed(ticket, self._closed)
+        if self._stopped is not None:
+            self._stopped.set_result(None)
+
+
+class _OnLoop:
+    """Carries the writer's reports from its thread to the loop, one wake-up per batch."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def opened(self, contents: Contents) -> None:
+        self._call(self._store._on_opened, contents)
+
+    def refused(self, error: Exception) -> None:
+        self._call(self._store._on_refused, error)
+
+    def committed(self, count: int) -> None:
+        self._call(self._store._settle, count)
+
+    def failed(self, reason: str) -> None:
+        self._call(self._store._fail, reason)
+
+    def reclaimed(self, ticket: int, error: str | None) -> None:
+        self._call(self._store._on_reclaimed, ticket, error)
+
+    def stopped(self) -> None:
+        self._call(self._store._on_stopped)
+
+    def _call(self, function: Callable[..., None], *args: object) -> None:
+        loop = self._store._loop
+        assert loop is not None
+        loop.call_soon_threadsafe(function, *args)
