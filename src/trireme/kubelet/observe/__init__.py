@@ -1,0 +1,1 @@
+"""What is: pods as the container runtime shows them."""

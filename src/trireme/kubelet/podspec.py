@@ -1,0 +1,99 @@
+"""Questions about a pod's specification that several parts of the kubelet ask.
+
+In: a Pod or a Container. Out: facts. Pure. Rules: the Pod API reference; KEP-753 (sidecars),
+KEP-5307 (container restart rules).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from trireme.api.core import v1 as core
+
+# Upstream's default when the field is absent (a pod that bypassed defaulting).
+DEFAULT_GRACE_SECONDS = 30
+
+
+def is_sidecar(container: core.Container) -> bool:
+    """An init container that keeps running beside the regular ones."""
+    return container.restartPolicy == "Always"
+
+
+def is_host_network(pod: core.Pod) -> bool:
+    return pod.spec.hostNetwork
+
+
+def full_name(pod: core.Pod) -> str:
+    """As upstream's messages print a pod: ``name_namespace(uid)``."""
+    return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
+
+
+def containers(pod: core.Pod) -> Iterator[tuple[str, core.Container]]:
+    """Every container with its kind: ``init``, ``container`` or ``ephemeral``."""
+    for container in pod.spec.initContainers:
+        yield "init", container
+    for container in pod.spec.containers:
+        yield "container", container
+    for container in pod.spec.ephemeralContainers:
+        yield "ephemeral", container
+
+
+def find(pod: core.Pod, name: str) -> core.Container | None:
+    return next((container for _, container in containers(pod) if container.name == name), None)
+
+
+def field_path(pod: core.Pod, name: str) -> str:
+    """``spec.containers{web}``: how an event's involvedObject names a container."""
+    lists = {"init": "initContainers", "container": "containers",
+             "ephemeral": "ephemeralContainers"}
+    for kind, container in containers(pod):
+        if container.name == name:
+            return f"spec.{lists[kind]}{{{name}}}"
+    return ""
+
+
+def spec_hash(container: core.Container) -> str:
+    """Changes when a running container no longer is what the specification asks for.
+
+    Only what may be changed in place counts: the image.
+    """
+    text = f"{container.name}\x00{container.image}".encode()
+    return hashlib.sha256(text).hexdigest()[:8]
+
+
+def restarts_on_failure(pod: core.Pod) -> bool:
+    return pod.spec.restartPolicy != "Never"
+
+
+def should_restart(container: core.Container, pod: core.Pod, exit_code: int) -> bool:
+    """Whether a container that ended with ``exit_code`` is started again."""
+    for rule in container.restartPolicyRules:
+        if rule.exitCodes is None:
+            continue
+        listed = exit_code in rule.exitCodes.values
+        if listed == (rule.exitCodes.operator == "In"):
+            return rule.action == "Restart"
+    policy = container.restartPolicy or pod.spec.restartPolicy
+    if policy == "OnFailure":
+        return exit_code != 0
+    return policy != "Never"
+
+
+def grace_seconds(pod: core.Pod, override: int | None = None) -> int:
+    """How long the pod may take to stop: the smallest of what is known, at least one second."""
+    known = [value for value in (pod.metadata.deletionGracePeriodSeconds, override)
+             if value is not None]
+    if not known:
+        spec = pod.spec.terminationGracePeriodSeconds
+        known = [DEFAULT_GRACE_SECONDS if spec is None else spec]
+    return max(min(known), 1)
+
+
+def is_terminal(status: core.PodStatus) -> bool:
+    return status.phase in ("Succeeded", "Failed")
+
+
+def is_critical(pod: core.Pod) -> bool:
+    """Node-critical and cluster-critical pods are never evicted and may preempt on the node."""
+    return pod.spec.priority is not None and pod.spec.priority >= 2_000_000_000
