@@ -1,0 +1,208 @@
+"""The cluster's network on this host: bridge, node namespaces, links, routes.
+
+In: a `HostsPlan`.  Out: namespaces that reach each other, each other's pod networks and the host;
+nothing else can be reached from them.  `create` may be repeated and completes what is there;
+`remove` needs no plan, only the cluster's name.  Called by `local` and `teardown`.  Everything here
+blocks for some milliseconds and works in a thread of its own: pyroute2 runs an event loop inside
+its calls and would refuse where one is running already.
+"""
+
+import contextlib
+import errno
+import functools
+import ipaddress
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from pyroute2 import IPRoute, NetNS
+from pyroute2 import netns as namespaces
+from pyroute2.netlink.exceptions import NetlinkError
+
+from trireme.cluster.hosts import names
+from trireme.cluster.hosts.plan import HostsPlan, NodePlan
+
+NETNS_DIR = Path("/run/netns")
+_MAIN_TABLE = 254
+_UNREACHABLE = "unreachable"
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _in_own_thread(work: Callable[_P, _T]) -> Callable[_P, _T]:
+    @functools.wraps(work)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(work, *args, **kwargs).result()
+
+    return call
+
+
+@_in_own_thread
+def taken() -> list[str]:
+    """The CIDRs of this host's addresses and routes, for `plan.make`."""
+    with IPRoute() as host:
+        routes = host.get_routes(family=2, table=_MAIN_TABLE)
+        addresses = host.get_addr(family=2)
+        found = [f"{r.get_attr('RTA_DST')}/{r['dst_len']}" for r in routes if r["dst_len"]]
+        for address in addresses:
+            cidr = f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
+            found.append(str(ipaddress.IPv4Interface(cidr).network))
+    return sorted(set(found))
+
+
+@_in_own_thread
+def create(plan: HostsPlan) -> None:
+    """Makes the network of the whole cluster."""
+    with IPRoute() as host:
+        bridge = _bridge(host, plan)
+        for node in plan.nodes:
+            _node(host, bridge, plan, node)
+        for node in plan.nodes:
+            host.route("replace", dst=node.pod_cidr, gateway=node.ip, oif=bridge)
+
+
+@_in_own_thread
+def remove(cluster: str) -> None:
+    """Removes every link, route and namespace that carries the cluster's mark."""
+    with IPRoute() as host:
+        links = [
+            (link["index"], link.get_attr("IFLA_IFNAME"))
+            for link in host.get_links()
+            if names.is_link(cluster, link.get_attr("IFLA_IFNAME"))
+        ]
+        # Without this a link would go only when the kernel gets round to ending its namespace.
+        for index, _ in sorted(links, key=lambda link: link[1], reverse=True):
+            with _missing_is_fine():
+                host.link("del", index=index)
+    for name in netns_names():
+        if names.is_netns(cluster, name):
+            remove_netns(name)
+
+
+def netns_names() -> list[str]:
+    """The names of all network namespaces on this host, Trireme's and others'."""
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(os.listdir(NETNS_DIR))
+    return []
+
+
+@_in_own_thread
+def links() -> list[tuple[str, str]]:
+    """(name, alias) of the host's links."""
+    with IPRoute() as host:
+        return [
+            (link.get_attr("IFLA_IFNAME"), link.get_attr("IFLA_IFALIAS") or "")
+            for link in host.get_links()
+        ]
+
+
+def make_netns(name: str) -> None:
+    """Makes a namespace with a name, unless it is there.
+
+    Not by `ip netns add` or its like: they turn /run/netns itself into a mount that stays.
+    """
+    path = NETNS_DIR / name
+    NETNS_DIR.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        if _is_namespace(path):
+            return
+        path.unlink()
+    path.touch(mode=0o444)
+    subprocess.run(["unshare", f"--net={path}", "true"], check=True, capture_output=True)
+
+
+def remove_netns(name: str) -> None:
+    path = NETNS_DIR / name
+    subprocess.run(["umount", "--lazy", str(path)], check=False, capture_output=True)
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        NETNS_DIR.rmdir()
+
+
+@_in_own_thread
+def within(netns_path: str, work: Callable[[], _T]) -> _T:
+    """Runs `work` with its thread inside the namespace; nothing else of the process moves."""
+    namespaces.setns(netns_path, flags=os.O_RDONLY)
+    return work()
+
+
+def _bridge(host: IPRoute, plan: HostsPlan) -> int:
+    found = host.link_lookup(ifname=plan.bridge)
+    if not found:
+        host.link("add", ifname=plan.bridge, kind="bridge", br_stp_state=0, br_forward_delay=0)
+        found = host.link_lookup(ifname=plan.bridge)
+    bridge = found[0]
+    host.link("set", index=bridge, state="up", ifalias=names.link_alias(plan.cluster))
+    with _present_is_fine():
+        prefix = ipaddress.IPv4Network(plan.underlay).prefixlen
+        host.addr("add", index=bridge, address=plan.host_ip, prefixlen=prefix)
+    return bridge
+
+
+def _node(host: IPRoute, bridge: int, plan: HostsPlan, node: NodePlan) -> None:
+    make_netns(node.netns)
+    if not host.link_lookup(ifname=node.host_link):
+        peer = {"ifname": "eth0", "net_ns_fd": node.netns_path}
+        host.link("add", ifname=node.host_link, kind="veth", peer=peer)
+    link = host.link_lookup(ifname=node.host_link)[0]
+    alias = names.link_alias(plan.cluster)
+    host.link("set", index=link, master=bridge, state="up", ifalias=alias)
+    within(node.netns_path, _sysctls)
+    with NetNS(node.netns_path, flags=0) as inside:
+        inside.link("set", index=inside.link_lookup(ifname="lo")[0], state="up")
+        eth0 = inside.link_lookup(ifname="eth0")[0]
+        with _present_is_fine():
+            prefix = ipaddress.IPv4Network(plan.underlay).prefixlen
+            inside.addr("add", index=eth0, address=node.ip, prefixlen=prefix)
+        inside.link("set", index=eth0, state="up")
+        _node_routes(inside, eth0, plan, node)
+
+
+def _node_routes(inside: NetNS, eth0: int, plan: HostsPlan, node: NodePlan) -> None:
+    for other in plan.nodes:
+        if other.index != node.index:
+            inside.route("replace", dst=other.pod_cidr, gateway=other.ip, oif=eth0)
+    # A Service's address needs some route, or connect() fails before the proxy's rules see it.
+    inside.route("replace", dst=plan.service_network, gateway=plan.host_ip, oif=eth0)
+    # Not just absent: the answer to what is outside comes at once and not after a time-out.
+    inside.route("replace", dst="0.0.0.0/0", type=_UNREACHABLE, priority=4096)
+
+
+def _sysctls() -> None:
+    """Settings of one namespace; /proc/sys/net shows that of the thread that looks."""
+    base = Path("/proc/sys/net")
+    (base / "ipv4/ip_forward").write_text("1")
+    for scope in ("all", "default", "eth0"):
+        # A reply may leave by another link than the request came by.
+        (base / "ipv4/conf" / scope / "rp_filter").write_text("0")
+    for family in ("iptables", "ip6tables"):
+        # Two pods of one node talk through their bridge.  When one calls the other by a Service,
+        # the reply must pass the connection tracker to be given the Service's address back.
+        (base / f"bridge/bridge-nf-call-{family}").write_text("1")
+
+
+def _is_namespace(path: Path) -> bool:
+    """A name without its mount is what a maker leaves that was killed between the two."""
+    return os.stat(path).st_dev != os.stat(path.parent).st_dev
+
+
+@contextlib.contextmanager
+def _present_is_fine() -> Iterator[None]:
+    yield from _tolerate(errno.EEXIST)
+
+
+@contextlib.contextmanager
+def _missing_is_fine() -> Iterator[None]:
+    yield from _tolerate(errno.ENODEV)
+
+
+def _tolerate(code: int) -> Iterator[None]:
+    try:
+        yield
+    except NetlinkError as error:
+        if error.code != code:
+            raise
