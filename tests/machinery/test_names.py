@@ -31,15 +31,11 @@ def test_messages() -> None:
     assert names.is_config_key("..a") == ["must not start with '..'"]
     assert names.is_path_segment("a/%") == ["may not contain '/'", "may not contain '%'"]
     assert names.is_port_number(0) == ["must be between 1 and 65535, inclusive"]
-    assert names.is_ip("1.2.3") == [
-        "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-    ]
+    assert names.is_ip("1.2.3") == ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
     assert names.is_ip("2001:DB8::1") == ['must be in canonical form ("2001:db8::1")']
     assert names.is_legacy_ip("010.0.0.1") == ["must not have leading 0s"]
     assert names.is_legacy_ip("::ffff:1.2.3.4") == ["must not be an IPv4-mapped IPv6 address"]
-    assert names.is_legacy_cidr("10.0.0.1/8") == [
-        "must not have bits set beyond the prefix length"
-    ]
+    assert names.is_legacy_cidr("10.0.0.1/8") == ["must not have bits set beyond the prefix length"]
     assert names.is_legacy_cidr("10.0.0.0/08") == [
         "must not have leading 0s in IP or prefix length"
     ]

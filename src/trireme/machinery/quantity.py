@@ -25,8 +25,7 @@ MICRO: Final = -6
 MILLI: Final = -3
 
 FORMAT_ERROR: Final = (
-    "quantities must match the regular expression "
-    "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 SUFFIX_ERROR: Final = "unable to parse quantity's suffix"
 NUMERIC_ERROR: Final = "unable to parse numeric part of quantity"
@@ -237,4 +236,3 @@ def _shift_up(number: int, power: int) -> int:
 
 def _divide_up(number: int, unit: int) -> int:
     return -(-number // unit) if number >= 0 else number // unit
-
