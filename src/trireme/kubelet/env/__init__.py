@@ -1,0 +1,1 @@
+"""A container's environment: expansion, services, the downward API, ConfigMaps and Secrets."""

@@ -1,0 +1,147 @@
+"""Quality of service, requests and limits of a pod. Pure.
+
+In: a Pod. Out: its class and its resource sums in cgroup units. Called by status, cgroups, admit,
+sync/container. Rules: reference "QoS, OOM, cgroups"; KEP-2837 (pod-level resources).
+CPU is in thousandths of a core, memory in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import podspec
+from trireme.machinery import quantity
+
+GUARANTEED = "Guaranteed"
+BURSTABLE = "Burstable"
+BEST_EFFORT = "BestEffort"
+
+CPU_PERIOD = 100_000
+MIN_SHARES = 2
+MAX_SHARES = 262_144
+MIN_QUOTA = 1_000
+
+
+def qos_class(pod: core.Pod) -> str:
+    """Guaranteed, Burstable or BestEffort, by CPU and memory alone."""
+    if pod.spec.resources is not None and (pod.spec.resources.requests
+                                           or pod.spec.resources.limits):
+        blocks = [pod.spec.resources]
+    else:
+        blocks = [container.resources
+                  for container in (*pod.spec.initContainers, *pod.spec.containers)]
+    requests: dict[str, int] = {}
+    limits: dict[str, int] = {}
+    guaranteed = True
+    for block in blocks:
+        for name in ("cpu", "memory"):
+            request, limit = amount(block.requests, name), amount(block.limits, name)
+            requests[name] = requests.get(name, 0) + request
+            limits[name] = limits.get(name, 0) + limit
+            guaranteed = guaranteed and limit > 0
+    if not any(requests.values()) and not any(limits.values()):
+        return BEST_EFFORT
+    return GUARANTEED if guaranteed and requests == limits else BURSTABLE
+
+
+def amount(resources: dict[str, str], name: str) -> int:
+    """One resource in its unit (thousandths for cpu, else whole), 0 when absent."""
+    text = resources.get(name)
+    if not text:
+        return 0
+    value = quantity.parse(text)
+    return value.milli_value() if name == "cpu" else value.value()
+
+
+def pod_requests(pod: core.Pod) -> dict[str, int]:
+    """What the node must set aside: the most that runs at any one time, plus overhead."""
+    total = _peak(pod, lambda container: container.resources.requests)
+    if pod.spec.resources is not None:
+        total.update({name: amount(pod.spec.resources.requests, name)
+                      for name in pod.spec.resources.requests})
+    return _plus(total, pod.spec.overhead)
+
+
+def pod_limits(pod: core.Pod) -> dict[str, int]:
+    """Limits summed as ``pod_requests`` sums requests."""
+    total = _peak(pod, lambda container: container.resources.limits)
+    if pod.spec.resources is not None:
+        total.update({name: amount(pod.spec.resources.limits, name)
+                      for name in pod.spec.resources.limits})
+    return _plus(total, pod.spec.overhead) if total else total
+
+
+def all_declare(pod: core.Pod, name: str) -> bool:
+    """Whether the pod as a whole has a limit: every container, or the pod itself, declares it."""
+    if pod.spec.resources is not None and pod.spec.resources.limits.get(name):
+        return True
+    return all(amount(container.resources.limits, name) > 0
+               for container in (*pod.spec.initContainers, *pod.spec.containers))
+
+
+def cpu_shares(milli: int) -> int:
+    return max(MIN_SHARES, min(MAX_SHARES, milli * 1024 // 1000))
+
+
+def cpu_weight(shares: int) -> int:
+    """cgroup v2's weight (1-10000) for cgroup v1's shares (2-262144)."""
+    return 1 + (shares - 2) * 9999 // 262_142
+
+
+def cpu_quota(milli: int, period: int = CPU_PERIOD) -> int:
+    """Microseconds of CPU time per period; 0 means no limit."""
+    return max(MIN_QUOTA, milli * period // 1000) if milli > 0 else 0
+
+
+def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int) -> int:
+    """How gladly the kernel kills the container when memory runs out, -997 to 1000."""
+    if pod.spec.priority is not None and pod.spec.priority >= 2_000_001_000:
+        return -997
+    of_class = qos_class(pod)
+    if of_class == GUARANTEED:
+        return -997
+    if of_class == BEST_EFFORT:
+        return 1000
+    request = amount(container.resources.requests, "memory")
+    score = 1000 - 1000 * request // max(memory_capacity, 1)
+    if container in pod.spec.initContainers and podspec.is_sidecar(container):
+        # A sidecar dies no earlier than the smallest of those it serves.
+        smallest = min(amount(c.resources.requests, "memory") for c in pod.spec.containers)
+        score = min(score, 1000 - 1000 * smallest // max(memory_capacity, 1))
+    return max(1000 - 997, min(score, 999))
+
+
+def _peak(pod: core.Pod, pick: Callable[[core.Container], dict[str, str]]) -> dict[str, int]:
+    sidecars: dict[str, int] = {}
+    init_peak: dict[str, int] = {}
+    for container in pod.spec.initContainers:
+        own = _amounts(pick(container))
+        if podspec.is_sidecar(container):
+            sidecars = _sum((sidecars, own))
+            candidate = sidecars
+        else:
+            candidate = _sum((sidecars, own))
+        init_peak = _most(init_peak, candidate)
+    regular = _sum([sidecars, *(_amounts(pick(container)) for container in pod.spec.containers)])
+    return _most(regular, init_peak)
+
+
+def _amounts(resources: dict[str, str]) -> dict[str, int]:
+    return {name: amount(resources, name) for name in resources}
+
+
+def _plus(total: dict[str, int], more: dict[str, str]) -> dict[str, int]:
+    return _sum((total, _amounts(more)))
+
+
+def _sum(blocks: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for block in blocks:
+        for name, value in block.items():
+            total[name] = total.get(name, 0) + value
+    return total
+
+
+def _most(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {**one, **other}}

@@ -1,0 +1,164 @@
+"""The whole PodStatus from what is known. Pure.
+
+In: ``Facts`` about one pod. Out: ``PodStatus``. Called by workers, twice per round. Rules:
+reference "Phase", "Conditions"; KEP-5067 (observedGeneration).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import podspec, qos
+from trireme.kubelet.observe.model import PodSeen
+from trireme.kubelet.status import conditions, containers
+from trireme.kubelet.status.containers import Reason
+from trireme.kubelet.status.phase import phase as phase_of
+from trireme.kubelet.sync import plan
+from trireme.kubelet.sync.plan import Probes
+from trireme.machinery import time
+
+DISRUPTION = "DisruptionTarget"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why the kubelet itself ended the pod (rejected, evicted, deadline exceeded)."""
+
+    reason: str
+    message: str
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """``old`` is the status that we computed last, or the API's when we have none."""
+
+    pod: core.Pod
+    seen: PodSeen
+    old: core.PodStatus
+    now: float
+    host_ips: tuple[str, ...] = ()
+    reasons: Mapping[str, Reason] = {}
+    probes: Probes = Probes()
+    terminal: bool = False
+    failure: Failure | None = None
+    runtime: str = containers.RUNTIME
+
+
+def compute(facts: Facts) -> core.PodStatus:
+    """The status to report now."""
+    pod, old = facts.pod, facts.old
+    status = core.PodStatus(observedGeneration=max(pod.metadata.generation,
+                                                   old.observedGeneration))
+    for kind, name in (("container", "containerStatuses"), ("init", "initContainerStatuses"),
+                       ("ephemeral", "ephemeralContainerStatuses")):
+        setattr(status, name, containers.statuses(
+            pod, kind, facts.seen, getattr(old, name), facts.reasons, facts.probes,
+            runtime=facts.runtime))
+    by_name = {s.name: s for s in (*status.initContainerStatuses, *status.containerStatuses)}
+    regular_started = any(s.state.running is not None or s.state.terminated is not None
+                          or s.lastState.terminated is not None
+                          for s in status.containerStatuses)
+    status.phase = phase_of(pod, by_name, terminal=facts.terminal, initialized=regular_started)
+    _keep_terminal(facts, status)
+    _set_reason(facts, status)
+    status.qosClass = old.qosClass or qos.qos_class(pod)
+    _set_addresses(facts, status)
+    status.startTime = old.startTime or time.format(facts.now)
+    _carry_over(facts, status)
+    _set_conditions(facts, status, by_name, regular_started)
+    return status
+
+
+def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
+    """The status of a pod that this node does not take."""
+    return msgspec.structs.replace(
+        pod.status, phase="Failed", reason=failure.reason, message=failure.message,
+        startTime=pod.status.startTime or time.format(now),
+        observedGeneration=pod.metadata.generation,
+        qosClass=pod.status.qosClass or qos.qos_class(pod))
+
+
+def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodStatus:
+    """``status`` with the phase held back: the API must not call a pod ended whose containers may
+    still run, because others would reuse its resources and names."""
+    if not podspec.is_terminal(status) or podspec.is_terminal(old):
+        return status
+    return msgspec.structs.replace(status, phase=old.phase or "Pending", reason=old.reason,
+                                   message=old.message)
+
+
+def _keep_terminal(facts: Facts, status: core.PodStatus) -> None:
+    """A pod that has ended stays ended, in the same way."""
+    for earlier in (facts.old, facts.pod.status):
+        if podspec.is_terminal(earlier):
+            status.phase = earlier.phase
+            return
+
+
+def _set_reason(facts: Facts, status: core.PodStatus) -> None:
+    if facts.failure is not None:
+        status.phase = "Failed"
+        status.reason, status.message = facts.failure.reason, facts.failure.message
+    elif status.phase == facts.old.phase:
+        status.reason = facts.old.reason or facts.pod.status.reason
+        status.message = facts.old.message or facts.pod.status.message
+
+
+def _set_addresses(facts: Facts, status: core.PodStatus) -> None:
+    if facts.host_ips:
+        status.hostIP = facts.host_ips[0]
+        status.hostIPs = [core.HostIP(ip=ip) for ip in facts.host_ips]
+    if podspec.is_host_network(facts.pod):
+        ips = facts.host_ips
+    else:
+        # A finished pod keeps the address that it had.
+        ips = facts.seen.ips or tuple(ip.ip for ip in facts.old.podIPs)
+    status.podIPs = [core.PodIP(ip=ip) for ip in _one_per_family(ips)]
+    status.podIP = status.podIPs[0].ip if status.podIPs else ""
+
+
+def _one_per_family(ips: tuple[str, ...]) -> list[str]:
+    families: dict[bool, str] = {}
+    for ip in ips:
+        families.setdefault(":" in ip, ip)
+    return list(families.values())
+
+
+def _carry_over(facts: Facts, status: core.PodStatus) -> None:
+    """Fields of the status that others write."""
+    api = facts.pod.status
+    status.nominatedNodeName = api.nominatedNodeName
+    status.resourceClaimStatuses = api.resourceClaimStatuses
+    status.extendedResourceClaimStatus = api.extendedResourceClaimStatus
+    status.nodeAllocatableResourceClaimStatuses = api.nodeAllocatableResourceClaimStatuses
+
+
+def _set_conditions(
+    facts: Facts, status: core.PodStatus, by_name: Mapping[str, core.ContainerStatus],
+    regular_started: bool,
+) -> None:
+    pod = facts.pod
+    foreign = [c for c in pod.status.conditions if c.type not in conditions.OWNED]
+    of_containers = conditions.containers_ready(pod, by_name, status.phase)
+    changed, _, _ = plan.sandbox_changed(pod, facts.seen)
+    own = [
+        conditions.ready_to_start(sandbox_ready=not changed),
+        conditions.initialized(pod, by_name, status.phase, started=regular_started),
+        conditions.ready(pod, of_containers, foreign),
+        of_containers,
+        conditions.scheduled(),
+    ]
+    if facts.failure is not None and facts.failure.reason == "Evicted":
+        foreign = [c for c in foreign if c.type != DISRUPTION]
+        own.append(core.PodCondition(type=DISRUPTION, status="True",
+                                     reason="TerminationByKubelet", message=facts.failure.message))
+    before = {c.type: c for c in (*pod.status.conditions, *facts.old.conditions)}
+    for condition in own:
+        condition.observedGeneration = pod.metadata.generation
+        earlier = before.get(condition.type)
+        if earlier is not None and earlier.status == condition.status:
+            condition.lastTransitionTime = earlier.lastTransitionTime
+        if condition.lastTransitionTime is None:
+            condition.lastTransitionTime = time.format(facts.now)
+    status.conditions = [*foreign, *own]

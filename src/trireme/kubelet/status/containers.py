@@ -1,0 +1,194 @@
+"""Container statuses as the API shows them. Pure.
+
+In: the pod, what the runtime shows, the previous statuses, why starts failed, probe results. Out:
+``ContainerStatus`` lists: init containers in order of the specification, others by name. Called by
+status/compute. Rules: reference "Container states and reasons".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import podspec, stamps
+from trireme.kubelet.cri.model import ContainerState
+from trireme.kubelet.observe.model import ContainerSeen, PodSeen
+from trireme.kubelet.sync import plan
+from trireme.kubelet.sync.plan import Probes
+
+LOST = "ContainerStatusUnknown"
+LOST_MESSAGE = ("The container could not be located when the pod was deleted.  "
+                "The container used to be Running")
+INIT_FORGOTTEN = ("Unable to get init container status from container runtime and pod has been "
+                  "initialized, treat it as exited normally")
+RUNTIME = "containerd"
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why the last attempt to start a container failed."""
+
+    reason: str
+    message: str
+
+
+def statuses(
+    pod: core.Pod, kind: str, seen: PodSeen, previous: Sequence[core.ContainerStatus],
+    reasons: Mapping[str, Reason], probes: Probes, *, runtime: str = RUNTIME,
+) -> list[core.ContainerStatus]:
+    """``kind``: ``init``, ``container`` or ``ephemeral``."""
+    before = {status.name: status for status in previous}
+    found = [_status(pod, kind, container, seen, before.get(container.name), runtime)
+             for of_kind, container in podspec.containers(pod) if of_kind == kind]
+    result = []
+    for status in found:
+        container = podspec.find(pod, status.name)
+        assert container is not None
+        _overlay_waiting(pod, kind, container, seen, status, reasons)
+        if kind != "ephemeral":
+            _set_started_and_ready(kind, container, status, before.get(status.name), probes)
+        result.append(status)
+    return result if kind == "init" else sorted(result, key=lambda status: status.name)
+
+
+def _status(
+    pod: core.Pod, kind: str, container: core.Container, seen: PodSeen,
+    old: core.ContainerStatus | None, runtime: str,
+) -> core.ContainerStatus:
+    instances = seen.instances(container.name)
+    if not instances:
+        return _not_seen(pod, container, old)
+    status = _from_seen(container, instances[0], old, runtime)
+    if len(instances) > 1:
+        status.lastState = _state(instances[1], runtime)
+    elif old is not None:
+        if old.containerID != status.containerID and old.state.terminated is not None:
+            status.lastState = core.ContainerState(terminated=old.state.terminated)
+        else:
+            status.lastState = old.lastState
+    return status
+
+
+def _not_seen(
+    pod: core.Pod, container: core.Container, old: core.ContainerStatus | None
+) -> core.ContainerStatus:
+    reason = "PodInitializing" if pod.spec.initContainers else "ContainerCreating"
+    status = core.ContainerStatus(
+        name=container.name, image=container.image, volumeMounts=_mounts(container),
+        state=core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason)))
+    if old is None:
+        return status
+    if old.state.terminated is not None:
+        return msgspec.structs.replace(old)
+    status.restartCount, status.lastState = old.restartCount, old.lastState
+    if old.state.running is not None and old.lastState.terminated is None:
+        # It ran and is gone without a trace: say that it ended, else the pod looks pending.
+        status.lastState = core.ContainerState(terminated=core.ContainerStateTerminated(
+            reason=LOST, message=LOST_MESSAGE, exitCode=137))
+        if pod.metadata.deletionTimestamp is None:
+            status.restartCount += 1
+    return status
+
+
+def _from_seen(
+    container: core.Container, seen: ContainerSeen, old: core.ContainerStatus | None, runtime: str
+) -> core.ContainerStatus:
+    # The count only grows: the runtime may have forgotten what we reported before.
+    count = max(seen.restart_count, old.restartCount if old is not None else 0)
+    status = core.ContainerStatus(
+        name=seen.name, image=seen.image, imageID=seen.image_ref, restartCount=count,
+        containerID=f"{runtime}://{seen.id}", state=_state(seen, runtime),
+        volumeMounts=_mounts(container))
+    status.allocatedResources = dict(container.resources.requests)
+    status.resources = msgspec.structs.replace(container.resources)
+    if seen.user is not None:
+        status.user = core.ContainerUser(linux=core.LinuxContainerUser(
+            uid=seen.user.uid, gid=seen.user.gid,
+            supplementalGroups=list(seen.user.supplemental_groups)))
+    return status
+
+
+def _state(seen: ContainerSeen, runtime: str) -> core.ContainerState:
+    if seen.running:
+        running = core.ContainerStateRunning(startedAt=stamps.nanos_text(seen.started_at))
+        return core.ContainerState(running=running)
+    if seen.state == ContainerState.EXITED:
+        return core.ContainerState(terminated=core.ContainerStateTerminated(
+            exitCode=seen.exit_code, reason=seen.reason, message=seen.message,
+            startedAt=stamps.nanos_text(seen.started_at),
+            finishedAt=stamps.nanos_text(seen.finished_at),
+            containerID=f"{runtime}://{seen.id}"))
+    return core.ContainerState(waiting=core.ContainerStateWaiting())
+
+
+def _mounts(container: core.Container) -> list[core.VolumeMountStatus]:
+    return [core.VolumeMountStatus(
+        name=mount.name, mountPath=mount.mountPath, readOnly=mount.readOnly,
+        recursiveReadOnly="Disabled" if mount.readOnly else None)
+        for mount in container.volumeMounts]
+
+
+def _overlay_waiting(
+    pod: core.Pod, kind: str, container: core.Container, seen: PodSeen,
+    status: core.ContainerStatus, reasons: Mapping[str, Reason],
+) -> None:
+    """A container that should start but could not is Waiting, with the reason."""
+    latest = seen.latest(container.name)
+    if kind == "init":
+        if latest is not None and latest.exited and latest.exit_code == 0:
+            if not podspec.is_sidecar(container):
+                return
+        elif (latest is None and not podspec.is_sidecar(container)
+                and status.state.waiting is not None and plan.has_regular_created(pod, seen)):
+            status.state = core.ContainerState(terminated=core.ContainerStateTerminated(
+                reason="Completed", message=INIT_FORGOTTEN, exitCode=0))
+            return
+    reason = reasons.get(container.name)
+    if reason is None or not plan.needs_restart(container, pod, seen):
+        return
+    if status.state.terminated is not None:
+        status.lastState = status.state
+    status.state = core.ContainerState(
+        waiting=core.ContainerStateWaiting(reason=reason.reason, message=reason.message))
+
+
+def _set_started_and_ready(
+    kind: str, container: core.Container, status: core.ContainerStatus,
+    old: core.ContainerStatus | None, probes: Probes,
+) -> None:
+    regular_init = kind == "init" and not podspec.is_sidecar(container)
+    container_id = status.containerID.partition("://")[2]
+    status.started = _started(container, status, old, probes, container_id)
+    if regular_init:
+        ended = status.state.terminated
+        status.ready = ended is not None and ended.exitCode == 0
+    elif status.started and status.state.running is not None:
+        status.ready = _ready(container, status, old, probes, container_id)
+
+
+def _started(
+    container: core.Container, status: core.ContainerStatus, old: core.ContainerStatus | None,
+    probes: Probes, container_id: str,
+) -> bool:
+    if status.state.running is None:
+        return False
+    if container.startupProbe is None:
+        return True
+    result = probes.startup.get(container_id)
+    if result is None:
+        # After a restart of the kubelet: what was started stays started.
+        return old is not None and old.containerID == status.containerID and bool(old.started)
+    return result
+
+
+def _ready(
+    container: core.Container, status: core.ContainerStatus, old: core.ContainerStatus | None,
+    probes: Probes, container_id: str,
+) -> bool:
+    if container.readinessProbe is None:
+        return True
+    result = probes.readiness.get(container_id)
+    if result is None:
+        return old is not None and old.containerID == status.containerID and old.ready
+    return result
