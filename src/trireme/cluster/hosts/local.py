@@ -137,11 +137,7 @@ class LocalHosts:
     async def start_network(self) -> None:
         """The first half of `start`: after it, `host_ip` can be bound and nodes be entered."""
         plan = await asyncio.to_thread(self.plan)
-        for folder in (plan.state_dir, plan.run_dir):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        kept = Path(plan.state_dir, _PLAN_FILE)
-        kept.with_suffix(".new").write_bytes(msgspec.json.encode(plan))
-        kept.with_suffix(".new").rename(kept)
+        await asyncio.to_thread(self._keep, plan)
         await asyncio.to_thread(network.create, plan)
 
     def spawn(
@@ -181,6 +177,13 @@ class LocalHosts:
     async def stop(self) -> None:
         """Removes the hosts and all that ran on them."""
         await asyncio.to_thread(teardown.teardown, self.name, self._places)
+
+    def _keep(self, plan: HostsPlan) -> None:
+        for folder in (plan.state_dir, plan.run_dir):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        path = Path(plan.state_dir, _PLAN_FILE)
+        path.with_suffix(".new").write_bytes(msgspec.json.encode(plan))
+        path.with_suffix(".new").rename(path)
 
     def _kept(self) -> HostsPlan | None:
         with contextlib.suppress(FileNotFoundError):

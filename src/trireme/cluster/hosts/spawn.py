@@ -127,10 +127,20 @@ def started_at(pid: int) -> int:
 
 
 async def _ended(process: Running, patience: float) -> None:
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + patience
-    while alive(process) and loop.time() < deadline:
-        await asyncio.sleep(0.005)
+    ended = asyncio.Event()
+    loop.add_reader(handle, ended.set)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
 
 
 def _stat(pid: int) -> list[str]:
