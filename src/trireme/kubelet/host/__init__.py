@@ -1,0 +1,1 @@
+"""The machine under the kubelet, behind an interface: files, mounts, disks."""
