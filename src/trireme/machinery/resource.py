@@ -1,0 +1,190 @@
+"""What a kind is: one ``Resource`` value in the kind's own file says all of its behaviour.
+
+    RESOURCE = Resource(type=Deployment, plural="deployments", short_names=("deploy",), ...)
+
+``apiserver`` reads these values (found by folder with ``kit/catalog``) and serves every kind by the
+same path; the CLI and static pods use the same rules. All functions here are pure: they get typed
+objects and return errors or change the object that they are given; time is an argument. Behaviour
+that needs other objects is an admission plugin, an allocator or a subresource of the API server.
+
+Upstream: a kind's "strategy" in pkg/registry, its printer and its validation in pkg/apis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from trireme.machinery import names
+from trireme.machinery.field import FieldError
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the server-side table; ``priority`` 1 shows only with ``-o wide``."""
+
+    name: str
+    type: str = "string"
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """A path below an object. ``type`` is the struct that it reads and writes.
+
+    ``status`` and ``scale`` are served by the generic path; every other one has a handler of its
+    own in ``apiserver/subresources``, found by (plural, name).
+    """
+
+    name: str
+    verbs: tuple[str, ...]
+    type: type | None = None
+
+
+def status() -> Subresource:
+    """The status subresource.
+
+    It implies two resets: writes to the main resource keep the stored ``status``, writes to
+    ``/status`` keep everything but ``status`` (and the metadata that clients may set).
+    """
+    return Subresource("status", ("get", "patch", "update"))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a kind maps to ``autoscaling/v1`` Scale; replicas live at ``spec.replicas``.
+
+    ``selector`` gives the label selector of the kind's pods in its string form.
+    """
+
+    selector: Callable[[Any], str]
+    status_replicas: Callable[[Any], int]
+
+
+Errors = list[FieldError]
+
+
+def _no_errors(_new: Any) -> Errors:
+    return []
+
+
+def _no_update_errors(_new: Any, _old: Any) -> Errors:
+    return []
+
+
+def _nothing(_obj: Any) -> None:
+    return None
+
+
+def _nothing_with_old(_new: Any, _old: Any) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A kind: its names, its rules and how it is shown.
+
+    The write path calls, in this order: ``defaults`` (after the ``Default`` markers; on create,
+    update and patch), the admission plugins, then ``prepare_create(new)`` or
+    ``prepare_update(new, old)`` (reset what clients may not set), ``validate(new)`` on create, or
+    ``validate_update(new, old)`` (which itself calls ``validate`` where upstream does).
+    Generic metadata rules are the API server's own.
+    """
+
+    type: type
+    plural: str
+    singular: str = ""
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = VERBS
+    subresources: tuple[Subresource, ...] = ()
+    scale: Scale | None = None
+
+    defaults: Callable[[Any], None] = _nothing
+    prepare_create: Callable[[Any], None] = _nothing
+    prepare_update: Callable[[Any, Any], None] = _nothing_with_old
+    validate: Callable[[Any], Errors] = _no_errors
+    validate_update: Callable[[Any, Any], Errors] = _no_update_errors
+    prepare_status: Callable[[Any, Any], None] = _nothing_with_old
+    validate_status: Callable[[Any, Any], Errors] = _no_update_errors
+
+    # The syntax of metadata.name; messages, none where it is fine.
+    name_errors: Callable[[str], list[str]] = names.is_dns1123_subdomain
+    unconditional_update: bool = True
+    create_on_update: bool = False
+    # Kinds whose metadata.generation counts changes: does ``new`` differ from ``old`` in what it
+    # counts? None: the kind keeps no generation.
+    generation: Callable[[Any, Any], bool] | None = None
+    # Upstream keeps what the client sent in ``status`` when it creates (nodes).
+    status_on_create: bool = False
+    # Seconds of grace for a deletion, from (object, the grace the client asked for or None).
+    # None: the kind is deleted at once.
+    grace: Callable[[Any, int | None], int] | None = None
+    # propagationPolicy when the client names none.
+    default_orphan: bool = False
+    # DELETE answers with the object instead of a Status.
+    returns_deleted: bool = False
+
+    columns: tuple[Column, ...] = ()
+    # (object, now in epoch seconds) -> one cell per column.
+    row: Callable[[Any, float], list[Any]] | None = None
+    # Conditions of a row, such as Completed for pods.
+    row_conditions: Callable[[Any], list[dict[str, str]]] | None = None
+    # Field labels beyond metadata.name and metadata.namespace.
+    selectable: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
+    # Seconds until the stored object expires by itself (events).
+    ttl: float | None = None
+
+    @cached_property
+    def _identity(self) -> Any:
+        return self.type()
+
+    @cached_property
+    def kind(self) -> str:
+        return self._identity.kind
+
+    @cached_property
+    def api_version(self) -> str:
+        return self._identity.apiVersion
+
+    @cached_property
+    def group(self) -> str:
+        group, slash, _ = self.api_version.partition("/")
+        return group if slash else ""
+
+    @cached_property
+    def version(self) -> str:
+        return self.api_version.rpartition("/")[2]
+
+    @cached_property
+    def group_resource(self) -> str:
+        """``deployments.apps``, ``pods``: how messages name the resource."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @cached_property
+    def group_kind(self) -> str:
+        """``Deployment.apps``, ``Pod``: how validation errors name the kind."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
+
+    @cached_property
+    def singular_name(self) -> str:
+        return self.singular or self.kind.lower()
+
+    @cached_property
+    def has_status(self) -> bool:
+        return self.subresource("status") is not None
+
+    def subresource(self, name: str) -> Subresource | None:
+        return next((item for item in self.subresources if item.name == name), None)
+
+
+def spec_changed(new: Any, old: Any) -> bool:
+    """The usual generation rule: the spec differs."""
+    return bool(new.spec != old.spec)
