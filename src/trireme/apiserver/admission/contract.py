@@ -1,0 +1,101 @@
+"""What an admission plugin is: it sees one write as ``Attributes`` and may change or refuse it.
+
+All ``admit`` run first, in the order of ``order.py``; then all ``validate``, in the same order. A
+plugin refuses by raising ``ApiError``. Upstream: apiserver ``admission``;
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.request import User
+from trireme.kit.env import Env
+from trireme.machinery.resource import Resource
+
+
+@dataclass(slots=True)
+class Attributes:
+    """One write. ``operation``: CREATE, UPDATE, DELETE or CONNECT.
+
+    ``new`` is None for a deletion; ``old`` is None for a creation. ``new`` may be changed in place
+    by ``admit`` only.
+    """
+
+    operation: str
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    new: Any
+    old: Any
+    user: User
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a plugin may use: typed reads, and the injected world."""
+
+    reader: Reader
+    env: Env
+
+
+class Plugin(Protocol):
+    """``handles`` is asked once per (resource, subresource, operation) and its answer kept."""
+
+    name: str
+
+    def handles(self, resource: Resource, subresource: str, operation: str) -> bool: ...
+
+    def admit(self, attributes: Attributes, context: Context) -> Awaitable[None] | None: ...
+
+    def validate(self, attributes: Attributes, context: Context) -> Awaitable[None] | None: ...
+
+
+class PluginBase:
+    """A plugin that does nothing yet: real ones override what they need."""
+
+    name = ""
+
+    def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
+        return True
+
+    def admit(self, attributes: Attributes, context: Context) -> Awaitable[None] | None:
+        return None
+
+    def validate(self, attributes: Attributes, context: Context) -> Awaitable[None] | None:
+        return None
+
+
+class Chain:
+    """The plugins in order; which of them a write concerns is worked out once per shape of write."""
+
+    def __init__(self, plugins: list[Plugin], context: Context) -> None:
+        self._plugins = plugins
+        self._context = context
+        self._chosen: dict[tuple[str, str, str], list[Plugin]] = {}
+
+    async def admit(self, attributes: Attributes) -> None:
+        for plugin in self._for(attributes):
+            waiting = plugin.admit(attributes, self._context)
+            if waiting is not None:
+                await waiting
+
+    async def validate(self, attributes: Attributes) -> None:
+        for plugin in self._for(attributes):
+            waiting = plugin.validate(attributes, self._context)
+            if waiting is not None:
+                await waiting
+
+    def _for(self, attributes: Attributes) -> list[Plugin]:
+        resource = attributes.resource
+        key = (resource.group_resource, attributes.subresource, attributes.operation)
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            chosen = [plugin for plugin in self._plugins if plugin.handles(resource, *key[1:])]
+            self._chosen[key] = chosen
+        return chosen

@@ -1,0 +1,1 @@
+"""The plugins, one file each; their order is ``admission/order.py``."""

@@ -1,0 +1,1 @@
+"""What only the state of the whole cluster can tell: free addresses and ports."""

@@ -1,0 +1,38 @@
+"""What an authorizer is asked and answers. Upstream: apiserver ``authorization/authorizer``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from trireme.apiserver.request import User
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """One question. ``path`` decides when ``resource`` is empty."""
+
+    user: User
+    verb: str
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    field_selector: str = ""
+    label_selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``denied`` ends the asking; neither allowed nor denied lets the next authorizer answer."""
+
+    allowed: bool
+    reason: str = ""
+    denied: bool = False
+
+
+class Authorizer(Protocol):
+    def authorize(self, attributes: Attributes) -> Decision: ...

@@ -1,0 +1,35 @@
+"""The filters that every request passes, outermost first: the order is the behaviour.
+
+faults → authenticate → authorize → dispatch. Only ``faults`` turns exceptions into replies; it is
+also what sees a bug (500) and logs it once. Upstream: apiserver ``server/config.go``.
+"""
+
+from __future__ import annotations
+
+from trireme.apiserver import dispatch
+from trireme.apiserver.filters import authorize, warnings
+from trireme.apiserver.reply import reply
+from trireme.apiserver.reply.reply import AnyReply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.machinery import errors
+from trireme.store import contract as stores
+
+
+async def handle(server: ApiServer, request: Request) -> AnyReply:
+    """Answer one request; never raises anything but cancellation."""
+    try:
+        if request.user is None:
+            request.user = await server.authenticator.authenticate(request)
+        await authorize.check(server, request)
+        answer = await dispatch.dispatch(server, request)
+    except errors.ApiError as fault:
+        answer = reply.error(fault)
+    except stores.StoreUnavailable as fault:
+        answer = reply.error(errors.service_unavailable(f"the store is not available: {fault}"))
+    except Exception as fault:
+        server.env.log.exception("%s %s failed", request.method, request.path)
+        answer = reply.error(errors.internal_error(fault))
+    if request.warnings:
+        warnings.attach(request, answer)
+    return answer

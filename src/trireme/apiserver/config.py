@@ -1,0 +1,55 @@
+"""What an API server is told by the composition root. Nothing here is read from argv or files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from trireme.kit.pki import Pair
+from trireme.store.contract import Store
+
+VERSION = "v1.36.2"
+
+
+@dataclass(frozen=True)
+class ServiceAccountKeys:
+    """How service-account tokens are signed and checked: PEM keys, and who issues."""
+
+    signing_key: bytes
+    issuer: str = "https://kubernetes.default.svc.cluster.local"
+    # Public keys that are accepted besides the signing key's own (key rotation).
+    public_keys: tuple[bytes, ...] = ()
+    audiences: tuple[str, ...] = ()
+
+    @property
+    def accepted_audiences(self) -> tuple[str, ...]:
+        return self.audiences or (self.issuer,)
+
+
+@dataclass(frozen=True)
+class KubeletAccess:
+    """How the API server reaches kubelets: its client certificate and the CA of their servers."""
+
+    client: Pair
+    authority: bytes
+
+
+@dataclass(frozen=True)
+class ApiServerConfig:
+    """One API server. Addresses are (host, port); port 0 picks a free one."""
+
+    store: Store
+    service_accounts: ServiceAccountKeys
+    listen: tuple[tuple[str, int], ...] = ()
+    # Serving certificate and the authority of client certificates; both are needed to listen.
+    serving: Pair | None = None
+    client_authority: bytes = b""
+    kubelets: KubeletAccess | None = None
+    # Tokens that never expire: token -> (user, uid, groups); upstream's --token-auth-file.
+    static_tokens: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
+    anonymous: bool = True
+    service_cidr: str = "10.96.0.0/12"
+    node_ports: tuple[int, int] = (30000, 32767)
+    # The address that Service default/kubernetes leads to.
+    advertise: tuple[str, int] | None = None
+    compaction_interval: float = 300.0
+    allow_privileged: bool = True

@@ -1,0 +1,100 @@
+"""From what a request asks for to the code that answers it: verbs, subresources, routes."""
+
+from __future__ import annotations
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import delete, read, watch, write
+from trireme.machinery import errors
+from trireme.machinery.resource import Subresource
+
+_VERBS = {
+    "get": read.get,
+    "list": read.list_,
+    "watch": watch.watch,
+    "create": write.create,
+    "update": write.update,
+    "patch": write.patch,
+    "delete": delete.delete,
+    "deletecollection": delete.delete_collection,
+}
+# The generic path of the status subresource is that of the object itself.
+_STATUS_VERBS = {"get": read.get, "update": write.update, "patch": write.patch}
+
+
+async def dispatch(server: ApiServer, request: Request) -> AnyReply:
+    """Find and run the handler; 404 and 405 where there is none."""
+    info = request.info
+    if not info.is_resource:
+        return await _route(server, request)
+    endpoint = server.endpoints.get((info.group, info.version, info.resource))
+    if endpoint is None:
+        return _no_resource()
+    resource = endpoint.resource
+    if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
+        if info.name or info.verb != "create":
+            return _no_resource()
+        return await _create_anywhere(server, request, endpoint)
+    if not resource.namespaced and info.namespace and info.resource != "namespaces":
+        return _no_resource()
+    if info.subresource:
+        declared = resource.subresource(info.subresource)
+        if declared is None:
+            return _no_resource()
+        return await _subresource(server, request, endpoint, declared)
+    if info.verb not in resource.verbs or (info.name and request.method == "POST"):
+        raise errors.method_not_supported(resource.group_resource, info.verb)
+    virtual = server.kinds.get(resource.type)
+    if virtual is not None:
+        return await virtual.create(server, request, endpoint)
+    return await _VERBS[info.verb](server, request, endpoint)
+
+
+async def _create_anywhere(
+    server: ApiServer, request: Request, endpoint: Endpoint
+) -> AnyReply:
+    """POST of a namespaced kind without a namespace in the path: only the kinds that need none."""
+    virtual = server.kinds.get(endpoint.resource.type)
+    if virtual is not None:
+        return await virtual.create(server, request, endpoint)
+    raise errors.method_not_supported(endpoint.resource.group_resource, "create")
+
+
+async def _subresource(
+    server: ApiServer, request: Request, endpoint: Endpoint, declared: Subresource
+) -> AnyReply:
+    resource, verb = endpoint.resource, request.info.verb
+    handler = server.subresources.get((resource.group_resource, declared.name))
+    if handler is None and declared.name == "scale":
+        handler = server.subresources["*", "scale"]
+    verbs = handler.verbs if handler is not None else _STATUS_VERBS
+    if handler is None and declared.name != "status":
+        raise errors.method_not_supported(resource.group_resource, verb)
+    answer = verbs.get(verb)
+    if answer is None:
+        raise errors.method_not_supported(resource.group_resource, verb)
+    return await answer(server, request, endpoint)
+
+
+async def _route(server: ApiServer, request: Request) -> AnyReply:
+    exact, prefixes = server.routes
+    path = request.path if request.path == "/" else request.path.rstrip("/")
+    route = exact.get(path) or exact.get(request.path)
+    if route is None:
+        route = next((item for item in prefixes if path.startswith(item.path)), None)
+    if route is None:
+        return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+    if request.method not in route.methods:
+        return Reply(405, b"405 method not allowed\n", "text/plain; charset=utf-8")
+    return await route.answer(server, request)
+
+
+def _no_resource() -> AnyReply:
+    raise errors.ApiError(
+        404,
+        errors.NOT_FOUND,
+        "the server could not find the requested resource",
+        errors.StatusDetails(),
+    )

@@ -1,0 +1,1 @@
+"""Filters of the request chain; ``apiserver/chain`` calls them in order."""

@@ -1,0 +1,50 @@
+"""The three kinds of value that a module offers to be found by folder and served.
+
+- ``SubresourceHandler`` in ``subresources/``: a path below an object that is not a plain
+  read or write of it (binding, token, log, exec ...).
+- ``KindHandler`` in ``virtual/``: a kind that is never stored (the reviews).
+- ``Route`` in ``virtual/``, ``discovery/``, ``openapi/``: a path outside the API's resources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.reply.reply import AnyReply
+from trireme.apiserver.request import Request
+
+if TYPE_CHECKING:
+    from trireme.apiserver.server import ApiServer
+
+Answer = Callable[["ApiServer", Request, Endpoint], Awaitable[AnyReply]]
+
+
+@dataclass(frozen=True)
+class SubresourceHandler:
+    """Serves ``<plural[.group]>/<name>/<subresource>`` for the given request verbs."""
+
+    group_resource: str
+    subresource: str
+    # Request verb ("get", "create", ...) to handler.
+    verbs: dict[str, Answer]
+
+
+@dataclass(frozen=True)
+class KindHandler:
+    """Serves a create-only kind that is answered and not stored."""
+
+    type: type
+    create: Answer
+
+
+@dataclass(frozen=True)
+class Route:
+    """Serves a path outside the resources; ``prefix`` also everything below it."""
+
+    path: str
+    answer: Callable[[ApiServer, Request], Awaitable[AnyReply]]
+    prefix: bool = False
+    methods: tuple[str, ...] = ("GET", "HEAD")

@@ -1,0 +1,1 @@
+"""The published schema: /openapi/v3."""

@@ -1,0 +1,384 @@
+"""The one place where objects are written: create, update and delete, for every kind alike.
+
+In: typed objects that the verbs decoded and defaulted. Out: stored items. Between the two, in this
+order: system metadata, mutating admission, the kind's ``prepare``, validation, validating
+admission, allocation, commit. Callers: ``verbs`` and the subresource handlers.
+
+Upstream: apiserver ``registry/generic/registry/store.go`` and ``registry/rest``;
+api-conventions.md#metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from trireme.api import metadata
+from trireme.apiserver import deletion
+from trireme.apiserver.admission.contract import Attributes, Chain
+from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.cache.views import Views
+from trireme.apiserver.endpoint import Endpoint, with_revision
+from trireme.apiserver.request import User
+from trireme.kit.env import Env
+from trireme.machinery import errors, names, time
+from trireme.machinery import field as fields
+from trireme.machinery.meta import DeleteOptions
+from trireme.store import contract as stores
+from trireme.store.contract import KeyValue, Store
+
+# How often a write is tried again when another one came in between, and a generated name when it
+# was taken.
+CONFLICT_RETRIES = 20
+NAME_TRIES = 8
+# Writes that the kind's own update rules judge; every other subresource has rules of its own.
+WITH_KIND_RULES = ("", "scale")
+
+
+@dataclass(slots=True)
+class Call:
+    """What a write carries besides the object."""
+
+    user: User
+    dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+    # A patch that names no resourceVersion applies to whatever version is there.
+    any_version: bool = False
+
+
+class Allocator(Protocol):
+    """Fills in what only the whole cluster's state can tell (a Service's addresses and ports).
+
+    ``allocate`` is called just before the commit, ``undo`` when the commit failed, ``release``
+    after a deletion or after an update that gave something up.
+    """
+
+    def concerns(self, endpoint: Endpoint) -> bool: ...
+    def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]: ...
+    def release(self, old: Any) -> None: ...
+
+
+class Registry:
+    """Writes objects of every kind to the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        admission: Chain,
+        env: Env,
+        reader: Reader,
+        views: Views,
+        allocators: list[Allocator],
+    ) -> None:
+        self.store = store
+        self.reader = reader
+        self.views = views
+        self._admission = admission
+        self._env = env
+        self._allocators = allocators
+
+    def get(self, endpoint: Endpoint, namespace: str, name: str) -> KeyValue:
+        """The stored item; 404 when there is none."""
+        item = self.store.get(endpoint.key(namespace, name))
+        if item is None:
+            raise errors.not_found(endpoint.resource.group_resource, name)
+        return item
+
+    async def create(self, endpoint: Endpoint, namespace: str, obj: Any, call: Call) -> KeyValue:
+        """Store a new object. ``obj`` is taken over and changed."""
+        resource = endpoint.resource
+        meta = obj.metadata
+        _settle_namespace(resource.namespaced, meta, namespace)
+        if meta.resourceVersion not in ("", "0"):
+            raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        generated = not meta.name and bool(meta.generateName)
+        for attempt in range(NAME_TRIES):
+            if generated:
+                meta.name = names.generate_name(meta.generateName, self._env.suffix())
+            try:
+                return await self._create_once(endpoint, namespace, obj, call)
+            except stores.KeyExists as clash:
+                if not generated:
+                    raise _already_exists(endpoint, meta.name, clash.current) from None
+                if attempt == NAME_TRIES - 1:
+                    raise errors.generate_name_conflict(
+                        resource.group_resource, meta.name
+                    ) from None
+        raise AssertionError("unreachable")
+
+    async def _create_once(
+        self, endpoint: Endpoint, namespace: str, obj: Any, call: Call
+    ) -> KeyValue:
+        resource = endpoint.resource
+        meta = obj.metadata
+        meta.uid = self._env.uid()
+        meta.creationTimestamp = time.format(self._env.clock.now())
+        meta.deletionTimestamp = None
+        meta.deletionGracePeriodSeconds = None
+        meta.selfLink = ""
+        meta.managedFields = []
+        attributes = Attributes(
+            "CREATE", resource, "", namespace, meta.name, obj, None, call.user, call.dry_run
+        )
+        await self._admission.admit(attributes)
+        meta.generation = 1 if resource.generation is not None else 0
+        if resource.has_status and not resource.status_on_create:
+            obj.status = type(obj.status)()
+        resource.prepare_create(obj)
+        problems = metadata.validate_create(resource, meta)
+        problems += resource.validate(obj)
+        if problems:
+            raise errors.invalid(resource.group_kind, meta.name, problems)
+        await self._admission.validate(attributes)
+        undo = self._allocate(endpoint, obj, None, call.dry_run)
+        key = endpoint.key(namespace, meta.name)
+        if call.dry_run:
+            undo()
+            current = self.store.get(key)
+            if current is not None:
+                raise stores.KeyExists(key, current)
+            return _unstored(endpoint, key, obj)
+        try:
+            return await self.store.create(key, endpoint.encode(obj))
+        except stores.StoreError:
+            undo()
+            raise
+
+    async def update(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        change: Callable[[Any, KeyValue], Any],
+        call: Call,
+        subresource: str = "",
+        create: Callable[[], Any] | None = None,
+    ) -> tuple[KeyValue, bool]:
+        """Replace an object by ``change(old, item)``; returns the item and whether it is new.
+
+        ``change`` gets a fresh typed copy of the stored object and its bytes, and may be called
+        again when another write came in between and the client did not name a version.
+        ``create`` makes the object where PUT may create it.
+        """
+        key = endpoint.key(namespace, name)
+        for _ in range(CONFLICT_RETRIES):
+            item = self.store.get(key)
+            if item is None:
+                if create is None:
+                    raise errors.not_found(endpoint.resource.group_resource, name)
+                return await self.create(endpoint, namespace, create(), call), True
+            old = endpoint.load(item)
+            new = change(endpoint.load(item), item)
+            pinned = new.metadata.resourceVersion != ""
+            self._check_version(endpoint, name, new, old, item, call)
+            try:
+                return await self._replace(
+                    endpoint, namespace, name, new, old, item, call, subresource
+                ), False
+            except stores.KeyMissing:
+                raise errors.not_found(endpoint.resource.group_resource, name) from None
+            except stores.Conflict:
+                if pinned:
+                    break
+        raise errors.conflict(endpoint.resource.group_resource, name)
+
+    def _check_version(
+        self, endpoint: Endpoint, name: str, new: Any, old: Any, item: KeyValue, call: Call
+    ) -> None:
+        resource, asked = endpoint.resource, new.metadata.resourceVersion
+        uid = new.metadata.uid
+        if uid and uid != old.metadata.uid:
+            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+            raise errors.conflict(resource.group_resource, name, why + old.metadata.uid)
+        if asked in ("", "0"):
+            if not resource.unconditional_update and not call.any_version:
+                path = fields.path("metadata").child("resourceVersion")
+                why = "must be specified for an update"
+                problem = fields.invalid(path, 0, why)
+                raise errors.invalid(resource.group_kind, name, [problem])
+        elif asked != str(item.revision):
+            raise errors.conflict(resource.group_resource, name)
+
+    async def _replace(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        new: Any,
+        old: Any,
+        item: KeyValue,
+        call: Call,
+        subresource: str,
+    ) -> KeyValue:
+        resource = endpoint.resource
+        meta, was = new.metadata, old.metadata
+        _settle_namespace(resource.namespaced, meta, namespace)
+        _carry_over(meta, was)
+        attributes = Attributes(
+            "UPDATE", resource, subresource, namespace, name, new, old, call.user, call.dry_run
+        )
+        await self._admission.admit(attributes)
+        _carry_over(meta, was)
+        if subresource == "status":
+            _keep_all_but_status(new, old)
+            resource.prepare_status(new, old)
+        elif subresource in WITH_KIND_RULES:
+            if resource.has_status:
+                new.status = endpoint.load(item).status
+            resource.prepare_update(new, old)
+        meta.generation = was.generation
+        counted = subresource in WITH_KIND_RULES and resource.generation is not None
+        if counted and resource.generation(new, old):
+            meta.generation = was.generation + 1
+        problems = metadata.validate_update(resource, meta, was)
+        if subresource == "status":
+            problems += resource.validate_status(new, old)
+        elif subresource in WITH_KIND_RULES:
+            problems += resource.validate_update(new, old)
+        if problems:
+            raise errors.invalid(resource.group_kind, name, problems)
+        await self._admission.validate(attributes)
+        if deletion.is_over(new):
+            return await self._remove(endpoint, item, new, call)
+        key = item.key
+        undo = self._allocate(endpoint, new, old, call.dry_run)
+        encoded = endpoint.encode(new)
+        if encoded.head + b"%d" % item.revision + encoded.tail == item.value:
+            undo()
+            return item
+        if call.dry_run:
+            undo()
+            value = encoded.head + b"%d" % item.revision + encoded.tail
+            return KeyValue(key, value, item.revision, item.created)
+        try:
+            return await self.store.update(key, encoded, item.revision)
+        except stores.StoreError:
+            undo()
+            raise
+
+    async def delete(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        call: Call,
+    ) -> tuple[KeyValue, bool]:
+        """Delete an object, or begin to; returns its last form and whether it is gone.
+
+        Rules: validation-defaults §7: finalizers and grace make it stay, deleting.
+        """
+        resource = endpoint.resource
+        for _ in range(CONFLICT_RETRIES):
+            item = self.get(endpoint, namespace, name)
+            old = endpoint.load(item)
+            deletion.check_preconditions(resource, name, old, item.revision, options)
+            attributes = Attributes(
+                "DELETE", resource, "", namespace, name, None, old, call.user, call.dry_run
+            )
+            await self._admission.admit(attributes)
+            await self._admission.validate(attributes)
+            now = self._env.clock.now()
+            new = endpoint.load(item)
+            stays = deletion.begin(resource, new, options, now)
+            try:
+                if not stays:
+                    return await self._remove(endpoint, item, new, call), True
+                encoded = endpoint.encode(new)
+                value = encoded.head + b"%d" % item.revision + encoded.tail
+                if value == item.value or call.dry_run:
+                    return KeyValue(item.key, value, item.revision, item.created), False
+                return await self.store.update(item.key, encoded, item.revision), False
+            except (stores.Conflict, stores.KeyMissing):
+                if options.preconditions is not None and options.preconditions.resourceVersion:
+                    break
+        raise errors.conflict(resource.group_resource, name)
+
+    async def _remove(
+        self, endpoint: Endpoint, item: KeyValue, last: Any, call: Call
+    ) -> KeyValue:
+        if call.dry_run:
+            return item
+        gone = await self.store.delete(item.key, item.revision, endpoint.encode(last))
+        self.views.drop(item.key)
+        self.reader.drop(item.key)
+        for allocator in self._allocators:
+            if allocator.concerns(endpoint):
+                allocator.release(last)
+        return gone
+
+    def _allocate(
+        self, endpoint: Endpoint, new: Any, old: Any, dry_run: bool
+    ) -> Callable[[], None]:
+        undos = [
+            allocator.allocate(new, old, dry_run)
+            for allocator in self._allocators
+            if allocator.concerns(endpoint)
+        ]
+
+        def undo() -> None:
+            for step in reversed(undos):
+                step()
+
+        return undo
+
+    def connect(
+        self, endpoint: Endpoint, subresource: str, namespace: str, name: str, user: User, new: Any
+    ) -> Awaitable[None]:
+        """Admission for a subresource that is not a stored write (exec, token, ...)."""
+        operation = "CREATE" if new is not None else "CONNECT"
+        attributes = Attributes(
+            operation, endpoint.resource, subresource, namespace, name, new, None, user, False
+        )
+        return self._admit_and_validate(attributes)
+
+    async def _admit_and_validate(self, attributes: Attributes) -> None:
+        await self._admission.admit(attributes)
+        await self._admission.validate(attributes)
+
+
+def _settle_namespace(namespaced: bool, meta: Any, namespace: str) -> None:
+    if not namespaced:
+        meta.namespace = ""
+    elif not meta.namespace:
+        meta.namespace = namespace
+    elif meta.namespace != namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def _carry_over(meta: Any, was: Any) -> None:
+    """What an update cannot change, or may leave out."""
+    meta.uid = meta.uid or was.uid
+    meta.name = meta.name or was.name
+    meta.creationTimestamp = was.creationTimestamp
+    meta.deletionTimestamp = was.deletionTimestamp
+    meta.deletionGracePeriodSeconds = was.deletionGracePeriodSeconds
+    meta.generateName = meta.generateName or was.generateName
+    meta.generation = was.generation
+    meta.managedFields = was.managedFields
+    meta.selfLink = ""
+
+
+def _keep_all_but_status(new: Any, old: Any) -> None:
+    for name in new.__struct_fields__:
+        if name not in ("metadata", "status"):
+            setattr(new, name, getattr(old, name))
+    # Owner references and deletion belong to the main resource.
+    new.metadata.ownerReferences = old.metadata.ownerReferences
+
+
+def _already_exists(endpoint: Endpoint, name: str, current: KeyValue) -> errors.ApiError:
+    fault = errors.already_exists(endpoint.resource.group_resource, name)
+    if endpoint.load(current).metadata.deletionTimestamp is not None:
+        fault.message = f"object is being deleted: {fault.message}"
+    return fault
+
+
+def _unstored(endpoint: Endpoint, key: str, obj: Any) -> KeyValue:
+    """What a dry run answers with: the object as it would be, without a resourceVersion."""
+    encoded = endpoint.encode(obj)
+    value = with_revision(encoded.head + b"0" + encoded.tail, 0)
+    return KeyValue(key, value.replace(b'"resourceVersion":"0",', b"", 1), 0, 0)

@@ -1,0 +1,142 @@
+"""A request as the API server sees it, whatever carried it (HTTPS or a call in the same process).
+
+``serve`` or the in-process transport makes a ``Request``; ``info`` (what it asks for) is parsed
+from the path once; the filters add the user. Upstream: apiserver ``endpoints/request``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+READ_VERBS = frozenset({"get", "list", "watch"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. ``extra`` maps keys such as authentication.kubernetes.io/pod-name to values."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """What a path asks for. For anything outside the API's resources, ``resource`` is empty."""
+
+    verb: str
+    path: str
+    group: str = ""
+    version: str = ""
+    namespace: str = ""
+    resource: str = ""
+    subresource: str = ""
+    name: str = ""
+    # What follows the subresource: the path that a proxy request is for.
+    rest: str = ""
+
+    @property
+    def is_resource(self) -> bool:
+        return bool(self.resource)
+
+
+class Request:
+    """One request. Header names are lower case. ``body`` has been read whole and is bounded.
+
+    ``upgrade`` is what the transport offers for a connection that leaves HTTP (exec, port-forward);
+    None where it cannot.
+    """
+
+    __slots__ = (
+        "body",
+        "headers",
+        "info",
+        "method",
+        "path",
+        "peer_certificate",
+        "query",
+        "remote",
+        "upgrade",
+        "user",
+        "warnings",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        peer_certificate: bytes | None = None,
+        remote: str = "",
+        upgrade: Any = None,
+        user: User | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query: dict[str, list[str]] = parse_qs(query, keep_blank_values=True) if query else {}
+        self.headers = headers or {}
+        self.body = body
+        self.peer_certificate = peer_certificate
+        self.remote = remote
+        self.upgrade = upgrade
+        self.user = user
+        self.warnings: list[str] = []
+        self.info = parse(method, path, self.query)
+
+    def param(self, name: str) -> str:
+        """The first value of a query parameter, "" when it is absent."""
+        values = self.query.get(name)
+        return values[0] if values else ""
+
+    def flag(self, name: str) -> bool:
+        """A boolean query parameter, by Go's rules: absent, "false" and "0" are false."""
+        values = self.query.get(name)
+        if not values:
+            return False
+        return values[0] not in ("false", "False", "FALSE", "f", "F", "0")
+
+
+_VERB = {"POST": "create", "PUT": "update", "PATCH": "patch", "HEAD": "get", "GET": "get"}
+
+
+def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
+    """What a method and a path ask for, by upstream's rules for special paths and verbs."""
+    parts = [unquote(part) for part in path.strip("/").split("/")] if len(path) > 1 else []
+    if len(parts) >= 3 and parts[0] == "api":
+        group, version, rest = "", parts[1], parts[2:]
+    elif len(parts) >= 4 and parts[0] == "apis":
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return RequestInfo(method.lower(), path)
+    verb = _VERB.get(method, "delete" if method == "DELETE" else method.lower())
+    namespace = ""
+    if rest[0] == "watch" and len(rest) > 1:
+        # The old form of watching, /api/v1/watch/pods: still served.
+        rest, verb = rest[1:], "watch"
+    if rest[0] == "namespaces" and len(rest) > 1:
+        namespace = rest[1]
+        if len(rest) > 2 and rest[2] not in ("status", "finalize"):
+            rest = rest[2:]
+    resource = rest[0]
+    name = rest[1] if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    if not name and verb == "get":
+        watching = query.get("watch") or query.get("Watch")
+        verb = "watch" if watching and watching[0] not in ("false", "0", "f") else "list"
+    elif not name and verb == "delete":
+        verb = "deletecollection"
+    if resource == "namespaces":
+        namespace = name
+    return RequestInfo(
+        verb, path, group, version, namespace, resource, subresource, name, "/".join(rest[3:])
+    )

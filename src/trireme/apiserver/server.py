@@ -1,0 +1,97 @@
+"""The API server as a value: what it serves and what every handler may use.
+
+``build`` composes it from a config and the injected world; ``handle`` answers a request whatever
+carried it. ``run`` is the Component: bootstrap, listen, compact, until cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from trireme import api
+from trireme.api.catalog import Catalog
+from trireme.apiserver import subresources, virtual
+from trireme.apiserver.admission import order
+from trireme.apiserver.admission.contract import Chain, Context
+from trireme.apiserver.allocators.services import ServiceAllocator
+from trireme.apiserver.authn.contract import Authenticator
+from trireme.apiserver.authz.contract import Authorizer
+from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.cache.views import Views
+from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
+from trireme.apiserver.registry import Registry
+from trireme.kit import catalog
+from trireme.kit.env import Env
+
+
+class ApiServer:
+    """Everything that one API server holds; nothing in it is global."""
+
+    def __init__(self, config: ApiServerConfig, env: Env) -> None:
+        self.config = config
+        self.env = env
+        self.store = config.store
+        self.catalog = Catalog.of(api)
+        self.endpoints: dict[tuple[str, str, str], Endpoint] = {}
+        self.by_type: dict[type, Endpoint] = {}
+        for resource in self.catalog.resources:
+            endpoint = Endpoint(resource)
+            self.endpoints[resource.group, resource.version, resource.plural] = endpoint
+            self.by_type[resource.type] = endpoint
+        self.views = Views()
+        self.reader = Reader(self.store, self.by_type)
+        admission = Chain(order.plugins(), Context(self.reader, env))
+        services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
+        self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])
+        self.subresources = {
+            (handler.group_resource, handler.subresource): handler
+            for handler in catalog.instances(subresources, SubresourceHandler)
+        }
+        self.kinds = {
+            handler.type: handler for handler in catalog.instances(virtual, KindHandler)
+        }
+        self.routes = _routes()
+        self.authenticator: Authenticator
+        self.authorizer: Authorizer
+        self._compose_access()
+
+    def _compose_access(self) -> None:
+        from trireme.apiserver.authn.union import UnionAuthenticator
+        from trireme.apiserver.authz.union import UnionAuthorizer
+
+        self.authenticator = UnionAuthenticator(self.config, self.env, self.reader)
+        self.authorizer = UnionAuthorizer(self.reader, self.store)
+
+    def endpoint(self, kind: type) -> Endpoint:
+        """The endpoint of a type."""
+        return self.by_type[kind]
+
+
+def _routes() -> tuple[dict[str, Route], list[Route]]:
+    """Exact paths, and prefixes with the longest first."""
+    from trireme.apiserver import discovery, openapi
+
+    found: list[Route] = []
+    for package in (virtual, discovery, openapi):
+        found += catalog.instances(package, Route)
+    exact = {route.path: route for route in found if not route.prefix}
+    prefixes = sorted((route for route in found if route.prefix), key=lambda r: -len(r.path))
+    return exact, prefixes
+
+
+async def compact(server: ApiServer) -> None:
+    """Forget history that is older than the interval, for ever."""
+    clock, store = server.env.clock, server.store
+    before = store.revision
+    while True:
+        await clock.sleep(server.config.compaction_interval)
+        await store.compact(before)
+        before = store.revision
+
+
+def background(server: ApiServer) -> Iterable[asyncio.Task[None]]:
+    """The tasks that a running server needs besides answering requests."""
+    return [asyncio.create_task(compact(server), name="compaction")]

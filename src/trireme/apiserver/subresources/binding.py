@@ -1,0 +1,104 @@
+"""``pods/<name>/binding``: the scheduler says where a pod runs. Also POST of a Binding.
+
+The pod must be unbound, ungated and not deleting, else 409. Binding sets ``spec.nodeName`` and the
+PodScheduled condition. Upstream: pkg/registry/core/pod/storage BindingREST.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api.core.v1.pod.binding import Binding
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.status import PodCondition
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import KindHandler, SubresourceHandler
+from trireme.apiserver.reply import reply
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import body, options, write
+from trireme.machinery import errors, field, time
+from trireme.machinery.status import Status
+from trireme.store.contract import KeyValue
+
+
+async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Reply:
+    """Bind a pod to the node that the Binding names."""
+    info, call = request.info, write.call_of(request)
+    binding: Binding = body.decode_as(
+        request, Binding, body.as_json(request), options.field_validation(request)
+    )
+    name = info.name or binding.metadata.name
+    if binding.metadata.name and binding.metadata.name != name:
+        raise errors.bad_request(
+            f"the name of the object ({binding.metadata.name}) does not match the name on the URL "
+            f"({name})"
+        )
+    _check(binding, name)
+    pods = server.endpoint(Pod)
+    await server.registry.connect(pods, "binding", info.namespace, name, call.user, binding)
+    call.any_version = True
+    now = time.format(server.env.clock.now())
+
+    def bind(_old: Any, item: KeyValue) -> Any:
+        pod: Pod = pods.load(item)
+        _require_bindable(pod, binding)
+        pod.spec.nodeName = binding.target.name
+        pod.status.nominatedNodeName = ""
+        pod.metadata.annotations |= binding.metadata.annotations
+        pod.metadata.labels |= binding.metadata.labels
+        pod.metadata.resourceVersion = ""
+        set_scheduled(pod, now)
+        return pod
+
+    await server.registry.update(pods, info.namespace, name, bind, call, "binding")
+    return reply.encoded(Status(status="Success", code=201), 201)
+
+
+def set_scheduled(pod: Pod, now: str) -> None:
+    """Condition PodScheduled becomes True."""
+    condition = PodCondition(type="PodScheduled", status="True", lastTransitionTime=now)
+    condition.observedGeneration = pod.metadata.generation
+    for position, known in enumerate(pod.status.conditions):
+        if known.type == "PodScheduled":
+            if known.status == "True":
+                condition.lastTransitionTime = known.lastTransitionTime
+            pod.status.conditions[position] = condition
+            return
+    pod.status.conditions.append(condition)
+
+
+def _check(binding: Binding, name: str) -> None:
+    problems = []
+    target = binding.target
+    if target.kind not in ("", "Node"):
+        problems.append(
+            field.not_supported(field.path("target", "kind"), target.kind, ["Node", "<empty>"])
+        )
+    if not target.name:
+        problems.append(field.required(field.path("target", "name")))
+    if problems:
+        raise errors.invalid("Binding", name, problems)
+
+
+def _require_bindable(pod: Pod, binding: Binding) -> None:
+    meta = pod.metadata
+    if binding.metadata.uid and binding.metadata.uid != meta.uid:
+        why = f"Precondition failed: UID in precondition: {binding.metadata.uid}, "
+        raise errors.conflict(
+            "pods/binding", meta.name, f"{why}UID in object meta: {meta.uid}"
+        )
+    if meta.deletionTimestamp is not None:
+        why = f"pod {meta.name} is being deleted, cannot be assigned to a host"
+    elif pod.spec.nodeName:
+        why = f"pod {meta.name} is already assigned to node \"{pod.spec.nodeName}\""
+    elif pod.spec.schedulingGates:
+        why = f"pod {meta.name} has non-empty .spec.schedulingGates"
+    else:
+        return
+    raise errors.conflict("pods/binding", meta.name, why)
+
+
+HANDLER = SubresourceHandler("pods", "binding", {"create": create})
+KIND = KindHandler(Binding, create)

@@ -1,0 +1,79 @@
+"""The object in a request's body: media type, decoding, defaults, and what it must agree with.
+
+In: a request with a body. Out: a typed object with its defaults. Unknown and duplicate fields are
+errors, warnings or nothing, as ``fieldValidation`` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.request import Request
+from trireme.apiserver.verbs import options
+from trireme.machinery import errors
+from trireme.machinery.codec import yaml
+from trireme.machinery.schema import decode, normalise
+
+JSON = "application/json"
+YAML = "application/yaml"
+ACCEPTED = (JSON, YAML)
+
+
+def media_type(request: Request) -> str:
+    """The body's media type without parameters; JSON when there is none."""
+    text = request.headers.get("content-type", "")
+    return text.partition(";")[0].strip().lower() or JSON
+
+
+def as_json(request: Request) -> bytes:
+    """The body as JSON bytes; 415 for a media type that is not read here."""
+    media = media_type(request)
+    if media == JSON:
+        return request.body
+    if media == YAML:
+        return msgspec.json.encode(yaml.load(request.body))
+    raise errors.unsupported_media_type(ACCEPTED)
+
+
+def read(request: Request, endpoint: Endpoint) -> Any:
+    """The object that a POST or PUT carries, defaulted."""
+    return typed(request, endpoint, as_json(request), options.field_validation(request))
+
+
+def typed(request: Request, endpoint: Endpoint, data: bytes, mode: str) -> Any:
+    """JSON bytes as the endpoint's type, with kind and version checked and defaults written."""
+    obj = decode_as(request, endpoint.resource.type, data, mode)
+    _check_identity(endpoint, obj)
+    default(endpoint, obj)
+    return obj
+
+
+def decode_as(request: Request, kind: type, data: bytes, mode: str) -> Any:
+    """JSON bytes as any struct; warnings are kept on the request."""
+    obj, warnings = decode.decode(data, kind, mode)
+    request.warnings.extend(warnings)
+    return obj
+
+
+def default(endpoint: Endpoint, obj: Any) -> None:
+    """Canonical texts, the defaults of the type's markers, then the kind's own."""
+    normalise.normalise(obj)
+    endpoint.resource.defaults(obj)
+
+
+def _check_identity(endpoint: Endpoint, obj: Any) -> None:
+    resource = endpoint.resource
+    if obj.kind != resource.kind:
+        raise errors.bad_request(
+            f"{resource.kind} in version {resource.version!r} cannot be handled as a "
+            f"{obj.kind}: the kind in the data ({obj.kind}) does not match the expected kind "
+            f"({resource.kind})".replace("'", '"')
+        )
+    if obj.apiVersion != resource.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({obj.apiVersion}) does not match the expected API "
+            f"version ({resource.api_version})"
+        )

@@ -1,0 +1,87 @@
+"""DELETE of an object and of a collection."""
+
+from __future__ import annotations
+
+from trireme.apiserver import deletion
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.reply import form, reply
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import body, options, read, write
+from trireme.machinery import errors
+from trireme.machinery.meta import DeleteOptions, ListMeta, Preconditions
+from trireme.machinery.status import Status, StatusDetails
+
+
+async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    """One object: the object while it stays (or where the kind returns it), else a Status."""
+    info = request.info
+    wanted, call = delete_options(request), write.call_of(request)
+    call.dry_run = call.dry_run or bool(wanted.dryRun)
+    item, gone = await server.registry.delete(endpoint, info.namespace, info.name, wanted, call)
+    resource = endpoint.resource
+    if not gone or resource.returns_deleted:
+        status = 202 if not gone and wanted.orphanDependents is False else 200
+        return form.one(request, endpoint, item, server.env.clock.now(), status)
+    details = StatusDetails(
+        name=info.name,
+        group=resource.group,
+        kind=resource.plural,
+        uid=endpoint.load(item).metadata.uid,
+    )
+    return reply.encoded(Status(status="Success", details=details))
+
+
+async def delete_collection(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    """All objects that the selectors match; answers with the list of them."""
+    info = request.info
+    wanted, call = delete_options(request), write.call_of(request)
+    call.dry_run = call.dry_run or bool(wanted.dryRun)
+    chosen, meta = await read.select(
+        server, endpoint, info.namespace, options.list_options(request, endpoint)
+    )
+    deleted = []
+    for item in chosen:
+        target = endpoint.load(item).metadata
+        try:
+            last, _ = await server.registry.delete(
+                endpoint, target.namespace, target.name, wanted, call
+            )
+            deleted.append(last)
+        except errors.ApiError as fault:
+            if not errors.is_not_found(fault):
+                raise
+    listed = ListMeta(resourceVersion=meta.resourceVersion, continue_=meta.continue_)
+    return form.many(request, endpoint, deleted, listed, server.env.clock.now())
+
+
+def delete_options(request: Request) -> DeleteOptions:
+    """From the body, or from the query where there is no body; checked."""
+    if request.body.strip():
+        wanted: DeleteOptions = body.decode_as(
+            request, DeleteOptions, body.as_json(request), "Ignore"
+        )
+    else:
+        wanted = _from_query(request)
+    problems = deletion.validate_options(wanted)
+    if problems:
+        raise errors.invalid("DeleteOptions.meta.k8s.io", "", problems)
+    return wanted
+
+
+def _from_query(request: Request) -> DeleteOptions:
+    wanted = DeleteOptions()
+    grace = request.param("gracePeriodSeconds")
+    if grace:
+        if not grace.lstrip("-").isdigit():
+            raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax')
+        wanted.gracePeriodSeconds = int(grace)
+    if request.param("propagationPolicy"):
+        wanted.propagationPolicy = request.param("propagationPolicy")
+    if "orphanDependents" in request.query:
+        wanted.orphanDependents = request.flag("orphanDependents")
+    uid, version = request.param("preconditions.uid"), request.param("preconditions.resourceVersion")
+    if uid or version:
+        wanted.preconditions = Preconditions(uid=uid or None, resourceVersion=version or None)
+    return wanted

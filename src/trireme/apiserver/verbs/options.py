@@ -1,0 +1,244 @@
+"""What query parameters say: list and watch options, write options, selectors.
+
+In: a ``Request``. Out: checked values, or a 4xx ``ApiError``. Rules: meta/v1 ListOptions and
+friends; https://kubernetes.io/docs/reference/using-api/api-concepts/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+import msgspec
+
+from trireme.apiserver.cache.views import Selection
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.request import Request
+from trireme.machinery import errors, field, fields, labels
+from trireme.machinery.field import FieldError
+
+FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
+
+
+@dataclass(frozen=True, slots=True)
+class ListOptions:
+    """The options of list, watch and deletecollection, checked."""
+
+    selection: Selection
+    resource_version: int | None
+    match: str
+    limit: int
+    start: str
+    at: int | None
+    timeout: float | None
+    bookmarks: bool
+    initial_events: bool | None
+
+
+class _Token(msgspec.Struct):
+    """The inside of a continue token, in upstream's form."""
+
+    v: str = ""
+    rv: int = 0
+    start: str = ""
+
+
+def list_options(request: Request, endpoint: Endpoint, *, watching: bool = False) -> ListOptions:
+    """Parse and check; 400 or 422 as upstream gives them."""
+    version = request.param("resourceVersion")
+    match = request.param("resourceVersionMatch")
+    token = request.param("continue")
+    limit = _integer(request, "limit") or 0
+    initial = request.flag("sendInitialEvents") if "sendInitialEvents" in request.query else None
+    problems = _check(request, version, match, token, limit, initial, watching)
+    if problems:
+        raise errors.invalid("ListOptions.meta.k8s.io", "", problems)
+    start, at = _decode_token(token) if token else ("", None)
+    return ListOptions(
+        selection=selection(request, endpoint),
+        resource_version=_version(version),
+        match=match,
+        limit=limit,
+        start=start,
+        at=at,
+        timeout=_seconds(request),
+        bookmarks=request.flag("allowWatchBookmarks"),
+        initial_events=initial,
+    )
+
+
+def selection(request: Request, endpoint: Endpoint) -> Selection:
+    """The label and field selectors of a request; a name in the path is a field selector too."""
+    text = request.param("labelSelector")
+    by_label = None
+    if text:
+        try:
+            by_label = labels.parse(text)
+        except ValueError as problem:
+            raise errors.bad_request(f'unable to parse requirement: {problem}') from None
+    wanted = request.param("fieldSelector")
+    by_field = None
+    if wanted:
+        by_field = _field_selector(wanted, endpoint)
+    if request.info.name:
+        named = fields.from_set({"metadata.name": request.info.name})
+        by_field = named if by_field is None else fields.of([*by_field.requirements, *named.requirements])
+    return Selection(
+        None if by_label is None or by_label.empty else by_label,
+        None if by_field is None or by_field.empty else by_field,
+    )
+
+
+def _field_selector(text: str, endpoint: Endpoint) -> fields.Selector:
+    try:
+        selector = fields.parse(text)
+    except ValueError as problem:
+        raise errors.bad_request(str(problem)) from None
+    resource = endpoint.resource
+    known = {"metadata.name", *resource.selectable}
+    if resource.namespaced:
+        known.add("metadata.namespace")
+    for name in selector.fields():
+        if name not in known:
+            raise errors.bad_request(f"field label not supported: {name}")
+    return selector
+
+
+def dry_run(request: Request) -> bool:
+    """Whether the write is only to be tried; anything but "All" is an error."""
+    values = [value for value in request.query.get("dryRun", []) if value]
+    bad = [value for value in values if value != "All"]
+    if bad:
+        problem = field.not_supported(field.path("dryRun"), bad[0], ["All"])
+        raise errors.invalid(f"{_options_kind(request)}.meta.k8s.io", "", [problem])
+    return bool(values)
+
+
+def field_validation(request: Request) -> str:
+    """Ignore, Warn or Strict; the default is Warn."""
+    wanted = request.param("fieldValidation")
+    if wanted not in FIELD_VALIDATION:
+        problem = field.not_supported(
+            field.path("fieldValidation"), wanted, ["", "Ignore", "Strict", "Warn"]
+        )
+        raise errors.invalid(f"{_options_kind(request)}.meta.k8s.io", "", [problem])
+    return wanted or "Warn"
+
+
+def encode_token(revision: int, start: str) -> str:
+    """The continue token for the items after ``start`` (a key below the listed prefix)."""
+    raw = msgspec.json.encode(_Token(v="meta.k8s.io/v1", rv=revision, start=start))
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _options_kind(request: Request) -> str:
+    return {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions"}.get(
+        request.method, "DeleteOptions"
+    )
+
+
+def _check(
+    request: Request,
+    version: str,
+    match: str,
+    token: str,
+    limit: int,
+    initial: bool | None,
+    watching: bool,
+) -> list[FieldError]:
+    problems: list[FieldError] = []
+    at = field.path("resourceVersionMatch")
+    if limit < 0:
+        problems.append(
+            field.invalid(field.path("limit"), limit, "must be greater than or equal to 0")
+        )
+    if initial is not None and not watching:
+        problems.append(
+            field.forbidden(field.path("sendInitialEvents"), "sendInitialEvents is forbidden for list")
+        )
+    if watching:
+        if initial is not None and match != "NotOlderThan":
+            problems.append(
+                field.forbidden(
+                    at,
+                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                )
+            )
+        if initial is None and match:
+            problems.append(
+                field.forbidden(
+                    at, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+                )
+            )
+        return problems
+    if match:
+        if not version and not token:
+            problems.append(
+                field.forbidden(
+                    at, "resourceVersionMatch is forbidden unless resourceVersion is provided"
+                )
+            )
+        if token:
+            problems.append(
+                field.forbidden(at, "resourceVersionMatch is forbidden when continue is provided")
+            )
+        if match not in ("Exact", "NotOlderThan"):
+            problems.append(field.not_supported(at, match, ["Exact", "NotOlderThan"]))
+        if match == "Exact" and version == "0":
+            problems.append(
+                field.forbidden(
+                    at, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+                )
+            )
+    return problems
+
+
+def _version(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 19:
+        problem = field.invalid(
+            field.path("resourceVersion"),
+            text,
+            f'strconv.ParseUint: parsing "{text}": invalid syntax',
+        )
+        raise errors.invalid("ListOptions.meta.k8s.io", "", [problem])
+    return int(text)
+
+
+def _decode_token(token: str) -> tuple[str, int]:
+    try:
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        parsed = msgspec.json.decode(raw, type=_Token)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise errors.bad_request(
+            "continue key is not valid: the token could not be decoded"
+        ) from None
+    if parsed.v != "meta.k8s.io/v1":
+        raise errors.bad_request(
+            f'continue key is not valid: server does not recognize this encoded version "{parsed.v}"'
+        )
+    if not parsed.start or parsed.start.startswith("/") or ".." in parsed.start.split("/"):
+        raise errors.bad_request("continue key is not valid: incorrect start key")
+    return parsed.start, parsed.rv
+
+
+def _integer(request: Request, name: str) -> int | None:
+    text = request.param(name)
+    if not text:
+        return None
+    try:
+        value = int(text)
+        if not -(2**63) <= value < 2**63:
+            raise ValueError
+        return value
+    except ValueError:
+        raise errors.bad_request(
+            f'strconv.ParseInt: parsing "{text}": invalid syntax'
+        ) from None
+
+
+def _seconds(request: Request) -> float | None:
+    seconds = _integer(request, "timeoutSeconds")
+    return None if seconds is None else float(seconds)

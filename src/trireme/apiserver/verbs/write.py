@@ -1,0 +1,109 @@
+"""POST, PUT and PATCH of an object and of its status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.registry import Call
+from trireme.apiserver.reply import form
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import ANONYMOUS, Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import body, options
+from trireme.machinery import errors
+from trireme.machinery.patch import json_patch, merge_patch, strategic
+from trireme.machinery.schema import tree
+from trireme.store.contract import KeyValue
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+
+
+def call_of(request: Request) -> Call:
+    """What a write carries besides its object."""
+    return Call(request.user or ANONYMOUS, options.dry_run(request), request.warnings)
+
+
+async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    """POST to a collection: 201 with the stored object."""
+    call = call_of(request)
+    obj = body.read(request, endpoint)
+    item = await server.registry.create(endpoint, request.info.namespace, obj, call)
+    return form.one(request, endpoint, item, server.env.clock.now(), 201)
+
+
+async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    """PUT: replace the object, or the part that a subresource names."""
+    info, call = request.info, call_of(request)
+    obj = body.read(request, endpoint)
+    if obj.metadata.name and obj.metadata.name != info.name:
+        raise errors.bad_request(
+            f"the name of the object ({obj.metadata.name}) does not match the name on the URL "
+            f"({info.name})"
+        )
+    if not obj.metadata.name:
+        obj.metadata.name = info.name
+    encoded = msgspec.json.encode(obj)
+
+    def change(_old: Any, _item: KeyValue) -> Any:
+        return endpoint.decode(encoded)
+
+    may_create = endpoint.resource.create_on_update and not info.subresource
+    item, created = await server.registry.update(
+        endpoint,
+        info.namespace,
+        info.name,
+        change,
+        call,
+        info.subresource,
+        (lambda: endpoint.decode(encoded)) if may_create else None,
+    )
+    return form.one(request, endpoint, item, server.env.clock.now(), 201 if created else 200)
+
+
+async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    """PATCH by JSON patch, merge patch or strategic merge patch."""
+    info, call = request.info, call_of(request)
+    mode = options.field_validation(request)
+    apply = _patcher(request, endpoint)
+    warned = len(request.warnings)
+    # A patch that names a resourceVersion is judged against that one; any other is tried again on
+    # a newer object when another write came in between.
+    call.any_version = b'"resourceVersion"' not in request.body
+
+    def change(_old: Any, item: KeyValue) -> Any:
+        del request.warnings[warned:]
+        after = apply(msgspec.json.decode(item.value))
+        obj = body.typed(request, endpoint, msgspec.json.encode(after), mode)
+        if call.any_version:
+            obj.metadata.resourceVersion = ""
+        return obj
+
+    item, _ = await server.registry.update(
+        endpoint, info.namespace, info.name, change, call, info.subresource
+    )
+    return form.one(request, endpoint, item, server.env.clock.now())
+
+
+def _patcher(request: Request, endpoint: Endpoint) -> Any:
+    """The function from the present object to the patched one, both plain JSON."""
+    media = body.media_type(request)
+    if media not in PATCHES:
+        raise errors.unsupported_media_type(PATCHES)
+    try:
+        content = msgspec.json.decode(request.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise errors.bad_request(f"error decoding patch: {problem}") from None
+    if media == JSON_PATCH:
+        return lambda before: json_patch.apply(before, content)
+    if not isinstance(content, dict):
+        raise errors.bad_request("error decoding patch: expected an object")
+    if media == MERGE_PATCH:
+        return lambda before: merge_patch.apply(before, content)
+    node = tree.of(endpoint.resource.type)
+    return lambda before: strategic.apply(before, content, node)
