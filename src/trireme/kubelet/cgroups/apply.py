@@ -1,0 +1,184 @@
+"""Make, limit, read and remove cgroups.
+
+In: paths as ``cgroups/plan`` gives them. Out: directories in every hierarchy. Made by the
+composition root: ``detect`` for a real node, ``NoCgroups`` for one that lives in a process. Called
+by workers, gc and node. Rules: kernel documentation, cgroup-v1 and cgroup-v2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from typing import Protocol
+
+from trireme.kit.clock import Clock
+from trireme.kubelet.cgroups import plan
+from trireme.kubelet.cgroups.plan import Limits
+
+DELEGATED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb")
+REMOVE_TRIES = 50
+REMOVE_PAUSE = 0.02
+
+
+class Cgroups(Protocol):
+    """Cgroups by path, the same in every hierarchy."""
+
+    v2: bool
+
+    def ensure(self, path: str, limits: Limits) -> None: ...
+
+    def exists(self, path: str) -> bool: ...
+
+    async def remove(self, path: str) -> None:
+        """The group and all below it, with every process in it killed."""
+        ...
+
+    def pods(self, parent: str) -> list[str]:
+        """Paths of pod groups below ``parent``."""
+        ...
+
+
+class NoCgroups:
+    """For nodes without real processes."""
+
+    v2 = False
+
+    def ensure(self, path: str, limits: Limits) -> None:
+        return
+
+    def exists(self, path: str) -> bool:
+        return True
+
+    async def remove(self, path: str) -> None:
+        return
+
+    def pods(self, parent: str) -> list[str]:
+        return []
+
+
+class KernelCgroups:
+    """The kernel's cgroups: ``roots`` maps a v1 controller, or ``""`` for v2, to a directory."""
+
+    def __init__(self, clock: Clock, roots: dict[str, str], extra: tuple[str, ...] = ()) -> None:
+        self._clock = clock
+        self._roots = roots
+        self._extra = extra
+        self.v2 = "" in roots
+
+    def ensure(self, path: str, limits: Limits) -> None:
+        if self.v2:
+            root = self._roots[""]
+            _make_v2(root, path)
+            _write_all(root + path, plan.v2_files(limits))
+            return
+        files = plan.v1_files(limits)
+        for controller, root in self._roots.items():
+            _make_v1(controller, root, path)
+            _write_all(root + path, files.get(controller, {}))
+
+    def exists(self, path: str) -> bool:
+        return all(os.path.isdir(root + path) for root in self._roots.values())
+
+    async def remove(self, path: str) -> None:
+        for root in {*self._roots.values(), *self._extra}:
+            await self._remove_in(root + path)
+
+    def pods(self, parent: str) -> list[str]:
+        root = next(iter(self._roots.values()))
+        found = []
+        for folder in (parent, f"{parent}/burstable", f"{parent}/besteffort"):
+            try:
+                names = os.listdir(root + folder)
+            except FileNotFoundError:
+                continue
+            found += [f"{folder}/{name}" for name in sorted(names) if name.startswith("pod")]
+        return found
+
+    async def _remove_in(self, path: str) -> None:
+        if not os.path.isdir(path):
+            return
+        for attempt in range(REMOVE_TRIES):
+            try:
+                for folder, _, _ in os.walk(path, topdown=False):
+                    _kill_all(folder)
+                    os.rmdir(folder)
+                return
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                # A killed process leaves its group a moment later.
+                if error.errno != errno.EBUSY or attempt == REMOVE_TRIES - 1:
+                    raise
+            await self._clock.sleep(REMOVE_PAUSE)
+            await asyncio.sleep(0)
+
+
+def detect(clock: Clock) -> KernelCgroups:
+    """What this machine has. Raises OSError when nothing is mounted."""
+    roots: dict[str, str] = {}
+    unified = ""
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        for line in file:
+            left, _, right = line.partition(" - ")
+            point, kind = left.split(" ")[4], right.split(" ")[0]
+            if kind == "cgroup2":
+                unified = point
+            elif kind == "cgroup":
+                for option in right.rsplit(" ", 1)[1].strip().split(","):
+                    if option in ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices",
+                                  "freezer", "blkio", "hugetlb", "net_cls", "net_prio",
+                                  "perf_event"):
+                        roots[option] = point
+    if roots:
+        # cgroup v1, perhaps with an empty v2 tree beside it, where runc also leaves directories.
+        systemd = "/sys/fs/cgroup/systemd"
+        extra = tuple(p for p in (unified, systemd if os.path.isdir(systemd) else "") if p)
+        return KernelCgroups(clock, roots, extra)
+    if not unified:
+        raise OSError(errno.ENOENT, "no cgroup hierarchy is mounted")
+    return KernelCgroups(clock, {"": unified})
+
+
+def _make_v2(root: str, path: str) -> None:
+    folder = root
+    for part in path.strip("/").split("/"):
+        with open(f"{folder}/cgroup.controllers", encoding="ascii") as file:
+            present = file.read().split()
+        wanted = " ".join(f"+{name}" for name in DELEGATED if name in present)
+        _write(f"{folder}/cgroup.subtree_control", wanted)
+        folder = f"{folder}/{part}"
+        os.makedirs(folder, exist_ok=True)
+
+
+def _make_v1(controller: str, root: str, path: str) -> None:
+    folder = root
+    for part in path.strip("/").split("/"):
+        parent, folder = folder, f"{folder}/{part}"
+        if os.path.isdir(folder):
+            continue
+        os.makedirs(folder, exist_ok=True)
+        if controller == "cpuset":
+            # A new cpuset is empty and lets no process in; children start with the parent's.
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                with open(f"{parent}/{name}", encoding="ascii") as file:
+                    _write(f"{folder}/{name}", file.read().strip())
+
+
+def _write_all(folder: str, files: dict[str, str]) -> None:
+    for name, content in files.items():
+        _write(f"{folder}/{name}", content)
+
+
+def _write(path: str, content: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(content)
+
+
+def _kill_all(folder: str) -> None:
+    with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+        for pid in file.read().split():
+            try:
+                os.kill(int(pid), 9)
+            except ProcessLookupError:
+                continue

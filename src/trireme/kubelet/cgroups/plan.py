@@ -1,0 +1,85 @@
+"""Which cgroups pods live in and with which limits. Pure.
+
+In: pods and the node's allocatable. Out: paths relative to the hierarchy and ``Limits``. Called by
+workers and the node. Rules: reference "QoS, OOM, cgroups"; the names are upstream's, because
+monitoring reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import qos
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """CPU shares (2-262144), quota in microseconds per 100 ms, memory in bytes; 0 leaves it out."""
+
+    cpu_shares: int = 0
+    cpu_quota: int = 0
+    memory: int = 0
+    pids: int = 0
+
+
+def class_path(parent: str, of_class: str) -> str:
+    return parent if of_class == qos.GUARANTEED else f"{parent}/{of_class.lower()}"
+
+
+def pod_path(parent: str, pod: core.Pod) -> str:
+    return f"{class_path(parent, qos.qos_class(pod))}/pod{pod.metadata.uid}"
+
+
+def pod_limits(pod: core.Pod, pids: int = 0) -> Limits:
+    requests, limits = qos.pod_requests(pod), qos.pod_limits(pod)
+    if qos.qos_class(pod) == qos.BEST_EFFORT:
+        return Limits(cpu_shares=qos.MIN_SHARES, pids=pids)
+    return Limits(
+        cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
+        cpu_quota=qos.cpu_quota(limits.get("cpu", 0)) if qos.all_declare(pod, "cpu") else 0,
+        memory=limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0, pids=pids)
+
+
+def class_limits(pods: Iterable[core.Pod]) -> dict[str, Limits]:
+    """Shares of the burstable and best-effort classes, from the pods that run now."""
+    burstable = sum(qos.pod_requests(pod).get("cpu", 0) for pod in pods
+                    if qos.qos_class(pod) == qos.BURSTABLE)
+    return {qos.BURSTABLE: Limits(cpu_shares=qos.cpu_shares(burstable)),
+            qos.BEST_EFFORT: Limits(cpu_shares=qos.MIN_SHARES)}
+
+
+def node_limits(allocatable: dict[str, str]) -> Limits:
+    return Limits(cpu_shares=qos.cpu_shares(qos.amount(allocatable, "cpu")),
+                  memory=qos.amount(allocatable, "memory"),
+                  pids=qos.amount(allocatable, "pids"))
+
+
+def v1_files(limits: Limits) -> dict[str, dict[str, str]]:
+    """Controller to file to content."""
+    files: dict[str, dict[str, str]] = {"cpu": {}, "memory": {}, "pids": {}}
+    if limits.cpu_shares:
+        files["cpu"]["cpu.shares"] = str(limits.cpu_shares)
+    if limits.cpu_quota:
+        files["cpu"]["cpu.cfs_period_us"] = str(qos.CPU_PERIOD)
+        files["cpu"]["cpu.cfs_quota_us"] = str(limits.cpu_quota)
+    if limits.memory:
+        files["memory"]["memory.limit_in_bytes"] = str(limits.memory)
+    if limits.pids:
+        files["pids"]["pids.max"] = str(limits.pids)
+    return files
+
+
+def v2_files(limits: Limits) -> dict[str, str]:
+    """File to content."""
+    files: dict[str, str] = {}
+    if limits.cpu_shares:
+        files["cpu.weight"] = str(qos.cpu_weight(limits.cpu_shares))
+    if limits.cpu_quota:
+        files["cpu.max"] = f"{limits.cpu_quota} {qos.CPU_PERIOD}"
+    if limits.memory:
+        files["memory.max"] = str(limits.memory)
+    if limits.pids:
+        files["pids.max"] = str(limits.pids)
+    return files

@@ -1,0 +1,163 @@
+"""The sandbox and container configurations that the runtime gets. Pure.
+
+In: a pod, one of its containers, and all that was looked up for it. Out: ``SandboxConfig`` and
+``ContainerConfig``. Called by sync/execute. Rules: CRI v1; reference "QoS, OOM, cgroups".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import labels, podspec, qos
+from trireme.kubelet.cri import model
+from trireme.kubelet.cri.model import PortProtocol, Propagation
+from trireme.kubelet.env import expand
+from trireme.kubelet.network import hosts
+from trireme.kubelet.sync import security
+
+_PROPAGATION = {None: Propagation.PRIVATE, "None": Propagation.PRIVATE,
+                "HostToContainer": Propagation.HOST_TO_CONTAINER,
+                "Bidirectional": Propagation.BIDIRECTIONAL}
+# The numbers that CRI gives to signals are its own: an index into this list.
+_SIGNALS = (
+    "RUNTIME_DEFAULT SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT "
+    "SIGIO SIGIOT SIGKILL SIGPIPE SIGPOLL SIGPROF SIGPWR SIGQUIT SIGSEGV SIGSTKFLT SIGSTOP SIGSYS "
+    "SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU "
+    "SIGXFSZ SIGRTMIN"
+).split()
+_SIGNALS += [f"SIGRTMIN+{n}" for n in range(1, 16)]
+_SIGNALS += [f"SIGRTMAX-{n}" for n in range(14, 0, -1)] + ["SIGRTMAX"]
+
+
+class SandboxInputs(msgspec.Struct, frozen=True, kw_only=True):
+    pod: core.Pod
+    attempt: int
+    log_directory: str
+    cgroup_parent: str
+    cluster_domain: str
+    dns: model.DNSConfig
+    cgroup_v2: bool = False
+
+
+class ContainerInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """``mounts`` are complete host paths by now; ``environment`` is in order."""
+
+    pod: core.Pod
+    container: core.Container
+    restart_count: int
+    image: str
+    image_uid: int | None
+    image_user: str
+    environment: Mapping[str, str]
+    mounts: Sequence[model.Mount]
+    memory_capacity: int
+    cgroup_v2: bool = False
+    target_id: str = ""
+
+
+def sandbox(inputs: SandboxInputs) -> model.SandboxConfig:
+    """Raises ValueError for a host name that cannot be."""
+    pod = inputs.pod
+    hostname = ""
+    if not podspec.is_host_network(pod):
+        hostname = hosts.node_name_of_pod(pod, inputs.cluster_domain)
+    context = pod.spec.securityContext
+    # runc knows only the dotted form of a sysctl's name.
+    sysctls = {s.name.replace("/", "."): s.value for s in context.sysctls} if context else {}
+    linux = model.LinuxSandboxConfig(
+        cgroup_parent=inputs.cgroup_parent, security_context=security.of_sandbox(pod),
+        sysctls=sysctls, overhead=_overhead(pod), resources=_pod_resources(pod))
+    return model.SandboxConfig(
+        metadata=model.SandboxMetadata(name=pod.metadata.name, uid=pod.metadata.uid,
+                                       namespace=pod.metadata.namespace, attempt=inputs.attempt),
+        hostname=hostname, log_directory=inputs.log_directory, dns_config=inputs.dns,
+        port_mappings=_port_mappings(pod), labels=labels.of_sandbox(pod),
+        annotations=dict(pod.metadata.annotations), linux=linux)
+
+
+def container(inputs: ContainerInputs) -> model.ContainerConfig:
+    """Raises ``security.NotAllowed``."""
+    spec = inputs.container
+    context = security.of_container(inputs.pod, spec, inputs.image_uid, inputs.image_user,
+                                    inputs.target_id)
+    return model.ContainerConfig(
+        metadata=model.ContainerMetadata(name=spec.name, attempt=inputs.restart_count),
+        image=model.ImageSpec(image=inputs.image, user_specified_image=spec.image),
+        command=[expand.expand(word, inputs.environment) for word in spec.command],
+        args=[expand.expand(word, inputs.environment) for word in spec.args],
+        working_dir=spec.workingDir,
+        envs=[model.KeyValue(key=name, value=value.encode("utf-8", "surrogateescape"))
+              for name, value in inputs.environment.items()],
+        mounts=list(inputs.mounts), labels=labels.of_container(inputs.pod, spec),
+        annotations=labels.annotations(inputs.pod, spec, inputs.restart_count),
+        log_path=f"{spec.name}/{inputs.restart_count}.log",
+        stdin=spec.stdin, stdin_once=spec.stdinOnce, tty=spec.tty,
+        linux=model.LinuxContainerConfig(
+            resources=resources(inputs.pod, spec, inputs.memory_capacity, inputs.cgroup_v2),
+            security_context=context),
+        stop_signal=_stop_signal(spec))
+
+
+def resources(
+    pod: core.Pod, spec: core.Container, memory_capacity: int, cgroup_v2: bool
+) -> model.LinuxResources:
+    requests, limits = spec.resources.requests, spec.resources.limits
+    cpu = qos.amount(requests, "cpu")
+    if "cpu" not in requests:
+        cpu = qos.amount(limits, "cpu")
+    hugepages = [model.HugepageLimit(page_size=name.removeprefix("hugepages-").removesuffix("i")
+                                     + "B", limit=qos.amount(limits, name))
+                 for name in limits if name.startswith("hugepages-")]
+    return model.LinuxResources(
+        cpu_period=qos.CPU_PERIOD, cpu_quota=qos.cpu_quota(qos.amount(limits, "cpu")),
+        cpu_shares=qos.cpu_shares(cpu), memory_limit_in_bytes=qos.amount(limits, "memory"),
+        oom_score_adj=qos.oom_score_adj(pod, spec, memory_capacity), hugepage_limits=hugepages,
+        unified={"memory.oom.group": "1"} if cgroup_v2 else {})
+
+
+def mount(of: core.VolumeMount, host_path: str, *, recursive_read_only: bool) -> model.Mount:
+    """``recursive_read_only``: whether the runtime can. Raises ValueError when it must and cannot.
+    """
+    strict = False
+    if of.recursiveReadOnly in ("Enabled", "IfPossible") and of.readOnly:
+        strict = recursive_read_only
+        if of.recursiveReadOnly == "Enabled" and not strict:
+            raise ValueError(f'volume "{of.name}" requested recursive read-only mode, but it is '
+                             "not supported by the runtime")
+    path = of.mountPath if of.mountPath.startswith("/") else f"/{of.mountPath}"
+    return model.Mount(container_path=path, host_path=host_path, readonly=of.readOnly,
+                       propagation=_PROPAGATION[of.mountPropagation], recursive_read_only=strict)
+
+
+def _port_mappings(pod: core.Pod) -> list[model.PortMapping]:
+    if podspec.is_host_network(pod):
+        return []
+    return [model.PortMapping(protocol=PortProtocol[port.protocol or "TCP"],
+                              container_port=port.containerPort, host_port=port.hostPort,
+                              host_ip=port.hostIP)
+            for container in (*pod.spec.initContainers, *pod.spec.containers)
+            for port in container.ports
+            if port.hostPort and (container in pod.spec.containers
+                                  or podspec.is_sidecar(container))]
+
+
+def _overhead(pod: core.Pod) -> model.LinuxResources:
+    return model.LinuxResources(
+        cpu_shares=qos.cpu_shares(qos.amount(pod.spec.overhead, "cpu")) if pod.spec.overhead else 0,
+        memory_limit_in_bytes=qos.amount(pod.spec.overhead, "memory"))
+
+
+def _pod_resources(pod: core.Pod) -> model.LinuxResources:
+    requests, limits = qos.pod_requests(pod), qos.pod_limits(pod)
+    return model.LinuxResources(
+        cpu_period=qos.CPU_PERIOD, cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
+        cpu_quota=qos.cpu_quota(limits.get("cpu", 0)) if qos.all_declare(pod, "cpu") else 0,
+        memory_limit_in_bytes=(limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0))
+
+
+def _stop_signal(spec: core.Container) -> int:
+    wanted = spec.lifecycle.stopSignal if spec.lifecycle is not None else None
+    return _SIGNALS.index(wanted) if wanted else 0
