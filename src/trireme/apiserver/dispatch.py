@@ -83,7 +83,9 @@ async def _route(server: ApiServer, request: Request) -> AnyReply:
     path = request.path if request.path == "/" else request.path.rstrip("/")
     route = exact.get(path) or exact.get(request.path)
     if route is None:
-        route = next((item for item in prefixes if path.startswith(item.path)), None)
+        route = next(
+            (r for r in prefixes if path == r.path or path.startswith(r.path + "/")), None
+        )
     if route is None:
         return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
     if request.method not in route.methods:

@@ -54,6 +54,9 @@ class ApiServer:
             handler.type: handler for handler in catalog.instances(virtual, KindHandler)
         }
         self.routes = _routes()
+        self.openapi_documents: dict[str, bytes] = {}
+        # Set once the objects that every cluster has are there.
+        self.bootstrapped = asyncio.Event()
         self.authenticator: Authenticator
         self.authorizer: Authorizer
         self._compose_access()

@@ -36,7 +36,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Subresource:
-    """A path below an object. ``type`` is the struct that it reads and writes.
+    """A path below an object. ``type`` is the struct that it reads and writes; ``kind`` names what
+    is no struct (options that come in the query); by default it is the resource's own kind.
 
     ``status`` and ``scale`` are served by the generic path; every other one has a handler of its
     own in ``apiserver/subresources``, found by (plural, name).
@@ -45,6 +46,7 @@ class Subresource:
     name: str
     verbs: tuple[str, ...]
     type: type | None = None
+    kind: str = ""
 
 
 def status() -> Subresource:

@@ -1,0 +1,205 @@
+"""The discovery documents, as plain values made from the catalog: pure.
+
+In: the served ``Resource`` values. Out: APIVersions, APIGroupList, APIGroup, APIResourceList and the
+aggregated APIGroupDiscoveryList. Rules: https://kubernetes.io/docs/concepts/overview/kubernetes-api/
+#discovery-api; KEP-3352.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from trireme.machinery.resource import Resource, Subresource
+
+# The order in which groups are listed, and so which group wins when kubectl meets a bare kind name.
+PRIORITY = (
+    "",
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "storagemigration.k8s.io",
+)
+
+
+def groups(resources: Iterable[Resource]) -> dict[str, dict[str, list[Resource]]]:
+    """Group → version → resources by plural, in the order in which they are told."""
+    found: dict[str, dict[str, list[Resource]]] = {}
+    for resource in sorted(resources, key=_order):
+        found.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
+    return found
+
+
+def _order(resource: Resource) -> tuple[int, str, str, str]:
+    known = resource.group in PRIORITY
+    place = PRIORITY.index(resource.group) if known else len(PRIORITY)
+    return place, resource.group, resource.version, resource.plural
+
+
+def api_versions(address: str) -> dict[str, Any]:
+    """The answer at /api."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
+
+
+def api_group_list(found: dict[str, dict[str, list[Resource]]]) -> dict[str, Any]:
+    """The answer at /apis."""
+    return {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [_group(name, versions) for name, versions in found.items() if name],
+    }
+
+
+def api_group(name: str, versions: Iterable[str]) -> dict[str, Any]:
+    """The answer at /apis/<group>."""
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
+
+
+def api_resource_list(group_version: str, resources: Iterable[Resource]) -> dict[str, Any]:
+    """The answer at /api/v1 and /apis/<group>/<version>."""
+    told: list[dict[str, Any]] = []
+    for resource in resources:
+        told.append(_resource(resource))
+        told += [_subresource(resource, item) for item in resource.subresources]
+    told.sort(key=lambda item: item["name"])
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": group_version,
+        "resources": told,
+    }
+
+
+def aggregated(
+    found: dict[str, dict[str, list[Resource]]], *, core: bool, version: str = "v2"
+) -> dict[str, Any]:
+    """The aggregated form of /api (``core``) or of /apis."""
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": [
+            {
+                "metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None},
+                "versions": [
+                    {
+                        "version": item,
+                        "resources": [_discovered(resource) for resource in resources],
+                        "freshness": "Current",
+                    }
+                    for item, resources in versions.items()
+                ],
+            }
+            for name, versions in found.items()
+            if (name == "") == core
+        ],
+    }
+
+
+def _group(name: str, versions: Iterable[str]) -> dict[str, Any]:
+    listed = [{"groupVersion": f"{name}/{item}", "version": item} for item in versions]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+
+def _resource(resource: Resource) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": resource.plural,
+        "singularName": resource.singular_name,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": sorted(resource.verbs),
+    }
+    if resource.short_names:
+        told["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        told["categories"] = list(resource.categories)
+    if "get" in resource.verbs:
+        told["storageVersionHash"] = _storage_hash(resource)
+    return told
+
+
+def _subresource(resource: Resource, item: Subresource) -> dict[str, Any]:
+    told = {
+        "name": f"{resource.plural}/{item.name}",
+        "singularName": "",
+        "namespaced": resource.namespaced,
+        **_kind(resource, item, "group", "version"),
+        "verbs": sorted(item.verbs),
+    }
+    return told
+
+
+def _kind(resource: Resource, item: Subresource, group: str, version: str) -> dict[str, str]:
+    """The kind that a subresource reads and writes, with its group only where that differs."""
+    if item.type is None:
+        return {"kind": item.kind or resource.kind}
+    identity = item.type()
+    owner, slash, own_version = identity.apiVersion.rpartition("/")
+    if (owner if slash else "") == resource.group and own_version == resource.version:
+        return {"kind": identity.kind}
+    return {group: owner, version: own_version, "kind": identity.kind}
+
+
+def _discovered(resource: Resource) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "resource": resource.plural,
+        "responseKind": {
+            "group": resource.group,
+            "version": resource.version,
+            "kind": resource.kind,
+        },
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular_name,
+        "verbs": sorted(resource.verbs),
+    }
+    if resource.short_names:
+        told["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        told["categories"] = list(resource.categories)
+    if resource.subresources:
+        told["subresources"] = [
+            {
+                "subresource": item.name,
+                "responseKind": _response_kind(resource, item),
+                "verbs": sorted(item.verbs),
+            }
+            for item in sorted(resource.subresources, key=lambda item: item.name)
+        ]
+    return told
+
+
+def _response_kind(resource: Resource, item: Subresource) -> dict[str, str]:
+    kind = _kind(resource, item, "group", "version")
+    return {
+        "group": kind.get("group", resource.group),
+        "version": kind.get("version", resource.version),
+        "kind": kind["kind"],
+    }
+
+
+def _storage_hash(resource: Resource) -> str:
+    text = f"{resource.group}/{resource.version}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()

@@ -1,0 +1,91 @@
+"""/openapi/v3: an index with hashes, and one document per group and version, made when asked for.
+
+A document's address carries its hash, so that clients keep it for ever. Upstream: KEP-2896.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from trireme.apiserver.config import VERSION
+from trireme.apiserver.discovery import documents
+from trireme.apiserver.handlers import Route
+from trireme.apiserver.openapi import paths, schemas
+from trireme.apiserver.reply import reply
+from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.machinery.resource import Resource
+
+
+async def answer(server: ApiServer, request: Request) -> AnyReply:
+    """The index at /openapi/v3, the documents below it."""
+    parts = request.path.strip("/").split("/")[2:]
+    found = documents.groups(server.catalog.resources)
+    if not parts:
+        return reply.encoded({"paths": _index(found)})
+    group, version = _group_version(parts)
+    resources = found.get(group, {}).get(version) if version else None
+    if resources is None:
+        return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+    key = "/".join(parts)
+    body = server.openapi_documents.get(key)
+    if body is None:
+        body = msgspec.json.encode(document(resources))
+        server.openapi_documents[key] = body
+    answered = Reply(200, body)
+    if request.param("hash"):
+        answered.headers["Cache-Control"] = "public, immutable"
+    answered.headers["ETag"] = f'"{_hash(resources)}"'
+    return answered
+
+
+def document(resources: list[Resource]) -> dict[str, Any]:
+    """The OpenAPI v3 document of a group and version."""
+    definitions = schemas.load()
+    names = schemas.names_by_kind(definitions)
+    roots = list(schemas.COMMON)
+    operations: dict[str, Any] = {}
+    for resource in resources:
+        name = names.get((resource.group, resource.version, resource.kind))
+        if name is None:
+            continue
+        listed = names.get((resource.group, resource.version, f"{resource.kind}List"), name)
+        roots += [name, listed]
+        operations |= paths.of(resource, name, listed)
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": VERSION},
+        "paths": dict(sorted(operations.items())),
+        "components": {"schemas": schemas.reachable(definitions, roots)},
+    }
+
+
+def _index(found: dict[str, dict[str, list[Resource]]]) -> dict[str, Any]:
+    index = {}
+    for group, versions in found.items():
+        for version, resources in versions.items():
+            path = f"apis/{group}/{version}" if group else f"api/{version}"
+            address = f"/openapi/v3/{path}?hash={_hash(resources)}"
+            index[path] = {"serverRelativeURL": address}
+    return index
+
+
+def _hash(resources: list[Resource]) -> str:
+    """What a document is made from: the kinds and the version of their published types."""
+    told = [documents.api_resource_list("", [resource]) for resource in resources]
+    return hashlib.sha512(VERSION.encode() + msgspec.json.encode(told)).hexdigest().upper()
+
+
+def _group_version(parts: list[str]) -> tuple[str, str]:
+    if len(parts) == 2 and parts[0] == "api":
+        return "", parts[1]
+    if len(parts) == 3 and parts[0] == "apis":
+        return parts[1], parts[2]
+    return "", ""
+
+
+ROUTE = Route("/openapi/v3", answer, prefix=True)

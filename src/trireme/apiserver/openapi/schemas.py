@@ -1,0 +1,104 @@
+"""The published schemas: upstream's definitions, from the package ``kubernetes-validate``.
+
+In: the package's JSON Schema file of v1.36. Out: OpenAPI v3 component schemas, restricted to what a
+set of kinds reaches. The package made JSON Schema out of the published form (nullable types, no
+unknown properties, enums for kind and apiVersion); here that is undone.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Iterable
+from typing import Any
+
+_FILE = "kubernetes-json-schema/v1.36.0-local-strict/_definitions.json"
+_OLD_REF = "#/$defs/"
+_REF = "#/components/schemas/"
+_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+# Every group's document has these besides its own kinds.
+COMMON = (
+    "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Patch",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
+    "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent",
+)
+
+
+def load() -> dict[str, Any]:
+    """All definitions of v1.36, in the published form."""
+    folder = importlib.resources.files("kubernetes_validate")
+    raw = json.loads(folder.joinpath(_FILE).read_bytes())["$defs"]
+    return {name: _published(name, schema) for name, schema in raw.items()}
+
+
+def names_by_kind(definitions: dict[str, Any]) -> dict[tuple[str, str, str], str]:
+    """(group, version, kind) → the definition's name."""
+    found: dict[tuple[str, str, str], str] = {}
+    for name, schema in definitions.items():
+        for identity in schema.get("x-kubernetes-group-version-kind", ()):
+            key = (identity["group"], identity["version"], identity["kind"])
+            found.setdefault(key, name)
+    return found
+
+
+def reachable(definitions: dict[str, Any], roots: Iterable[str]) -> dict[str, Any]:
+    """The definitions that ``roots`` refer to, directly or not, sorted by name."""
+    seen: set[str] = set()
+    waiting = [name for name in roots if name in definitions]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += _references(definitions[name])
+    return {name: definitions[name] for name in sorted(seen)}
+
+
+def _references(schema: Any) -> list[str]:
+    if isinstance(schema, list):
+        return [name for item in schema for name in _references(item)]
+    if not isinstance(schema, dict):
+        return []
+    found = [name for item in schema.values() for name in _references(item)]
+    target = schema.get("$ref")
+    if isinstance(target, str):
+        found.append(target.removeprefix(_REF))
+    return found
+
+
+def _published(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if name == _INT_OR_STRING:
+        return {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"}
+    if name == _QUANTITY:
+        text = schema.get("description", "")
+        return {"description": text, "oneOf": [{"type": "string"}, {"type": "number"}]}
+    shown = _plain(schema)
+    shown.pop("additionalProperties", None) if shown.get("additionalProperties") is False else None
+    for field in ("kind", "apiVersion"):
+        shown.get("properties", {}).get(field, {}).pop("enum", None)
+    return shown
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema node without the package's nullable types and with v3 references.
+
+    A reference with siblings becomes ``allOf``, as upstream publishes it.
+    """
+    shown: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "type" and isinstance(value, list):
+            shown[key] = value[0]
+        elif key == "properties":
+            shown[key] = {name: _plain(item) for name, item in value.items()}
+        elif key in ("items", "additionalProperties") and isinstance(value, dict):
+            shown[key] = _plain(value)
+        elif key == "$ref":
+            target = {"$ref": _REF + value.removeprefix(_OLD_REF)}
+            if len(schema) == 1:
+                return target
+            shown["allOf"] = [target]
+        else:
+            shown[key] = value
+    return shown

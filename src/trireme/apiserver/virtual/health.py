@@ -1,0 +1,84 @@
+"""/healthz, /livez, /readyz with their checks, and /version.
+
+https://kubernetes.io/docs/reference/using-api/health-checks/.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from trireme.apiserver.config import VERSION
+from trireme.apiserver.handlers import Route
+from trireme.apiserver.reply import reply
+from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.store import contract as stores
+
+
+async def check(server: ApiServer, request: Request) -> AnyReply:
+    """``ok``, or what is wrong with 500; ``?verbose`` lists the checks, ``?exclude=`` leaves out.
+
+    A single check is below: /readyz/store.
+    """
+    root, _, single = request.path.strip("/").partition("/")
+    checks = {"ping": "", "store": await _store_problem(server)}
+    if root != "livez":
+        checks["bootstrap"] = "" if server.bootstrapped.is_set() else "not finished"
+    if single:
+        if single not in checks:
+            return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        checks = {single: checks[single]}
+    excluded = set(request.query.get("exclude", []))
+    failed = [name for name, problem in checks.items() if problem and name not in excluded]
+    lines = []
+    for name, problem in checks.items():
+        if name in excluded:
+            lines.append(f"[+]{name} excluded: ok")
+        else:
+            lines.append(f"[-]{name} failed: {problem}" if problem else f"[+]{name} ok")
+    if failed:
+        text = "\n".join([*lines, f"{root} check failed", ""])
+        return Reply(500, text.encode(), "text/plain; charset=utf-8")
+    if "verbose" in request.query:
+        text = "\n".join([*lines, f"{root} check passed", ""])
+        return Reply(200, text.encode(), "text/plain; charset=utf-8")
+    return Reply(200, b"ok", "text/plain; charset=utf-8")
+
+
+async def version(_server: ApiServer, _request: Request) -> AnyReply:
+    """Which Kubernetes this is."""
+    major, minor, _ = VERSION.lstrip("v").split(".")
+    return reply.encoded(
+        {
+            "major": major,
+            "minor": minor,
+            "emulationMajor": major,
+            "emulationMinor": minor,
+            "minCompatibilityMajor": major,
+            "minCompatibilityMinor": str(int(minor) - 1),
+            "gitVersion": f"{VERSION}+trireme",
+            "gitCommit": "",
+            "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": f"python{platform.python_version()}",
+            "compiler": platform.python_implementation(),
+            "platform": "linux/" + {"x86_64": "amd64", "aarch64": "arm64"}.get(
+                platform.machine(), platform.machine()
+            ),
+        }
+    )
+
+
+async def _store_problem(server: ApiServer) -> str:
+    try:
+        await server.store.barrier()
+    except stores.StoreError as problem:
+        return str(problem)
+    return ""
+
+
+HEALTHZ = Route("/healthz", check, prefix=True)
+LIVEZ = Route("/livez", check, prefix=True)
+READYZ = Route("/readyz", check, prefix=True)
+VERSION_ROUTE = Route("/version", version)
