@@ -7,7 +7,7 @@ the command line.  Read in this order:
     names      every mark that Trireme leaves on a host, from (cluster, node)      pure
     plan       addresses and places of a whole cluster                             pure
     render     containerd's and CNI's configuration                                pure
-    network    bridge, namespaces, links and routes, through netlink
+    network    switch, namespaces, links and routes, through netlink
     cgroups    both cgroup versions behind four verbs
     spawn      one process into a node's namespace and cgroup
     containerd one runtime for each node

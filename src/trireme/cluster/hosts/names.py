@@ -4,9 +4,9 @@ In: a cluster's name and a node's index.  Out: the name of each thing made for t
 (`network`, `cgroups`, `spawn`, `containerd`) use these names and no others; `teardown` and
 `testing.host_state` recognise leftovers by them, so a thing made under another name is a leak.
 
-No mark of one cluster can be taken for that of another: where the kernel allows long names the
-pattern ends in `-node-<index>`, and where it does not (links: 15 characters) a hash stands for
-the name and the link's alias carries it in full.
+No mark of one cluster can be taken for that of another: where the kernel allows long names they
+end in `-node-<index>` or `-switch`, and where it does not (links: 15 characters) a hash stands
+for the name and the link's alias carries it in full.
 """
 
 import hashlib
@@ -44,33 +44,29 @@ def netns(cluster: str, index: int) -> str:
     return f"{mark(cluster)}-{node(index)}"
 
 
+def switch(cluster: str) -> str:
+    """The network namespace of the bridge that joins the nodes."""
+    return f"{mark(cluster)}-switch"
+
+
 def is_netns(cluster: str, name: str) -> bool:
     """Whether a network namespace of that name is one of the cluster's."""
-    return re.fullmatch(rf"{re.escape(mark(cluster))}-node-\d+", name) is not None
+    return cluster_of_netns(name) == cluster
 
 
 def cluster_of_netns(name: str) -> str | None:
     """The cluster whose namespace this is, None for a namespace that is not Trireme's."""
-    found = re.fullmatch(rf"{MARK}-(.+)-node-\d+", name)
+    found = re.fullmatch(rf"{MARK}-(.+)-(?:node-\d+|switch)", name)
     return found[1] if found and _NAME.fullmatch(found[1]) else None
 
 
-def bridge(cluster: str) -> str:
-    """The cluster's bridge on the host: 11 characters."""
+def host_link(cluster: str) -> str:
+    """The one link of a cluster on the host: 11 characters."""
     return "tri" + hashlib.sha256(cluster.encode()).hexdigest()[:8]
 
 
-def host_link(cluster: str, index: int) -> str:
-    """The host's end of a node's link: at most 15 characters."""
-    return f"{bridge(cluster)}n{index}"
-
-
-def is_link(cluster: str, name: str) -> bool:
-    return re.fullmatch(rf"{bridge(cluster)}(n\d+)?", name) is not None
-
-
 def link_alias(cluster: str) -> str:
-    """The alias (`ip link`) of the cluster's links on the host."""
+    """The alias (`ip link`) of the cluster's link on the host."""
     return f"{MARK}:{cluster}"
 
 

@@ -1,10 +1,12 @@
-"""The cluster's network on this host: bridge, node namespaces, links, routes.
+"""The cluster's network on this host: switch, node namespaces, links, routes.
 
 In: a `HostsPlan`.  Out: namespaces that reach each other, each other's pod networks and the host;
-nothing else can be reached from them.  `create` may be repeated and completes what is there;
-`remove` needs no plan, only the cluster's name.  Called by `local` and `teardown`.  Everything here
-blocks for some milliseconds and works in a thread of its own: pyroute2 runs an event loop inside
-its calls and would refuse where one is running already.
+nothing else can be reached from them.  The bridge that joins them has a namespace to itself: on the
+host, its packets would pass the host's firewall, and where Docker runs that forwards nothing.
+
+`create` may be repeated and completes what is there; `remove` needs only the cluster's name.
+Called by `local` and `teardown`.  Everything here blocks for some milliseconds and works in a
+thread of its own: pyroute2 runs an event loop inside its calls and refuses where one is running.
 """
 
 import contextlib
@@ -23,9 +25,14 @@ from pyroute2 import netns as namespaces
 from pyroute2.netlink.exceptions import NetlinkError
 
 from trireme.cluster.hosts import names
+from trireme.cluster.hosts import plan as plans
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan
 
-NETNS_DIR = Path("/run/netns")
+NETNS_DIR = Path(plans.NETNS_DIR)
+_BRIDGE = "switch"
+_NETFILTER_CALLS = tuple(
+    f"/proc/sys/net/bridge/bridge-nf-call-{family}" for family in ("iptables", "ip6tables")
+)
 _MAIN_TABLE = 254
 _UNREACHABLE = "unreachable"
 _P = ParamSpec("_P")
@@ -57,27 +64,25 @@ def taken() -> list[str]:
 @_in_own_thread
 def create(plan: HostsPlan) -> None:
     """Makes the network of the whole cluster."""
-    with IPRoute() as host:
-        bridge = _bridge(host, plan)
+    make_netns(plan.switch)
+    within(plan.switch_path, _switch_sysctls)
+    with IPRoute() as host, NetNS(plan.switch_path, flags=0) as switch:
+        bridge = _bridge(switch)
+        link = _host(host, switch, bridge, plan)
         for node in plan.nodes:
-            _node(host, bridge, plan, node)
+            _node(switch, bridge, plan, node)
         for node in plan.nodes:
-            host.route("replace", dst=node.pod_cidr, gateway=node.ip, oif=bridge)
+            host.route("replace", dst=node.pod_cidr, gateway=node.ip, oif=link)
 
 
 @_in_own_thread
 def remove(cluster: str) -> None:
-    """Removes every link, route and namespace that carries the cluster's mark."""
+    """Removes the link, the routes and the namespaces that carry the cluster's mark."""
     with IPRoute() as host:
-        links = [
-            (link["index"], link.get_attr("IFLA_IFNAME"))
-            for link in host.get_links()
-            if names.is_link(cluster, link.get_attr("IFLA_IFNAME"))
-        ]
-        # Without this a link would go only when the kernel gets round to ending its namespace.
-        for index, _ in sorted(links, key=lambda link: link[1], reverse=True):
+        # Without this the link would go only when the kernel gets round to ending its namespace.
+        for link in host.link_lookup(ifname=names.host_link(cluster)):
             with _missing_is_fine():
-                host.link("del", index=index)
+                host.link("del", index=link)
     for name in netns_names():
         if names.is_netns(cluster, name):
             remove_netns(name)
@@ -130,36 +135,46 @@ def within(netns_path: str, work: Callable[[], _T]) -> _T:
     return work()
 
 
-def _bridge(host: IPRoute, plan: HostsPlan) -> int:
-    found = host.link_lookup(ifname=plan.bridge)
-    if not found:
-        host.link("add", ifname=plan.bridge, kind="bridge", br_stp_state=0, br_forward_delay=0)
-        found = host.link_lookup(ifname=plan.bridge)
-    bridge = found[0]
-    host.link("set", index=bridge, state="up", ifalias=names.link_alias(plan.cluster))
-    with _present_is_fine():
-        prefix = ipaddress.IPv4Network(plan.underlay).prefixlen
-        host.addr("add", index=bridge, address=plan.host_ip, prefixlen=prefix)
+def _bridge(switch: NetNS) -> int:
+    if not switch.link_lookup(ifname=_BRIDGE):
+        switch.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0, br_forward_delay=0)
+    bridge: int = switch.link_lookup(ifname=_BRIDGE)[0]
+    switch.link("set", index=bridge, state="up")
     return bridge
 
 
-def _node(host: IPRoute, bridge: int, plan: HostsPlan, node: NodePlan) -> None:
+def _host(host: IPRoute, switch: NetNS, bridge: int, plan: HostsPlan) -> int:
+    if not host.link_lookup(ifname=plan.host_link):
+        peer = {"ifname": "host", "net_ns_fd": plan.switch_path}
+        host.link("add", ifname=plan.host_link, kind="veth", peer=peer)
+    port = switch.link_lookup(ifname="host")[0]
+    switch.link("set", index=port, master=bridge, state="up")
+    link: int = host.link_lookup(ifname=plan.host_link)[0]
+    host.link("set", index=link, state="up", ifalias=names.link_alias(plan.cluster))
+    with _present_is_fine():
+        host.addr("add", index=link, address=plan.host_ip, prefixlen=_prefix(plan))
+    return link
+
+
+def _node(switch: NetNS, bridge: int, plan: HostsPlan, node: NodePlan) -> None:
     make_netns(node.netns)
-    if not host.link_lookup(ifname=node.host_link):
+    if not switch.link_lookup(ifname=node.name):
         peer = {"ifname": "eth0", "net_ns_fd": node.netns_path}
-        host.link("add", ifname=node.host_link, kind="veth", peer=peer)
-    link = host.link_lookup(ifname=node.host_link)[0]
-    alias = names.link_alias(plan.cluster)
-    host.link("set", index=link, master=bridge, state="up", ifalias=alias)
-    within(node.netns_path, _sysctls)
+        switch.link("add", ifname=node.name, kind="veth", peer=peer)
+    port = switch.link_lookup(ifname=node.name)[0]
+    switch.link("set", index=port, master=bridge, state="up")
+    within(node.netns_path, _node_sysctls)
     with NetNS(node.netns_path, flags=0) as inside:
         inside.link("set", index=inside.link_lookup(ifname="lo")[0], state="up")
         eth0 = inside.link_lookup(ifname="eth0")[0]
         with _present_is_fine():
-            prefix = ipaddress.IPv4Network(plan.underlay).prefixlen
-            inside.addr("add", index=eth0, address=node.ip, prefixlen=prefix)
+            inside.addr("add", index=eth0, address=node.ip, prefixlen=_prefix(plan))
         inside.link("set", index=eth0, state="up")
         _node_routes(inside, eth0, plan, node)
+
+
+def _prefix(plan: HostsPlan) -> int:
+    return ipaddress.IPv4Network(plan.underlay).prefixlen
 
 
 def _node_routes(inside: NetNS, eth0: int, plan: HostsPlan, node: NodePlan) -> None:
@@ -172,17 +187,23 @@ def _node_routes(inside: NetNS, eth0: int, plan: HostsPlan, node: NodePlan) -> N
     inside.route("replace", dst="0.0.0.0/0", type=_UNREACHABLE, priority=4096)
 
 
-def _sysctls() -> None:
+def _node_sysctls() -> None:
     """Settings of one namespace; /proc/sys/net shows that of the thread that looks."""
     base = Path("/proc/sys/net")
     (base / "ipv4/ip_forward").write_text("1")
     for scope in ("all", "default", "eth0"):
         # A reply may leave by another link than the request came by.
         (base / "ipv4/conf" / scope / "rp_filter").write_text("0")
-    for family in ("iptables", "ip6tables"):
-        # Two pods of one node talk through their bridge.  When one calls the other by a Service,
-        # the reply must pass the connection tracker to be given the Service's address back.
-        (base / f"bridge/bridge-nf-call-{family}").write_text("1")
+    # Two pods of one node talk through their bridge.  When one calls the other by a Service, the
+    # reply must pass the connection tracker to be given the Service's address back.
+    for setting in _NETFILTER_CALLS:
+        Path(setting).write_text("1")
+
+
+def _switch_sysctls() -> None:
+    for setting in _NETFILTER_CALLS:
+        if Path(setting).exists():
+            Path(setting).write_text("0")
 
 
 def _is_namespace(path: Path) -> bool:

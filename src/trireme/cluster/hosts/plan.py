@@ -6,8 +6,8 @@ Called by `local`.
 
 Shape of the network (no NAT anywhere between pods, nodes and host):
 
-    host ─ bridge (underlay, .1) ─┬─ node-0 (.2) ─ cni0 ─ pods of 10.244.0.0/24
-                                  └─ node-1 (.3) ─ cni0 ─ pods of 10.244.1.0/24
+    host (.1) ─ switch (underlay) ─┬─ node-0 (.2) ─ cni0 ─ pods of 10.244.0.0/24
+                                   └─ node-1 (.3) ─ cni0 ─ pods of 10.244.1.0/24
 
 Each node routes the other nodes' pod networks through their addresses, and so does the host.  The
 host's routing table is shared by all clusters: a second cluster gets another underlay and another
@@ -24,6 +24,7 @@ from trireme.cluster.hosts import names
 
 IPv4Network = ipaddress.IPv4Network
 
+NETNS_DIR = "/run/netns"
 SERVICE_NETWORK = "10.96.0.0/12"
 POD_NETWORK = "10.244.0.0/16"
 # Docker takes 172.17.0.0/16 and upwards one by one; these ends are the last that it reaches.
@@ -44,7 +45,6 @@ class NodePlan(msgspec.Struct, frozen=True):
     name: str
     index: int
     netns: str
-    host_link: str
     ip: str
     pod_cidr: str
     cni_network: str
@@ -59,22 +59,28 @@ class NodePlan(msgspec.Struct, frozen=True):
 
     @property
     def netns_path(self) -> str:
-        return f"/run/netns/{self.netns}"
+        return f"{NETNS_DIR}/{self.netns}"
 
 
 class HostsPlan(msgspec.Struct, frozen=True):
     """All hosts of one cluster."""
 
     cluster: str
-    bridge: str
+    switch: str
+    """The network namespace that holds the bridge between host and nodes."""
+    host_link: str
     underlay: str
     host_ip: str
-    """The host's address on the bridge: where nodes reach an API server on the host."""
+    """The host's address towards the nodes: where they reach an API server on the host."""
     pod_network: str
     service_network: str
     state_dir: str
     run_dir: str
     nodes: tuple[NodePlan, ...]
+
+    @property
+    def switch_path(self) -> str:
+        return f"{NETNS_DIR}/{self.switch}"
 
 
 class NoNetworkLeft(Exception):
@@ -108,7 +114,8 @@ def make(
     state_dir, run_dir = f"{places.state}/{cluster}", f"{places.run}/{cluster}"
     return HostsPlan(
         cluster=cluster,
-        bridge=names.bridge(cluster),
+        switch=names.switch(cluster),
+        host_link=names.host_link(cluster),
         underlay=str(underlay),
         host_ip=str(underlay[1]),
         pod_network=str(pods),
@@ -132,7 +139,6 @@ def _node(
         name=name,
         index=index,
         netns=names.netns(cluster, index),
-        host_link=names.host_link(cluster, index),
         ip=ip,
         pod_cidr=pod_cidr,
         cni_network=names.cni_network(cluster, index),

@@ -100,13 +100,13 @@ def records(folder: str) -> list[Running]:
 
 def alive(process: Running) -> bool:
     """Whether that very process still runs.  A child that has ended is reaped here."""
+    return started_at(process.pid) == process.started and not ended(process.pid)
+
+
+def ended(pid: int) -> bool:
+    """Whether no process runs under that pid; a zombie does not run.  Reaps a child."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(process.pid, os.WNOHANG)
-    return started_at(process.pid) == process.started and not gone(process.pid)
-
-
-def gone(pid: int) -> bool:
-    """Whether no process runs under that pid; a zombie does not run."""
+        os.waitpid(pid, os.WNOHANG)
     return _stat(pid)[:1] in ([], ["Z"], ["X"])
 
 

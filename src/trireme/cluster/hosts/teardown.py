@@ -97,37 +97,32 @@ def clusters(places: Places = Places()) -> list[str]:
 
 
 def _kill(cluster: str, layout: cgroups.Layout, run_dir: Path, namespaces: list[str]) -> int:
-    """Kills by cgroup, then by namespace, then by record, and returns when all have ended."""
+    """Kills by cgroup, then by namespace and by record, and returns when all have ended."""
     group = names.cgroup(cluster)
     killed = cgroups.pids(layout, group)
     cgroups.kill(layout, group)
+    for pid in killed:
+        # Children of this very process would stay zombies; others have their own parents.
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
     strays = _in_namespaces(namespaces)
-    with contextlib.suppress(FileNotFoundError):
-        strays.update(
-            process.pid for process in spawn.records(f"{run_dir}/processes") if spawn.alive(process)
-        )
+    records = spawn.records(f"{run_dir}/processes")
+    strays.update(process.pid for process in records if spawn.alive(process))
     for pid in strays:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    _wait_for_end(killed | strays)
+    _wait_for_end(strays)
     return len(killed | strays)
 
 
 def _wait_for_end(pids: set[int]) -> None:
     left = pids
     for _ in range(_ATTEMPTS):
-        left = {pid for pid in left if not _ended(pid)}
+        left = {pid for pid in left if not spawn.ended(pid)}
         if not left:
             return
         time.sleep(_PAUSE)
     raise StillThere(f"processes {sorted(left)} do not end after SIGKILL")
-
-
-def _ended(pid: int) -> bool:
-    # Ours are collected here; those of others become zombies and then go to their parents.
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    return spawn.gone(pid)
 
 
 def _in_namespaces(namespaces: list[str]) -> set[int]:
@@ -139,7 +134,7 @@ def _in_namespaces(namespaces: list[str]) -> set[int]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
             if os.stat(f"/proc/{pid}/ns/net").st_ino in inodes:
                 found.add(pid)
-    return found
+    return found - {os.getpid()}
 
 
 def _shim_sockets(run_dir: Path) -> set[Path]:
@@ -212,7 +207,7 @@ def _remove_cni_cache(cluster: str, run_dir: Path) -> None:
     The loopback's are named after no network of ours, but hold the path of the pod's namespace.
     """
     for path in (CNI_CACHE / "results").glob("*"):
-        network_name = re.match(r"(.+-node-\d+)-", path.name)
+        network_name = re.match(r"(.+-node-\d+)-[0-9a-f]{64}-", path.name)
         ours = network_name is not None and names.is_netns(cluster, network_name[1])
         if path.name.startswith("cni-loopback-"):
             ours = f'"{run_dir}/' in path.read_text(errors="replace")
