@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.autoscaling.v1.scale import Scale
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource, Subresource, status
 from trireme.machinery.types import (
     Default,
     Enum,
@@ -73,3 +75,12 @@ class Deployment(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: DeploymentSpec = always(DeploymentSpec)
     status: DeploymentStatus = always(DeploymentStatus)
+
+
+RESOURCE = Resource(
+    type=Deployment,
+    plural="deployments",
+    short_names=("deploy",),
+    categories=("all",),
+    subresources=(Subresource("scale", ("get", "patch", "update"), Scale), status()),
+)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.autoscaling.v1.scale import Scale
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource, Subresource, status
 from trireme.machinery.types import (
     Default,
     Int32,
@@ -51,3 +53,12 @@ class ReplicaSet(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: ReplicaSetSpec = always(ReplicaSetSpec)
     status: ReplicaSetStatus = always(ReplicaSetStatus)
+
+
+RESOURCE = Resource(
+    type=ReplicaSet,
+    plural="replicasets",
+    short_names=("rs",),
+    categories=("all",),
+    subresources=(Subresource("scale", ("get", "patch", "update"), Scale), status()),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trireme.api.authentication.v1.userinfo import UserInfo
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Struct, always, constant
 
 
@@ -16,3 +17,11 @@ class SelfSubjectReview(Struct):
     apiVersion: str = constant("authentication.k8s.io/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     status: SelfSubjectReviewStatus = always(SelfSubjectReviewStatus)
+
+
+RESOURCE = Resource(
+    type=SelfSubjectReview,
+    plural="selfsubjectreviews",
+    namespaced=False,
+    verbs=("create",),
+)

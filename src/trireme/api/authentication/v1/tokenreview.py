@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.authentication.v1.userinfo import UserInfo
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Required, Struct, always, constant
 
 
@@ -27,3 +28,11 @@ class TokenReview(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: Annotated[TokenReviewSpec, Required()] = always(TokenReviewSpec)
     status: TokenReviewStatus = always(TokenReviewStatus)
+
+
+RESOURCE = Resource(
+    type=TokenReview,
+    plural="tokenreviews",
+    namespaced=False,
+    verbs=("create",),
+)

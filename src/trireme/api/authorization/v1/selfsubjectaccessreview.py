@@ -10,6 +10,7 @@ from trireme.api.authorization.v1.attributes import (
     SubjectAccessReviewStatus,
 )
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Required, Struct, always, constant
 
 
@@ -24,3 +25,11 @@ class SelfSubjectAccessReview(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: Annotated[SelfSubjectAccessReviewSpec, Required()] = always(SelfSubjectAccessReviewSpec)
     status: SubjectAccessReviewStatus = always(SubjectAccessReviewStatus)
+
+
+RESOURCE = Resource(
+    type=SelfSubjectAccessReview,
+    plural="selfsubjectaccessreviews",
+    namespaced=False,
+    verbs=("create",),
+)

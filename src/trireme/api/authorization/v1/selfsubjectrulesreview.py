@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Required, Struct, always, constant
 
 
@@ -37,3 +38,11 @@ class SelfSubjectRulesReview(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: Annotated[SelfSubjectRulesReviewSpec, Required()] = always(SelfSubjectRulesReviewSpec)
     status: SubjectRulesReviewStatus = always(SubjectRulesReviewStatus)
+
+
+RESOURCE = Resource(
+    type=SelfSubjectRulesReview,
+    plural="selfsubjectrulesreviews",
+    namespaced=False,
+    verbs=("create",),
+)

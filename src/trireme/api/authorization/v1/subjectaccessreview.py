@@ -9,6 +9,7 @@ from trireme.api.authorization.v1.attributes import (
     SubjectAccessReviewStatus,
 )
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Required, Struct, always, constant
 
 
@@ -18,3 +19,11 @@ class SubjectAccessReview(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: Annotated[SubjectAccessReviewSpec, Required()] = always(SubjectAccessReviewSpec)
     status: SubjectAccessReviewStatus = always(SubjectAccessReviewStatus)
+
+
+RESOURCE = Resource(
+    type=SubjectAccessReview,
+    plural="subjectaccessreviews",
+    namespaced=False,
+    verbs=("create",),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Int32, MicroTime, Struct, always, constant
 
 
@@ -21,3 +22,9 @@ class Lease(Struct):
     apiVersion: str = constant("coordination.k8s.io/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: LeaseSpec = always(LeaseSpec)
+
+
+RESOURCE = Resource(
+    type=Lease,
+    plural="leases",
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Struct, always, constant
 
 
@@ -13,3 +14,10 @@ class ConfigMap(Struct):
     immutable: bool | None = None
     data: dict[str, str] = {}
     binaryData: dict[str, bytes] = {}
+
+
+RESOURCE = Resource(
+    type=ConfigMap,
+    plural="configmaps",
+    short_names=("cm",),
+)

@@ -7,6 +7,7 @@ from typing import Annotated
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Default, Int32, Required, Struct, always, constant
 
 
@@ -35,3 +36,10 @@ class Endpoints(Struct):
     apiVersion: str = constant("v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     subsets: Annotated[list[EndpointSubset], Atomic()] = []
+
+
+RESOURCE = Resource(
+    type=Endpoints,
+    plural="endpoints",
+    short_names=("ep",),
+)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.core.v1.references import ObjectReference
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Int32, MicroTime, Required, Struct, Time, always, constant
 
 
@@ -37,3 +38,10 @@ class Event(Struct):
     related: ObjectReference | None = None
     reportingComponent: str = always(str)
     reportingInstance: str = always(str)
+
+
+RESOURCE = Resource(
+    type=Event,
+    plural="events",
+    short_names=("ev",),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource, Subresource, status
 from trireme.machinery.types import (
     Atomic,
     Enum,
@@ -43,3 +44,13 @@ class Namespace(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: NamespaceSpec = always(NamespaceSpec)
     status: NamespaceStatus = always(NamespaceStatus)
+
+
+RESOURCE = Resource(
+    type=Namespace,
+    plural="namespaces",
+    namespaced=False,
+    short_names=("ns",),
+    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    subresources=(Subresource("finalize", ("update",)), status()),
+)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.core.v1.selection import Taint
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource, status
 from trireme.machinery.types import (
     Atomic,
     Enum,
@@ -141,3 +142,12 @@ class Node(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: NodeSpec = always(NodeSpec)
     status: NodeStatus = always(NodeStatus)
+
+
+RESOURCE = Resource(
+    type=Node,
+    plural="nodes",
+    namespaced=False,
+    short_names=("no",),
+    subresources=(status(),),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Default, Struct, always, constant
 
 
@@ -16,3 +17,9 @@ class Secret(Struct):
     data: dict[str, bytes] = {}
     stringData: dict[str, str] = {}
     type: Annotated[str, Default("Opaque")] = ""
+
+
+RESOURCE = Resource(
+    type=Secret,
+    plural="secrets",
+)

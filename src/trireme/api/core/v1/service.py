@@ -7,6 +7,7 @@ from typing import Annotated
 from trireme.api.core.v1.loadbalancer import LoadBalancerStatus
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource, status
 from trireme.machinery.types import (
     Atomic,
     Default,
@@ -80,3 +81,12 @@ class Service(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: ServiceSpec = always(ServiceSpec)
     status: ServiceStatus = always(ServiceStatus)
+
+
+RESOURCE = Resource(
+    type=Service,
+    plural="services",
+    short_names=("svc",),
+    categories=("all",),
+    subresources=(status(),),
+)

@@ -7,6 +7,7 @@ from typing import Annotated
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import (
     Atomic,
     Default,
@@ -66,3 +67,9 @@ class EndpointSlice(Struct):
     addressType: Annotated[AddressType, Required()] = always(str)
     endpoints: Annotated[list[Endpoint], Atomic()] = always(list)
     ports: Annotated[list[EndpointPort], Atomic()] = always(list)
+
+
+RESOURCE = Resource(
+    type=EndpointSlice,
+    plural="endpointslices",
+)

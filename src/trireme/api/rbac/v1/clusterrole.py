@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.rbac.v1.rules import PolicyRule
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Struct, always, constant
 
 
@@ -19,3 +20,10 @@ class ClusterRole(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     rules: Annotated[list[PolicyRule], Atomic()] = always(list)
     aggregationRule: AggregationRule | None = None
+
+
+RESOURCE = Resource(
+    type=ClusterRole,
+    plural="clusterroles",
+    namespaced=False,
+)

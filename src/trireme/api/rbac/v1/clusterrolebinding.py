@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.rbac.v1.rules import RoleRef, Subject
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Required, Struct, always, constant
 
 
@@ -15,3 +16,10 @@ class ClusterRoleBinding(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     subjects: Annotated[list[Subject], Atomic()] = []
     roleRef: Annotated[RoleRef, Required()] = always(RoleRef)
+
+
+RESOURCE = Resource(
+    type=ClusterRoleBinding,
+    plural="clusterrolebindings",
+    namespaced=False,
+)

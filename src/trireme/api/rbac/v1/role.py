@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.rbac.v1.rules import PolicyRule
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Struct, always, constant
 
 
@@ -14,3 +15,9 @@ class Role(Struct):
     apiVersion: str = constant("rbac.authorization.k8s.io/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     rules: Annotated[list[PolicyRule], Atomic()] = always(list)
+
+
+RESOURCE = Resource(
+    type=Role,
+    plural="roles",
+)

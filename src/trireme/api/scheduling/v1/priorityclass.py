@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Default, Int32, Struct, always, constant
 
 
@@ -16,3 +17,11 @@ class PriorityClass(Struct):
     globalDefault: bool = False
     description: str = ""
     preemptionPolicy: Annotated[str | None, Default("PreemptLowerPriority")] = None
+
+
+RESOURCE = Resource(
+    type=PriorityClass,
+    plural="priorityclasses",
+    namespaced=False,
+    short_names=("pc",),
+)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from trireme.api.core.v1.references import ObjectReference
 from trireme.machinery import meta
+from trireme.machinery.resource import Resource
 from trireme.machinery.types import Required, Struct, always, constant
 
 
@@ -14,3 +15,10 @@ class Binding(Struct):
     apiVersion: str = constant("v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     target: Annotated[ObjectReference, Required()] = always(ObjectReference)
+
+
+RESOURCE = Resource(
+    type=Binding,
+    plural="bindings",
+    verbs=("create",),
+)
