@@ -14,6 +14,10 @@ from trireme.store.engine import Engine, Write
 from trireme.store.sqlite.file import Contents, StoreFile
 from trireme.store.sqlite.writer import Compaction, Writer
 
+_PATIENCE = 0.001  # seconds without a commit before the loop makes way for the thread
+_MAKE_WAY = 0.0005  # seconds that the loop then stands still at most
+_MOST_PATIENCE = 0.064
+
 
 class SqliteStore(Engine):
     """``path`` is made if it is missing; its folder is not. ``open_file`` lets tests inject faults.
@@ -35,6 +39,8 @@ class SqliteStore(Engine):
         self._stopped: asyncio.Future[None] | None = None
         self._compactions: dict[int, asyncio.Future[None]] = {}
         self._tickets = 0
+        self._watching = False  # whether _watch_thread is due
+        self._settled = 0  # reports since the start
 
     async def start(self) -> None:
         """CannotOpen."""
@@ -67,7 +73,31 @@ class SqliteStore(Engine):
     async def _submit(self, write: Write) -> KeyValue:
         ticket = self._enqueue(write)
         self._writer.submit(write)
+        if not self._watching:
+            self._watch_later(_PATIENCE, self._settled)
         return await ticket
+
+    def _watch_later(self, patience: float, settled: int) -> None:
+        self._watching = True
+        asyncio.get_running_loop().call_later(patience, self._watch_thread, settled, patience)
+
+    def _watch_thread(self, settled: int, patience: float) -> None:
+        """Keep a busy loop from starving the writer thread of the interpreter's lock.
+
+        A loop that never idles lets go of the lock only for microseconds at a time, and CPython
+        starts a waiter's time-out anew each time: it can wait for seconds. So when nothing was
+        committed for a while, stand still until the thread has committed, or for a moment. A slow
+        disk is no starvation: for it the moments grow rare.
+        """
+        self._watching = False
+        if not self._unsettled:
+            return
+        if self._settled != settled:
+            self._watch_later(_PATIENCE, self._settled)
+        elif self._writer.make_way(_MAKE_WAY):
+            self._watch_later(_PATIENCE, settled + 1)  # its report is on the way
+        else:
+            self._watch_later(min(2 * patience, _MOST_PATIENCE), settled)
 
     def _reclaim(self, revision: int, dead: list[int]) -> None:
         self._tickets += 1
@@ -82,6 +112,10 @@ class SqliteStore(Engine):
         await done
 
     # What the writer reports, on the loop
+
+    def _settle(self, count: int) -> None:
+        self._settled += 1
+        super()._settle(count)
 
     def _on_opened(self, contents: Contents) -> None:
         if self._opened is not None and not self._opened.done():

@@ -59,6 +59,7 @@ class Writer:
         self._dead_epoch = -1
         self._doubt = False
         self._batches = 0
+        self._progress = threading.Event()
 
     def start(self) -> None:
         self._thread.start()
@@ -69,6 +70,11 @@ class Writer:
     def stop(self) -> None:
         """Commit what is queued, close the file, report ``stopped``."""
         self._queue.put(None)
+
+    def make_way(self, seconds: float) -> bool:
+        """Called by the loop: let this thread run; whether it commits within ``seconds``."""
+        self._progress.clear()
+        return self._progress.wait(seconds)
 
     def join(self) -> None:
         self._thread.join()
@@ -137,6 +143,8 @@ class Writer:
             self._doubt = True
             self._reports.failed(_reason(error))
             return
+        finally:
+            self._progress.set()
         self._durable = batch[-1].event.revision
         self._reports.committed(len(batch))
 
