@@ -7,7 +7,6 @@ by workers, gc and node. Rules: kernel documentation, cgroup-v1 and cgroup-v2.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from typing import Protocol
@@ -96,13 +95,9 @@ class KernelCgroups:
         return found
 
     async def _remove_in(self, path: str) -> None:
-        if not os.path.isdir(path):
-            return
         for attempt in range(REMOVE_TRIES):
             try:
-                for folder, _, _ in os.walk(path, topdown=False):
-                    _kill_all(folder)
-                    os.rmdir(folder)
+                _remove_tree(path)
                 return
             except FileNotFoundError:
                 return
@@ -111,7 +106,6 @@ class KernelCgroups:
                 if error.errno != errno.EBUSY or attempt == REMOVE_TRIES - 1:
                     raise
             await self._clock.sleep(REMOVE_PAUSE)
-            await asyncio.sleep(0)
 
 
 def detect(clock: Clock) -> KernelCgroups:
@@ -173,6 +167,12 @@ def _write_all(folder: str, files: dict[str, str]) -> None:
 def _write(path: str, content: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(content)
+
+
+def _remove_tree(path: str) -> None:
+    for folder, _, _ in os.walk(path, topdown=False):
+        _kill_all(folder)
+        os.rmdir(folder)
 
 
 def _kill_all(folder: str) -> None:

@@ -130,8 +130,8 @@ class GrpcRuntime:
         self, container_id: str, command: list[str], timeout: float
     ) -> model.ExecResult:
         request = pb.ExecSyncRequest(container_id=container_id, cmd=command)
-        request.timeout = max(1, int(timeout))
-        answer = await self._runtime("ExecSync", request, timeout=timeout + 2)
+        request.timeout = max(1, int(timeout)) if timeout else 0
+        answer = await self._runtime("ExecSync", request, timeout=timeout + 2 if timeout else None)
         return wire.read(model.ExecResult, answer)
 
     async def exec_url(

@@ -99,7 +99,7 @@ class Runtime(Protocol):
     async def exec_sync(
         self, container_id: str, command: list[str], timeout: float
     ) -> model.ExecResult:
-        """Run to the end. Raises ``RuntimeFailure`` DEADLINE_EXCEEDED when the time is over."""
+        """Run to the end; 0 for no limit. Raises DEADLINE_EXCEEDED when the time is over."""
         ...
 
     async def exec_url(

@@ -22,12 +22,10 @@ _PROPAGATION = {None: Propagation.PRIVATE, "None": Propagation.PRIVATE,
                 "HostToContainer": Propagation.HOST_TO_CONTAINER,
                 "Bidirectional": Propagation.BIDIRECTIONAL}
 # The numbers that CRI gives to signals are its own: an index into this list.
-_SIGNALS = (
-    "RUNTIME_DEFAULT SIGABRT SIGALRM SIGBUS SIGCHLD SIGCLD SIGCONT SIGFPE SIGHUP SIGILL SIGINT "
-    "SIGIO SIGIOT SIGKILL SIGPIPE SIGPOLL SIGPROF SIGPWR SIGQUIT SIGSEGV SIGSTKFLT SIGSTOP SIGSYS "
-    "SIGTERM SIGTRAP SIGTSTP SIGTTIN SIGTTOU SIGURG SIGUSR1 SIGUSR2 SIGVTALRM SIGWINCH SIGXCPU "
-    "SIGXFSZ SIGRTMIN"
-).split()
+_SIGNALS = ["RUNTIME_DEFAULT", *(f"SIG{name}" for name in (
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
+    "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
+    "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN"))]
 _SIGNALS += [f"SIGRTMIN+{n}" for n in range(1, 16)]
 _SIGNALS += [f"SIGRTMAX-{n}" for n in range(14, 0, -1)] + ["SIGRTMAX"]
 

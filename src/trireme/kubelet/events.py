@@ -1,0 +1,57 @@
+"""Events about pods, containers and the node.
+
+In: what happened. Out: calls of the runtime package's recorder. Called everywhere in the kubelet
+that has something to tell users. Reasons and messages are upstream's, because people and programs
+match them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import podspec
+
+NORMAL = "Normal"
+WARNING = "Warning"
+
+
+class Recorder(Protocol):
+    """What ``runtime.recorder.EventRecorder`` offers."""
+
+    def event(self, obj: object, type: str, reason: str, message: str) -> None: ...
+
+
+class Events:
+    """``recorder`` None drops events: for tools that only look."""
+
+    def __init__(self, recorder: Recorder | None, node: core.ObjectReference) -> None:
+        self._recorder = recorder
+        self._node = node
+
+    def pod(self, pod: core.Pod, kind: str, reason: str, message: str) -> None:
+        self._send(_reference(pod), kind, reason, message)
+
+    def container(
+        self, pod: core.Pod, name: str, kind: str, reason: str, message: str,
+        container_id: str = "",
+    ) -> None:
+        """``container_id`` is replaced by the name: an id would make every event a new one."""
+        reference = _reference(pod)
+        reference.fieldPath = podspec.field_path(pod, name)
+        if container_id:
+            message = message.replace(container_id, name)
+        self._send(reference, kind, reason, message)
+
+    def node(self, kind: str, reason: str, message: str) -> None:
+        self._send(self._node, kind, reason, message)
+
+    def _send(self, of: core.ObjectReference, kind: str, reason: str, message: str) -> None:
+        if self._recorder is not None:
+            self._recorder.event(of, kind, reason, message)
+
+
+def _reference(pod: core.Pod) -> core.ObjectReference:
+    return core.ObjectReference(
+        kind="Pod", apiVersion="v1", namespace=pod.metadata.namespace, name=pod.metadata.name,
+        uid=pod.metadata.uid, resourceVersion=pod.metadata.resourceVersion)

@@ -1,0 +1,1 @@
+"""Images: ``names`` and ``credentials`` (pure), ``pull``."""

@@ -1,0 +1,158 @@
+"""Have an image on the node before a container is made of it.
+
+In: a pod, an image, a pull policy. Out: the runtime's image, or ``ImageFailure`` with the waiting
+reason. Called by sync/execute. Rules: reference "Images"; concepts/containers/images.
+Pulls run one after another, so that a slow registry serves one pod fully instead of all slowly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet.backoff import Backoff
+from trireme.kubelet.cri import model
+from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
+from trireme.kubelet.events import Events
+from trireme.kubelet.images import credentials, names
+
+ERR_PULL = "ErrImagePull"
+BACK_OFF = "ImagePullBackOff"
+NEVER_PULL = "ErrImageNeverPull"
+INVALID_NAME = "InvalidImageName"
+INSPECT = "ImageInspectError"
+SPECIAL = ("RegistryUnavailable", "SignatureValidationFailed")
+
+
+class ImageFailure(Exception):
+    """The container waits with ``reason``; ``retry_at`` (epoch seconds) when a back-off runs."""
+
+    def __init__(self, reason: str, message: str, retry_at: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_at = retry_at
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """One image for one container of a pod; ``where`` is the event's field path."""
+
+    pod: core.Pod
+    container: str
+    image: str
+    policy: str
+    secrets: tuple[core.Secret, ...]
+    sandbox: model.SandboxConfig
+
+
+class Images:
+    """The image manager of one node."""
+
+    def __init__(self, env: Env, runtime: Runtime, events: Events) -> None:
+        self._env = env
+        self._runtime = runtime
+        self._events = events
+        self._backoff = Backoff()
+        self._last_error: dict[tuple[str, str], str] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def ensure(self, wanted: Wanted) -> model.Image:
+        """The image, pulled if the policy says so. Raises ``ImageFailure``."""
+        try:
+            image = names.with_tag(wanted.image)
+        except ValueError as problem:
+            message = f'Failed to apply default image tag "{wanted.image}": {problem}'
+            self._event(wanted, "Warning", "InspectFailed", message)
+            raise ImageFailure(INVALID_NAME, message) from problem
+        if wanted.policy != "Always":
+            found = await self._inspect(wanted, image)
+            if found is not None:
+                self._event(wanted, "Normal", "Pulled",
+                            f'Container image "{wanted.image}" already present on machine and can '
+                            "be accessed by the pod")
+                return found
+            if wanted.policy == "Never":
+                message = (f'Container image "{wanted.image}" is not present with pull policy '
+                           "of Never")
+                self._event(wanted, "Warning", NEVER_PULL, message)
+                raise ImageFailure(NEVER_PULL, message)
+        reference = await self._pull(wanted, image)
+        found = await self._inspect(wanted, reference)
+        if found is None:
+            raise ImageFailure(INSPECT, f'image "{wanted.image}" is gone after its pull')
+        return found
+
+    def forget(self, uid: str) -> None:
+        for key in [key for key in self._last_error if key[0] == uid]:
+            del self._last_error[key]
+        self._backoff.collect(self._env.clock.now())
+
+    async def _inspect(self, wanted: Wanted, image: str) -> model.Image | None:
+        try:
+            return await self._runtime.image_status(image)
+        except RuntimeFailure as failure:
+            message = f'Failed to inspect image "{wanted.image}": {failure}'
+            self._event(wanted, "Warning", "InspectFailed", message)
+            raise ImageFailure(INSPECT, message) from failure
+
+    async def _pull(self, wanted: Wanted, image: str) -> str:
+        key = (wanted.pod.metadata.uid, image)
+        now = self._env.clock.now()
+        if self._backoff.waiting_since_update(key, now):
+            message = f'Back-off pulling image "{wanted.image}"'
+            self._event(wanted, "Normal", "BackOff", message)
+            if key in self._last_error:
+                message = f"{message}: {self._last_error[key]}"
+            raise ImageFailure(BACK_OFF, message, now + self._backoff.delay(key))
+        self._last_error.pop(key, None)
+        self._event(wanted, "Normal", "Pulling", f'Pulling image "{wanted.image}"')
+        started = self._env.clock.monotonic()
+        async with self._one_at_a_time:
+            began = self._env.clock.monotonic()
+            try:
+                reference = await self._pull_with_credentials(wanted, image)
+            except RuntimeFailure as failure:
+                raise self._failed(wanted, key, failure) from failure
+        ended = self._env.clock.monotonic()
+        found = await self._inspect(wanted, reference)
+        self._event(wanted, "Normal", "Pulled",
+                    f'Successfully pulled image "{wanted.image}" in {_duration(ended - began)} '
+                    f"({_duration(ended - started)} including waiting). "
+                    f"Image size: {found.size if found else 0} bytes.")
+        return reference
+
+    async def _pull_with_credentials(self, wanted: Wanted, image: str) -> str:
+        spec = model.ImageSpec(image=image, annotations=dict(wanted.pod.metadata.annotations))
+        repository = names.parse(image).repository
+        known = credentials.matching(wanted.secrets, repository)
+        last: RuntimeFailure | None = None
+        for auth in known or [None]:
+            try:
+                return await self._runtime.pull_image(spec, auth, wanted.sandbox)
+            except RuntimeFailure as failure:
+                last = failure
+        assert last is not None
+        raise last
+
+    def _failed(
+        self, wanted: Wanted, key: tuple[str, str], failure: RuntimeFailure
+    ) -> ImageFailure:
+        self._event(wanted, "Warning", "Failed",
+                    f'Failed to pull image "{wanted.image}": {failure}')
+        now = self._env.clock.now()
+        delay = self._backoff.next(key, now, now)
+        reason = next((name for name in SPECIAL if failure.message.startswith(name)), ERR_PULL)
+        self._last_error[key] = f"{reason}: {failure}"
+        return ImageFailure(reason, str(failure), now + delay)
+
+    def _event(self, wanted: Wanted, kind: str, reason: str, message: str) -> None:
+        self._events.container(wanted.pod, wanted.container, kind, reason, message)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{int(seconds * 1000)}ms"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

@@ -1,0 +1,1 @@
+"""Container log files: ``parse`` (pure), ``read`` (for kubectl logs), ``rotate``."""

@@ -1,0 +1,20 @@
+"""Wait for an event, but not for ever.
+
+In: an ``asyncio.Event`` and seconds of the loop's time (virtual in tests). Out: whether it came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+
+async def wait(event: asyncio.Event, seconds: float | None) -> bool:
+    """True when ``event`` was set within ``seconds`` (``None``: whenever)."""
+    if event.is_set():
+        return True
+    try:
+        async with asyncio.timeout(None if seconds is None else max(seconds, 0)):
+            await event.wait()
+    except TimeoutError:
+        return event.is_set()
+    return True
