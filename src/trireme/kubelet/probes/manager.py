@@ -142,6 +142,8 @@ class ProbeManager:
             return state
         assert probe.pod is not None
         self._tell(probe.pod, container, kind, answer)
+        if answer.verdict is Verdict.ERROR:
+            return state
         state, result = decide.step(kind, spec, state, answer.passed)
         if result is not None:
             self._set(uid, kind, target.container_id, result)
@@ -150,16 +152,18 @@ class ProbeManager:
     async def _ask(
         self, spec: core.Probe, container: core.Container, target: Target
     ) -> Answer:
-        answer = Answer(Verdict.FAILURE, "no attempt was made")
+        answer = Answer(Verdict.ERROR, "no attempt was made")
         for _ in range(ATTEMPTS):
             answer = await self._prober.probe(spec, container, target.container_id, target.pod_ip)
-            if answer.passed or answer.output:
+            if answer.verdict is not Verdict.ERROR:
                 break
         return answer
 
     def _tell(self, pod: core.Pod, container: core.Container, kind: str, answer: Answer) -> None:
         if answer.verdict is Verdict.FAILURE:
             reason, words = "Unhealthy", "failed"
+        elif answer.verdict is Verdict.ERROR:
+            reason, words = "Unhealthy", "errored and resulted in unknown state"
         elif answer.verdict is Verdict.WARNING:
             reason, words = "ProbeWarning", "warning"
         else:
@@ -172,7 +176,7 @@ class ProbeManager:
         if target is None:
             return None
         left = spec.initialDelaySeconds - (self._env.clock.now() - target.started_at)
-        return min(left, period) if target.running and 0 < left else period
+        return min(left, period) if target.running and left > 0 else period
 
     def _set_initial(self, key: Key, target: Target) -> None:
         initial = decide.INITIAL[key[2]]

@@ -23,6 +23,7 @@ class Verdict(enum.Enum):
     SUCCESS = "it passed"
     WARNING = "it passed, but users should look at it"
     FAILURE = "it did not pass"
+    ERROR = "nobody could ask; says nothing about the container"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -31,7 +32,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        return self.verdict is not Verdict.FAILURE
+        return self.verdict in (Verdict.SUCCESS, Verdict.WARNING)
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -113,7 +114,7 @@ class Prober:
                 command = " ".join(action.command)
                 return Answer(Verdict.FAILURE, f'command timed out: "{command}" timed out after '
                                                f"{timeout:g}s")
-            return Answer(Verdict.FAILURE, str(failure))
+            return Answer(Verdict.ERROR, str(failure))
         output = (result.stdout + result.stderr)[:OUTPUT_LIMIT].decode("utf-8", "replace")
         return Answer(Verdict.SUCCESS if result.exit_code == 0 else Verdict.FAILURE, output)
 

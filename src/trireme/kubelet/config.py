@@ -1,0 +1,68 @@
+"""What a kubelet is told when it is made.
+
+In: values from the composition root. Out: ``KubeletConfig``. No defaults are read from the
+machine: two kubelets on one host differ only by their configuration.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+VERSION = "v1.36.0"
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The HTTPS server. Files are PEM."""
+
+    address: str = "0.0.0.0"
+    port: int = 10250
+    certificate_file: str
+    key_file: str
+    client_ca_file: str = ""
+    # Whose client certificates may do everything: the API server asks on behalf of users whom it
+    # has authorized itself. Empty: ask the API server for everybody.
+    anonymous: bool = False
+
+
+class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """``root_dir`` holds pods' volumes, ``logs_dir`` their log files.
+
+    ``cgroup_parent`` is the cgroup under which pods' cgroups are made, ``/kubepods`` on a machine
+    with one kubelet. Reserved resources and thresholds are quantities.
+    """
+
+    node_name: str
+    node_ips: tuple[str, ...]
+    hostname: str = ""
+    root_dir: str = "/var/lib/kubelet"
+    logs_dir: str = "/var/log/pods"
+    cgroup_parent: str = "/kubepods"
+    cluster_domain: str = "cluster.local"
+    cluster_dns: tuple[str, ...] = ()
+    resolv_conf: str = "/etc/resolv.conf"
+    hosts_file: str = "/etc/hosts"
+    labels: dict[str, str] = {}
+    taints: tuple[tuple[str, str, str], ...] = ()  # key, value, effect
+    register: bool = True
+    provider_id: str = ""
+    max_pods: int = 110
+    pod_pids_limit: int = -1
+    # Instead of what the machine has: many nodes share one machine.
+    capacity: dict[str, str] = {}
+    system_reserved: dict[str, str] = {}
+    kube_reserved: dict[str, str] = {}
+    eviction_memory: str = "100Mi"
+    eviction_disk_percent: int = 10
+    server: ServerConfig | None = None
+    runtime_name: str = "containerd"
+    memory_backed_volumes: bool = True
+    resync_seconds: float = 60.0
+    status_update_seconds: float = 10.0
+    status_report_seconds: float = 300.0
+    lease_seconds: int = 40
+    crash_backoff_max_seconds: float = 300.0
+    image_gc_high_percent: int = 85
+    image_gc_low_percent: int = 80
+    image_gc_min_age_seconds: float = 120.0
+    log_max_bytes: int = 10 * 1024 * 1024
+    log_max_files: int = 5
