@@ -91,9 +91,7 @@ def is_over(obj: Any) -> bool:
     return not getattr(spec, "finalizers", None)
 
 
-def _again(
-    resource: Resource, meta: Any, grace: int, options: DeleteOptions, now: float
-) -> bool:
+def _again(resource: Resource, meta: Any, grace: int, options: DeleteOptions, now: float) -> bool:
     """A second DELETE can only shorten the grace."""
     before = meta.deletionGracePeriodSeconds or 0
     if resource.grace is None:

@@ -52,9 +52,7 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
     return await _VERBS[info.verb](server, request, endpoint)
 
 
-async def _create_anywhere(
-    server: ApiServer, request: Request, endpoint: Endpoint
-) -> AnyReply:
+async def _create_anywhere(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
     """POST of a namespaced kind without a namespace in the path: only the kinds that need none."""
     virtual = server.kinds.get(endpoint.resource.type)
     if virtual is not None:
@@ -83,9 +81,7 @@ async def _route(server: ApiServer, request: Request) -> AnyReply:
     path = request.path if request.path == "/" else request.path.rstrip("/")
     route = exact.get(path) or exact.get(request.path)
     if route is None:
-        route = next(
-            (r for r in prefixes if path == r.path or path.startswith(r.path + "/")), None
-        )
+        route = next((r for r in prefixes if path == r.path or path.startswith(r.path + "/")), None)
     if route is None:
         return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
     if request.method not in route.methods:

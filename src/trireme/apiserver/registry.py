@@ -295,9 +295,7 @@ class Registry:
                     break
         raise errors.conflict(resource.group_resource, name)
 
-    async def _remove(
-        self, endpoint: Endpoint, item: KeyValue, last: Any, call: Call
-    ) -> KeyValue:
+    async def _remove(self, endpoint: Endpoint, item: KeyValue, last: Any, call: Call) -> KeyValue:
         if call.dry_run:
             return item
         gone = await self.store.delete(item.key, item.revision, endpoint.encode(last))

@@ -50,9 +50,7 @@ class ApiServer:
             (handler.group_resource, handler.subresource): handler
             for handler in catalog.instances(subresources, SubresourceHandler)
         }
-        self.kinds = {
-            handler.type: handler for handler in catalog.instances(virtual, KindHandler)
-        }
+        self.kinds = {handler.type: handler for handler in catalog.instances(virtual, KindHandler)}
         self.routes = _routes()
         self.openapi_documents: dict[str, bytes] = {}
         # Set once the objects that every cluster has are there.

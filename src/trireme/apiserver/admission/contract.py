@@ -72,7 +72,7 @@ class PluginBase:
 
 
 class Chain:
-    """The plugins in order; which of them a write concerns is worked out once per shape of write."""
+    """The plugins in order; which of them a write concerns is worked out once per shape."""
 
     def __init__(self, plugins: list[Plugin], context: Context) -> None:
         self._plugins = plugins

@@ -34,9 +34,7 @@ class ServiceAllocator:
         self._reader = reader
         self._rng = rng
         self._addresses = pools.addresses(cidr)
-        self._ports = {
-            protocol: pools.ports(*node_ports) for protocol in ("TCP", "UDP", "SCTP")
-        }
+        self._ports = {protocol: pools.ports(*node_ports) for protocol in ("TCP", "UDP", "SCTP")}
         self._port_range = node_ports
         self._known = False
 
@@ -210,7 +208,6 @@ class ServiceAllocator:
         if number not in pool:
             low, high = self._port_range
             return (
-                "provided port is not in the valid range. "
-                f"The range of valid ports is {low}-{high}"
+                f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
             )
         return "provided port is already allocated" if pool.taken(number) else ""

@@ -1,8 +1,8 @@
 """The discovery documents, as plain values made from the catalog: pure.
 
-In: the served ``Resource`` values. Out: APIVersions, APIGroupList, APIGroup, APIResourceList and the
-aggregated APIGroupDiscoveryList. Rules: https://kubernetes.io/docs/concepts/overview/kubernetes-api/
-#discovery-api; KEP-3352.
+In: the served ``Resource`` values. Out: APIVersions, APIGroupList, APIGroup, APIResourceList and
+the aggregated APIGroupDiscoveryList. Rules: KEP-3352;
+https://kubernetes.io/docs/concepts/overview/kubernetes-api/#discovery-api.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def aggregated(
         "metadata": {},
         "items": [
             {
-                "metadata": {"name": name, "creationTimestamp": None} if name else {"creationTimestamp": None},
+                "metadata": ({"name": name} if name else {}) | {"creationTimestamp": None},
                 "versions": [
                     {
                         "version": item,

@@ -22,7 +22,9 @@ async def core(server: ApiServer, request: Request) -> AnyReply:
     if path == "/api":
         version = _wants_aggregated(request)
         if version:
-            return _answer(request, documents.aggregated(found, core=True, version=version), version)
+            return _answer(
+                request, documents.aggregated(found, core=True, version=version), version
+            )
         host = request.headers.get("host", "")
         return _answer(request, documents.api_versions(host))
     if path == "/api/v1":

@@ -17,7 +17,9 @@ from trireme.machinery.meta import ListMeta
 from trireme.store.contract import KeyValue
 
 
-def one(request: Request, endpoint: Endpoint, item: KeyValue, now: float, status: int = 200) -> Reply:
+def one(
+    request: Request, endpoint: Endpoint, item: KeyValue, now: float, status: int = 200
+) -> Reply:
     """A single object."""
     form = negotiate.accept(request.headers.get("accept", ""))
     if form.kind == negotiate.PLAIN:

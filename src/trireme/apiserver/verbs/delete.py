@@ -81,7 +81,10 @@ def _from_query(request: Request) -> DeleteOptions:
         wanted.propagationPolicy = request.param("propagationPolicy")
     if "orphanDependents" in request.query:
         wanted.orphanDependents = request.flag("orphanDependents")
-    uid, version = request.param("preconditions.uid"), request.param("preconditions.resourceVersion")
+    uid, version = (
+        request.param("preconditions.uid"),
+        request.param("preconditions.resourceVersion"),
+    )
     if uid or version:
         wanted.preconditions = Preconditions(uid=uid or None, resourceVersion=version or None)
     return wanted

@@ -76,14 +76,16 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
         try:
             by_label = labels.parse(text)
         except ValueError as problem:
-            raise errors.bad_request(f'unable to parse requirement: {problem}') from None
+            raise errors.bad_request(f"unable to parse requirement: {problem}") from None
     wanted = request.param("fieldSelector")
     by_field = None
     if wanted:
         by_field = _field_selector(wanted, endpoint)
     if request.info.name:
         named = fields.from_set({"metadata.name": request.info.name})
-        by_field = named if by_field is None else fields.of([*by_field.requirements, *named.requirements])
+        by_field = (
+            named if by_field is None else fields.of([*by_field.requirements, *named.requirements])
+        )
     return Selection(
         None if by_label is None or by_label.empty else by_label,
         None if by_field is None or by_field.empty else by_field,
@@ -155,7 +157,9 @@ def _check(
         )
     if initial is not None and not watching:
         problems.append(
-            field.forbidden(field.path("sendInitialEvents"), "sendInitialEvents is forbidden for list")
+            field.forbidden(
+                field.path("sendInitialEvents"), "sendInitialEvents is forbidden for list"
+            )
         )
     if watching:
         if initial is not None and match != "NotOlderThan":
@@ -168,7 +172,9 @@ def _check(
         if initial is None and match:
             problems.append(
                 field.forbidden(
-                    at, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+                    at,
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is "
+                    "provided",
                 )
             )
         return problems
@@ -217,7 +223,8 @@ def _decode_token(token: str) -> tuple[str, int]:
         ) from None
     if parsed.v != "meta.k8s.io/v1":
         raise errors.bad_request(
-            f'continue key is not valid: server does not recognize this encoded version "{parsed.v}"'
+            "continue key is not valid: server does not recognize this encoded version "
+            f'"{parsed.v}"'
         )
     if not parsed.start or parsed.start.startswith("/") or ".." in parsed.start.split("/"):
         raise errors.bad_request("continue key is not valid: incorrect start key")
@@ -234,9 +241,7 @@ def _integer(request: Request, name: str) -> int | None:
             raise ValueError
         return value
     except ValueError:
-        raise errors.bad_request(
-            f'strconv.ParseInt: parsing "{text}": invalid syntax'
-        ) from None
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 def _seconds(request: Request) -> float | None:

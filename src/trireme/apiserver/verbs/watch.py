@@ -31,9 +31,7 @@ MIN_TIMEOUT = 1800.0
 
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _DELETED}
-_HEADS = {
-    name: b'{"type":"%s","object":' % name.encode() for name in (_ADDED, _MODIFIED, _DELETED)
-}
+_HEADS = {name: b'{"type":"%s","object":' % name.encode() for name in (_ADDED, _MODIFIED, _DELETED)}
 
 Write = Callable[[str, bytes], bytes]
 
@@ -86,7 +84,7 @@ class _Stream:
     async def run(
         self, first: list[tuple[str, int, bytes]], since: int, mark: bool
     ) -> AsyncIterator[bytes]:
-        """Chunks of whole lines. Ends by itself after the timeout or when the reader is too slow."""
+        """Chunks of whole lines; ends after the timeout or when the reader is too slow."""
         clock = self._server.env.clock
         timeout = self._wanted.timeout
         if not timeout:
@@ -177,9 +175,7 @@ class _Stream:
         )
 
 
-def _writer(
-    server: ApiServer, request: Request, endpoint: Endpoint, form: negotiate.Form
-) -> Write:
+def _writer(server: ApiServer, request: Request, endpoint: Endpoint, form: negotiate.Form) -> Write:
     """How this watcher's events are formed."""
     if form.kind == negotiate.PLAIN:
         return lambda type_, value: b"".join((_HEADS[type_], value, b"}\n"))

@@ -63,9 +63,8 @@ async def version(_server: ApiServer, _request: Request) -> AnyReply:
             "buildDate": "1970-01-01T00:00:00Z",
             "goVersion": f"python{platform.python_version()}",
             "compiler": platform.python_implementation(),
-            "platform": "linux/" + {"x86_64": "amd64", "aarch64": "arm64"}.get(
-                platform.machine(), platform.machine()
-            ),
+            "platform": "linux/"
+            + {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         }
     )
 
