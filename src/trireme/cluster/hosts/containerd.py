@@ -8,12 +8,14 @@ configuration are written anew; containerd itself sorts out tasks whose shims ar
 """
 
 import asyncio
-import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
+
+import grpc
 
 from trireme.cluster.hosts import cgroups, render, spawn
 from trireme.cluster.hosts.plan import NodePlan
@@ -24,6 +26,7 @@ CNI_BIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
 _CAP_SYS_RESOURCE = 24
 _POLL = 0.005
+_CALL_TIMEOUT = 2.0
 
 
 class NotReady(Exception):
@@ -64,8 +67,8 @@ def start(node: NodePlan, facts: RuntimeFacts, layout: cgroups.Layout, *, record
     Path(render.cni_conf_dir(node), "10-trireme.conflist").write_text(render.cni(node))
     config = Path(node.state_dir, "containerd.toml")
     config.write_text(render.containerd(node, facts))
-    for socket in (node.containerd_socket, f"{node.containerd_socket}.ttrpc"):
-        Path(socket).unlink(missing_ok=True)
+    for path in (node.containerd_socket, f"{node.containerd_socket}.ttrpc"):
+        Path(path).unlink(missing_ok=True)
     group = f"{node.cgroup}/runtime"
     cgroups.create(layout, group)
     return spawn.start(
@@ -81,30 +84,44 @@ def start(node: NodePlan, facts: RuntimeFacts, layout: cgroups.Layout, *, record
 
 
 async def ready(node: NodePlan, process: Running, *, timeout: float) -> None:
-    """Returns once the runtime's socket accepts connections.
+    """Returns once the node's CRI answers.
 
-    containerd listens only after all its plugins, CRI among them, have started.
+    A socket that accepts is not enough: containerd listens while CRI still takes stock of what an
+    earlier containerd left, and refuses calls until then.
     Raises NotReady after `timeout` seconds or when the process has ended.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    while not await _accepts(node.containerd_socket):
+    while True:
+        # gRPC, told to connect before there is a socket, would wait a second to try again.
+        answer = await _cri_status(node.containerd_socket) if _listens(node) else "no socket"
+        if not answer:
+            return
         if not spawn.alive(process):
             raise NotReady(f"{process.name} ended: {_tail(process.log)}")
         if loop.time() > deadline:
-            raise NotReady(f"{process.name} not ready in {timeout} s: {_tail(process.log)}")
+            raise NotReady(
+                f"{process.name} not ready in {timeout} s ({answer}): {_tail(process.log)}"
+            )
         await asyncio.sleep(_POLL)
 
 
-async def _accepts(socket: str) -> bool:
-    try:
-        _, writer = await asyncio.open_unix_connection(socket)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return False
-    writer.close()
-    with contextlib.suppress(ConnectionError):
-        await writer.wait_closed()
-    return True
+async def _cri_status(path: str) -> str:
+    """Empty if CRI answers, or why it does not.  What it answers is the kubelet's concern."""
+    options = [("grpc.default_authority", "localhost")]
+    async with grpc.aio.insecure_channel(f"unix://{path}", options=options) as channel:
+        call = channel.unary_unary("/runtime.v1.RuntimeService/Status")
+        try:
+            await call(b"", timeout=_CALL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            return error.details() or error.code().name
+    return ""
+
+
+def _listens(node: NodePlan) -> bool:
+    """Whether the socket is there and somebody accepts on it."""
+    with socket.socket(socket.AF_UNIX) as trial:
+        return trial.connect_ex(node.containerd_socket) == 0
 
 
 def _tail(log: str) -> str:

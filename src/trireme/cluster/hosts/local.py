@@ -131,8 +131,9 @@ class LocalHosts:
                 process = await asyncio.to_thread(
                     containerd.start, node, facts, self._layout, records=self.records
                 )
-            started.append(containerd.ready(node, process, timeout=_READY_TIMEOUT))
-        await asyncio.gather(*started)
+            started.append((node, process))
+        for node, process in started:
+            await containerd.ready(node, process, timeout=_READY_TIMEOUT)
 
     async def start_network(self) -> None:
         """The first half of `start`: after it, `host_ip` can be bound and nodes be entered."""

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from pyroute2 import IPRoute, NetNS
+from pyroute2 import IPRoute
 from pyroute2 import netns as namespaces
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -30,6 +30,7 @@ from trireme.cluster.hosts.plan import HostsPlan, NodePlan
 
 NETNS_DIR = Path(plans.NETNS_DIR)
 _BRIDGE = "switch"
+_HOST_PORT = "host"
 _NETFILTER_CALLS = tuple(
     f"/proc/sys/net/bridge/bridge-nf-call-{family}" for family in ("iptables", "ip6tables")
 )
@@ -64,13 +65,14 @@ def taken() -> list[str]:
 @_in_own_thread
 def create(plan: HostsPlan) -> None:
     """Makes the network of the whole cluster."""
-    make_netns(plan.switch)
-    within(plan.switch_path, _switch_sysctls)
-    with IPRoute() as host, NetNS(plan.switch_path, flags=0) as switch:
-        bridge = _bridge(switch)
-        link = _host(host, switch, bridge, plan)
+    for name in (plan.switch, *(node.netns for node in plan.nodes)):
+        make_netns(name)
+    with IPRoute() as host:
+        link = _host(host, plan)
+        unplugged = {node.name for node in plan.nodes if not within(node.netns_path, _is_plugged)}
+        within(plan.switch_path, functools.partial(_switch, plan, unplugged))
         for node in plan.nodes:
-            _node(switch, bridge, plan, node)
+            within(node.netns_path, functools.partial(_node, plan, node))
         for node in plan.nodes:
             host.route("replace", dst=node.pod_cidr, gateway=node.ip, oif=link)
 
@@ -130,25 +132,21 @@ def remove_netns(name: str) -> None:
 
 @_in_own_thread
 def within(netns_path: str, work: Callable[[], _T]) -> _T:
-    """Runs `work` with its thread inside the namespace; nothing else of the process moves."""
+    """Runs `work` with its thread inside the namespace; nothing else of the process moves.
+
+    pyroute2's `NetNS` would fork this process instead, with all its threads' locks.
+    """
     namespaces.setns(netns_path, flags=os.O_RDONLY)
     return work()
 
 
-def _bridge(switch: NetNS) -> int:
-    if not switch.link_lookup(ifname=_BRIDGE):
-        switch.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0, br_forward_delay=0)
-    bridge: int = switch.link_lookup(ifname=_BRIDGE)[0]
-    switch.link("set", index=bridge, state="up")
-    return bridge
-
-
-def _host(host: IPRoute, switch: NetNS, bridge: int, plan: HostsPlan) -> int:
-    if not host.link_lookup(ifname=plan.host_link):
-        peer = {"ifname": "host", "net_ns_fd": plan.switch_path}
+def _host(host: IPRoute, plan: HostsPlan) -> int:
+    """The host's end of its link to the switch; the index of that end."""
+    if not within(plan.switch_path, _has_host_port):
+        for stale in host.link_lookup(ifname=plan.host_link):
+            host.link("del", index=stale)
+        peer = {"ifname": _HOST_PORT, "net_ns_fd": plan.switch_path}
         host.link("add", ifname=plan.host_link, kind="veth", peer=peer)
-    port = switch.link_lookup(ifname="host")[0]
-    switch.link("set", index=port, master=bridge, state="up")
     link: int = host.link_lookup(ifname=plan.host_link)[0]
     host.link("set", index=link, state="up", ifalias=names.link_alias(plan.cluster))
     with _present_is_fine():
@@ -156,15 +154,44 @@ def _host(host: IPRoute, switch: NetNS, bridge: int, plan: HostsPlan) -> int:
     return link
 
 
-def _node(switch: NetNS, bridge: int, plan: HostsPlan, node: NodePlan) -> None:
-    make_netns(node.netns)
-    if not switch.link_lookup(ifname=node.name):
-        peer = {"ifname": "eth0", "net_ns_fd": node.netns_path}
-        switch.link("add", ifname=node.name, kind="veth", peer=peer)
-    port = switch.link_lookup(ifname=node.name)[0]
-    switch.link("set", index=port, master=bridge, state="up")
-    within(node.netns_path, _node_sysctls)
-    with NetNS(node.netns_path, flags=0) as inside:
+def _switch(plan: HostsPlan, unplugged: set[str]) -> None:
+    """Within the switch's namespace: the bridge, with a port for the host and for each node."""
+    _switch_sysctls()
+    with IPRoute() as switch:
+        if not switch.link_lookup(ifname=_BRIDGE):
+            switch.link("add", ifname=_BRIDGE, kind="bridge", br_stp_state=0, br_forward_delay=0)
+        bridge = switch.link_lookup(ifname=_BRIDGE)[0]
+        switch.link("set", index=bridge, state="up")
+        for node in plan.nodes:
+            if node.name not in unplugged:
+                continue
+            # A port whose other end is in a namespace that is about to end.
+            for stale in switch.link_lookup(ifname=node.name):
+                switch.link("del", index=stale)
+            peer = {"ifname": "eth0", "net_ns_fd": node.netns_path}
+            switch.link("add", ifname=node.name, kind="veth", peer=peer)
+        for name in (_HOST_PORT, *(node.name for node in plan.nodes)):
+            port = switch.link_lookup(ifname=name)[0]
+            switch.link("set", index=port, master=bridge, state="up")
+
+
+def _has_host_port() -> bool:
+    return _has_link(_HOST_PORT)
+
+
+def _is_plugged() -> bool:
+    return _has_link("eth0")
+
+
+def _has_link(name: str) -> bool:
+    with IPRoute() as inside:
+        return bool(inside.link_lookup(ifname=name))
+
+
+def _node(plan: HostsPlan, node: NodePlan) -> None:
+    """Within a node's namespace."""
+    _node_sysctls()
+    with IPRoute() as inside:
         inside.link("set", index=inside.link_lookup(ifname="lo")[0], state="up")
         eth0 = inside.link_lookup(ifname="eth0")[0]
         with _present_is_fine():
@@ -177,7 +204,7 @@ def _prefix(plan: HostsPlan) -> int:
     return ipaddress.IPv4Network(plan.underlay).prefixlen
 
 
-def _node_routes(inside: NetNS, eth0: int, plan: HostsPlan, node: NodePlan) -> None:
+def _node_routes(inside: IPRoute, eth0: int, plan: HostsPlan, node: NodePlan) -> None:
     for other in plan.nodes:
         if other.index != node.index:
             inside.route("replace", dst=other.pod_cidr, gateway=other.ip, oif=eth0)

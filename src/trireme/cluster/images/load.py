@@ -45,7 +45,12 @@ async def load(path: str | Path, sockets: Sequence[str], names: Sequence[str] = 
     with tempfile.TemporaryDirectory(prefix="trireme-image-") as folder:
         prepared = Path(folder, "image.tar")
         loaded = await asyncio.to_thread(archive.prepare, path, prepared, names)
-        await asyncio.gather(*(_load_one(str(prepared), socket, loaded) for socket in sockets))
+        try:
+            async with asyncio.TaskGroup() as nodes:
+                for socket in sockets:
+                    nodes.create_task(_load_one(str(prepared), socket, loaded))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         return loaded
 
 

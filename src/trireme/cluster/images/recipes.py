@@ -42,7 +42,8 @@ def pause_image(machine: str = "") -> ImageSpec:
 def busybox_image() -> ImageSpec:
     """A small userland (sh, httpd, wget, nslookup, nc, ...) for examples and debugging.
 
-    Tagged `stable`, `latest` and its version, such as `1.35`.
+    Tagged `stable`, `latest` and its version, such as `1.35`.  Debian's before 1.36.1-5 crashes at
+    `wget -T`: write `timeout 2 wget` instead.
     Raises BuildFailed if the host has no static busybox and the package cannot be fetched.
     """
     program = _static_busybox()

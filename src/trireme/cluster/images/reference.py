@@ -50,6 +50,8 @@ def parse(text: str) -> Reference:
         raise ValueError(f"image {text!r}: registry {domain!r} is not a host name")
     if not _PATH.fullmatch(path):
         raise ValueError(f"image {text!r}: name {path!r} is not lower case words joined by / . _ -")
+    if domain == _DEFAULT_DOMAIN and "/" not in path:
+        path = f"library/{path}"
     if not tag and not digest:
         tag = _DEFAULT_TAG
     return Reference(domain, path, tag, digest)
@@ -69,6 +71,4 @@ def _domain_and_path(head: str) -> tuple[str, str]:
         domain, path = first, rest
     if domain == "index.docker.io":
         domain = _DEFAULT_DOMAIN
-    if domain == _DEFAULT_DOMAIN and "/" not in path:
-        path = f"library/{path}"
     return domain, path
