@@ -50,6 +50,11 @@ class Backoff:
         return (entry is not None and not self._expired(now, entry)
                 and now - entry.updated < entry.delay)
 
+    def until_since_update(self, key: Hashable) -> float:
+        """When the wait that the last ``next`` began is over; 0 without one."""
+        entry = self._entries.get(key)
+        return entry.updated + entry.delay if entry else 0.0
+
     def next(self, key: Hashable, event: float, now: float) -> float:
         """Record one more event; the new delay."""
         entry = self._entries.get(key)

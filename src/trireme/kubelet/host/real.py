@@ -112,7 +112,7 @@ class RealHost:
                 os.makedirs(os.path.dirname(target), exist_ok=True)
                 with open(target, "wb"):
                     pass
-            if not os.path.ismount(target):
+            if target not in self.mounts_below(target):
                 self._mount(source, target, "", MS_BIND, "")
         finally:
             os.close(descriptor)

@@ -24,6 +24,7 @@ BACK_OFF = "ImagePullBackOff"
 NEVER_PULL = "ErrImageNeverPull"
 INVALID_NAME = "InvalidImageName"
 INSPECT = "ImageInspectError"
+SHOW_FAILURE_SECONDS = 2.0
 SPECIAL = ("RegistryUnavailable", "SignatureValidationFailed")
 
 
@@ -106,7 +107,7 @@ class Images:
             self._event(wanted, "Normal", "BackOff", message)
             if key in self._last_error:
                 message = f"{message}: {self._last_error[key]}"
-            raise ImageFailure(BACK_OFF, message, now + self._backoff.delay(key))
+            raise ImageFailure(BACK_OFF, message, self._backoff.until_since_update(key))
         self._last_error.pop(key, None)
         self._event(wanted, "Normal", "Pulling", f'Pulling image "{wanted.image}"')
         started = self._env.clock.monotonic()
@@ -143,10 +144,11 @@ class Images:
         self._event(wanted, "Warning", "Failed",
                     f'Failed to pull image "{wanted.image}": {failure}')
         now = self._env.clock.now()
-        delay = self._backoff.next(key, now, now)
+        self._backoff.next(key, now, now)
         reason = next((name for name in SPECIAL if failure.message.startswith(name)), ERR_PULL)
         self._last_error[key] = f"{reason}: {failure}"
-        return ImageFailure(reason, str(failure), now + delay)
+        # Look again soon: then the pod shows that it backs off, and until when.
+        return ImageFailure(reason, str(failure), now + SHOW_FAILURE_SECONDS)
 
     def _event(self, wanted: Wanted, kind: str, reason: str, message: str) -> None:
         self._events.container(wanted.pod, wanted.container, kind, reason, message)

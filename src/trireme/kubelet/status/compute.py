@@ -79,6 +79,27 @@ def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
         qosClass=pod.status.qosClass or qos.qos_class(pod))
 
 
+def terminated(status: core.PodStatus) -> core.PodStatus:
+    """The last status of a pod of which nothing is left here: it ended, one way or the other."""
+    if podspec.is_terminal(status):
+        return status
+    lost = core.ContainerState(terminated=core.ContainerStateTerminated(
+        reason=containers.LOST, exitCode=137,
+        message="The container could not be located when the pod was terminated"))
+    started = any(s.state.running is not None or s.state.terminated is not None
+                  or s.lastState.terminated is not None for s in status.containerStatuses)
+    statuses = status.containerStatuses
+    if started:
+        statuses = [s if s.state.terminated is not None
+                    else msgspec.structs.replace(s, state=lost, ready=False, started=False)
+                    for s in statuses]
+    conditions_ = [msgspec.structs.replace(c, status="False", reason=conditions.FAILED, message="")
+                   if c.type in (conditions.READY, conditions.CONTAINERS_READY) else c
+                   for c in status.conditions]
+    return msgspec.structs.replace(status, phase="Failed", containerStatuses=statuses,
+                                   conditions=conditions_)
+
+
 def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodStatus:
     """``status`` with the phase held back: the API must not call a pod ended whose containers may
     still run, because others would reuse its resources and names."""

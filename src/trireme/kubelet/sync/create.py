@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+
+import msgspec
 
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
@@ -27,15 +29,24 @@ from trireme.kubelet.sync import compute
 from trireme.kubelet.volumes import atomic
 from trireme.kubelet.volumes.plugin import Objects
 
-if TYPE_CHECKING:
-    from trireme.kubelet.sync.execute import Round
-
 ETC_HOSTS = "/etc/hosts"
 _LOG_NAME = re.compile(r"(\d+)\.log(\..*)?\Z").match
 
 
 class ConfigFailure(Exception):
     """The container waits with CreateContainerConfigError."""
+
+
+class Making(msgspec.Struct, frozen=True, kw_only=True):
+    """One container to be. ``volumes``: name to host path."""
+
+    pod: core.Pod
+    container: core.Container
+    image: model.Image
+    restart_count: int
+    pod_ips: tuple[str, ...]
+    volumes: Mapping[str, str]
+    target_id: str = ""
 
 
 class NodeFacts(Protocol):
@@ -85,22 +96,19 @@ class Factory:
             cluster_domain=self._config.cluster_domain, dns=resolver,
             cgroup_v2=self._cgroup_v2))
 
-    async def container(
-        self, work: Round, container: core.Container, image: model.Image, restart_count: int,
-        pod_ips: tuple[str, ...], target_id: str,
-    ) -> model.ContainerConfig:
+    async def container(self, making: Making) -> model.ContainerConfig:
         """Raises ``ConfigFailure``, ValueError, OSError."""
-        pod = work.pod
-        ips = self._node.host_ips() if podspec.is_host_network(pod) else pod_ips
-        variables = await self._environment(pod, container, ips, work.volumes)
-        mounts = self._mounts(pod, container, work.volumes, variables)
+        pod, container, image = making.pod, making.container, making.image
+        ips = self._node.host_ips() if podspec.is_host_network(pod) else making.pod_ips
+        variables = await self._environment(pod, container, ips, making.volumes)
+        mounts = self._mounts(pod, container, making.volumes, variables)
         mounts += self._own_mounts(pod, container, ips)
         self._host.make_dirs(f"{self.pod_log_dir(pod)}/{container.name}")
         return compute.container(compute.ContainerInputs(
-            pod=pod, container=container, restart_count=restart_count, image=image.id,
+            pod=pod, container=container, restart_count=making.restart_count, image=image.id,
             image_uid=image.uid, image_user=image.username, environment=variables, mounts=mounts,
             memory_capacity=self._node.memory_capacity(), cgroup_v2=self._cgroup_v2,
-            target_id=target_id))
+            target_id=making.target_id))
 
     def restarts_in_logs(self, pod: core.Pod, container: core.Container) -> int:
         """The count after the newest log file: the runtime may have forgotten, the disk has not."""

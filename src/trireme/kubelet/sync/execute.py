@@ -15,14 +15,13 @@ from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.kubelet import podspec
 from trireme.kubelet.backoff import Backoff
-from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, WARNING, Events
 from trireme.kubelet.images.pull import ImageFailure, Images, Wanted
 from trireme.kubelet.observe.model import PodSeen
 from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.sync import plan as planning
-from trireme.kubelet.sync.create import ConfigFailure, Factory
+from trireme.kubelet.sync.create import ConfigFailure, Factory, Making
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import HookFailure, Hooks
 from trireme.kubelet.sync.plan import (
@@ -198,8 +197,9 @@ class Executor:
             count = self._factory.restarts_in_logs(pod, container)
         try:
             target = self._factory.target_id(container, work.seen)
-            config = await self._factory.container(
-                work, container, image, count, sandbox.ips, target)
+            config = await self._factory.container(Making(
+                pod=pod, container=container, image=image, restart_count=count,
+                pod_ips=sandbox.ips, volumes=work.volumes, target_id=target))
         except (ConfigFailure, ValueError, OSError) as failure:
             self._failed_event(work, name, str(failure))
             raise _StartFailure("CreateContainerConfigError", str(failure)) from failure

@@ -1,0 +1,1 @@
+"""Whether this node takes a pod that the scheduler gave to it."""

@@ -1,0 +1,179 @@
+"""Whether a pod can run on this node. Pure.
+
+In: the pod, the pods that the node already runs, the node. Out: ``None`` or the failure that the
+pod's status will carry. Called by workers when a pod is first seen. Rules: reference "Phase"
+(rejections), "Other rules" (sysctls); the scheduler decided on older knowledge, so the node checks
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import podspec, qos
+from trireme.kubelet.status.compute import Failure
+from trireme.machinery import quantity
+
+SAFE_SYSCTLS = (
+    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+)
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """``allocatable`` as texts, ``pressures``: condition types that are True."""
+
+    name: str
+    labels: Mapping[str, str]
+    allocatable: Mapping[str, str]
+    pressures: tuple[str, ...] = ()
+
+
+def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure | None:
+    """The first reason against ``pod``, or ``None``. ``others`` are admitted and not ended."""
+    running = list(others)
+    return (_os(pod) or _features(pod) or _sysctls(pod) or _pressure(pod, node)
+            or _affinity(pod, node) or _resources(pod, running, node) or _ports(pod, running))
+
+
+def _os(pod: core.Pod) -> Failure | None:
+    if pod.spec.os is not None and pod.spec.os.name != "linux":
+        return Failure("PodOSNotSupported",
+                       "Failed to admit pod as the OS field doesn't match node OS")
+    wanted = pod.spec.nodeSelector.get("kubernetes.io/os", "linux")
+    if wanted != "linux":
+        return Failure("PodOSSelectorNodeLabelDoesNotMatch",
+                       "Failed to admit pod as the `kubernetes.io/os` label doesn't match node "
+                       "label")
+    return None
+
+
+def _features(pod: core.Pod) -> Failure | None:
+    """What this kubelet cannot do yet is refused by name rather than ignored."""
+    if pod.spec.resourceClaims:
+        return Failure("UnexpectedAdmissionError",
+                       "Failed to admit pod: resourceClaims are not supported by this node")
+    if pod.spec.hostUsers is False:
+        return Failure("UnexpectedAdmissionError",
+                       "Failed to admit pod: user namespaces are not supported by this node")
+    return None
+
+
+def _sysctls(pod: core.Pod) -> Failure | None:
+    if pod.spec.securityContext is None:
+        return None
+    for sysctl in pod.spec.securityContext.sysctls:
+        name = sysctl.name.replace("/", ".")
+        if name not in SAFE_SYSCTLS:
+            return Failure("SysctlForbidden",
+                           f'forbidden sysctl: "{sysctl.name}" not allowlisted')
+    return None
+
+
+def _pressure(pod: core.Pod, node: NodeView) -> Failure | None:
+    if not node.pressures or podspec.is_critical(pod):
+        return None
+    if node.pressures == ("MemoryPressure",):
+        if qos.qos_class(pod) != qos.BEST_EFFORT:
+            return None
+        if any(t.key in ("", "node.kubernetes.io/memory-pressure")
+               and t.effect in ("", "NoSchedule") for t in pod.spec.tolerations):
+            return None
+    return Failure("Evicted", f"The node had condition: [{' '.join(node.pressures)}]. ")
+
+
+def _affinity(pod: core.Pod, node: NodeView) -> Failure | None:
+    matches = all(node.labels.get(key) == value for key, value in pod.spec.nodeSelector.items())
+    affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity is not None else None
+    required = None
+    if affinity is not None:
+        required = affinity.requiredDuringSchedulingIgnoredDuringExecution
+    if matches and required is not None:
+        matches = any(_term(term, node) for term in required.nodeSelectorTerms)
+    if matches:
+        return None
+    return Failure("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+                                   "affinity/selector")
+
+
+def _term(term: core.NodeSelectorTerm, node: NodeView) -> bool:
+    if not term.matchExpressions and not term.matchFields:
+        return False
+    return (all(_matches(r, node.labels) for r in term.matchExpressions)
+            and all(_matches(r, {"metadata.name": node.name}) for r in term.matchFields))
+
+
+def _matches(requirement: core.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(requirement.key), requirement.values
+    match requirement.operator:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt" | "Lt":
+            try:
+                number, bound = int(value or ""), int(values[0])
+            except (ValueError, IndexError):
+                return False
+            return number > bound if requirement.operator == "Gt" else number < bound
+    return False
+
+
+def _resources(
+    pod: core.Pod, others: list[core.Pod], node: NodeView
+) -> Failure | None:
+    limit = qos.amount(dict(node.allocatable), "pods")
+    if limit and len(others) + 1 > limit:
+        return _out_of("pods", 1, len(others), limit)
+    used: dict[str, int] = {}
+    for other in others:
+        for name, value in qos.pod_requests(other).items():
+            used[name] = used.get(name, 0) + value
+    for name, wanted in sorted(qos.pod_requests(pod).items()):
+        if name not in node.allocatable:
+            if wanted and ("/" in name or name.startswith("hugepages-")):
+                return _out_of(name, wanted, 0, 0)
+            continue
+        text = node.allocatable[name]
+        capacity = (quantity.parse(text).milli_value() if name == "cpu"
+                    else quantity.parse(text).value())
+        if wanted and used.get(name, 0) + wanted > capacity:
+            return _out_of(name, wanted, used.get(name, 0), capacity)
+    return None
+
+
+def _out_of(name: str, wanted: int, used: int, capacity: int) -> Failure:
+    return Failure(f"OutOf{name}",
+                   f"Node didn't have enough resource: {name}, requested: {wanted}, "
+                   f"used: {used}, capacity: {capacity}")
+
+
+def _ports(pod: core.Pod, others: list[core.Pod]) -> Failure | None:
+    taken = [port for other in others for port in _host_ports(other)]
+    for wanted in _host_ports(pod):
+        if any(_clash(wanted, port) for port in taken):
+            return Failure("NodePorts", "Predicate NodePorts failed: node(s) didn't have free "
+                                        "ports for the requested pod ports")
+    return None
+
+
+def _host_ports(pod: core.Pod) -> list[tuple[str, str, int]]:
+    containers = [c for c in pod.spec.initContainers if podspec.is_sidecar(c)]
+    return [(port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort)
+            for container in (*containers, *pod.spec.containers)
+            for port in container.ports if port.hostPort]
+
+
+def _clash(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+    same_address = one[0] == other[0] or "0.0.0.0" in (one[0], other[0])
+    return same_address and one[1:] == other[1:]

@@ -1,0 +1,130 @@
+"""Write pod statuses to the API, and the last word: the deletion of an ended pod.
+
+In: statuses from workers, pods as the API has them. Out: patches of ``pods/status`` and deletions
+with grace 0. Rules: reference "Loops" (full sync every 10 s), "Termination". One task per pod that
+has something to write; what is set meanwhile is written in the next turn, not queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet import podspec
+from trireme.kubelet.status import patch
+from trireme.machinery import errors, meta
+from trireme.machinery.errors import ApiError
+
+RETRY_SECONDS = 2.0
+MAX_RETRY_SECONDS = 10.0
+
+
+class _Entry:
+    """What we know of one pod. ``present``: the status that the API has."""
+
+    def __init__(self, pod: core.Pod) -> None:
+        self.pod = pod
+        self.present = pod.status
+        self.wanted: core.PodStatus | None = None
+        self.finished = False
+        self.deleted = False
+        self.task: asyncio.Task[None] | None = None
+        self.dirty = asyncio.Event()
+
+
+class StatusManager:
+    """Owned by the component. ``client`` is a ``trireme.client.Client``."""
+
+    def __init__(self, env: Env, group: asyncio.TaskGroup, client: Any) -> None:
+        self._env = env
+        self._group = group
+        self._client = client
+        self._entries: dict[str, _Entry] = {}
+
+    def get(self, uid: str) -> core.PodStatus | None:
+        """The status that was set last, written or not."""
+        entry = self._entries.get(uid)
+        return entry.wanted if entry is not None else None
+
+    def set(self, pod: core.Pod, status: core.PodStatus) -> None:
+        entry = self._entry(pod)
+        if entry.wanted != status or patch.status_patch("", entry.present, status) is not None:
+            entry.wanted = status
+            self._wake(entry)
+
+    def finish(self, pod: core.Pod) -> None:
+        """Nothing of the pod is left on the node: the API may forget it."""
+        entry = self._entry(pod)
+        entry.finished = True
+        self._wake(entry)
+
+    def observe(self, pod: core.Pod) -> None:
+        """The API's newest version; heals what somebody else overwrote."""
+        entry = self._entries.get(pod.metadata.uid)
+        if entry is None:
+            return
+        entry.pod, entry.present = pod, pod.status
+        wanted = entry.wanted
+        if entry.finished or (
+                wanted is not None and patch.status_patch("", pod.status, wanted) is not None):
+            self._wake(entry)
+
+    def forget(self, uid: str) -> None:
+        entry = self._entries.pop(uid, None)
+        if entry is not None and entry.task is not None:
+            entry.task.cancel()
+
+    def _entry(self, pod: core.Pod) -> _Entry:
+        entry = self._entries.get(pod.metadata.uid)
+        if entry is None:
+            entry = self._entries[pod.metadata.uid] = _Entry(pod)
+        return entry
+
+    def _wake(self, entry: _Entry) -> None:
+        entry.dirty.set()
+        if entry.task is None or entry.task.done():
+            name = f"status {entry.pod.metadata.namespace}/{entry.pod.metadata.name}"
+            entry.task = self._group.create_task(self._write(entry), name=name)
+
+    async def _write(self, entry: _Entry) -> None:
+        delay = RETRY_SECONDS
+        while entry.dirty.is_set() and not entry.deleted:
+            entry.dirty.clear()
+            try:
+                await self._write_once(entry)
+                delay = RETRY_SECONDS
+            except (ApiError, OSError) as error:
+                if isinstance(error, ApiError) and errors.is_not_found(error):
+                    entry.deleted = True
+                    return
+                meta_ = entry.pod.metadata
+                self._env.log.warning("writing status of pod %s/%s failed: %s", meta_.namespace,
+                                      meta_.name, error)
+                entry.dirty.set()
+                await self._env.clock.sleep(delay)
+                delay = min(delay * 2, MAX_RETRY_SECONDS)
+
+    async def _write_once(self, entry: _Entry) -> None:
+        pod, wanted = entry.pod, entry.wanted
+        name, namespace = pod.metadata.name, pod.metadata.namespace
+        if wanted is not None:
+            change = patch.status_patch(pod.metadata.uid, entry.present, wanted)
+            if change is not None:
+                changed = await self._client.patch(
+                    core.Pod, name, namespace, change, kind="strategic", subresource="status")
+                entry.present = changed.status
+                if changed.metadata.deletionTimestamp is not None:
+                    entry.pod = changed
+        if self._may_delete(entry):
+            options = meta.DeleteOptions(
+                gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.metadata.uid))
+            await self._client.delete(core.Pod, name, namespace, options)
+            entry.deleted = True
+
+    def _may_delete(self, entry: _Entry) -> bool:
+        return (entry.finished and entry.pod.metadata.deletionTimestamp is not None
+                and podspec.is_terminal(entry.present))
+
+

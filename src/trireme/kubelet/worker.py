@@ -1,0 +1,365 @@
+"""One pod's actor: brings the pod up, keeps it, takes it down.
+
+In: the newest version of one pod, pokes ("look again"), a request to end. Out: CRI calls through
+the executor, statuses. Made by ``workers`` for each pod UID. Rules: reference "Pod worker states",
+"SyncPod order", "Termination".
+
+A round reads everything anew and never trusts the last one, so it can be cancelled at any line:
+the request to end does just that to a round that pulls an image or waits for a hook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet import podspec, waiting
+from trireme.kubelet.backoff import Backoff
+from trireme.kubelet.cgroups import plan as cgroup_plan
+from trireme.kubelet.cgroups.apply import Cgroups
+from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
+from trireme.kubelet.events import WARNING, Events
+from trireme.kubelet.host.contract import Host
+from trireme.kubelet.images.pull import Images
+from trireme.kubelet.observe.inspect import Inspector
+from trireme.kubelet.observe.model import PodSeen
+from trireme.kubelet.probes.manager import ProbeManager, Target
+from trireme.kubelet.status import compute
+from trireme.kubelet.status.compute import Facts, Failure
+from trireme.kubelet.status.containers import Reason
+from trireme.kubelet.status.manager import StatusManager
+from trireme.kubelet.sync import plan as planning
+from trireme.kubelet.sync.execute import Executor, Outcome, Round
+from trireme.kubelet.sync.kill import Killer
+from trireme.kubelet.volumes.manager import VolumeManager
+from trireme.kubelet.volumes.plugin import Objects, VolumeError
+from trireme.machinery import time
+from trireme.machinery.errors import ApiError
+
+ERROR_SECONDS = 10.0
+NETWORK_SECONDS = 1.0
+MOUNT_RETRY_SECONDS = 0.5
+MOUNT_RETRY_MAX_SECONDS = 122.0
+# More rounds without a pause than any pod needs: a guard against a plan that never rests.
+ROUNDS = 40
+DEADLINE = Failure("DeadlineExceeded",
+                   "Pod was active on the node longer than the specified deadline")
+
+
+class State(enum.Enum):
+    SYNCING = "it should run, or run to its end"
+    TERMINATING = "its containers are being stopped"
+    TERMINATED = "nothing runs; volumes and cgroups are being removed"
+    FINISHED = "nothing is left but what logs need"
+
+
+class NodeState(Protocol):
+    """What workers ask of the node."""
+
+    def host_ips(self) -> tuple[str, ...]: ...
+
+    def network_problem(self) -> str:
+        """Empty when pods can get a network."""
+        ...
+
+
+class Deps(msgspec.Struct, frozen=True, kw_only=True):
+    """What every worker of a node shares."""
+
+    env: Env
+    config: KubeletConfig
+    runtime: Runtime
+    inspector: Inspector
+    executor: Executor
+    killer: Killer
+    volumes: VolumeManager
+    cgroups: Cgroups
+    probes: ProbeManager
+    statuses: StatusManager
+    images: Images
+    events: Events
+    objects: Objects
+    host: Host
+    node: NodeState
+    crashes: Backoff
+    active_pods: Callable[[], Iterable[core.Pod]]
+
+
+class Worker:
+    """The life of one pod UID on this node."""
+
+    def __init__(self, deps: Deps, pod: core.Pod, *, orphan: bool = False) -> None:
+        self._deps = deps
+        self.pod = pod
+        self.uid = pod.metadata.uid
+        self.state = State.SYNCING
+        self.failure: Failure | None = None
+        self.gone = asyncio.Event()
+        self._orphan = orphan
+        self._grace: int | None = 1 if orphan else None
+        self._ending = orphan
+        self._wake = asyncio.Event()
+        self._wake.set()
+        self._round: asyncio.Task[float | None] | None = None
+        self._reasons: dict[str, Reason] = {}
+        self._computed: core.PodStatus | None = None
+        self._mount_delay = MOUNT_RETRY_SECONDS
+        self._start_deadline()
+        if self._ending or pod.metadata.deletionTimestamp is not None:
+            self._end()
+
+    # ---- what others may do to a worker
+
+    def poke(self) -> None:
+        """Look again soon."""
+        self._wake.set()
+
+    def update(self, pod: core.Pod) -> None:
+        """The API has a new version."""
+        before, self.pod = self.pod, pod
+        self._deps.statuses.observe(pod)
+        if pod.metadata.deletionTimestamp is not None and self.state is not State.FINISHED:
+            shorter = _grace(before) != _grace(pod)
+            if self.state is State.SYNCING or (self.state is State.TERMINATING and shorter):
+                self._end()
+        self._wake.set()
+
+    def end(self, failure: Failure | None, grace: int | None) -> None:
+        """Take the pod down: eviction, rejection, removal. ``grace`` in seconds."""
+        self.failure = self.failure or failure
+        if grace is not None:
+            self._grace = grace if self._grace is None else min(grace, self._grace)
+        self._end()
+
+    # ---- the actor
+
+    async def run(self) -> None:
+        """Until nothing of the pod is left here and the API has forgotten it."""
+        delay: float | None = 0.0
+        while True:
+            await waiting.wait(self._wake, delay)
+            self._wake.clear()
+            if self.state is State.FINISHED and self.gone.is_set():
+                return
+            self._round = asyncio.create_task(self._step(), name=f"round {self.uid}")
+            try:
+                await asyncio.wait({self._round})
+            except asyncio.CancelledError:
+                self._round.cancel()
+                await asyncio.gather(self._round, return_exceptions=True)
+                raise
+            delay = 0.0 if self._round.cancelled() else self._round.result()
+
+    def release(self) -> None:
+        """The API has no such pod any more."""
+        self.gone.set()
+        if self.state is State.SYNCING:
+            self._end()
+        self._wake.set()
+
+    def _end(self) -> None:
+        self._ending = True
+        if self.state is State.SYNCING:
+            self.state = State.TERMINATING
+        if self._round is not None and not self._round.done():
+            self._round.cancel()
+        self._wake.set()
+
+    async def _step(self) -> float | None:
+        """One round; how long to wait before the next, unless poked."""
+        try:
+            match self.state:
+                case State.SYNCING:
+                    return await self._sync()
+                case State.TERMINATING:
+                    return await self._terminate()
+                case State.TERMINATED:
+                    return await self._clean()
+                case State.FINISHED:
+                    return None
+        except (RuntimeFailure, ApiError, OSError) as problem:
+            self._deps.env.log.warning("pod %s: %s: %s", podspec.full_name(self.pod),
+                                       self.state.name.lower(), problem)
+            if isinstance(problem, RuntimeFailure) and problem.code == "UNAVAILABLE":
+                return NETWORK_SECONDS
+            return self._error_delay()
+
+    # ---- syncing
+
+    async def _sync(self) -> float | None:
+        pod = self.pod
+        for _ in range(ROUNDS):
+            seen = await self._deps.inspector.pod(self.uid)
+            if self._past_deadline():
+                self.failure = DEADLINE
+            status = self._publish(seen)
+            if podspec.is_terminal(status):
+                self.state = State.TERMINATING
+                return 0.0
+            outcome = await self._sync_once(pod, seen)
+            if isinstance(outcome, float):
+                return outcome
+            if not outcome.changed or outcome.failed:
+                break
+        if outcome.changed or outcome.reasons:
+            self._publish(await self._deps.inspector.pod(self.uid))
+        return self._delay(outcome)
+
+    async def _sync_once(self, pod: core.Pod, seen: PodSeen) -> Outcome | float:
+        deps = self._deps
+        problem = deps.node.network_problem()
+        if problem and not podspec.is_host_network(pod):
+            deps.events.pod(pod, WARNING, "NetworkNotReady", f"network is not ready: {problem}")
+            return NETWORK_SECONDS
+        self._ensure_cgroup(pod)
+        deps.volumes.make_pod_dirs(pod)
+        try:
+            volumes = await deps.volumes.mount(pod)
+        except VolumeError as failure:
+            deps.events.pod(pod, WARNING, "FailedMount", str(failure))
+            delay, self._mount_delay = self._mount_delay, min(self._mount_delay * 2,
+                                                              MOUNT_RETRY_MAX_SECONDS)
+            return delay
+        self._mount_delay = MOUNT_RETRY_SECONDS
+        deps.probes.sync(pod, self._targets(seen))
+        plan = planning.plan(pod, seen, deps.probes.results(), deps.crashes, deps.env.clock.now())
+        if not plan.actions:
+            return Outcome()
+        outcome = await deps.executor.run(Round(
+            pod=pod, seen=seen, plan=plan, volumes=volumes, secrets=await self._pull_secrets(pod),
+            crashes=deps.crashes, sandbox_ready=lambda: None))
+        for name, reason in outcome.reasons.items():
+            if reason is None:
+                self._reasons.pop(name, None)
+            else:
+                self._reasons[name] = reason
+        return outcome
+
+    def _ensure_cgroup(self, pod: core.Pod) -> None:
+        path = cgroup_plan.pod_path(self._deps.config.cgroup_parent, pod)
+        pids = max(self._deps.config.pod_pids_limit, 0)
+        if not self._deps.cgroups.exists(path):
+            self._deps.cgroups.ensure(path, cgroup_plan.pod_limits(pod, pids))
+
+    async def _pull_secrets(self, pod: core.Pod) -> tuple[core.Secret, ...]:
+        found = []
+        for reference in pod.spec.imagePullSecrets:
+            secret = await self._deps.objects.secret(pod.metadata.namespace, reference.name)
+            if secret is None:
+                self._deps.events.pod(
+                    pod, WARNING, "FailedToRetrieveImagePullSecret",
+                    f"Unable to retrieve some image pull secrets ({reference.name}); attempting "
+                    "to pull the image may not succeed.")
+            else:
+                found.append(secret)
+        return tuple(found)
+
+    def _delay(self, outcome: Outcome) -> float:
+        """Until the next look: the resync, an error's pause, a back-off's end, the deadline."""
+        now = self._deps.env.clock.now()
+        delays = [self._deps.config.resync_seconds * (1 + 0.5 * self._deps.env.rng.random())]
+        if outcome.retry_at is not None:
+            delays.append(max(outcome.retry_at - now, 0.0) + 0.01)
+        elif outcome.failed:
+            delays.append(self._error_delay())
+        if self._deadline is not None:
+            delays.append(max(self._deadline - now, 0.0) + 0.01)
+        return min(delays)
+
+    def _error_delay(self) -> float:
+        return ERROR_SECONDS * (1 + 0.5 * self._deps.env.rng.random())
+
+    # ---- terminating
+
+    async def _terminate(self) -> float | None:
+        deps, pod = self._deps, self.pod
+        seen = await deps.inspector.pod(self.uid)
+        if not self._orphan:
+            self._publish(seen)
+        deps.probes.sync(pod, self._targets(seen), stopping=True)
+        grace = None if self._grace is None else podspec.grace_seconds(pod, self._grace)
+        await deps.killer.kill_all(pod, seen, grace)
+        deps.probes.remove(self.uid)
+        seen = await deps.inspector.pod(self.uid)
+        if seen.running:
+            names = ", ".join(container.name for container in seen.running)
+            deps.env.log.warning("pod %s: still running after being stopped: %s",
+                                 podspec.full_name(pod), names)
+            return NETWORK_SECONDS
+        self.state = State.TERMINATED
+        if not self._orphan:
+            self._publish(seen, terminal=True)
+        return 0.0
+
+    async def _clean(self) -> float | None:
+        deps, pod = self._deps, self.pod
+        await deps.volumes.remove(self.uid)
+        await deps.cgroups.remove(cgroup_plan.pod_path(deps.config.cgroup_parent, pod))
+        deps.images.forget(self.uid)
+        self.state = State.FINISHED
+        if self._orphan:
+            self.gone.set()
+        elif self._computed is not None:
+            self._computed = compute.terminated(self._computed)
+            deps.statuses.set(pod, self._computed)
+            deps.statuses.finish(pod)
+        return 0.0 if self.gone.is_set() else None
+
+    # ---- status
+
+    def _publish(self, seen: PodSeen, *, terminal: bool = False) -> core.PodStatus:
+        deps, pod = self._deps, self.pod
+        old = self._computed or deps.statuses.get(self.uid) or pod.status
+        self._computed = compute.compute(Facts(
+            pod=pod, seen=seen, old=old, now=deps.env.clock.now(),
+            host_ips=deps.node.host_ips(), reasons=self._reasons, probes=deps.probes.results(),
+            terminal=terminal or self.state is not State.SYNCING, failure=self.failure,
+            runtime=deps.config.runtime_name))
+        shown = self._computed
+        if self.state in (State.SYNCING, State.TERMINATING):
+            shown = compute.withhold_terminal(shown, pod.status)
+        deps.statuses.set(pod, shown)
+        deps.probes.sync(pod, self._targets(seen),
+                         stopping=self.state is not State.SYNCING) if seen.containers else None
+        return self._computed
+
+    def _targets(self, seen: PodSeen) -> Mapping[str, Target]:
+        """What probes need to know of each container."""
+        started = {}
+        if self._computed is not None:
+            started = {s.name: bool(s.started) for s in (
+                *self._computed.initContainerStatuses, *self._computed.containerStatuses)}
+        ips = seen.ips
+        if podspec.is_host_network(self.pod):
+            ips = self._deps.node.host_ips()
+        targets: dict[str, Target] = {}
+        for container in reversed(seen.containers):
+            targets[container.name] = Target(
+                container.id, container.running, container.started_at / 1e9,
+                started.get(container.name, False), ips[0] if ips else "")
+        return targets
+
+    # ---- active deadline
+
+    def _start_deadline(self) -> None:
+        seconds, start = self.pod.spec.activeDeadlineSeconds, self.pod.status.startTime
+        self._deadline: float | None = None
+        if seconds is not None:
+            began = time.parse(start) if start else self._deps.env.clock.now()
+            self._deadline = began + seconds
+
+    def _past_deadline(self) -> bool:
+        if self.pod.spec.activeDeadlineSeconds is not None and self._deadline is None:
+            self._start_deadline()
+        return self._deadline is not None and self._deps.env.clock.now() >= self._deadline
+
+
+def _grace(pod: core.Pod) -> int | None:
+    return pod.metadata.deletionGracePeriodSeconds

@@ -1,0 +1,113 @@
+"""All pods of the node: one worker for each, born and buried here.
+
+In: pods as the API has them (``desired/source``), pod UIDs that changed (``observe``). Out: workers
+in the component's task group. Rules: reference "Pod worker states"; admission happens once, when a
+pod is first seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from trireme.api.core import v1 as core
+from trireme.kubelet import podspec
+from trireme.kubelet.admit import decide
+from trireme.kubelet.admit.decide import NodeView
+from trireme.kubelet.status import compute
+from trireme.kubelet.status.compute import Failure
+from trireme.kubelet.worker import Deps, State, Worker
+
+
+class Workers:
+    """The set of workers. ``node_view`` is asked at each admission."""
+
+    def __init__(
+        self, deps: Deps, group: asyncio.TaskGroup, node_view: Callable[[], NodeView]
+    ) -> None:
+        self._deps = deps
+        self._group = group
+        self._node_view = node_view
+        self._workers: dict[str, Worker] = {}
+        self._rejected: set[str] = set()
+
+    def pods(self) -> list[core.Pod]:
+        """Every pod that the API gave to this node and that is not gone."""
+        return [worker.pod for worker in self._workers.values()]
+
+    def active(self) -> list[core.Pod]:
+        """Pods that hold resources of the node."""
+        return [worker.pod for worker in self._workers.values()
+                if worker.state is State.SYNCING and worker.uid not in self._rejected
+                and not podspec.is_terminal(worker.pod.status)]
+
+    def get(self, uid: str) -> Worker | None:
+        return self._workers.get(uid)
+
+    def find(self, namespace: str, name: str) -> Worker | None:
+        return next((worker for worker in self._workers.values()
+                     if worker.pod.metadata.name == name
+                     and worker.pod.metadata.namespace == namespace), None)
+
+    def set(self, pod: core.Pod) -> None:
+        """The API has this version of a pod of ours."""
+        uid = pod.metadata.uid
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.update(pod)
+            return
+        if podspec.is_terminal(pod.status) and pod.metadata.deletionTimestamp is None:
+            # Ended before this kubelet ran: keep it known, for logs and for its deletion.
+            self._start(pod).end(None, None)
+            return
+        failure = None
+        if pod.metadata.deletionTimestamp is None:
+            failure = decide.decide(pod, self.active(), self._node_view())
+        worker = self._start(pod)
+        if failure is not None:
+            self._reject(worker, failure)
+
+    def remove(self, uid: str) -> None:
+        """The API has no such pod any more."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.release()
+            self._deps.statuses.forget(uid)
+
+    def poke(self, uid: str) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.poke()
+
+    def poke_all(self) -> None:
+        for worker in self._workers.values():
+            worker.poke()
+
+    def end_orphan(self, pod: core.Pod) -> None:
+        """The runtime has containers of a pod that the API does not know."""
+        if pod.metadata.uid not in self._workers:
+            self._start(pod, orphan=True)
+
+    def evict(self, uid: str, failure: Failure, grace: int) -> None:
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.end(failure, grace)
+
+    def _reject(self, worker: Worker, failure: Failure) -> None:
+        self._rejected.add(worker.uid)
+        self._deps.events.pod(worker.pod, "Warning", failure.reason, failure.message)
+        self._deps.statuses.set(worker.pod, compute.rejected(
+            worker.pod, failure, self._deps.env.clock.now()))
+        worker.end(failure, 1)
+
+    def _start(self, pod: core.Pod, *, orphan: bool = False) -> Worker:
+        worker = self._workers[pod.metadata.uid] = Worker(self._deps, pod, orphan=orphan)
+        name = f"pod {pod.metadata.namespace}/{pod.metadata.name}"
+        task = self._group.create_task(worker.run(), name=name)
+        task.add_done_callback(lambda _: self._forget(worker))
+        return worker
+
+    def _forget(self, worker: Worker) -> None:
+        if self._workers.get(worker.uid) is worker:
+            del self._workers[worker.uid]
+        self._rejected.discard(worker.uid)
