@@ -294,8 +294,10 @@ def test_hostile_nesting_is_refused() -> None:
         assert failure(opened * 50_000) == "exceeded max depth"
     deep = '{"spec":{"extra":' + "[" * 600 + "]" * 600 + "}}"
     assert failure(deep) == "exceeded max depth"
-    fine = '{"spec":{"extra":' + "[" * 400 + "]" * 400 + "}}"
+    fine = '{"spec":{"extra":' + "[" * 190 + "]" * 190 + "}}"
     assert msgspec.json.encode(decode.decode(fine.encode(), Box)[0])
+    twice = fine[:-1] + ',"deadline":1,"deadline":1}'
+    assert decode.decode(twice.encode(), Box)[1] == ['unknown field "deadline"']
     assert failure('{"spec":{"extra":' + "1" * 5000 + "}}")
     with pytest.raises(errors.ApiError, match="max depth"):
         decode.untyped(b"[" * 600 + b"]" * 600)

@@ -46,6 +46,17 @@ def value(item: Any) -> str:
     return json(item)
 
 
+def plain(item: Any) -> str:
+    """A JSON value as Go's ``%v`` prints it: ``map[a:1 b:[x y]]``."""
+    if item is None:
+        return "<nil>"
+    if isinstance(item, dict):
+        return f"map[{' '.join(f'{key}:{plain(item[key])}' for key in sorted(item))}]"
+    if isinstance(item, list):
+        return f"[{' '.join(map(plain, item))}]"
+    return item if isinstance(item, str) else value(item)
+
+
 def json(item: Any) -> str:
     """``item`` as Go's ``json.Marshal`` prints it: compact, keys sorted, HTML escaped."""
     text = _JSON.encode(item).decode()

@@ -44,7 +44,7 @@ WARN: Final = "Warn"
 IGNORE: Final = "Ignore"
 
 # Nesting that still leaves room on Python's stack for whoever walks the value. Upstream: 10,000.
-MAX_DEPTH: Final = 500
+MAX_DEPTH: Final = 200
 _MAX_PROBLEMS: Final = 100
 _INT64: Final = (-(2**63), 2**63 - 1)
 _INT32: Final = (-(2**31), 2**31 - 1)

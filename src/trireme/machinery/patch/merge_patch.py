@@ -1,0 +1,47 @@
+"""JSON merge patch (RFC 7386): objects merge, null deletes, everything else replaces.
+
+In: the body of an ``application/merge-patch+json`` request, and a plain document. Out: the new
+document. Called by: the API server's patch verb, the CLI.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.machinery import errors
+from trireme.machinery.schema import decode
+
+
+def parse(data: bytes, mode: str = decode.WARN) -> tuple[dict[str, Any], list[str]]:
+    """The patch that ``data`` holds, and warnings of duplicate members. Raises ApiError 400."""
+    try:
+        patch, warnings = decode.untyped(data, mode)
+    except decode.DecodeError as error:
+        if error.message.startswith("strict decoding error"):
+            raise
+        raise errors.bad_request(f"error decoding patch: {error.message}") from None
+    if not isinstance(patch, dict):
+        raise errors.bad_request("Invalid JSON Patch")
+    return patch, warnings
+
+
+def apply(document: Any, patch: Any) -> Any:
+    """``document`` after ``patch``."""
+    if not isinstance(patch, dict):
+        return patch if isinstance(document, dict) else _without_nulls(patch)
+    if not isinstance(document, dict):
+        return _without_nulls(patch)
+    merged = dict(document)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = apply(merged.get(key), value)
+    return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    """``value`` without the members that are null; the items of a list stay."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
