@@ -2,9 +2,8 @@
 
 In: writes compared with a modification revision; prefixes and revisions to read or to watch from.
 Out: stored items, pages and events, all sharing the bytes that were rendered once at the write.
-Callers: the API server only. Model: etcd's KV, Watch and Compact; the semantics are etcd's.
-
-Life cycle: ``await start()``, use on that one event loop, ``await close()``; or ``async with``.
+Callers: the API server only. The semantics are those of etcd's KV, Watch and Compact.
+Life cycle: ``await start()``, use on one event loop, ``await close()``; or ``async with``.
 """
 
 from __future__ import annotations

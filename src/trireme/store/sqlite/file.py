@@ -8,6 +8,7 @@ B-tree append per write, and no index to keep.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import zlib
@@ -61,23 +62,24 @@ class Contents(NamedTuple):
 class StoreFile:
     """The open, exclusively locked file."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, lock: int) -> None:
         self._connection = connection
+        self._lock = lock
         self._inserts = {n: _insert(n) for n in range(1, _LARGEST_INSERT + 1)}
 
     @classmethod
     def open(cls, path: Path) -> StoreFile:
         """Open or make the file. CannotOpen."""
         with _explained(path), contextlib.ExitStack() as undo:
-            # Values hold Secrets: the file, and with it its log, is for its owner only.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            lock = _lock(path)
+            undo.callback(os.close, lock)
             connection = sqlite3.connect(
                 path, timeout=0, isolation_level=None, cached_statements=_LARGEST_INSERT + 32
             )
             undo.callback(connection.close)
             _prepare(connection, path)
             undo.pop_all()
-            return cls(connection)
+            return cls(connection, lock)
 
     def load(self, path: Path) -> Contents:
         """CannotOpen when what the file holds is not what was written."""
@@ -141,7 +143,10 @@ class StoreFile:
         return surplus > step
 
     def close(self) -> None:
-        self._connection.close()
+        try:
+            self._connection.close()
+        finally:
+            os.close(self._lock)
 
     def _insert(self, events: Sequence[Event]) -> None:
         values: list[object] = []
@@ -169,6 +174,26 @@ def _insert(rows: int) -> str:
 
 def _crc(key: str, value: bytes) -> int:
     return zlib.crc32(value, zlib.crc32(key.encode()))
+
+
+def _lock(path: Path) -> int:
+    """Make the file if it is missing, lock it, and return the descriptor that holds the lock.
+
+    SQLite locks it as well, but a POSIX lock falls when its process closes any descriptor of the
+    file, whoever had opened that. This one stays; it also outlives us in a process forked off.
+    """
+    # Values hold Secrets: the file, and with it its log, is for its owner only.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise _locked(path) from error
+    return descriptor
+
+
+def _locked(path: Path) -> CannotOpen:
+    return CannotOpen(f"{path} is locked: another process has it open")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -251,7 +276,7 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise CannotOpen(f"{path} is locked: another process has it open") from error
+            raise _locked(path) from error
         raise CannotOpen(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise CannotOpen(f"{path} is corrupt: {error}") from error

@@ -111,6 +111,7 @@ class Writer:
             if self._compactions and (self._queue.empty() or self._batches >= _BATCHES_PER_CHUNK):
                 self._batches = 0
                 self._reclaim(file)
+        self._recover(file)
 
     def _take(self, batch: list[Write]) -> bool:
         """Move what is queued to where it belongs; False once the store is to stop."""
@@ -132,9 +133,7 @@ class Writer:
     def _commit(self, file: StoreFile, batch: list[Write]) -> None:
         self._batches += 1
         try:
-            if self._doubt:
-                file.roll_back(self._durable)
-                self._doubt = False
+            self._recover(file)
             file.append([write.event for write in batch])
         except Exception as error:
             # All that was judged together with the batch falls with it: the loop fails what it
@@ -148,12 +147,16 @@ class Writer:
         self._durable = batch[-1].event.revision
         self._reports.committed(len(batch))
 
+    def _recover(self, file: StoreFile) -> None:
+        """After a failed commit: nothing of it may be in the file when the next one begins."""
+        if self._doubt:
+            file.roll_back(self._durable)
+            self._doubt = False
+
     def _reclaim(self, file: StoreFile) -> None:
         """One step of compaction."""
         try:
-            if self._doubt:
-                file.roll_back(self._durable)
-                self._doubt = False
+            self._recover(file)
             if self._unrecorded:
                 # Before the first row goes: a crash must not leave a history with holes.
                 file.compact(self._unrecorded)
