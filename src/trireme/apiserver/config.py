@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from trireme.apiserver.nodes.contract import Kubelets
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -44,6 +45,8 @@ class ApiServerConfig:
     serving: Pair | None = None
     client_authority: bytes = b""
     kubelets: KubeletAccess | None = None
+    # Another way to kubelets than HTTPS: those in the same process.
+    kubelet_transport: Kubelets | None = None
     # Tokens that never expire: token -> (user, uid, groups); upstream's --token-auth-file.
     static_tokens: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     anonymous: bool = True

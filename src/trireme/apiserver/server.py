@@ -22,6 +22,8 @@ from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
+from trireme.apiserver.nodes.contract import Kubelets
+from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.registry import Registry
 from trireme.kit import catalog
 from trireme.kit.env import Env
@@ -57,6 +59,9 @@ class ApiServer:
         self.bootstrapped = asyncio.Event()
         self.authenticator: Authenticator
         self.authorizer: Authorizer
+        self.kubelets: Kubelets = config.kubelet_transport or HttpsKubelets(
+            config.kubelets, self.reader
+        )
         self._compose_access()
 
     def _compose_access(self) -> None:

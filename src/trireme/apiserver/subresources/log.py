@@ -1,0 +1,94 @@
+"""``pods/<name>/log``: the kubelet's stream of a container's log, passed on as it comes.
+
+Upstream: pkg/registry/core/pod/rest LogREST; options are PodLogOptions.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import SubresourceHandler
+from trireme.apiserver.nodes import pods
+from trireme.apiserver.reply.reply import AnyReply, StreamReply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.machinery import errors, field, gotext
+from trireme.machinery.field import FieldError
+
+_PASSED_ON = (
+    "follow",
+    "previous",
+    "sinceSeconds",
+    "sinceTime",
+    "timestamps",
+    "tailLines",
+    "limitBytes",
+    "stream",
+)
+
+
+async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyReply:
+    """Check the options and open the stream."""
+    problems = check_options(request)
+    if problems:
+        raise errors.invalid("PodLogOptions", request.info.name, problems)
+    pod = pods.pod_of(server, request)
+    container = pods.container_of(pod, request.param("container"))
+    if not pod.spec.nodeName:
+        # Not scheduled yet: nothing has been logged, which is no error.
+        return StreamReply(_nothing(), content_type="text/plain")
+    query = {name: request.param(name) for name in _PASSED_ON if request.param(name)}
+    meta = pod.metadata
+    path = f"/containerLogs/{meta.namespace}/{meta.name}/{container}"
+    answer = await server.kubelets.request(pods.node_of(pod), "GET", path, urlencode(query))
+    if answer.status != 200:
+        text = b"".join([chunk async for chunk in answer.chunks]).decode(errors="replace").strip()
+        if answer.status == 404:
+            raise errors.ApiError(404, errors.NOT_FOUND, text)
+        if answer.status == 400:
+            raise errors.bad_request(text)
+        raise errors.internal_error(text)
+    return StreamReply(answer.chunks, content_type="text/plain")
+
+
+def check_options(request: Request) -> list[FieldError]:
+    """Errors of PodLogOptions."""
+    problems: list[FieldError] = []
+    for name, least in (("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)):
+        text = request.param(name)
+        if not text:
+            continue
+        if not text.lstrip("-").isdigit():
+            raise errors.bad_request(
+                f"strconv.ParseInt: parsing {gotext.quote(text)}: invalid syntax"
+            )
+        if int(text) < least:
+            why = "must be greater than 0" if least else "must be greater than or equal to 0"
+            problems.append(field.invalid(field.path(name), int(text), why))
+    if request.param("sinceSeconds") and request.param("sinceTime"):
+        problems.append(
+            field.forbidden(
+                field.path(), "at most one of `sinceTime` or `sinceSeconds` may be specified"
+            )
+        )
+    stream = request.param("stream")
+    if stream not in ("", "All", "Stdout", "Stderr"):
+        problems.append(
+            field.not_supported(field.path("stream"), stream, ["All", "Stderr", "Stdout"])
+        )
+    elif stream in ("Stdout", "Stderr") and request.param("tailLines"):
+        problems.append(
+            field.forbidden(
+                field.path(), "`tailLines` and specific `stream` are mutually exclusive for now"
+            )
+        )
+    return problems
+
+
+async def _nothing():  # type: ignore[no-untyped-def]
+    return
+    yield b""
+
+
+HANDLER = SubresourceHandler("pods", "log", {"get": get})

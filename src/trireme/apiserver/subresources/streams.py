@@ -1,0 +1,166 @@
+"""``exec``, ``attach`` and ``portforward``: a client's connection joined with the kubelet's.
+
+Three ways in, by what the client asks to upgrade to:
+- SPDY: bytes pass through untouched, the kubelet's runtime speaks SPDY itself;
+- WebSocket v5/v4.channel.k8s.io (exec, attach): translated to SPDY streams, ``nodes/translate``;
+- WebSocket v2.portforward.k8s.io: SPDY bytes tunnelled in binary messages.
+Upstream: KEP-4006; apiserver ``util/proxy``.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import SubresourceHandler
+from trireme.apiserver.nodes import joining, pods, translate
+from trireme.apiserver.nodes.contract import RawStream
+from trireme.apiserver.nodes.hijack import Hijacked, hijack
+from trireme.apiserver.reply.reply import AnyReply, UpgradeReply
+from trireme.apiserver.request import ANONYMOUS, Request
+from trireme.apiserver.server import ApiServer
+from trireme.machinery import errors
+
+SPDY = "SPDY/3.1"
+TUNNEL = "v2.portforward.k8s.io"
+TUNNELLED = "SPDY/3.1+portforward.k8s.io"
+CHANNELS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+_COMMAND_OPTIONS = ("stdin", "stdout", "stderr", "tty")
+
+
+async def exec_(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+    """Run a command in a container."""
+    if not request.query.get("command"):
+        raise errors.bad_request("you must specify at least 1 command for the container")
+    return await _command(server, request, endpoint, "exec")
+
+
+async def attach(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+    """Join a container's own process."""
+    return await _command(server, request, endpoint, "attach")
+
+
+async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+    """Carry connections to a pod's ports."""
+    pod = pods.pod_of(server, request)
+    node = pods.node_of(pod)
+    user = request.user or ANONYMOUS
+    info = request.info
+    await server.registry.connect(endpoint, "portforward", info.namespace, info.name, user, None)
+    path = f"/portForward/{pod.metadata.namespace}/{pod.metadata.name}"
+    wanted = _upgrade_of(request)
+    headers = {"X-Stream-Protocol-Version": "portforward.k8s.io"}
+
+    async def run(incoming: BaseRequest) -> web.StreamResponse:
+        if wanted == "websocket":
+            if TUNNELLED not in _protocols(request):
+                raise errors.bad_request(
+                    f"port-forward over WebSocket needs the subprotocol {TUNNELLED}"
+                )
+            stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
+            return await _tunnel(incoming, stream)
+        stream, answer = await server.kubelets.upgrade(node, path, "", SPDY, headers)
+        return await _pass_through(incoming, stream, answer)
+
+    return UpgradeReply(run)
+
+
+async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb: str) -> AnyReply:
+    pod = pods.pod_of(server, request)
+    container = pods.container_of(pod, request.param("container"))
+    node = pods.node_of(pod)
+    streams = {name: request.flag(name) for name in _COMMAND_OPTIONS}
+    if not any(streams[name] for name in ("stdin", "stdout", "stderr")):
+        raise errors.bad_request("you must specify at least one of stdin, stdout, stderr")
+    if streams["tty"]:
+        streams["stderr"] = False
+    user = request.user or ANONYMOUS
+    info = request.info
+    await server.registry.connect(endpoint, verb, info.namespace, info.name, user, None)
+    query = [("command", item) for item in request.query.get("command", [])]
+    query += [
+        (name if name == "tty" else name.replace("std", "") + "put", "1")
+        for name, wanted in streams.items()
+        if wanted and name != "stderr"
+    ]
+    query += [("error", "1")] if streams["stderr"] else []
+    path = f"/{verb}/{pod.metadata.namespace}/{pod.metadata.name}/{container}"
+    wanted = _upgrade_of(request)
+
+    async def run(incoming: BaseRequest) -> web.StreamResponse:
+        if wanted == "websocket":
+            chosen = next((item for item in CHANNELS if item in _protocols(request)), None)
+            if chosen is None:
+                raise errors.bad_request(f"the WebSocket needs one of {', '.join(CHANNELS)}")
+            headers = {"X-Stream-Protocol-Version": "v4.channel.k8s.io"}
+            stream, _ = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
+            return await translate.run(incoming, stream, streams, chosen)
+        offered = request.headers.get("x-stream-protocol-version", "")
+        headers = {"X-Stream-Protocol-Version": offered or "v4.channel.k8s.io"}
+        stream, answer = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
+        return await _pass_through(incoming, stream, answer)
+
+    return UpgradeReply(run)
+
+
+def _upgrade_of(request: Request) -> str:
+    """What the client wants to upgrade to, in lower case; 400 when it does not."""
+    if request.upgrade is None:
+        raise errors.bad_request("this connection cannot be upgraded")
+    wanted = request.headers.get("upgrade", "").lower()
+    if "upgrade" not in request.headers.get("connection", "").lower() or not wanted:
+        raise errors.bad_request("Upgrade request required")
+    if wanted not in ("websocket", SPDY.lower()):
+        raise errors.bad_request(f"upgrade to {wanted} is not supported")
+    return wanted
+
+
+def _protocols(request: Request) -> list[str]:
+    offered = request.headers.get("sec-websocket-protocol", "")
+    return [item.strip() for item in offered.split(",")]
+
+
+async def _pass_through(
+    incoming: BaseRequest, stream: RawStream, answer: dict[str, str]
+) -> web.StreamResponse:
+    """Join the two connections byte for byte."""
+    head = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", f"Upgrade: {SPDY}"]
+    chosen = answer.get("x-stream-protocol-version")
+    if chosen:
+        head.append(f"X-Stream-Protocol-Version: {chosen}")
+    client = hijack(incoming, "\r\n".join([*head, "", ""]).encode())
+    await joining.join(client, stream)
+    return Hijacked()
+
+
+async def _tunnel(incoming: BaseRequest, stream: RawStream) -> web.StreamResponse:
+    """Carry the kubelet's bytes in binary WebSocket messages."""
+    socket = web.WebSocketResponse(protocols=(TUNNELLED,), autoping=True, max_msg_size=0)
+    await socket.prepare(incoming)  # type: ignore[arg-type]
+
+    async def up() -> None:
+        async for message in socket:
+            if message.type in (web.WSMsgType.BINARY, web.WSMsgType.TEXT):
+                data = message.data
+                await stream.write(data if isinstance(data, bytes) else data.encode())
+
+    async def down() -> None:
+        while data := await stream.read():
+            await socket.send_bytes(data)
+
+    try:
+        await joining.until_first(up(), down())
+    finally:
+        stream.close()
+        await socket.close()
+    return socket
+
+
+EXEC = SubresourceHandler("pods", "exec", {"create": exec_, "get": exec_})
+ATTACH = SubresourceHandler("pods", "attach", {"create": attach, "get": attach})
+PORT_FORWARD = SubresourceHandler(
+    "pods", "portforward", {"create": port_forward, "get": port_forward}
+)
