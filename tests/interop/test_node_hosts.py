@@ -1,13 +1,18 @@
 """Real nodes: containers on two of them, the network between them, restarts, neighbours."""
 
 import asyncio
+import gzip
+import io
+import json
 import os
 import signal
+import tarfile
 import time
 import urllib.request
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from trireme.cluster.hosts import containerd, local, network, spawn, teardown
 from trireme.cluster.hosts import plan as plans
@@ -114,6 +119,47 @@ async def test_names_are_looked_up_at_the_pods_server(hosts):
         finally:
             server.close()
         assert b"\3api\5hello\4test" in server.asked, (code, said)
+
+
+async def test_a_docker_archive_can_be_started(hosts, tmp_path):
+    """As `docker save | gzip` writes it: no digests, names in the short form."""
+    await hosts.start()
+    await with_images(hosts)
+    spec = recipes.busybox_image()
+    data = build.build([structs.replace(spec, names=("saved:1",))])
+    path = tmp_path / "saved.tar.gz"
+    await asyncio.to_thread(path.write_bytes, gzip.compress(as_docker_saves(data, "saved:1"), 1))
+    sockets = [node.containerd_socket for node in hosts.nodes]
+    assert await load.load(path, sockets) == ["docker.io/library/saved:1"]
+    for node in hosts.nodes:
+        async with PodRunner(node) as runner:
+            pod = await runner.run("saved", "exec sleep 1000", image="saved:1")
+            assert await runner.shell(pod, "echo works") == (0, "works")
+
+
+def as_docker_saves(data: bytes, tag: str) -> bytes:
+    """An OCI archive of one image in Docker's older form."""
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        files = {member.name: tar.extractfile(member).read() for member in tar}
+
+    def blob(descriptor: dict) -> bytes:
+        return files["blobs/sha256/" + descriptor["digest"].removeprefix("sha256:")]
+
+    manifest = json.loads(blob(json.loads(files["index.json"])["manifests"][0]))
+    saved = {
+        "manifest.json": json.dumps(
+            [{"Config": "config.json", "RepoTags": [tag], "Layers": ["one/layer.tar"]}]
+        ).encode(),
+        "config.json": blob(manifest["config"]),
+        "one/layer.tar": blob(manifest["layers"][0]),
+    }
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in saved.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
 
 
 async def test_a_second_start_changes_nothing_and_a_killed_runtime_comes_back(hosts):

@@ -41,7 +41,9 @@ class PodRunner:
     ) -> None:
         await self.runtime.close()
 
-    async def run(self, name: str, script: str, *, servers: list[str] | None = None) -> Pod:
+    async def run(
+        self, name: str, script: str, *, servers: list[str] | None = None, image: str = BUSYBOX
+    ) -> Pod:
         """Starts a pod whose container runs a shell script; `servers` is its resolv.conf."""
         logs = Path(self._node.state_dir, "pods", name)
         await asyncio.to_thread(logs.mkdir, parents=True, exist_ok=True)
@@ -55,7 +57,7 @@ class PodRunner:
         sandbox_id = await self.runtime.run_sandbox(sandbox)
         container = model.ContainerConfig(
             metadata=model.ContainerMetadata(name="main"),
-            image=model.ImageSpec(image=BUSYBOX),
+            image=model.ImageSpec(image=image),
             command=["sh", "-c", script],
             log_path="main.log",
             linux=model.LinuxContainerConfig(

@@ -106,8 +106,10 @@ def _kill(cluster: str, layout: cgroups.Layout, run_dir: Path, namespaces: list[
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
     strays = _in_namespaces(namespaces)
-    records = spawn.records(f"{run_dir}/processes")
-    strays.update(process.pid for process in records if spawn.alive(process))
+    # A record that cannot be read is no loss: its process was in the cgroup.
+    with contextlib.suppress(msgspec.MsgspecError):
+        records = spawn.records(f"{run_dir}/processes")
+        strays.update(process.pid for process in records if spawn.alive(process))
     for pid in strays:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -127,14 +129,20 @@ def _wait_for_end(pids: set[int]) -> None:
 
 def _in_namespaces(namespaces: list[str]) -> set[int]:
     """Processes in the nodes' network namespaces that were in no cgroup of the cluster."""
-    inodes = {os.stat(network.NETNS_DIR / name).st_ino for name in namespaces}
+    wanted = {_identity(network.NETNS_DIR / name) for name in namespaces}
     found = set()
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         # Processes come and go while we look; into some, never ours, even root may not look.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if os.stat(f"/proc/{pid}/ns/net").st_ino in inodes:
+            if _identity(Path(f"/proc/{pid}/ns/net")) in wanted:
                 found.add(pid)
     return found - {os.getpid()}
+
+
+def _identity(namespace: Path) -> tuple[int, int]:
+    """Device and inode; with the inode alone an ordinary file could pass for a namespace."""
+    status = namespace.stat()
+    return status.st_dev, status.st_ino
 
 
 def _shim_sockets(run_dir: Path) -> set[Path]:
