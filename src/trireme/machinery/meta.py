@@ -73,6 +73,12 @@ class LabelSelectorRequirement(Struct):
     values: Annotated[list[str], Atomic()] = []
 
 
+class FieldSelectorRequirement(Struct):
+    key: Annotated[str, Required()] = always(str)
+    operator: Annotated[str, Required()] = always(str)
+    values: Annotated[list[str], Atomic()] = []
+
+
 class LabelSelector(Struct):
     matchLabels: dict[str, str] = {}
     matchExpressions: Annotated[list[LabelSelectorRequirement], Atomic()] = []

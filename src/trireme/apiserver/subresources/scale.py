@@ -5,6 +5,7 @@ Upstream: pkg/registry/apps/*/storage ScaleREST.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -44,15 +45,18 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     media = body.media_type(request)
     if media not in write.PATCHES:
         raise errors.unsupported_media_type(write.PATCHES)
-    try:
-        content = msgspec.json.decode(request.body)
-    except msgspec.DecodeError as problem:
-        raise errors.bad_request(f"error decoding patch: {problem}") from None
-    apply = json_patch.apply if media == write.JSON_PATCH else merge_patch.apply
+    mode = options.field_validation(request)
+    if media == write.JSON_PATCH:
+        steps, warnings = json_patch.parse(request.body, mode)
+        apply = partial(json_patch.apply, steps=steps)
+    else:
+        content, warnings = merge_patch.parse(request.body, mode)
+        apply = partial(merge_patch.apply, patch=content)
+    request.warnings.extend(warnings)
     named = b'"resourceVersion"' in request.body
 
     def change(before: Scale) -> Scale:
-        after = apply(msgspec.json.decode(msgspec.json.encode(before)), content)
+        after = apply(msgspec.json.decode(msgspec.json.encode(before)))
         scale: Scale = body.decode_as(request, Scale, msgspec.json.encode(after), "Ignore")
         if not named:
             scale.metadata.resourceVersion = ""

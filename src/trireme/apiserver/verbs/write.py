@@ -95,15 +95,16 @@ def _patcher(request: Request, endpoint: Endpoint) -> Any:
     media = body.media_type(request)
     if media not in PATCHES:
         raise errors.unsupported_media_type(PATCHES)
-    try:
-        content = msgspec.json.decode(request.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
-        raise errors.bad_request(f"error decoding patch: {problem}") from None
+    mode = options.field_validation(request)
     if media == JSON_PATCH:
-        return lambda before: json_patch.apply(before, content)
-    if not isinstance(content, dict):
-        raise errors.bad_request("error decoding patch: expected an object")
+        steps, warnings = json_patch.parse(request.body, mode)
+        request.warnings.extend(warnings)
+        return lambda before: json_patch.apply(before, steps)
     if media == MERGE_PATCH:
+        content, warnings = merge_patch.parse(request.body, mode)
+        request.warnings.extend(warnings)
         return lambda before: merge_patch.apply(before, content)
+    content, warnings = strategic.parse(request.body, mode)
+    request.warnings.extend(warnings)
     node = tree.of(endpoint.resource.type)
     return lambda before: strategic.apply(before, content, node)
