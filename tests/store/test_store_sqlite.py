@@ -1,5 +1,7 @@
 """What only the SQLite engine promises: the file, the disk's failures, group commit, the thread."""
 
+# ruff: noqa: ASYNC240 - files of a few kilobytes, and nobody waits for this loop
+
 from __future__ import annotations
 
 import asyncio
