@@ -7,7 +7,6 @@ carried it. ``run`` is the Component: bootstrap, listen, compact, until cancelle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 from trireme import api
 from trireme.api.catalog import Catalog
@@ -96,8 +95,3 @@ async def compact(server: ApiServer) -> None:
         await clock.sleep(server.config.compaction_interval)
         await store.compact(before)
         before = store.revision
-
-
-def background(server: ApiServer) -> Iterable[asyncio.Task[None]]:
-    """The tasks that a running server needs besides answering requests."""
-    return [asyncio.create_task(compact(server), name="compaction")]
