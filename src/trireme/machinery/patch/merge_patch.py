@@ -1,7 +1,8 @@
 """JSON merge patch (RFC 7386): objects merge, null deletes, everything else replaces.
 
 In: the body of an ``application/merge-patch+json`` request, and a plain document. Out: the new
-document. Called by: the API server's patch verb, the CLI.
+document. Called by: the API server's patch verb, the CLI. As upstream's library does, nulls are
+also taken out of the objects in a list.
 """
 
 from __future__ import annotations
@@ -27,9 +28,7 @@ def parse(data: bytes, mode: str = decode.WARN) -> tuple[dict[str, Any], list[st
 
 def apply(document: Any, patch: Any) -> Any:
     """``document`` after ``patch``."""
-    if not isinstance(patch, dict):
-        return patch if isinstance(document, dict) else _without_nulls(patch)
-    if not isinstance(document, dict):
+    if not isinstance(patch, dict) or not isinstance(document, dict):
         return _without_nulls(patch)
     merged = dict(document)
     for key, value in patch.items():

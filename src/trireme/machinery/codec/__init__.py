@@ -1,0 +1,1 @@
+"""Objects to bytes and back: JSON out, YAML in and out. JSON in is ``schema/decode``."""
