@@ -58,6 +58,7 @@ class State(enum.Enum):
     TERMINATING = "its containers are being stopped"
     TERMINATED = "nothing runs; volumes and cgroups are being removed"
     FINISHED = "nothing is left but what logs need"
+    BURIED = "nothing is left"
 
 
 class NodeState(Protocol):
@@ -146,7 +147,7 @@ class Worker:
         while True:
             await waiting.wait(self._wake, delay)
             self._wake.clear()
-            if self.state is State.FINISHED and self.gone.is_set():
+            if self.state is State.BURIED:
                 return
             self._round = asyncio.create_task(self._step(), name=f"round {self.uid}")
             try:
@@ -155,10 +156,11 @@ class Worker:
                 self._round.cancel()
                 await asyncio.gather(self._round, return_exceptions=True)
                 raise
-            delay = 0.0 if self._round.cancelled() else self._round.result()
+            delay = 0.0 if self._round.cancelled() else self._result(self._round)
 
-    def release(self) -> None:
-        """The API has no such pod any more."""
+    def release(self, pod: core.Pod) -> None:
+        """The API has no such pod any more; ``pod`` is its last version."""
+        self.pod = pod
         self.gone.set()
         if self.state is State.SYNCING:
             self._end()
@@ -183,6 +185,8 @@ class Worker:
                 case State.TERMINATED:
                     return await self._clean()
                 case State.FINISHED:
+                    return await self._bury()
+                case State.BURIED:
                     return None
         except (RuntimeFailure, ApiError, OSError) as problem:
             self._deps.env.log.warning("pod %s: %s: %s", podspec.full_name(self.pod),
@@ -190,6 +194,15 @@ class Worker:
             if isinstance(problem, RuntimeFailure) and problem.code == "UNAVAILABLE":
                 return NETWORK_SECONDS
             return self._error_delay()
+
+    def _result(self, task: asyncio.Task[float | None]) -> float | None:
+        """A fault in one pod's round must not take the other pods down with it."""
+        fault = task.exception()
+        if fault is None:
+            return task.result()
+        self._deps.env.log.error("pod %s: fault in its worker", podspec.full_name(self.pod),
+                                 exc_info=fault)
+        return self._error_delay()
 
     # ---- syncing
 
@@ -234,13 +247,17 @@ class Worker:
             return Outcome()
         outcome = await deps.executor.run(Round(
             pod=pod, seen=seen, plan=plan, volumes=volumes, secrets=await self._pull_secrets(pod),
-            crashes=deps.crashes, sandbox_ready=lambda: None))
+            crashes=deps.crashes, sandbox_ready=self._show))
         for name, reason in outcome.reasons.items():
             if reason is None:
                 self._reasons.pop(name, None)
             else:
                 self._reasons[name] = reason
         return outcome
+
+    async def _show(self) -> None:
+        """Report the sandbox's address before the images are there."""
+        self._publish(await self._deps.inspector.pod(self.uid))
 
     def _ensure_cgroup(self, pod: core.Pod) -> None:
         path = cgroup_plan.pod_path(self._deps.config.cgroup_parent, pod)
@@ -281,8 +298,7 @@ class Worker:
     async def _terminate(self) -> float | None:
         deps, pod = self._deps, self.pod
         seen = await deps.inspector.pod(self.uid)
-        if not self._orphan:
-            self._publish(seen)
+        self._publish(seen)
         deps.probes.sync(pod, self._targets(seen), stopping=True)
         grace = None if self._grace is None else podspec.grace_seconds(pod, self._grace)
         await deps.killer.kill_all(pod, seen, grace)
@@ -294,23 +310,46 @@ class Worker:
                                  podspec.full_name(pod), names)
             return NETWORK_SECONDS
         self.state = State.TERMINATED
-        if not self._orphan:
-            self._publish(seen, terminal=True)
+        self._publish(seen, terminal=True)
         return 0.0
 
     async def _clean(self) -> float | None:
         deps, pod = self._deps, self.pod
-        await deps.volumes.remove(self.uid)
+        await deps.volumes.unmount(self.uid)
         await deps.cgroups.remove(cgroup_plan.pod_path(deps.config.cgroup_parent, pod))
         deps.images.forget(self.uid)
         self.state = State.FINISHED
         if self._orphan:
             self.gone.set()
-        elif self._computed is not None:
+        elif self._computed is not None and not self.gone.is_set():
             self._computed = compute.terminated(self._computed)
             deps.statuses.set(pod, self._computed)
             deps.statuses.finish(pod)
         return 0.0 if self.gone.is_set() else None
+
+    async def _bury(self) -> float | None:
+        """Once the API has forgotten the pod: its containers, logs and directory."""
+        if not self.gone.is_set():
+            return None
+        deps = self._deps
+        seen = await deps.inspector.pod(self.uid)
+        for sandbox in seen.sandboxes:
+            try:
+                await deps.runtime.remove_sandbox(sandbox.id)
+            except RuntimeFailure as failure:
+                if not failure.not_found:
+                    raise
+        for container in seen.containers:
+            deps.inspector.forget(container.id)
+        await deps.volumes.remove(self.uid)
+        meta = self.pod.metadata
+        if meta.name:
+            await deps.host.remove_tree(
+                f"{deps.config.logs_dir}/{meta.namespace}_{meta.name}_{self.uid}")
+        deps.statuses.forget(self.uid)
+        deps.probes.remove(self.uid)
+        self.state = State.BURIED
+        return 0.0
 
     # ---- status
 
@@ -325,9 +364,11 @@ class Worker:
         shown = self._computed
         if self.state in (State.SYNCING, State.TERMINATING):
             shown = compute.withhold_terminal(shown, pod.status)
-        deps.statuses.set(pod, shown)
-        deps.probes.sync(pod, self._targets(seen),
-                         stopping=self.state is not State.SYNCING) if seen.containers else None
+        if not self.gone.is_set() and not self._orphan:
+            deps.statuses.set(pod, shown)
+        if self.state is State.SYNCING and seen.containers:
+            # Whether a container has started, which the status just told, starts its probes.
+            deps.probes.sync(pod, self._targets(seen))
         return self._computed
 
     def _targets(self, seen: PodSeen) -> Mapping[str, Target]:

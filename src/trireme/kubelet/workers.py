@@ -67,12 +67,12 @@ class Workers:
         if failure is not None:
             self._reject(worker, failure)
 
-    def remove(self, uid: str) -> None:
-        """The API has no such pod any more."""
-        worker = self._workers.get(uid)
+    def remove(self, pod: core.Pod) -> None:
+        """The API has no such pod any more; ``pod`` is its last version."""
+        worker = self._workers.get(pod.metadata.uid)
         if worker is not None:
-            worker.release()
-            self._deps.statuses.forget(uid)
+            self._deps.statuses.forget(worker.uid)
+            worker.release(pod)
 
     def poke(self, uid: str) -> None:
         worker = self._workers.get(uid)

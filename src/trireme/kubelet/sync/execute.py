@@ -7,7 +7,7 @@ a waiting reason; the worker retries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -48,7 +48,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[core.Secret, ...]
     crashes: Backoff
     # Called when the sandbox is up, so that the status shows it while images are pulled.
-    sandbox_ready: Callable[[], object]
+    sandbox_ready: Callable[[], Awaitable[None]]
 
 
 class Outcome(msgspec.Struct):
@@ -146,7 +146,7 @@ class Executor:
         status = await self._runtime.sandbox_status(sandbox.id)
         if status.network is not None and status.network.ip:
             sandbox.ips = (status.network.ip, *(ip.ip for ip in status.network.additional_ips))
-        work.sandbox_ready()
+        await work.sandbox_ready()
         return True
 
     def _wait(self, work: Round, action: Wait, outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ from trireme.kit.env import Env
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes import plugins
 from trireme.kubelet.volumes.plugin import Mounting, Objects, Plugin, Tokens, VolumeError
+from trireme.machinery.errors import ApiError
 
 
 class VolumeManager:
@@ -47,14 +48,22 @@ class VolumeManager:
         for name in ("volumes", "plugins", "containers"):
             self._host.make_dirs(f"{directory}/{name}", 0o750)
 
-    async def remove(self, uid: str) -> None:
-        """Unmount and delete all that a pod had on this node."""
+    async def unmount(self, uid: str) -> None:
+        """Take down a pod's volumes; its termination messages stay readable."""
         directory = self.pod_dir(uid)
         if self._host.info(directory) is None:
             return
         for point in self._host.mounts_below(directory):
             self._host.unmount(point)
-        await self._host.remove_tree(directory)
+        for name in ("volume-subpaths", "volumes"):
+            if self._host.info(f"{directory}/{name}") is not None:
+                await self._host.remove_tree(f"{directory}/{name}")
+
+    async def remove(self, uid: str) -> None:
+        """Unmount and delete all that a pod had on this node."""
+        await self.unmount(uid)
+        if self._host.info(self.pod_dir(uid)) is not None:
+            await self._host.remove_tree(self.pod_dir(uid))
 
     def pods_on_disk(self) -> list[str]:
         """UIDs that have a directory here."""
@@ -71,7 +80,7 @@ class VolumeManager:
                             self._allocatable(), self._memory_backed)
         try:
             return await plugin.mount(mounting, volume)
-        except (VolumeError, OSError) as problem:
+        except (VolumeError, OSError, ApiError) as problem:
             message = f'MountVolume.SetUp failed for volume "{volume.name}" : {problem}'
             raise VolumeError(message) from problem
 

@@ -1,0 +1,73 @@
+"""Service-account tokens for pods, renewed before they run out.
+
+In: a pod, an audience, a lifetime. Out: a token. Called by the projected volume. Rules: KEP-1205;
+reference "Loops" (token manager): renew at 80 % of the lifetime or after 24 h, with a little
+chance so that a node's tokens do not all renew at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trireme.api.authentication import v1 as authentication
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.machinery import time
+from trireme.machinery.errors import ApiError
+
+RENEW_AT = 0.8
+RENEW_AFTER_SECONDS = 24 * 3600.0
+JITTER_SECONDS = 10.0
+
+Key = tuple[str, str, int]
+
+
+class _Kept(msgspec.Struct):
+    token: str
+    renew: float
+    expires: float
+
+
+class ApiTokens:
+    """``client`` is a ``trireme.client.Client``."""
+
+    def __init__(self, env: Env, client: Any) -> None:
+        self._env = env
+        self._client = client
+        self._kept: dict[Key, _Kept] = {}
+
+    async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> str:
+        """Raises ApiError when there is none and the API gives none."""
+        key, now = (pod.metadata.uid, audience, expiration_seconds), self._env.clock.now()
+        kept = self._kept.get(key)
+        if kept is not None and now < kept.renew:
+            return kept.token
+        try:
+            fresh = await self._request(pod, audience, expiration_seconds)
+        except ApiError:
+            # The old one still works: say nothing now, ask again in the next round.
+            if kept is not None and now < kept.expires:
+                return kept.token
+            raise
+        self._kept = {k: v for k, v in self._kept.items() if now < v.expires}
+        self._kept[key] = fresh
+        return fresh.token
+
+    async def _request(
+        self, pod: core.Pod, audience: str, expiration_seconds: int
+    ) -> _Kept:
+        now = self._env.clock.now()
+        request = authentication.TokenRequest(spec=authentication.TokenRequestSpec(
+            audiences=[audience] if audience else [], expirationSeconds=expiration_seconds,
+            boundObjectRef=authentication.BoundObjectReference(
+                kind="Pod", apiVersion="v1", name=pod.metadata.name, uid=pod.metadata.uid)))
+        answer = await self._client.create_subresource(
+            core.ServiceAccount, pod.spec.serviceAccountName or "default",
+            pod.metadata.namespace, "token", request, authentication.TokenRequest)
+        stamp = answer.status.expirationTimestamp
+        expires = time.parse(stamp) if stamp else now + expiration_seconds
+        life = min((expires - now) * RENEW_AT, RENEW_AFTER_SECONDS)
+        jitter = min(JITTER_SECONDS, life * 0.1) * self._env.rng.random()
+        return _Kept(answer.status.token, now + life - jitter, expires)

@@ -1,0 +1,1 @@
+"""What is no longer needed: dead containers, old sandboxes, unused images, orphans."""

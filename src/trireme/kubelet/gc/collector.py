@@ -1,0 +1,138 @@
+"""Remove what nobody needs, again and again.
+
+In: the runtime's lists, the workers, the disk. Out: removals, orphan workers, events. Run by the
+component. Rules: reference "Loops" (housekeeping 2 s, containers 1 min, images 5 min). What one
+kubelet left behind, the next one finds by names and labels alone.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet import labels
+from trireme.kubelet.cgroups.apply import Cgroups
+from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
+from trireme.kubelet.events import WARNING, Events
+from trireme.kubelet.gc import plan
+from trireme.kubelet.gc.plan import ImageUse
+from trireme.kubelet.host.contract import Host
+from trireme.kubelet.observe.inspect import Inspector
+from trireme.kubelet.volumes.manager import VolumeManager
+from trireme.kubelet.workers import Workers
+
+HOUSEKEEPING_SECONDS = 2.0
+CONTAINERS_SECONDS = 60.0
+IMAGES_SECONDS = 300.0
+
+
+class Collector:
+    """Garbage collection of one node."""
+
+    def __init__(
+        self, env: Env, config: KubeletConfig, runtime: Runtime, host: Host, cgroups: Cgroups,
+        workers: Workers, volumes: VolumeManager, inspector: Inspector, events: Events,
+    ) -> None:
+        self._env = env
+        self._config = config
+        self._runtime = runtime
+        self._host = host
+        self._cgroups = cgroups
+        self._workers = workers
+        self._volumes = volumes
+        self._inspector = inspector
+        self._events = events
+        self._uses: dict[str, ImageUse] = {}
+
+    async def housekeep_forever(self) -> None:
+        while True:
+            await self._try("housekeeping", self.orphans())
+            await self._env.clock.sleep(HOUSEKEEPING_SECONDS)
+
+    async def containers_forever(self) -> None:
+        while True:
+            await self._env.clock.sleep(CONTAINERS_SECONDS)
+            await self._try("container garbage collection", self.containers())
+
+    async def images_forever(self) -> None:
+        while True:
+            await self._try("image garbage collection", self.images())
+            await self._env.clock.sleep(IMAGES_SECONDS)
+
+    async def orphans(self) -> None:
+        """Stop pods that the API does not know; remove directories and cgroups of gone ones."""
+        known = {pod.metadata.uid for pod in self._workers.pods()}
+        in_runtime: set[str] = set()
+        for sandbox in await self._runtime.list_sandboxes():
+            uid = sandbox.metadata.uid
+            in_runtime.add(uid)
+            if uid not in known:
+                known.add(uid)
+                self._workers.end_orphan(await self._restore(uid, sandbox.labels))
+        for uid in self._volumes.pods_on_disk():
+            if uid not in known and uid not in in_runtime:
+                await self._volumes.remove(uid)
+        for path in self._cgroups.pods(self._config.cgroup_parent):
+            uid = path.rsplit("/pod", 1)[1]
+            if uid not in known and uid not in in_runtime:
+                await self._cgroups.remove(path)
+
+    async def containers(self) -> None:
+        live = {pod.metadata.uid for pod in self._workers.pods()}
+        removal = plan.dead(await self._runtime.list_sandboxes(),
+                            await self._runtime.list_containers(), live)
+        for container_id in removal.containers:
+            await self._gone(self._runtime.remove_container(container_id))
+            self._inspector.forget(container_id)
+        for sandbox_id in removal.sandboxes:
+            await self._gone(self._runtime.remove_sandbox(sandbox_id))
+
+    async def images(self) -> None:
+        now = self._env.clock.now()
+        images = await self._runtime.list_images()
+        in_use = {container.image_ref for container in await self._runtime.list_containers()}
+        used = {image.id for image in images
+                if in_use & {image.id, *image.repo_digests, *image.repo_tags}}
+        self._uses = {image.id: self._uses.get(image.id, ImageUse(now)) for image in images}
+        for image_id in used:
+            self._uses[image_id].last_used = now
+        disk = self._host.disk_usage(self._config.root_dir)
+        config = self._config
+        chosen = plan.images_to_remove(
+            images, self._uses, used, disk, high=config.image_gc_high_percent,
+            low=config.image_gc_low_percent, min_age=config.image_gc_min_age_seconds, now=now)
+        for image_id in chosen:
+            await self._gone(self._runtime.remove_image(image_id))
+        left = self._host.disk_usage(config.root_dir)
+        if chosen or left.used * 100 < left.capacity * config.image_gc_high_percent:
+            return
+        wanted = left.used - left.capacity * config.image_gc_low_percent // 100
+        self._events.node(WARNING, "FreeDiskSpaceFailed",
+                          f"Failed to garbage collect required amount of images. Attempted to free "
+                          f"{wanted} bytes, but only found 0 bytes eligible to free.")
+
+    async def _restore(self, uid: str, of_sandbox: dict[str, str]) -> core.Pod:
+        """The pod as far as its containers remember it."""
+        pod, _ = labels.restore(of_sandbox, {})
+        pod.metadata.uid = uid
+        pod.spec.containers = []
+        for container in await self._runtime.list_containers(uid):
+            status = await self._runtime.container_status(container.id)
+            of, spec = labels.restore(status.labels, status.annotations)
+            pod.spec.terminationGracePeriodSeconds = of.spec.terminationGracePeriodSeconds
+            if all(spec.name != known.name for known in pod.spec.containers):
+                pod.spec.containers.append(spec)
+        return pod
+
+    async def _gone(self, removal: object) -> None:
+        try:
+            await removal  # type: ignore[misc]
+        except RuntimeFailure as failure:
+            if not failure.not_found:
+                self._env.log.warning("removal failed: %s", failure)
+
+    async def _try(self, what: str, step: object) -> None:
+        try:
+            await step  # type: ignore[misc]
+        except (RuntimeFailure, OSError) as failure:
+            self._env.log.warning("%s failed: %s", what, failure)

@@ -1,0 +1,1 @@
+"""The Node object: ``machine`` (facts), ``status`` (pure), ``agent`` (registers and reports)."""

@@ -1,0 +1,290 @@
+"""Register the node, report its status, renew its lease.
+
+In: the API, the runtime, the machine. Out: the Node object and its Lease; answers about the node
+for workers (``NodeState``, ``NodeFacts``). Run by the component. Rules: reference "Loops" (node
+status 10 s, report 5 min, lease 40 s renewed every 10 s), "Node object"; KEP-589.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from trireme.api.coordination import v1 as coordination
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet.admit.decide import NodeView
+from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.cri import model
+from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
+from trireme.kubelet.events import NORMAL, Events
+from trireme.kubelet.host.contract import Host
+from trireme.kubelet.node import machine as machines
+from trireme.kubelet.node import status as statuses
+from trireme.kubelet.node.machine import Machine
+from trireme.machinery import errors, meta, quantity, time
+from trireme.machinery.errors import ApiError
+
+LEASES = "kube-node-lease"
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 7.0
+RUNTIME_CHECK_SECONDS = 5.0
+STARTING_CHECK_SECONDS = 0.1
+CONDITION_EVENTS = {
+    ("MemoryPressure", "False"): "NodeHasSufficientMemory",
+    ("MemoryPressure", "True"): "NodeHasInsufficientMemory",
+    ("DiskPressure", "False"): "NodeHasNoDiskPressure",
+    ("DiskPressure", "True"): "NodeHasDiskPressure",
+    ("PIDPressure", "False"): "NodeHasSufficientPID",
+    ("PIDPressure", "True"): "NodeHasInsufficientPID",
+    ("Ready", "True"): "NodeReady", ("Ready", "False"): "NodeNotReady",
+}
+
+
+class NodeAgent:
+    """``client`` is a ``trireme.client.Client``; ``problem`` says what else makes the node not
+    ready (the relist's health)."""
+
+    def __init__(
+        self, env: Env, config: KubeletConfig, client: Any, runtime: Runtime, host: Host,
+        machine: Machine, events: Events, problem: Callable[[], str],
+    ) -> None:
+        self._env = env
+        self._config = config
+        self._client = client
+        self._runtime = runtime
+        self._host = host
+        self._machine = machine
+        self._events = events
+        self._problem = problem
+        self._node: core.Node | None = None
+        self._lease: coordination.Lease | None = None
+        self._runtime_status = model.Status()
+        self._runtime_problem = "container runtime status check may not have completed yet"
+        self._version = model.Version()
+        self._images: list[model.Image] = []
+        self._reported = float("-inf")
+        self._report_jitter = 0.0
+        self._cidr = ""
+        self._total: dict[str, str] = {}
+
+    # ---- what workers and the server ask
+
+    def host_ips(self) -> tuple[str, ...]:
+        return self._config.node_ips
+
+    def network_problem(self) -> str:
+        problem = self._runtime_problem
+        return problem if "network" in problem or "may not have completed" in problem else ""
+
+    def allocatable(self) -> Mapping[str, str]:
+        return statuses.allocatable(self._config, self._capacity())
+
+    def memory_capacity(self) -> int:
+        return quantity.parse(self._capacity()["memory"]).value()
+
+    def recursive_read_only(self) -> bool:
+        return any(handler.features is not None and handler.features.recursive_read_only_mounts
+                   for handler in self._runtime_status.runtime_handlers if handler.name == "")
+
+    def view(self) -> NodeView:
+        node = self._node
+        labels = dict(node.metadata.labels) if node is not None else \
+            statuses.labels(self._config, self._machine)
+        pressures = tuple(c.type for c in (node.status.conditions if node is not None else ())
+                          if c.type.endswith("Pressure") and c.status == "True")
+        return NodeView(self._config.node_name, labels, self.allocatable(), pressures)
+
+    def node(self) -> core.Node | None:
+        return self._node
+
+    # ---- loops
+
+    async def check_runtime(self) -> None:
+        """Ask the runtime how it is. Never raises: what went wrong is the node's condition."""
+        try:
+            self._runtime_status = await self._runtime.status()
+            self._runtime_problem = statuses.runtime_problem(self._runtime_status)
+            if not self._version.runtime_name:
+                self._version = await self._runtime.version()
+        except RuntimeFailure as failure:
+            self._runtime_problem = f"container runtime is down: {failure}"
+
+    async def check_runtime_forever(self) -> None:
+        while True:
+            await self.check_runtime()
+            await self._env.clock.sleep(
+                STARTING_CHECK_SECONDS if self._runtime_problem else RUNTIME_CHECK_SECONDS)
+
+    async def register(self) -> None:
+        """Until the API has this node. Keeps trying."""
+        delay = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self._register()
+                return
+            except (ApiError, OSError) as error:
+                self._env.log.warning("registering node %s failed: %s", self._config.node_name,
+                                      error)
+            await self._env.clock.sleep(delay)
+            delay = min(delay * 2, LAST_RETRY_SECONDS)
+
+    async def report_forever(self) -> None:
+        """Status: computed every 10 s, written when it changed or when 5 min have passed."""
+        while True:
+            try:
+                await self._report()
+            except (ApiError, OSError) as error:
+                self._env.log.warning("reporting status of node %s failed: %s",
+                                      self._config.node_name, error)
+            ready = self._node is not None and any(
+                c.type == "Ready" and c.status == "True" for c in self._node.status.conditions)
+            # Until the node is ready somebody waits for it.
+            await self._env.clock.sleep(
+                self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5)
+
+    async def renew_forever(self) -> None:
+        while True:
+            try:
+                await self._renew()
+            except (ApiError, OSError) as error:
+                self._lease = None
+                self._env.log.warning("renewing lease of node %s failed: %s",
+                                      self._config.node_name, error)
+            await self._env.clock.sleep(self._config.lease_seconds / 4)
+
+    # ---- steps
+
+    async def _register(self) -> None:
+        await self.check_runtime()
+        wanted = statuses.node(self._config, self._machine,
+                               statuses.status(await self._facts(), core.NodeStatus()))
+        try:
+            self._node = await self._client.create(wanted)
+            self._note_report()
+            self._tell(core.NodeStatus(), self._node.status)
+            return
+        except ApiError as error:
+            if not errors.is_already_exists(error):
+                raise
+        self._node = await self._client.get(core.Node, self._config.node_name)
+        await self._reconcile(wanted)
+        await self._report(force=True)
+
+    async def _reconcile(self, wanted: core.Node) -> None:
+        """Labels and annotations that are the kubelet's to set."""
+        assert self._node is not None
+        present = self._node.metadata
+        changes: dict[str, Any] = {}
+        for name in ("labels", "annotations"):
+            ours = getattr(wanted.metadata, name)
+            differ = {k: v for k, v in ours.items() if getattr(present, name).get(k) != v}
+            if differ:
+                changes[name] = differ
+        if changes:
+            self._node = await self._client.patch(
+                core.Node, self._config.node_name, None, {"metadata": changes}, kind="strategic")
+
+    async def _report(self, *, force: bool = False) -> None:
+        self._node = await self._client.get(core.Node, self._config.node_name)
+        await self._take_cidr(self._node)
+        before = self._node.status
+        after = statuses.status(await self._facts(), before)
+        due = self._env.clock.monotonic() - self._reported >= (
+            self._config.status_report_seconds + self._report_jitter)
+        if not force and not due and statuses.same_but_heartbeat(before, after):
+            return
+        change = statuses.patch(before, after)
+        if change is None:
+            return
+        self._node = await self._client.patch(core.Node, self._config.node_name, None, change,
+                                              kind="strategic", subresource="status")
+        self._note_report()
+        self._tell(before, after)
+
+    async def _renew(self) -> None:
+        if self._lease is None:
+            self._lease = await self._get_lease()
+        if self._lease is not None:
+            wanted = msgspec.structs.replace(self._lease, spec=self._lease_spec())
+            self._lease = await self._client.update(wanted)
+            return
+        lease = coordination.Lease(spec=self._lease_spec())
+        lease.metadata.name, lease.metadata.namespace = self._config.node_name, LEASES
+        if self._node is not None:
+            lease.metadata.ownerReferences = [meta.OwnerReference(
+                apiVersion="v1", kind="Node", name=self._node.metadata.name,
+                uid=self._node.metadata.uid)]
+        self._lease = await self._client.create(lease)
+
+    async def _get_lease(self) -> coordination.Lease | None:
+        try:
+            return await self._client.get(coordination.Lease, self._config.node_name, LEASES)
+        except ApiError as error:
+            if not errors.is_not_found(error):
+                raise
+            return None
+
+    def _lease_spec(self) -> coordination.LeaseSpec:
+        return coordination.LeaseSpec(
+            holderIdentity=self._config.node_name,
+            leaseDurationSeconds=self._config.lease_seconds,
+            renewTime=time.format_micro(self._env.clock.now()))
+
+    async def _facts(self) -> statuses.Facts:
+        try:
+            self._images = await self._runtime.list_images()
+        except RuntimeFailure as failure:
+            self._env.log.warning("listing images failed: %s", failure)
+        return statuses.Facts(
+            config=self._config, machine=self._machine, health=self._health(),
+            version=self._version, runtime=self._runtime_status, images=self._images,
+            now=self._env.clock.now())
+
+    def _health(self) -> statuses.Health:
+        problems = [text for text in (self._runtime_problem, self._problem()) if text]
+        memory = machines.meminfo(self._host).get("MemAvailable", self._machine.memory)
+        return statuses.Health(not_ready="[" + ", ".join(problems) + "]" if len(problems) > 1
+                               else "".join(problems), memory_available=memory,
+                               disk=self._host.disk_usage(self._config.root_dir))
+
+    def _capacity(self) -> dict[str, str]:
+        if not self._total:
+            self._total = statuses.capacity(self._config, self._machine,
+                                            self._host.disk_usage(self._config.root_dir))
+        return self._total
+
+    async def _take_cidr(self, node: core.Node) -> None:
+        if node.spec.podCIDR and node.spec.podCIDR != self._cidr:
+            try:
+                await self._runtime.update_pod_cidr(
+                    ",".join(node.spec.podCIDRs) or node.spec.podCIDR)
+            except RuntimeFailure as failure:
+                self._env.log.warning("telling the runtime the pod CIDR failed: %s", failure)
+                return
+            self._cidr = node.spec.podCIDR
+
+    def _note_report(self) -> None:
+        self._reported = self._env.clock.monotonic()
+        # Nodes that came up together must not report together for ever.
+        half = self._config.status_report_seconds / 2
+        self._report_jitter = (self._env.rng.random() * 2 - 1) * half
+
+    def _tell(self, before: core.NodeStatus, after: core.NodeStatus) -> None:
+        known = {c.type: c.status for c in before.conditions}
+        for condition in after.conditions:
+            reason = CONDITION_EVENTS.get((condition.type, condition.status))
+            if reason is not None and known.get(condition.type) != condition.status:
+                self._events.node(NORMAL, reason,
+                                  f"Node {self._config.node_name} status is now: {reason}")
+
+
+async def run(agent: NodeAgent, group: asyncio.TaskGroup) -> None:
+    """Register, then keep reporting in ``group``."""
+    group.create_task(agent.check_runtime_forever(), name="runtime check")
+    await agent.register()
+    group.create_task(agent.renew_forever(), name="node lease")
+    group.create_task(agent.report_forever(), name="node status")
