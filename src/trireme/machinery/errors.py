@@ -153,11 +153,6 @@ def invalid(kind: str, name: str, errs: Sequence[FieldError]) -> ApiError:
     return ApiError(422, INVALID, message, details)
 
 
-def unprocessable(message: str) -> ApiError:
-    """422 for a request as a whole, such as a patch that does not fit its object."""
-    return generic(422, "", "", "", message)
-
-
 def bad_request(message: str) -> ApiError:
     """400: the request makes no sense."""
     return ApiError(400, BAD_REQUEST, message)
