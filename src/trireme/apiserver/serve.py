@@ -14,6 +14,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -42,7 +43,7 @@ async def listening(server: ApiServer) -> AsyncIterator[list[tuple[str, int]]]:
         raise ValueError("listening needs a serving certificate")
     context = server_context(config.serving, config.client_authority)
     front = web.Server(
-        _Handler(server), access_log=None, keepalive_timeout=75.0, client_max_size=BODY_LIMIT + 1
+        _Handler(server), request_factory=_bounded, access_log=None, keepalive_timeout=75.0
     )
     loop = asyncio.get_running_loop()
     sockets: list[asyncio.AbstractServer] = []
@@ -117,6 +118,14 @@ class _Handler:
         if isinstance(answer, StreamReply):
             return await _stream(answer, incoming)
         return await _upgrade(answer, incoming)
+
+
+def _bounded(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> BaseRequest:
+    """A request whose body may be as large as upstream allows."""
+    loop = asyncio.get_running_loop()
+    return BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT + 1
+    )
 
 
 class _Headers:

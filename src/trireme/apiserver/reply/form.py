@@ -7,12 +7,12 @@ stored bytes: a list is a join, nothing is decoded (design: encode once).
 from __future__ import annotations
 
 import msgspec
-import yaml
 
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import negotiate, table
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
+from trireme.machinery.codec import yaml
 from trireme.machinery.meta import ListMeta
 from trireme.store.contract import KeyValue
 
@@ -73,6 +73,6 @@ def finish(reply: Reply, form: negotiate.Form) -> Reply:
     """Turn a JSON body into YAML where that is what the client accepts."""
     if form.media == "application/yaml":
         plain = msgspec.json.decode(reply.body)
-        reply.body = yaml.dump(plain, Dumper=yaml.CSafeDumper, sort_keys=False).encode()
+        reply.body = yaml.dump(plain).encode()
         reply.content_type = "application/yaml"
     return reply

@@ -15,11 +15,14 @@ from trireme.apiserver.request import Request
 from trireme.apiserver.verbs import options
 from trireme.machinery import errors
 from trireme.machinery.codec import yaml
+from trireme.machinery.codec.protobuf import decode as protobuf
+from trireme.machinery.codec.protobuf import table
 from trireme.machinery.schema import decode, normalise
 
 JSON = "application/json"
 YAML = "application/yaml"
-ACCEPTED = (JSON, YAML)
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPTED = (JSON, YAML, PROTOBUF)
 
 
 def media_type(request: Request) -> str:
@@ -34,7 +37,15 @@ def as_json(request: Request) -> bytes:
     if media == JSON:
         return request.body
     if media == YAML:
-        return msgspec.json.encode(yaml.load(request.body))
+        data, problem = yaml.to_json(request.body)
+        if problem:
+            _report(request, problem)
+        return data
+    if media == PROTOBUF:
+        try:
+            return msgspec.json.encode(protobuf.decode(request.body, table.built_in()))
+        except ValueError as problem:
+            raise errors.bad_request(str(problem)) from None
     raise errors.unsupported_media_type(ACCEPTED)
 
 
@@ -45,7 +56,13 @@ def read(request: Request, endpoint: Endpoint) -> Any:
 
 def typed(request: Request, endpoint: Endpoint, data: bytes, mode: str) -> Any:
     """JSON bytes as the endpoint's type, with kind and version checked and defaults written."""
-    obj = decode_as(request, endpoint.resource.type, data, mode)
+    resource = endpoint.resource
+    try:
+        obj = decode_as(request, resource.type, data, mode)
+    except decode.DecodeError as fault:
+        if fault.message.startswith("strict decoding error"):
+            raise
+        raise decode.in_words_of(fault, resource.kind, resource.version, data) from None
     _check_identity(endpoint, obj)
     default(endpoint, obj)
     return obj
@@ -56,6 +73,15 @@ def decode_as(request: Request, kind: type, data: bytes, mode: str) -> Any:
     obj, warnings = decode.decode(data, kind, mode)
     request.warnings.extend(warnings)
     return obj
+
+
+def _report(request: Request, problem: str) -> None:
+    """Keys that a YAML body sets twice: as strict as fieldValidation says."""
+    mode = options.field_validation(request)
+    if mode == decode.STRICT:
+        raise errors.bad_request(f"strict decoding error: {problem}")
+    if mode == decode.WARN:
+        request.warnings.append(problem)
 
 
 def default(endpoint: Endpoint, obj: Any) -> None:
