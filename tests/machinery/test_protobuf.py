@@ -1,4 +1,4 @@
-"""Protobuf bodies: the envelope, the forms that differ from JSON, and bytes that are not protobuf."""
+"""Protobuf bodies: the envelope, the forms that differ from JSON, and bytes that are none."""
 
 import struct
 
