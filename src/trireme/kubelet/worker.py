@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -90,7 +90,6 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     node: NodeState
     crashes: Backoff
-    active_pods: Callable[[], Iterable[core.Pod]]
 
 
 class Worker:
@@ -222,7 +221,12 @@ class Worker:
             if not outcome.changed or outcome.failed:
                 break
         if outcome.changed or outcome.reasons:
-            self._publish(await self._deps.inspector.pod(self.uid))
+            # Our own changes poked us: this look is the answer to that.
+            self._wake.clear()
+            seen = await self._deps.inspector.pod(self.uid)
+            self._publish(seen)
+            if self._more_to_do(seen, outcome):
+                return 0.0
         return self._delay(outcome)
 
     async def _sync_once(self, pod: core.Pod, seen: PodSeen) -> Outcome | float:
@@ -254,6 +258,15 @@ class Worker:
             else:
                 self._reasons[name] = reason
         return outcome
+
+    def _more_to_do(self, seen: PodSeen, outcome: Outcome) -> bool:
+        """Whether something else than what just failed wants to be done."""
+        deps = self._deps
+        plan = planning.plan(self.pod, seen, deps.probes.results(), deps.crashes,
+                             deps.env.clock.now())
+        return any(getattr(action, "name", None) not in outcome.reasons
+                   for action in plan.actions
+                   if isinstance(action, planning.Start | planning.Kill))
 
     async def _show(self) -> None:
         """Report the sandbox's address before the images are there."""

@@ -9,13 +9,14 @@ exit codes, log files, probe answers, all in the time of ``env.clock``. It imple
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
 from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
 from trireme.kit.env import Env
-from trireme.kubelet import stamps
+from trireme.kubelet import stamps, waiting
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.cri.model import ContainerState, NamespaceMode, SandboxState
@@ -63,6 +64,7 @@ class FakeContainer:
         self.reason = ""
         self.stopping = asyncio.Event()
         self.stopped = asyncio.Event()
+        self.hurry = asyncio.Event()
         self.grace = 0.0
         self.forced: int | None = None
 
@@ -120,7 +122,7 @@ class FakeRuntime:
 
     def add_image(self, name: str, size: int = 1_000_000, user: int | None = None) -> None:
         tagged = name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
-        digest = f"sha256:{abs(hash(tagged)) % 16**16:016x}{'0' * 48}"
+        digest = f"sha256:{hashlib.sha256(tagged.encode()).hexdigest()}"
         self._images[tagged] = model.Image(id=digest, repo_tags=[tagged], size=size, uid=user,
                                            repo_digests=[f"{name.partition(':')[0]}@{digest}"])
 
@@ -244,6 +246,7 @@ class FakeRuntime:
             return
         container.grace = float(timeout)
         container.stopping.set()
+        container.hurry.set()
         await container.stopped.wait()
 
     async def remove_container(self, container_id: str) -> None:
@@ -395,9 +398,14 @@ class FakeRuntime:
         self._tell(container.sandbox)
 
     async def _stop(self, container: FakeContainer) -> int:
-        wanted, allowed = container.behaviour.stop_seconds, container.grace
-        await self._env.clock.sleep(min(wanted, allowed))
-        return container.behaviour.stop_code if wanted <= allowed else SIGKILLED
+        wanted, began = container.behaviour.stop_seconds, self._env.clock.monotonic()
+        while True:
+            container.hurry.clear()
+            passed = self._env.clock.monotonic() - began
+            # A second, shorter grace may come while the first one runs.
+            if not await waiting.wait(container.hurry, min(wanted, container.grace) - passed):
+                break
+        return container.behaviour.stop_code if wanted <= container.grace else SIGKILLED
 
     def _answers(self, ip: str, kind: str, detail: str) -> bool:
         for sandbox in self.sandboxes.values():

@@ -1,0 +1,166 @@
+"""The kubelet, put together.
+
+In: ``KubeletConfig``, an ``Env``, and ``Parts``: the API client, the runtime, the machine. Out: a
+node that registers itself and runs its pods, until cancelled. Called by the composition root and,
+with a fake runtime and files in memory, by tests. Rules: the Component contract (one task group,
+``env.started()``, ends on cancellation). Cancelling leaves containers running: the next kubelet
+adopts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet.backoff import Backoff
+from trireme.kubelet.cgroups import plan as cgroup_plan
+from trireme.kubelet.cgroups.apply import Cgroups
+from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.cri.contract import Runtime
+from trireme.kubelet.desired.objects import ApiObjects
+from trireme.kubelet.desired.source import Informer, PodSource
+from trireme.kubelet.desired.tokens import ApiTokens
+from trireme.kubelet.events import NORMAL, Events, Recorder
+from trireme.kubelet.gc.collector import Collector
+from trireme.kubelet.host.contract import Host
+from trireme.kubelet.images.pull import Images
+from trireme.kubelet.logs.rotate import Rotator
+from trireme.kubelet.node import agent as agents
+from trireme.kubelet.node.agent import NodeAgent
+from trireme.kubelet.node.machine import Machine
+from trireme.kubelet.observe.inspect import Inspector
+from trireme.kubelet.observe.pleg import Pleg
+from trireme.kubelet.probes.manager import ProbeManager
+from trireme.kubelet.probes.run import Prober, Transport
+from trireme.kubelet.status.manager import StatusManager
+from trireme.kubelet.sync.create import Factory
+from trireme.kubelet.sync.execute import Executor
+from trireme.kubelet.sync.kill import Killer
+from trireme.kubelet.sync.lifecycle import Hooks
+from trireme.kubelet.volumes.manager import VolumeManager
+from trireme.kubelet.worker import Deps
+from trireme.kubelet.workers import Workers
+
+QOS_SECONDS = 60.0
+
+
+class Serve(Protocol):
+    """Starts the HTTPS server; returns when it listens. ``server.app.serve`` on a real node."""
+
+    async def __call__(self, kubelet: Kubelet, group: asyncio.TaskGroup) -> None: ...
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kubelet works with. Whoever made them closes them.
+
+    ``pods`` is an informer of this node's pods, ``services`` one of all Services; both run
+    elsewhere. ``recorder`` None drops events; ``serve`` None: no server.
+    """
+
+    client: Any
+    pods: Informer
+    services: Informer
+    recorder: Recorder | None
+    runtime: Runtime
+    transport: Transport
+    host: Host
+    cgroups: Cgroups
+    machine: Machine
+    serve: Serve | None = None
+
+
+class Kubelet:
+    """All parts of one node agent, wired; ``start`` sets them going in ``group``."""
+
+    def __init__(
+        self, config: KubeletConfig, env: Env, parts: Parts, group: asyncio.TaskGroup
+    ) -> None:
+        self.config, self.env, self.parts, self._group = config, env, parts, group
+        runtime, host = parts.runtime, parts.host
+        reference = core.ObjectReference(kind="Node", apiVersion="v1", name=config.node_name,
+                                         uid=config.node_name)
+        self.events = Events(parts.recorder, reference)
+        self.pleg = Pleg(env, runtime, self._changed)
+        self.node = NodeAgent(env, config, parts.client, runtime, host, parts.machine,
+                              self.events, self.pleg.problem)
+        self.inspector = Inspector(runtime, host, config.logs_dir)
+        prober = Prober(runtime, parts.transport)
+        self.probes = ProbeManager(env, group, prober, self.events, self._changed)
+        self.statuses = StatusManager(env, group, parts.client)
+        objects = ApiObjects(env, parts.client)
+        self.volumes = VolumeManager(
+            env, host, config.root_dir, objects, ApiTokens(env, parts.client),
+            self.node.allocatable, memory_backed=config.memory_backed_volumes)
+        images = Images(env, runtime, self.events)
+        hooks = Hooks(env, runtime, prober)
+        killer = Killer(env, runtime, hooks, self.events)
+        factory = Factory(env, config, host, objects, self._services, self.node, self.events,
+                          cgroup_v2=parts.cgroups.v2)
+        executor = Executor(env, runtime, factory, images, killer, hooks, self.events,
+                            self.inspector.forget)
+        self.workers = Workers(Deps(
+            env=env, config=config, runtime=runtime, inspector=self.inspector, executor=executor,
+            killer=killer, volumes=self.volumes, cgroups=parts.cgroups, probes=self.probes,
+            statuses=self.statuses, images=images, events=self.events, objects=objects, host=host,
+            node=self.node, crashes=Backoff(maximum=config.crash_backoff_max_seconds)),
+            group, self.node.view)
+        self._collector = Collector(env, config, runtime, host, parts.cgroups, self.workers,
+                                    self.volumes, self.inspector, self.events)
+        self._rotator = Rotator(env, config, runtime, host)
+
+    async def start(self) -> None:
+        """Returns when the node is registered and every pod of its first list has a worker."""
+        self.parts.host.make_dirs(f"{self.config.root_dir}/pods", 0o750)
+        self.parts.host.make_dirs(self.config.logs_dir)
+        self._enforce_allocatable()
+        self.events.node(NORMAL, "Starting", "Starting kubelet.")
+        if self.parts.serve is not None:
+            await self.parts.serve(self, self._group)
+        await agents.run(self.node, self._group)
+        await self.parts.services.synced()
+        await PodSource(self.parts.pods, self.workers).start()
+        for name, loop in (
+            ("relist", self.pleg.relist_forever()), ("container events",
+                                                     self.pleg.follow_events()),
+            ("housekeeping", self._collector.housekeep_forever()),
+            ("container gc", self._collector.containers_forever()),
+            ("image gc", self._collector.images_forever()),
+            ("log rotation", self._rotator.run_forever()),
+            ("qos cgroups", self._update_qos_forever()),
+        ):
+            self._group.create_task(loop, name=name)
+
+    def _changed(self, uid: str) -> None:
+        self.workers.poke(uid)
+
+    def _services(self) -> Iterable[core.Service]:
+        return self.parts.services.list()
+
+    def _enforce_allocatable(self) -> None:
+        limits = cgroup_plan.node_limits(dict(self.node.allocatable()))
+        self.parts.cgroups.ensure(self.config.cgroup_parent, limits)
+        self._update_qos()
+        self.events.node(NORMAL, "NodeAllocatableEnforced",
+                         "Updated Node Allocatable limit across pods")
+
+    def _update_qos(self) -> None:
+        for of_class, limits in cgroup_plan.class_limits(self.workers.active()).items():
+            path = cgroup_plan.class_path(self.config.cgroup_parent, of_class)
+            self.parts.cgroups.ensure(path, limits)
+
+    async def _update_qos_forever(self) -> None:
+        while True:
+            await self.env.clock.sleep(QOS_SECONDS)
+            self._update_qos()
+
+
+async def run(config: KubeletConfig, env: Env, parts: Parts) -> None:
+    """The component: until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        await Kubelet(config, env, parts, group).start()
+        env.started()

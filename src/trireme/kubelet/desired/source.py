@@ -1,0 +1,57 @@
+"""The pods that the API gave to this node, and the Services that their environments name.
+
+In: watches of ``pods`` with ``spec.nodeName=<node>`` and of ``services``. Out: calls of
+``Workers.set`` and ``Workers.remove``. Run by the component. Rules: reference "Pod sources": until
+the first list is complete nothing may be called an orphan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from trireme.api.core import v1 as core
+from trireme.kubelet.workers import Workers
+
+
+class Informer(Protocol):
+    """What ``runtime.informer.Informer`` offers."""
+
+    def list(self) -> Iterable[Any]: ...
+
+    def add_handler(self, handler: Any) -> None: ...
+
+    async def synced(self) -> None: ...
+
+
+class PodSource:
+    """Feeds ``workers``. In the order of creation, so that a restarted kubelet admits as the one
+    before it did."""
+
+    def __init__(self, pods: Informer, workers: Workers) -> None:
+        self._pods = pods
+        self._workers = workers
+        self._ready = False
+
+    async def start(self) -> None:
+        """Returns when every pod of the first list has its worker."""
+        self._pods.add_handler(self._handle)
+        await self._pods.synced()
+        self._ready = True
+        for pod in sorted(self._pods.list(), key=_age):
+            self._workers.set(pod)
+        # Workers take their first turn before anybody looks for orphans.
+        await asyncio.sleep(0)
+
+    def _handle(self, event: Any) -> None:
+        if not self._ready:
+            return
+        if event.type == "DELETED":
+            self._workers.remove(event.object)
+        else:
+            self._workers.set(event.object)
+
+
+def _age(pod: core.Pod) -> tuple[str, str]:
+    return pod.metadata.creationTimestamp or "", pod.metadata.name
