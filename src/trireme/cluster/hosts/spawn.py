@@ -70,7 +70,6 @@ def start(what: Spawn) -> Running:
         argv = ["nsenter", f"--net={what.netns_path}", "--", *argv]
     argv = ["/bin/sh", "-c", _INTO_CGROUPS, "sh", *what.cgroup_procs, "--", *argv]
     Path(what.log).parent.mkdir(parents=True, exist_ok=True)
-    Path(what.records).mkdir(parents=True, exist_ok=True)
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     pid = os.posix_spawn(
         argv[0],
@@ -86,10 +85,16 @@ def start(what: Spawn) -> Running:
         setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM],
     )
     running = Running(what.name, pid, started_at(pid), what.argv, what.log)
-    path = _record_path(what.records, what.name)
+    record(what.records, running)
+    return running
+
+
+def record(folder: str, running: Running) -> None:
+    """Keeps a process's record, in place of an earlier one of the same name."""
+    path = _record_path(folder, running.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".new").write_bytes(msgspec.json.encode(running))
     path.with_suffix(".new").rename(path)
-    return running
 
 
 def records(folder: str) -> list[Running]:

@@ -1,0 +1,133 @@
+"""The keys of a local cluster: one authority, a certificate for each component, kubeconfigs.
+
+In: settings and the present time. Out: files below ``<state>/pki``, made once and kept. Identities
+are upstream's, so that the bootstrap RBAC roles fit: https://kubernetes.io/docs/setup/
+best-practices/certificates/.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import yaml
+
+from trireme.cluster.settings import DOMAIN, Settings
+from trireme.kit import pki
+from trireme.kit.pki import Pair
+
+SERVICE_IP = "10.96.0.1"
+ADMIN = "kubernetes-admin"
+_SERVICE_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    f"kubernetes.default.svc.{DOMAIN}",
+)
+
+
+class Keys:
+    """The files of a cluster's keys. ``make`` creates what is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def authority_file(self) -> Path:
+        return self._folder / "ca.crt"
+
+    def authority(self) -> Pair:
+        return self.pair("ca")
+
+    def pair(self, name: str) -> Pair:
+        """A certificate and its key, by file name."""
+        return Pair(
+            (self._folder / f"{name}.crt").read_bytes(), (self._folder / f"{name}.key").read_bytes()
+        )
+
+    def signing_key(self) -> bytes:
+        """The private key of service-account tokens."""
+        return (self._folder / "sa.key").read_bytes()
+
+    def make(self, settings: Settings, now: float) -> None:
+        """Create every key that is not there yet."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (self._folder / "sa.key").exists():
+            _write(self._folder / "sa.key", pki.new_key(), secret=True)
+        if not self.authority_file.exists():
+            self._keep("ca", pki.new_authority("kubernetes", now))
+        addresses = ("localhost", *settings.listen, SERVICE_IP, *_SERVICE_NAMES)
+        self._issue("apiserver", "kube-apiserver", now, names=addresses, server=True)
+        self._issue("admin", ADMIN, now, groups=("system:masters",))
+        self._issue("apiserver-kubelet-client", "kube-apiserver", now, groups=("system:masters",))
+        self._issue("controllers", "system:kube-controller-manager", now)
+        self._issue("scheduler", "system:kube-scheduler", now)
+        for node in settings.nodes:
+            user = f"system:node:{node.name}"
+            self._issue(
+                f"kubelet.{node.name}",
+                user,
+                now,
+                groups=("system:nodes",),
+                names=(node.name, node.ip),
+                server=True,
+            )
+            self._issue(f"proxy.{node.name}", "system:kube-proxy", now)
+            self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:kube-dns", now)
+
+    def kubeconfig(self, settings: Settings, name: str, server: str) -> str:
+        """A kubeconfig that carries everything inside, as YAML."""
+        pair = self.pair(name)
+        cluster = {
+            "server": server,
+            "certificate-authority-data": _text(self.authority_file.read_bytes()),
+        }
+        user = {
+            "client-certificate-data": _text(pair.certificate),
+            "client-key-data": _text(pair.key),
+        }
+        context = f"trireme-{settings.name}"
+        return yaml.safe_dump(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": context, "cluster": cluster}],
+                "users": [{"name": context, "user": user}],
+                "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
+                "current-context": context,
+            },
+            sort_keys=False,
+        )
+
+    def _issue(
+        self,
+        name: str,
+        user: str,
+        now: float,
+        *,
+        groups: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
+        server: bool = False,
+    ) -> None:
+        if (self._folder / f"{name}.key").exists():
+            return
+        pair = pki.issue(
+            self.authority(), user, now, organizations=groups, names=names, server=server
+        )
+        self._keep(name, pair)
+
+    def _keep(self, name: str, pair: Pair) -> None:
+        # The key last: it says that the pair is complete.
+        _write(self._folder / f"{name}.crt", pair.certificate)
+        _write(self._folder / f"{name}.key", pair.key, secret=True)
+
+
+def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
+    new = path.with_name(path.name + ".new")
+    new.touch(0o600 if secret else 0o644)
+    new.write_bytes(content)
+    new.rename(path)
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode()

@@ -1,0 +1,107 @@
+"""What a local cluster is made from, and where its files are. Kept as JSON in its state folder, so
+that ``up`` run again, ``status`` and ``down`` know the cluster that an earlier command made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from trireme.cluster.hosts.names import cluster as check_name
+from trireme.cluster.hosts.plan import Places
+
+DEFAULT_NAME = "trireme"
+DNS_ADDRESS = "10.96.0.10"
+DOMAIN = "cluster.local"
+_FILE = "cluster.json"
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be; the text says what would be right."""
+
+
+class NodeSettings(msgspec.Struct, frozen=True):
+    """One node, as the components on it need to know it."""
+
+    name: str
+    ip: str
+    pod_cidr: str
+    netns_path: str
+    containerd_socket: str
+    cgroup: str
+    cgroup_parent: str
+    state_dir: str
+    run_dir: str
+    log_dir: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """A local cluster. ``listen`` are the API server's addresses; the first is the host's own."""
+
+    name: str
+    state_dir: str
+    run_dir: str
+    # "memory" or "sqlite:PATH".
+    datastore: str
+    port: int
+    listen: tuple[str, ...] = ("127.0.0.1",)
+    nodes: tuple[NodeSettings, ...] = ()
+    pod_network: str = "10.244.0.0/16"
+    service_network: str = "10.96.0.0/12"
+
+    @property
+    def pki_dir(self) -> Path:
+        return Path(self.state_dir, "pki")
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return Path(self.state_dir, "kubeconfig")
+
+    @property
+    def ready_dir(self) -> Path:
+        """A file appears here for each component that has started."""
+        return Path(self.run_dir, "ready")
+
+    @property
+    def records_dir(self) -> str:
+        """The records of all processes, for ``status`` and ``down``."""
+        return str(Path(self.run_dir, "processes"))
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        return f"https://{host}:{self.port}"
+
+    def log_file(self, component: str) -> str:
+        """Where a component logs; ``kubelet.node-0`` is a node's."""
+        part, dot, node = component.partition(".")
+        for item in self.nodes:
+            if dot and item.name == node:
+                return str(Path(item.log_dir, f"{part}.log"))
+        return str(Path(self.state_dir, "logs", f"{component}.log"))
+
+
+def check_datastore(text: str) -> str:
+    """The datastore setting, checked: ``memory`` or ``sqlite:PATH``."""
+    kind, colon, path = text.partition(":")
+    if text == "memory" or (kind == "sqlite" and colon and path):
+        return text
+    raise BadSetting(f"datastore {text!r}: must be 'memory' or 'sqlite:PATH'")
+
+
+def save(settings: Settings) -> None:
+    """Write the settings so that they are there whole or not at all."""
+    folder = Path(settings.state_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    new = folder / f"{_FILE}.new"
+    new.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
+    new.rename(folder / _FILE)
+
+
+def load(name: str, places: Places) -> Settings | None:
+    """The settings of a cluster that was started earlier; None when there is none."""
+    path = Path(places.state, check_name(name), _FILE)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Settings)
+    except FileNotFoundError:
+        return None
