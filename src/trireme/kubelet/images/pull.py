@@ -57,7 +57,7 @@ class Images:
         self._runtime = runtime
         self._events = events
         self._backoff = Backoff()
-        self._last_error: dict[tuple[str, str], str] = {}
+        self._last_error: dict[tuple[str, str], ImageFailure] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def ensure(self, wanted: Wanted) -> model.Image:
@@ -103,10 +103,13 @@ class Images:
         key = (wanted.pod.metadata.uid, image)
         now = self._env.clock.now()
         if self._backoff.waiting_since_update(key, now):
+            last = self._last_error.get(key)
+            if last is not None and last.retry_at is not None and now < last.retry_at:
+                raise last
             message = f'Back-off pulling image "{wanted.image}"'
             self._event(wanted, "Normal", "BackOff", message)
-            if key in self._last_error:
-                message = f"{message}: {self._last_error[key]}"
+            if last is not None:
+                message = f"{message}: {last.reason}: {last.message}"
             raise ImageFailure(BACK_OFF, message, self._backoff.until_since_update(key))
         self._last_error.pop(key, None)
         self._event(wanted, "Normal", "Pulling", f'Pulling image "{wanted.image}"')
@@ -146,9 +149,10 @@ class Images:
         now = self._env.clock.now()
         self._backoff.next(key, now, now)
         reason = next((name for name in SPECIAL if failure.message.startswith(name)), ERR_PULL)
-        self._last_error[key] = f"{reason}: {failure}"
-        # Look again soon: then the pod shows that it backs off, and until when.
-        return ImageFailure(reason, str(failure), now + SHOW_FAILURE_SECONDS)
+        # The pod shows the failure for a moment, then that it backs off.
+        last = ImageFailure(reason, str(failure), now + SHOW_FAILURE_SECONDS)
+        self._last_error[key] = last
+        return last
 
     def _event(self, wanted: Wanted, kind: str, reason: str, message: str) -> None:
         self._events.container(wanted.pod, wanted.container, kind, reason, message)
