@@ -63,32 +63,34 @@ def check_preconditions(
 def begin(resource: Resource, obj: Any, options: DeleteOptions, now: float) -> bool:
     """Mark ``obj`` as deleting where it has to stay; returns whether it stays."""
     meta = obj.metadata
-    if meta.deletionTimestamp is None or meta.deletionGracePeriodSeconds:
+    first = meta.deletionTimestamp is None
+    if resource.collected and (first or meta.deletionGracePeriodSeconds):
         _set_finalizers(resource, meta, options)
     grace = 0
     if resource.grace is not None:
         grace = resource.grace(obj, options.gracePeriodSeconds)
-    if meta.deletionTimestamp is not None:
-        return _again(resource, meta, grace, options, now)
-    if grace == 0 and not meta.finalizers:
+    held = resource.held(obj)
+    if not first:
+        return _again(resource, meta, grace, options, now) or held
+    if grace == 0 and not meta.finalizers and not held:
         return False
+    resource.begin_delete(obj)
     meta.deletionTimestamp = time.format(now + grace)
-    meta.deletionGracePeriodSeconds = grace
+    if not held:
+        meta.deletionGracePeriodSeconds = grace
     if meta.generation > 0:
         meta.generation += 1
     return True
 
 
-def is_over(obj: Any) -> bool:
+def is_over(resource: Resource, obj: Any) -> bool:
     """Whether an update leaves a deleting object with nothing to wait for."""
     meta = obj.metadata
     if meta.deletionTimestamp is None or meta.finalizers:
         return False
     if meta.deletionGracePeriodSeconds:
         return False
-    spec = getattr(obj, "spec", None)
-    # A namespace also waits for the finalizers in its spec.
-    return not getattr(spec, "finalizers", None)
+    return not resource.held(obj)
 
 
 def _again(resource: Resource, meta: Any, grace: int, options: DeleteOptions, now: float) -> bool:

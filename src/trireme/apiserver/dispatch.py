@@ -20,7 +20,7 @@ _VERBS = {
     "delete": delete.delete,
     "deletecollection": delete.delete_collection,
 }
-# The generic path of the status subresource is that of the object itself.
+# The generic path of a subresource that writes a part is that of the object itself.
 _STATUS_VERBS = {"get": read.get, "update": write.update, "patch": write.patch}
 
 
@@ -67,8 +67,11 @@ async def _subresource(
     handler = server.subresources.get((resource.group_resource, declared.name))
     if handler is None and declared.name == "scale":
         handler = server.subresources["*", "scale"]
-    verbs = handler.verbs if handler is not None else _STATUS_VERBS
-    if handler is None and declared.name != "status":
+    if handler is not None:
+        verbs = handler.verbs
+    elif declared.name == "status" or declared.prepare is not None:
+        verbs = {name: _STATUS_VERBS[name] for name in declared.verbs}
+    else:
         raise errors.method_not_supported(resource.group_resource, verb)
     answer = verbs.get(verb)
     if answer is None:

@@ -220,26 +220,32 @@ class Registry:
         )
         await self._admission.admit(attributes)
         _carry_over(meta, was)
+        declared = resource.subresource(subresource) if subresource else None
+        part = declared if declared is not None and declared.prepare is not None else None
         if subresource == "status":
             _keep_all_but_status(new, old)
             resource.prepare_status(new, old)
+        elif part is not None and part.prepare is not None:
+            part.prepare(new, old)
         elif subresource in WITH_KIND_RULES:
             if resource.has_status:
                 new.status = endpoint.load(item).status
             resource.prepare_update(new, old)
         meta.generation = was.generation
-        counted = subresource in WITH_KIND_RULES and resource.generation is not None
-        if counted and resource.generation(new, old):
+        counted = subresource in WITH_KIND_RULES or part is not None
+        if counted and resource.generation is not None and resource.generation(new, old):
             meta.generation = was.generation + 1
         problems = metadata.validate_update(resource, meta, was)
         if subresource == "status":
             problems += resource.validate_status(new, old)
+        elif part is not None:
+            problems += part.validate(new, old) if part.validate is not None else []
         elif subresource in WITH_KIND_RULES:
             problems += resource.validate_update(new, old)
         if problems:
             raise errors.invalid(resource.group_kind, name, problems)
         await self._admission.validate(attributes)
-        if deletion.is_over(new):
+        if deletion.is_over(resource, new):
             return await self._remove(endpoint, item, new, call)
         key = item.key
         undo = self._allocate(endpoint, new, old, call.dry_run)

@@ -23,6 +23,9 @@ from trireme.machinery.field import FieldError
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
+Errors = list[FieldError]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of the server-side table; ``priority`` 1 shows only with ``-o wide``."""
@@ -39,14 +42,19 @@ class Subresource:
     """A path below an object. ``type`` is the struct that it reads and writes; ``kind`` names what
     is no struct (options that come in the query); by default it is the resource's own kind.
 
-    ``status`` and ``scale`` are served by the generic path; every other one has a handler of its
-    own in ``apiserver/subresources``, found by (plural, name).
+    ``status`` and ``scale`` are served by the generic path, and so is one with a ``prepare``: it
+    writes a part of the object, by rules of its own in place of the kind's. Every other one has a
+    handler in ``apiserver/subresources``, found by (plural, name).
     """
 
     name: str
     verbs: tuple[str, ...]
     type: type | None = None
     kind: str = ""
+    # (new, old): undo in ``new`` all that this subresource does not write.
+    prepare: Callable[[Any, Any], None] | None = None
+    # (new, old) -> errors, in place of ``validate_update``.
+    validate: Callable[[Any, Any], Errors] | None = None
 
 
 def status() -> Subresource:
@@ -69,9 +77,6 @@ class Scale:
     status_replicas: Callable[[Any], int]
 
 
-Errors = list[FieldError]
-
-
 def _no_errors(_new: Any) -> Errors:
     return []
 
@@ -86,6 +91,10 @@ def _nothing(_obj: Any) -> None:
 
 def _nothing_with_old(_new: Any, _old: Any) -> None:
     return None
+
+
+def _never(_obj: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +138,12 @@ class Resource:
     # Seconds of grace for a deletion, from (object, the grace the client asked for or None).
     # None: the kind is deleted at once.
     grace: Callable[[Any, int | None], int] | None = None
+    # Called on the object when a deletion begins that does not end at once.
+    begin_delete: Callable[[Any], None] = _nothing
+    # Does the object wait for more than ``metadata.finalizers`` before it may go? (namespaces)
+    held: Callable[[Any], bool] = _never
+    # Whether deletion may set the garbage collector's finalizers (all kinds but events).
+    collected: bool = True
     # propagationPolicy when the client names none.
     default_orphan: bool = False
     # DELETE answers with the object instead of a Status.

@@ -118,7 +118,9 @@ def _format_lines(name: str, node: Node) -> Iterator[str]:
             else (f"if v: o.{name} = {function}(v)")
         )
     elif node.item is not None and node.item.format in _CANONICAL:
-        function = _function(node.item.format)
+        # A map of quantities is a ResourceList, which upstream rounds up to thousandths.
+        rounded = node.kind == MAP and node.item.format == "quantity"
+        function = "canonical_milli" if rounded else _function(node.item.format)
         yield f"v = o.{name}"
         yield "if v:"
         if node.kind == MAP:
@@ -146,7 +148,7 @@ def _struct_below(type_: type, name: str, node: Node) -> tuple[type | None, str]
 
 def _generate(plans: dict[type, _Plan]) -> dict[type, Callable[[Any], None]]:
     """The functions of ``plans``, which call each other."""
-    scope: dict[str, Any] = {"copy": _copy}
+    scope: dict[str, Any] = {"copy": _copy, "canonical_milli": quantity.canonical_milli}
     scope |= {_function(format_): function for format_, function in _CANONICAL.items()}
     titles = {type_: f"f{number}" for number, type_ in enumerate(plans)}
     source: list[str] = []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from trireme.api.autoscaling.v1.scale import Scale
+from trireme.api import columns
+from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
+from trireme.api.core.v1.pod import defaults as pod_defaults
+from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.pod.template import PodTemplateSpec
-from trireme.machinery import meta
-from trireme.machinery.resource import Resource, Subresource, status
+from trireme.machinery import labels, meta
+from trireme.machinery.resource import Column, Resource, Scale, Subresource, status
 from trireme.machinery.types import (
     Default,
     Enum,
@@ -77,10 +80,83 @@ class Deployment(Struct):
     status: DeploymentStatus = always(DeploymentStatus)
 
 
+COLUMNS = (
+    columns.NAME,
+    Column("Ready", description="How many of the wanted pods are ready."),
+    Column("Up-to-date", description="How many pods have the present template."),
+    Column("Available", description="How many pods have been ready for long enough."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    Column("Selector", priority=1, description="The labels of its pods."),
+)
+
+
+def defaults(obj: Deployment) -> None:
+    """A quarter more and a quarter fewer pods during a rolling update; the template's own."""
+    strategy = obj.spec.strategy
+    if strategy.type == "RollingUpdate":
+        rolling = strategy.rollingUpdate or RollingUpdateDeployment()
+        if rolling.maxUnavailable is None:
+            rolling.maxUnavailable = "25%"
+        if rolling.maxSurge is None:
+            rolling.maxSurge = "25%"
+        strategy.rollingUpdate = rolling
+    pod_defaults.template(obj.spec.template)
+
+
+def prepare_create(new: Deployment) -> None:
+    """Fields of features that are off are dropped from the template."""
+    pod_prepare.drop_disabled(new.spec.template.spec, None)
+
+
+def prepare_update(new: Deployment, old: Deployment) -> None:
+    """As on create, unless the old template has them."""
+    pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
+
+
+def prepare_status(new: Deployment, old: Deployment) -> None:
+    """A status write does not touch the labels."""
+    new.metadata.labels = old.metadata.labels
+
+
+def changed(new: Deployment, old: Deployment) -> bool:
+    """The generation counts the spec, and annotations: they are copied to the replica sets."""
+    return new.spec != old.spec or new.metadata.annotations != old.metadata.annotations
+
+
+def row(obj: Deployment, now: float) -> list[Any]:
+    """The cells of one Deployment."""
+    try:
+        selector = str(labels.from_struct(obj.spec.selector))
+    except ValueError:
+        selector = "<invalid>"
+    return [
+        obj.metadata.name,
+        f"{obj.status.readyReplicas}/{obj.spec.replicas or 0}",
+        obj.status.updatedReplicas,
+        obj.status.availableReplicas,
+        columns.age(obj.metadata, now),
+        *columns.containers(obj.spec.template.spec.containers),
+        selector,
+    ]
+
+
 RESOURCE = Resource(
     type=Deployment,
     plural="deployments",
     short_names=("deploy",),
     categories=("all",),
-    subresources=(Subresource("scale", ("get", "patch", "update"), Scale), status()),
+    subresources=(Subresource("scale", ("get", "patch", "update"), ScaleObject), status()),
+    scale=Scale(
+        selector=lambda obj: str(labels.from_struct(obj.spec.selector)),
+        status_replicas=lambda obj: obj.status.replicas,
+    ),
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    prepare_status=prepare_status,
+    generation=changed,
+    columns=COLUMNS,
+    row=row,
 )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from trireme.api.autoscaling.v1.scale import Scale
+from trireme.api import columns
+from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
+from trireme.api.core.v1.pod import defaults as pod_defaults
+from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.pod.template import PodTemplateSpec
-from trireme.machinery import meta
-from trireme.machinery.resource import Resource, Subresource, status
+from trireme.machinery import labels, meta
+from trireme.machinery.resource import (
+    Column,
+    Resource,
+    Scale,
+    Subresource,
+    spec_changed,
+    status,
+)
 from trireme.machinery.types import (
     Default,
     Int32,
@@ -55,10 +65,61 @@ class ReplicaSet(Struct):
     status: ReplicaSetStatus = always(ReplicaSetStatus)
 
 
+COLUMNS = (
+    columns.NAME,
+    Column("Desired", "integer", description="How many pods there should be."),
+    Column("Current", "integer", description="How many pods there are."),
+    Column("Ready", "integer", description="How many pods are ready."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    Column("Selector", priority=1, description="The labels of its pods."),
+)
+
+
+def defaults(obj: ReplicaSet) -> None:
+    """Those of the template."""
+    pod_defaults.template(obj.spec.template)
+
+
+def prepare_create(new: ReplicaSet) -> None:
+    """Fields of features that are off are dropped from the template."""
+    pod_prepare.drop_disabled(new.spec.template.spec, None)
+
+
+def prepare_update(new: ReplicaSet, old: ReplicaSet) -> None:
+    """As on create, unless the old template has them."""
+    pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
+
+
+def row(obj: ReplicaSet, now: float) -> list[Any]:
+    """The cells of one ReplicaSet."""
+    return [
+        obj.metadata.name,
+        obj.spec.replicas or 0,
+        obj.status.replicas,
+        obj.status.readyReplicas,
+        columns.age(obj.metadata, now),
+        *columns.containers(obj.spec.template.spec.containers),
+        labels.format_struct(obj.spec.selector),
+    ]
+
+
 RESOURCE = Resource(
     type=ReplicaSet,
     plural="replicasets",
     short_names=("rs",),
     categories=("all",),
-    subresources=(Subresource("scale", ("get", "patch", "update"), Scale), status()),
+    subresources=(Subresource("scale", ("get", "patch", "update"), ScaleObject), status()),
+    scale=Scale(
+        selector=lambda obj: str(labels.from_struct(obj.spec.selector)),
+        status_replicas=lambda obj: obj.status.replicas,
+    ),
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+    selectable={"status.replicas": lambda obj: str(obj.status.replicas)},
 )

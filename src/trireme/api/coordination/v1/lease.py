@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from trireme.api import columns
 from trireme.machinery import meta
-from trireme.machinery.resource import Resource
+from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Int32, MicroTime, Struct, always, constant
 
 
@@ -24,7 +27,39 @@ class Lease(Struct):
     spec: LeaseSpec = always(LeaseSpec)
 
 
+COLUMNS = (
+    columns.NAME,
+    Column("Holder", description="Who holds it."),
+    columns.AGE,
+)
+
+
+def prepare_create(new: Lease) -> None:
+    """Coordinated leader election is off in v1.36: its fields are dropped."""
+    new.spec.strategy = None
+    new.spec.preferredHolder = None
+
+
+def prepare_update(new: Lease, old: Lease) -> None:
+    """As on create, unless the old object has the fields."""
+    if old.spec.strategy is None:
+        new.spec.strategy = None
+    if old.spec.preferredHolder is None:
+        new.spec.preferredHolder = None
+
+
+def row(obj: Lease, now: float) -> list[Any]:
+    """The cells of one Lease."""
+    return [obj.metadata.name, obj.spec.holderIdentity or "", columns.age(obj.metadata, now)]
+
+
 RESOURCE = Resource(
     type=Lease,
     plural="leases",
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    unconditional_update=False,
+    create_on_update=True,
+    columns=COLUMNS,
+    row=row,
 )

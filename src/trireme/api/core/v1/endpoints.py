@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from trireme.api import columns
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
 from trireme.machinery import meta
-from trireme.machinery.resource import Resource
+from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Atomic, Default, Int32, Required, Struct, always, constant
 
 
@@ -38,8 +39,36 @@ class Endpoints(Struct):
     subsets: Annotated[list[EndpointSubset], Atomic()] = []
 
 
+COLUMNS = (
+    columns.NAME,
+    Column("Endpoints", description="The first ready addresses with their ports."),
+    columns.AGE,
+)
+
+
+def row(obj: Endpoints, now: float) -> list[Any]:
+    """The cells of one Endpoints."""
+    shown = columns.few(_ready(obj)) if obj.subsets else columns.NONE
+    return [obj.metadata.name, shown, columns.age(obj.metadata, now)]
+
+
+def _ready(obj: Endpoints) -> list[str]:
+    found: list[str] = []
+    for subset in obj.subsets:
+        addresses = [address.ip for address in subset.addresses]
+        if not subset.ports:
+            found += addresses
+        for port in subset.ports:
+            found += [f"[{ip}]:{port.port}" if ":" in ip else f"{ip}:{port.port}"
+                      for ip in addresses]
+    return found
+
+
 RESOURCE = Resource(
     type=Endpoints,
     plural="endpoints",
     short_names=("ep",),
+    create_on_update=True,
+    columns=COLUMNS,
+    row=row,
 )

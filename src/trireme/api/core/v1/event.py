@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from trireme.api import columns
 from trireme.api.core.v1.references import ObjectReference
 from trireme.machinery import meta
-from trireme.machinery.resource import Resource
+from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Int32, MicroTime, Required, Struct, Time, always, constant
 
 
@@ -40,8 +41,65 @@ class Event(Struct):
     reportingInstance: str = always(str)
 
 
+TTL = 3600.0
+COLUMNS = (
+    Column("Last Seen", description="How long ago it happened last."),
+    Column("Type", description="Normal or Warning."),
+    Column("Reason", description="Why it happened, in one word for programs."),
+    Column("Object", description="What it happened to."),
+    Column("Subobject", priority=1, description="The part of the object, as a field path."),
+    Column("Source", priority=1, description="Who reports it."),
+    Column("Message", description="What happened, for people."),
+    Column("First Seen", priority=1, description="How long ago it happened first."),
+    Column("Count", priority=1, description="How often it happened."),
+    Column("Name", format="name", priority=1, description="The event's own name."),
+)
+
+
+def row(obj: Event, now: float) -> list[Any]:
+    """The cells of one Event."""
+    involved, series = obj.involvedObject, obj.series
+    first = columns.since(obj.firstTimestamp, now)
+    if not obj.firstTimestamp:
+        first = columns.since_micro(obj.eventTime, now)
+    last = columns.since(obj.lastTimestamp, now) if obj.lastTimestamp else first
+    if series is not None:
+        last = columns.since_micro(series.lastObservedTime, now)
+    kind = involved.kind.lower()
+    component = obj.source.component or obj.reportingComponent
+    instance = obj.source.host or obj.reportingInstance
+    return [
+        last,
+        obj.type,
+        obj.reason,
+        f"{kind}/{involved.name}" if involved.name else kind,
+        involved.fieldPath,
+        f"{component}, {instance}" if instance else component,
+        obj.message.strip(),
+        first,
+        series.count if series is not None else obj.count or 1,
+        obj.metadata.name,
+    ]
+
+
+def _involved(name: str) -> tuple[str, Any]:
+    return f"involvedObject.{name}", lambda obj: getattr(obj.involvedObject, name)
+
+
 RESOURCE = Resource(
     type=Event,
     plural="events",
     short_names=("ev",),
+    create_on_update=True,
+    collected=False,
+    ttl=TTL,
+    columns=COLUMNS,
+    row=row,
+    selectable={
+        **dict(_involved(name) for name in ObjectReference.__struct_fields__),
+        "reason": lambda obj: obj.reason,
+        "reportingComponent": lambda obj: obj.reportingComponent,
+        "source": lambda obj: obj.source.component or obj.reportingComponent,
+        "type": lambda obj: obj.type,
+    },
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from trireme.machinery import meta
-from trireme.machinery.resource import Resource, Subresource, status
+from trireme.api import columns
+from trireme.machinery import meta, names
+from trireme.machinery.resource import Column, Resource, Subresource, status
 from trireme.machinery.types import (
     Atomic,
     Enum,
@@ -46,11 +47,71 @@ class Namespace(Struct):
     status: NamespaceStatus = always(NamespaceStatus)
 
 
+NAME_LABEL: Final = "kubernetes.io/metadata.name"
+FINALIZER: Final = "kubernetes"
+COLUMNS = (
+    columns.NAME,
+    Column("Status", description="Active, or Terminating while it is deleted."),
+    columns.AGE,
+)
+
+
+def defaults(obj: Namespace) -> None:
+    """A label with the name, by which selectors can pick single namespaces."""
+    if obj.metadata.name:
+        obj.metadata.labels[NAME_LABEL] = obj.metadata.name
+    obj.status.phase = obj.status.phase or "Active"
+
+
+def prepare_create(new: Namespace) -> None:
+    """Active, and kept by the finalizer that the namespace controller removes."""
+    new.status = NamespaceStatus(phase="Active")
+    # A generated name was not known when the defaults were written.
+    new.metadata.labels[NAME_LABEL] = new.metadata.name
+    if FINALIZER not in new.spec.finalizers:
+        new.spec.finalizers.append(FINALIZER)
+
+
+def prepare_update(new: Namespace, old: Namespace) -> None:
+    """Finalizers change by ``/finalize`` alone."""
+    new.spec.finalizers = old.spec.finalizers
+    new.metadata.labels[NAME_LABEL] = new.metadata.name
+
+
+def prepare_finalize(new: Namespace, old: Namespace) -> None:
+    """``/finalize`` does not write the status."""
+    new.status = old.status
+
+
+def begin_delete(obj: Namespace) -> None:
+    """Termination starts with the phase."""
+    obj.status.phase = "Terminating"
+
+
+def row(obj: Namespace, now: float) -> list[Any]:
+    """The cells of one Namespace."""
+    return [obj.metadata.name, obj.status.phase, columns.age(obj.metadata, now)]
+
+
 RESOURCE = Resource(
     type=Namespace,
     plural="namespaces",
     namespaced=False,
     short_names=("ns",),
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
-    subresources=(Subresource("finalize", ("update",)), status()),
+    subresources=(Subresource("finalize", ("update",), prepare=prepare_finalize), status()),
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    name_errors=names.is_dns1123_label,
+    begin_delete=begin_delete,
+    held=lambda obj: bool(obj.spec.finalizers),
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+    selectable={
+        "status.phase": lambda obj: obj.status.phase,
+        # Accepted by upstream's first versions, and kept.
+        "name": lambda obj: obj.metadata.name,
+    },
 )

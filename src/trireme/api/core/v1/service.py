@@ -7,7 +7,6 @@ from typing import Annotated
 from trireme.api.core.v1.loadbalancer import LoadBalancerStatus
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.machinery import meta
-from trireme.machinery.resource import Resource, status
 from trireme.machinery.types import (
     Atomic,
     Default,
@@ -82,11 +81,3 @@ class Service(Struct):
     spec: ServiceSpec = always(ServiceSpec)
     status: ServiceStatus = always(ServiceStatus)
 
-
-RESOURCE = Resource(
-    type=Service,
-    plural="services",
-    short_names=("svc",),
-    categories=("all",),
-    subresources=(status(),),
-)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from trireme.api import columns
 from trireme.api.authentication.v1.tokenrequest import TokenRequest
 from trireme.api.core.v1.references import LocalObjectReference, ObjectReference
 from trireme.machinery import meta
@@ -20,9 +21,29 @@ class ServiceAccount(Struct):
     automountServiceAccountToken: bool | None = None
 
 
+def prepare_create(new: ServiceAccount) -> None:
+    """Of a Secret's reference only the name counts."""
+    new.secrets = [ObjectReference(name=secret.name) for secret in new.secrets]
+
+
+def prepare_update(new: ServiceAccount, _old: ServiceAccount) -> None:
+    """As on create."""
+    prepare_create(new)
+
+
+def row(obj: ServiceAccount, now: float) -> list[Any]:
+    """The cells of one ServiceAccount."""
+    return [obj.metadata.name, columns.age(obj.metadata, now)]
+
+
 RESOURCE = Resource(
     type=ServiceAccount,
     plural="serviceaccounts",
     short_names=("sa",),
     subresources=(Subresource("token", ("create",), TokenRequest),),
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    returns_deleted=True,
+    columns=(columns.NAME, columns.AGE),
+    row=row,
 )

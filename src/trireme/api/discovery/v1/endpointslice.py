@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from trireme.api import columns
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
-from trireme.machinery import meta
-from trireme.machinery.resource import Resource
+from trireme.machinery import meta, names
+from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import (
     Atomic,
     Default,
@@ -20,7 +21,7 @@ from trireme.machinery.types import (
     constant,
 )
 
-AddressType = Annotated[str, Enum(("FQDN",))]
+AddressType = Annotated[str, Enum(("IPv4", "IPv6", "FQDN"))]
 
 
 class EndpointConditions(Struct):
@@ -54,7 +55,7 @@ class Endpoint(Struct):
 
 
 class EndpointPort(Struct):
-    name: str | None = None
+    name: Annotated[str | None, Default("")] = None
     protocol: Annotated[Protocol | None, Default("TCP")] = None
     port: Int32 | None = None
     appProtocol: str | None = None
@@ -69,7 +70,69 @@ class EndpointSlice(Struct):
     ports: Annotated[list[EndpointPort], Atomic()] = always(list)
 
 
+COLUMNS = (
+    columns.NAME,
+    Column("AddressType", description="What the addresses are: IPv4, IPv6 or FQDN."),
+    Column("Ports", description="The first ports, for every endpoint."),
+    Column("Endpoints", description="The first addresses, ready or not."),
+    columns.AGE,
+)
+HOSTNAME = "kubernetes.io/hostname"
+
+
+def prepare_create(new: EndpointSlice) -> None:
+    """``deprecatedTopology`` is not written by this version."""
+    for endpoint in new.endpoints:
+        endpoint.deprecatedTopology = {}
+
+
+def prepare_update(new: EndpointSlice, old: EndpointSlice) -> None:
+    """As on create, but a node name that old clients kept in the topology is carried over."""
+    if new.endpoints == old.endpoints:
+        return
+    known = {item.deprecatedTopology.get(HOSTNAME) for item in old.endpoints}
+    for endpoint in new.endpoints:
+        node = endpoint.deprecatedTopology.get(HOSTNAME)
+        kept = endpoint.nodeName is None and node and node in known
+        if kept and not names.is_dns1123_subdomain(node or ""):
+            endpoint.nodeName = node
+        endpoint.deprecatedTopology = {}
+
+
+def changed(new: EndpointSlice, old: EndpointSlice) -> bool:
+    """The generation counts all but the metadata, and the labels."""
+    return (
+        new.endpoints != old.endpoints
+        or new.ports != old.ports
+        or new.addressType != old.addressType
+        or new.metadata.labels != old.metadata.labels
+    )
+
+
+def row(obj: EndpointSlice, now: float) -> list[Any]:
+    """The cells of one EndpointSlice."""
+    addresses = [address for endpoint in obj.endpoints for address in endpoint.addresses]
+    return [
+        obj.metadata.name,
+        obj.addressType,
+        columns.few(_port(port) for port in obj.ports) or columns.UNSET,
+        columns.few(addresses) or columns.UNSET,
+        columns.age(obj.metadata, now),
+    ]
+
+
+def _port(port: EndpointPort) -> str:
+    if port.port is not None:
+        return str(port.port)
+    return port.name if port.name is not None else "*"
+
+
 RESOURCE = Resource(
     type=EndpointSlice,
     plural="endpointslices",
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    generation=changed,
+    columns=COLUMNS,
+    row=row,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.api.rbac.v1.rules import PolicyRule
-from trireme.machinery import meta
+from trireme.machinery import meta, names
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Struct, always, constant
 
@@ -20,4 +20,6 @@ class Role(Struct):
 RESOURCE = Resource(
     type=Role,
     plural="roles",
+    name_errors=names.is_path_segment,
+    create_on_update=True,
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.rbac.v1 import subjects
 from trireme.api.rbac.v1.rules import RoleRef, Subject
-from trireme.machinery import meta
+from trireme.machinery import meta, names
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Required, Struct, always, constant
 
@@ -21,4 +22,9 @@ class RoleBinding(Struct):
 RESOURCE = Resource(
     type=RoleBinding,
     plural="rolebindings",
+    defaults=subjects.defaults,
+    name_errors=names.is_path_segment,
+    create_on_update=True,
+    columns=subjects.COLUMNS,
+    row=subjects.row,
 )

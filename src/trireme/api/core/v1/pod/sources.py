@@ -28,7 +28,8 @@ class ObjectFieldSelector(Struct):
 class ResourceFieldSelector(Struct):
     containerName: str = ""
     resource: Annotated[str, Required()] = always(str)
-    divisor: Quantity = ""
+    # Upstream writes the divisor even when it is not set.
+    divisor: Quantity = always(lambda: "0")
 
 
 class SecretKeySelector(Struct):

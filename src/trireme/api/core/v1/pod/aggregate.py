@@ -1,0 +1,76 @@
+"""What a pod's containers ask for together.
+
+In: a PodSpec. Out: sums of requests or limits by resource name. Called by: pod defaults and the
+rules on pod-level resources. Rules: KEP-753 (sidecars) and KEP-2837 (pod-level resources).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from trireme.machinery import quantity
+from trireme.machinery.quantity import Quantity
+
+if TYPE_CHECKING:
+    from trireme.api.core.v1.pod.container import Container
+    from trireme.api.core.v1.pod.spec import PodSpec
+
+HUGE_PAGES: Final = "hugepages-"
+_POD_LEVEL: Final = ("cpu", "memory")
+
+
+def requests(spec: PodSpec) -> dict[str, Quantity]:
+    """The most that the containers request at any one time."""
+    return _aggregate(spec, "requests")
+
+
+def limits(spec: PodSpec) -> dict[str, Quantity]:
+    """The most that the containers may use at any one time; what has no limit does not count."""
+    return _aggregate(spec, "limits")
+
+
+def is_pod_level(name: str) -> bool:
+    """Whether a resource may stand in ``spec.resources``."""
+    return name in _POD_LEVEL or name.startswith(HUGE_PAGES)
+
+
+def is_sidecar(container: Container) -> bool:
+    """An init container that goes on running."""
+    return container.restartPolicy == "Always"
+
+
+def _aggregate(spec: PodSpec, side: str) -> dict[str, Quantity]:
+    total: dict[str, Quantity] = {}
+    for container in spec.containers:
+        _add(total, _amounts(container, side))
+    sidecars: dict[str, Quantity] = {}
+    initial: dict[str, Quantity] = {}
+    for container in spec.initContainers:
+        own = _amounts(container, side)
+        if is_sidecar(container):
+            _add(total, own)
+            _add(sidecars, own)
+            at_once = sidecars
+        else:
+            at_once = dict(own)
+            _add(at_once, sidecars)
+        _raise_to(initial, at_once)
+    _raise_to(total, initial)
+    return total
+
+
+def _amounts(container: Container, side: str) -> dict[str, Quantity]:
+    texts: Mapping[str, str] = getattr(container.resources, side)
+    return {name: quantity.parse(text) for name, text in texts.items()}
+
+
+def _add(total: dict[str, Quantity], more: Mapping[str, Quantity]) -> None:
+    for name, amount in more.items():
+        total[name] = total[name] + amount if name in total else amount
+
+
+def _raise_to(total: dict[str, Quantity], floor: Mapping[str, Quantity]) -> None:
+    for name, amount in floor.items():
+        if name not in total or amount > total[name]:
+            total[name] = amount
