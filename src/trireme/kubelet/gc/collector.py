@@ -61,21 +61,23 @@ class Collector:
 
     async def orphans(self) -> None:
         """Stop pods that the API does not know; remove directories and cgroups of gone ones."""
-        known = {pod.metadata.uid for pod in self._workers.pods()}
         in_runtime: set[str] = set()
         for sandbox in await self._runtime.list_sandboxes():
             uid = sandbox.metadata.uid
             in_runtime.add(uid)
-            if uid not in known:
-                known.add(uid)
+            if not self._known(uid):
                 self._workers.end_orphan(await self._restore(uid, sandbox.labels))
         for uid in self._volumes.pods_on_disk():
-            if uid not in known and uid not in in_runtime:
+            if uid not in in_runtime and not self._known(uid):
                 await self._volumes.remove(uid)
         for path in self._cgroups.pods(self._config.cgroup_parent):
             uid = path.rsplit("/pod", 1)[1]
-            if uid not in known and uid not in in_runtime:
+            if uid not in in_runtime and not self._known(uid):
                 await self._cgroups.remove(path)
+
+    def _known(self, uid: str) -> bool:
+        """Asked right before each removal: a pod may have come while we waited for something."""
+        return self._workers.get(uid) is not None
 
     async def containers(self) -> None:
         live = {pod.metadata.uid for pod in self._workers.pods()}

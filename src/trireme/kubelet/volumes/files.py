@@ -26,7 +26,7 @@ async def publish(
     try:
         await atomic.write(
             host, path, content, mounting.stamp(),
-            lambda fresh: ownership.apply(host, fresh, mounting.pod))
+            lambda fresh: ownership.apply(host, fresh, mounting.pod, read_only=True))
     except ValueError as problem:
         raise VolumeError(str(problem)) from problem
     return path
