@@ -1,9 +1,9 @@
 """The processes of a local cluster: forked from one warmed parent, watched, started again.
 
 The parent has imported every component before it forks, so that a child starts in milliseconds and
-shares its memory. It runs no event loop, no thread and no gRPC: it forks and it waits. A member that
-ends is started again with a growing pause. When the parent ends, for whatever reason, the kernel
-ends the members with it: nothing is orphaned.
+shares its memory. It runs no event loop, no thread and no gRPC: it forks and it waits. A member
+that ends is started again with a growing pause. When the parent ends, for whatever reason, the
+kernel ends the members with it: nothing is orphaned.
 """
 
 from __future__ import annotations
@@ -75,17 +75,18 @@ class Supervisor:
     _lives: dict[str, _Life] = field(default_factory=dict)
     _log: logging.Logger = field(default_factory=lambda: logging.getLogger("trireme.supervisor"))
 
-    def start(self, member: Member, *, wait: bool = False) -> None:
-        """Fork a member; with ``wait`` return only once it says that it has started."""
-        life = self._lives.setdefault(member.name, _Life(member))
-        self._fork(life)
-        if wait:
-            end = time.monotonic() + READY_TIMEOUT
-            mark = self.ready_dir / member.name
-            while not mark.exists() and time.monotonic() < end:
-                self._reap()
-                self._restart_due()
-                time.sleep(0.002)
+    def start(self, member: Member) -> None:
+        """Fork a member and return at once."""
+        self._fork(self._lives.setdefault(member.name, _Life(member)))
+
+    def wait(self, name: str) -> None:
+        """Return when a member says that it has started, or after a minute without that."""
+        end = time.monotonic() + READY_TIMEOUT
+        mark = self.ready_dir / name
+        while not mark.exists() and time.monotonic() < end:
+            self._reap()
+            self._restart_due()
+            time.sleep(0.002)
 
     def run(self) -> None:
         """Watch until SIGTERM or SIGINT; then end the members in reverse order."""
@@ -179,7 +180,6 @@ def _become(member: Member, ready: Path, parent: int) -> None:
         append = os.open(member.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(append, 1)
         os.dup2(append, 2)
-        gc.unfreeze()
         gc.enable()
         uvloop.run(_run(member.main, ready))
         code = 0

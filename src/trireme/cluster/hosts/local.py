@@ -138,7 +138,7 @@ class LocalHosts:
     async def start_network(self) -> None:
         """The first half of `start`: after it, `host_ip` can be bound and nodes be entered."""
         plan = await asyncio.to_thread(self.plan)
-        await asyncio.to_thread(self._keep, plan)
+        await asyncio.to_thread(self.keep)
         await asyncio.to_thread(network.create, plan)
 
     def spawn(
@@ -179,7 +179,9 @@ class LocalHosts:
         """Removes the hosts and all that ran on them."""
         await asyncio.to_thread(teardown.teardown, self.name, self._places)
 
-    def _keep(self, plan: HostsPlan) -> None:
+    def keep(self) -> None:
+        """Writes the plan down, so that `attach` and a repeated `start` find it."""
+        plan = self.plan()
         for folder in (plan.state_dir, plan.run_dir):
             Path(folder).mkdir(parents=True, exist_ok=True)
         path = Path(plan.state_dir, _PLAN_FILE)

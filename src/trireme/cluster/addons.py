@@ -1,0 +1,85 @@
+"""What every local cluster has besides Kubernetes itself: the Service of cluster DNS.
+
+DNS runs on each node; its Service leads to the node's own server (internalTrafficPolicy Local), so
+that a lost node takes no name resolution with it.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
+from trireme.api.discovery.v1.endpointslice import (
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
+from trireme.client.client import Client
+from trireme.cluster.settings import DNS_ADDRESS, Settings
+from trireme.machinery import errors
+from trireme.machinery.meta import ObjectMeta
+
+NAMESPACE = "kube-system"
+DNS = "kube-dns"
+METRICS_PORT = 9153
+
+
+async def apply(client: Client, cluster: Settings) -> None:
+    """Create what is missing; what is there is left as it is."""
+    if not cluster.nodes:
+        return
+    for wanted in (dns_service(), dns_endpoints(cluster)):
+        try:
+            await client.create(wanted)
+        except errors.ApiError as fault:
+            if not errors.is_already_exists(fault) and not _is_taken(fault):
+                raise
+
+
+def dns_service() -> Service:
+    """The Service at the address that pods' resolv.conf names."""
+    return Service(
+        metadata=ObjectMeta(
+            name=DNS,
+            namespace=NAMESPACE,
+            labels={"k8s-app": DNS, "kubernetes.io/name": "CoreDNS"},
+        ),
+        spec=ServiceSpec(
+            clusterIP=DNS_ADDRESS,
+            internalTrafficPolicy="Local",
+            ports=[
+                ServicePort(name="dns", protocol="UDP", port=53, targetPort=53),
+                ServicePort(name="dns-tcp", protocol="TCP", port=53, targetPort=53),
+                ServicePort(
+                    name="metrics", protocol="TCP", port=METRICS_PORT, targetPort=METRICS_PORT
+                ),
+            ],
+        ),
+    )
+
+
+def dns_endpoints(cluster: Settings) -> EndpointSlice:
+    """One endpoint per node: the DNS server that runs there."""
+    return EndpointSlice(
+        metadata=ObjectMeta(
+            name=f"{DNS}-nodes", namespace=NAMESPACE, labels={"kubernetes.io/service-name": DNS}
+        ),
+        addressType="IPv4",
+        endpoints=[
+            Endpoint(
+                addresses=[node.ip],
+                nodeName=node.name,
+                conditions=EndpointConditions(ready=True, serving=True, terminating=False),
+            )
+            for node in cluster.nodes
+        ],
+        ports=[
+            EndpointPort(name="dns", protocol="UDP", port=53),
+            EndpointPort(name="dns-tcp", protocol="TCP", port=53),
+            EndpointPort(name="metrics", protocol="TCP", port=METRICS_PORT),
+        ],
+    )
+
+
+def _is_taken(fault: errors.ApiError) -> bool:
+    """The Service is there already: its address is refused before its name."""
+    return errors.is_invalid(fault) and "already allocated" in fault.message

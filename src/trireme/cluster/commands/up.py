@@ -1,0 +1,55 @@
+"""``trireme up``: start a cluster, or find it running; with ``--example`` run an application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from trireme.cli.stages import Stages
+from trireme.cluster import example, settings
+from trireme.cluster import up as upping
+
+
+@click.command()
+@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@click.option("--nodes", default=2, show_default=True, help="How many nodes.")
+@click.option("--control-plane-only", is_flag=True, help="No nodes; needs no root.")
+@click.option("--datastore", default="", help="memory or sqlite:PATH; default: SQLite, kept.")
+@click.option("--api-port", default=0, help="Port on 127.0.0.1; default: first free from 6443.")
+@click.option(
+    "--example",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Apply an example's manifests and show what it answers.",
+)
+def COMMAND(
+    name: str,
+    nodes: int,
+    control_plane_only: bool,
+    datastore: str,
+    api_port: int,
+    folder: Path | None,
+) -> None:
+    """Start a cluster on this machine."""
+    console = Console(stderr=True, highlight=False)
+    stages = Stages(console, time.monotonic)
+    wish = upping.Wish(
+        name=name,
+        nodes=nodes,
+        control_plane_only=control_plane_only,
+        datastore=datastore,
+        port=api_port,
+    )
+    cluster, was_running = upping.up(wish, stages)
+    if was_running:
+        console.print(f"Cluster [bold]{name}[/bold] is running already.")
+    if folder is not None:
+        asyncio.run(example.show(cluster, folder, stages))
+    console.print(f"\nReady after {stages.total:.1f} s. The kubeconfig is {cluster.kubeconfig}:\n")
+    print(f"  export KUBECONFIG={cluster.kubeconfig}")
+    for line in example.try_next(folder):
+        print(f"  {line}")

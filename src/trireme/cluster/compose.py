@@ -1,0 +1,166 @@
+"""Each component of a local cluster, put together: configuration, identity, client, machine.
+
+In: the cluster's settings. Out: for each component the main that a process runs. Nothing else knows
+two components at once. Modules are imported here, once, by the parent of all processes
+(``import_all``), and again by each main, which by then costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+from pathlib import Path
+
+from trireme.cluster import access
+from trireme.cluster.pki import Keys
+from trireme.cluster.processes import Main, Started
+from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
+from trireme.kit.env import Env
+from trireme.store.contract import Store
+
+
+def import_all(*, nodes: bool) -> None:
+    """Import every component, so that forked processes share what importing costs."""
+    import trireme.apiserver.run
+    import trireme.controllers.manager
+    import trireme.scheduler.loop
+    from trireme import api
+    from trireme.api.catalog import Catalog
+
+    Catalog.of(api)
+    if nodes:
+        import trireme.dns.run
+        import trireme.kubelet.component
+        import trireme.proxy.run  # noqa: F401
+
+
+def environment(component: str, started: Started) -> Env:
+    """The real world: the machine's clock, chance, and a log on standard error."""
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    # Not a secret's source: keys and tokens are made with cryptography's own.
+    return Env(rng=random.Random(), log=logging.getLogger(f"trireme.{component}"), started=started)
+
+
+def api_server(cluster: Settings) -> Main:
+    """The API server and its store."""
+
+    async def main(started: Started) -> None:
+        from trireme.apiserver import run
+        from trireme.apiserver.config import ApiServerConfig, KubeletAccess, ServiceAccountKeys
+
+        keys = Keys(cluster.pki_dir)
+        config = ApiServerConfig(
+            store=open_store(cluster.datastore),
+            service_accounts=ServiceAccountKeys(keys.signing_key()),
+            listen=tuple((host, cluster.port) for host in cluster.listen),
+            serving=keys.pair("apiserver"),
+            client_authority=keys.authority_file.read_bytes(),
+            kubelets=KubeletAccess(
+                keys.pair("apiserver-kubelet-client"), keys.authority_file.read_bytes()
+            ),
+            service_cidr=cluster.service_network,
+            advertise=(cluster.listen[-1], cluster.port),
+        )
+        await run.run(config, environment("apiserver", started))
+
+    return main
+
+
+def open_store(datastore: str) -> Store:
+    """The store that a setting names. It is opened later, in the process that uses it."""
+    kind, _, path = datastore.partition(":")
+    if kind == "memory":
+        from trireme.store.memory import MemoryStore
+
+        return MemoryStore()
+    from trireme.store.sqlite import SqliteStore
+
+    return SqliteStore(Path(path))
+
+
+def controllers(cluster: Settings) -> Main:
+    """All controllers."""
+
+    async def main(started: Started) -> None:
+        from trireme.controllers import manager
+
+        env = environment("controllers", started)
+        keys = Keys(cluster.pki_dir)
+        async with access.client(cluster, "controllers", "kube-controller-manager") as client:
+            config = manager.ManagerConfig(
+                client=client,
+                root_ca=keys.authority_file.read_text(),
+                pod_networks=(cluster.pod_network,),
+            )
+            await manager.run(config, env)
+
+    return main
+
+
+def scheduler(cluster: Settings) -> Main:
+    """The scheduler."""
+
+    async def main(started: Started) -> None:
+        from trireme.scheduler import loop
+
+        env = environment("scheduler", started)
+        async with access.client(cluster, "scheduler", "kube-scheduler") as client:
+            await loop.run(loop.SchedulerConfig(client=client), env)
+
+    return main
+
+
+def kubelet(cluster: Settings, node: NodeSettings | None) -> Main:
+    """A node's kubelet."""
+    assert node is not None, "a kubelet needs a node"
+
+    async def main(started: Started) -> None:
+        from trireme.cluster import kubelets
+
+        await kubelets.run(cluster, node, environment(f"kubelet.{node.name}", started))
+
+    return main
+
+
+def proxy(cluster: Settings, node: NodeSettings | None) -> Main:
+    """A node's Service proxy."""
+    assert node is not None, "a proxy needs a node"
+
+    async def main(started: Started) -> None:
+        from trireme.proxy import run
+
+        env = environment(f"proxy.{node.name}", started)
+        async with access.client(cluster, f"proxy.{node.name}", "kube-proxy") as client:
+            config = run.ProxyConfig(
+                client=client,
+                node_name=node.name,
+                node_ips=(node.ip,),
+                cluster_cidr=cluster.pod_network,
+                table=f"trireme-{cluster.name}",
+            )
+            await run.run(config, env)
+
+    return main
+
+
+def dns(cluster: Settings, node: NodeSettings | None) -> Main:
+    """A node's DNS server."""
+    assert node is not None, "a DNS server needs a node"
+
+    async def main(started: Started) -> None:
+        from trireme.dns import run
+
+        env = environment(f"dns.{node.name}", started)
+        async with access.client(cluster, f"dns.{node.name}", "kube-dns") as client:
+            config = run.DnsConfig(
+                client=client, domain=DOMAIN, listen=((node.ip, 53),), metrics=(node.ip, 9153)
+            )
+            await run.run(config, env)
+
+    return main

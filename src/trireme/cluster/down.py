@@ -1,0 +1,36 @@
+"""Take a local cluster away. With root by its marks on the host; without, by its records."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from trireme.cluster import members, settings
+from trireme.cluster.hosts import spawn, teardown
+from trireme.cluster.hosts.plan import Places
+
+
+def down(name: str, places: Places, *, root: bool) -> str:
+    """Remove the cluster; returns what there was, in words. Nothing there is no error."""
+    kept = settings.load(name, places)
+    processes = 0
+    if kept is not None:
+        running = [item for item in spawn.records(kept.records_dir) if spawn.alive(item)]
+        processes = len(running)
+        if not root or not kept.nodes:
+            # Nothing of it is in a cgroup of ours: the supervisor ends its members itself.
+            asyncio.run(_end(running, kept.records_dir))
+    if root:
+        removed = teardown.teardown(name, places)
+        processes = max(processes, removed.processes)
+        return f"{processes} processes, {removed.mounts} mounts, {removed.namespaces} namespaces"
+    for folder in (Path(places.state, name), Path(places.run, name)):
+        shutil.rmtree(folder, ignore_errors=True)
+    return f"{processes} processes"
+
+
+async def _end(running: list[spawn.Running], folder: str) -> None:
+    running.sort(key=lambda item: item.name != members.SUPERVISOR)
+    for process in running:
+        await spawn.stop(process, grace=3.0, folder=folder)

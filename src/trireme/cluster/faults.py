@@ -1,0 +1,35 @@
+"""The faults whose text tells a user what to do: the command line shows it and nothing else."""
+
+from __future__ import annotations
+
+from trireme.client.transport import Unreachable
+from trireme.cluster.hosts.cgroups import NoCgroups
+from trireme.cluster.hosts.containerd import NotReady
+from trireme.cluster.hosts.plan import NoNetworkLeft
+from trireme.cluster.hosts.spawn import SpawnFailed
+from trireme.cluster.hosts.teardown import StillThere
+from trireme.cluster.images.archive import BadArchive
+from trireme.cluster.images.build import BuildFailed
+from trireme.cluster.images.load import LoadFailed
+from trireme.cluster.settings import BadSetting
+from trireme.cluster.up import CannotStart
+from trireme.machinery.errors import ApiError
+from trireme.store.contract import CannotOpen
+
+EXPECTED = (
+    ApiError,
+    BadArchive,
+    BadSetting,
+    BuildFailed,
+    CannotOpen,
+    CannotStart,
+    LoadFailed,
+    NoCgroups,
+    NoNetworkLeft,
+    NotReady,
+    SpawnFailed,
+    StillThere,
+    Unreachable,
+    PermissionError,
+    ValueError,
+)
