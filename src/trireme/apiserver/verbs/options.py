@@ -87,8 +87,8 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
             named if by_field is None else fields.of([*by_field.requirements, *named.requirements])
         )
     return Selection(
-        None if by_label is None or by_label.empty else by_label,
-        None if by_field is None or by_field.empty else by_field,
+        None if by_label is None or by_label.empty() else by_label,
+        None if by_field is None or by_field.empty() else by_field,
     )
 
 
