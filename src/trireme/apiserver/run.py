@@ -1,10 +1,16 @@
-"""The API server as a Component: open the store, bootstrap, listen, keep house, until cancelled."""
+"""The API server as a Component: open the store, bootstrap, listen, keep house, until cancelled.
+
+In: a config and the injected world. Out: nothing but what it serves. House-keeping is one task
+each: compaction of the store's history, expiry of kinds that have a life time (events), and the
+objects that every cluster has.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
-from trireme.apiserver import serve
+from trireme.apiserver import expiry, serve
+from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.server import ApiServer, compact
 from trireme.kit.env import Env
@@ -15,12 +21,19 @@ async def run(config: ApiServerConfig, env: Env) -> None:
     async with config.store, asyncio.TaskGroup() as group:
         server = ApiServer(config, env)
         try:
-            group.create_task(compact(server), name="compaction")
+            await bootstrap.run(server)
             async with serve.listening(server) as bound:
-                server.bootstrapped.set()
                 for host, port in bound:
                     env.log.info("listening on https://%s:%s", host, port)
+                keep_house(server, group)
                 env.started()
                 await asyncio.get_running_loop().create_future()
         finally:
             await server.kubelets.close()
+
+
+def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> None:
+    """Start the tasks that go on as long as the server does."""
+    group.create_task(compact(server), name="compaction")
+    group.create_task(expiry.expire(server), name="expiry")
+    group.create_task(bootstrap.keep(server), name="system objects")

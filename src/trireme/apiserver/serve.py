@@ -165,7 +165,7 @@ def _peer(incoming: BaseRequest) -> bytes | None:
 def _response(answer: Reply, incoming: BaseRequest | None = None) -> web.StreamResponse:
     headers: CIMultiDict[str] = CIMultiDict(answer.headers)
     headers["Content-Type"] = answer.content_type
-    headers["Cache-Control"] = "no-cache, private"
+    headers.setdefault("Cache-Control", "no-cache, private")
     body = answer.body
     if (
         len(body) >= GZIP_FROM

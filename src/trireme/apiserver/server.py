@@ -14,8 +14,8 @@ from trireme.apiserver import subresources, virtual
 from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
 from trireme.apiserver.allocators.services import ServiceAllocator
-from trireme.apiserver.authn.contract import Authenticator
-from trireme.apiserver.authz.contract import Authorizer
+from trireme.apiserver.authn.union import UnionAuthenticator
+from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
@@ -44,7 +44,8 @@ class ApiServer:
             self.by_type[resource.type] = endpoint
         self.views = Views()
         self.reader = Reader(self.store, self.by_type)
-        admission = Chain(order.plugins(), Context(self.reader, env))
+        self.authorizer = UnionAuthorizer(self.reader)
+        admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
         self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])
         self.subresources = {
@@ -56,19 +57,10 @@ class ApiServer:
         self.openapi_documents: dict[str, bytes] = {}
         # Set once the objects that every cluster has are there.
         self.bootstrapped = asyncio.Event()
-        self.authenticator: Authenticator
-        self.authorizer: Authorizer
+        self.authenticator = UnionAuthenticator(config, env, self.reader)
         self.kubelets: Kubelets = config.kubelet_transport or HttpsKubelets(
             config.kubelets, self.reader
         )
-        self._compose_access()
-
-    def _compose_access(self) -> None:
-        from trireme.apiserver.authn.union import UnionAuthenticator
-        from trireme.apiserver.authz.union import UnionAuthorizer
-
-        self.authenticator = UnionAuthenticator(self.config, self.env, self.reader)
-        self.authorizer = UnionAuthorizer(self.reader, self.store)
 
     def endpoint(self, kind: type) -> Endpoint:
         """The endpoint of a type."""

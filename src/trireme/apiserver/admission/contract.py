@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.request import User
 from trireme.kit.env import Env
@@ -38,10 +39,11 @@ class Attributes:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a plugin may use: typed reads, and the injected world."""
+    """What a plugin may use: typed reads, the injected world, and what users may do."""
 
     reader: Reader
     env: Env
+    authorizer: UnionAuthorizer
 
 
 class Plugin(Protocol):

@@ -1,12 +1,37 @@
-"""What an authenticator is asked and answers."""
+"""What an authenticator is asked and answers. Upstream: apiserver ``authentication/authenticator``.
+
+An authenticator of credentials answers with an ``Identity``, with None when the credential is not
+of its sort, or raises ``Rejected`` when it is of its sort and bad. Only ``union`` turns a rejection
+into a 401, whose text never says why.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from trireme.apiserver.request import Request, User
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user, and for which of the wanted audiences the credential was made."""
+
+    user: User
+    audiences: tuple[str, ...] = ()
+
+
+class Rejected(Exception):
+    """The credential is bad; the text says why, for logs and for TokenReview."""
+
+
 class Authenticator(Protocol):
-    async def authenticate(self, request: Request) -> User:
-        """Who sends the request, anonymous included; 401 ``ApiError`` for a bad credential."""
+    """Of requests. 401 ``ApiError`` for a bad credential, or for none where anonymous is off."""
+
+    async def authenticate(self, request: Request) -> User: ...
+
+
+class TokenAuthenticator(Protocol):
+    """Of bearer tokens that are meant for one of ``audiences``."""
+
+    def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None: ...

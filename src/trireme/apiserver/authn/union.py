@@ -1,53 +1,107 @@
 """The authenticators in upstream's order: client certificate, bearer token, anonymous.
 
-The first credential that is there decides: a bad one is 401, not the next authenticator's business.
+In: a request. Out: its user, with the group of all authenticated users. A credential that none
+accepts is 401, never anonymous, and the answer does not say why; the log does.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+from dataclasses import replace
+
+from trireme.apiserver.authn.certificates import Certificates
+from trireme.apiserver.authn.contract import Identity, Rejected
+from trireme.apiserver.authn.keys import TokenKeys
+from trireme.apiserver.authn.service_accounts import ServiceAccountTokens
+from trireme.apiserver.authn.tokens import StaticTokens, Tokens
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.request import ANONYMOUS, Request, User
-from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.machinery import errors
 
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+_WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
 
 class UnionAuthenticator:
-    """Who sends a request. Certificates are remembered, as they come with every request."""
+    """Who sends a request. ``tokens`` and ``keys`` are there for TokenReview and TokenRequest."""
 
     def __init__(self, config: ApiServerConfig, env: Env, reader: Reader) -> None:
-        self._config = config
-        self._certificates: dict[bytes, User] = {}
+        self.keys = TokenKeys(config.service_accounts)
+        self._log = env.log
+        self._anonymous = config.anonymous
+        self._certificates = Certificates(env.clock)
+        self.tokens = Tokens(
+            [
+                StaticTokens(config.static_tokens, self.keys.audiences),
+                ServiceAccountTokens(self.keys, reader, env.clock),
+            ],
+            env.clock,
+        )
 
     async def authenticate(self, request: Request) -> User:
         """The user; 401 for a bad credential."""
+        problems: list[str] = []
+        token = bearer_token(request)
         if request.peer_certificate is not None:
-            return self._by_certificate(request.peer_certificate)
-        credential = request.headers.get("authorization", "")
-        scheme, _, token = credential.partition(" ")
-        if scheme.lower() == "bearer" and token:
-            return self._by_token(token.strip())
-        if not self._config.anonymous:
-            raise errors.unauthorized()
+            try:
+                identity = self._certificates.authenticate(request.peer_certificate)
+            except Rejected as problem:
+                problems.append(str(problem))
+            else:
+                if identity is not None:
+                    return authenticated(identity.user)
+        if token:
+            try:
+                identity = self.tokens.authenticate(token, self.keys.audiences)
+            except Rejected as problem:
+                problems.append(str(problem))
+            else:
+                if identity is not None:
+                    return authenticated(identity.user)
+                problems.append("unknown token")
+        if problems or not self._anonymous:
+            self._log.info(
+                "%s %s: unauthorized: %s", request.method, request.path, "; ".join(problems)
+            )
+            raise errors.unauthorized("Unauthorized")
         return ANONYMOUS
 
-    def _by_certificate(self, certificate: bytes) -> User:
-        user = self._certificates.get(certificate)
-        if user is None:
-            name, groups = pki.identity(certificate)
-            user = User(name, groups=(*groups, AUTHENTICATED))
-            if len(self._certificates) > 1000:
-                self._certificates.clear()
-            self._certificates[certificate] = user
-        return user
+    def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
+        """Who a token stands for, for another server; None or ``Rejected`` as for requests."""
+        identity = self.tokens.authenticate(token, audiences)
+        return None if identity is None else replace(identity, user=authenticated(identity.user))
 
-    def _by_token(self, token: str) -> User:
-        known = self._config.static_tokens.get(token)
-        if known is None:
-            raise errors.unauthorized()
-        name, uid, groups = known
-        return User(name, uid, (*groups, AUTHENTICATED))
+
+def authenticated(user: User) -> User:
+    """The user, in the group of all that are authenticated."""
+    if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
+        return user
+    return replace(user, groups=(*user.groups, AUTHENTICATED))
+
+
+def bearer_token(request: Request) -> str:
+    """The token of the Authorization header, or of a browser's WebSocket; "" for none.
+
+    Browsers cannot set headers on a WebSocket, so the token comes as one of its protocols.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    for protocol in request.headers.get("sec-websocket-protocol", "").split(","):
+        encoded = protocol.strip().removeprefix(_WEBSOCKET_TOKEN)
+        if encoded != protocol.strip():
+            return _decoded(encoded)
+    return ""
+
+
+def _decoded(encoded: str) -> str:
+    padded = encoded + "=" * (-len(encoded) % 4)
+    try:
+        return base64.urlsafe_b64decode(padded).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise errors.unauthorized("Unauthorized") from None

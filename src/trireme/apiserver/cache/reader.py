@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from trireme.apiserver.cache.changes import Changes
 from trireme.apiserver.endpoint import Endpoint
 from trireme.store.contract import KeyValue, Store
 
@@ -15,7 +16,8 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Reads by type. ``revision(Type)``-keyed caches of callers are cheap: see ``generation``."""
+    """Reads by type. What a caller derives from many objects it keeps as long as ``changes`` says
+    that none of them was written."""
 
     def __init__(self, store: Store, by_type: dict[type, Endpoint]) -> None:
         self._store = store
@@ -33,6 +35,10 @@ class Reader:
         endpoint = self._by_type[kind]
         page = self._store.list(endpoint.prefix(namespace))
         return [self._load(endpoint, item) for item in page.items]
+
+    def changes(self, *kinds: type) -> Changes:
+        """Says from then on whether an object of these types was written."""
+        return Changes(self._store, [self._by_type[kind].root for kind in kinds])
 
     def _load(self, endpoint: Endpoint, item: KeyValue) -> Any:
         known = self._decoded.get(item.key)

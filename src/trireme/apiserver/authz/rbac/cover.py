@@ -1,0 +1,99 @@
+"""Do some rules allow all that others allow? Pure.
+
+In: the rules held and the rules wanted. Out: what is wanted and not held, taken apart into rules of
+one verb and one resource. Callers: the escalation check and the bootstrap policy. Upstream:
+component-helpers ``auth/rbac/validation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from trireme.api.rbac.v1.rules import PolicyRule
+from trireme.apiserver.authz.rbac import match
+from trireme.machinery import gotext
+
+
+def uncovered(held: Iterable[PolicyRule], wanted: Iterable[PolicyRule]) -> list[PolicyRule]:
+    """The parts of ``wanted`` that no single rule of ``held`` allows."""
+    rules = list(held)
+    parts = (part for rule in wanted for part in broken_down(rule))
+    return [part for part in parts if not any(_covers(rule, part) for rule in rules)]
+
+
+def broken_down(rule: PolicyRule) -> Iterator[PolicyRule]:
+    """A rule as rules of at most one verb, group, resource and name each."""
+    for group in rule.apiGroups:
+        for resource in rule.resources:
+            for verb in rule.verbs:
+                for name in rule.resourceNames or [None]:
+                    yield PolicyRule(
+                        verbs=[verb],
+                        apiGroups=[group],
+                        resources=[resource],
+                        resourceNames=[] if name is None else [name],
+                    )
+    for url in rule.nonResourceURLs:
+        for verb in rule.verbs:
+            yield PolicyRule(verbs=[verb], nonResourceURLs=[url])
+
+
+def compacted(rules: Iterable[PolicyRule]) -> list[PolicyRule]:
+    """Rules that differ only in their verbs, joined; for messages."""
+    joined: dict[tuple[tuple[str, ...], ...], PolicyRule] = {}
+    for rule in rules:
+        key = tuple(
+            tuple(part)
+            for part in (rule.apiGroups, rule.resources, rule.resourceNames, rule.nonResourceURLs)
+        )
+        known = joined.get(key)
+        if known is None:
+            joined[key] = PolicyRule(
+                verbs=list(rule.verbs),
+                apiGroups=rule.apiGroups,
+                resources=rule.resources,
+                resourceNames=rule.resourceNames,
+                nonResourceURLs=rule.nonResourceURLs,
+            )
+        else:
+            known.verbs += [verb for verb in rule.verbs if verb not in known.verbs]
+    return list(joined.values())
+
+
+def described(rule: PolicyRule) -> str:
+    """A rule as messages about escalation print it."""
+    parts = (
+        ("APIGroups", rule.apiGroups),
+        ("Resources", rule.resources),
+        ("NonResourceURLs", rule.nonResourceURLs),
+        ("ResourceNames", rule.resourceNames),
+        ("Verbs", rule.verbs),
+    )
+    shown = [f"{name}:{quoted(values)}" for name, values in parts if values]
+    return "{" + ", ".join(shown) + "}"
+
+
+def quoted(values: Iterable[str]) -> str:
+    """A list of strings as Go's ``%q`` prints it."""
+    return f"[{' '.join(gotext.quote(item) for item in values)}]"
+
+
+def _covers(rule: PolicyRule, part: PolicyRule) -> bool:
+    if not match.matches_any(rule.verbs, part.verbs[0]):
+        return False
+    if part.nonResourceURLs:
+        return any(_covers_path(url, part.nonResourceURLs[0]) for url in rule.nonResourceURLs)
+    if not match.matches_any(rule.apiGroups, part.apiGroups[0]):
+        return False
+    resource, _, subresource = part.resources[0].partition("/")
+    if not match.matches_resource(rule.resources, resource, subresource):
+        return False
+    if not rule.resourceNames:
+        return True
+    return bool(part.resourceNames) and part.resourceNames[0] in rule.resourceNames
+
+
+def _covers_path(pattern: str, path: str) -> bool:
+    if pattern == path:
+        return True
+    return pattern.endswith(match.ALL) and path.startswith(pattern.rstrip(match.ALL))

@@ -1,0 +1,179 @@
+"""Which rules hold for a user in a namespace: bindings followed to their roles, and remembered.
+
+In: the stored roles and bindings. Out: ``Access``, what one user may do in one namespace. All that
+is remembered is forgotten when a role or a binding is written, and built again when asked for.
+Callers: the RBAC authorizer, the escalation check and SelfSubjectRulesReview.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from trireme.api.rbac.v1.clusterrole import ClusterRole
+from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.role import Role
+from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
+from trireme.apiserver.authz.contract import Decision
+from trireme.apiserver.authz.rbac import match
+from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.request import User
+from trireme.machinery import gotext
+
+# How many answers are remembered before all are forgotten: bounds memory, never changes answers.
+MOST_USERS = 10_000
+MOST_ANSWERS = 2_000
+
+_Binding = ClusterRoleBinding | RoleBinding
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The rules that one binding gives to one subject."""
+
+    binding: _Binding
+    subject: Subject
+    rules: list[PolicyRule]
+
+    def __str__(self) -> str:
+        meta, ref = self.binding.metadata, self.binding.roleRef
+        name = f"{meta.name}/{meta.namespace}" if meta.namespace else meta.name
+        who = self.subject.name
+        if self.subject.kind == "ServiceAccount":
+            who = f"{who}/{self.subject.namespace or meta.namespace}"
+        return (
+            f"{self.binding.kind} {gotext.quote(name)} of {ref.kind} {gotext.quote(ref.name)} "
+            f"to {self.subject.kind} {gotext.quote(who)}"
+        )
+
+
+class Access:
+    """What one user may do in one namespace (or in none)."""
+
+    def __init__(self, grants: list[Grant], problems: list[str]) -> None:
+        self.grants = grants
+        self.problems = problems
+        reason = f"RBAC: {_joined(problems)}" if problems else ""
+        self._refusal = Decision(False, reason)
+        # For each (verb, group, resource, subresource): who may whatever the name is, and who may
+        # by name.
+        self._answers: dict[tuple[str, str, str, str], tuple[Decision, dict[str, Decision]]] = {}
+
+    @property
+    def rules(self) -> list[PolicyRule]:
+        """All rules that hold."""
+        return [rule for grant in self.grants for rule in grant.rules]
+
+    def resource(
+        self, verb: str, group: str, resource: str, subresource: str, name: str
+    ) -> Decision:
+        """May the user do this to a resource of this name (empty where the request has none)?"""
+        key = (verb, group, resource, subresource)
+        answer = self._answers.get(key)
+        if answer is None:
+            if len(self._answers) >= MOST_ANSWERS:
+                self._answers.clear()
+            answer = self._answers[key] = self._work_out(verb, group, resource, subresource)
+        always, by_name = answer
+        return by_name.get(name, always) if by_name else always
+
+    def path(self, verb: str, path: str) -> Decision:
+        """May the user do this to a path outside the resources?"""
+        for grant in self.grants:
+            for rule in grant.rules:
+                if rule.nonResourceURLs and match.allows_path(rule, verb, path):
+                    return _allowed(grant)
+        return self._refusal
+
+    def _work_out(
+        self, verb: str, group: str, resource: str, subresource: str
+    ) -> tuple[Decision, dict[str, Decision]]:
+        by_name: dict[str, Decision] = {}
+        for grant in self.grants:
+            for rule in grant.rules:
+                if not match.allows_resource(rule, verb, group, resource, subresource):
+                    continue
+                if not rule.resourceNames:
+                    return _allowed(grant), by_name
+                for name in rule.resourceNames:
+                    by_name.setdefault(name, _allowed(grant))
+        return self._refusal, by_name
+
+
+class Resolver:
+    """The rules of every user, from the stored state."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._changes = reader.changes(ClusterRole, ClusterRoleBinding, Role, RoleBinding)
+        self._cluster_bindings: list[ClusterRoleBinding] = []
+        self._bindings: dict[str, list[RoleBinding]] = {}
+        self._known: dict[tuple[str, tuple[str, ...], str], Access] = {}
+
+    def access(self, user: User, namespace: str) -> Access:
+        """What a user may do in a namespace; "" for what is in none."""
+        if self._changes.any():
+            self._start_over()
+        key = (user.name, user.groups, namespace)
+        access = self._known.get(key)
+        if access is None:
+            if len(self._known) >= MOST_USERS:
+                self._known.clear()
+            access = self._known[key] = self._follow(user, namespace)
+        return access
+
+    def rules_of(self, ref: RoleRef, namespace: str) -> list[PolicyRule]:
+        """The rules of a role that a binding refers to. LookupError with upstream's text."""
+        if ref.kind == "ClusterRole":
+            cluster_role = self._reader.get(ClusterRole, "", ref.name)
+            if cluster_role is None:
+                name = gotext.quote(ref.name)
+                raise LookupError(f"clusterrole.rbac.authorization.k8s.io {name} not found")
+            return cluster_role.rules
+        if ref.kind == "Role":
+            role = self._reader.get(Role, namespace, ref.name)
+            if role is None:
+                name = gotext.quote(ref.name)
+                raise LookupError(f"role.rbac.authorization.k8s.io {name} not found")
+            return role.rules
+        raise LookupError(f"unsupported role reference kind: {gotext.quote(ref.kind)}")
+
+    def _start_over(self) -> None:
+        self._known.clear()
+        self._cluster_bindings = self._reader.list(ClusterRoleBinding)
+        self._bindings = {}
+        for binding in self._reader.list(RoleBinding):
+            self._bindings.setdefault(binding.metadata.namespace, []).append(binding)
+
+    def _follow(self, user: User, namespace: str) -> Access:
+        grants: list[Grant] = []
+        problems: list[str] = []
+        for binding, subject in self._applying(user, namespace):
+            try:
+                rules = self.rules_of(binding.roleRef, binding.metadata.namespace)
+            except LookupError as problem:
+                problems.append(str(problem))
+            else:
+                grants.append(Grant(binding, subject, rules))
+        return Access(grants, problems)
+
+    def _applying(self, user: User, namespace: str) -> Iterator[tuple[_Binding, Subject]]:
+        bindings: list[_Binding] = [*self._cluster_bindings]
+        if namespace:
+            bindings += self._bindings.get(namespace, [])
+        for binding in bindings:
+            for subject in binding.subjects:
+                if match.is_subject(user, subject, binding.metadata.namespace):
+                    yield binding, subject
+                    break
+
+
+def _allowed(grant: Grant) -> Decision:
+    return Decision(True, f"RBAC: allowed by {grant}")
+
+
+def _joined(problems: list[str]) -> str:
+    """Several problems as one text, each of them once."""
+    different = list(dict.fromkeys(problems))
+    return different[0] if len(different) == 1 else f"[{', '.join(different)}]"

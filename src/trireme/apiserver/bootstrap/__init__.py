@@ -1,0 +1,1 @@
+"""What every cluster has from the start: namespaces, RBAC policy, priority classes, its Service."""

@@ -1,0 +1,100 @@
+"""What a stored object has to become to hold all that every cluster has. Pure.
+
+In: the stored object (a copy that may be changed) and the wanted one. Out: the object to write, or
+None where nothing is missing; the wanted one itself where the stored one has to be made anew. What
+people added stays; an object whose ``autoupdate`` annotation says "false" is left alone. Called by
+``run``. Upstream: component-helpers ``auth/rbac/reconciliation``.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.endpoints import Endpoints
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.rbac.v1.clusterrole import AggregationRule, ClusterRole
+from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.role import Role
+from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.apiserver.authz.rbac import cover
+from trireme.apiserver.bootstrap.notation import AUTOUPDATE
+from trireme.machinery.meta import ObjectMeta
+
+AnyRole = ClusterRole | Role
+AnyBinding = ClusterRoleBinding | RoleBinding
+
+
+def role(stored: AnyRole, wanted: AnyRole) -> AnyRole | None:
+    """A role with the missing rules, labels and annotations added."""
+    if _is_protected(stored.metadata):
+        return None
+    changed = _merge(stored.metadata, wanted.metadata)
+    missing = cover.uncovered(stored.rules, wanted.rules)
+    if missing:
+        stored.rules = [*stored.rules, *missing]
+        changed = True
+    if isinstance(stored, ClusterRole) and isinstance(wanted, ClusterRole):
+        changed = _aggregate(stored, wanted) or changed
+    return stored if changed else None
+
+
+def binding(stored: AnyBinding, wanted: AnyBinding) -> AnyBinding | None:
+    """A binding with the missing subjects, labels and annotations added.
+
+    A roleRef cannot be changed: where it differs, ``wanted`` itself is the answer, and the stored
+    binding has to be deleted first.
+    """
+    if _is_protected(stored.metadata):
+        return None
+    if stored.roleRef != wanted.roleRef:
+        return wanted
+    changed = _merge(stored.metadata, wanted.metadata)
+    missing = [item for item in wanted.subjects if item not in stored.subjects]
+    if missing:
+        stored.subjects = [*stored.subjects, *missing]
+    return stored if changed or missing else None
+
+
+def endpoints(stored: Endpoints, wanted: Endpoints) -> Endpoints | None:
+    """The Endpoints of the API server's Service, leading to it and to nothing else."""
+    changed = _merge(stored.metadata, wanted.metadata) or stored.subsets != wanted.subsets
+    stored.subsets = wanted.subsets
+    return stored if changed else None
+
+
+def endpoint_slice(stored: EndpointSlice, wanted: EndpointSlice) -> EndpointSlice | None:
+    """The same of its EndpointSlice, whose family of addresses cannot be changed."""
+    if stored.addressType != wanted.addressType:
+        return wanted
+    changed = _merge(stored.metadata, wanted.metadata)
+    changed = changed or stored.endpoints != wanted.endpoints or stored.ports != wanted.ports
+    stored.endpoints, stored.ports = wanted.endpoints, wanted.ports
+    return stored if changed else None
+
+
+def _is_protected(meta: ObjectMeta) -> bool:
+    return meta.annotations.get(AUTOUPDATE) == "false"
+
+
+def _merge(stored: ObjectMeta, wanted: ObjectMeta) -> bool:
+    """Add missing labels and annotations; those that are there keep their values."""
+    labels = wanted.labels | stored.labels
+    annotations = wanted.annotations | stored.annotations
+    changed = labels != stored.labels or annotations != stored.annotations
+    stored.labels, stored.annotations = labels, annotations
+    return changed
+
+
+def _aggregate(stored: ClusterRole, wanted: ClusterRole) -> bool:
+    if wanted.aggregationRule is None:
+        changed = stored.aggregationRule is not None
+        stored.aggregationRule = None
+        return changed
+    present = stored.aggregationRule or AggregationRule()
+    missing = [
+        selector
+        for selector in wanted.aggregationRule.clusterRoleSelectors
+        if selector not in present.clusterRoleSelectors
+    ]
+    if missing:
+        present.clusterRoleSelectors = [*present.clusterRoleSelectors, *missing]
+        stored.aggregationRule = present
+    return bool(missing)

@@ -1,0 +1,102 @@
+"""What every cluster has besides RBAC, as typed objects. Pure.
+
+In: addresses. Out: fresh objects, to be created where they are missing. Called by ``run`` and
+``kubernetes_service``. Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice},
+pkg/apis/scheduling.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from trireme.api.core.v1.endpoints import (
+    EndpointAddress,
+    EndpointPort,
+    Endpoints,
+    EndpointSubset,
+)
+from trireme.api.core.v1.namespace import Namespace
+from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
+from trireme.api.discovery.v1 import endpointslice as slices
+from trireme.api.scheduling.v1.priorityclass import PriorityClass
+from trireme.machinery.meta import ObjectMeta
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+SERVICE = "kubernetes"
+SERVICE_PORT = 443
+
+
+def namespaces() -> list[Namespace]:
+    """The namespaces that are always there."""
+    return [Namespace(metadata=ObjectMeta(name=name)) for name in NAMESPACES]
+
+
+def priority_classes() -> list[PriorityClass]:
+    """The two classes of system pods."""
+    return [
+        PriorityClass(
+            metadata=ObjectMeta(name="system-node-critical"),
+            value=2_000_001_000,
+            description="Used for system critical pods that must not be moved from their current "
+            "node.",
+        ),
+        PriorityClass(
+            metadata=ObjectMeta(name="system-cluster-critical"),
+            value=2_000_000_000,
+            description="Used for system critical pods that must run in the cluster, but can be "
+            "moved to another node if necessary.",
+        ),
+    ]
+
+
+def service(cidr: str, port: int) -> Service:
+    """``default/kubernetes``, on the first address of the Service range."""
+    first = next(iter(ipaddress.ip_network(cidr).hosts()))
+    return Service(
+        metadata=ObjectMeta(
+            name=SERVICE,
+            namespace="default",
+            labels={"component": "apiserver", "provider": "kubernetes"},
+        ),
+        spec=ServiceSpec(
+            ports=[ServicePort(name="https", protocol="TCP", port=SERVICE_PORT, targetPort=port)],
+            clusterIP=str(first),
+            type="ClusterIP",
+            sessionAffinity="None",
+            ipFamilyPolicy="SingleStack",
+        ),
+    )
+
+
+def endpoints(address: str, port: int) -> Endpoints:
+    """Where the Service leads: to the API server. The mirroring controller leaves it alone."""
+    return Endpoints(
+        metadata=ObjectMeta(
+            name=SERVICE,
+            namespace="default",
+            labels={"endpointslice.kubernetes.io/skip-mirror": "true"},
+        ),
+        subsets=[
+            EndpointSubset(
+                addresses=[EndpointAddress(ip=address)],
+                ports=[EndpointPort(name="https", port=port, protocol="TCP")],
+            )
+        ],
+    )
+
+
+def endpoint_slice(address: str, port: int) -> slices.EndpointSlice:
+    """The same as an EndpointSlice."""
+    family = ipaddress.ip_address(address).version
+    return slices.EndpointSlice(
+        metadata=ObjectMeta(
+            name=SERVICE,
+            namespace="default",
+            labels={"kubernetes.io/service-name": SERVICE},
+        ),
+        addressType=f"IPv{family}",
+        endpoints=[
+            slices.Endpoint(addresses=[address], conditions=slices.EndpointConditions(ready=True))
+        ],
+        ports=[slices.EndpointPort(name="https", port=port, protocol="TCP")],
+    )

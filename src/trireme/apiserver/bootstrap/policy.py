@@ -1,0 +1,81 @@
+"""The RBAC objects that every cluster has, as typed objects. Pure but for reading its own package.
+
+Out: fresh lists, in the order in which they are to be created. Called by ``reconcile`` and, for the
+rules of nodes, by the node authorizer. The texts are in the folder ``policy``, in the notation of
+``notation``. Facts: upstream's bootstrappolicy;
+https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from trireme.api.rbac.v1.clusterrole import ClusterRole
+from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.role import Role
+from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
+from trireme.apiserver.bootstrap import notation
+from trireme.machinery import labels
+
+CONTROLLER_PREFIX = "system:controller:"
+NODE_ROLE = "system:node"
+
+
+def cluster_roles() -> list[ClusterRole]:
+    """All ClusterRoles; those that aggregate others have no rules yet: see ``aggregated``."""
+    return notation.roles(_text("cluster_roles"), ClusterRole) + _controller_roles()
+
+
+def cluster_role_bindings() -> list[ClusterRoleBinding]:
+    """All ClusterRoleBindings, one for each controller included."""
+    bound = [_controller_binding(role.metadata.name) for role in _controller_roles()]
+    return notation.bindings(_text("cluster_role_bindings"), ClusterRoleBinding) + bound
+
+
+def roles() -> list[Role]:
+    """The Roles in system namespaces."""
+    return notation.roles(_text("roles"), Role)
+
+
+def role_bindings() -> list[RoleBinding]:
+    """The RoleBindings in system namespaces."""
+    return notation.bindings(_text("role_bindings"), RoleBinding)
+
+
+def node_rules() -> list[PolicyRule]:
+    """What every node may do, whatever its name: the rules of the role ``system:node``."""
+    found = next(role for role in cluster_roles() if role.metadata.name == NODE_ROLE)
+    return found.rules
+
+
+def aggregated(role: ClusterRole, among: list[ClusterRole]) -> list[PolicyRule]:
+    """The rules that a role sums up from others, each once, by the order of the roles' names."""
+    found: list[PolicyRule] = []
+    if role.aggregationRule is None:
+        return role.rules
+    for selector in role.aggregationRule.clusterRoleSelectors:
+        wanted = labels.from_struct(selector)
+        for other in sorted(among, key=lambda item: item.metadata.name):
+            if other.metadata.name == role.metadata.name:
+                continue
+            if wanted.matches(other.metadata.labels):
+                found += [item for item in aggregated(other, among) if item not in found]
+    return found
+
+
+def _controller_roles() -> list[ClusterRole]:
+    return notation.roles(_text("controller_roles"), ClusterRole)
+
+
+def _controller_binding(name: str) -> ClusterRoleBinding:
+    account = name.removeprefix(CONTROLLER_PREFIX)
+    return ClusterRoleBinding(
+        metadata=notation.metadata(name),
+        roleRef=RoleRef(apiGroup=notation.GROUP, kind="ClusterRole", name=name),
+        subjects=[Subject(kind="ServiceAccount", name=account, namespace="kube-system")],
+    )
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / "policy" / f"{name}.txt").read_text()

@@ -1,0 +1,150 @@
+"""Bring a store to what every cluster has, and keep it there.
+
+In: an API server over a store that is empty, or of an earlier run. Out: the objects of ``objects``
+and ``policy``, each through the same door as any write. ``run`` sets ``server.bootstrapped``;
+``keep`` repairs what people take away. Callers: ``apiserver/run`` and ``testing``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from trireme.apiserver.bootstrap import compute, objects, policy
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.registry import Call
+from trireme.apiserver.request import User
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import body
+from trireme.machinery import errors
+from trireme.machinery.meta import DeleteOptions
+from trireme.store.contract import KeyValue
+
+USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
+DEFAULT_PORT = 6443
+# Seconds between two looks at whether all is still there (upstream: 10 for the endpoints).
+INTERVAL = 10.0
+
+
+async def run(server: ApiServer) -> None:
+    """Write what is missing, all at once, and say so. StoreUnavailable; ApiError is a bug."""
+    # Namespaces first: nothing is created in one that is not there.
+    await _all(_missing(server, obj) for obj in objects.namespaces())
+    await _all(
+        [
+            *_policy(server),
+            *(_missing(server, obj) for obj in objects.priority_classes()),
+            *_service(server),
+        ]
+    )
+    server.bootstrapped.set()
+
+
+async def keep(server: ApiServer) -> None:
+    """Put the namespaces and the way to the API server back, for ever."""
+    while True:
+        await server.env.clock.sleep(INTERVAL)
+        try:
+            await _all(_missing(server, obj) for obj in objects.namespaces())
+            await _all(_service(server))
+        except errors.ApiError as problem:
+            server.env.log.error("system objects were not restored: %s", problem)
+
+
+async def _all(writes: Any) -> None:
+    async with asyncio.TaskGroup() as group:
+        for write in writes:
+            if write is not None:
+                group.create_task(write)
+
+
+def _policy(server: ApiServer) -> list[Awaitable[None] | None]:
+    wanted = policy.cluster_roles()
+    writes: list[Awaitable[None] | None] = []
+    for role in wanted:
+        # The sum is there from the start; later it is its controller's.
+        initial = partial(policy.aggregated, role, wanted) if role.aggregationRule else None
+        writes.append(_reconcile(server, role, compute.role, initial))
+    writes += [_reconcile(server, role, compute.role) for role in policy.roles()]
+    for binding in (*policy.cluster_role_bindings(), *policy.role_bindings()):
+        writes.append(_reconcile(server, binding, compute.binding))
+    return writes
+
+
+def _service(server: ApiServer) -> list[Awaitable[None] | None]:
+    config = server.config
+    port = config.advertise[1] if config.advertise is not None else DEFAULT_PORT
+    writes = [_missing(server, objects.service(config.service_cidr, port))]
+    if config.advertise is not None:
+        address, port = config.advertise
+        there = objects.endpoints(address, port), objects.endpoint_slice(address, port)
+        writes.append(_reconcile(server, there[0], compute.endpoints))
+        writes.append(_reconcile(server, there[1], compute.endpoint_slice))
+    return writes
+
+
+def _missing(server: ApiServer, wanted: Any) -> Awaitable[None] | None:
+    """The write that creates an object, None where it is there."""
+    endpoint = server.endpoint(type(wanted))
+    meta = wanted.metadata
+    if server.store.get(endpoint.key(meta.namespace, meta.name)) is not None:
+        return None
+    return _create(server, endpoint, wanted)
+
+
+def _reconcile(
+    server: ApiServer,
+    wanted: Any,
+    compute_change: Callable[[Any, Any], Any],
+    initial_rules: Callable[[], Any] | None = None,
+) -> Awaitable[None] | None:
+    """The write that brings an object to what is wanted, None where it is that already.
+
+    ``compute_change(stored, wanted)`` gives None, the changed ``stored``, or ``wanted`` itself for
+    an object that has to be made anew.
+    """
+    endpoint = server.endpoint(type(wanted))
+    body.default(endpoint, wanted)
+    item = server.store.get(endpoint.key(wanted.metadata.namespace, wanted.metadata.name))
+    if item is None:
+        if initial_rules is not None:
+            wanted.rules = initial_rules()
+        return _create(server, endpoint, wanted)
+    change = compute_change(endpoint.load(item), wanted)
+    if change is None:
+        return None
+    if change is wanted:
+        return _recreate(server, endpoint, wanted)
+    return _update(server, endpoint, wanted, compute_change)
+
+
+async def _create(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
+    body.default(endpoint, wanted)
+    try:
+        await server.registry.create(endpoint, wanted.metadata.namespace, wanted, Call(USER))
+    except errors.ApiError as fault:
+        # Another API server of the cluster was faster.
+        if not errors.is_already_exists(fault):
+            raise
+
+
+async def _update(
+    server: ApiServer, endpoint: Endpoint, wanted: Any, compute_change: Callable[[Any, Any], Any]
+) -> None:
+    meta = wanted.metadata
+
+    def change(_old: Any, item: KeyValue) -> Any:
+        new = compute_change(endpoint.load(item), wanted) or endpoint.load(item)
+        new.metadata.resourceVersion = ""
+        return new
+
+    call = Call(USER, any_version=True)
+    await server.registry.update(endpoint, meta.namespace, meta.name, change, call)
+
+
+async def _recreate(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
+    meta, call = wanted.metadata, Call(USER)
+    await server.registry.delete(endpoint, meta.namespace, meta.name, DeleteOptions(), call)
+    await _create(server, endpoint, wanted)

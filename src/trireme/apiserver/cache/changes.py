@@ -1,0 +1,33 @@
+"""Has anything of some kinds been written since the last look? Asked often, answered at once.
+
+In: the key prefixes of kinds. Out: yes or no, without waiting. Callers keep what they derived from
+the store (the rules of every user, say) and derive it anew only after a yes. The answer rests on
+the store's subscriptions, so writes of other API servers count as well.
+"""
+
+from __future__ import annotations
+
+from trireme.store.contract import Store, Subscription
+
+
+class Changes:
+    """One listener per prefix. The first answer is yes; a yes is given once."""
+
+    def __init__(self, store: Store, prefixes: list[str]) -> None:
+        self._store = store
+        self._prefixes = prefixes
+        self._listening: list[Subscription] = []
+
+    def any(self) -> bool:
+        """Whether there was a write since ``any`` last said yes. StoreUnavailable."""
+        revision = self._store.revision
+        # A subscription's revision stays behind the store's while an event waits to be read, and
+        # for good once its buffer of one has run over.
+        if self._listening and all(item.revision == revision for item in self._listening):
+            return False
+        for old in self._listening:
+            old.close()
+        self._listening = [
+            self._store.watch(prefix, revision, buffer=1) for prefix in self._prefixes
+        ]
+        return True

@@ -1,0 +1,56 @@
+"""Objects of kinds with a life time go by themselves: events, an hour after their last write.
+
+In: the stored objects of every kind whose ``Resource`` has a ``ttl``. Out: deletions. The store
+keeps no times, so each object's age is counted from when this task first saw its revision; after a
+restart an object may live for up to one more life time. Started by ``run``. Upstream: leases of
+etcd, --event-ttl.
+"""
+
+from __future__ import annotations
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.server import ApiServer
+from trireme.store import contract as stores
+
+# Seconds between two looks.
+INTERVAL = 60.0
+
+
+async def expire(server: ApiServer) -> None:
+    """Delete what has outlived its time, for ever."""
+    watched = [end for end in server.endpoints.values() if end.resource.ttl is not None]
+    seen: dict[str, tuple[int, float]] = {}
+    while watched:
+        await server.env.clock.sleep(INTERVAL)
+        before, seen = seen, {}
+        for endpoint in watched:
+            await _look(server, endpoint, before, seen)
+
+
+async def _look(
+    server: ApiServer,
+    endpoint: Endpoint,
+    before: dict[str, tuple[int, float]],
+    seen: dict[str, tuple[int, float]],
+) -> None:
+    """One kind: delete what is due and note in ``seen`` when each revision was first there."""
+    ttl, now = endpoint.resource.ttl, server.env.clock.monotonic()
+    assert ttl is not None
+    for item in server.store.list(endpoint.root).items:
+        revision, since = before.get(item.key, (0, now))
+        if revision != item.revision:
+            since = now
+        if now - since < ttl:
+            seen[item.key] = (item.revision, since)
+            continue
+        try:
+            await server.store.delete(item.key, item.revision)
+        except (stores.Conflict, stores.KeyMissing):
+            # Written or deleted meanwhile; a new revision begins a new life.
+            continue
+        except stores.StoreUnavailable as problem:
+            server.env.log.warning("%s is not expired: %s", item.key, problem)
+            seen[item.key] = (item.revision, since)
+            continue
+        server.views.drop(item.key)
+        server.reader.drop(item.key)
