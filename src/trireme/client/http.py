@@ -1,0 +1,198 @@
+"""The transport over HTTPS: aiohttp with pooled connections.
+
+In: the server's URL, what proves it (``Tls``), and a client certificate or a function that gives
+the bearer token of the moment. Out: ``Response`` and ``Stream`` values, ``Unreachable`` where no
+answer came. Made by ``kubeconfig`` and by the composition root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import yarl
+
+from trireme.client.transport import Response, Stream, Unreachable
+from trireme.kit.clock import Clock
+from trireme.kit.pki import Pair
+
+# Requests beyond this many at once wait for a connection; watches have connections of their own.
+POOL = 64
+REQUEST_TIMEOUT = 60.0
+CONNECT_TIMEOUT = 10.0
+# Below the server's, so that a request rarely meets a connection that is just being closed.
+KEEPALIVE = 50.0
+TOKEN_FRESH = 60.0
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True):
+    """What proves the server to us and us to it. ``authority`` is PEM; empty: the system's CAs."""
+
+    authority: bytes = b""
+    client: Pair | None = None
+    server_name: str = ""
+    insecure: bool = False
+
+
+class Http:
+    """A ``Transport``. ``token`` is called for every request; "" sends none."""
+
+    def __init__(
+        self, server: str, tls: Tls | None = None, token: Callable[[], str] | None = None
+    ) -> None:
+        self._base = server.rstrip("/")
+        self._token = token
+        self._server_name = (tls.server_name or None) if tls is not None else None
+        self._ssl = context(tls or Tls()) if self._base.startswith("https:") else False
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._closed = False
+
+    async def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        try:
+            async with self._send(method, path, query, headers, body, streams=False) as answer:
+                content = await answer.read()
+                return Response(answer.status, _lower(answer), content)
+        except (aiohttp.ClientError, OSError) as fault:
+            raise _unreachable(method, self._base, path, fault) from fault
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Stream]:
+        try:
+            # Bounds the wait for the head only: the body has no end.
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                answer = await self._send(method, path, query, headers, body, streams=True)
+        except (aiohttp.ClientError, OSError) as fault:
+            raise _unreachable(method, self._base, path, fault) from fault
+        try:
+            _notice_death(answer)
+            yield Stream(answer.status, _lower(answer), self._chunks(answer, method, path))
+        finally:
+            # Not release(): that would read on to the end, and a watch has none.
+            answer.close()
+
+    async def close(self) -> None:
+        self._closed = True
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        streams: bool,
+    ) -> aiohttp.client._RequestContextManager:
+        sent = dict(headers)
+        token = self._token() if self._token is not None else ""
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        url = yarl.URL(f"{self._base}{path}?{query}" if query else self._base + path, encoded=True)
+        return self._session(streams).request(
+            method,
+            url,
+            headers=sent,
+            data=body or None,
+            allow_redirects=False,
+            server_hostname=self._server_name,
+        )
+
+    def _session(self, streams: bool) -> aiohttp.ClientSession:
+        """Made at the first use: a session belongs to the loop that it is made on."""
+        if self._closed:
+            raise Unreachable(f"{self._base}: the transport is closed")
+        session = self._sessions.get(streams)
+        if session is None:
+            total = None if streams else REQUEST_TIMEOUT
+            session = self._sessions[streams] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0 if streams else POOL, ssl=self._ssl, keepalive_timeout=KEEPALIVE
+                ),
+                timeout=aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_TIMEOUT),
+                # Compressing costs more than a cluster's own network.
+                headers={"Accept-Encoding": "identity"},
+                skip_auto_headers=("User-Agent", "Content-Type"),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return session
+
+    async def _chunks(
+        self, answer: aiohttp.ClientResponse, method: str, path: str
+    ) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in answer.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, OSError) as fault:
+            raise _unreachable(method, self._base, path, fault) from fault
+
+
+class TokenFile:
+    """The token in a file that others rotate (a projected service-account token): read again
+    when what we have is a minute old."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._token = ""
+        self._read_at = float("-inf")
+
+    def __call__(self) -> str:
+        now = self._clock.monotonic()
+        if now - self._read_at >= TOKEN_FRESH:
+            self._token, self._read_at = self._path.read_text().strip(), now
+        return self._token
+
+
+def context(tls: Tls) -> ssl.SSLContext:
+    """The TLS settings of a client. Raises ssl.SSLError for what is no certificate or key."""
+    made = ssl.create_default_context(cadata=tls.authority.decode() or None)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.insecure:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    if tls.client is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            # ssl reads a certificate and its key from files only.
+            path = Path(folder) / "pair.pem"
+            path.touch(0o600)
+            path.write_bytes(tls.client.key.rstrip() + b"\n" + tls.client.certificate)
+            made.load_cert_chain(path)
+    made.set_alpn_protocols(["http/1.1"])
+    return made
+
+
+def _lower(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def _notice_death(answer: aiohttp.ClientResponse) -> None:
+    """Let the kernel find out, within a minute, that the other end of a silent watch is gone."""
+    connection = answer.connection
+    transport = connection.transport if connection is not None else None
+    sock = transport.get_extra_info("socket") if transport is not None else None
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _unreachable(method: str, base: str, path: str, fault: BaseException) -> Unreachable:
+    if isinstance(fault, Unreachable):
+        return fault
+    return Unreachable(f"{method} {base}{path}: {fault or type(fault).__name__}")
