@@ -1,0 +1,98 @@
+"""Questions about the outside: passed on to the resolvers that the node itself uses.
+
+In: a query. Out: the resolver's reply as it came, SERVFAIL when none answers, REFUSED when there is
+none. Resolvers are asked in turn; one that did not answer comes last the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from dnslib import QTYPE, RCODE, RR, DNSQuestion, DNSRecord
+
+from trireme.kit.clock import Clock
+
+TIMEOUT = 2.0
+TRIES = 3
+
+
+class Forwarder:
+    """Asks upstream resolvers, given as (address, port)."""
+
+    def __init__(self, resolvers: list[tuple[str, int]], clock: Clock) -> None:
+        self._resolvers = list(resolvers)
+        self._clock = clock
+
+    async def ask(self, query: DNSRecord, message: bytes, *, stream: bool) -> bytes:
+        """The reply to a query."""
+        if not self._resolvers:
+            return _coded(query, RCODE.REFUSED)
+        for resolver in self._resolvers[:TRIES]:
+            try:
+                async with asyncio.timeout(TIMEOUT):
+                    if stream:
+                        return await _by_stream(message, resolver)
+                    return await _by_datagram(message, resolver)
+            except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                self._resolvers.remove(resolver)
+                self._resolvers.append(resolver)
+        return _coded(query, RCODE.SERVFAIL)
+
+    async def addresses(self, name: str, qtype: int) -> list[RR]:
+        """The answer records for a name outside; none when it cannot be had."""
+        query = DNSRecord(q=DNSQuestion(name, qtype))
+        reply = DNSRecord.parse(await self.ask(query, query.pack(), stream=False))
+        return [record for record in reply.rr if record.rtype in (qtype, QTYPE.CNAME)]
+
+
+def resolvers(resolv_conf: str) -> list[tuple[str, int]]:
+    """The name servers of a resolv.conf, without the node's own loopback ones."""
+    found = []
+    for line in resolv_conf.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver" and not _is_loopback(words[1]):
+            found.append((words[1], 53))
+    return found
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
+
+
+async def _by_datagram(message: bytes, resolver: tuple[str, int]) -> bytes:
+    loop = asyncio.get_running_loop()
+    reply: asyncio.Future[bytes] = loop.create_future()
+
+    class Client(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, _address: object) -> None:
+            if data[:2] == message[:2] and not reply.done():
+                reply.set_result(data)
+
+        def error_received(self, problem: Exception) -> None:
+            if not reply.done():
+                reply.set_exception(problem)
+
+    transport, _ = await loop.create_datagram_endpoint(Client, remote_addr=resolver)
+    try:
+        transport.sendto(message)
+        return await reply
+    finally:
+        transport.close()
+
+
+async def _by_stream(message: bytes, resolver: tuple[str, int]) -> bytes:
+    reader, writer = await asyncio.open_connection(*resolver)
+    try:
+        writer.write(len(message).to_bytes(2, "big") + message)
+        await writer.drain()
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        return await reader.readexactly(size)
+    finally:
+        writer.close()
+
+
+def _coded(query: DNSRecord, code: int) -> bytes:
+    reply = query.reply(ra=1)
+    reply.header.rcode = code
+    packed: bytes = reply.pack()
+    return packed

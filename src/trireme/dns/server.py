@@ -1,0 +1,94 @@
+"""The sockets of the DNS server: UDP and TCP on each address, answered by the chain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from trireme.dns.chain import Chain
+
+# A TCP client that says nothing for this long is hung up on.
+IDLE = 10.0
+# Questions that wait for an upstream at once; more than that are dropped, as UDP allows.
+MOST_WAITING = 1000
+
+
+@asynccontextmanager
+async def listening(
+    addresses: tuple[tuple[str, int], ...], chain: Chain, log: logging.Logger
+) -> AsyncIterator[list[tuple[str, int]]]:
+    """Listen on every address by UDP and TCP; yields what is bound (port 0 resolved)."""
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        bound = []
+        for host, port in addresses:
+            datagrams, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(chain, log), local_addr=(host, port)
+            )
+            stack.callback(datagrams.close)
+            actual = datagrams.get_extra_info("sockname")[:2]
+            streams = await asyncio.start_server(
+                lambda reader, writer: _stream(reader, writer, chain, log), host, actual[1]
+            )
+            stack.callback(streams.close)
+            bound.append(actual)
+        yield bound
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Each datagram is a question; questions do not wait for each other."""
+
+    def __init__(self, chain: Chain, log: logging.Logger) -> None:
+        self._chain = chain
+        self._log = log
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def connection_lost(self, _problem: Exception | None) -> None:
+        for task in self._waiting:
+            task.cancel()
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            return
+        task = asyncio.ensure_future(self._reply(data, address))
+        self._waiting.add(task)
+        task.add_done_callback(self._waiting.discard)
+
+    async def _reply(self, data: bytes, address: tuple[str, int]) -> None:
+        try:
+            reply = await self._chain.reply(data, stream=False)
+        except Exception:
+            self._log.exception("a question from %s failed", address)
+            return
+        if reply is not None and not self._transport.is_closing():
+            self._transport.sendto(reply, address)  # type: ignore[attr-defined]
+
+
+async def _stream(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    chain: Chain,
+    log: logging.Logger,
+) -> None:
+    try:
+        while True:
+            async with asyncio.timeout(IDLE):
+                size = int.from_bytes(await reader.readexactly(2), "big")
+                message = await reader.readexactly(size)
+            reply = await chain.reply(message, stream=True)
+            if reply is None:
+                return
+            writer.write(len(reply).to_bytes(2, "big") + reply)
+            await writer.drain()
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        # The client has gone or is silent.
+        return
+    except Exception:
+        log.exception("a connection failed")
+    finally:
+        writer.close()

@@ -1,0 +1,155 @@
+"""The Kubernetes DNS specification as a table: what each question gets."""
+
+import pytest
+
+from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
+from trireme.api.discovery.v1.endpointslice import (
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
+from trireme.dns import answer
+from trireme.dns.answer import Record
+from trireme.dns.zone import Zone
+from trireme.machinery.meta import ObjectMeta
+
+
+def service(name: str, **spec: object) -> Service:
+    return Service(metadata=ObjectMeta(name=name, namespace="shop"), spec=ServiceSpec(**spec))
+
+
+def endpoints(name: str, *items: Endpoint) -> EndpointSlice:
+    return EndpointSlice(
+        metadata=ObjectMeta(
+            name=f"{name}-x", namespace="shop", labels={"kubernetes.io/service-name": name}
+        ),
+        addressType="IPv4",
+        endpoints=list(items),
+        ports=[EndpointPort(name="sql", protocol="TCP", port=5432)],
+    )
+
+
+def ready(address: str, *, hostname: str | None = None, is_ready: bool = True) -> Endpoint:
+    return Endpoint(
+        addresses=[address], hostname=hostname, conditions=EndpointConditions(ready=is_ready)
+    )
+
+
+@pytest.fixture
+def zone() -> Zone:
+    zone = Zone("cluster.local.")
+    zone.set_namespace("shop", True)
+    zone.set_service(
+        service(
+            "web",
+            clusterIP="10.96.7.7",
+            clusterIPs=["10.96.7.7"],
+            ports=[
+                ServicePort(name="http", protocol="TCP", port=80),
+                ServicePort(name="quic", protocol="UDP", port=443),
+            ],
+        )
+    )
+    zone.set_service(
+        service("db", clusterIP="None", ports=[ServicePort(name="sql", protocol="TCP", port=5432)])
+    )
+    zone.set_slice(
+        endpoints(
+            "db",
+            ready("10.244.1.9", hostname="db-0"),
+            ready("10.244.0.3"),
+            ready("10.244.0.4", is_ready=False),
+        )
+    )
+    zone.set_service(service("ext", type="ExternalName", externalName="example.org."))
+    zone.set_service(service("idle", clusterIP="None"))
+    return zone
+
+
+def ask(zone: Zone, name: str, type_: str) -> list[object] | str:
+    """The records' data, or "none" for no data, "missing" for NXDOMAIN, "not ours"."""
+    found = answer.answer(zone, name, type_)
+    if found is None:
+        return "not ours"
+    if not found.exists:
+        return "missing"
+    return [record.data for record in found.records] or "none"
+
+
+D = "svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "wanted"),
+    [
+        (f"web.shop.{D}", "A", ["10.96.7.7"]),
+        (f"web.shop.{D}", "AAAA", "none"),
+        (f"web.shop.{D}", "SRV", [(0, 50, 80, f"web.shop.{D}"), (0, 50, 443, f"web.shop.{D}")]),
+        (f"_http._tcp.web.shop.{D}", "SRV", [(0, 100, 80, f"web.shop.{D}")]),
+        (f"_http._udp.web.shop.{D}", "SRV", "missing"),
+        (f"nope.shop.{D}", "A", "missing"),
+        (f"web.nowhere.{D}", "A", "missing"),
+        (f"shop.{D}", "A", "none"),
+        (f"nowhere.{D}", "A", "missing"),
+        (D, "A", "none"),
+        ("cluster.local", "A", "none"),
+        ("x.cluster.local", "A", "missing"),
+        ("dns-version.cluster.local", "TXT", ["1.1.0"]),
+        (f"db.shop.{D}", "A", ["10.244.1.9", "10.244.0.3"]),
+        (f"db-0.db.shop.{D}", "A", ["10.244.1.9"]),
+        (f"10-244-0-3.db.shop.{D}", "A", ["10.244.0.3"]),
+        (f"10-244-0-4.db.shop.{D}", "A", "missing"),
+        (
+            f"_sql._tcp.db.shop.{D}",
+            "SRV",
+            [(0, 50, 5432, f"db-0.db.shop.{D}"), (0, 50, 5432, f"10-244-0-3.db.shop.{D}")],
+        ),
+        (f"idle.shop.{D}", "A", "missing"),
+        (f"ext.shop.{D}", "A", ["example.org"]),
+        (f"a.ext.shop.{D}", "A", "missing"),
+        ("10-244-0-3.shop.pod.cluster.local", "A", ["10.244.0.3"]),
+        ("10-244-0-3.shop.pod.cluster.local", "AAAA", "none"),
+        ("10-244-0-3.nowhere.pod.cluster.local", "A", "missing"),
+        ("words.shop.pod.cluster.local", "A", "missing"),
+        ("7.7.96.10.in-addr.arpa", "PTR", [f"web.shop.{D}"]),
+        ("9.1.244.10.in-addr.arpa", "PTR", [f"db-0.db.shop.{D}"]),
+        ("7.7.96.10.in-addr.arpa", "A", "none"),
+        ("1.1.1.1.in-addr.arpa", "PTR", "not ours"),
+        ("example.org", "A", "not ours"),
+        ("notcluster.local", "A", "not ours"),
+    ],
+)
+def test_answers(zone: Zone, name: str, type_: str, wanted: object) -> None:
+    assert ask(zone, name, type_) == wanted
+
+
+def test_service_records_come_with_the_addresses_of_their_targets(zone: Zone) -> None:
+    found = answer.answer(zone, f"_sql._tcp.db.shop.{D}", "SRV")
+    assert found is not None
+    assert found.additional == (
+        Record(f"db-0.db.shop.{D}", "A", "10.244.1.9"),
+        Record(f"10-244-0-3.db.shop.{D}", "A", "10.244.0.3"),
+    )
+
+
+def test_an_external_name_is_to_be_completed_outside(zone: Zone) -> None:
+    found = answer.answer(zone, f"ext.shop.{D}", "A")
+    assert found is not None
+    assert found.chase == "example.org"
+
+
+def test_unready_endpoints_show_when_the_service_says_so(zone: Zone) -> None:
+    zone.set_service(service("db", clusterIP="None", publishNotReadyAddresses=True))
+    assert ask(zone, f"db.shop.{D}", "A") == ["10.244.1.9", "10.244.0.3", "10.244.0.4"]
+
+
+def test_what_goes_is_forgotten(zone: Zone) -> None:
+    zone.drop_slice("shop", "db-x")
+    assert ask(zone, f"db.shop.{D}", "A") == "missing"
+    assert ask(zone, "9.1.244.10.in-addr.arpa", "PTR") == "not ours"
+    zone.drop_service("shop", "web")
+    assert ask(zone, f"web.shop.{D}", "A") == "missing"
+    assert ask(zone, "7.7.96.10.in-addr.arpa", "PTR") == "not ours"
+    zone.set_namespace("shop", False)
+    assert ask(zone, f"shop.{D}", "A") == "missing"
