@@ -1,13 +1,14 @@
 """The filters that every request passes, outermost first: the order is the behaviour.
 
-faults → authenticate → authorize → dispatch. Only ``faults`` turns exceptions into replies; it is
-also what sees a bug (500) and logs it once. Upstream: apiserver ``server/config.go``.
+faults → authenticate → impersonate → authorize → dispatch. Only ``faults`` turns exceptions into
+replies; it is also what sees a bug (500) and logs it once. Upstream: apiserver
+``server/config.go``.
 """
 
 from __future__ import annotations
 
 from trireme.apiserver import dispatch
-from trireme.apiserver.filters import authorize, warnings
+from trireme.apiserver.filters import authorize, impersonate, warnings
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply
 from trireme.apiserver.request import Request
@@ -21,6 +22,7 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     try:
         if request.user is None:
             request.user = await server.authenticator.authenticate(request)
+        impersonate.apply(server, request)
         await authorize.check(server, request)
         answer = await dispatch.dispatch(server, request)
     except errors.ApiError as fault:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from trireme.machinery import fields, names
+
 READ_VERBS = frozenset({"get", "list", "watch"})
 
 
@@ -130,13 +132,36 @@ def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo
     resource = rest[0]
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
+    selected = ""
     if not name and verb == "get":
         watching = query.get("watch") or query.get("Watch")
         verb = "watch" if watching and watching[0] not in ("false", "0", "f") else "list"
+        selected = _selected_name(query)
     elif not name and verb == "delete":
         verb = "deletecollection"
     if resource == "namespaces":
         namespace = name
     return RequestInfo(
-        verb, path, group, version, namespace, resource, subresource, name, "/".join(rest[3:])
+        verb,
+        path,
+        group,
+        version,
+        namespace,
+        resource,
+        subresource,
+        name or selected,
+        "/".join(rest[3:]),
     )
+
+
+def _selected_name(query: Mapping[str, list[str]]) -> str:
+    """The one name that a list or watch asks for: rights to a named object cover that."""
+    text = query.get("fieldSelector")
+    if not text or not text[0]:
+        return ""
+    try:
+        name = fields.parse(text[0]).exact("metadata.name")
+    except ValueError:
+        # The list itself answers what is wrong with its selector.
+        return ""
+    return name if name and not names.is_path_segment(name) else ""

@@ -44,7 +44,7 @@ class ApiServer:
             self.by_type[resource.type] = endpoint
         self.views = Views()
         self.reader = Reader(self.store, self.by_type)
-        self.authorizer = UnionAuthorizer(self.reader)
+        self.authorizer = UnionAuthorizer(self.store, self.reader, self.by_type)
         admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
         self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])

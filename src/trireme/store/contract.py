@@ -106,7 +106,8 @@ class SubscriptionClosed(StoreError):
 
 
 class Subscription(Protocol):
-    """One watcher's stream: no gap, no duplicate, in order of revision. One reader only."""
+    """One watcher's stream: no gap, no duplicate, in order of revision. One reader only.
+    ``take`` is a ``next`` that never waits: its list may be empty."""
 
     @property
     def revision(self) -> int:
@@ -115,6 +116,7 @@ class Subscription(Protocol):
     async def next(self) -> list[Event]:
         """At least one event; waits for it. Cancelling loses nothing. SubscriptionClosed."""
 
+    def take(self) -> list[Event]: ...
     def close(self) -> None: ...
 
 

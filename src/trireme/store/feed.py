@@ -137,6 +137,14 @@ class BufferedSubscription:
                 await self._waiter
             finally:
                 self._waiter = None
+        return self._hand_over()
+
+    def take(self) -> list[Event]:
+        if not self._events and self._closed is not None:
+            raise SubscriptionClosed(self._closed)
+        return self._hand_over()
+
+    def _hand_over(self) -> list[Event]:
         events, self._events = self._events, []
         self._limit = self._buffer
         self._delivered = self._final

@@ -1,0 +1,116 @@
+"""Which other objects a pod names: secrets, config maps, claims. Pure.
+
+In: a pod. Out: names, all in the pod's own namespace. Callers: the node authorizer (a node may read
+what its pods name), and admission (a mirror pod may name nothing). Upstream: pkg/api/v1/pod.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trireme.api.core.v1.pod.container import Container, EphemeralContainer
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.volumes import Volume
+
+MIRROR = "kubernetes.io/config.mirror"
+
+
+def is_mirror(pod: Pod) -> bool:
+    """Whether the pod is a node's image of a static pod."""
+    return MIRROR in pod.metadata.annotations
+
+
+def containers(spec: PodSpec) -> Iterator[Container | EphemeralContainer]:
+    """The containers of all three sorts."""
+    yield from spec.initContainers
+    yield from spec.containers
+    yield from spec.ephemeralContainers
+
+
+def secrets(pod: Pod) -> set[str]:
+    """Secrets of pull credentials, environments and volumes; not those behind a claim."""
+    found = {item.name for item in pod.spec.imagePullSecrets}
+    for container in containers(pod.spec):
+        found |= {item.secretRef.name for item in container.envFrom if item.secretRef is not None}
+        for variable in container.env:
+            if variable.valueFrom is not None and variable.valueFrom.secretKeyRef is not None:
+                found.add(variable.valueFrom.secretKeyRef.name)
+    for volume in pod.spec.volumes:
+        found |= set(_volume_secrets(volume))
+    return found - {""}
+
+
+def config_maps(pod: Pod) -> set[str]:
+    """Config maps of environments and volumes."""
+    found: set[str] = set()
+    for container in containers(pod.spec):
+        for source in container.envFrom:
+            if source.configMapRef is not None:
+                found.add(source.configMapRef.name)
+        for variable in container.env:
+            if variable.valueFrom is not None and variable.valueFrom.configMapKeyRef is not None:
+                found.add(variable.valueFrom.configMapKeyRef.name)
+    for volume in pod.spec.volumes:
+        if volume.configMap is not None:
+            found.add(volume.configMap.name)
+        if volume.projected is not None:
+            for part in volume.projected.sources:
+                if part.configMap is not None:
+                    found.add(part.configMap.name)
+    return found - {""}
+
+
+def claims(pod: Pod) -> set[str]:
+    """Claims of persistent volumes, those made for the pod's ephemeral volumes included."""
+    found: set[str] = set()
+    for volume in pod.spec.volumes:
+        if volume.persistentVolumeClaim is not None:
+            found.add(volume.persistentVolumeClaim.claimName)
+        elif volume.ephemeral is not None:
+            found.add(f"{pod.metadata.name}-{volume.name}")
+    return found - {""}
+
+
+def resource_claims(pod: Pod) -> set[str]:
+    """Claims of devices: named by the pod, or made for it and noted in its status."""
+    found = {item.resourceClaimName or "" for item in pod.spec.resourceClaims}
+    found |= {item.resourceClaimName or "" for item in pod.status.resourceClaimStatuses}
+    extended = pod.status.extendedResourceClaimStatus
+    if extended is not None:
+        found.add(extended.resourceClaimName)
+    return found - {""}
+
+
+def has_token_projection(pod: Pod) -> bool:
+    """Whether a volume of the pod holds a service-account token."""
+    return any(
+        part.serviceAccountToken is not None
+        for volume in pod.spec.volumes
+        if volume.projected is not None
+        for part in volume.projected.sources
+    )
+
+
+def _volume_secrets(volume: Volume) -> Iterator[str]:
+    if volume.secret is not None:
+        yield volume.secret.secretName
+    if volume.azureFile is not None:
+        yield volume.azureFile.secretName
+    if volume.csi is not None and volume.csi.nodePublishSecretRef is not None:
+        yield volume.csi.nodePublishSecretRef.name
+    if volume.projected is not None:
+        for part in volume.projected.sources:
+            if part.secret is not None:
+                yield part.secret.name
+    for source in (
+        volume.cephfs,
+        volume.cinder,
+        volume.flexVolume,
+        volume.rbd,
+        volume.scaleIO,
+        volume.iscsi,
+        volume.storageos,
+    ):
+        if source is not None and source.secretRef is not None:
+            yield source.secretRef.name
