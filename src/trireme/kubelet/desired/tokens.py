@@ -46,7 +46,7 @@ class ApiTokens:
             return kept.token
         try:
             fresh = await self._request(pod, audience, expiration_seconds)
-        except ApiError:
+        except (ApiError, OSError):
             # The old one still works: say nothing now, ask again in the next round.
             if kept is not None and now < kept.expires:
                 return kept.token

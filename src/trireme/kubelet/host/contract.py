@@ -34,6 +34,23 @@ class FileInfo(msgspec.Struct, frozen=True):
     size: int
     uid: int = 0
     gid: int = 0
+    inode: int = 0
+
+
+class Reading(Protocol):
+    """An open file: stays the same file when its name goes to another one. ``close`` it."""
+
+    inode: int
+
+    def read(self, limit: int) -> bytes:
+        """Up to ``limit`` bytes from the present position; empty at the end, for now."""
+        ...
+
+    def seek(self, offset: int) -> None: ...
+
+    def size(self) -> int: ...
+
+    def close(self) -> None: ...
 
 
 class Host(Protocol):
@@ -50,6 +67,8 @@ class Host(Protocol):
     def read_tail(self, path: str, limit: int) -> bytes:
         """The last ``limit`` bytes."""
         ...
+
+    def open(self, path: str) -> Reading: ...
 
     def info(self, path: str, *, follow: bool = True) -> FileInfo | None:
         """``None`` when there is no such file."""

@@ -19,6 +19,30 @@ class _Node(msgspec.Struct):
     target: str = ""
     uid: int = 0
     gid: int = 0
+    number: int = 0
+
+
+class _Reading:
+    """A node of the tree, held open."""
+
+    def __init__(self, node: _Node) -> None:
+        self._node = node
+        self._at = 0
+        self.inode = node.number
+
+    def read(self, limit: int) -> bytes:
+        data = self._node.data[self._at:self._at + limit]
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+    def size(self) -> int:
+        return len(self._node.data)
+
+    def close(self) -> None:
+        return
 
 
 class MemoryHost:
@@ -26,6 +50,7 @@ class MemoryHost:
 
     def __init__(self, disk: DiskUsage | None = None) -> None:
         self._nodes: dict[str, _Node] = {"/": _Node("dir", 0o755)}
+        self._numbers = 0
         self.mounts: dict[str, str] = {}
         self.disk = disk or DiskUsage(100 << 30, 80 << 30, 6_000_000, 5_000_000)
 
@@ -44,7 +69,13 @@ class MemoryHost:
         parent = path.rpartition("/")[0] or "/"
         if parent not in self._nodes:
             raise FileNotFoundError(2, "No such file or directory", path)
-        self._nodes[path] = _Node("file", mode, bytes(data))
+        old = self._nodes.get(path)
+        if old is not None and old.kind == "file":
+            # The same file with other content, as who holds it open expects.
+            old.data, old.mode = bytes(data), mode
+            return
+        self._numbers += 1
+        self._nodes[path] = _Node("file", mode, bytes(data), number=self._numbers)
 
     def read(self, path: str) -> bytes:
         return self._get(path).data
@@ -52,11 +83,14 @@ class MemoryHost:
     def read_tail(self, path: str, limit: int) -> bytes:
         return self._get(path).data[-limit:] if limit else b""
 
+    def open(self, path: str) -> _Reading:
+        return _Reading(self._get(path))
+
     def info(self, path: str, *, follow: bool = True) -> FileInfo | None:
         node = self._nodes.get(self._follow(path) if follow else self._follow_parent(path))
         if node is None:
             return None
-        return FileInfo(node.kind, node.mode, len(node.data), node.uid, node.gid)
+        return FileInfo(node.kind, node.mode, len(node.data), node.uid, node.gid, node.number)
 
     def list(self, path: str) -> list[str]:
         prefix = self._follow(path).rstrip("/") + "/"

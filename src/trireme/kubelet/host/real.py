@@ -50,13 +50,16 @@ class RealHost:
             file.seek(max(0, size - limit))
             return file.read(limit)
 
+    def open(self, path: str) -> _Reading:
+        return _Reading(path)
+
     def info(self, path: str, *, follow: bool = True) -> FileInfo | None:
         try:
             found = os.stat(path, follow_symlinks=follow)
         except (FileNotFoundError, NotADirectoryError):
             return None
         return FileInfo(_KINDS[stat.S_IFMT(found.st_mode)], stat.S_IMODE(found.st_mode),
-                        found.st_size, found.st_uid, found.st_gid)
+                        found.st_size, found.st_uid, found.st_gid, found.st_ino)
 
     def list(self, path: str) -> list[str]:
         try:
@@ -154,6 +157,26 @@ class RealHost:
             raise OSError(16, f"still mounted: {left[0]}", path)
         if os.path.lexists(path):
             shutil.rmtree(path)
+
+
+class _Reading:
+    """An open file descriptor."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.inode = os.fstat(self._file).st_ino
+
+    def read(self, limit: int) -> bytes:
+        return os.read(self._file, limit)
+
+    def seek(self, offset: int) -> None:
+        os.lseek(self._file, offset, os.SEEK_SET)
+
+    def size(self) -> int:
+        return os.fstat(self._file).st_size
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 def _open_below(base: str, relative: str) -> int:

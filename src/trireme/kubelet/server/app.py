@@ -1,0 +1,322 @@
+"""The kubelet's HTTPS server.
+
+In: requests of the API server, of monitoring, of people. Out: logs, streams, statistics, health.
+Started by the component through ``serve``. Rules: reference "HTTP server". Every request but a
+liveness check is authenticated and authorized first; 401 and 403 are plain text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import prometheus_client
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+from prometheus_client.core import GaugeMetricFamily
+
+from trireme.api.core import v1 as core
+from trireme.kubelet.component import Kubelet
+from trireme.kubelet.config import ServerConfig
+from trireme.kubelet.cri.contract import RuntimeFailure
+from trireme.kubelet.logs import read
+from trireme.kubelet.node import machine
+from trireme.kubelet.server import logs, stats, streams
+from trireme.kubelet.server.auth import Auth, Refused
+from trireme.kubelet.worker import Worker
+from trireme.machinery.errors import ApiError
+
+JSON = "application/json"
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+Handler = Callable[["BaseRequest", list[str]], Awaitable[web.StreamResponse]]
+
+
+class Failed(Exception):
+    """A request that ends with this status and text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+async def serve(kubelet: Kubelet, group: asyncio.TaskGroup) -> None:
+    """Listen as ``kubelet.config.server`` says; returns when connections are accepted."""
+    config = kubelet.config.server
+    if config is None:
+        raise ValueError("the kubelet's configuration has no server")
+    app = App(kubelet, config)
+    server = web.Server(app.handle, access_log=None)
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(server, config.address, config.port,
+                                         ssl=_context(config), reuse_address=True)
+    group.create_task(_until_cancelled(server, listening), name="kubelet server")
+
+
+class App:
+    """Dispatch by the first segment of the path."""
+
+    def __init__(self, kubelet: Kubelet, config: ServerConfig) -> None:
+        self._kubelet = kubelet
+        self._env = kubelet.env
+        self._runtime = kubelet.parts.runtime
+        self._auth = Auth(kubelet.env, kubelet.parts.client, kubelet.config.node_name,
+                          anonymous=config.anonymous)
+        self._rates = stats.Rates()
+        self._handlers: dict[str, Handler] = {
+            "healthz": self._healthz, "pods": self._pods, "runningpods": self._running_pods,
+            "configz": self._configz, "metrics": self._metrics, "stats": self._stats,
+            "containerLogs": self._logs, "exec": self._exec, "attach": self._attach,
+            "portForward": self._port_forward, "run": self._run,
+        }
+
+    async def handle(self, request: BaseRequest) -> web.StreamResponse:
+        """Every request comes here; faults leave as a status and a text."""
+        try:
+            await self._auth.check(_certificate(request), request.headers.get("Authorization", ""),
+                                   request.method, request.path)
+            parts = [part for part in request.path.split("/") if part]
+            handler = self._handlers.get(parts[0] if parts else "")
+            if handler is None:
+                raise Failed(404, "404 page not found\n")
+            return await handler(request, parts[1:])
+        except (Failed, Refused) as failed:
+            return web.Response(status=failed.status, text=failed.text)
+        except (RuntimeFailure, streams.StreamFailed) as failure:
+            return web.Response(status=500, text=str(failure))
+        except (ApiError, OSError) as error:
+            self._env.log.warning("%s %s: the API cannot say who may: %s", request.method,
+                                  request.path, error)
+            return web.Response(status=500, text=f"Internal Error: {error}")
+
+    # ---- about the node
+
+    async def _healthz(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        problem = self._kubelet.pleg.problem()
+        if problem and rest in ([], ["syncloop"]):
+            raise Failed(500, problem)
+        return web.Response(text="ok")
+
+    async def _pods(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        return _pod_list(self._shown(worker) for worker in self._workers())
+
+    async def _running_pods(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        return _pod_list(self._shown(worker) for worker in self._workers()
+                         if worker.pod.metadata.uid in self._kubelet.pleg.pods)
+
+    async def _configz(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        config = self._kubelet.config
+        shown = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1",
+                 "clusterDomain": config.cluster_domain, "clusterDNS": list(config.cluster_dns),
+                 "maxPods": config.max_pods, "podPidsLimit": config.pod_pids_limit,
+                 "resolvConf": config.resolv_conf, "podLogsDir": config.logs_dir,
+                 "containerLogMaxSize": str(config.log_max_bytes),
+                 "containerLogMaxFiles": config.log_max_files,
+                 "imageGCHighThresholdPercent": config.image_gc_high_percent,
+                 "imageGCLowThresholdPercent": config.image_gc_low_percent}
+        return web.Response(body=msgspec.json.encode({"kubeletconfig": shown}), content_type=JSON)
+
+    async def _metrics(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        if not rest:
+            registry = self._env.metrics
+            own = self._own_metrics()
+            body = prometheus_client.generate_latest(registry) + _render(own)
+        elif rest == ["resource"]:
+            body = _render(stats.metrics(await self._used()))
+        elif rest in (["cadvisor"], ["probes"], ["slis"]):
+            body = b""
+        else:
+            raise Failed(404, "404 page not found\n")
+        return web.Response(body=body, headers={"Content-Type": METRICS})
+
+    async def _stats(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        if rest != ["summary"]:
+            raise Failed(404, "404 page not found\n")
+        host = self._kubelet.parts.host
+        document = stats.summary(
+            self._kubelet.config.node_name, await self._used(), machine.meminfo(host),
+            host.disk_usage(self._kubelet.config.root_dir), self._env.clock.now())
+        return web.Response(body=msgspec.json.encode(document), content_type=JSON)
+
+    # ---- about containers
+
+    async def _logs(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        if len(rest) != 3:
+            raise Failed(404, "404 page not found\n")
+        namespace, name, container = rest
+        worker = self._find(namespace, name, f'pod "{name}" not found\n')
+        if all(c.name != container for c in _containers(worker.pod)):
+            raise Failed(404, f'container "{container}" not found in pod "{name}"\n')
+        status = self._kubelet.statuses.get(worker.uid) or worker.pod.status
+        try:
+            wanted = logs.options(request.query, self._env.clock.now())
+            container_id = logs.container_id(worker.pod, status, container,
+                                             previous=request.query.get("previous") == "true")
+        except logs.NoLogs as problem:
+            raise Failed(400, str(problem)) from problem
+        try:
+            path = (await self._runtime.container_status(container_id)).log_path
+        except RuntimeFailure as failure:
+            raise Failed(500, "unable to retrieve container logs for "
+                              f"{self._kubelet.config.runtime_name}://{container_id}") from failure
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)  # type: ignore[arg-type]
+        try:
+            async for text in read.stream(self._kubelet.parts.host, self._env.clock, path, wanted,
+                                          lambda: self._is_running(container_id)):
+                await response.write(text)
+        except FileNotFoundError as error:
+            await response.write(f'failed to try resolving symlinks in path "{error.filename}": '
+                                 "no such file or directory".encode())
+        except ConnectionError:
+            return response
+        await response.write_eof()
+        return response
+
+    async def _exec(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        container_id = await self._container_id(rest)
+        query = request.query
+        command = query.getall("command", [])
+        if not command:
+            raise Failed(400, "you must specify at least one command")
+        url = await self._runtime.exec_url(
+            container_id, command, stdin=_on(query, "input", "stdin"),
+            stdout=_on(query, "output", "stdout"),
+            stderr=_on(query, "error", "stderr") and not _on(query, "tty"), tty=_on(query, "tty"))
+        return await streams.relay(request, url)
+
+    async def _attach(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        container_id = await self._container_id(rest)
+        query = request.query
+        url = await self._runtime.attach_url(
+            container_id, stdin=_on(query, "input", "stdin"),
+            stdout=_on(query, "output", "stdout"),
+            stderr=_on(query, "error", "stderr") and not _on(query, "tty"), tty=_on(query, "tty"))
+        return await streams.relay(request, url)
+
+    async def _port_forward(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        if len(rest) not in (2, 3):
+            raise Failed(404, "404 page not found\n")
+        worker = self._find(rest[0], rest[1], "pod does not exist\n")
+        seen = await self._kubelet.inspector.pod(worker.uid)
+        if not seen.sandboxes or not seen.sandboxes[0].ready:
+            raise Failed(500, f'pod not found ("{rest[1]}_{rest[0]}")')
+        ports = [int(port) for port in request.query.getall("port", []) if port.isdigit()]
+        return await streams.relay(
+            request, await self._runtime.port_forward_url(seen.sandboxes[0].id, ports))
+
+    async def _run(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+        container_id = await self._container_id(rest)
+        command = request.query.getall("cmd", [])
+        result = await self._runtime.exec_sync(container_id, " ".join(command).split(), 0)
+        body = result.stdout + result.stderr
+        if result.exit_code != 0:
+            raise Failed(500, body.decode("utf-8", "replace")
+                         + f"command terminated with exit code {result.exit_code}")
+        return web.Response(body=body, content_type="text/plain")
+
+    # ---- inside
+
+    def _workers(self) -> list[Worker]:
+        found = (self._kubelet.workers.get(pod.metadata.uid)
+                 for pod in self._kubelet.workers.pods())
+        return [worker for worker in found if worker is not None]
+
+    def _shown(self, worker: Worker) -> core.Pod:
+        """The pod with the newest status that we know."""
+        status = self._kubelet.statuses.get(worker.uid)
+        return worker.pod if status is None else msgspec.structs.replace(worker.pod, status=status)
+
+    def _find(self, namespace: str, name: str, missing: str) -> Worker:
+        worker = self._kubelet.workers.find(namespace, name)
+        if worker is None:
+            raise Failed(404, missing)
+        return worker
+
+    async def _container_id(self, rest: list[str]) -> str:
+        """``<namespace>/<pod>[/<uid>]/<container>`` to the running container's id."""
+        if len(rest) not in (3, 4):
+            raise Failed(404, "404 page not found\n")
+        worker = self._find(rest[0], rest[1], "pod does not exist\n")
+        if len(rest) == 4 and rest[2] != worker.uid:
+            raise Failed(404, "pod does not exist\n")
+        seen = await self._kubelet.inspector.pod(worker.uid)
+        latest = seen.latest(rest[-1])
+        if latest is None or not latest.running:
+            raise Failed(500, f'container not found ("{rest[-1]}")')
+        return latest.id
+
+    async def _is_running(self, container_id: str) -> bool:
+        try:
+            status = await self._runtime.container_status(container_id)
+        except RuntimeFailure:
+            return False
+        return status.finished_at == 0
+
+    async def _used(self) -> list[stats.Container]:
+        return stats.containers(await self._runtime.list_stats(), self._rates)
+
+    def _own_metrics(self) -> list[Any]:
+        name = GaugeMetricFamily("kubelet_node_name", "The node's name. The count is always 1.",
+                                 labels=["node"])
+        name.add_metric([self._kubelet.config.node_name], 1)
+        running = GaugeMetricFamily("kubelet_running_pods", "Pods with a running sandbox")
+        running.add_metric([], len(self._kubelet.pleg.pods))
+        desired = GaugeMetricFamily("kubelet_desired_pods", "Pods that the API gave to this node",
+                                    labels=["static"])
+        desired.add_metric([""], len(self._kubelet.workers.pods()))
+        return [name, running, desired]
+
+
+class _Families:
+    """A registry of families that are there already."""
+
+    def __init__(self, families: list[Any]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Any]:
+        return self._families
+
+
+def _render(families: list[Any]) -> bytes:
+    return prometheus_client.generate_latest(_Families(families))  # type: ignore[arg-type]
+
+
+def _pod_list(pods: Any) -> web.Response:
+    body = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": list(pods)}
+    return web.Response(body=msgspec.json.encode(body), content_type=JSON)
+
+
+def _containers(pod: core.Pod) -> list[Any]:
+    return [*pod.spec.containers, *pod.spec.initContainers, *pod.spec.ephemeralContainers]
+
+
+def _on(query: Any, *names: str) -> bool:
+    return any(query.get(name, "").lower() in ("1", "true") for name in names)
+
+
+def _certificate(request: BaseRequest) -> dict[str, Any] | None:
+    if request.transport is None:
+        return None
+    return request.transport.get_extra_info("peercert") or None
+
+
+def _context(config: ServerConfig) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(config.certificate_file, config.key_file)
+    if config.client_ca_file:
+        context.load_verify_locations(config.client_ca_file)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def _until_cancelled(server: web.Server, listening: asyncio.Server) -> None:
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        listening.close()
+        await server.shutdown(timeout=1)
