@@ -347,6 +347,17 @@ async def test_a_slow_watcher_is_closed_and_can_resume(store: Store):
     assert [event.key for event in rest] == [f"/r/a/{n}" for n in range(1, 6)]
 
 
+async def test_take_gives_what_is_there_and_never_waits(store: Store):
+    subscription = store.watch("/r/a/", 1, buffer=2)
+    assert subscription.take() == []
+    await fill(store, "/r/a/", 2)
+    assert len(subscription.take()) == 2
+    assert subscription.revision == store.revision
+    await fill(store, "/r/a/more", 3)
+    with pytest.raises(SubscriptionClosed, match="slow"):
+        subscription.take()
+
+
 async def test_the_backlog_of_a_watch_may_exceed_its_buffer(store: Store):
     await fill(store, "/r/a/", 10)
     subscription = store.watch("/r/a/", 1, buffer=2)

@@ -106,8 +106,7 @@ class SubscriptionClosed(StoreError):
 
 
 class Subscription(Protocol):
-    """One watcher's stream: no gap, no duplicate, in order of revision. One reader only.
-    ``take`` is a ``next`` that never waits: its list may be empty."""
+    """One watcher's stream: no gap, no duplicate, in order of revision. One reader only."""
 
     @property
     def revision(self) -> int:
@@ -116,13 +115,12 @@ class Subscription(Protocol):
     async def next(self) -> list[Event]:
         """At least one event; waits for it. Cancelling loses nothing. SubscriptionClosed."""
 
-    def take(self) -> list[Event]: ...
+    def take(self) -> list[Event]: ...  # what ``next`` would give now, maybe nothing
     def close(self) -> None: ...
 
 
 class Store(Protocol):
     """Compares are judged in order of submission; effects show, and calls return, once durable.
-
     A cancelled write may still happen. ``revision`` starts at 1 for an empty store.
     """
 
