@@ -1,0 +1,226 @@
+"""List, then watch, for ever: one resource as a sequence of events without gaps.
+
+In: a ``Handle`` and what to select. Out: ``Began``, ``Page`` ..., ``Complete`` for a list (the
+reader replaces all that it had), ``Applied`` and ``Gone`` for what changes afterwards. Called by
+``runtime/informer``. The protocol is a table of states:
+
+    Empty      → list a page                → Paging, or Listed after the last page
+    Paging     → list the next page         → Paging, or Listed; token expired (410) → Empty
+    Listed     → open a watch there         → Watching; too old (410) or unknown revision → Empty
+    Watching   → read an event              → Watching at the event's revision; end → Listed there
+
+Any other failure stays where it is and is tried again after a growing, jittered delay. Rules:
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from trireme.client.codec import Unreadable
+from trireme.client.handle import BOOKMARK, DELETED, Handle, WatchEvent
+from trireme.kit.backoff import Backoff
+from trireme.kit.env import Env
+from trireme.machinery import errors
+
+T = TypeVar("T")
+
+PAGE = 500
+# A watch ends by itself after this long, up to twice as long, so that watchers spread.
+WATCH_SECONDS = 300.0
+# A watch that ended sooner and told nothing counts as a failure.
+SHORT_SECONDS = 1.0
+FIRST_RETRY, LAST_RETRY = 0.2, 30.0
+# Failures further apart than this have nothing to do with each other.
+RESET_SECONDS = 120.0
+
+
+class Began(msgspec.Struct, frozen=True):
+    """A list begins; whatever was listed before without being complete is void."""
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Some objects of the list that began."""
+
+    objects: list[T]
+
+
+class Complete(msgspec.Struct, frozen=True):
+    """The list is complete: what is not in its pages does not exist."""
+
+
+class Applied(msgspec.Struct, Generic[T], frozen=True):
+    """An object was made or changed."""
+
+    object: T
+
+
+class Gone(msgspec.Struct, Generic[T], frozen=True):
+    """An object was deleted, or left the selection; its last state."""
+
+    object: T
+
+
+Event = Began | Page[T] | Complete | Applied[T] | Gone[T]
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """What to watch: a namespace ("" for all), selectors in their string forms."""
+
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """Nothing is known, or what was known is too old to go on from."""
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """A part of the list has come; ``token`` leads to the next."""
+
+    token: str
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Everything up to ``revision`` is known, and no watch is open."""
+
+    revision: str
+
+
+class Watching(msgspec.Struct, frozen=True):
+    """Everything up to ``revision`` is known, and ``events`` brings what follows."""
+
+    revision: str
+    events: AsyncGenerator[WatchEvent[Any], None]
+    opened: float
+    heard: bool = False
+
+
+State = Empty | Paging | Listed | Watching
+
+
+class Watcher(Generic[T]):
+    """The machine. One reader, once."""
+
+    def __init__(self, handle: Handle[T], selection: Selection, env: Env) -> None:
+        self._handle = handle
+        self._selection = selection
+        self._env = env
+        self._backoff = Backoff(FIRST_RETRY, LAST_RETRY, reset=RESET_SECONDS)
+        self._failing = ""
+        self._failed_at = self._listed_at = float("-inf")
+
+    async def events(self) -> AsyncGenerator[Event[T], None]:
+        """Never ends and raises nothing but programming errors and cancellation. Close it
+        (``contextlib.aclosing``) when leaving."""
+        state: State = Empty()
+        try:
+            while True:
+                try:
+                    told, state = await self._step(state)
+                except (errors.ApiError, OSError, Unreadable) as fault:
+                    state = await self._after(fault, state)
+                    continue
+                for event in told:
+                    yield event
+        finally:
+            if isinstance(state, Watching):
+                await state.events.aclose()
+
+    async def _step(self, state: State) -> tuple[list[Event[T]], State]:
+        """One request, or one event of the open watch."""
+        match state:
+            case Empty():
+                return await self._list("", [Began()])
+            case Paging(token):
+                return await self._list(token, [])
+            case Listed(revision):
+                return [], self._watch(revision)
+            case Watching():
+                return await self._read(state)
+
+    async def _list(self, token: str, told: list[Event[T]]) -> tuple[list[Event[T]], State]:
+        where = self._selection
+        page = await self._handle.list(
+            where.namespace,
+            label_selector=where.label_selector,
+            field_selector=where.field_selector,
+            limit=PAGE,
+            continue_token=token,
+        )
+        self._listed_at = self._env.clock.monotonic()
+        told = [*told, Page(page.items)]
+        if page.continue_token:
+            return told, Paging(page.continue_token)
+        return [*told, Complete()], Listed(page.resource_version)
+
+    def _watch(self, revision: str) -> Watching:
+        where = self._selection
+        events = self._handle.watch(
+            where.namespace,
+            revision,
+            label_selector=where.label_selector,
+            field_selector=where.field_selector,
+            timeout=WATCH_SECONDS * (1.0 + self._env.rng.random()),
+        )
+        return Watching(revision, events, self._env.clock.monotonic())
+
+    async def _read(self, state: Watching) -> tuple[list[Event[T]], State]:
+        event = await anext(state.events, None)
+        if event is None:
+            return [], await self._ended(state)
+        if not state.heard:
+            self._backoff.reset()
+            self._failing = ""
+        now = Watching(event.resource_version or state.revision, state.events, state.opened, True)
+        if event.type == BOOKMARK:
+            return [], now
+        return [Gone(event.object) if event.type == DELETED else Applied(event.object)], now
+
+    async def _ended(self, state: Watching) -> State:
+        """The server closed the watch, as it does from time to time."""
+        lasted = self._env.clock.monotonic() - state.opened
+        if lasted < SHORT_SECONDS and not state.heard:
+            await self._pause("the watch ended at once")
+        return Listed(state.revision)
+
+    async def _after(self, fault: BaseException, state: State) -> State:
+        """Where to go on after a failure, once its delay is over."""
+        revision = ""
+        if isinstance(state, Watching):
+            await state.events.aclose()
+            revision = state.revision
+        if errors.is_expired(fault):
+            self._env.log.debug("%s: %s; listing again", self._handle.where.label, fault)
+            if self._env.clock.monotonic() - self._listed_at < SHORT_SECONDS:
+                # Too old right after a list: without a rest this would turn as fast as it can.
+                await self._pause(str(fault))
+            return Empty()
+        await self._pause(str(fault) or type(fault).__name__)
+        if not isinstance(state, Watching):
+            return state
+        return Listed(revision) if _passing(fault) else Empty()
+
+    async def _pause(self, why: str) -> None:
+        """Wait; the first of a row of equal failures is logged."""
+        now = self._env.clock.monotonic()
+        if why != self._failing or now - self._failed_at > RESET_SECONDS:
+            self._env.log.warning("watching %s: %s", self._handle.where.label, why)
+        self._failing, self._failed_at = why, now
+        await self._env.clock.sleep(self._backoff.failed(now, self._env.rng))
+
+
+def _passing(fault: BaseException) -> bool:
+    """Whether a watch may be opened again where it was: the server is away or busy.
+
+    A revision that the server has not reached (its state was lost) is not of that kind.
+    """
+    if not isinstance(fault, errors.ApiError):
+        return True
+    if fault.has_cause("ResourceVersionTooLarge"):
+        return False
+    return fault.code == 429 or fault.code >= 500

@@ -1,0 +1,255 @@
+"""The objects of a kind, kept in memory and up to date, and who wants to hear of changes.
+
+In: the events of a ``client.watcher``. Out: a cache to read without waiting, and calls of handlers
+with an ``Event``: the cache is changed first, then the handlers are called, in the order in which
+they were added. Made by ``Informers``, one for each kind and selection of a component.
+
+Objects in the cache are shared by all readers: never change one, copy it (``msgspec.structs``) or
+get a fresh one from the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from contextlib import aclosing
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from trireme.client import watcher
+from trireme.client.client import Client
+from trireme.client.handle import ADDED, DELETED, MODIFIED, Handle
+from trireme.kit.env import Env
+from trireme.runtime import keys
+from trireme.runtime.index import Index, Values
+from trireme.runtime.keys import Key
+
+T = TypeVar("T")
+
+
+class Event(msgspec.Struct, Generic[T], frozen=True):
+    """``type`` is ADDED, MODIFIED or DELETED. ``object`` is the new state, for DELETED the last
+    that is known; ``old`` the one before, None for ADDED."""
+
+    type: str
+    object: T
+    old: T | None = None
+
+    @property
+    def key(self) -> Key:
+        return keys.of(self.object.metadata)  # type: ignore[attr-defined]
+
+
+Handler = Callable[[Event[T]], None]
+
+
+def without_managed_fields(obj: Any) -> Any:
+    """Drop what no component reads and what is often half of an object's size."""
+    if obj.metadata.managedFields:
+        obj.metadata.managedFields = []
+    return obj
+
+
+class Informer(Generic[T]):
+    """One kind and selection. ``kind`` is an API type, or a ``Handle`` (metadata only, dynamic
+    objects are not supported: they have no attributes).
+
+    ``strip`` gets each fresh object before anybody else and returns what is kept.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        kind: type[T] | Handle[T],
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        strip: Callable[[T], T] = without_managed_fields,
+        env: Env,
+    ) -> None:
+        selection = watcher.Selection(
+            namespace=namespace or "",
+            label_selector=label_selector,
+            field_selector=field_selector,
+        )
+        self._handle = client.of(kind)
+        self._watcher = watcher.Watcher(self._handle, selection, env)
+        self._env = env
+        self._strip = strip
+        self._objects: dict[Key, T] = {}
+        self._listing: dict[Key, T] = {}
+        self._indexes: dict[Values, Index] = {}
+        self._handlers: list[Handler[T]] = []
+        self._synced = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the server until cancelled."""
+        async with aclosing(self._watcher.events()) as events:
+            async for event in events:
+                match event:
+                    case watcher.Applied(obj):
+                        self._apply(self._strip(obj))
+                    case watcher.Gone(obj):
+                        self._remove(keys.of(obj.metadata), self._strip(obj))
+                    case watcher.Began():
+                        self._listing = {}
+                    case watcher.Page(objects):
+                        self._collect(objects)
+                    case watcher.Complete():
+                        self._replace()
+
+    async def synced(self) -> None:
+        """Return once the first list is in the cache and all handlers have heard of it."""
+        await self._synced.wait()
+
+    @property
+    def is_synced(self) -> bool:
+        return self._synced.is_set()
+
+    def add_handler(self, handler: Handler[T]) -> None:
+        """Call ``handler`` for every event from now on, and at once for what is there (ADDED).
+
+        Handlers return quickly and do not wait; one that raises is logged and stays.
+        """
+        self._handlers.append(handler)
+        for obj in list(self._objects.values()):
+            self._tell(handler, Event(ADDED, obj))
+
+    def add_index(self, values: Values) -> None:
+        """Keep an index by ``values``; adding it twice is the same as once."""
+        if values in self._indexes:
+            return
+        index = self._indexes[values] = Index(values)
+        for key, obj in self._objects.items():
+            index.put(key, obj)
+
+    def get(self, namespace: str, name: str) -> T | None:
+        """An object, ``namespace`` "" for a cluster-scoped kind."""
+        return self._objects.get(Key(namespace, name))
+
+    def list(self, namespace: str = "") -> list[T]:
+        """All objects, or those of a namespace."""
+        if not namespace:
+            return list(self._objects.values())
+        return [obj for key, obj in self._objects.items() if key.namespace == namespace]
+
+    def by_index(self, values: Values, value: Hashable) -> list[T]:
+        """The objects that have ``value`` in the index by ``values``. Raises KeyError when there
+        is no such index."""
+        return [self._objects[key] for key in self._indexes[values].get(value)]
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def _collect(self, objects: list[T]) -> None:
+        """Objects of an unfinished list; those that we have are kept, not held twice."""
+        for fresh in objects:
+            key = keys.of(fresh.metadata)  # type: ignore[attr-defined]
+            known = self._objects.get(key)
+            same = known is not None and _version(known) == _version(fresh)
+            self._listing[key] = known if same else self._strip(fresh)  # type: ignore[assignment]
+
+    def _replace(self) -> None:
+        """A list is complete: what it lacks is gone, and the rest is told as far as it changed."""
+        listed, self._listing = self._listing, {}
+        for key in [key for key in self._objects if key not in listed]:
+            self._remove(key, self._objects[key])
+        for obj in listed.values():
+            self._apply(obj)
+        if not self._synced.is_set():
+            self._env.log.debug("%s: %d in cache", self._handle.where.label, len(listed))
+            self._synced.set()
+
+    def _apply(self, obj: T) -> None:
+        key = keys.of(obj.metadata)  # type: ignore[attr-defined]
+        old = self._objects.get(key)
+        if old is not None:
+            if _version(old) == _version(obj):
+                return
+            if _uid(old) != _uid(obj):
+                # Deleted and made again while nobody looked: two different objects.
+                self._remove(key, old)
+                old = None
+        self._objects[key] = obj
+        for index in self._indexes.values():
+            index.put(key, obj)
+        self._publish(Event(ADDED, obj) if old is None else Event(MODIFIED, obj, old))
+
+    def _remove(self, key: Key, last: T) -> None:
+        old = self._objects.pop(key, None)
+        if old is None:
+            return
+        for index in self._indexes.values():
+            index.remove(key)
+        self._publish(Event(DELETED, last, old))
+
+    def _publish(self, event: Event[T]) -> None:
+        for handler in self._handlers:
+            self._tell(handler, event)
+
+    def _tell(self, handler: Handler[T], event: Event[T]) -> None:
+        try:
+            handler(event)
+        except Exception:
+            self._env.log.exception(
+                "%s %s: a handler of %s failed", self._handle.where.label, event.key, event.type
+            )
+
+
+def _version(obj: Any) -> str:
+    return obj.metadata.resourceVersion
+
+
+def _uid(obj: Any) -> str:
+    return obj.metadata.uid
+
+
+class Informers:
+    """The informers of a component: one for each kind and selection, started in its task group."""
+
+    def __init__(self, client: Client, env: Env) -> None:
+        self._client = client
+        self._env = env
+        self._informers: dict[Hashable, Informer[Any]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def of(
+        self,
+        kind: type[T] | Handle[T],
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Informer[T]:
+        """The informer of a kind and selection; made, and started if the others are, when new."""
+        place = kind.where if isinstance(kind, Handle) else kind
+        identity = (place, namespace or "", label_selector, field_selector)
+        informer = self._informers.get(identity)
+        if informer is None:
+            informer = self._informers[identity] = Informer(
+                self._client,
+                kind,
+                namespace,
+                label_selector=label_selector,
+                field_selector=field_selector,
+                env=self._env,
+            )
+            self._run(informer)
+        return informer
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Run all informers, and those yet to come, in ``group``."""
+        self._group = group
+        for informer in self._informers.values():
+            self._run(informer)
+
+    async def synced(self) -> None:
+        """Return once all informers have their first list."""
+        for informer in list(self._informers.values()):
+            await informer.synced()
+
+    def _run(self, informer: Informer[Any]) -> None:
+        if self._group is not None:
+            self._group.create_task(informer.run(), name="informer")

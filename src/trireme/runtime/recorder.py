@@ -1,0 +1,168 @@
+"""Events for users: what a component did about an object, and why.
+
+In: ``event(obj, type, reason, message)`` from anywhere, which never waits. Out: core/v1 Events,
+written one after the other by ``run``, which the component starts in its task group. When the API
+server is away they wait, up to a limit; when it refuses one, that one is dropped. Upstream:
+client-go ``tools/record``; repeats and floods are handled by ``correlate``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Any
+
+from trireme.api.core.v1.event import Event, EventSource
+from trireme.api.core.v1.references import ObjectReference
+from trireme.client.client import Client
+from trireme.client.codec import Unreadable
+from trireme.kit.env import Env
+from trireme.machinery import errors, names, time
+from trireme.runtime.correlate import Correlator, Write
+
+NORMAL, WARNING = "Normal", "Warning"
+# Events beyond this many that wait are dropped, the newest first.
+WAITING = 1000
+TRIES = 12
+RETRY_SECONDS = 10.0
+
+
+class EventRecorder:
+    """The events of one component. ``instance`` is the host that it runs on, "" where that says
+    nothing (controllers)."""
+
+    def __init__(self, client: Client, component: str, instance: str, env: Env) -> None:
+        self._client = client
+        self._component = component
+        self._instance = instance
+        self._env = env
+        self._correlator = Correlator()
+        self._waiting: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._dropped = 0
+        self._stamp = 0
+
+    def event(
+        self,
+        obj: Any,
+        type: str,
+        reason: str,
+        message: str,
+        *,
+        action: str = "",
+        related: ObjectReference | None = None,
+    ) -> None:
+        """Note that something happened to ``obj``, an API object or an ObjectReference.
+
+        ``type`` is Normal or Warning; ``reason`` one CamelCase word; ``message`` a sentence.
+        """
+        if type not in (NORMAL, WARNING):
+            raise ValueError(f"event type {type!r}: not Normal or Warning")
+        if len(self._waiting) >= WAITING:
+            self._dropped += 1
+            return
+        about = reference(obj)
+        now = time.format(self._env.clock.now())
+        event = Event(
+            involvedObject=about,
+            reason=reason,
+            message=message,
+            source=EventSource(component=self._component, host=self._instance),
+            firstTimestamp=now,
+            lastTimestamp=now,
+            count=1,
+            type=type,
+            action=action,
+            related=related,
+            reportingComponent=self._component,
+            reportingInstance=self._instance,
+        )
+        event.metadata.name = self._name(about.name)
+        event.metadata.namespace = about.namespace or "default"
+        self._waiting.append(event)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Write what was noted, until cancelled."""
+        while True:
+            await self._wake.wait()
+            while self._waiting:
+                event = self._waiting.popleft()
+                write = self._correlator.correlate(event, self._env.clock.monotonic())
+                if write is not None:
+                    await self._write(write)
+            if self._dropped:
+                self._env.log.warning("%d events dropped: too many waited", self._dropped)
+                self._dropped = 0
+            self._wake.clear()
+
+    async def _write(self, write: Write) -> None:
+        about = write.event.involvedObject
+        for attempt in range(TRIES):
+            try:
+                stored = await self._send(write)
+            except errors.ApiError as fault:
+                self._correlator.forget(write.identity)
+                quiet = errors.is_already_exists(fault) or errors.is_namespace_terminating(fault)
+                self._env.log.log(
+                    logging.DEBUG if quiet else logging.WARNING,
+                    "event %s about %s/%s not written: %s",
+                    write.event.reason,
+                    about.namespace,
+                    about.name,
+                    fault.message,
+                )
+                return
+            except (OSError, Unreadable) as fault:
+                self._env.log.debug("event %s not written yet: %s", write.event.reason, fault)
+                # The first wait is random, so that clients do not come back all at once.
+                delay = RETRY_SECONDS * (self._env.rng.random() if attempt == 0 else 1.0)
+                await self._env.clock.sleep(delay)
+            else:
+                self._correlator.written(write.identity, stored)
+                return
+        self._correlator.forget(write.identity)
+        self._env.log.warning(
+            "event %s about %s/%s given up", write.event.reason, about.namespace, about.name
+        )
+
+    async def _send(self, write: Write) -> Event:
+        event = write.event
+        if write.repeat:
+            change = {
+                "count": event.count,
+                "lastTimestamp": event.lastTimestamp,
+                "message": event.message,
+            }
+            try:
+                return await self._client.patch(
+                    Event, event.metadata.name, event.metadata.namespace, change
+                )
+            except errors.ApiError as fault:
+                # Events expire.
+                if not errors.is_not_found(fault):
+                    raise
+        return await self._client.create(event)
+
+    def _name(self, name: str) -> str:
+        """``<object>.<hex>``: nanoseconds, the last digits at random, because several components
+        write about an object in the same instant of a virtual clock."""
+        millis = int(self._env.clock.now() * 1000)
+        self._stamp = max(self._stamp + 1, millis * 10**6 + self._env.rng.randrange(10**6))
+        made = f"{name}.{self._stamp:x}"
+        return made if not names.is_dns1123_subdomain(made) else self._env.uid()
+
+
+def reference(obj: Any) -> ObjectReference:
+    """A reference to an API object; an ObjectReference stands for itself."""
+    if isinstance(obj, ObjectReference):
+        return obj
+    return ObjectReference(
+        kind=obj.kind,
+        apiVersion=obj.apiVersion,
+        namespace=obj.metadata.namespace,
+        name=obj.metadata.name,
+        uid=obj.metadata.uid,
+        resourceVersion=obj.metadata.resourceVersion,
+    )
