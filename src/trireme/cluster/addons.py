@@ -20,7 +20,6 @@ from trireme.machinery.meta import ObjectMeta
 
 NAMESPACE = "kube-system"
 DNS = "kube-dns"
-METRICS_PORT = 9153
 
 
 async def apply(client: Client, cluster: Settings) -> None:
@@ -49,9 +48,6 @@ def dns_service() -> Service:
             ports=[
                 ServicePort(name="dns", protocol="UDP", port=53, targetPort=53),
                 ServicePort(name="dns-tcp", protocol="TCP", port=53, targetPort=53),
-                ServicePort(
-                    name="metrics", protocol="TCP", port=METRICS_PORT, targetPort=METRICS_PORT
-                ),
             ],
         ),
     )
@@ -75,7 +71,6 @@ def dns_endpoints(cluster: Settings) -> EndpointSlice:
         ports=[
             EndpointPort(name="dns", protocol="UDP", port=53),
             EndpointPort(name="dns-tcp", protocol="TCP", port=53),
-            EndpointPort(name="metrics", protocol="TCP", port=METRICS_PORT),
         ],
     )
 

@@ -141,8 +141,10 @@ def proxy(cluster: Settings, node: NodeSettings | None) -> Main:
                 client=client,
                 node_name=node.name,
                 node_ips=(node.ip,),
-                cluster_cidr=cluster.pod_network,
+                pod_cidrs=(cluster.pod_network,),
+                service_cidrs=(cluster.service_network,),
                 table=f"trireme-{cluster.name}",
+                health=(node.ip, 10256),
             )
             await run.run(config, env)
 
@@ -158,9 +160,7 @@ def dns(cluster: Settings, node: NodeSettings | None) -> Main:
 
         env = environment(f"dns.{node.name}", started)
         async with access.client(cluster, f"dns.{node.name}", "kube-dns") as client:
-            config = run.DnsConfig(
-                client=client, domain=DOMAIN, listen=((node.ip, 53),), metrics=(node.ip, 9153)
-            )
+            config = run.DnsConfig(client=client, domain=DOMAIN, listen=((node.ip, 53),))
             await run.run(config, env)
 
     return main

@@ -1,0 +1,73 @@
+"""The DNS server as a Component: informers fill the zone, sockets answer from it.
+
+In: ``DnsConfig`` and an ``Env``. Says ``started`` once it knows every Service and listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from trireme.api.core.v1.namespace import Namespace
+from trireme.api.core.v1.service import Service
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.client.client import Client
+from trireme.client.handle import DELETED
+from trireme.dns.chain import Chain
+from trireme.dns.forward import Forwarder, resolvers
+from trireme.dns.server import listening
+from trireme.dns.zone import Zone
+from trireme.kit.env import Env
+from trireme.runtime.informer import Event, Informers
+
+
+@dataclass(frozen=True)
+class DnsConfig:
+    """``listen`` are (address, port), each by UDP and TCP. ``resolv_conf`` names the outside's
+    resolvers; a file that is not there means none."""
+
+    client: Client
+    listen: tuple[tuple[str, int], ...]
+    domain: str = "cluster.local"
+    resolv_conf: str = "/etc/resolv.conf"
+
+
+async def run(config: DnsConfig, env: Env) -> None:
+    """Answer until cancelled."""
+    zone = Zone(config.domain)
+    async with asyncio.TaskGroup() as group:
+        informers = Informers(config.client, env)
+        follow(zone, informers)
+        informers.start(group)
+        await informers.synced()
+        path = Path(config.resolv_conf)
+        upstream = resolvers(path.read_text()) if path.exists() else []
+        chain = Chain(zone, Forwarder(upstream, env.clock), env.log)
+        async with listening(config.listen, chain, env.log) as bound:
+            env.log.info("answering %s on %s", zone.domain, bound)
+            env.started()
+            await asyncio.get_running_loop().create_future()
+
+
+def follow(zone: Zone, informers: Informers) -> None:
+    """Keep the zone as the informers say."""
+
+    def service(event: Event[Service]) -> None:
+        if event.type == DELETED:
+            zone.drop_service(event.object.metadata.namespace, event.object.metadata.name)
+        else:
+            zone.set_service(event.object)
+
+    def slice_(event: Event[EndpointSlice]) -> None:
+        if event.type == DELETED:
+            zone.drop_slice(event.object.metadata.namespace, event.object.metadata.name)
+        else:
+            zone.set_slice(event.object)
+
+    def namespace(event: Event[Namespace]) -> None:
+        zone.set_namespace(event.object.metadata.name, event.type != DELETED)
+
+    informers.of(Service).add_handler(service)
+    informers.of(EndpointSlice).add_handler(slice_)
+    informers.of(Namespace).add_handler(namespace)

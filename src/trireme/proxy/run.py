@@ -1,0 +1,117 @@
+"""The proxy as a Component: informers fill the model, changes become transactions.
+
+In: ``ProxyConfig`` and an ``Env``. Out: the node's nftables table, until cancelled; the rules stay
+then, so that Services go on while a proxy is replaced. Changes that come together are applied
+together: the first at once, further ones after ``min_sync_seconds``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from trireme.api.core.v1.service import Service
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.client.client import Client
+from trireme.client.handle import DELETED
+from trireme.kit.env import Env
+from trireme.proxy.backends.nftables import Nftables, NftFailed
+from trireme.proxy.health import Health, serving
+from trireme.proxy.model import HEADLESS, OTHER_PROXY, Model
+from trireme.proxy.plan import NodeFacts
+from trireme.proxy.sync import Planner
+from trireme.runtime.informer import Event, Informers
+
+RETRY_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ProxyConfig:
+    """``node_ips`` take NodePorts. ``pod_cidrs`` and ``service_cidrs`` are the cluster's.
+
+    ``health`` is the (address, port) of /healthz, None for no server.
+    """
+
+    client: Client
+    node_name: str
+    node_ips: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
+    service_cidrs: tuple[str, ...]
+    table: str = "kube-proxy"
+    zone: str = ""
+    min_sync_seconds: float = 0.1
+    health: tuple[str, int] | None = None
+
+
+async def run(config: ProxyConfig, env: Env) -> None:
+    """Follow the cluster's Services until cancelled."""
+    model = Model(config.node_name, config.zone)
+    changed = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        informers = Informers(config.client, env)
+        follow(model, informers, changed)
+        informers.start(group)
+        await informers.synced()
+        health = Health(env.clock)
+        runner: web.ServerRunner | None = None
+        try:
+            if config.health is not None:
+                runner = await serving(health, config.health)
+            await _sync_forever(config, env, model, changed, health)
+        finally:
+            if runner is not None:
+                await runner.cleanup()
+
+
+def follow(model: Model, informers: Informers, changed: asyncio.Event) -> None:
+    """Keep the model as the informers say; ``changed`` is set at every change."""
+
+    def service(event: Event[Service]) -> None:
+        meta = event.object.metadata
+        if event.type == DELETED:
+            model.drop_service(meta.namespace, meta.name)
+        else:
+            model.set_service(event.object)
+        changed.set()
+
+    def slice_(event: Event[EndpointSlice]) -> None:
+        meta = event.object.metadata
+        if event.type == DELETED:
+            model.drop_slice(meta.namespace, meta.name)
+        else:
+            model.set_slice(event.object)
+        changed.set()
+
+    informers.of(Service).add_handler(service)
+    informers.of(EndpointSlice, label_selector=f"!{HEADLESS},!{OTHER_PROXY}").add_handler(slice_)
+
+
+async def _sync_forever(
+    config: ProxyConfig, env: Env, model: Model, changed: asyncio.Event, health: Health
+) -> None:
+    facts = NodeFacts(
+        addresses=config.node_ips, pods=config.pod_cidrs, services=config.service_cidrs
+    )
+    planner, backend = Planner(facts), Nftables(config.table)
+    started = False
+    changed.set()
+    while True:
+        await changed.wait()
+        changed.clear()
+        health.queued()
+        wanted, stale = planner.change(model.update())
+        try:
+            await backend.apply(wanted)
+            await backend.forget_flows(stale)
+            health.done()
+        except NftFailed as fault:
+            env.log.error("the rules could not be applied, trying again: %s", fault)
+            await env.clock.sleep(RETRY_SECONDS)
+            changed.set()
+            continue
+        if not started:
+            started = True
+            env.started()
+        await env.clock.sleep(config.min_sync_seconds)
