@@ -1,23 +1,26 @@
-"""A kubelet with a fake runtime, in this process, under virtual time.
-
-``Api`` keeps objects in a dict and answers the few client calls that a kubelet makes. It decides
-nothing: what the API server decides is tested where the API server is.
-"""
+"""A kubelet with a fake runtime and a real API server, in this process, under virtual time."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
-
-from trireme.api.authentication import v1 as authentication
 from trireme.api.core import v1 as core
+from trireme.apiserver import chain, run
+from trireme.apiserver.authn.union import AUTHENTICATED
+from trireme.apiserver.bootstrap import run as bootstrap
+from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import Request, User
+from trireme.apiserver.server import ApiServer
+from trireme.client.client import Client
+from trireme.client.inproc import InProcess
+from trireme.client.transport import Unreachable
+from trireme.kit import pki
 from trireme.kit.clock import VirtualClock, VirtualLoop
 from trireme.kit.env import Env
 from trireme.kubelet.cgroups.apply import NoCgroups
@@ -25,175 +28,180 @@ from trireme.kubelet.component import Kubelet, Parts
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.host.memory import MemoryHost
 from trireme.kubelet.node.machine import Machine
-from trireme.machinery import errors, time
+from trireme.machinery import errors, meta
+from trireme.machinery.errors import ApiError
+from trireme.runtime.informer import Informers
+from trireme.store.memory import MemoryStore
 from trireme.testing.fake_cri import FakeRuntime
 
+ADMIN = User("admin", groups=("system:masters", AUTHENTICATED))
 NODE = "node-0"
 
 
 class Api:
-    """Objects by type, namespace and name; informers see every change at once."""
+    """A real API server in this process, and what an administrator sees of it.
 
-    def __init__(self, env: Env) -> None:
+    ``pod``, ``find`` and ``events`` read informers' caches: no waiting, like looking at a screen.
+    """
+
+    def __init__(self, env: Env, server: ApiServer) -> None:
         self.env = env
-        self.objects: dict[tuple[str, str, str], Any] = {}
-        self.informers: list[ApiInformer] = []
-        self.calls: list[tuple[str, str, str]] = []
-        self.broken = False
-        self._revision = 0
+        self._server = server
+        self._wire = Wire(server, ADMIN)
+        self.client = Client(self._wire, clock=env.clock)
+        self.node_wire = Wire(server, User(f"system:node:{NODE}",
+                                           groups=("system:nodes", AUTHENTICATED)))
+        self._informers = Informers(self.client, env)
+        self.ready = asyncio.Event()
 
-    def put(self, obj: Any) -> Any:
-        obj = copy.deepcopy(obj)
-        self._revision += 1
-        obj.metadata.resourceVersion = str(self._revision)
-        if not obj.metadata.uid:
-            obj.metadata.uid = self.env.uid()
-        if obj.metadata.creationTimestamp is None:
-            obj.metadata.creationTimestamp = time.format(self.env.clock.now())
-        key = _key(type(obj), obj.metadata.namespace, obj.metadata.name)
-        self.objects[key] = obj
-        self._tell("MODIFIED", obj)
-        return copy.deepcopy(obj)
+    async def start(self, group: asyncio.TaskGroup) -> None:
+        self._informers.start(group)
+        for kind in (core.Pod, core.Event, core.Node):
+            await self._informers.of(kind).synced()
+        await self.put(core.ServiceAccount(metadata=meta.ObjectMeta(
+            name="default", namespace="default")))
 
-    def drop(self, kind: type, namespace: str, name: str) -> None:
-        obj = self.objects.pop(_key(kind, namespace, name))
-        self._tell("DELETED", obj)
+    def node_client(self) -> Client:
+        """A client with the rights of the node."""
+        return Client(self.node_wire, clock=self.env.clock)
 
-    def informer(self, kind: type) -> ApiInformer:
-        informer = ApiInformer(self, kind)
-        self.informers.append(informer)
-        return informer
+    async def put(self, obj: Any) -> Any:
+        """Create the object, or write it over the one that is there."""
+        try:
+            made = await self.client.create(obj)
+        except ApiError as error:
+            if not errors.is_already_exists(error):
+                raise
+            known = await self.client.get(type(obj), obj.metadata.name, obj.metadata.namespace)
+            obj.metadata.resourceVersion = known.metadata.resourceVersion
+            made = await self.client.update(obj)
+        if isinstance(made, core.Pod):
+            # Until it is on our screen, too.
+            while not self.has_pod(made.metadata.name):
+                await self.env.clock.sleep(0.001)
+        return made
 
-    def pod(self, name: str, namespace: str = "default") -> core.Pod:
-        return self.objects[_key(core.Pod, namespace, name)]
+    async def delete_pod(self, name: str, grace: int = 30) -> None:
+        await self.client.delete(core.Pod, name, "default",
+                                 meta.DeleteOptions(gracePeriodSeconds=grace))
 
-    def has_pod(self, name: str, namespace: str = "default") -> bool:
-        return _key(core.Pod, namespace, name) in self.objects
+    def find(self, kind: type, name: str, namespace: str = "") -> Any:
+        return self._informers.of(kind).get(namespace, name)
 
-    def delete_pod(self, name: str, grace: int = 30) -> None:
-        """What the API server does with a first DELETE of a pod that has a node."""
-        pod = copy.deepcopy(self.pod(name))
-        pod.metadata.deletionTimestamp = time.format(self.env.clock.now() + grace)
-        pod.metadata.deletionGracePeriodSeconds = grace
-        self.put(pod)
+    def pod(self, name: str) -> core.Pod:
+        found = self.find(core.Pod, name, "default")
+        assert found is not None, f"there is no pod {name}"
+        return found
 
-    async def get(self, kind: type, name: str, namespace: str | None = None) -> Any:
-        self._check()
-        found = self.objects.get(_key(kind, namespace or "", name))
-        if found is None:
-            raise errors.not_found(kind.__name__.lower() + "s", name)
-        return copy.deepcopy(found)
+    def has_pod(self, name: str) -> bool:
+        return self.find(core.Pod, name, "default") is not None
 
-    async def create(self, obj: Any) -> Any:
-        self._check()
-        if _key(type(obj), obj.metadata.namespace, obj.metadata.name) in self.objects:
-            raise errors.already_exists(type(obj).__name__, obj.metadata.name)
-        return self.put(obj)
+    def pods(self) -> list[core.Pod]:
+        return self._informers.of(core.Pod).list()
 
-    async def update(self, obj: Any) -> Any:
-        self._check()
-        return self.put(obj)
-
-    async def patch(
-        self, of: type, name: str, namespace: str | None, patch: dict, kind: str = "merge",
-        subresource: str | None = None,
-    ) -> Any:
-        self._check()
-        assert kind == "strategic"
-        self.calls.append(("patch", of.__name__, name))
-        obj = await self.get(of, name, namespace)
-        data = msgspec.to_builtins(obj)
-        data.pop("kind", None), data.pop("apiVersion", None)
-        merged = _merge(data, patch)
-        return self.put(msgspec.convert(merged, of))
-
-    async def delete(self, kind: type, name: str, namespace: str, options: Any = None) -> None:
-        self._check()
-        self.calls.append(("delete", kind.__name__, name))
-        await self.get(kind, name, namespace)
-        self.drop(kind, namespace, name)
-
-    async def create_subresource(
-        self, kind: type, name: str, namespace: str, subresource: str, body: Any, answer: type
-    ) -> Any:
-        self._check()
-        self.calls.append((subresource, kind.__name__, name))
-        body.status = authentication.TokenRequestStatus(
-            token=f"token-{len(self.calls)}", expirationTimestamp=time.format(
-                self.env.clock.now() + body.spec.expirationSeconds))
-        return body
-
-    def _check(self) -> None:
-        if self.broken:
-            raise errors.service_unavailable("the API is down")
-
-    def _tell(self, kind: str, obj: Any) -> None:
-        for informer in self.informers:
-            informer.take(kind, copy.deepcopy(obj))
-
-
-class ApiInformer:
-    def __init__(self, api: Api, kind: type) -> None:
-        self._api = api
-        self._kind = kind
-        self._handlers: list[Callable[[Any], None]] = []
-
-    def list(self) -> list[Any]:
-        return [copy.deepcopy(obj) for obj in self._api.objects.values()
-                if isinstance(obj, self._kind)]
-
-    def add_handler(self, handler: Callable[[Any], None]) -> None:
-        self._handlers.append(handler)
-
-    async def synced(self) -> None:
-        return
-
-    def take(self, kind: str, obj: Any) -> None:
-        if isinstance(obj, self._kind):
-            for handler in self._handlers:
-                handler(SimpleNamespace(type=kind, object=obj))
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[tuple[str, str, str, str]] = []
-
-    def event(self, obj: Any, type: str, reason: str, message: str) -> None:
-        self.events.append((obj.name, type, reason, message))
+    def events(self, name: str) -> list[core.Event]:
+        """Events about an object of that name, in the order in which they were first written."""
+        found = [event for event in self._informers.of(core.Event).list()
+                 if event.involvedObject.name == name]
+        return sorted(found, key=lambda e: (e.firstTimestamp or "",
+                                            int(e.metadata.resourceVersion)))
 
     def reasons(self, name: str) -> list[str]:
-        return [reason for of, _, reason, _ in self.events if of == name]
+        return [event.reason for event in self.events(name)]
 
     def messages(self, name: str, reason: str) -> list[str]:
-        return [message for of, _, why, message in self.events if (of, why) == (name, reason)]
+        return [event.message for event in self.events(name) if event.reason == reason]
+
+
+class Wire:
+    """A transport to the server as one user; ``broken`` cuts it."""
+
+    def __init__(self, server: ApiServer, user: User) -> None:
+        self.broken = False
+        self.writes: list[tuple[str, str]] = []
+        self._server = server
+        self._user = user
+        self._inner = InProcess(self._handle)
+
+    async def request(self, method: str, path: str, query: str, headers: Any, body: bytes) -> Any:
+        self._check(path)
+        if method != "GET":
+            self.writes.append((method, path))
+        return await self._inner.request(method, path, query, headers, body)
+
+    def stream(self, method: str, path: str, query: str, headers: Any, body: bytes) -> Any:
+        self._check(path)
+        return self._inner.stream(method, path, query, headers, body)
+
+    async def close(self) -> None:
+        return
+
+    def _check(self, path: str) -> None:
+        if self.broken:
+            raise Unreachable(f"{path}: the line is cut")
+
+    async def _handle(
+        self, method: str, path: str, query: str, headers: Any, body: bytes
+    ) -> Any:
+        request = Request(method, path, query, headers, body, user=self._user)
+        answer = await chain.handle(self._server, request)
+        head = {"content-type": answer.content_type,
+                **{name.lower(): value for name, value in answer.headers.items()}}
+        content = answer.body if isinstance(answer, Reply) else answer.chunks
+        return answer.status, head, content
+
+
+@asynccontextmanager
+async def api_server(env: Env) -> AsyncIterator[Api]:
+    """A started API server with its bootstrap objects."""
+    async with MemoryStore() as store, asyncio.TaskGroup() as group:
+        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(pki.new_key()))
+        server = ApiServer(config, env.named("apiserver"))
+        house = group.create_task(_keep_house(server))
+        await bootstrap.run(server)
+        api = Api(env, server)
+        watching = group.create_task(_watch(api))
+        await api.ready.wait()
+        try:
+            yield api
+        finally:
+            house.cancel()
+            watching.cancel()
+
+
+async def _keep_house(server: ApiServer) -> None:
+    async with asyncio.TaskGroup() as group:
+        run.keep_house(server, group)
+
+
+async def _watch(api: Api) -> None:
+    async with asyncio.TaskGroup() as group:
+        await api.start(group)
+        api.ready.set()
 
 
 class Node:
     """One kubelet and all around it."""
 
-    def __init__(self, env: Env, **options: Any) -> None:
+    def __init__(self, env: Env, api: Api, **options: Any) -> None:
         self.env = env
-        self.api = Api(env)
+        self.api = api
         self.host = MemoryHost()
         self.host.make_dirs("/etc")
         self.host.write("/etc/resolv.conf", b"nameserver 9.9.9.9\nsearch example.org\n")
         self.cri = FakeRuntime(env, self.host, images=("web", "job", "side"))
-        self.recorder = Recorder()
         self.config = KubeletConfig(
             node_name=NODE, node_ips=("192.0.2.1",), cluster_dns=("10.96.0.10",), **options)
-        self._stop: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self.kubelet: Kubelet | None = None
 
     async def start(self) -> None:
-        ready, self._stop = asyncio.Event(), asyncio.Event()
+        ready = asyncio.Event()
 
         async def live() -> None:
             parts = Parts(
-                client=self.api, pods=self.api.informer(core.Pod),
-                services=self.api.informer(core.Service), recorder=self.recorder,
-                runtime=self.cri, transport=self.cri, host=self.host, cgroups=NoCgroups(),
-                machine=Machine())
+                client=self.api.node_client(), runtime=self.cri, transport=self.cri,
+                host=self.host, cgroups=NoCgroups(), machine=Machine())
             async with asyncio.TaskGroup() as group:
                 self.kubelet = Kubelet(self.config, self.env, parts, group)
                 await self.kubelet.start()
@@ -207,7 +215,6 @@ class Node:
 
     async def stop(self) -> None:
         assert self._task is not None
-        self.api.informers.clear()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -239,13 +246,14 @@ def play(story: Callable[[Node], Awaitable[None]], **options: Any) -> None:
 
     async def whole() -> None:
         env = Env(clock=VirtualClock(loop), rng=random.Random(7), log=logging.getLogger("kubelet"))
-        node = Node(env, **options)
-        await node.start()
-        try:
-            await story(node)
-        finally:
-            await node.stop()
-            await node.cri.close()
+        async with api_server(env) as api:
+            node = Node(env, api, **options)
+            await node.start()
+            try:
+                await story(node)
+            finally:
+                await node.stop()
+                await node.cri.close()
 
     try:
         loop.run_until_complete(whole())
@@ -260,8 +268,8 @@ def pod(name: str, *containers: core.Container, **spec: Any) -> core.Pod:
         dnsPolicy="ClusterFirst", terminationGracePeriodSeconds=30, serviceAccountName="default",
         containers=list(containers) or [container("main")], **spec))
     result.metadata.name, result.metadata.namespace = name, "default"
-    result.metadata.generation = 1
-    result.status.phase = "Pending"
+    if result.spec.automountServiceAccountToken is None:
+        result.spec.automountServiceAccountToken = False
     return result
 
 
@@ -269,36 +277,3 @@ def container(name: str, image: str = "web", **fields: Any) -> core.Container:
     return core.Container(name=name, image=image, imagePullPolicy="IfNotPresent",
                           terminationMessagePath="/dev/termination-log",
                           terminationMessagePolicy="File", **fields)
-
-
-def _key(kind: type, namespace: str, name: str) -> tuple[str, str, str]:
-    return kind.__name__, namespace, name
-
-
-_KEYS = {"conditions": "type", "podIPs": "ip", "hostIPs": "ip", "addresses": "type"}
-
-
-def _merge(old: dict, patch: dict) -> dict:
-    result = dict(old)
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        elif isinstance(value, dict):
-            result[name] = _merge(result.get(name) or {}, value)
-        elif name in _KEYS and isinstance(value, list):
-            result[name] = _merge_list(result.get(name) or [], value, _KEYS[name])
-        else:
-            result[name] = value
-    return result
-
-
-def _merge_list(old: list, patch: list, key: str) -> list:
-    if any(item.get("$patch") == "replace" for item in patch):
-        return [item for item in patch if "$patch" not in item]
-    items = {item[key]: item for item in old}
-    for item in patch:
-        if item.get("$patch") == "delete":
-            items.pop(item[key], None)
-        else:
-            items[item[key]] = _merge(items.get(item[key], {}), item)
-    return list(items.values())

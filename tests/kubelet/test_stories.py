@@ -11,17 +11,17 @@ from trireme.testing.fake_cri import Behaviour
 
 def test_a_pod_runs_is_ready_and_goes() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: node.condition("web", "Ready") == "True", 2)
         status = node.api.pod("web").status
         assert status.phase == "Running"
         assert status.podIP and status.hostIP == "192.0.2.1"
         assert status.qosClass == "BestEffort"
         assert status.containerStatuses[0].state.running is not None
-        assert node.recorder.reasons("web") == ["Pulled", "Created", "Started"]
-        node.api.delete_pod("web")
+        assert node.api.reasons("web") == ["Pulled", "Created", "Started"]
+        await node.api.delete_pod("web")
         await node.until(lambda: not node.api.has_pod("web"), 35)
-        assert "Killing" in node.recorder.reasons("web")
+        assert "Killing" in node.api.reasons("web")
         await node.until(lambda: not node.cri.sandboxes, 5)
         assert node.host.list("/var/lib/kubelet/pods") == []
         assert node.host.list("/var/log/pods") == []
@@ -31,7 +31,7 @@ def test_a_pod_runs_is_ready_and_goes() -> None:
 
 def test_the_node_registers_and_renews_its_lease() -> None:
     async def story(node: Node) -> None:
-        registered = node.api.objects["Node", "", "node-0"]
+        registered = node.api.find(core.Node, "node-0")
         assert registered.metadata.labels["kubernetes.io/hostname"] == "node-0"
         assert {c.type: c.status for c in registered.status.conditions} == {
             "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False",
@@ -39,11 +39,13 @@ def test_the_node_registers_and_renews_its_lease() -> None:
         assert registered.status.capacity["cpu"] == "4"
         assert registered.status.allocatable["memory"] == "8092Mi"
         await node.env.clock.sleep(1)
-        first = (await node.api.get(coordination.Lease, "node-0", "kube-node-lease")).spec
+        first = (await node.api.client.get(
+            coordination.Lease, "node-0", "kube-node-lease")).spec
         await node.env.clock.sleep(30)
-        later = (await node.api.get(coordination.Lease, "node-0", "kube-node-lease")).spec
+        later = (await node.api.client.get(
+            coordination.Lease, "node-0", "kube-node-lease")).spec
         assert later.renewTime > first.renewTime
-        assert "NodeReady" in node.recorder.reasons("node-0")
+        assert "NodeReady" in node.api.reasons("node-0")
 
     play(story)
 
@@ -51,14 +53,14 @@ def test_the_node_registers_and_renews_its_lease() -> None:
 def test_a_crashing_container_backs_off_and_doubles() -> None:
     async def story(node: Node) -> None:
         node.cri.set_behaviour("web", "main", Behaviour(run_seconds=1, exit_code=3))
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: _waiting(node, "web") == "CrashLoopBackOff", 10)
         status = node.container("web")
         assert status.lastState.terminated.exitCode == 3
         assert status.state.waiting.message.startswith("back-off 10s restarting failed container")
         await node.until(lambda: "back-off 40s" in (_message(node, "web")), 120)
         assert node.phase("web") == "Running"
-        assert "BackOff" in node.recorder.reasons("web")
+        assert "BackOff" in node.api.reasons("web")
         begin = node.container("web").restartCount
         await node.env.clock.sleep(1200)
         assert "back-off 5m0s" in _message(node, "web")
@@ -74,8 +76,8 @@ def test_a_job_ends_once() -> None:
         node.cri.set_behaviour("ok", "main", Behaviour(run_seconds=2))
         node.cri.set_behaviour("bad", "main", Behaviour(run_seconds=2, exit_code=1,
                                                         termination_message="it broke"))
-        node.api.put(pod("ok", restartPolicy="OnFailure"))
-        node.api.put(pod("bad", restartPolicy="Never"))
+        await node.api.put(pod("ok", restartPolicy="OnFailure"))
+        await node.api.put(pod("bad", restartPolicy="Never"))
         await node.until(lambda: node.phase("ok") == "Succeeded", 10)
         await node.until(lambda: node.phase("bad") == "Failed", 10)
         ended = node.container("bad").state.terminated
@@ -92,7 +94,7 @@ def test_init_containers_and_sidecars() -> None:
         node.cri.set_behaviour("web", "first", Behaviour(run_seconds=2))
         node.cri.set_behaviour("web", "last", Behaviour(run_seconds=2))
         node.cri.set_behaviour("web", "main", Behaviour(run_seconds=5))
-        node.api.put(pod(
+        await node.api.put(pod(
             "web", restartPolicy="Never",
             initContainers=[container("first"), container("side", restartPolicy="Always"),
                             container("last")]))
@@ -113,7 +115,7 @@ def test_init_containers_and_sidecars() -> None:
 def test_a_failed_init_container_fails_the_pod() -> None:
     async def story(node: Node) -> None:
         node.cri.set_behaviour("web", "first", Behaviour(run_seconds=1, exit_code=1))
-        node.api.put(pod("web", restartPolicy="Never", initContainers=[container("first")]))
+        await node.api.put(pod("web", restartPolicy="Never", initContainers=[container("first")]))
         await node.until(lambda: node.phase("web") == "Failed", 10)
         assert [c.name for c in node.cri.of_pod("web")] == ["first"]
 
@@ -130,7 +132,7 @@ def test_readiness_liveness_and_startup_probes() -> None:
                               timeoutSeconds=1, periodSeconds=2, successThreshold=1,
                               failureThreshold=3, **more)
 
-        node.api.put(pod("web", container(
+        await node.api.put(pod("web", container(
             "main", startupProbe=http("startup"), readinessProbe=http("ready"),
             livenessProbe=http("live"))))
         await node.until(lambda: node.phase("web") == "Running", 5)
@@ -146,9 +148,9 @@ def test_readiness_liveness_and_startup_probes() -> None:
         answers["live"] = False
         await node.until(lambda: node.container("web").restartCount == 1, 60)
         assert "Readiness probe failed: HTTP probe failed with statuscode: 503" in \
-            node.recorder.messages("web", "Unhealthy")
+            node.api.messages("web", "Unhealthy")
         assert "Container main failed liveness probe, will be restarted" in \
-            node.recorder.messages("web", "Killing")
+            node.api.messages("web", "Killing")
 
     play(story)
 
@@ -156,11 +158,11 @@ def test_readiness_liveness_and_startup_probes() -> None:
 def test_pull_failures_show_their_reasons() -> None:
     async def story(node: Node) -> None:
         node.cri.pull_errors["nope:latest"] = "not found"
-        node.api.put(pod("web", container("main", image="nope")))
+        await node.api.put(pod("web", container("main", image="nope")))
         never = container("main", image="absent")
         never.imagePullPolicy = "Never"
-        node.api.put(pod("never", never))
-        node.api.put(pod("bad", container("main", image="NOT VALID")))
+        await node.api.put(pod("never", never))
+        await node.api.put(pod("bad", container("main", image="NOT VALID")))
         await node.until(lambda: _waiting(node, "web") == "ErrImagePull", 5)
         await node.until(lambda: _waiting(node, "web") == "ImagePullBackOff", 5)
         await node.until(lambda: _waiting(node, "never") == "ErrImageNeverPull", 5)
@@ -179,20 +181,20 @@ def test_config_maps_reach_files_and_environment() -> None:
                          env=[core.EnvVar(name="COLOR", valueFrom=core.EnvVarSource(
                              configMapKeyRef=core.ConfigMapKeySelector(name="conf", key="color")))],
                          args=["--color=$(COLOR)"])
-        node.api.put(pod("web", spec, volumes=[volume]))
-        await node.until(lambda: node.recorder.messages("web", "FailedMount"), 5)
-        assert node.recorder.messages("web", "FailedMount")[0] == (
+        await node.api.put(pod("web", spec, volumes=[volume]))
+        await node.until(lambda: node.api.messages("web", "FailedMount"), 5)
+        assert node.api.messages("web", "FailedMount")[0] == (
             'MountVolume.SetUp failed for volume "conf" : configmap "conf" not found')
         conf = core.ConfigMap(data={"color": "red"})
         conf.metadata.name, conf.metadata.namespace = "conf", "default"
-        node.api.put(conf)
+        await node.api.put(conf)
         await node.until(lambda: node.phase("web") == "Running", 30)
         main = node.cri.running("web", "main")
         assert main.config.args == ["--color=red"]
         path = next(m.host_path for m in main.config.mounts if m.container_path == "/conf")
         assert node.host.read(f"{path}/color") == b"red"
         conf.data = {"color": "blue", "size": "9"}
-        node.api.put(conf)
+        await node.api.put(conf)
         await node.until(lambda: node.host.read(f"{path}/color") == b"blue", 100)
         assert node.host.read(f"{path}/size") == b"9"
 
@@ -203,7 +205,7 @@ def test_a_missing_env_source_is_a_config_error() -> None:
     async def story(node: Node) -> None:
         spec = container("main", envFrom=[core.EnvFromSource(
             secretRef=core.SecretEnvSource(name="gone"))])
-        node.api.put(pod("web", spec))
+        await node.api.put(pod("web", spec))
         await node.until(lambda: _waiting(node, "web") == "CreateContainerConfigError", 5)
         assert _message(node, "web") == 'secret "gone" not found'
 
@@ -216,7 +218,7 @@ def test_tokens_are_renewed() -> None:
             core.VolumeProjection(serviceAccountToken=core.ServiceAccountTokenProjection(
                 path="token", expirationSeconds=600))]))
         spec = container("main", volumeMounts=[core.VolumeMount(name="api", mountPath="/api")])
-        node.api.put(pod("web", spec, volumes=[volume]))
+        await node.api.put(pod("web", spec, volumes=[volume]))
         await node.until(lambda: node.phase("web") == "Running", 5)
         mounts = node.cri.running("web", "main").config.mounts
         path = next(m.host_path for m in mounts if m.container_path == "/api") + "/token"
@@ -232,10 +234,10 @@ def test_tokens_are_renewed() -> None:
 def test_grace_period_and_sigkill() -> None:
     async def story(node: Node) -> None:
         node.cri.set_behaviour("slow", "main", Behaviour(stop_seconds=100))
-        node.api.put(pod("slow"))
+        await node.api.put(pod("slow"))
         await node.until(lambda: node.phase("slow") == "Running", 5)
         begin = node.env.clock.monotonic()
-        node.api.delete_pod("slow", grace=20)
+        await node.api.delete_pod("slow", grace=20)
         await node.until(lambda: not node.api.has_pod("slow"), 40)
         assert 19 <= node.env.clock.monotonic() - begin <= 22
 
@@ -245,11 +247,11 @@ def test_grace_period_and_sigkill() -> None:
 def test_a_shorter_grace_overtakes() -> None:
     async def story(node: Node) -> None:
         node.cri.set_behaviour("slow", "main", Behaviour(stop_seconds=1000))
-        node.api.put(pod("slow"))
+        await node.api.put(pod("slow"))
         await node.until(lambda: node.phase("slow") == "Running", 5)
-        node.api.delete_pod("slow", grace=600)
+        await node.api.delete_pod("slow", grace=600)
         await node.env.clock.sleep(5)
-        node.api.delete_pod("slow", grace=3)
+        await node.api.delete_pod("slow", grace=3)
         await node.until(lambda: not node.api.has_pod("slow"), 10)
 
     play(story)
@@ -259,10 +261,10 @@ def test_pre_stop_runs_within_the_grace() -> None:
     async def story(node: Node) -> None:
         spec = container("main", lifecycle=core.Lifecycle(
             preStop=core.LifecycleHandler(sleep=core.SleepAction(seconds=7))))
-        node.api.put(pod("web", spec))
+        await node.api.put(pod("web", spec))
         await node.until(lambda: node.phase("web") == "Running", 5)
         begin = node.env.clock.monotonic()
-        node.api.delete_pod("web")
+        await node.api.delete_pod("web")
         await node.until(lambda: not node.api.has_pod("web"), 40)
         assert 7 <= node.env.clock.monotonic() - begin <= 9
 
@@ -271,12 +273,12 @@ def test_pre_stop_runs_within_the_grace() -> None:
 
 def test_a_restarted_kubelet_adopts_its_containers() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: node.condition("web", "Ready") == "True", 5)
         before = node.cri.running("web", "main").id
         seen = node.api.pod("web").status
         await node.stop()
-        node.api.put(pod("while-away"))
+        await node.api.put(pod("while-away"))
         await node.start()
         await node.until(lambda: node.phase("while-away") == "Running", 5)
         assert node.cri.running("web", "main").id == before
@@ -287,10 +289,10 @@ def test_a_restarted_kubelet_adopts_its_containers() -> None:
 
 def test_pods_deleted_while_the_kubelet_was_away_are_stopped() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: node.phase("web") == "Running", 5)
         await node.stop()
-        node.api.drop(core.Pod, "default", "web")
+        await node.api.delete_pod("web", grace=0)
         await node.start()
         await node.until(lambda: not node.cri.sandboxes, 20)
         assert node.host.list("/var/lib/kubelet/pods") == []
@@ -301,9 +303,9 @@ def test_pods_deleted_while_the_kubelet_was_away_are_stopped() -> None:
 def test_admission_refuses_what_does_not_fit() -> None:
     async def story(node: Node) -> None:
         big = container("main", resources=core.ResourceRequirements(requests={"cpu": "3"}))
-        node.api.put(pod("one", big))
+        await node.api.put(pod("one", big))
         await node.until(lambda: node.phase("one") == "Running", 5)
-        node.api.put(pod("two", big))
+        await node.api.put(pod("two", big))
         await node.until(lambda: node.phase("two") == "Failed", 5)
         status = node.api.pod("two").status
         assert status.reason == "OutOfcpu"
@@ -315,7 +317,7 @@ def test_admission_refuses_what_does_not_fit() -> None:
 
 def test_an_active_deadline_ends_the_pod() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web", activeDeadlineSeconds=20))
+        await node.api.put(pod("web", activeDeadlineSeconds=20))
         await node.until(lambda: node.phase("web") == "Running", 5)
         await node.until(lambda: node.phase("web") == "Failed", 30)
         assert node.api.pod("web").status.reason == "DeadlineExceeded"
@@ -325,11 +327,11 @@ def test_an_active_deadline_ends_the_pod() -> None:
 
 def test_a_lost_sandbox_is_replaced() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: node.phase("web") == "Running", 5)
         (sandbox,) = node.cri.sandboxes.values()
         await node.cri.stop_sandbox(sandbox.id)
-        await node.until(lambda: "SandboxChanged" in node.recorder.reasons("web"), 10)
+        await node.until(lambda: "SandboxChanged" in node.api.reasons("web"), 10)
         await node.until(lambda: node.condition("web", "Ready") == "True", 30)
         assert node.container("web").restartCount == 1
         assert max(s.config.metadata.attempt for s in node.cri.sandboxes.values()) == 1
@@ -341,11 +343,11 @@ def test_an_unready_network_holds_pods_and_the_node() -> None:
     async def story(node: Node) -> None:
         node.cri.network_ready = False
         await node.until(lambda: node.kubelet.node.network_problem(), 10)
-        node.api.put(pod("web"))
-        node.api.put(pod("host", hostNetwork=True))
+        await node.api.put(pod("web"))
+        await node.api.put(pod("host", hostNetwork=True))
         await node.until(lambda: node.phase("host") == "Running", 5)
         assert node.phase("web") == "Pending"
-        assert "NetworkNotReady" in node.recorder.reasons("web")
+        assert "NetworkNotReady" in node.api.reasons("web")
         await node.until(lambda: _node_ready(node) == "False", 30)
         node.cri.network_ready = True
         await node.until(lambda: node.phase("web") == "Running", 20)
@@ -356,13 +358,13 @@ def test_an_unready_network_holds_pods_and_the_node() -> None:
 
 def test_the_api_may_be_away() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: node.phase("web") == "Running", 5)
-        node.api.broken = True
+        node.api.node_wire.broken = True
         node.cri.crash("web", "main")
         await node.env.clock.sleep(60)
         assert node.cri.running("web", "main")
-        node.api.broken = False
+        node.api.node_wire.broken = False
         await node.until(lambda: node.container("web").restartCount == 1, 20)
 
     play(story)
@@ -370,12 +372,13 @@ def test_the_api_may_be_away() -> None:
 
 def test_idle_pods_cost_no_writes() -> None:
     async def story(node: Node) -> None:
-        node.api.put(pod("web"))
+        await node.api.put(pod("web"))
         await node.until(lambda: node.condition("web", "Ready") == "True", 5)
         await node.env.clock.sleep(5)
-        before = len([c for c in node.api.calls if c[1] == "Pod"])
+        before = len([path for _, path in node.api.node_wire.writes if "/pods/" in path])
         await node.env.clock.sleep(3600)
-        assert len([c for c in node.api.calls if c[1] == "Pod"]) == before
+        writes = [path for _, path in node.api.node_wire.writes if "/pods/" in path]
+        assert len(writes) == before
 
     play(story)
 
@@ -392,5 +395,5 @@ def _message(node: Node, name: str) -> str:
 
 
 def _node_ready(node: Node) -> str:
-    return next(c.status for c in node.api.objects["Node", "", "node-0"].status.conditions
+    return next(c.status for c in node.api.find(core.Node, "node-0").status.conditions
                 if c.type == "Ready")

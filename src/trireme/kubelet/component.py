@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cgroups import plan as cgroup_plan
@@ -23,9 +24,9 @@ from trireme.kubelet.cgroups.apply import Cgroups
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri.contract import Runtime
 from trireme.kubelet.desired.objects import ApiObjects
-from trireme.kubelet.desired.source import Informer, PodSource
+from trireme.kubelet.desired.source import PodSource
 from trireme.kubelet.desired.tokens import ApiTokens
-from trireme.kubelet.events import NORMAL, Events, Recorder
+from trireme.kubelet.events import NORMAL, Events
 from trireme.kubelet.gc.collector import Collector
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
@@ -45,6 +46,8 @@ from trireme.kubelet.sync.lifecycle import Hooks
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.worker import Deps
 from trireme.kubelet.workers import Workers
+from trireme.runtime.informer import Informers
+from trireme.runtime.recorder import EventRecorder
 
 QOS_SECONDS = 60.0
 
@@ -56,16 +59,9 @@ class Serve(Protocol):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kubelet works with. Whoever made them closes them.
+    """What a kubelet works with. Whoever made them closes them. ``serve`` None: no server."""
 
-    ``pods`` is an informer of this node's pods, ``services`` one of all Services; both run
-    elsewhere. ``recorder`` None drops events; ``serve`` None: no server.
-    """
-
-    client: Any
-    pods: Informer
-    services: Informer
-    recorder: Recorder | None
+    client: Client
     runtime: Runtime
     transport: Transport
     host: Host
@@ -82,9 +78,15 @@ class Kubelet:
     ) -> None:
         self.config, self.env, self.parts, self._group = config, env, parts, group
         runtime, host = parts.runtime, parts.host
+        informers = Informers(parts.client, env)
+        informers.start(group)
+        node = f"spec.nodeName={config.node_name}"
+        self._pods = informers.of(core.Pod, field_selector=node)
+        self._service_informer = informers.of(core.Service)
+        self._recorder = EventRecorder(parts.client, "kubelet", config.node_name, env)
         reference = core.ObjectReference(kind="Node", apiVersion="v1", name=config.node_name,
                                          uid=config.node_name)
-        self.events = Events(parts.recorder, reference)
+        self.events = Events(self._recorder, reference)
         self.pleg = Pleg(env, runtime, self._changed)
         self.node = NodeAgent(env, config, parts.client, runtime, host, parts.machine,
                               self.events, self.pleg.problem)
@@ -115,6 +117,7 @@ class Kubelet:
 
     async def start(self) -> None:
         """Returns when the node is registered and every pod of its first list has a worker."""
+        self._group.create_task(self._recorder.run(), name="events")
         self.parts.host.make_dirs(f"{self.config.root_dir}/pods", 0o750)
         self.parts.host.make_dirs(self.config.logs_dir)
         self._enforce_allocatable()
@@ -122,8 +125,8 @@ class Kubelet:
         if self.parts.serve is not None:
             await self.parts.serve(self, self._group)
         await agents.run(self.node, self._group)
-        await self.parts.services.synced()
-        await PodSource(self.parts.pods, self.workers).start()
+        await self._service_informer.synced()
+        await PodSource(self._pods, self.workers).start()
         for name, loop in (
             ("relist", self.pleg.relist_forever()), ("container events",
                                                      self.pleg.follow_events()),
@@ -139,7 +142,7 @@ class Kubelet:
         self.workers.poke(uid)
 
     def _services(self) -> Iterable[core.Service]:
-        return self.parts.services.list()
+        return self._service_informer.list()
 
     def _enforce_allocatable(self) -> None:
         limits = cgroup_plan.node_limits(dict(self.node.allocatable()))

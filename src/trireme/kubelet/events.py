@@ -23,9 +23,9 @@ class Recorder(Protocol):
 
 
 class Events:
-    """``recorder`` None drops events: for tools that only look."""
+    """``node`` is what events about the node itself refer to."""
 
-    def __init__(self, recorder: Recorder | None, node: core.ObjectReference) -> None:
+    def __init__(self, recorder: Recorder, node: core.ObjectReference) -> None:
         self._recorder = recorder
         self._node = node
 
@@ -47,8 +47,7 @@ class Events:
         self._send(self._node, kind, reason, message)
 
     def _send(self, of: core.ObjectReference, kind: str, reason: str, message: str) -> None:
-        if self._recorder is not None:
-            self._recorder.event(of, kind, reason, message)
+        self._recorder.event(of, kind, reason, message)
 
 
 def _reference(pod: core.Pod) -> core.ObjectReference:
