@@ -160,7 +160,17 @@ def dns(cluster: Settings, node: NodeSettings | None) -> Main:
 
         env = environment(f"dns.{node.name}", started)
         async with access.client(cluster, f"dns.{node.name}", "kube-dns") as client:
-            config = run.DnsConfig(client=client, domain=DOMAIN, listen=((node.ip, 53),))
+            config = run.DnsConfig(
+                client=client, domain=DOMAIN, listen=((node.ip, 53),), resolvers=outside()
+            )
             await run.run(config, env)
 
     return main
+
+
+def outside() -> tuple[tuple[str, int], ...]:
+    """The resolvers that this machine uses itself."""
+    from trireme.dns import forward
+
+    path = Path("/etc/resolv.conf")
+    return tuple(forward.resolvers(path.read_text())) if path.exists() else ()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 
 from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.service import Service
@@ -15,7 +14,7 @@ from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.client import Client
 from trireme.client.handle import DELETED
 from trireme.dns.chain import Chain
-from trireme.dns.forward import Forwarder, resolvers
+from trireme.dns.forward import Forwarder
 from trireme.dns.server import listening
 from trireme.dns.zone import Zone
 from trireme.kit.env import Env
@@ -24,13 +23,12 @@ from trireme.runtime.informer import Event, Informers
 
 @dataclass(frozen=True)
 class DnsConfig:
-    """``listen`` are (address, port), each by UDP and TCP. ``resolv_conf`` names the outside's
-    resolvers; a file that is not there means none."""
+    """``listen`` are (address, port), each by UDP and TCP. ``resolvers`` know the outside."""
 
     client: Client
     listen: tuple[tuple[str, int], ...]
     domain: str = "cluster.local"
-    resolv_conf: str = "/etc/resolv.conf"
+    resolvers: tuple[tuple[str, int], ...] = ()
 
 
 async def run(config: DnsConfig, env: Env) -> None:
@@ -41,9 +39,7 @@ async def run(config: DnsConfig, env: Env) -> None:
         follow(zone, informers)
         informers.start(group)
         await informers.synced()
-        path = Path(config.resolv_conf)
-        upstream = resolvers(path.read_text()) if path.exists() else []
-        chain = Chain(zone, Forwarder(upstream, env.clock), env.log)
+        chain = Chain(zone, Forwarder(list(config.resolvers), env.clock), env.log)
         async with listening(config.listen, chain, env.log) as bound:
             env.log.info("answering %s on %s", zone.domain, bound)
             env.started()
