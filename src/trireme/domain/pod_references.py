@@ -82,14 +82,15 @@ def resource_claims(pod: Pod) -> set[str]:
     return found - {""}
 
 
-def has_token_projection(pod: Pod) -> bool:
-    """Whether a volume of the pod holds a service-account token."""
-    return any(
-        part.serviceAccountToken is not None
+def token_audiences(pod: Pod) -> set[str]:
+    """Whom the service-account tokens in the pod's volumes are for; "" is the API server."""
+    return {
+        part.serviceAccountToken.audience
         for volume in pod.spec.volumes
         if volume.projected is not None
         for part in volume.projected.sources
-    )
+        if part.serviceAccountToken is not None
+    }
 
 
 def _volume_secrets(volume: Volume) -> Iterator[str]:

@@ -15,6 +15,7 @@ from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.request import User
 from trireme.kit.env import Env
+from trireme.machinery import errors
 from trireme.machinery.resource import Resource
 
 
@@ -35,6 +36,15 @@ class Attributes:
     old: Any
     user: User
     dry_run: bool
+
+
+def forbidden(attributes: Attributes, why: str) -> errors.ApiError:
+    """403, in the words of all plugins. An object that is being created with a generated name is
+    named by what the name begins with, as its creator does not know the rest."""
+    name = attributes.name
+    if attributes.operation == "CREATE" and attributes.new is not None:
+        name = attributes.new.metadata.generateName or name
+    return errors.forbidden(attributes.resource.group_resource, name, why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,35 @@
 """The admission plugins that are on, in upstream's order: the order is the behaviour.
 
-Mutating steps run down this list, then validating steps run down it again.
+Mutating steps run down this list, then validating steps run down it again. The plugins of upstream
+that are on by default and not in this list are not there yet.
 """
 
 from __future__ import annotations
 
 from trireme.apiserver.admission.contract import Plugin
+from trireme.apiserver.admission.plugins.default_toleration_seconds import (
+    DefaultTolerationSeconds,
+)
+from trireme.apiserver.admission.plugins.namespace_lifecycle import NamespaceLifecycle
+from trireme.apiserver.admission.plugins.node_restriction import NodeRestriction
+from trireme.apiserver.admission.plugins.pod_topology_labels import PodTopologyLabels
+from trireme.apiserver.admission.plugins.priority import Priority
+from trireme.apiserver.admission.plugins.rbac_escalation import RbacEscalation
+from trireme.apiserver.admission.plugins.service_account import ServiceAccountPlugin
+from trireme.apiserver.admission.plugins.taint_nodes_by_condition import TaintNodesByCondition
 
 
 def plugins() -> list[Plugin]:
     """A fresh list; plugins keep state only per API server."""
-    return []
+    return [
+        NamespaceLifecycle(),
+        ServiceAccountPlugin(),
+        # Off in upstream's defaults, on in every real cluster: kubelets are not trusted.
+        NodeRestriction(),
+        TaintNodesByCondition(),
+        Priority(),
+        DefaultTolerationSeconds(),
+        PodTopologyLabels(),
+        # In upstream a part of the roles' storage: it has to see what all others made of a role.
+        RbacEscalation(),
+    ]

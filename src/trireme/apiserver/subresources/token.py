@@ -60,6 +60,8 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     mode = options.field_validation(request)
     wanted: TokenRequest = body.decode_as(request, TokenRequest, body.as_json(request), mode)
     normalise.normalise(wanted)
+    # Before the audiences are filled in: admission judges which of them were asked for.
+    await server.registry.connect(endpoint, "token", info.namespace, info.name, call.user, wanted)
     account = server.reader.get(ServiceAccount, info.namespace, info.name)
     _check_metadata(wanted, info.namespace, info.name)
     if account is None:
@@ -71,7 +73,6 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     wanted.metadata.creationTimestamp = time.format(now)
     wanted.status = TokenRequestStatus()
     _check_spec(wanted)
-    await server.registry.connect(endpoint, "token", info.namespace, info.name, call.user, wanted)
     bound = _resolve(server.reader, wanted.spec.boundObjectRef, account)
     seconds = wanted.spec.expirationSeconds or 0
     warn_after = None

@@ -39,13 +39,14 @@ def broken_down(rule: PolicyRule) -> Iterator[PolicyRule]:
 
 
 def compacted(rules: Iterable[PolicyRule]) -> list[PolicyRule]:
-    """Rules that differ only in their verbs, joined; for messages."""
+    """Rules on resources that differ only in their verbs, joined; for messages."""
     joined: dict[tuple[tuple[str, ...], ...], PolicyRule] = {}
+    paths: list[PolicyRule] = []
     for rule in rules:
-        key = tuple(
-            tuple(part)
-            for part in (rule.apiGroups, rule.resources, rule.resourceNames, rule.nonResourceURLs)
-        )
+        if rule.nonResourceURLs:
+            paths.append(rule)
+            continue
+        key = tuple(tuple(part) for part in (rule.apiGroups, rule.resources, rule.resourceNames))
         known = joined.get(key)
         if known is None:
             joined[key] = PolicyRule(
@@ -53,11 +54,10 @@ def compacted(rules: Iterable[PolicyRule]) -> list[PolicyRule]:
                 apiGroups=rule.apiGroups,
                 resources=rule.resources,
                 resourceNames=rule.resourceNames,
-                nonResourceURLs=rule.nonResourceURLs,
             )
         else:
             known.verbs += [verb for verb in rule.verbs if verb not in known.verbs]
-    return list(joined.values())
+    return paths + list(joined.values())
 
 
 def described(rule: PolicyRule) -> str:

@@ -1,0 +1,58 @@
+"""NamespaceLifecycle: nothing is made in a namespace that is missing or going; three never go.
+
+https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespacelifecycle.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.namespace import Namespace
+from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
+from trireme.machinery import errors
+from trireme.machinery.resource import Resource
+from trireme.machinery.status import StatusCause
+
+IMMORTAL = ("default", "kube-system", "kube-public")
+# Its answer must not tell whether the namespace is there.
+_EXEMPT = "localsubjectaccessreviews.authorization.k8s.io"
+
+
+class NamespaceLifecycle(PluginBase):
+    """Judges creations and updates in namespaces, and the deletion of namespaces."""
+
+    name = "NamespaceLifecycle"
+
+    def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
+        if operation == "DELETE":
+            return resource.type is Namespace
+        return (
+            operation in ("CREATE", "UPDATE")
+            and resource.namespaced
+            and resource.group_resource != _EXEMPT
+        )
+
+    def admit(self, attributes: Attributes, context: Context) -> None:
+        if attributes.operation == "DELETE":
+            if attributes.name in IMMORTAL:
+                why = "this namespace may not be deleted"
+                raise errors.forbidden("namespaces", attributes.name, why)
+            return
+        namespace = context.reader.get(Namespace, "", attributes.namespace)
+        if namespace is None:
+            raise errors.not_found("namespaces", attributes.namespace)
+        if attributes.operation == "CREATE" and namespace.status.phase == "Terminating":
+            raise _terminating(attributes)
+
+
+def _terminating(attributes: Attributes) -> errors.ApiError:
+    namespace = attributes.namespace
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    fault = forbidden(attributes, why)
+    assert fault.details is not None
+    fault.details.causes = [
+        StatusCause(
+            reason="NamespaceTerminating",
+            message=f"namespace {namespace} is being terminated",
+            field="metadata.namespace",
+        )
+    ]
+    return fault
