@@ -36,6 +36,7 @@ from trireme.testing.fake_cri import FakeRuntime
 
 ADMIN = User("admin", groups=("system:masters", AUTHENTICATED))
 NODE = "node-0"
+NODE_USER = User(f"system:node:{NODE}", groups=("system:nodes", AUTHENTICATED))
 
 
 class Api:
@@ -46,11 +47,10 @@ class Api:
 
     def __init__(self, env: Env, server: ApiServer) -> None:
         self.env = env
-        self._server = server
+        self.server = server
         self._wire = Wire(server, ADMIN)
         self.client = Client(self._wire, clock=env.clock)
-        self.node_wire = Wire(server, User(f"system:node:{NODE}",
-                                           groups=("system:nodes", AUTHENTICATED)))
+        self.node_wire = Wire(server, NODE_USER)
         self._informers = Informers(self.client, env)
         self.ready = asyncio.Event()
 
