@@ -16,21 +16,46 @@ from trireme.kit.env import Env
 from trireme.machinery import meta
 from trireme.store.memory import MemoryStore
 from trireme.testing import clients
+from trireme.testing.faults import Faults
 
 KEY = pki.new_key()
-Serving = Callable[[Env], AbstractAsyncContextManager[Client]]
+
+
+class World:
+    """An API server, an administrator's client, and clients whose network can fail."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self.server = server
+        self.client = clients.client(server)
+
+    def through(self) -> tuple[Client, Faults]:
+        """Another client, and the faults of its connection."""
+        faults = Faults(clients.transport(self.server))
+        return Client(faults, "test/faulty", self.server.env.clock), faults
+
+
+@asynccontextmanager
+async def _world(env: Env) -> AsyncIterator[World]:
+    async with MemoryStore() as store:
+        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(KEY))
+        made = World(ApiServer(config, env))
+        await made.client.create(core.Namespace(metadata=meta.ObjectMeta(name="default")))
+        yield made
 
 
 @asynccontextmanager
 async def _serving(env: Env) -> AsyncIterator[Client]:
-    async with MemoryStore() as store:
-        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(KEY))
-        client = clients.client(ApiServer(config, env))
-        await client.create(core.Namespace(metadata=meta.ObjectMeta(name="default")))
-        yield client
+    async with _world(env) as made:
+        yield made.client
 
 
 @pytest.fixture
-def serving() -> Serving:
+def serving() -> Callable[[Env], AbstractAsyncContextManager[Client]]:
     """``async with serving(env) as client``: an administrator's client, namespace default."""
     return _serving
+
+
+@pytest.fixture
+def world() -> Callable[[Env], AbstractAsyncContextManager[World]]:
+    """``async with world(env) as w``: the same with the server itself."""
+    return _world

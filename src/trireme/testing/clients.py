@@ -20,7 +20,14 @@ ADMIN = ("admin", ("system:masters", "system:authenticated"))
 
 def client(server: ApiServer, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]) -> Client:
     """A client as ``user``; by default one who may do everything."""
-    return Client(InProcess(handler(server, user, groups)), f"test/{user}", server.env.clock)
+    return Client(transport(server, user, groups), f"test/{user}", server.env.clock)
+
+
+def transport(
+    server: ApiServer, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]
+) -> InProcess:
+    """A transport as ``user``, to be wrapped."""
+    return InProcess(handler(server, user, groups))
 
 
 def handler(server: ApiServer, user: str, groups: tuple[str, ...]) -> Handler:

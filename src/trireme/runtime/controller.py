@@ -1,0 +1,140 @@
+"""The control loop: keys in, ``reconcile(key)`` until what is matches what should be.
+
+In: informers with triggers, and a function ``reconcile(key)`` that reads caches, decides and
+writes. Out: calls of it by ``workers`` tasks, never two at once for one key. Run by a component in
+its task group. What reconcile returns or raises says what comes next:
+
+    None               nothing, until something changes
+    After(seconds)     look again then, even if nothing changes
+    raise Terminal     never again for this state: logged, not retried
+    raise anything     again after a delay that grows; logged once for each try
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from trireme.client.codec import Unreadable
+from trireme.kit.env import Env
+from trireme.machinery import errors
+from trireme.runtime.informer import Event, Informer
+from trireme.runtime.keys import Key
+from trireme.runtime.triggers import Trigger
+from trireme.runtime.workqueue import WorkQueue
+
+
+class After(msgspec.Struct, frozen=True):
+    """Look again in this many seconds."""
+
+    seconds: float
+
+
+class Terminal(Exception):
+    """Trying again makes no sense until something changes; the message says why."""
+
+
+Reconcile = Callable[[Key], Awaitable[After | None]]
+
+
+class Controller:
+    """One control loop. ``triggers`` pairs informers with what their events concern; the queue is
+    there for handlers of other kinds."""
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: Reconcile,
+        env: Env,
+        *,
+        triggers: Iterable[tuple[Informer[Any], Trigger]] = (),
+        workers: int = 1,
+    ) -> None:
+        self.name = name
+        self.queue: WorkQueue[Key] = WorkQueue(name, env)
+        self._reconcile = reconcile
+        self._env = env
+        self._workers = workers
+        self._informers: list[Informer[Any]] = []
+        for informer, trigger in triggers:
+            self.watch(informer, trigger)
+
+    def watch(self, informer: Informer[Any], trigger: Trigger) -> None:
+        """Work on the keys that ``trigger`` finds in the informer's events. Before ``run``: the
+        loop waits until the informer has its first list."""
+        self._informers.append(informer)
+
+        def handle(event: Event[Any]) -> None:
+            for key in trigger(event):
+                self.queue.add(key)
+
+        informer.add_handler(handle)
+
+    async def run(self) -> None:
+        """Wait for the caches, then work until cancelled."""
+        for informer in self._informers:
+            await informer.synced()
+        self._env.log.debug("%s: working", self.name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(self._workers):
+                    group.create_task(self._work(), name=f"{self.name}/{number}")
+        finally:
+            self.queue.close()
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            try:
+                await self._attempt(key)
+            finally:
+                self.queue.done(key)
+
+    async def _attempt(self, key: Key) -> None:
+        try:
+            result = await self._reconcile(key)
+        except Terminal as fault:
+            self.queue.forget(key)
+            self._env.log.warning("%s %s: given up: %s", self.name, key, fault)
+        except Exception as fault:
+            delay = self.queue.add_rate_limited(key)
+            self._report(key, fault, delay)
+        else:
+            self.queue.forget(key)
+            if result is not None:
+                self.queue.add_after(key, result.seconds)
+
+    def _report(self, key: Key, fault: Exception, delay: float) -> None:
+        """One line for what the server or the network did, a traceback for a bug."""
+        if isinstance(fault, ExceptionGroup) and not _bugs(fault):
+            fault = _first(fault)
+        text = "%s %s: %s; again in %.3f s"
+        if _overtaken(fault):
+            # Somebody wrote in between: the next look has the newer state.
+            self._env.log.debug(text, self.name, key, fault, delay)
+        elif _expected(fault):
+            self._env.log.warning(text, self.name, key, fault, delay)
+        else:
+            self._env.log.error(text, self.name, key, repr(fault), delay, exc_info=fault)
+
+
+def _expected(fault: BaseException) -> bool:
+    return isinstance(fault, errors.ApiError | OSError | Unreadable)
+
+
+def _overtaken(fault: BaseException) -> bool:
+    return errors.is_conflict(fault) or errors.is_namespace_terminating(fault)
+
+
+def _bugs(group: ExceptionGroup[Exception]) -> bool:
+    """Whether something in the group is not the server's or the network's doing."""
+    return group.split(_expected)[1] is not None
+
+
+def _first(fault: Exception) -> Exception:
+    while isinstance(fault, ExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault

@@ -1,0 +1,205 @@
+"""Leader election: of several copies of a component, one works.
+
+In: a Lease that all candidates know, and who I am. Out: ``lead(work)`` runs ``work`` while this
+candidate holds the lease, and raises ``Lost`` when it no longer does: the process or task then
+starts anew, so that two leaders never overlap. A leader that is cancelled ends its work first and
+then gives the lease up, so the next takes over at once. Rules: client-go ``tools/leaderelection``:
+times are those of one's own clock since the lease was last seen to change, never those written in
+it, so that clocks may differ.
+
+    Follower   looks every 2 s (up to 2.2 times as long); takes a lease that is free or has not
+               changed for its duration
+    Leader     renews every 2 s; when that has failed for 10 s it stops (``Lost``), 5 s before
+               anybody else may take the lease
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from trireme.api.coordination.v1.lease import Lease, LeaseSpec
+from trireme.client.client import Client
+from trireme.client.codec import Unreadable
+from trireme.kit.env import Env
+from trireme.machinery import errors, meta, time
+
+JITTER = 1.2
+_FAULTS = (errors.ApiError, OSError, Unreadable)
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds: how long a lease counts, how long its holder tries to renew it, how often anybody
+    tries. Each must be larger than the next."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.duration > self.renew_deadline > self.retry * JITTER > 0:
+            raise ValueError(f"leader election: {self} is not in falling order")
+
+
+class Lost(Exception):
+    """The lease could not be renewed in time, or somebody else has it."""
+
+
+class Election:
+    """One candidate. ``identity`` must differ between candidates: host name and a random part."""
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        name: str,
+        identity: str,
+        env: Env,
+        terms: Terms | None = None,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._identity = identity
+        self._env = env
+        self._terms = terms or Terms()
+        self._seen: Lease | None = None
+        self._seen_at = 0.0
+        self._held_since = 0.0
+
+    @property
+    def leader(self) -> str:
+        """The last holder that was seen; "" for nobody."""
+        return (self._seen.spec.holderIdentity or "") if self._seen is not None else ""
+
+    async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the lease, then run ``work``; returns when that does. Raises ``Lost``."""
+        await self._acquire()
+        self._env.log.info("%s: leading as %s", self._name, self._identity)
+        working = asyncio.ensure_future(work())
+        renewing = asyncio.ensure_future(self._renew())
+        lost = False
+        try:
+            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            lost = renewing.done()
+        finally:
+            # The work ends before the lease does.
+            await _end(working)
+            await _end(renewing)
+            await self._release()
+        (renewing if lost else working).result()
+
+    async def _acquire(self) -> None:
+        clock, terms = self._env.clock, self._terms
+        while not await self._attempt(terms.renew_deadline):
+            await clock.sleep(terms.retry * (1.0 + JITTER * self._env.rng.random()))
+
+    async def _renew(self) -> None:
+        """Returns never; raises ``Lost``."""
+        clock, terms = self._env.clock, self._terms
+        while True:
+            await clock.sleep(terms.retry)
+            end = self._held_since + terms.renew_deadline
+            if await self._attempt(end - clock.monotonic()):
+                continue
+            if self.leader not in ("", self._identity):
+                raise Lost(f"{self._name}: {self.leader} has the lease")
+            if clock.monotonic() >= end:
+                raise Lost(f"{self._name}: not renewed for {terms.renew_deadline:g} s")
+
+    async def _attempt(self, limit: float) -> bool:
+        """Take or renew the lease, in ``limit`` seconds; whether we have it now. Failures of the
+        server are a no."""
+        # Counted from before the request: the server may have written long before it answered.
+        began = self._env.clock.monotonic()
+        try:
+            async with asyncio.timeout(max(limit, 0.0)):
+                held = await self._take()
+        except _FAULTS as fault:
+            self._env.log.debug("%s: %s", self._name, str(fault) or "no answer in time")
+            return False
+        if held:
+            self._held_since = began
+        return held
+
+    async def _take(self) -> bool:
+        now = self._env.clock.monotonic()
+        if self.leader == self._identity and self._valid(now):
+            # The usual case: nobody else wrote, so no need to look first.
+            try:
+                assert self._seen is not None
+                self._note(await self._client.update(self._written(self._seen)))
+                return True
+            except _FAULTS as fault:
+                self._env.log.debug("%s: renewing what was seen last: %s", self._name, fault)
+        try:
+            stored = await self._client.get(Lease, self._name, self._namespace)
+        except errors.ApiError as fault:
+            if not errors.is_not_found(fault):
+                raise
+            metadata = meta.ObjectMeta(name=self._name, namespace=self._namespace)
+            self._note(await self._client.create(self._written(Lease(metadata=metadata))))
+            return True
+        if self._seen is None or stored.spec != self._seen.spec:
+            self._note(stored)
+        if self.leader not in ("", self._identity) and self._valid(now):
+            return False
+        self._note(await self._client.update(self._written(stored)))
+        return True
+
+    def _valid(self, now: float) -> bool:
+        """Whether the lease that was seen still counts."""
+        if self._seen is None:
+            return False
+        return now < self._seen_at + (self._seen.spec.leaseDurationSeconds or 0)
+
+    def _note(self, lease: Lease) -> None:
+        if self._seen is not None and self.leader != (lease.spec.holderIdentity or ""):
+            self._env.log.info(
+                "%s: the leader is now %s", self._name, lease.spec.holderIdentity or "nobody"
+            )
+        self._seen, self._seen_at = lease, self._env.clock.monotonic()
+
+    def _written(self, lease: Lease) -> Lease:
+        """The lease as we write it; its resourceVersion makes sure that nobody wrote before us."""
+        before = lease.spec
+        now = time.format_micro(self._env.clock.now())
+        ours = before.holderIdentity == self._identity
+        transitions = before.leaseTransitions or 0
+        if not ours and before.holderIdentity is not None:
+            transitions += 1
+        spec = LeaseSpec(
+            holderIdentity=self._identity,
+            leaseDurationSeconds=int(self._terms.duration),
+            acquireTime=before.acquireTime if ours else now,
+            renewTime=now,
+            leaseTransitions=transitions,
+        )
+        return msgspec.structs.replace(lease, spec=spec)
+
+    async def _release(self) -> None:
+        """Give the lease up, if we have it; the next candidate need not wait."""
+        if self.leader != self._identity or self._seen is None:
+            return
+        now = time.format_micro(self._env.clock.now())
+        spec = LeaseSpec(
+            holderIdentity="",
+            leaseDurationSeconds=1,
+            acquireTime=now,
+            renewTime=now,
+            leaseTransitions=self._seen.spec.leaseTransitions,
+        )
+        try:
+            async with asyncio.timeout(self._terms.renew_deadline):
+                released = msgspec.structs.replace(self._seen, spec=spec)
+                self._note(await self._client.update(released))
+        except _FAULTS as fault:
+            self._env.log.info("%s: the lease is left to expire: %s", self._name, fault)
+
+
+async def _end(task: asyncio.Future[None]) -> None:
+    """Cancel and wait; its outcome stays in it."""
+    task.cancel()
+    await asyncio.wait({task})
