@@ -26,6 +26,7 @@ _PERCENT: Final = "[0-9]+%"
 _HTTP_HEADER: Final = "[-A-Za-z0-9]+"
 _ENV_NAME: Final = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
+_CONDITION_REASON: Final = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 _HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 
 # What is matched: the published syntax, without its groups' cost, and to the very end of the text.
@@ -46,6 +47,7 @@ _env_name: Final = re.compile(rf"{_ENV_NAME}\Z").match
 _relaxed_env_name: Final = re.compile(r"[ -<>-~]*\Z").match
 _config_key: Final = re.compile(rf"{_CONFIG_KEY}\Z").match
 _http_path: Final = re.compile(rf"{_HTTP_PATH}\Z").match
+_condition_reason: Final = re.compile(rf"{_CONDITION_REASON}\Z").match
 _decimal: Final = re.compile(r"(?:0|-?[1-9][0-9]*)\Z").match
 _port_name_characters: Final = re.compile(r"[-a-z0-9]+\Z").match
 _letter: Final = re.compile("[a-z]").search
@@ -295,6 +297,18 @@ def is_http_header_name(text: str) -> list[str]:
         return []
     what = "a valid HTTP header must consist of alphanumeric characters or '-'"
     return [_regex(what, _HTTP_HEADER, "X-Header-Name")]
+
+
+def is_condition_reason(text: str) -> list[str]:
+    """The reason of a metav1 condition: one word for programs."""
+    if _condition_reason(text):
+        return []
+    what = (
+        "a condition reason must start with alphabetic character, optionally followed by a string "
+        "of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'"
+    )
+    examples = ("my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB")
+    return [_regex(what, _CONDITION_REASON, *examples)]
 
 
 def is_fully_qualified_name(text: str) -> list[str]:

@@ -1,0 +1,99 @@
+"""Rules of persistent volume claims that stand alone or in a template.
+
+In: a PersistentVolumeClaimSpec or -Template. Out: errors on the list given. Called by: ephemeral
+volumes of pods. Upstream: pkg/apis/core/validation;
+https://kubernetes.io/docs/concepts/storage/persistent-volumes/.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trireme.api import metadata, rules
+from trireme.api.core.v1.persistentvolumeclaim import (
+    PersistentVolumeClaimSpec,
+    PersistentVolumeClaimTemplate,
+)
+from trireme.api.core.v1.references import TypedLocalObjectReference, TypedObjectReference
+from trireme.api.rules import Errors
+from trireme.machinery import field, names, quantity
+from trireme.machinery.field import Path
+from trireme.machinery.meta import ObjectMeta
+
+_ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+_VOLUME_MODES: Final = ("Block", "Filesystem")
+_TEMPLATE_METADATA: Final = ("annotations", "labels")
+
+
+def template(errs: Errors, at: Path, value: PersistentVolumeClaimTemplate) -> None:
+    """A claim that is made for a pod: only labels and annotations of its metadata count."""
+    meta, here = value.metadata, at.child("metadata")
+    if meta.annotations:
+        errs += metadata.annotations(meta.annotations, here.child("annotations"))
+    rules.labels(errs, here.child("labels"), meta.labels)
+    unset = ObjectMeta()
+    for name in ObjectMeta.__struct_fields__:
+        if name not in _TEMPLATE_METADATA and getattr(meta, name) != getattr(unset, name):
+            errs.append(field.forbidden(here.child(name), "cannot be set"))
+    spec(errs, at.child("spec"), value.spec)
+
+
+def spec(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
+    """What is claimed."""
+    where = at.child("accessModes")
+    if not value.accessModes:
+        errs.append(field.required(where, "at least 1 access mode is required"))
+    rules.label_selector(errs, at.child("selector"), value.selector)
+    for mode in value.accessModes:
+        rules.one_of(errs, at, "accessModes", mode, _ACCESS_MODES)
+    known = {mode for mode in value.accessModes if mode in _ACCESS_MODES}
+    if "ReadWriteOncePod" in known and len(known) > 1:
+        why = "may not use ReadWriteOncePod with other access modes"
+        errs.append(field.forbidden(where, why))
+    size, where = value.resources.requests.get("storage"), at.child("resources").key("storage")
+    if size is None:
+        errs.append(field.required(where))
+    elif quantity.parse(size).nanos <= 0:
+        errs.append(field.invalid(where, size, rules.POSITIVE))
+    for name in ("storageClassName", "volumeAttributesClassName"):
+        text = getattr(value, name)
+        if text:
+            rules.syntax(errs, at, name, text, names.is_dns1123_subdomain)
+    if value.volumeMode is not None:
+        rules.one_of(errs, at, "volumeMode", value.volumeMode, _VOLUME_MODES)
+    _sources(errs, at, value)
+
+
+def _sources(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
+    source, reference = value.dataSource, value.dataSourceRef
+    if source is not None:
+        _source(errs, at.child("dataSource"), source)
+    if reference is not None:
+        _source(errs, at.child("dataSourceRef"), reference)
+        if reference.namespace:
+            here = at.child("dataSourceRef")
+            rules.syntax(errs, here, "namespace", reference.namespace, names.is_dns1123_label)
+    if source is None or reference is None:
+        return
+    shown = str(at.child("dataSource"))
+    if reference.namespace:
+        why = "may not be specified when dataSourceRef.namespace is specified"
+        errs.append(field.invalid(at, shown, why))
+    elif (source.apiGroup, source.kind, source.name) != (
+        reference.apiGroup,
+        reference.kind,
+        reference.name,
+    ):
+        errs.append(field.invalid(at, shown, "must match dataSourceRef"))
+
+
+def _source(
+    errs: Errors, at: Path, value: TypedLocalObjectReference | TypedObjectReference
+) -> None:
+    rules.required(errs, at, "name", value.name)
+    rules.required(errs, at, "kind", value.kind)
+    if value.apiGroup:
+        rules.syntax(errs, at, "apiGroup", value.apiGroup, names.is_dns1123_subdomain)
+    elif value.kind != "PersistentVolumeClaim":
+        why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errs.append(field.invalid(at, value.kind, why))

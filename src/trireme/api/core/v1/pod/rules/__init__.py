@@ -1,0 +1,1 @@
+"""What a Pod, and a template of pods, must be like."""

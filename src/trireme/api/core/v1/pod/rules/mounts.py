@@ -1,0 +1,139 @@
+"""Where containers mount volumes and see block devices.
+
+In: ``volumeMounts`` and ``volumeDevices`` of a container and the pod's volumes. Out: errors on the
+list given. Called by: ``containers``. Upstream: pkg/apis/core/validation;
+https://kubernetes.io/docs/concepts/storage/volumes/.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trireme.api import rules
+from trireme.api.core.v1.pod.container import Container, EphemeralContainer, VolumeMount
+from trireme.api.core.v1.pod.rules import paths
+from trireme.api.core.v1.pod.rules.context import PodContext
+from trireme.api.rules import Errors
+from trireme.machinery import field
+from trireme.machinery.field import Path
+
+_PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
+_RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
+
+
+def mounts(
+    errs: Errors, at: Path, container: Container | EphemeralContainer, context: PodContext
+) -> None:
+    """``volumeMounts``."""
+    devices = {item.name: item.devicePath for item in container.volumeDevices}
+    seen: set[str] = set()
+    for position, mount in enumerate(container.volumeMounts):
+        name, path = mount.name, mount.mountPath
+        if not name:
+            errs.append(field.required(at.index(position).child("name")))
+        if name not in context.volumes:
+            errs.append(field.not_found(at.index(position).child("name"), name))
+        if not path:
+            errs.append(field.required(at.index(position).child("mountPath")))
+        if path in seen:
+            where = at.index(position).child("mountPath")
+            errs.append(field.invalid(where, path, "must be unique"))
+        seen.add(path)
+        if devices:
+            _against_devices(errs, at.index(position), mount, devices)
+        if mount.subPath or mount.subPathExpr:
+            _sub_path(errs, at, position, mount)
+        if mount.mountPropagation is not None:
+            _propagation(errs, at, mount.mountPropagation, container)
+        if mount.recursiveReadOnly is not None:
+            _recursive(errs, at, mount, mount.recursiveReadOnly)
+
+
+def devices(
+    errs: Errors, at: Path, container: Container | EphemeralContainer, context: PodContext
+) -> None:
+    """``volumeDevices``."""
+    mounted = {item.name: item.mountPath for item in container.volumeMounts}
+    seen_paths: set[str] = set()
+    seen_names: set[str] = set()
+    for position, device in enumerate(container.volumeDevices):
+        here = at.index(position)
+        name, path = device.name, device.devicePath
+        volume = context.volumes.get(name)
+        if not name:
+            errs.append(field.required(here.child("name")))
+        if name in seen_names:
+            errs.append(field.invalid(here.child("name"), name, "must be unique"))
+        if volume is None:
+            errs.append(field.not_found(here.child("name"), name))
+        elif volume.persistentVolumeClaim is None and volume.ephemeral is None:
+            why = (
+                "can only use volume source type of PersistentVolumeClaim or Ephemeral for "
+                "block mode"
+            )
+            errs.append(field.invalid(here.child("name"), name, why))
+        if not path:
+            errs.append(field.required(here.child("devicePath")))
+        if path in seen_paths:
+            errs.append(field.invalid(here.child("devicePath"), path, "must be unique"))
+        if ".." in path.split("/"):
+            why = "can not contain backsteps ('..')"
+            errs.append(field.invalid(here.child("devicePath"), path, why))
+        else:
+            seen_paths.add(path)
+        if name in mounted:
+            why = "must not already exist in volumeMounts"
+            errs.append(field.invalid(here.child("name"), name, why))
+        if path in mounted.values():
+            why = "must not already exist as a path in volumeMounts"
+            errs.append(field.invalid(here.child("devicePath"), path, why))
+        if name:
+            seen_names.add(name)
+
+
+def _against_devices(
+    errs: Errors, at: Path, mount: VolumeMount, devices: dict[str, str]
+) -> None:
+    if mount.name in devices:
+        why = "must not already exist in volumeDevices"
+        errs.append(field.invalid(at.child("name"), mount.name, why))
+    if mount.mountPath in devices.values():
+        why = "must not already exist as a path in volumeDevices"
+        errs.append(field.invalid(at.child("mountPath"), mount.mountPath, why))
+
+
+# Upstream reports what follows at the list, without the mount's position.
+
+
+def _sub_path(errs: Errors, at: Path, position: int, mount: VolumeMount) -> None:
+    if mount.subPath:
+        paths.descending(errs, at.child("subPath"), mount.subPath)
+    if mount.subPathExpr:
+        if mount.subPath:
+            where = at.index(position).child("subPathExpr")
+            why = "subPathExpr and subPath are mutually exclusive"
+            errs.append(field.invalid(where, mount.subPathExpr, why))
+        paths.descending(errs, at.child("subPathExpr"), mount.subPathExpr)
+
+
+def _propagation(
+    errs: Errors, at: Path, value: str, container: Container | EphemeralContainer
+) -> None:
+    rules.one_of(errs, at, "mountPropagation", value, _PROPAGATIONS)
+    security = container.securityContext
+    privileged = security is not None and security.privileged is True
+    if value == "Bidirectional" and not privileged:
+        why = "Bidirectional mount propagation is available only to privileged containers"
+        errs.append(field.forbidden(at.child("mountPropagation"), why))
+
+
+def _recursive(errs: Errors, at: Path, mount: VolumeMount, value: str) -> None:
+    if value in ("Enabled", "IfPossible"):
+        where = at.child("recursiveReadOnly")
+        if not mount.readOnly:
+            errs.append(field.forbidden(where, "may only be specified when readOnly is true"))
+        if mount.mountPropagation not in (None, "None"):
+            why = "may only be specified when mountPropagation is None or not specified"
+            errs.append(field.forbidden(where, why))
+    else:
+        rules.one_of(errs, at, "recursiveReadOnly", value, _RECURSIVE)

@@ -1,0 +1,265 @@
+"""Requests, limits and claims of containers and of pods.
+
+In: a ResourceRequirements and the names of the pod's resource claims. Out: errors on the list
+given. Called by: ``containers``, ``spec``. Upstream: pkg/apis/core/validation and helper;
+https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/; KEP-2837.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from trireme.api import rules
+from trireme.api.core.v1.pod import aggregate
+from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.resources import ResourceClaim, ResourceRequirements
+from trireme.api.core.v1.pod.rules.context import PodContext
+from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.rules import Errors
+from trireme.machinery import field, names, quantity
+from trireme.machinery.field import Path
+
+_REQUESTS: Final = "requests."
+_COUNTED: Final = frozenset(
+    (
+        "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
+        "persistentvolumeclaims", "services.nodeports", "services.loadbalancers",
+    )
+)  # fmt: skip
+_STANDARD: Final = _COUNTED | frozenset(
+    (
+        "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory",
+        "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage",
+        "storage", "requests.storage",
+    )
+)  # fmt: skip
+_OF_CONTAINERS: Final = ("cpu", "memory", "ephemeral-storage")
+_OF_PODS: Final = ("cpu", "hugepages-", "memory")
+_RESIZABLE: Final = ("cpu", "memory")
+_RESIZE_POLICIES: Final = ("NotRequired", "RestartContainer")
+
+
+def of_container(
+    errs: Errors, at: Path, value: ResourceRequirements, claims: frozenset[str]
+) -> None:
+    """``resources`` of a container, and a pod's overhead as limits."""
+    if value.requests or value.limits:
+        _amounts(errs, at, value, container_name)
+    if value.claims:
+        _claims(errs, at.child("claims"), value.claims, claims)
+
+
+def of_pod(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
+    """``spec.resources``: the pod's own requests and limits."""
+    value = spec.resources
+    if value is None:
+        return
+    if context.os == "windows":
+        errs.append(field.forbidden(at, "may not be set for a windows pod"))
+        return
+    if value.claims:
+        why = "claims may not be set for Resources at pod-level"
+        errs.append(field.forbidden(at.child("claims"), why))
+    _amounts(errs, at, value, _pod_name)
+    _claims(errs, at.child("claims"), value.claims, context.claims)
+    _consistent(errs, at, spec, value)
+
+
+def resize_policies(errs: Errors, at: Path, container: Container, restart_policy: str) -> None:
+    """``resizePolicy`` of a container."""
+    seen: set[str] = set()
+    for position, item in enumerate(container.resizePolicy):
+        if item.resourceName in seen:
+            errs.append(field.duplicate(at.index(position), item.resourceName))
+        seen.add(item.resourceName)
+        for value, supported in (
+            (item.resourceName, _RESIZABLE),
+            (item.restartPolicy, _RESIZE_POLICIES),
+        ):
+            if not value:
+                errs.append(field.required(at))
+            elif value not in supported:
+                errs.append(field.not_supported(at, value, supported))
+        if restart_policy == "Never" and item.restartPolicy != "NotRequired":
+            why = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
+            errs.append(field.invalid(at, item.restartPolicy, why))
+
+
+def _amounts(
+    errs: Errors,
+    at: Path,
+    value: ResourceRequirements,
+    check: Callable[[str], tuple[tuple[str, str], ...]],
+) -> None:
+    limits, requests = value.limits, value.requests
+    for name, text in limits.items():
+        _amount(errs, at, "limits", name, text, check)
+    for name, text in requests.items():
+        _amount(errs, at, "requests", name, text, check)
+        limit = limits.get(name)
+        if limit is None:
+            if not may_overcommit(name):
+                why = "Limit must be set for non overcommitable resources"
+                errs.append(field.required(at.child("limits"), why))
+        elif limit != text:
+            _compare(errs, at, name, text, limit)
+    named = {*limits, *requests}
+    if any(is_huge_pages(name) for name in named) and not named & set(_RESIZABLE):
+        errs.append(field.forbidden(at, "HugePages require cpu or memory"))
+
+
+def _amount(
+    errs: Errors,
+    at: Path,
+    side: str,
+    name: str,
+    text: str,
+    check: Callable[[str], tuple[tuple[str, str], ...]],
+) -> None:
+    complaints = check(name)
+    if complaints:
+        where = at.child(side).key(name)
+        for kind, complaint in complaints:
+            if kind == field.NOT_SUPPORTED:
+                errs.append(field.not_supported(where, name, _OF_PODS))
+            else:
+                errs.append(field.invalid(where, name, complaint))
+    amount = quantity.parse(text)
+    if amount.nanos < 0:
+        errs.append(field.invalid(at.child(side).key(name), text, rules.NOT_NEGATIVE))
+    if amount.nanos % 10**9 and is_integer(name):
+        errs.append(field.invalid(at.child(side).key(name), text, "must be an integer"))
+    if is_huge_pages(name) and not _is_multiple(name, amount.value()):
+        why = f"{text} is not positive integer multiple of {name}"
+        errs.append(field.invalid(at.child(side).key(name), text, why))
+
+
+def _compare(errs: Errors, at: Path, name: str, request: str, limit: str) -> None:
+    asked, most = quantity.parse(request), quantity.parse(limit)
+    if asked != most and not may_overcommit(name):
+        why = f"must be equal to {name} limit of {limit}"
+        errs.append(field.invalid(at.child("requests"), request, why))
+    elif asked > most:
+        why = f"must be less than or equal to {name} limit of {limit}"
+        errs.append(field.invalid(at.child("requests"), request, why))
+
+
+def _claims(
+    errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset[str]
+) -> None:
+    seen: set[str] = set()
+    for position, item in enumerate(items):
+        here, name = at.index(position), item.name
+        if not name:
+            errs.append(field.required(here))
+            continue
+        if name in seen:
+            errs.append(field.duplicate(here, name))
+        else:
+            key = name
+            if item.request:
+                rules.syntax(errs, here, "request", item.request, names.is_dns1123_label)
+                key += "/" + item.request
+            if key in seen:
+                errs.append(field.duplicate(here, key))
+            elif not item.request:
+                errs += [
+                    field.duplicate(here, name)
+                    for other in sorted(seen)
+                    if other.partition("/")[0] == name
+                ]
+            seen.add(key)
+        if name not in known:
+            listed = f": {', '.join(sorted(known))}" if known else " which is empty"
+            detail = "must be one of the names in pod.spec.resourceClaims" + listed
+            errs.append(field.FieldError(field.NOT_FOUND, str(here), name, detail))
+
+
+def _consistent(
+    errs: Errors, at: Path, spec: PodSpec, value: ResourceRequirements
+) -> None:
+    """The pod's amounts hold those of its containers."""
+    for name, asked in aggregate.requests(spec).items():
+        own = value.requests.get(name)
+        if own is not None and asked > quantity.parse(own):
+            why = f"must be greater than or equal to aggregate container requests of {asked}"
+            errs.append(field.invalid(at.child("requests").key(name), own, why))
+    for name, most in aggregate.limits(spec).items():
+        own = value.limits.get(name)
+        if own is not None and is_huge_pages(name) and most > quantity.parse(own):
+            why = f"must be greater than or equal to aggregate container limits of {most}"
+            errs.append(field.invalid(at.child("limits").key(name), own, why))
+    for position, container in enumerate(spec.containers):
+        for name, text in container.resources.limits.items():
+            own = value.limits.get(name)
+            if own is not None and quantity.parse(text) > quantity.parse(own):
+                where = at.child("containers").index(position).key(name).child("limits")
+                why = f"must be less than or equal to pod limits of {own}"
+                errs.append(field.invalid(where, text, why))
+
+
+@lru_cache(maxsize=1024)
+def container_name(name: str) -> tuple[tuple[str, str], ...]:
+    """What is wrong with a resource's name in a container: (type, detail) pairs."""
+    found = [(field.INVALID, text) for text in _name(name)]
+    if "/" not in name:
+        if name not in _OF_CONTAINERS and not is_huge_pages(name):
+            found.append((field.INVALID, "must be a standard resource for containers"))
+    elif not is_native(name) and not is_extended(name):
+        found.append((field.INVALID, "doesn't follow extended resource name standard"))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _pod_name(name: str) -> tuple[tuple[str, str], ...]:
+    found = _name(name)
+    if found:
+        return tuple((field.INVALID, text) for text in found)
+    return () if aggregate.is_pod_level(name) else ((field.NOT_SUPPORTED, ""),)
+
+
+def _name(name: str) -> list[str]:
+    complaints = names.is_qualified_name(name)
+    if complaints or "/" in name or name in _STANDARD:
+        return complaints
+    if is_huge_pages(name) or name.startswith("requests.hugepages-"):
+        return []
+    return ["must be a standard resource type or fully qualified"]
+
+
+def is_huge_pages(name: str) -> bool:
+    """Huge pages of some size."""
+    return name.startswith(aggregate.HUGE_PAGES)
+
+
+def is_native(name: str) -> bool:
+    """Kubernetes' own resources: without a prefix, or with its domain's."""
+    return "/" not in name or "kubernetes.io/" in name
+
+
+@lru_cache(maxsize=1024)
+def is_extended(name: str) -> bool:
+    """Somebody else's resource, by a name that quotas can carry."""
+    if is_native(name) or name.startswith(_REQUESTS):
+        return False
+    return not names.is_qualified_name(_REQUESTS + name)
+
+
+def is_integer(name: str) -> bool:
+    """Whether the resource comes in whole units."""
+    return name in _COUNTED or is_extended(name)
+
+
+def may_overcommit(name: str) -> bool:
+    """Whether the request may be less than the limit."""
+    return is_native(name) and not is_huge_pages(name)
+
+
+def _is_multiple(name: str, amount: int) -> bool:
+    try:
+        size = quantity.parse(name.removeprefix(aggregate.HUGE_PAGES))
+    except ValueError:
+        return False
+    return size.nanos > 0 and size.is_integer() and amount % size.value() == 0

@@ -1,0 +1,65 @@
+"""Templates of pods, in the kinds that make pods.
+
+In: a PodTemplateSpec and, where the kind has one, its selector. Out: errors on the list given.
+Called by: the rules of apps and batch kinds. Upstream: pkg/apis/core/validation, pkg/apis/apps.
+"""
+
+from __future__ import annotations
+
+from trireme.api import metadata, rules
+from trireme.api.core.v1.pod.rules import annotations, spec
+from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.api.rules import Errors
+from trireme.machinery import field, labels
+from trireme.machinery.field import Path
+from trireme.machinery.meta import LabelSelector
+
+
+def validate(errs: Errors, at: Path, template: PodTemplateSpec) -> None:
+    """A template of any kind."""
+    meta = template.metadata
+    # Upstream reports these without "metadata" in the path.
+    rules.labels(errs, at.child("labels"), meta.labels)
+    if meta.annotations:
+        here = at.child("annotations")
+        errs += metadata.annotations(meta.annotations, here)
+        annotations.known(errs, here, meta.annotations, template.spec)
+    spec.validate(errs, at.child("spec"), template.spec, is_pod=False)
+    annotations.agree(errs, at.child("spec"), meta.annotations, template.spec)
+    if template.spec.ephemeralContainers:
+        where = at.child("spec", "ephemeralContainers")
+        why = "ephemeral containers not allowed in pod template"
+        errs.append(field.forbidden(where, why))
+
+
+def selected(
+    errs: Errors, at: Path, template: PodTemplateSpec, selector: LabelSelector | None
+) -> None:
+    """``selector`` and ``template`` below ``at``, of a kind whose pods run until deleted."""
+    where = at.child("selector")
+    if selector is None:
+        errs.append(field.required(where))
+    else:
+        rules.label_selector(errs, where, selector)
+        if not selector.matchLabels and not selector.matchExpressions:
+            # Upstream's words for every kind.
+            why = "empty selector is invalid for deployment"
+            errs.append(field.invalid(where, selector, why))
+    try:
+        parsed = labels.from_struct(selector)
+    except ValueError:
+        errs.append(field.invalid(where, selector, "invalid label selector"))
+        return
+    here = at.child("template")
+    if not parsed.empty() and not parsed.matches(template.metadata.labels):
+        why = "`selector` does not match template `labels`"
+        shown = template.metadata.labels or None
+        errs.append(field.invalid(here.child("metadata", "labels"), shown, why))
+    validate(errs, here, template)
+    if template.spec.restartPolicy != "Always":
+        where = here.child("spec", "restartPolicy")
+        errs.append(field.not_supported(where, template.spec.restartPolicy, ("Always",)))
+    if template.spec.activeDeadlineSeconds is not None:
+        where = here.child("spec", "activeDeadlineSeconds")
+        why = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        errs.append(field.forbidden(where, why))
