@@ -21,6 +21,7 @@ from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
 from trireme.apiserver import chain
+from trireme.apiserver.nodes.hijack import Hijacked
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
@@ -200,7 +201,13 @@ async def _stream(answer: StreamReply, incoming: BaseRequest) -> web.StreamRespo
 
 
 async def _upgrade(answer: UpgradeReply, incoming: BaseRequest) -> web.StreamResponse:
-    return await answer.run(incoming)  # type: ignore[return-value]
+    try:
+        return await answer.run(incoming)  # type: ignore[return-value]
+    except errors.ApiError as fault:
+        # Nothing has been upgraded yet: what fails later ends the connection instead.
+        return _response(reply.error(fault))
+    except ConnectionError:
+        return Hijacked()
 
 
 def _inflate(body: bytes) -> bytes:
