@@ -7,6 +7,7 @@ Called by: field, errors, labels, time. Rules: Go's ``strconv.Quote`` and ``enco
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -31,6 +32,11 @@ def quote(text: str) -> str:
     if _PLAIN.match(text):
         return f'"{text}"'
     return '"' + "".join(_escape(character) for character in text) + '"'
+
+
+def quotes(texts: Iterable[str]) -> str:
+    """Strings as Go's ``%q`` prints a list of them: ``["a" "b"]``."""
+    return f"[{' '.join(map(quote, texts))}]"
 
 
 def value(item: Any) -> str:

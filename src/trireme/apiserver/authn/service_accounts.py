@@ -22,7 +22,7 @@ from trireme.apiserver.authn.keys import TokenKeys
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.request import User
 from trireme.kit.clock import Clock
-from trireme.machinery import time
+from trireme.machinery import gotext, time
 
 # How far clocks may be apart, and how long a deleted object's tokens still pass: seconds.
 LEEWAY = 60.0
@@ -87,7 +87,8 @@ class ServiceAccountTokens:
         matching = tuple(item for item in made_for if item in audiences)
         if not matching:
             raise Rejected(
-                f"token audiences {made_for} is invalid for the target audiences {list(audiences)}"
+                f"token audiences {gotext.quotes(made_for)} is invalid for the target audiences "
+                f"{gotext.quotes(audiences)}"
             )
         now = self._clock.now()
         _check_times(claims, now)

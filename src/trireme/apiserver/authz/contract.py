@@ -24,6 +24,11 @@ class Attributes:
     field_selector: str = ""
     label_selector: str = ""
 
+    @property
+    def is_resource(self) -> bool:
+        """Whether the question is about a resource; one without a name is still one."""
+        return bool(self.resource) or not self.path
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -37,7 +37,7 @@ class UnionAuthorizer:
         user = attributes.user
         if SUPERUSERS in user.groups:
             return _ALLOWED
-        if not attributes.resource and attributes.path in ALWAYS_ALLOWED:
+        if not attributes.is_resource and attributes.path in ALWAYS_ALLOWED:
             return _ALLOWED
         as_node = self._node.authorize(attributes)
         if as_node is not None and as_node.allowed:
@@ -58,7 +58,7 @@ class UnionAuthorizer:
 
     def _by_rbac(self, attributes: Attributes) -> Decision:
         access = self.rbac.access(attributes.user, attributes.namespace)
-        if attributes.resource:
+        if attributes.is_resource:
             return access.resource(
                 attributes.verb,
                 attributes.group,

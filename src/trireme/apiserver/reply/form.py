@@ -12,7 +12,7 @@ from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import negotiate, table
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.machinery.codec import yaml
+from trireme.machinery.codec import json, yaml
 from trireme.machinery.meta import ListMeta
 from trireme.store.contract import KeyValue
 
@@ -30,6 +30,12 @@ def one(
         body = table.table(endpoint, [item.value], meta, now, include, form.version)
         return finish(Reply(status, body), form)
     return finish(Reply(status, table.partial(item.value, form.version)), form)
+
+
+def unstored(request: Request, obj: object, status: int = 201) -> Reply:
+    """An object that is answered and never stored; it has no table form."""
+    form = negotiate.accept(request.headers.get("accept", ""), convertible=False)
+    return finish(Reply(status, json.encode(obj)), form)
 
 
 def many(

@@ -26,7 +26,7 @@ from trireme.apiserver.authn.service_accounts import Claims, Kubernetes, Ref
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.reply import reply
+from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
@@ -98,7 +98,7 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     )
     wanted.status.token = keys.sign(msgspec.to_builtins(claims))
     wanted.status.expirationTimestamp = time.format(now + (wanted.spec.expirationSeconds or 0))
-    return reply.encoded(wanted, 201)
+    return form.unstored(request, wanted)
 
 
 def _check_metadata(wanted: TokenRequest, namespace: str, name: str) -> None:

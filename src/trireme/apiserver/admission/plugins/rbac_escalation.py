@@ -107,7 +107,7 @@ def _require(attributes: Attributes, context: Context, rules: list[PolicyRule]) 
     shown = sorted({cover.described(rule) for rule in cover.compacted(missing)})
     lines = "\n".join(shown)
     why = (
-        f"user {gotext.quote(user.name)} (groups={cover.quoted(user.groups)}) is attempting to "
+        f"user {gotext.quote(user.name)} (groups={gotext.quotes(user.groups)}) is attempting to "
         f"grant RBAC permissions not currently held:\n{lines}"
     )
     access, _ = context.authorizer.rules(user, attributes.namespace)

@@ -53,14 +53,14 @@ class NodeAuthorizer:
             return None
         if not node:
             return _no(f'unknown node for user "{asked.user.name}"')
-        if asked.resource:
+        if asked.is_resource:
             rule = self._by_resource.get((asked.group, asked.resource))
             if rule is not None:
                 return rule(node, asked)
         return self._by_rules(asked)
 
     def _by_rules(self, asked: Attributes) -> Decision:
-        if not asked.resource:
+        if not asked.is_resource:
             allowed = any(match.allows_path(rule, asked.verb, asked.path) for rule in self._rules)
             return _ALLOWED if allowed else _SILENCE
         key = (asked.verb, asked.group, asked.resource, asked.subresource)

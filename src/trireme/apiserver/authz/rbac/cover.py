@@ -69,13 +69,8 @@ def described(rule: PolicyRule) -> str:
         ("ResourceNames", rule.resourceNames),
         ("Verbs", rule.verbs),
     )
-    shown = [f"{name}:{quoted(values)}" for name, values in parts if values]
+    shown = [f"{name}:{gotext.quotes(values)}" for name, values in parts if values]
     return "{" + ", ".join(shown) + "}"
-
-
-def quoted(values: Iterable[str]) -> str:
-    """A list of strings as Go's ``%q`` prints it."""
-    return f"[{' '.join(gotext.quote(item) for item in values)}]"
 
 
 def _covers(rule: PolicyRule, part: PolicyRule) -> bool:
