@@ -135,6 +135,8 @@ async def test_a_watch_left_early_ends_on_the_server(env: Env) -> None:
 @virtual.test()
 async def test_subresources(env: Env) -> None:
     async with serving(env) as client:
+        account = meta.ObjectMeta(name="default", namespace="default")
+        await client.create(core.ServiceAccount(metadata=account))
         pod = core.Pod(
             metadata=meta.ObjectMeta(name="p", namespace="default"),
             spec=core.PodSpec(containers=[core.Container(name="c", image="i")]),

@@ -25,7 +25,7 @@ class Unreadable(ValueError):
 
 
 class _RawList(msgspec.Struct):
-    metadata: ListMeta = msgspec.field(default_factory=ListMeta)
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
     items: list[msgspec.Raw] | None = None
 
 
@@ -58,17 +58,18 @@ class Decoder(Generic[T]):
     def many(self, data: bytes) -> tuple[list[T], ListMeta]:
         """The items of a list and its metadata. Raises Unreadable."""
         try:
-            listed: Any = self._many.decode(data)
-            return listed.items or [], listed.metadata
+            found: Any = self._many.decode(data)
+            return found.items or [], found.metadata
         except msgspec.ValidationError:
             pass
         except msgspec.DecodeError as problem:
             raise Unreadable(f"list of {self._kind.__name__}: {problem}") from None
         try:
             raw = _raw_list.decode(data)
-        except msgspec.DecodeError as problem:
+            listed = lenient.decode(bytes(raw.metadata), ListMeta, lenient.IGNORE)[0]
+        except (msgspec.DecodeError, errors.ApiError) as problem:
             raise Unreadable(f"list of {self._kind.__name__}: {problem}") from None
-        return [self.one(item) for item in raw.items or []], raw.metadata
+        return [self.one(item) for item in raw.items or []], listed
 
     def _leniently(self, data: bytes) -> T:
         try:

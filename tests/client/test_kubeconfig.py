@@ -1,0 +1,84 @@
+"""Kubeconfig files in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trireme.client import kubeconfig
+from trireme.client.http import Tls
+from trireme.client.kubeconfig import Access, KubeconfigError
+from trireme.kit.pki import Pair
+
+FULL = b"""
+apiVersion: v1
+kind: Config
+current-context: main
+clusters:
+- name: c
+  cluster: {server: "https://10.0.0.1:6443", certificate-authority: ca.pem, tls-server-name: api}
+users:
+- name: u
+  user: {client-certificate: c.pem, client-key-data: a2V5}
+- name: t
+  user: {tokenFile: token}
+- name: e
+  user: {exec: {command: aws}}
+- name: half
+  user: {client-key-data: a2V5}
+contexts:
+- {name: main, context: {cluster: c, user: u, namespace: team}}
+- {name: token, context: {cluster: c, user: t}}
+- {name: plugin, context: {cluster: c, user: e}}
+- {name: half, context: {cluster: c, user: half}}
+- {name: lost, context: {cluster: nope, user: u}}
+"""
+
+
+def test_files_are_found_beside_the_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "config").write_bytes(FULL)
+    (tmp_path / "ca.pem").write_text("CA")
+    (tmp_path / "c.pem").write_text("CERT")
+    access = kubeconfig.load(tmp_path / "config")
+    assert access == Access(
+        server="https://10.0.0.1:6443",
+        tls=Tls(authority=b"CA", client=Pair(b"CERT", b"key"), server_name="api"),
+        namespace="team",
+    )
+    assert kubeconfig.load(tmp_path / "config", "token").token_file == str(tmp_path / "token")
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    access = Access(
+        server="https://localhost:1",
+        tls=Tls(authority=b"CA\n", client=Pair(b"C", b"K")),
+        token="t",
+        namespace="n",
+    )
+    path = tmp_path / "config"
+    kubeconfig.write(path, access, "demo", "jane")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert kubeconfig.load(path) == access
+    assert kubeconfig.load(path, "jane@demo") == access
+
+
+@pytest.mark.parametrize(
+    ("context", "message"),
+    [
+        ("plugin", "user 'e': exec is not supported"),
+        ("half", "a client certificate needs its key"),
+        ("lost", "has no cluster 'nope'"),
+        ("none", "has no context 'none'"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path: Path, context: str, message: str) -> None:
+    (tmp_path / "ca.pem").write_text("CA")
+    with pytest.raises(KubeconfigError, match=message):
+        kubeconfig.parse(FULL, context, tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"kind: Pod", b"{", b"kind: Config\nclusters: 3"])
+def test_what_is_no_kubeconfig(data: bytes) -> None:
+    with pytest.raises(KubeconfigError):
+        kubeconfig.parse(data)
