@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,19 +18,22 @@ import pytest
 from trireme.api.core import v1 as core
 from trireme.cluster.hosts import local, teardown
 from trireme.cluster.images import build, load, recipes
+from trireme.kit import pki, spdy
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 from trireme.kubelet.cgroups import apply
 from trireme.kubelet.component import Kubelet, Parts
-from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.config import KubeletConfig, ServerConfig
 from trireme.kubelet.cri.client import GrpcRuntime
 from trireme.kubelet.host.real import RealHost
 from trireme.kubelet.node import machine
 from trireme.kubelet.probes.sockets import SocketTransport
+from trireme.kubelet.server import app
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kubelet"))
 
-from harness import Api, Recorder, container, pod
+from harness import NODE_USER, Api, api_server, container, pod
+from test_server import Reviews
 
 pytestmark = [
     pytest.mark.interop,
@@ -38,21 +42,85 @@ pytestmark = [
 IMAGE = "docker.io/library/busybox:stable"
 
 
+# The runtime's stream server listens on the node's loopback, where this process is not.
+FORWARD = """
+import asyncio, sys
+async def pipe(r, w):
+    while d := await r.read(65536):
+        w.write(d); await w.drain()
+    w.close()
+async def serve(r, w):
+    port = int((await r.readline()).decode())
+    r2, w2 = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.gather(pipe(r, w2), pipe(r2, w), return_exceptions=True)
+async def main():
+    s = await asyncio.start_unix_server(serve, sys.argv[1])
+    print("ready", flush=True)
+    await s.serve_forever()
+asyncio.run(main())
+"""
+AUTHORITY = pki.new_authority("kubernetes", time.time())
+
+
+class ForwardedRuntime(GrpcRuntime):
+    """A runtime whose stream URLs lead through the forwarder in the node's network."""
+
+    def __init__(self, endpoint: str, forwarder: str) -> None:
+        super().__init__(endpoint)
+        self._forwarder = forwarder
+        self._servers: list[asyncio.Server] = []
+
+    async def exec_url(self, *args: Any, **wanted: Any) -> str:
+        return await self._through(await super().exec_url(*args, **wanted))
+
+    async def port_forward_url(self, *args: Any, **wanted: Any) -> str:
+        return await self._through(await super().port_forward_url(*args, **wanted))
+
+    async def _through(self, url: str) -> str:
+        host, slash, path = url.removeprefix("http://").partition("/")
+        port = host.rpartition(":")[2]
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, back = await asyncio.open_unix_connection(self._forwarder)
+            back.write(f"{port}\n".encode())
+
+            async def pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+                while data := await source.read(65536):
+                    target.write(data)
+                    await target.drain()
+                target.close()
+
+            await asyncio.gather(pipe(reader, back), pipe(there, writer), return_exceptions=True)
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        self._servers.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{slash}{path}"
+
+    async def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        await super().close()
+
+
 class RealNode:
     """A kubelet in this process, its pods on a node of ``hosts``."""
 
-    def __init__(self, node: local.Node, folder: Path) -> None:
-        self.env = Env(clock=RealClock(), rng=random.Random(1), log=logging.getLogger("kubelet"))
-        self.api = Api(self.env)
-        self.recorder = Recorder()
-        self.runtime = GrpcRuntime(node.containerd_socket)
+    def __init__(self, env: Env, api: Api, node: local.Node, folder: Path) -> None:
+        self.env, self.api = env, api
+        api.node_wire = Reviews(api.server, NODE_USER)
+        self.runtime = ForwardedRuntime(node.containerd_socket, str(folder / "forward"))
         self.transport = SocketTransport()
         self.host = RealHost()
         self.cgroups = apply.detect(self.env.clock)
         self.config = KubeletConfig(
-            node_name="node-0", node_ips=(node.ip,), root_dir=str(folder / "kubelet"),
-            logs_dir=str(folder / "pods"), cgroup_parent=node.cgroup_parent,
-            cluster_dns=("10.96.0.10",))
+            node_name="node-0",
+            node_ips=(node.ip,),
+            root_dir=str(folder / "kubelet"),
+            logs_dir=str(folder / "pods"),
+            cgroup_parent=node.cgroup_parent,
+            cluster_dns=("10.96.0.10",),
+            server=_server(folder),
+        )
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -60,24 +128,28 @@ class RealNode:
 
         async def live() -> None:
             parts = Parts(
-                client=self.api, pods=self.api.informer(core.Pod),
-                services=self.api.informer(core.Service), recorder=self.recorder,
-                runtime=self.runtime, transport=self.transport, host=self.host,
-                cgroups=self.cgroups, machine=machine.read(self.host))
+                client=self.api.node_client(),
+                runtime=self.runtime,
+                transport=self.transport,
+                host=self.host,
+                cgroups=self.cgroups,
+                machine=machine.read(self.host),
+                serve=app.serve,
+            )
             async with asyncio.TaskGroup() as group:
                 self.kubelet = Kubelet(self.config, self.env, parts, group)
                 await self.kubelet.start()
                 ready.set()
 
         self._task = asyncio.create_task(live())
-        await asyncio.wait({self._task, asyncio.ensure_future(ready.wait())},
-                           return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {self._task, asyncio.ensure_future(ready.wait())}, return_when=asyncio.FIRST_COMPLETED
+        )
         if self._task.done():
             self._task.result()
 
     async def stop(self) -> None:
         if self._task is not None:
-            self.api.informers.clear()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
@@ -99,28 +171,66 @@ class RealNode:
         return self.api.pod(name).status.phase
 
     def ready(self, name: str) -> bool:
-        return any(c.type == "Ready" and c.status == "True"
-                   for c in self.api.pod(name).status.conditions)
+        return any(
+            c.type == "Ready" and c.status == "True" for c in self.api.pod(name).status.conditions
+        )
+
+
+def _server(folder: Path) -> ServerConfig:
+    serving = pki.issue(AUTHORITY, "node-0", time.time(), names=["127.0.0.1"], server=True)
+    for name, content in (
+        ("tls.crt", serving.certificate),
+        ("tls.key", serving.key),
+        ("ca.crt", AUTHORITY.certificate),
+    ):
+        (folder / name).write_bytes(content)
+    admin = pki.issue(AUTHORITY, "boss", time.time(), organizations=["system:masters"])
+    (folder / "admin.pem").write_bytes(admin.key + admin.certificate)
+    return ServerConfig(
+        address="127.0.0.1",
+        port=21250,
+        certificate_file=f"{folder}/tls.crt",
+        key_file=f"{folder}/tls.key",
+        client_ca_file=f"{folder}/ca.crt",
+    )
 
 
 @pytest.fixture
 async def node(tmp_path: Path) -> AsyncIterator[RealNode]:
+    env = Env(clock=RealClock(), rng=random.Random(1), log=logging.getLogger("kubelet"))
     hosts = local.LocalHosts("t-kubelet", 1)
     await asyncio.to_thread(teardown.teardown, hosts.name)
+    forwarder: asyncio.subprocess.Process | None = None
     try:
         await hosts.start()
-        await load.load_built(build.build(recipes.bundled()),
-                              [n.containerd_socket for n in hosts.nodes])
-        node = RealNode(hosts.nodes[0], tmp_path)
-        try:
-            await node.start()
-            yield node
-            for known in [o for o in node.api.objects.values() if isinstance(o, core.Pod)]:
-                node.api.delete_pod(known.metadata.name, grace=1)
-            await node.until(lambda: not node.kubelet.workers.pods())
-        finally:
-            await node.close()
+        await load.load_built(
+            build.build(recipes.bundled()), [n.containerd_socket for n in hosts.nodes]
+        )
+        forwarder = await asyncio.create_subprocess_exec(
+            "nsenter",
+            f"--net={hosts.nodes[0].netns_path}",
+            sys.executable,
+            "-c",
+            FORWARD,
+            str(tmp_path / "forward"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert forwarder.stdout is not None
+        await forwarder.stdout.readline()
+        async with api_server(env) as api:
+            node = RealNode(env, api, hosts.nodes[0], tmp_path)
+            try:
+                await node.start()
+                yield node
+                for known in api.pods():
+                    await api.delete_pod(known.metadata.name, grace=1)
+                await node.until(lambda: not node.kubelet.workers.pods())
+            finally:
+                await node.close()
     finally:
+        if forwarder is not None:
+            forwarder.kill()
+            await forwarder.wait()
         await hosts.stop()
 
 
@@ -131,18 +241,31 @@ def shell(script: str, **fields: Any) -> core.Container:
 async def test_a_pod_with_config_probe_and_limits(node: RealNode) -> None:
     conf = core.ConfigMap(data={"index.html": "hello"})
     conf.metadata.name, conf.metadata.namespace = "page", "default"
-    node.api.put(conf)
-    probe = core.Probe(httpGet=core.HTTPGetAction(path="/index.html", port="http", scheme="HTTP"),
-                       timeoutSeconds=1, periodSeconds=1, successThreshold=1, failureThreshold=3)
+    await node.api.put(conf)
+    probe = core.Probe(
+        httpGet=core.HTTPGetAction(path="/index.html", port="http", scheme="HTTP"),
+        timeoutSeconds=1,
+        periodSeconds=1,
+        successThreshold=1,
+        failureThreshold=3,
+    )
     main = shell(
-        "exec httpd -f -p 8080 -h /www", readinessProbe=probe,
+        "exec httpd -f -p 8080 -h /www",
+        readinessProbe=probe,
         ports=[core.ContainerPort(name="http", containerPort=8080)],
-        resources=core.ResourceRequirements(requests={"cpu": "100m", "memory": "16Mi"},
-                                            limits={"cpu": "500m", "memory": "32Mi"}),
-        volumeMounts=[core.VolumeMount(name="page", mountPath="/www")])
+        resources=core.ResourceRequirements(
+            requests={"cpu": "100m", "memory": "16Mi"}, limits={"cpu": "500m", "memory": "32Mi"}
+        ),
+        volumeMounts=[core.VolumeMount(name="page", mountPath="/www")],
+    )
     began = time.monotonic()
-    made = node.api.put(pod("web", main, volumes=[core.Volume(
-        name="page", configMap=core.ConfigMapVolumeSource(name="page"))]))
+    made = await node.api.put(
+        pod(
+            "web",
+            main,
+            volumes=[core.Volume(name="page", configMap=core.ConfigMapVolumeSource(name="page"))],
+        )
+    )
     await node.until(lambda: node.phase("web") == "Running")
     print(f"running after {(time.monotonic() - began) * 1000:.0f} ms")
     await node.until(lambda: node.ready("web"))
@@ -157,14 +280,16 @@ async def test_a_pod_with_config_probe_and_limits(node: RealNode) -> None:
         assert int(limit) == 32 << 20
     result = await node.runtime.exec_sync(
         status.containerStatuses[0].containerID.removeprefix("containerd://"),
-        ["sh", "-c", "cat /etc/hosts /etc/resolv.conf; hostname; cat /www/index.html"], 5)
+        ["sh", "-c", "cat /etc/hosts /etc/resolv.conf; hostname; cat /www/index.html"],
+        5,
+    )
     text = result.stdout.decode()
     assert f"{status.podIP}\tweb" in text
     assert "nameserver 10.96.0.10" in text
     assert "search default.svc.cluster.local svc.cluster.local cluster.local" in text
     assert text.endswith("web\nhello")
     began = time.monotonic()
-    node.api.delete_pod("web", grace=5)
+    await node.api.delete_pod("web", grace=5)
     await node.until(lambda: not node.api.has_pod("web"))
     print(f"gone after {(time.monotonic() - began) * 1000:.0f} ms")
     await node.until(lambda: not node.cgroups.exists(group))
@@ -174,8 +299,9 @@ async def test_a_pod_with_config_probe_and_limits(node: RealNode) -> None:
 
 
 async def test_crash_message_logs_and_restart(node: RealNode) -> None:
-    node.api.put(pod("web", shell(
-        "echo out; echo err >&2; echo -n why > /dev/termination-log; exit 3")))
+    await node.api.put(
+        pod("web", shell("echo out; echo err >&2; echo -n why > /dev/termination-log; exit 3"))
+    )
     await node.until(lambda: _waiting(node, "web") == "CrashLoopBackOff")
     status = node.api.pod("web").status.containerStatuses[0]
     ended = status.lastState.terminated
@@ -184,7 +310,7 @@ async def test_crash_message_logs_and_restart(node: RealNode) -> None:
 
 
 async def test_a_new_kubelet_adopts(node: RealNode) -> None:
-    node.api.put(pod("web", shell("exec sleep 1000")))
+    await node.api.put(pod("web", shell("exec sleep 1000")))
     await node.until(lambda: node.ready("web"))
     before = node.api.pod("web").status
     await node.stop()
@@ -196,7 +322,7 @@ async def test_a_new_kubelet_adopts(node: RealNode) -> None:
 async def test_secret_tmpfs_subpath_users_and_tokens(node: RealNode) -> None:
     secret = core.Secret(data={"key": b"shh", "other": b"x"})
     secret.metadata.name, secret.metadata.namespace = "s", "default"
-    node.api.put(secret)
+    await node.api.put(secret)
     main = shell(
         "id; ls -lnL /s /sub /run/token; cat /s/key /sub; touch /scratch/a && ls -lnd /scratch/a; "
         "exec sleep 1000",
@@ -205,26 +331,139 @@ async def test_secret_tmpfs_subpath_users_and_tokens(node: RealNode) -> None:
             core.VolumeMount(name="s", mountPath="/s"),
             core.VolumeMount(name="s", mountPath="/sub", subPath="key"),
             core.VolumeMount(name="t", mountPath="/run/token"),
-            core.VolumeMount(name="scratch", mountPath="/scratch")])
-    made = node.api.put(pod(
-        "web", main, securityContext=core.PodSecurityContext(fsGroup=4321), volumes=[
-            core.Volume(name="s", secret=core.SecretVolumeSource(secretName="s", defaultMode=256)),
-            core.Volume(name="scratch", emptyDir=core.EmptyDirVolumeSource(medium="Memory")),
-            core.Volume(name="t", projected=core.ProjectedVolumeSource(sources=[
-                core.VolumeProjection(serviceAccountToken=core.ServiceAccountTokenProjection(
-                    path="token", expirationSeconds=600))]))]))
+            core.VolumeMount(name="scratch", mountPath="/scratch"),
+        ],
+    )
+    made = await node.api.put(
+        pod(
+            "web",
+            main,
+            securityContext=core.PodSecurityContext(fsGroup=4321),
+            volumes=[
+                core.Volume(
+                    name="s", secret=core.SecretVolumeSource(secretName="s", defaultMode=256)
+                ),
+                core.Volume(name="scratch", emptyDir=core.EmptyDirVolumeSource(medium="Memory")),
+                core.Volume(
+                    name="t",
+                    projected=core.ProjectedVolumeSource(
+                        sources=[
+                            core.VolumeProjection(
+                                serviceAccountToken=core.ServiceAccountTokenProjection(
+                                    path="token", expirationSeconds=600
+                                )
+                            )
+                        ]
+                    ),
+                ),
+            ],
+        )
+    )
     await node.until(lambda: node.ready("web"))
     await asyncio.sleep(0.3)
     text = node.host.read(
-        f"{node.config.logs_dir}/default_web_{made.metadata.uid}/main/0.log").decode()
+        f"{node.config.logs_dir}/default_web_{made.metadata.uid}/main/0.log"
+    ).decode()
     assert "uid=1234 gid=0(root) groups=0(root),4321" in text
     assert "-r--r-----    1 0        4321             3" in text
     assert "-rw-r-----    1 1234     4321" in text or "-rw-rw----    1 1234     4321" in text
     assert text.count("shh") == 2
     assert len(node.host.mounts_below(f"{node.config.root_dir}/pods/{made.metadata.uid}")) == 4
-    node.api.delete_pod("web", grace=1)
+    await node.api.delete_pod("web", grace=1)
     await node.until(lambda: not node.api.has_pod("web"))
     assert not node.host.mounts_below(node.config.root_dir)
+
+
+async def test_logs_exec_and_port_forward(node: RealNode, tmp_path: Path) -> None:
+    await node.api.put(
+        pod(
+            "web",
+            shell("echo started; mkdir /www; echo hi > /www/x; exec httpd -f -p 8080 -h /www"),
+        )
+    )
+    await node.until(lambda: node.ready("web"))
+    tls = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+    tls.load_cert_chain(tmp_path / "admin.pem")
+    await asyncio.sleep(0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", 21250, ssl=tls)
+    writer.write(
+        b"GET /containerLogs/default/web/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    assert b"started\n" in await reader.read()
+
+    out = await _session(
+        tls,
+        "/exec/default/web/main?command=sh&command=-c&command="
+        "read+x;+echo+got+$x;+exit+7&input=1&output=1&error=1",
+        ["error", "stdin", "stdout", "stderr"],
+        {"stdin": b"word\n"},
+    )
+    assert out["stdout"] == b"got word\n"
+    assert b'"ExitCode","message":"7"' in out["error"]
+
+    out = await _session(
+        tls,
+        "/portForward/default/web",
+        ["error", "data"],
+        {"data": b"GET /x HTTP/1.0\r\n\r\n"},
+        port="8080",
+        protocol="portforward.k8s.io",
+    )
+    assert out["data"].endswith(b"hi\n")
+
+    status, text = await _get(tls, "/stats/summary")
+    assert status == 200
+    assert '"name":"main"' in text
+
+
+async def _get(tls: ssl.SSLContext, path: str) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", 21250, ssl=tls)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    return int(head.split()[1]), body.decode()
+
+
+async def _session(
+    tls: ssl.SSLContext,
+    path: str,
+    streams: list[str],
+    sent: dict[str, bytes],
+    port: str = "",
+    protocol: str = "v4.channel.k8s.io",
+) -> dict[str, bytes]:
+    """One SPDY session: what came on each stream until all had ended."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", 21250, ssl=tls)
+    writer.write(
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        f"Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: {protocol}\r\n"
+        "Content-Length: 0\r\n\r\n".encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head + await reader.read(1000)
+    connection = spdy.Connection()
+    extra = {"port": port, "requestID": "1"} if port else {}
+    numbers = {connection.open({"streamType": name, **extra}): name for name in streams}
+    for number, name in numbers.items():
+        if name in sent:
+            connection.send(number, sent[name], fin=name == "stdin")
+    writer.write(connection.take())
+    got = dict.fromkeys(streams, b"")
+    left = {name for name in streams if name != "stdin"}
+    async with asyncio.timeout(10):
+        while left:
+            data = await reader.read(65536)
+            if not data:
+                break
+            for event in connection.receive(data):
+                if isinstance(event, spdy.Data):
+                    got[numbers[event.stream]] += event.data
+                    if event.fin:
+                        left.discard(numbers[event.stream])
+                elif isinstance(event, spdy.Reset | spdy.GoneAway):
+                    left.discard(numbers.get(getattr(event, "stream", 0), ""))
+            writer.write(connection.take())
+    writer.close()
+    return got
 
 
 def _waiting(node: RealNode, name: str) -> str:

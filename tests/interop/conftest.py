@@ -1,0 +1,25 @@
+"""One two-node cluster for all tests that only need a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.interop.cluster import Kubectl, running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Kubectl]:
+    """A cluster with two nodes, and kubectl on it."""
+    with running("interop", "--nodes", "2") as kubectl:
+        yield kubectl
+
+
+@pytest.fixture
+def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace for one test."""
+    name = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    cluster("create", "namespace", name)
+    yield name
+    cluster("delete", "namespace", name, "--wait=false")
