@@ -32,8 +32,10 @@ async def run(config: ApiServerConfig, env: Env) -> None:
             await server.kubelets.close()
 
 
-def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> None:
-    """Start the tasks that go on as long as the server does."""
-    group.create_task(compact(server), name="compaction")
-    group.create_task(expiry.expire(server), name="expiry")
-    group.create_task(bootstrap.keep(server), name="system objects")
+def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    """Start the tasks that go on as long as the server does, until they are cancelled."""
+    return [
+        group.create_task(compact(server), name="compaction"),
+        group.create_task(expiry.expire(server), name="expiry"),
+        group.create_task(bootstrap.keep(server), name="system objects"),
+    ]
