@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from harness import Node, container, play, pod
 
 from trireme.api.coordination import v1 as coordination
@@ -397,3 +399,97 @@ def _message(node: Node, name: str) -> str:
 def _node_ready(node: Node) -> str:
     return next(c.status for c in node.api.find(core.Node, "node-0").status.conditions
                 if c.type == "Ready")
+
+
+def test_a_pod_deleted_while_its_image_is_pulled() -> None:
+    async def story(node: Node) -> None:
+        node.cri.pull_seconds = 1000
+        await node.api.put(pod("web", container("main", image="huge")))
+        await node.until(lambda: "Pulling" in node.api.reasons("web"), 5)
+        assert node.api.pod("web").status.podIP
+        await node.api.delete_pod("web")
+        await node.until(lambda: not node.api.has_pod("web"), 5)
+        await node.until(lambda: not node.cri.sandboxes, 5)
+
+    play(story)
+
+
+def test_fifty_pods_come_and_go() -> None:
+    async def story(node: Node) -> None:
+        names = [f"web-{n}" for n in range(50)]
+        for name in names:
+            await node.api.put(pod(name))
+        await node.until(lambda: all(node.condition(n, "Ready") == "True" for n in names), 5)
+        assert len({node.api.pod(n).status.podIP for n in names}) == 50
+        for name in names:
+            await node.api.delete_pod(name, grace=2)
+        await node.until(lambda: not node.api.pods() and not node.cri.sandboxes, 10)
+
+    play(story)
+
+
+def test_old_logs_go_with_their_containers() -> None:
+    async def story(node: Node) -> None:
+        node.cri.set_behaviour("web", "main", Behaviour(run_seconds=1, exit_code=1, log=("x",)))
+        await node.api.put(pod("web"))
+        await node.until(lambda: node.api.has_pod("web"), 1)
+        await node.env.clock.sleep(1500)
+        uid = node.api.pod("web").metadata.uid
+        logs = node.host.list(f"/var/log/pods/default_web_{uid}/main")
+        assert 1 <= len(logs) <= 2
+
+    play(story)
+
+
+def test_unsupported_volumes_are_refused_by_name() -> None:
+    async def story(node: Node) -> None:
+        volume = core.Volume(name="v", nfs=core.NFSVolumeSource(server="s", path="/p"))
+        await node.api.put(pod("web", volumes=[volume]))
+        await node.until(lambda: node.api.messages("web", "FailedMount"), 5)
+        assert "no plugin for nfs volumes" in node.api.messages("web", "FailedMount")[0]
+
+    play(story)
+
+
+def test_whatever_happens_it_converges() -> None:
+    """Pods come, go and crash while the kubelet is killed and started again, in random order."""
+
+    async def story(node: Node) -> None:
+        chance, wanted, made = random.Random(99), set(), 0
+        for _ in range(120):
+            match chance.choice(["make", "make", "delete", "crash", "sandbox", "restart", "wait"]):
+                case "make" if len(wanted) < 12:
+                    name, made = f"p{made}", made + 1
+                    node.cri.set_behaviour(name, "main", Behaviour(
+                        start_seconds=chance.random(), stop_seconds=chance.random() * 3))
+                    await node.api.put(pod(name, initContainers=[
+                        container("side", restartPolicy="Always")] if made % 2 else []))
+                    wanted.add(name)
+                case "delete" if wanted:
+                    name = chance.choice(sorted(wanted))
+                    wanted.discard(name)
+                    await node.api.delete_pod(name, grace=chance.choice([0, 1, 5]))
+                case "crash" if wanted:
+                    name = chance.choice(sorted(wanted))
+                    if any(c.name == "main" and c.state == 1 for c in node.cri.of_pod(name)):
+                        node.cri.crash(name, "main")
+                case "sandbox" if node.cri.sandboxes:
+                    await node.cri.stop_sandbox(chance.choice(sorted(node.cri.sandboxes)))
+                case "restart":
+                    await node.stop()
+                    await node.env.clock.sleep(chance.random() * 3)
+                    await node.start()
+            await node.env.clock.sleep(chance.random())
+        await node.env.clock.sleep(400)
+        assert {p.metadata.name for p in node.api.pods()} == wanted
+        for name in wanted:
+            assert node.condition(name, "Ready") == "True", name
+            live = [c.name for c in node.cri.of_pod(name) if c.state == 1]
+            assert sorted(live) == sorted(set(live)), name
+            ready = [s for s in node.cri.sandboxes.values()
+                     if s.config.metadata.name == name and s.state == 0]
+            assert len(ready) == 1
+        assert {s.config.metadata.name for s in node.cri.sandboxes.values()} == wanted
+        assert len(node.host.list("/var/lib/kubelet/pods")) == len(wanted)
+
+    play(story)

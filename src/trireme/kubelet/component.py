@@ -43,6 +43,7 @@ from trireme.kubelet.sync.create import Factory
 from trireme.kubelet.sync.execute import Executor
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import Hooks
+from trireme.kubelet.sync.remove import Remover
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.worker import Deps
 from trireme.kubelet.workers import Workers
@@ -103,8 +104,9 @@ class Kubelet:
         killer = Killer(env, runtime, hooks, self.events)
         factory = Factory(env, config, host, objects, self._services, self.node, self.events,
                           cgroup_v2=parts.cgroups.v2)
+        remover = Remover(runtime, host, self.inspector)
         executor = Executor(env, runtime, factory, images, killer, hooks, self.events,
-                            self.inspector.forget)
+                            remover)
         self.workers = Workers(Deps(
             env=env, config=config, runtime=runtime, inspector=self.inspector, executor=executor,
             killer=killer, volumes=self.volumes, cgroups=parts.cgroups, probes=self.probes,
@@ -112,7 +114,7 @@ class Kubelet:
             node=self.node, crashes=Backoff(maximum=config.crash_backoff_max_seconds)),
             group, self.node.view)
         self._collector = Collector(env, config, runtime, host, parts.cgroups, self.workers,
-                                    self.volumes, self.inspector, self.events)
+                                    self.volumes, remover, self.events)
         self._rotator = Rotator(env, config, runtime, host)
 
     async def start(self) -> None:

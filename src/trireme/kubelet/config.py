@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-VERSION = "v1.36.0"
+VERSION = "v1.36.2"
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,8 +19,6 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     certificate_file: str
     key_file: str
     client_ca_file: str = ""
-    # Whose client certificates may do everything: the API server asks on behalf of users whom it
-    # has authorized itself. Empty: ask the API server for everybody.
     anonymous: bool = False
 
 

@@ -125,6 +125,8 @@ class Worker:
         """The API has a new version."""
         before, self.pod = self.pod, pod
         self._deps.statuses.observe(pod)
+        if before.spec.activeDeadlineSeconds != pod.spec.activeDeadlineSeconds:
+            self._start_deadline()
         if pod.metadata.deletionTimestamp is not None and self.state is not State.FINISHED:
             shorter = _grace(before) != _grace(pod)
             if self.state is State.SYNCING or (self.state is State.TERMINATING and shorter):

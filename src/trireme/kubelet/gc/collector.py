@@ -17,7 +17,7 @@ from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.gc import plan
 from trireme.kubelet.gc.plan import ImageUse
 from trireme.kubelet.host.contract import Host
-from trireme.kubelet.observe.inspect import Inspector
+from trireme.kubelet.sync.remove import Remover
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.workers import Workers
 
@@ -31,7 +31,7 @@ class Collector:
 
     def __init__(
         self, env: Env, config: KubeletConfig, runtime: Runtime, host: Host, cgroups: Cgroups,
-        workers: Workers, volumes: VolumeManager, inspector: Inspector, events: Events,
+        workers: Workers, volumes: VolumeManager, remover: Remover, events: Events,
     ) -> None:
         self._env = env
         self._config = config
@@ -40,7 +40,7 @@ class Collector:
         self._cgroups = cgroups
         self._workers = workers
         self._volumes = volumes
-        self._inspector = inspector
+        self._remover = remover
         self._events = events
         self._uses: dict[str, ImageUse] = {}
 
@@ -84,8 +84,7 @@ class Collector:
         removal = plan.dead(await self._runtime.list_sandboxes(),
                             await self._runtime.list_containers(), live)
         for container_id in removal.containers:
-            await self._gone(self._runtime.remove_container(container_id))
-            self._inspector.forget(container_id)
+            await self._gone(self._remover.remove(container_id))
         for sandbox_id in removal.sandboxes:
             await self._gone(self._runtime.remove_sandbox(sandbox_id))
 

@@ -70,6 +70,7 @@ class NodeAgent:
         self._report_jitter = 0.0
         self._cidr = ""
         self._total: dict[str, str] = {}
+        self._allocatable: dict[str, str] = {}
 
     # ---- what workers and the server ask
 
@@ -81,7 +82,9 @@ class NodeAgent:
         return problem if "network" in problem or "may not have completed" in problem else ""
 
     def allocatable(self) -> Mapping[str, str]:
-        return statuses.allocatable(self._config, self._capacity())
+        if not self._allocatable:
+            self._allocatable = statuses.allocatable(self._config, self._capacity())
+        return self._allocatable
 
     def memory_capacity(self) -> int:
         return quantity.parse(self._capacity()["memory"]).value()

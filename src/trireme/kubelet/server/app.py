@@ -168,7 +168,8 @@ class App:
         try:
             async for text in read.stream(self._kubelet.parts.host, self._env.clock, path, wanted,
                                           lambda: self._is_running(container_id)):
-                await response.write(text)
+                if text:
+                    await response.write(text)
         except FileNotFoundError as error:
             await response.write(f'failed to try resolving symlinks in path "{error.filename}": '
                                  "no such file or directory".encode())

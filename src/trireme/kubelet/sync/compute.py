@@ -52,6 +52,7 @@ class ContainerInputs(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     mounts: Sequence[model.Mount]
     memory_capacity: int
+    seccomp_root: str = "/var/lib/kubelet/seccomp"
     cgroup_v2: bool = False
     target_id: str = ""
 
@@ -80,7 +81,7 @@ def container(inputs: ContainerInputs) -> model.ContainerConfig:
     """Raises ``security.NotAllowed``."""
     spec = inputs.container
     context = security.of_container(inputs.pod, spec, inputs.image_uid, inputs.image_user,
-                                    inputs.target_id)
+                                    inputs.seccomp_root, inputs.target_id)
     return model.ContainerConfig(
         metadata=model.ContainerMetadata(name=spec.name, attempt=inputs.restart_count),
         image=model.ImageSpec(image=inputs.image, user_specified_image=spec.image),

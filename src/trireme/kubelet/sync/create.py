@@ -108,6 +108,7 @@ class Factory:
             pod=pod, container=container, restart_count=making.restart_count, image=image.id,
             image_uid=image.uid, image_user=image.username, environment=variables, mounts=mounts,
             memory_capacity=self._node.memory_capacity(), cgroup_v2=self._cgroup_v2,
+            seccomp_root=f"{self._config.root_dir}/seccomp",
             target_id=making.target_id))
 
     def restarts_in_logs(self, pod: core.Pod, container: core.Container) -> int:

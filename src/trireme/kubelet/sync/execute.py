@@ -34,6 +34,7 @@ from trireme.kubelet.sync.plan import (
     Start,
     Wait,
 )
+from trireme.kubelet.sync.remove import Remover
 
 CRASH_LOOP = "CrashLoopBackOff"
 
@@ -70,7 +71,7 @@ class Executor:
 
     def __init__(
         self, env: Env, runtime: Runtime, factory: Factory, images: Images, killer: Killer,
-        hooks: Hooks, events: Events, forget: Callable[[str], None],
+        hooks: Hooks, events: Events, remover: Remover,
     ) -> None:
         self._env = env
         self._runtime = runtime
@@ -79,7 +80,7 @@ class Executor:
         self._killer = killer
         self._hooks = hooks
         self._events = events
-        self._forget = forget
+        self._remover = remover
 
     async def run(self, work: Round) -> Outcome:
         """Do all of ``work.plan`` that can be done now."""
@@ -240,12 +241,7 @@ class Executor:
             if keep == 0:
                 dead = list(work.seen.instances(container.name))
             for seen in dead[keep:]:
-                try:
-                    await self._runtime.remove_container(seen.id)
-                except RuntimeFailure as failure:
-                    if not failure.not_found:
-                        raise
-                self._forget(seen.id)
+                await self._remover.remove(seen.id)
 
     def _failed_event(
         self, work: Round, name: str, message: str, container_id: str = ""

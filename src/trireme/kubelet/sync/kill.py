@@ -8,6 +8,7 @@ waiting happens inside the one grace period.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from trireme.api.core import v1 as core
@@ -79,7 +80,7 @@ class Killer:
             await self._pre_stop(pod, seen, container, grace)
         if order is not None:
             await order.turn(container.name, end - self._env.clock.monotonic())
-        left = max(int(end - self._env.clock.monotonic()), MINIMUM_GRACE)
+        left = max(math.ceil(end - self._env.clock.monotonic()), MINIMUM_GRACE)
         try:
             await self._runtime.stop_container(container.id, left)
         except RuntimeFailure as failure:

@@ -52,9 +52,9 @@ def of_sandbox(pod: core.Pod) -> model.SandboxSecurityContext:
 
 def of_container(
     pod: core.Pod, container: core.Container, image_uid: int | None, image_user: str,
-    target_id: str = "",
+    seccomp_root: str, target_id: str = "",
 ) -> model.ContainerSecurityContext:
-    """Raises ``NotAllowed``."""
+    """``seccomp_root``: the folder of the node's own profiles. Raises ``NotAllowed``."""
     of_pod = pod.spec.securityContext or core.PodSecurityContext()
     own = container.securityContext or core.SecurityContext()
     user = _first(own.runAsUser, of_pod.runAsUser)
@@ -70,7 +70,7 @@ def of_container(
         supplemental_groups_policy=int(of_pod.supplementalGroupsPolicy == "Strict"),
         no_new_privs=own.allowPrivilegeEscalation is False,
         masked_paths=[] if unmasked else MASKED, readonly_paths=[] if unmasked else READ_ONLY,
-        seccomp=_seccomp(own.seccompProfile or of_pod.seccompProfile),
+        seccomp=_seccomp(own.seccompProfile or of_pod.seccompProfile, seccomp_root),
         apparmor=_apparmor(own.appArmorProfile or of_pod.appArmorProfile))
     if own.capabilities is not None:
         result.capabilities = model.Capability(
@@ -107,9 +107,11 @@ def _groups(context: core.PodSecurityContext) -> list[int]:
     return own + list(context.supplementalGroups)
 
 
-def _seccomp(profile: core.SeccompProfile | None) -> model.SecurityProfile:
-    return _profile(profile.type, profile.localhostProfile) if profile is not None \
-        else model.SecurityProfile(profile_type=ProfileType.UNCONFINED)
+def _seccomp(profile: core.SeccompProfile | None, root: str) -> model.SecurityProfile:
+    if profile is None:
+        return model.SecurityProfile(profile_type=ProfileType.UNCONFINED)
+    local = f"{root}/{profile.localhostProfile}" if profile.localhostProfile else ""
+    return _profile(profile.type, local)
 
 
 def _apparmor(profile: core.AppArmorProfile | None) -> model.SecurityProfile | None:

@@ -40,8 +40,7 @@ class VolumeManager:
 
     async def mount(self, pod: core.Pod) -> dict[str, str]:
         """Set up, or bring up to date, every volume of ``pod``. Raises ``VolumeError``."""
-        return {volume.name: await self._mount_one(pod, volume) for volume in pod.spec.volumes
-                if volume.image is None}
+        return {volume.name: await self._mount_one(pod, volume) for volume in pod.spec.volumes}
 
     def make_pod_dirs(self, pod: core.Pod) -> None:
         directory = self.pod_dir(pod.metadata.uid)

@@ -1,0 +1,37 @@
+"""Remove a dead container and what it left on disk.
+
+In: a container's id. Out: nothing of it. Called by sync/execute (init containers that run again)
+and gc/collector. Rotated logs go with the container's own; another attempt's logs stay.
+"""
+
+from __future__ import annotations
+
+from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
+from trireme.kubelet.host.contract import Host
+from trireme.kubelet.observe.inspect import Inspector
+
+
+class Remover:
+    """Removes containers of one node."""
+
+    def __init__(self, runtime: Runtime, host: Host, inspector: Inspector) -> None:
+        self._runtime = runtime
+        self._host = host
+        self._inspector = inspector
+
+    async def remove(self, container_id: str) -> None:
+        """Raises ``RuntimeFailure`` unless the container is gone afterwards."""
+        try:
+            log_path = (await self._runtime.container_status(container_id)).log_path
+            await self._runtime.remove_container(container_id)
+        except RuntimeFailure as failure:
+            if not failure.not_found:
+                raise
+            log_path = ""
+        self._inspector.forget(container_id)
+        folder, _, name = log_path.rpartition("/")
+        if not folder or not name:
+            return
+        for entry in self._host.list(folder):
+            if entry == name or entry.startswith(f"{name}."):
+                self._host.remove(f"{folder}/{entry}")
