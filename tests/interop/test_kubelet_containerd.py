@@ -32,8 +32,7 @@ from trireme.kubelet.server import app
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kubelet"))
 
-from harness import NODE_USER, Api, api_server, container, pod
-from test_server import Reviews
+from harness import Api, api_server, container, pod
 
 pytestmark = [
     pytest.mark.interop,
@@ -107,7 +106,6 @@ class RealNode:
 
     def __init__(self, env: Env, api: Api, node: local.Node, folder: Path) -> None:
         self.env, self.api = env, api
-        api.node_wire = Reviews(api.server, NODE_USER)
         self.runtime = ForwardedRuntime(node.containerd_socket, str(folder / "forward"))
         self.transport = SocketTransport()
         self.host = RealHost()
