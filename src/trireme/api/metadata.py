@@ -7,179 +7,146 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/names/.
 
 from __future__ import annotations
 
+from typing import Final
+
+from trireme.api import rules
 from trireme.machinery import field, gotext, names
 from trireme.machinery.field import FieldError, Path
-from trireme.machinery.meta import ObjectMeta
+from trireme.machinery.meta import ObjectMeta, OwnerReference
 from trireme.machinery.resource import Resource
 
-ANNOTATIONS_LIMIT = 256 * 1024
+ANNOTATIONS_LIMIT: Final = 256 * 1024
 # Finalizers without a slash that built-in kinds may carry.
-SHORT_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
-_META = field.path("metadata")
+SHORT_FINALIZERS: Final = ("kubernetes", "orphan", "foregroundDeletion")
+_META: Final = field.path("metadata")
+_LABELS: Final = _META.child("labels")
+_ANNOTATIONS: Final = _META.child("annotations")
+_OWNERS: Final = _META.child("ownerReferences")
+_FINALIZERS: Final = _META.child("finalizers")
 
 
 def validate_create(resource: Resource, meta: ObjectMeta) -> list[FieldError]:
     """Errors in the metadata of an object that is about to be created."""
-    problems: list[FieldError] = []
+    errs: list[FieldError] = []
     if meta.generateName:
         masked = names.mask_trailing_dash(meta.generateName)
-        for message in resource.name_errors(masked):
-            problems.append(field.invalid(_META.child("generateName"), meta.generateName, message))
+        where = _META.child("generateName")
+        rules.add(errs, where, meta.generateName, resource.name_errors(masked))
     if not meta.name:
-        problems.append(field.required(_META.child("name"), "name or generateName is required"))
+        errs.append(field.required(_META.child("name"), "name or generateName is required"))
     else:
-        at = _META.child("name")
-        messages = resource.name_errors(meta.name)
-        problems += [field.invalid(at, meta.name, message) for message in messages]
-        if not messages:
-            problems += [
-                field.invalid(at, meta.name, message)
-                for message in names.is_path_segment(meta.name)
-            ]
+        complaints = resource.name_errors(meta.name) or names.is_path_segment(meta.name)
+        if complaints:
+            rules.add(errs, _META.child("name"), meta.name, complaints)
     if resource.namespaced:
-        at = _META.child("namespace")
-        if not meta.namespace:
-            problems.append(field.required(at))
-        else:
-            problems += [
-                field.invalid(at, meta.namespace, message)
-                for message in names.is_dns1123_label(meta.namespace)
-            ]
+        rules.required_syntax(errs, _META, "namespace", meta.namespace, names.is_dns1123_label)
     elif meta.namespace:
-        problems.append(field.forbidden(_META.child("namespace"), "not allowed on this type"))
-    if meta.generation < 0:
-        problems.append(
-            field.invalid(
-                _META.child("generation"), meta.generation, "must be greater than or equal to 0"
-            )
-        )
-    return problems + _common(meta)
+        errs.append(field.forbidden(_META.child("namespace"), "not allowed on this type"))
+    rules.not_negative(errs, _META, "generation", meta.generation)
+    _common(errs, meta)
+    return errs
 
 
 def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> list[FieldError]:
     """Errors in the metadata of an update, against what is stored."""
-    problems: list[FieldError] = []
-    if new.generation < old.generation:
-        problems.append(
-            field.invalid(_META.child("generation"), new.generation, "must not be decremented")
-        )
-    for attribute in ("name", "namespace", "uid"):
-        was, now = getattr(old, attribute), getattr(new, attribute)
-        if was != now:
-            problems.append(field.invalid(_META.child(attribute), now, "field is immutable"))
+    errs: list[FieldError] = []
     if old.deletionTimestamp is not None:
-        added = [item for item in new.finalizers if item not in old.finalizers]
+        added = sorted({*new.finalizers} - {*old.finalizers})
         if added:
-            problems.append(
-                field.forbidden(
-                    _META.child("finalizers"),
-                    "no new finalizers can be added if the object is being deleted, "
-                    f"found new finalizers {gotext.value(added)}",
-                )
+            shown = ", ".join(gotext.quote(item) for item in added)
+            why = (
+                "no new finalizers can be added if the object is being deleted, found new "
+                f"finalizers []string{{{shown}}}"
             )
+            errs.append(field.forbidden(_FINALIZERS, why))
+    if new.generation < old.generation:
+        why = "must not be decremented"
+        errs.append(field.invalid(_META.child("generation"), new.generation, why))
+    for attribute in ("name", "namespace", "uid"):
+        rules.unchanged(
+            errs, _META, attribute, getattr(new, attribute), getattr(old, attribute)
+        )
+    # What is stored was judged when it came.
     unchanged = (
         new.labels == old.labels
         and new.annotations == old.annotations
         and new.ownerReferences == old.ownerReferences
         and new.finalizers == old.finalizers
     )
-    return problems if unchanged else problems + _common(new)
+    if not unchanged:
+        _common(errs, new)
+    return errs
 
 
-def _common(meta: ObjectMeta) -> list[FieldError]:
-    problems: list[FieldError] = []
+def _common(errs: list[FieldError], meta: ObjectMeta) -> None:
     if meta.labels:
-        problems += labels(meta.labels, _META.child("labels"))
+        rules.labels(errs, _LABELS, meta.labels)
     if meta.annotations:
-        problems += annotations(meta.annotations, _META.child("annotations"))
+        errs += annotations(meta.annotations, _ANNOTATIONS)
     if meta.ownerReferences:
-        problems += _owners(meta)
+        _owners(errs, meta.ownerReferences)
     if meta.finalizers:
-        problems += _finalizers(meta)
-    return problems
-
-
-def labels(values: dict[str, str], at: Path) -> list[FieldError]:
-    """Errors in labels: keys are qualified names, values are short."""
-    problems: list[FieldError] = []
-    for key, value in values.items():
-        problems += [field.invalid(at, key, message) for message in names.is_qualified_name(key)]
-        problems += [field.invalid(at, value, message) for message in names.is_label_value(value)]
-    return problems
+        finalizers(errs, _FINALIZERS, meta.finalizers)
 
 
 def annotations(values: dict[str, str], at: Path) -> list[FieldError]:
     """Errors in annotations: keys are qualified names in any case, the sum of all is bounded."""
-    problems: list[FieldError] = []
+    errs: list[FieldError] = []
     total = 0
     for key, value in values.items():
-        problems += [
-            field.invalid(at, key, message) for message in names.is_qualified_name(key.lower())
-        ]
+        complaints = names.is_qualified_name(key.lower())
+        if complaints:
+            rules.add(errs, at, key, complaints)
         total += len(key.encode()) + len(value.encode())
     if total > ANNOTATIONS_LIMIT:
-        problems.append(field.too_long(at, ANNOTATIONS_LIMIT))
-    return problems
+        errs.append(field.too_long(at, ANNOTATIONS_LIMIT))
+    return errs
 
 
-def _owners(meta: ObjectMeta) -> list[FieldError]:
-    problems: list[FieldError] = []
-    at = _META.child("ownerReferences")
-    controllers: list[str] = []
-    for position, owner in enumerate(meta.ownerReferences):
-        here = at.index(position)
-        if not owner.apiVersion.rpartition("/")[2]:
-            problems.append(
-                field.invalid(
-                    here.child("apiVersion"), owner.apiVersion, "version must not be empty"
-                )
-            )
-        for attribute in ("kind", "name", "uid"):
-            if not getattr(owner, attribute):
-                problems.append(
-                    field.invalid(here.child(attribute), "", f"{attribute} must not be empty")
-                )
-        if owner.apiVersion == "v1" and owner.kind == "Event":
-            problems.append(
-                field.invalid(
-                    here, owner.apiVersion, "/v1, Kind=Event is disallowed from being an owner"
-                )
-            )
-        if owner.controller:
-            controllers.append(owner.name)
-    if len(controllers) > 1:
-        problems.append(
-            field.invalid(
-                at,
-                [owner.name for owner in meta.ownerReferences],
+def finalizers(errs: list[FieldError], at: Path, items: list[str]) -> None:
+    """Finalizers of an object of a built-in kind."""
+    for item in items:
+        rules.add(errs, at, item, names.is_qualified_name(item))
+    if "orphan" in items and "foregroundDeletion" in items:
+        why = "finalizer orphan and foregroundDeletion cannot be both set"
+        errs.append(field.invalid(at, items, why))
+    for position, item in enumerate(items):
+        finalizer_is_known(errs, at.index(position), item)
+
+
+def finalizer_is_known(errs: list[FieldError], at: Path, item: str) -> None:
+    """A finalizer without a domain is one of Kubernetes' own."""
+    if "/" not in item and item not in SHORT_FINALIZERS:
+        why = "name is neither a standard finalizer name nor is it fully qualified"
+        errs.append(field.invalid(at, item, why))
+
+
+def _owners(errs: list[FieldError], owners: list[OwnerReference]) -> None:
+    """Upstream reports every owner at the list, without its position."""
+    controller = ""
+    for owner in owners:
+        _owner(errs, owner)
+        if not owner.controller:
+            continue
+        this = f"{owner.kind}/{owner.name}"
+        if controller:
+            why = (
                 "Only one reference can have Controller set to true. "
-                f'Found "true" in references for {controllers[0]} and {controllers[1]}',
+                f'Found "true" in references for {controller} and {this}'
             )
-        )
-    return problems
+            errs.append(field.invalid(_OWNERS, owners, why))
+        else:
+            controller = this
 
 
-def _finalizers(meta: ObjectMeta) -> list[FieldError]:
-    problems: list[FieldError] = []
-    at = _META.child("finalizers")
-    for position, item in enumerate(meta.finalizers):
-        here = at.index(position)
-        messages = names.is_qualified_name(item)
-        problems += [field.invalid(at, item, message) for message in messages]
-        if not messages and "/" not in item and item not in SHORT_FINALIZERS:
-            problems.append(
-                field.invalid(
-                    here,
-                    item,
-                    "name is neither a standard finalizer name nor is it fully qualified",
-                )
-            )
-    if "orphan" in meta.finalizers and "foregroundDeletion" in meta.finalizers:
-        problems.append(
-            field.invalid(
-                at,
-                meta.finalizers,
-                "finalizer orphan and foregroundDeletion cannot be both set",
-            )
-        )
-    return problems
+def _owner(errs: list[FieldError], owner: OwnerReference) -> None:
+    group, _, version = owner.apiVersion.rpartition("/")
+    if not version or group.count("/"):
+        why = "version must not be empty"
+        errs.append(field.invalid(_OWNERS.child("apiVersion"), owner.apiVersion, why))
+    for name in ("kind", "name", "uid"):
+        if not getattr(owner, name):
+            errs.append(field.invalid(_OWNERS.child(name), "", "must not be empty"))
+    if owner.apiVersion == "v1" and owner.kind == "Event":
+        why = "/v1, Kind=Event is disallowed from being an owner"
+        errs.append(field.invalid(_OWNERS, owner, why))

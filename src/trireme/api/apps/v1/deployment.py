@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from trireme.api import columns
+from trireme.api import columns, rules
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
-from trireme.machinery import labels, meta
+from trireme.api.rules import Errors
+from trireme.machinery import field, intstr, labels, meta
 from trireme.machinery.resource import Column, Resource, Scale, Subresource, status
 from trireme.machinery.types import (
     Default,
@@ -80,6 +82,16 @@ class Deployment(Struct):
     status: DeploymentStatus = always(DeploymentStatus)
 
 
+_COUNTS = (
+    "observedGeneration",
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+    "terminatingReplicas",
+    "collisionCount",
+)
 COLUMNS = (
     columns.NAME,
     Column("Ready", description="How many of the wanted pods are ready."),
@@ -125,6 +137,81 @@ def changed(new: Deployment, old: Deployment) -> bool:
     return new.spec != old.spec or new.metadata.annotations != old.metadata.annotations
 
 
+def validate(new: Deployment) -> Errors:
+    """The spec as a whole."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    rules.not_negative(errs, at, "replicas", spec.replicas or 0)
+    template.selected(errs, at, spec.template, spec.selector)
+    _validate_strategy(errs, spec.strategy)
+    rules.not_negative(errs, at, "minReadySeconds", spec.minReadySeconds)
+    if spec.revisionHistoryLimit is not None:
+        rules.not_negative(errs, at, "revisionHistoryLimit", spec.revisionHistoryLimit)
+    deadline = spec.progressDeadlineSeconds
+    if deadline is not None:
+        rules.not_negative(errs, at, "progressDeadlineSeconds", deadline)
+        if deadline <= spec.minReadySeconds:
+            why = "must be greater than minReadySeconds"
+            errs.append(field.invalid(at.child("progressDeadlineSeconds"), deadline, why))
+    return errs
+
+
+def validate_update(new: Deployment, old: Deployment) -> Errors:
+    """The selector stays."""
+    errs = validate(new)
+    at = field.path("spec")
+    rules.unchanged(errs, at, "selector", new.spec.selector, old.spec.selector)
+    return errs
+
+
+def validate_status(new: Deployment, old: Deployment) -> Errors:
+    """Counts that go together."""
+    errs: Errors = []
+    status, at = new.status, field.path("status")
+    for name in _COUNTS:
+        rules.not_negative(errs, at, name, getattr(status, name) or 0)
+    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+        count = getattr(status, name)
+        if count > status.replicas:
+            why = "cannot be greater than status.replicas"
+            errs.append(field.invalid(at.child(name), count, why))
+    if status.availableReplicas > status.readyReplicas:
+        where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
+        errs.append(field.invalid(where, status.availableReplicas, why))
+    if (status.collisionCount or 0) < (old.status.collisionCount or 0):
+        where = at.child("collisionCount")
+        errs.append(field.invalid(where, status.collisionCount or 0, "cannot be decremented"))
+    return errs
+
+
+def _validate_strategy(errs: Errors, strategy: DeploymentStrategy) -> None:
+    at = field.path("spec", "strategy")
+    here, rolling = at.child("rollingUpdate"), strategy.rollingUpdate
+    if strategy.type == "Recreate":
+        if rolling is not None:
+            why = "may not be specified when strategy `type` is 'Recreate'"
+            errs.append(field.forbidden(here, why))
+    elif strategy.type != "RollingUpdate":
+        supported = ("Recreate", "RollingUpdate")
+        errs.append(field.not_supported(at, strategy, supported))
+    elif rolling is None:
+        errs.append(field.required(here, "this should be defaulted and never be nil"))
+    else:
+        unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+        rules.percentage_or_count(errs, here, "maxUnavailable", unavailable)
+        rules.percentage_or_count(errs, here, "maxSurge", surge)
+        if _is_zero(unavailable) and _is_zero(surge):
+            why = "may not be 0 when `maxSurge` is 0"
+            errs.append(field.invalid(here.child("maxUnavailable"), unavailable, why))
+        rules.at_most_all(errs, here, "maxUnavailable", unavailable)
+
+
+def _is_zero(value: int | str) -> bool:
+    if isinstance(value, str):
+        return intstr.is_percent(value) and intstr.percent(value) == 0
+    return value == 0
+
+
 def row(obj: Deployment, now: float) -> list[Any]:
     """The cells of one Deployment."""
     try:
@@ -156,6 +243,9 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
     generation=changed,
     columns=COLUMNS,
     row=row,

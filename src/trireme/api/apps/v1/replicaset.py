@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from trireme.api import columns
+from trireme.api import columns, rules
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
-from trireme.machinery import labels, meta
+from trireme.api.rules import Errors
+from trireme.machinery import field, labels, meta
 from trireme.machinery.resource import (
     Column,
     Resource,
@@ -65,6 +67,14 @@ class ReplicaSet(Struct):
     status: ReplicaSetStatus = always(ReplicaSetStatus)
 
 
+_COUNTS = (
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+    "terminatingReplicas",
+)
 COLUMNS = (
     columns.NAME,
     Column("Desired", "integer", description="How many pods there should be."),
@@ -90,6 +100,41 @@ def prepare_create(new: ReplicaSet) -> None:
 def prepare_update(new: ReplicaSet, old: ReplicaSet) -> None:
     """As on create, unless the old template has them."""
     pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
+
+
+def validate(new: ReplicaSet) -> Errors:
+    """The spec as a whole."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    rules.not_negative(errs, at, "replicas", spec.replicas or 0)
+    rules.not_negative(errs, at, "minReadySeconds", spec.minReadySeconds)
+    template.selected(errs, at, spec.template, spec.selector)
+    return errs
+
+
+def validate_update(new: ReplicaSet, old: ReplicaSet) -> Errors:
+    """The selector stays."""
+    errs = validate(new)
+    at = field.path("spec")
+    rules.unchanged(errs, at, "selector", new.spec.selector, old.spec.selector)
+    return errs
+
+
+def validate_status(new: ReplicaSet, _old: ReplicaSet) -> Errors:
+    """Counts that go together."""
+    errs: Errors = []
+    status, at = new.status, field.path("status")
+    for name in _COUNTS:
+        rules.not_negative(errs, at, name, getattr(status, name) or 0)
+    for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
+        count = getattr(status, name)
+        if count > status.replicas:
+            why = "cannot be greater than status.replicas"
+            errs.append(field.invalid(at.child(name), count, why))
+    if status.availableReplicas > status.readyReplicas:
+        where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
+        errs.append(field.invalid(where, status.availableReplicas, why))
+    return errs
 
 
 def row(obj: ReplicaSet, now: float) -> list[Any]:
@@ -118,6 +163,9 @@ RESOURCE = Resource(
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
     generation=spec_changed,
     columns=COLUMNS,
     row=row,

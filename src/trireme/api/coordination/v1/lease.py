@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trireme.api import columns
-from trireme.machinery import meta
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Int32, MicroTime, Struct, always, constant
 
@@ -27,6 +28,7 @@ class Lease(Struct):
     spec: LeaseSpec = always(LeaseSpec)
 
 
+STRATEGIES = ("OldestEmulationVersion",)
 COLUMNS = (
     columns.NAME,
     Column("Holder", description="Who holds it."),
@@ -48,6 +50,33 @@ def prepare_update(new: Lease, old: Lease) -> None:
         new.spec.preferredHolder = None
 
 
+def validate(new: Lease) -> Errors:
+    """Durations and counts."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    if spec.leaseDurationSeconds is not None and spec.leaseDurationSeconds <= 0:
+        why = "must be greater than 0"
+        errs.append(field.invalid(at.child("leaseDurationSeconds"), spec.leaseDurationSeconds, why))
+    if spec.leaseTransitions is not None:
+        rules.not_negative(errs, at, "leaseTransitions", spec.leaseTransitions)
+    if spec.strategy is not None:
+        # Upstream names the field twice.
+        where = at.child("strategy", "strategy")
+        if "/" in spec.strategy:
+            rules.add(errs, where, spec.strategy, names.is_qualified_name(spec.strategy))
+        elif spec.strategy not in STRATEGIES:
+            errs.append(field.not_supported(where, spec.strategy, STRATEGIES))
+    if spec.preferredHolder and not spec.strategy:
+        why = "may only be specified if `strategy` is defined"
+        errs.append(field.forbidden(at.child("preferredHolder"), why))
+    return errs
+
+
+def validate_update(new: Lease, _old: Lease) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
 def row(obj: Lease, now: float) -> list[Any]:
     """The cells of one Lease."""
     return [obj.metadata.name, obj.spec.holderIdentity or "", columns.age(obj.metadata, now)]
@@ -58,6 +87,8 @@ RESOURCE = Resource(
     plural="leases",
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
     unconditional_update=False,
     create_on_update=True,
     columns=COLUMNS,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from trireme.api import columns
-from trireme.machinery import meta
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Struct, always, constant
 
@@ -19,11 +20,48 @@ class ConfigMap(Struct):
     binaryData: dict[str, bytes] = {}
 
 
+MAX_SIZE: Final = 1 << 20
 COLUMNS = (
     columns.NAME,
     Column("Data", description="How many keys it holds."),
     columns.AGE,
 )
+
+
+def validate(new: ConfigMap) -> Errors:
+    """Keys are file names, in one of the two maps; the values together are bounded."""
+    errs: Errors = []
+    size = 0
+    for key, text in new.data.items():
+        complaints = names.is_config_key(key)
+        if complaints:
+            rules.add(errs, field.path("data").key(key), key, complaints)
+        if key in new.binaryData:
+            why = "duplicate of key present in binaryData"
+            errs.append(field.invalid(field.path("data").key(key), key, why))
+        size += len(text) if text.isascii() else len(text.encode())
+    for key, data in new.binaryData.items():
+        complaints = names.is_config_key(key)
+        if complaints:
+            rules.add(errs, field.path("binaryData").key(key), key, complaints)
+        size += len(data)
+    if size > MAX_SIZE:
+        errs.append(field.too_long(field.path(), MAX_SIZE))
+    return errs
+
+
+def validate_update(new: ConfigMap, old: ConfigMap) -> Errors:
+    """Once immutable, nothing but the metadata changes."""
+    errs: Errors = []
+    if old.immutable:
+        why = "field is immutable when `immutable` is set"
+        if not new.immutable:
+            errs.append(field.forbidden(field.path("immutable"), why))
+        if new.data != old.data:
+            errs.append(field.forbidden(field.path("data"), why))
+        if new.binaryData != old.binaryData:
+            errs.append(field.forbidden(field.path("binaryData"), why))
+    return errs + validate(new)
 
 
 def row(obj: ConfigMap, now: float) -> list[Any]:
@@ -36,6 +74,8 @@ RESOURCE = Resource(
     type=ConfigMap,
     plural="configmaps",
     short_names=("cm",),
+    validate=validate,
+    validate_update=validate_update,
     columns=COLUMNS,
     row=row,
 )

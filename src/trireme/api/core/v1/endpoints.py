@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from trireme.api import columns
+from trireme.api import columns, rules
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
-from trireme.machinery import meta
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
+from trireme.machinery.field import Path
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Atomic, Default, Int32, Required, Struct, always, constant
 
@@ -46,6 +48,48 @@ COLUMNS = (
 )
 
 
+def validate(new: Endpoints) -> Errors:
+    """Addresses that traffic can be sent to, with named ports."""
+    errs: Errors = []
+    for position, subset in enumerate(new.subsets):
+        here = field.path("subsets").index(position)
+        if not subset.addresses and not subset.notReadyAddresses:
+            why = "must specify `addresses` or `notReadyAddresses`"
+            errs.append(field.required(here, why))
+        for kind in ("addresses", "notReadyAddresses"):
+            for number, address in enumerate(getattr(subset, kind)):
+                _validate_address(errs, here.child(kind).index(number), address)
+        several = len(subset.ports) > 1
+        for number, port in enumerate(subset.ports):
+            _validate_port(errs, here.child("ports").index(number), port, several)
+    return errs
+
+
+def validate_update(new: Endpoints, old: Endpoints) -> Errors:
+    """As on create; what is stored and stays is not judged again."""
+    return validate(new) if new.subsets != old.subsets else []
+
+
+def _validate_address(errs: Errors, at: Path, address: EndpointAddress) -> None:
+    rules.syntax(errs, at, "ip", address.ip, names.is_legacy_ip)
+    if address.hostname:
+        rules.syntax(errs, at, "hostname", address.hostname, names.is_dns1123_label)
+    if address.nodeName is not None:
+        rules.syntax(errs, at, "nodeName", address.nodeName, names.is_dns1123_subdomain)
+    rules.endpoint_ip(errs, at.child("ip"), address.ip)
+
+
+def _validate_port(errs: Errors, at: Path, port: EndpointPort, several: bool) -> None:
+    if port.name:
+        rules.syntax(errs, at, "name", port.name, names.is_dns1123_label)
+    elif several:
+        errs.append(field.required(at.child("name")))
+    rules.add(errs, at.child("port"), port.port, names.is_port_number(port.port))
+    rules.required_one_of(errs, at, "protocol", port.protocol, rules.PROTOCOLS)
+    if port.appProtocol is not None:
+        rules.syntax(errs, at, "appProtocol", port.appProtocol, names.is_qualified_name)
+
+
 def row(obj: Endpoints, now: float) -> list[Any]:
     """The cells of one Endpoints."""
     shown = columns.few(_ready(obj)) if obj.subsets else columns.NONE
@@ -59,8 +103,9 @@ def _ready(obj: Endpoints) -> list[str]:
         if not subset.ports:
             found += addresses
         for port in subset.ports:
-            found += [f"[{ip}]:{port.port}" if ":" in ip else f"{ip}:{port.port}"
-                      for ip in addresses]
+            found += [
+                f"[{ip}]:{port.port}" if ":" in ip else f"{ip}:{port.port}" for ip in addresses
+            ]
     return found
 
 
@@ -68,6 +113,8 @@ RESOURCE = Resource(
     type=Endpoints,
     plural="endpoints",
     short_names=("ep",),
+    validate=validate,
+    validate_update=validate_update,
     create_on_update=True,
     columns=COLUMNS,
     row=row,

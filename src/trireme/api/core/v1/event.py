@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from trireme.api import columns
+from trireme.api import columns, rules
 from trireme.api.core.v1.references import ObjectReference
-from trireme.machinery import meta
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Int32, MicroTime, Required, Struct, Time, always, constant
 
@@ -41,7 +42,9 @@ class Event(Struct):
     reportingInstance: str = always(str)
 
 
-TTL = 3600.0
+TTL: Final = 3600.0
+_MAX_SHORT: Final = 128
+_MAX_MESSAGE: Final = 1024
 COLUMNS = (
     Column("Last Seen", description="How long ago it happened last."),
     Column("Type", description="Normal or Warning."),
@@ -54,6 +57,45 @@ COLUMNS = (
     Column("Count", priority=1, description="How often it happened."),
     Column("Name", format="name", priority=1, description="The event's own name."),
 )
+
+
+def validate(new: Event) -> Errors:
+    """The event's namespace is that of its object; events of the newer form say who and what."""
+    errs: Errors = []
+    namespace, about = new.metadata.namespace, new.involvedObject.namespace
+    if new.eventTime is None:
+        matches = about == namespace if about else namespace in ("", "default")
+    else:
+        # Events of the newer form about a cluster's objects may also be in kube-system.
+        matches = bool(about) or namespace in ("default", "kube-system")
+        _newer(errs, new)
+    if not matches:
+        why = "does not match event.namespace"
+        errs.insert(0, field.invalid(field.path("involvedObject", "namespace"), about, why))
+    rules.syntax(errs, field.path(), "namespace", namespace, names.is_dns1123_subdomain)
+    return errs
+
+
+def validate_update(new: Event, _old: Event) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def _newer(errs: Errors, new: Event) -> None:
+    root = field.path()
+    component = new.reportingComponent
+    rules.required(errs, root, "reportingComponent", component)
+    rules.syntax(errs, root, "reportingComponent", component, names.is_qualified_name)
+    for name in ("reportingInstance", "action", "reason"):
+        text = getattr(new, name)
+        rules.required(errs, root, name, text)
+        _at_most(errs, name, text, _MAX_SHORT)
+    _at_most(errs, "message", new.message, _MAX_MESSAGE)
+
+
+def _at_most(errs: Errors, name: str, text: str, limit: int) -> None:
+    if len(text.encode()) > limit:
+        errs.append(field.invalid(field.path(name), "", f"can have at most {limit} characters"))
 
 
 def row(obj: Event, now: float) -> list[Any]:
@@ -90,6 +132,8 @@ RESOURCE = Resource(
     type=Event,
     plural="events",
     short_names=("ev",),
+    validate=validate,
+    validate_update=validate_update,
     create_on_update=True,
     collected=False,
     ttl=TTL,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from trireme.api import columns
-from trireme.machinery import meta, names
+from trireme.api import columns, metadata, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource, Subresource, status
 from trireme.machinery.types import (
     Atomic,
@@ -83,6 +84,41 @@ def prepare_finalize(new: Namespace, old: Namespace) -> None:
     new.status = old.status
 
 
+def validate(new: Namespace) -> Errors:
+    """Finalizers by their names. Upstream reports them at the list, without their position."""
+    errs: Errors = []
+    at = field.path("spec", "finalizers")
+    for item in new.spec.finalizers:
+        rules.add(errs, at, item, names.is_qualified_name(item))
+        metadata.finalizer_is_known(errs, at, item)
+    return errs
+
+
+def validate_update(new: Namespace, _old: Namespace) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def validate_finalize(new: Namespace, _old: Namespace) -> Errors:
+    """The finalizers that are left."""
+    errs: Errors = []
+    for position, item in enumerate(new.spec.finalizers):
+        at = field.path("spec", "finalizers").index(position)
+        rules.add(errs, at, item, names.is_qualified_name(item))
+        metadata.finalizer_is_known(errs, at, item)
+    return errs
+
+
+def validate_status(new: Namespace, _old: Namespace) -> Errors:
+    """Terminating exactly while it is deleted."""
+    deleting = new.metadata.deletionTimestamp is not None
+    wanted = "Terminating" if deleting else "Active"
+    if new.status.phase == wanted:
+        return []
+    why = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' * deleting}empty"
+    return [field.invalid(field.path("status", "Phase"), new.status.phase, why)]
+
+
 def begin_delete(obj: Namespace) -> None:
     """Termination starts with the phase."""
     obj.status.phase = "Terminating"
@@ -99,10 +135,18 @@ RESOURCE = Resource(
     namespaced=False,
     short_names=("ns",),
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
-    subresources=(Subresource("finalize", ("update",), prepare=prepare_finalize), status()),
+    subresources=(
+        Subresource(
+            "finalize", ("update",), prepare=prepare_finalize, validate=validate_finalize
+        ),
+        status(),
+    ),
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
     name_errors=names.is_dns1123_label,
     begin_delete=begin_delete,
     held=lambda obj: bool(obj.spec.finalizers),

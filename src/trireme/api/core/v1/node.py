@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from trireme.api import columns
+from trireme.api.core.v1 import node_rules
 from trireme.api.core.v1.selection import Taint
 from trireme.machinery import meta
 from trireme.machinery.resource import Column, Resource, status
@@ -238,6 +239,9 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
+    validate=node_rules.create,
+    validate_update=node_rules.update,
+    validate_status=node_rules.status,
     status_on_create=True,
     columns=COLUMNS,
     row=row,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from trireme.api import columns
-from trireme.machinery import meta
+import msgspec
+
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Default, Struct, always, constant
 
@@ -20,6 +23,17 @@ class Secret(Struct):
     type: Annotated[str, Default("Opaque")] = ""
 
 
+MAX_SIZE: Final = 1 << 20
+ACCOUNT_NAME: Final = "kubernetes.io/service-account.name"
+# Keys that a type must have, and those of which it must have one.
+_ALL_OF: Final = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+_ANY_OF: Final = {"kubernetes.io/basic-auth": ("username", "password")}
+_NOT_EMPTY: Final = {"kubernetes.io/ssh-auth": "ssh-privatekey"}
+_JSON: Final = ("kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson")
 COLUMNS = (
     columns.NAME,
     Column("Type", description="What programs may expect in it."),
@@ -35,6 +49,57 @@ def defaults(obj: Secret) -> None:
     obj.stringData = {}
 
 
+def prepare_update(new: Secret, old: Secret) -> None:
+    """A client that names no type means the stored one."""
+    new.type = new.type or old.type
+
+
+def validate(new: Secret) -> Errors:
+    """Keys are file names, the values together are bounded, and the type says what must be in."""
+    errs: Errors = []
+    at = field.path("data")
+    for key in new.data:
+        complaints = names.is_config_key(key)
+        if complaints:
+            rules.add(errs, at.key(key), key, complaints)
+    if sum(len(value) for value in new.data.values()) > MAX_SIZE:
+        errs.append(field.too_long(at, MAX_SIZE))
+    if new.type == "kubernetes.io/service-account-token":
+        if not new.metadata.annotations.get(ACCOUNT_NAME):
+            where = field.path("metadata", "annotations").key(ACCOUNT_NAME)
+            errs.append(field.required(where))
+        return errs
+    missing = [key for key in _ALL_OF.get(new.type, ()) if key not in new.data]
+    choices = _ANY_OF.get(new.type, ())
+    if choices and not any(key in new.data for key in choices):
+        missing += choices
+    wanted = _NOT_EMPTY.get(new.type)
+    if wanted is not None and not new.data.get(wanted):
+        missing.append(wanted)
+    errs += [field.required(at.key(key)) for key in missing]
+    if new.type in _JSON and not missing:
+        key = _ALL_OF[new.type][0]
+        try:
+            msgspec.json.decode(new.data[key], type=dict[str, Any] | None)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            shown = "<secret contents redacted>"
+            errs.append(field.invalid(at.key(key), shown, str(error)))
+    return errs
+
+
+def validate_update(new: Secret, old: Secret) -> Errors:
+    """The type stays; once immutable, nothing but the metadata changes."""
+    errs: Errors = []
+    rules.unchanged(errs, field.path(), "type", new.type, old.type)
+    if old.immutable:
+        why = "field is immutable when `immutable` is set"
+        if not new.immutable:
+            errs.append(field.forbidden(field.path("immutable"), why))
+        if new.data != old.data:
+            errs.append(field.forbidden(field.path("data"), why))
+    return errs + validate(new)
+
+
 def row(obj: Secret, now: float) -> list[Any]:
     """The cells of one Secret."""
     return [obj.metadata.name, obj.type, len(obj.data), columns.age(obj.metadata, now)]
@@ -44,6 +109,9 @@ RESOURCE = Resource(
     type=Secret,
     plural="secrets",
     defaults=defaults,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
     columns=COLUMNS,
     row=row,
     selectable={"type": lambda obj: obj.type},

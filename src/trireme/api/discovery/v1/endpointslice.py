@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from trireme.api import columns
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
+from trireme.api.discovery.v1 import endpointslice_rules
 from trireme.machinery import meta, names
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import (
@@ -132,6 +133,8 @@ RESOURCE = Resource(
     plural="endpointslices",
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    validate=endpointslice_rules.create,
+    validate_update=endpointslice_rules.update,
     generation=changed,
     columns=COLUMNS,
     row=row,

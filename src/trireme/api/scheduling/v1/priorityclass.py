@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from trireme.api import columns
-from trireme.machinery import meta
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import Default, Int32, Struct, always, constant
 
@@ -20,6 +21,13 @@ class PriorityClass(Struct):
     preemptionPolicy: Annotated[str | None, Default("PreemptLowerPriority")] = None
 
 
+HIGHEST_OF_USERS: Final = 1_000_000_000
+SYSTEM_PREFIX: Final = "system-"
+# The classes that every cluster has.
+SYSTEM: Final = {
+    "system-node-critical": 2 * HIGHEST_OF_USERS + 1000,
+    "system-cluster-critical": 2 * HIGHEST_OF_USERS,
+}
 COLUMNS = (
     columns.NAME,
     Column("Value", "integer", description="The priority of the pods that name this class."),
@@ -27,6 +35,49 @@ COLUMNS = (
     columns.AGE,
     Column("PreemptionPolicy", priority=1, description="Whether its pods may displace others."),
 )
+
+
+def validate(new: PriorityClass) -> Errors:
+    """Users' classes are below the system's, which are two and fixed."""
+    errs: Errors = []
+    name = new.metadata.name
+    if name.startswith(SYSTEM_PREFIX):
+        why = _not_system(new)
+        if why:
+            why = (
+                f"priority class names with '{SYSTEM_PREFIX}' prefix are reserved for system use "
+                f"only. error: {why}"
+            )
+            errs.append(field.forbidden(field.path("metadata", "name"), why))
+    elif new.value > HIGHEST_OF_USERS:
+        why = f"maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}"
+        errs.append(field.forbidden(field.path("value"), why))
+    if new.preemptionPolicy is not None:
+        supported = ("PreemptLowerPriority", "Never")
+        value = new.preemptionPolicy
+        rules.required_one_of(errs, field.path(), "preemptionPolicy", value, supported)
+    return errs
+
+
+def validate_update(new: PriorityClass, old: PriorityClass) -> Errors:
+    """Value and preemption policy stay."""
+    errs: Errors = []
+    if new.value != old.value:
+        errs.append(field.forbidden(field.path("value"), "may not be changed in an update."))
+    policy, was = new.preemptionPolicy, old.preemptionPolicy
+    rules.unchanged(errs, field.path(), "preemptionPolicy", policy, was)
+    return errs
+
+
+def _not_system(new: PriorityClass) -> str:
+    name = new.metadata.name
+    if name not in SYSTEM:
+        return f"{name} is not a known system priority class"
+    if new.value != SYSTEM[name]:
+        return f"value of {name} PriorityClass must be {SYSTEM[name]}"
+    if new.globalDefault:
+        return f"globalDefault of {name} PriorityClass must be false"
+    return ""
 
 
 def row(obj: PriorityClass, now: float) -> list[Any]:
@@ -47,6 +98,8 @@ RESOURCE = Resource(
     short_names=("pc",),
     # 1 from the start, and it never counts.
     generation=lambda _new, _old: False,
+    validate=validate,
+    validate_update=validate_update,
     columns=COLUMNS,
     row=row,
 )
