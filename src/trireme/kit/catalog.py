@@ -39,7 +39,8 @@ def lazy(package_name: str, path: Iterable[str]) -> Callable[[str], Any]:
     def resolve(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        if not names:
+        if name not in names:
+            # Again at every miss: the first walk may have met modules that were half imported.
             for module in _walk(package_name, path):
                 for key, value in vars(module).items():
                     if isinstance(value, type) and value.__module__ == module.__name__:
