@@ -7,6 +7,7 @@ fields that this version does not know (a newer server) takes a slower path that
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -38,15 +39,18 @@ class Decoder(Generic[T]):
     def __init__(self, kind: type[T]) -> None:
         self._kind = kind
         self._one = msgspec.json.Decoder(kind)
+
+    @cached_property
+    def _many(self) -> msgspec.json.Decoder[Any]:
+        """Made at the first list: most subresources are never listed."""
         listed = msgspec.defstruct(
-            f"{kind.__name__}List",
+            f"{self._kind.__name__}List",
             [
                 ("metadata", ListMeta, msgspec.field(default_factory=ListMeta)),
-                # The generic parameter is known at run time only.
-                ("items", list[kind] | None, None),  # type: ignore[valid-type]
+                ("items", list[self._kind] | None, None),  # type: ignore[name-defined]
             ],
         )
-        self._many = msgspec.json.Decoder(listed)
+        return msgspec.json.Decoder(listed)
 
     def one(self, data: bytes | msgspec.Raw) -> T:
         """An object. Raises Unreadable."""

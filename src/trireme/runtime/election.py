@@ -200,6 +200,9 @@ class Election:
 
 
 async def _end(task: asyncio.Future[None]) -> None:
-    """Cancel and wait; its outcome stays in it."""
+    """Cancel and wait; its outcome stays in it, for whoever asks."""
     task.cancel()
     await asyncio.wait({task})
+    if not task.cancelled():
+        # Looked at, so that the loop does not complain when nobody else does.
+        task.exception()

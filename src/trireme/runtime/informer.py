@@ -186,7 +186,8 @@ class Informer(Generic[T]):
         self._publish(Event(DELETED, last, old))
 
     def _publish(self, event: Event[T]) -> None:
-        for handler in self._handlers:
+        # A handler may add another, which is told of what is there at once.
+        for handler in tuple(self._handlers):
             self._tell(handler, event)
 
     def _tell(self, handler: Handler[T], event: Event[T]) -> None:
