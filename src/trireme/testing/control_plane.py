@@ -45,18 +45,30 @@ async def api_server(
         "service_accounts": ServiceAccountKeys(pki.new_key()),
     }
     whole = ApiServerConfig(**(settings | config))
-    async with whole.store, asyncio.TaskGroup() as group:
+    async with whole.store:
         server = ApiServer(whole, env or Env())
         await bootstrap.run(server)
         for namespace in default_accounts:
             await account(server, namespace, "default")
-        tasks = run.keep_house(server, group) if house_keeping else []
         try:
-            yield server
+            if house_keeping:
+                async with _kept(server):
+                    yield server
+            else:
+                yield server
+        finally:
+            await server.kubelets.close()
+
+
+@asynccontextmanager
+async def _kept(server: ApiServer) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        tasks = run.keep_house(server, group)
+        try:
+            yield
         finally:
             for task in tasks:
                 task.cancel()
-            await server.kubelets.close()
 
 
 async def account(server: ApiServer, namespace: str, name: str) -> None:
