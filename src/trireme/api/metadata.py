@@ -63,9 +63,7 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
         why = "must not be decremented"
         errs.append(field.invalid(_META.child("generation"), new.generation, why))
     for attribute in ("name", "namespace", "uid"):
-        rules.unchanged(
-            errs, _META, attribute, getattr(new, attribute), getattr(old, attribute)
-        )
+        rules.unchanged(errs, _META, attribute, getattr(new, attribute), getattr(old, attribute))
     # What is stored was judged when it came.
     unchanged = (
         new.labels == old.labels

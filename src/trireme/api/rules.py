@@ -63,9 +63,7 @@ def positive(errs: Errors, parent: Path, name: str, value: int) -> None:
         errs.append(field.invalid(parent.child(name), value, POSITIVE))
 
 
-def one_of(
-    errs: Errors, parent: Path, name: str, value: str, supported: Sequence[str]
-) -> None:
+def one_of(errs: Errors, parent: Path, name: str, value: str, supported: Sequence[str]) -> None:
     """``value`` is one of an enumeration."""
     if value not in supported:
         errs.append(field.not_supported(parent.child(name), value, supported))

@@ -20,6 +20,7 @@ from trireme.machinery.types import (
     Time,
     always,
     listmap,
+    null,
 )
 
 
@@ -88,7 +89,7 @@ class Condition(Struct):
     type: Annotated[str, Required()] = always(str)
     status: Annotated[str, Required()] = always(str)
     observedGeneration: Int64 = 0
-    lastTransitionTime: Annotated[Time | None, Required()] = None
+    lastTransitionTime: Annotated[Time | None, Required()] = null()
     reason: Annotated[str, Required()] = always(str)
     message: Annotated[str, Required()] = always(str)
 

@@ -10,6 +10,7 @@ upstream's Go field                    here
 pointer                                ``T | None = None``: dropped when unset, kept when zero
 slice / map + omitempty                ``list[T] = []`` / ``dict[K, V] = {}``: dropped when empty
 struct, or anything without omitempty  ``T = always(T)``: written even when zero or empty
+``Time`` that is no pointer            ``Time | None = null()``: written as null when unset
 =====================================  ==========================================================
 
 Everything else that upstream says with ``+listType`` and friends is a marker in ``Annotated``;
@@ -37,6 +38,11 @@ def always(factory: Callable[[], T]) -> T:
     if factory is dict or factory is list:
         return msgspec.field(default_factory=lambda: factory())  # type: ignore[return-value]
     return msgspec.field(default_factory=factory)  # type: ignore[return-value]
+
+
+def null() -> None:
+    """The default of a time that upstream writes as ``null`` when it is not set."""
+    return msgspec.field(default_factory=lambda: None)  # type: ignore[no-any-return]
 
 
 def constant(text: str) -> str:

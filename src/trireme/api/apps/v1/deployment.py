@@ -27,6 +27,7 @@ from trireme.machinery.types import (
     always,
     constant,
     listmap,
+    null,
 )
 
 DeploymentStrategyType = Annotated[str, Enum(("Recreate", "RollingUpdate"))]
@@ -56,8 +57,8 @@ class DeploymentSpec(Struct):
 class DeploymentCondition(Struct):
     type: Annotated[str, Required()] = always(str)
     status: Annotated[str, Required()] = always(str)
-    lastUpdateTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastUpdateTime: Time | None = null()
+    lastTransitionTime: Time | None = null()
     reason: str = ""
     message: str = ""
 

@@ -31,6 +31,7 @@ from trireme.machinery.types import (
     always,
     constant,
     listmap,
+    null,
 )
 
 
@@ -44,7 +45,7 @@ class ReplicaSetSpec(Struct):
 class ReplicaSetCondition(Struct):
     type: Annotated[str, Required()] = always(str)
     status: Annotated[str, Required()] = always(str)
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = null()
     reason: str = ""
     message: str = ""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from trireme.machinery import meta
-from trireme.machinery.types import Atomic, Default, Int64, Struct, Time, always, constant
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
+from trireme.machinery.types import Atomic, Default, Int64, Struct, Time, always, constant, null
 
 
 class BoundObjectReference(Struct):
@@ -23,7 +24,7 @@ class TokenRequestSpec(Struct):
 
 class TokenRequestStatus(Struct):
     token: str = always(str)
-    expirationTimestamp: Time | None = None
+    expirationTimestamp: Time | None = null()
 
 
 class TokenRequest(Struct):
@@ -32,3 +33,18 @@ class TokenRequest(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: TokenRequestSpec = always(TokenRequestSpec)
     status: TokenRequestStatus = always(TokenRequestStatus)
+
+
+SHORTEST: Final = 600
+LONGEST: Final = 1 << 32
+
+
+def validate(new: TokenRequest) -> Errors:
+    """How long the token is to live. Called by the ``token`` subresource of service accounts."""
+    seconds = new.spec.expirationSeconds or 0
+    at = field.path("spec", "expirationSeconds")
+    if seconds < SHORTEST:
+        return [field.invalid(at, seconds, "may not specify a duration less than 10 minutes")]
+    if seconds > LONGEST:
+        return [field.invalid(at, seconds, "may not specify a duration larger than 2^32 seconds")]
+    return []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.authorization.v1 import checks
 from trireme.api.authorization.v1.attributes import (
     SubjectAccessReviewSpec,
     SubjectAccessReviewStatus,
 )
-from trireme.machinery import meta
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Required, Struct, always, constant
 
@@ -21,8 +23,26 @@ class LocalSubjectAccessReview(Struct):
     status: SubjectAccessReviewStatus = always(SubjectAccessReviewStatus)
 
 
+def validate(new: LocalSubjectAccessReview) -> Errors:
+    """As the cluster-wide review, within the namespace."""
+    errs: Errors = []
+    checks.subject(errs, new.spec)
+    checks.empty_metadata(errs, new.metadata, but_namespace=True)
+    at, spec = field.path("spec"), new.spec
+    if spec.resourceAttributes is not None:
+        namespace = spec.resourceAttributes.namespace
+        if namespace != new.metadata.namespace:
+            where = at.child("resourceAttributes", "namespace")
+            errs.append(field.invalid(where, namespace, "must match metadata.namespace"))
+    if spec.nonResourceAttributes is not None:
+        where, why = at.child("nonResourceAttributes"), "disallowed on this kind of request"
+        errs.append(field.invalid(where, spec.nonResourceAttributes, why))
+    return errs
+
+
 RESOURCE = Resource(
     type=LocalSubjectAccessReview,
     plural="localsubjectaccessreviews",
     verbs=("create",),
+    validate=validate,
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.authorization.v1 import checks
 from trireme.api.authorization.v1.attributes import (
     NonResourceAttributes,
     ResourceAttributes,
     SubjectAccessReviewStatus,
 )
+from trireme.api.rules import Errors
 from trireme.machinery import meta
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Required, Struct, always, constant
@@ -27,9 +29,18 @@ class SelfSubjectAccessReview(Struct):
     status: SubjectAccessReviewStatus = always(SubjectAccessReviewStatus)
 
 
+def validate(new: SelfSubjectAccessReview) -> Errors:
+    """What exactly."""
+    errs: Errors = []
+    checks.attributes(errs, new.spec.resourceAttributes, new.spec.nonResourceAttributes)
+    checks.empty_metadata(errs, new.metadata)
+    return errs
+
+
 RESOURCE = Resource(
     type=SelfSubjectAccessReview,
     plural="selfsubjectaccessreviews",
     namespaced=False,
     verbs=("create",),
+    validate=validate,
 )

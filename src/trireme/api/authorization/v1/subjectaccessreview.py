@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.authorization.v1 import checks
 from trireme.api.authorization.v1.attributes import (
     SubjectAccessReviewSpec,
     SubjectAccessReviewStatus,
 )
+from trireme.api.rules import Errors
 from trireme.machinery import meta
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Required, Struct, always, constant
@@ -21,9 +23,18 @@ class SubjectAccessReview(Struct):
     status: SubjectAccessReviewStatus = always(SubjectAccessReviewStatus)
 
 
+def validate(new: SubjectAccessReview) -> Errors:
+    """Who, and what exactly."""
+    errs: Errors = []
+    checks.subject(errs, new.spec)
+    checks.empty_metadata(errs, new.metadata)
+    return errs
+
+
 RESOURCE = Resource(
     type=SubjectAccessReview,
     plural="subjectaccessreviews",
     namespaced=False,
     verbs=("create",),
+    validate=validate,
 )

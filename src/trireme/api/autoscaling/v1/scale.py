@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.machinery import meta
+from trireme.api import rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
 from trireme.machinery.types import Int32, Required, Struct, always, constant
 
 
@@ -23,3 +25,10 @@ class Scale(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: ScaleSpec = always(ScaleSpec)
     status: ScaleStatus = always(ScaleStatus)
+
+
+def validate(new: Scale) -> Errors:
+    """The wanted number. Called by the ``scale`` subresource of every kind that has one."""
+    errs: Errors = []
+    rules.not_negative(errs, field.path("spec"), "replicas", new.spec.replicas)
+    return errs

@@ -9,12 +9,12 @@ from trireme.api.core.v1.references import ObjectReference
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
-from trireme.machinery.types import Int32, MicroTime, Required, Struct, Time, always, constant
+from trireme.machinery.types import Int32, MicroTime, Required, Struct, Time, always, constant, null
 
 
 class EventSeries(Struct):
     count: Int32 = 0
-    lastObservedTime: MicroTime | None = None
+    lastObservedTime: MicroTime | None = null()
 
 
 class EventSource(Struct):
@@ -30,11 +30,11 @@ class Event(Struct):
     reason: str = ""
     message: str = ""
     source: EventSource = always(EventSource)
-    firstTimestamp: Time | None = None
-    lastTimestamp: Time | None = None
+    firstTimestamp: Time | None = null()
+    lastTimestamp: Time | None = null()
     count: Int32 = 0
     type: str = ""
-    eventTime: MicroTime | None = None
+    eventTime: MicroTime | None = null()
     series: EventSeries | None = None
     action: str = ""
     related: ObjectReference | None = None

@@ -18,6 +18,7 @@ from trireme.machinery.types import (
     always,
     constant,
     listmap,
+    null,
 )
 
 NamespacePhase = Annotated[str, Enum(("Active", "Terminating"))]
@@ -30,7 +31,7 @@ class NamespaceSpec(Struct):
 class NamespaceCondition(Struct):
     type: Annotated[str, Required()] = always(str)
     status: Annotated[str, Required()] = always(str)
-    lastTransitionTime: Time | None = None
+    lastTransitionTime: Time | None = null()
     reason: str = ""
     message: str = ""
 
@@ -136,9 +137,7 @@ RESOURCE = Resource(
     short_names=("ns",),
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
     subresources=(
-        Subresource(
-            "finalize", ("update",), prepare=prepare_finalize, validate=validate_finalize
-        ),
+        Subresource("finalize", ("update",), prepare=prepare_finalize, validate=validate_finalize),
         status(),
     ),
     defaults=defaults,

@@ -23,6 +23,7 @@ from trireme.machinery.types import (
     always,
     constant,
     listmap,
+    null,
 )
 
 NodePhase = Annotated[str, Enum(("Pending", "Running", "Terminated"))]
@@ -72,8 +73,8 @@ class NodeAddress(Struct):
 class NodeCondition(Struct):
     type: Annotated[str, Required()] = always(str)
     status: Annotated[str, Required()] = always(str)
-    lastHeartbeatTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastHeartbeatTime: Time | None = null()
+    lastTransitionTime: Time | None = null()
     reason: str = ""
     message: str = ""
 
@@ -224,9 +225,7 @@ def roles(obj: Node) -> list[str]:
 
 
 def _address(obj: Node, kind: str) -> str:
-    return next(
-        (item.address for item in obj.status.addresses if item.type == kind), columns.NONE
-    )
+    return next((item.address for item in obj.status.addresses if item.type == kind), columns.NONE)
 
 
 RESOURCE = Resource(
@@ -245,7 +244,5 @@ RESOURCE = Resource(
     status_on_create=True,
     columns=COLUMNS,
     row=row,
-    selectable={
-        "spec.unschedulable": lambda obj: "true" if obj.spec.unschedulable else "false"
-    },
+    selectable={"spec.unschedulable": lambda obj: "true" if obj.spec.unschedulable else "false"},
 )

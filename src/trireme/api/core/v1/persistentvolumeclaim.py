@@ -18,6 +18,7 @@ from trireme.machinery.types import (
     always,
     constant,
     listmap,
+    null,
 )
 
 PersistentVolumeAccessMode = Annotated[
@@ -72,8 +73,8 @@ class ModifyVolumeStatus(Struct):
 class PersistentVolumeClaimCondition(Struct):
     type: Annotated[str, Required()] = always(str)
     status: Annotated[str, Required()] = always(str)
-    lastProbeTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastProbeTime: Time | None = null()
+    lastTransitionTime: Time | None = null()
     reason: str = ""
     message: str = ""
 

@@ -80,4 +80,3 @@ class Service(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: ServiceSpec = always(ServiceSpec)
     status: ServiceStatus = always(ServiceStatus)
-

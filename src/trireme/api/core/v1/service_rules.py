@@ -248,9 +248,7 @@ def _traffic(errs: Errors, new: Service) -> None:
     if health and _is_local_balancer(new):
         rules.add(errs, where, health, names.is_port_number(health))
     elif health:
-        why = (
-            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
-        )
+        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         errs.append(field.invalid(where, health, why))
     if spec.internalTrafficPolicy is not None:
         policy = spec.internalTrafficPolicy

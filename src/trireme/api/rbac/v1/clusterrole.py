@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api import rules
+from trireme.api.rbac.v1 import checks
 from trireme.api.rbac.v1.rules import PolicyRule
-from trireme.machinery import meta, names
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Struct, always, constant
 
@@ -22,10 +25,32 @@ class ClusterRole(Struct):
     aggregationRule: AggregationRule | None = None
 
 
+def validate(new: ClusterRole) -> Errors:
+    """Rules over resources and over paths, and what is aggregated."""
+    errs: Errors = []
+    checks.policy_rules(errs, new.rules, namespaced=False)
+    if new.aggregationRule is not None:
+        at = field.path("aggregationRule", "clusterRoleSelectors")
+        selectors = new.aggregationRule.clusterRoleSelectors
+        if not selectors:
+            why = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+            errs.append(field.required(at, why))
+        for position, selector in enumerate(selectors):
+            rules.label_selector(errs, at.index(position), selector)
+    return errs
+
+
+def validate_update(new: ClusterRole, _old: ClusterRole) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
 RESOURCE = Resource(
     type=ClusterRole,
     plural="clusterroles",
     name_errors=names.is_path_segment,
+    validate=validate,
+    validate_update=validate_update,
     create_on_update=True,
     namespaced=False,
 )

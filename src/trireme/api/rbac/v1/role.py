@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from trireme.api.rbac.v1 import checks
 from trireme.api.rbac.v1.rules import PolicyRule
+from trireme.api.rules import Errors
 from trireme.machinery import meta, names
 from trireme.machinery.resource import Resource
 from trireme.machinery.types import Atomic, Struct, always, constant
@@ -17,9 +19,23 @@ class Role(Struct):
     rules: Annotated[list[PolicyRule], Atomic()] = always(list)
 
 
+def validate(new: Role) -> Errors:
+    """Rules over resources of the namespace."""
+    errs: Errors = []
+    checks.policy_rules(errs, new.rules, namespaced=True)
+    return errs
+
+
+def validate_update(new: Role, _old: Role) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
 RESOURCE = Resource(
     type=Role,
     plural="roles",
     name_errors=names.is_path_segment,
+    validate=validate,
+    validate_update=validate_update,
     create_on_update=True,
 )

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trireme.api import columns
+from trireme.api.rbac.v1 import checks
 from trireme.machinery.resource import Column
 
 if TYPE_CHECKING:
     from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
     from trireme.api.rbac.v1.rolebinding import RoleBinding
 
-GROUP: Final = "rbac.authorization.k8s.io"
 COLUMNS: Final = (
     columns.NAME,
     Column("Role", description="The role that is granted."),
@@ -30,7 +30,7 @@ def defaults(obj: RoleBinding | ClusterRoleBinding) -> None:
     """Users and groups are of RBAC's own group, service accounts of core."""
     for subject in obj.subjects:
         if not subject.apiGroup and subject.kind in ("User", "Group"):
-            subject.apiGroup = GROUP
+            subject.apiGroup = checks.GROUP
 
 
 def row(obj: RoleBinding | ClusterRoleBinding, now: float) -> list[Any]:

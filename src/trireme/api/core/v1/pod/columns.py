@@ -159,9 +159,7 @@ def _ending(state: ContainerState) -> str:
 
 
 def _is_true(pod: Pod, condition: str) -> bool:
-    return any(
-        item.type == condition and item.status == "True" for item in pod.status.conditions
-    )
+    return any(item.type == condition and item.status == "True" for item in pod.status.conditions)
 
 
 def _gates(pod: Pod) -> str:

@@ -58,9 +58,7 @@ def update(new: Pod, old: Pod) -> None:
 def status(new: Pod, old: Pod) -> None:
     """A status write may leave out the QoS class and the observed generations."""
     new.status.qosClass = new.status.qosClass or old.status.qosClass
-    new.status.observedGeneration = (
-        new.status.observedGeneration or old.status.observedGeneration
-    )
+    new.status.observedGeneration = new.status.observedGeneration or old.status.observedGeneration
     # A list per type: validation permits several conditions of one type.
     seen: dict[str, list[int]] = {}
     for condition in old.status.conditions:

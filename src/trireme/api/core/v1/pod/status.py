@@ -20,6 +20,7 @@ from trireme.machinery.types import (
     Time,
     always,
     listmap,
+    null,
 )
 
 PodQOSClass = Annotated[str, Enum(("Guaranteed", "Burstable", "BestEffort"))]
@@ -32,7 +33,7 @@ class ContainerExtendedResourceRequest(Struct):
 
 
 class ContainerStateRunning(Struct):
-    startedAt: Time | None = None
+    startedAt: Time | None = null()
 
 
 class ContainerStateTerminated(Struct):
@@ -40,8 +41,8 @@ class ContainerStateTerminated(Struct):
     signal: Int32 = 0
     reason: str = ""
     message: str = ""
-    startedAt: Time | None = None
-    finishedAt: Time | None = None
+    startedAt: Time | None = null()
+    finishedAt: Time | None = null()
     containerID: str = ""
 
 
@@ -114,8 +115,8 @@ class PodCondition(Struct):
     type: Annotated[str, Required()] = always(str)
     observedGeneration: Int64 = 0
     status: Annotated[str, Required()] = always(str)
-    lastProbeTime: Time | None = None
-    lastTransitionTime: Time | None = None
+    lastProbeTime: Time | None = null()
+    lastTransitionTime: Time | None = null()
     reason: str = ""
     message: str = ""
 

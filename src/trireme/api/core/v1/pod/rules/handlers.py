@@ -130,8 +130,5 @@ def _http_get(errs: Errors, parent: Path, action: HTTPGetAction) -> None:
 def _sleep(errs: Errors, parent: Path, action: SleepAction, context: PodContext) -> None:
     # A missing grace period is an error of its own.
     if context.grace is not None and not 0 <= action.seconds <= context.grace:
-        why = (
-            "must be non-negative and less than terminationGracePeriodSeconds "
-            f"({context.grace})"
-        )
+        why = f"must be non-negative and less than terminationGracePeriodSeconds ({context.grace})"
         errs.append(field.invalid(parent.child("sleep"), action.seconds, why))

@@ -91,9 +91,7 @@ def devices(
             seen_names.add(name)
 
 
-def _against_devices(
-    errs: Errors, at: Path, mount: VolumeMount, devices: dict[str, str]
-) -> None:
+def _against_devices(errs: Errors, at: Path, mount: VolumeMount, devices: dict[str, str]) -> None:
     if mount.name in devices:
         why = "must not already exist in volumeDevices"
         errs.append(field.invalid(at.child("name"), mount.name, why))

@@ -228,4 +228,3 @@ def _only_added(new: NodeSelectorTerm, old: NodeSelectorTerm) -> bool:
         getattr(new, name)[: len(getattr(old, name))] == getattr(old, name)
         for name in ("matchExpressions", "matchFields")
     )
-

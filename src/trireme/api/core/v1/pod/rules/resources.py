@@ -146,9 +146,7 @@ def _compare(errs: Errors, at: Path, name: str, request: str, limit: str) -> Non
         errs.append(field.invalid(at.child("requests"), request, why))
 
 
-def _claims(
-    errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset[str]
-) -> None:
+def _claims(errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset[str]) -> None:
     seen: set[str] = set()
     for position, item in enumerate(items):
         here, name = at.index(position), item.name
@@ -177,9 +175,7 @@ def _claims(
             errs.append(field.FieldError(field.NOT_FOUND, str(here), name, detail))
 
 
-def _consistent(
-    errs: Errors, at: Path, spec: PodSpec, value: ResourceRequirements
-) -> None:
+def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequirements) -> None:
     """The pod's amounts hold those of its containers."""
     for name, asked in aggregate.requests(spec).items():
         own = value.requests.get(name)

@@ -135,8 +135,7 @@ def _claims(errs: Errors, at: Path, items: Sequence[PodResourceClaim], mirror: b
         claim, template = item.resourceClaimName, item.resourceClaimTemplateName
         if claim is not None and template is not None:
             why = (
-                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be "
-                "specified"
+                "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
             )
             errs.append(field.invalid(here, item, why))
         if claim is None and template is None:

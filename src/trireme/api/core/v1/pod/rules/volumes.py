@@ -200,9 +200,7 @@ def _distinct(errs: Errors, at: Path, path: str, shown: str, taken: set[str]) ->
     taken.add(path)
 
 
-def _ephemeral(
-    errs: Errors, at: Path, volume: Volume, source: Any, context: PodContext
-) -> None:
+def _ephemeral(errs: Errors, at: Path, volume: Volume, source: Any, context: PodContext) -> None:
     here = at.child("ephemeral").child("volumeClaimTemplate")
     if source.volumeClaimTemplate is None:
         errs.append(field.required(here))

@@ -160,9 +160,7 @@ def _windows(errs: Errors, at: Path, spec: PodSpec) -> None:
                     errs.append(field.forbidden(here.child("securityContext", name), why))
 
 
-def _containers(
-    at: Path, spec: PodSpec
-) -> Iterator[tuple[Path, Container | EphemeralContainer]]:
+def _containers(at: Path, spec: PodSpec) -> Iterator[tuple[Path, Container | EphemeralContainer]]:
     for kind in _KINDS:
         for position, container in enumerate(getattr(spec, kind)):
             yield at.child(kind).index(position), container

@@ -1,0 +1,113 @@
+"""What the reviews of access must be like.
+
+In: a review's spec and metadata. Out: field errors. Called by: the four kinds of access review,
+which the API server answers and does not store. Upstream: pkg/apis/authorization/validation;
+https://kubernetes.io/docs/reference/access-authn-authz/authorization/.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from trireme.api import rules
+from trireme.api.authorization.v1.attributes import (
+    FieldSelectorAttributes,
+    LabelSelectorAttributes,
+    NonResourceAttributes,
+    ResourceAttributes,
+    SubjectAccessReviewSpec,
+)
+from trireme.api.rules import Errors
+from trireme.machinery import field, names
+from trireme.machinery.field import Path
+from trireme.machinery.meta import FieldSelectorRequirement, LabelSelectorRequirement, ObjectMeta
+
+_SPEC: Final = field.path("spec")
+
+
+def subject(errs: Errors, spec: SubjectAccessReviewSpec) -> None:
+    """Whose access is asked after, and to what."""
+    _one_kind(errs, spec.resourceAttributes, spec.nonResourceAttributes)
+    if not spec.user and not spec.groups:
+        why = "at least one of user or group must be specified"
+        errs.append(field.invalid(_SPEC.child("user"), spec.user, why))
+    _selectors(errs, spec.resourceAttributes)
+
+
+def attributes(
+    errs: Errors, resource: ResourceAttributes | None, other: NonResourceAttributes | None
+) -> None:
+    """What one's own access is asked to."""
+    _one_kind(errs, resource, other)
+    _selectors(errs, resource)
+
+
+def empty_metadata(errs: Errors, meta: ObjectMeta, *, but_namespace: bool = False) -> None:
+    """Reviews have no names."""
+    kept = ObjectMeta(managedFields=meta.managedFields)
+    if but_namespace:
+        kept.namespace = meta.namespace
+    if meta != kept:
+        why = "must be empty except for namespace" if but_namespace else "must be empty"
+        shown = msgspec.to_builtins(meta)
+        errs.append(field.invalid(field.path("metadata"), shown, why))
+
+
+def _one_kind(
+    errs: Errors, resource: ResourceAttributes | None, other: NonResourceAttributes | None
+) -> None:
+    if resource is not None and other is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        errs.append(field.invalid(_SPEC.child("nonResourceAttributes"), other, why))
+    if resource is None and other is None:
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        errs.append(field.invalid(_SPEC.child("resourceAttributes"), None, why))
+
+
+def _selectors(errs: Errors, resource: ResourceAttributes | None) -> None:
+    if resource is None:
+        return
+    at = _SPEC.child("resourceAttributes")
+    if resource.fieldSelector is not None:
+        here = at.child("fieldSelector")
+        _selector(errs, here, resource.fieldSelector)
+        for position, item in enumerate(resource.fieldSelector.requirements):
+            below = here.child("requirements").index(position)
+            rules.required(errs, below, "key", item.key, "must be specified")
+            _values(errs, below, item)
+    if resource.labelSelector is not None:
+        here = at.child("labelSelector")
+        _selector(errs, here, resource.labelSelector)
+        for position, label in enumerate(resource.labelSelector.requirements):
+            below = here.child("requirements").index(position)
+            _values(errs, below, label)
+            rules.syntax(errs, below, "key", label.key, names.is_qualified_name)
+            for number, value in enumerate(label.values):
+                where = below.child("values").index(number)
+                rules.add(errs, where, value, names.is_label_value(value))
+
+
+def _selector(
+    errs: Errors, at: Path, selector: FieldSelectorAttributes | LabelSelectorAttributes
+) -> None:
+    if selector.rawSelector and selector.requirements:
+        why = "may not specified at the same time as requirements"
+        errs.append(field.invalid(at.child("rawSelector"), selector.rawSelector, why))
+    if not selector.rawSelector and not selector.requirements:
+        why = f"when {at} is specified, requirements or rawSelector is required"
+        errs.append(field.required(at.child("requirements"), why))
+
+
+def _values(
+    errs: Errors, at: Path, item: FieldSelectorRequirement | LabelSelectorRequirement
+) -> None:
+    """Operators that are not known come from newer clients, and are let through."""
+    where = at.child("values")
+    if item.operator in ("In", "NotIn") and not item.values:
+        why = "must be specified when `operator` is 'In' or 'NotIn'"
+        errs.append(field.required(where, why))
+    if item.operator in ("Exists", "DoesNotExist") and item.values:
+        why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        errs.append(field.forbidden(where, why))
