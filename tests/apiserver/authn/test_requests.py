@@ -1,0 +1,153 @@
+"""Who sends a request: certificates, static tokens, nobody, and somebody in another's name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from trireme.kit import pki
+from trireme.kit.env import Env
+from trireme.testing import virtual
+
+WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+REVIEW = {"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"}
+
+
+async def who(ask: Any, headers: dict[str, str], peer: bytes | None = None) -> tuple[int, Any]:
+    status, answer = await ask("POST", WHO, REVIEW, headers, peer)
+    return status, answer["status"]["userInfo"] if status == 201 else answer
+
+
+def certificate(env: Env, lifetime: float = 3600.0, name: str = "jane") -> bytes:
+    now = env.clock.now()
+    authority = pki.new_authority("ca", now)
+    pair = pki.issue(authority, name, now, organizations=["devs", "ops"], lifetime=lifetime)
+    return x509.load_pem_x509_certificate(pair.certificate).public_bytes(Encoding.DER)
+
+
+@virtual.test()
+async def test_a_certificate_is_its_subject_until_it_runs_out(env: Env, asking: Any) -> None:
+    async with asking(env) as ask:
+        peer = certificate(env)
+        status, user = await who(ask.unknown(), {}, peer)
+        assert status == 201
+        assert user["username"] == "jane"
+        assert set(user["groups"]) == {"devs", "ops", "system:authenticated"}
+        credential = user["extra"]["authentication.kubernetes.io/credential-id"]
+        assert credential[0].startswith("X509SHA256=")
+        await env.clock.sleep(3601)
+        assert (await who(ask.unknown(), {}, peer))[0] == 401
+
+
+@virtual.test()
+async def test_static_tokens(env: Env, asking: Any) -> None:
+    tokens = {"t0ken": ("joe", "7", ("devs",))}
+    async with asking(env, static_tokens=tokens) as ask:
+        status, user = await who(ask.unknown(), {"authorization": "Bearer t0ken"})
+        assert status == 201
+        assert user == {"username": "joe", "uid": "7", "groups": ["devs", "system:authenticated"]}
+        for bad in ("Bearer nope", "bearer nope"):
+            assert (await who(ask.unknown(), {"authorization": bad}))[0] == 401
+
+
+@virtual.test()
+async def test_a_browsers_websocket_brings_its_token_as_a_protocol(env: Env, asking: Any) -> None:
+    async with asking(env, static_tokens={"t0ken": ("joe", "", ())}) as ask:
+        protocol = "base64url.bearer.authorization.k8s.io.dDBrZW4, v4.channel.k8s.io"
+        assert (await who(ask.unknown(), {"sec-websocket-protocol": protocol}))[0] == 201
+
+
+@virtual.test()
+async def test_anonymous_can_be_turned_off(env: Env, asking: Any) -> None:
+    async with asking(env, anonymous=False) as ask:
+        assert (await ask.unknown()("GET", "/version"))[0] == 401
+
+
+ROLE: dict[str, Any] = {
+    "kind": "ClusterRole",
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "metadata": {"name": "impersonator"},
+    "rules": [
+        {"verbs": ["impersonate"], "apiGroups": [""], "resources": ["users"]},
+        {
+            "verbs": ["impersonate"],
+            "apiGroups": [""],
+            "resources": ["groups"],
+            "resourceNames": ["devs"],
+        },
+        {
+            "verbs": ["impersonate"],
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["userextras/scopes", "uids"],
+        },
+    ],
+}
+BINDING: dict[str, Any] = {
+    "kind": "ClusterRoleBinding",
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "metadata": {"name": "impersonator"},
+    "roleRef": {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "impersonator",
+    },
+    "subjects": [{"kind": "User", "name": "meg", "apiGroup": "rbac.authorization.k8s.io"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "user"),
+    [
+        ({"user": "joe"}, 201, {"username": "joe", "groups": ["system:authenticated"]}),
+        (
+            {"user": "joe", "group": "devs"},
+            201,
+            {"username": "joe", "groups": ["devs", "system:authenticated"]},
+        ),
+        ({"user": "joe", "group": "ops"}, 403, "groups"),
+        (
+            {"user": "joe", "extra-scopes": "a", "uid": "7"},
+            201,
+            {
+                "username": "joe",
+                "uid": "7",
+                "groups": ["system:authenticated"],
+                "extra": {"scopes": ["a"]},
+            },
+        ),
+        ({"user": "joe", "extra-other": "a"}, 403, "userextras/other"),
+        ({"user": "system:serviceaccount:default:x"}, 403, "serviceaccounts"),
+        ({"group": "devs"}, 400, "without impersonating a user"),
+    ],
+)
+def test_impersonation(asking: Any, headers: dict[str, str], status: int, user: Any) -> None:
+    async def story(env: Env) -> None:
+        async with asking(env) as ask:
+            rbac = "/apis/rbac.authorization.k8s.io/v1"
+            await ask.must("POST", f"{rbac}/clusterroles", ROLE)
+            await ask.must("POST", f"{rbac}/clusterrolebindings", BINDING)
+            sent = {f"impersonate-{name}": value for name, value in headers.items()}
+            got, answer = await who(ask.as_user("meg"), sent)
+            assert got == status, answer
+            if status == 201:
+                assert answer == user
+            else:
+                assert user in answer["message"]
+
+    virtual.run(story)
+
+
+@virtual.test()
+async def test_an_impersonated_account_has_its_groups(env: Env, asking: Any) -> None:
+    async with asking(env) as ask:
+        sent = {"impersonate-user": "system:serviceaccount:default:x"}
+        status, user = await who(ask, sent)
+        assert status == 201
+        assert user["groups"] == [
+            "system:serviceaccounts",
+            "system:serviceaccounts:default",
+            "system:authenticated",
+        ]
