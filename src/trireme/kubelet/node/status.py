@@ -194,7 +194,7 @@ def _info(facts: Facts) -> core.NodeSystemInfo:
         kernelVersion=machine.kernel_version, osImage=machine.os_image,
         containerRuntimeVersion=f"{version.runtime_name}://{version.runtime_version}",
         kubeletVersion=VERSION, operatingSystem="linux", architecture=machine.architecture,
-        swap=core.NodeSwapStatus(capacity=machine.swap))
+        swap=core.NodeSwapStatus(capacity=machine.swap) if machine.swap else None)
 
 
 def _images(images: Sequence[model.Image]) -> list[core.ContainerImage]:
