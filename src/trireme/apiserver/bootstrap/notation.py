@@ -32,9 +32,7 @@ _VERBS = {
     "READ": ["get", "list", "watch"],
     "WRITE": ["create", "delete", "deletecollection", "patch", "update"],
 }
-_EVENTS = PolicyRule(
-    verbs=["create", "patch", "update"], apiGroups=["", "events.k8s.io"], resources=["events"]
-)
+_EVENTS = "core|events.k8s.io: events = create patch update"
 
 AnyRole = TypeVar("AnyRole", ClusterRole, Role)
 AnyBinding = TypeVar("AnyBinding", ClusterRoleBinding, RoleBinding)
@@ -93,9 +91,7 @@ def _role(head: str, lines: list[str], kind: type[AnyRole]) -> AnyRole:
 
 def rule(line: str) -> PolicyRule:
     """One rule. ValueError for a line that is none."""
-    if line == "EVENTS":
-        return _EVENTS
-    what, equals, words = line.partition(" = ")
+    what, equals, words = (_EVENTS if line == "EVENTS" else line).partition(" = ")
     if not equals:
         raise ValueError(f"not a rule of the bootstrap policy: {line}")
     verbs = [verb for word in words.split() for verb in _VERBS.get(word, [word])]
