@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from trireme.apiserver import chain
+from trireme.apiserver import chain, run
 from trireme.apiserver.authn.union import AUTHENTICATED
+from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.reply.reply import Reply, StreamReply
 from trireme.apiserver.request import Request, User
@@ -86,9 +87,11 @@ async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
     async with MemoryStore() as store, asyncio.TaskGroup() as group:
         config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(pki.new_key()))
         server = ApiServer(config, env.named("apiserver"))
-        background = group.create_task(server.run_background(), name="apiserver")
-        await server.bootstrap()
+        await bootstrap.run(server)
+        tasks = run.keep_house(server, group)
         try:
             yield InProcessCluster(server, env, group)
         finally:
-            background.cancel()
+            for task in tasks:
+                task.cancel()
+            await server.kubelets.close()
