@@ -110,6 +110,13 @@ async def test_a_new_cluster(env: Env, asking: Any) -> None:
 
 
 @virtual.test()
+async def test_an_address_that_nobody_else_reaches_is_no_endpoint(env: Env, asking: Any) -> None:
+    async with asking(env, advertise=("127.0.0.1", 6443)) as ask:
+        assert (await ask("GET", "/api/v1/namespaces/default/endpoints/kubernetes"))[0] == 404
+        assert (await ask("GET", "/api/v1/namespaces/default/services/kubernetes"))[0] == 200
+
+
+@virtual.test()
 async def test_a_second_start_writes_nothing(env: Env, asking: Any) -> None:
     async with asking(env, advertise=("192.0.2.1", 6443)) as ask:
         before = ask.server.store.revision

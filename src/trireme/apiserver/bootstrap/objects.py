@@ -68,6 +68,12 @@ def service(cidr: str, port: int) -> Service:
     )
 
 
+def leads_somewhere(address: str) -> bool:
+    """Whether others can reach the address: nobody's own loopback is an endpoint."""
+    parsed = ipaddress.ip_address(address)
+    return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
+
+
 def endpoints(address: str, port: int) -> Endpoints:
     """Where the Service leads: to the API server. The mirroring controller leaves it alone."""
     return Endpoints(

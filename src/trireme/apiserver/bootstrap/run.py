@@ -77,7 +77,8 @@ def _service(server: ApiServer) -> list[Awaitable[None] | None]:
     config = server.config
     port = config.advertise[1] if config.advertise is not None else DEFAULT_PORT
     writes = [_missing(server, objects.service(config.service_cidr, port))]
-    if config.advertise is not None:
+    # A server that only its own host reaches (a control plane without nodes) has no endpoint.
+    if config.advertise is not None and objects.leads_somewhere(config.advertise[0]):
         address, port = config.advertise
         there = objects.endpoints(address, port), objects.endpoint_slice(address, port)
         writes.append(_reconcile(server, there[0], compute.endpoints))
