@@ -29,7 +29,7 @@ _SECCOMP_CONTAINER: Final = "container.seccomp.security.alpha.kubernetes.io/"
 _LOCALHOST: Final = "localhost/"
 _RUNTIME_DEFAULT: Final = ("runtime/default", "docker/default")
 _KINDS: Final = ("initContainers", "containers", "ephemeralContainers")
-_cost: Final = re.compile(r"(?:0|[+-]?[1-9][0-9]*|-0)\Z", re.ASCII).match
+_cost: Final = re.compile(r"(?:0|-[0-9]+|[1-9][0-9]*)\Z", re.ASCII).match
 
 
 def known(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) -> None:
