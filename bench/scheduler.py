@@ -1,0 +1,90 @@
+"""Scheduling decisions alone: pods per second over many nodes, and where the time goes.
+
+python bench/scheduler.py [--nodes 5000] [--pods 2000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from trireme.api.core.v1.node import Node, NodeStatus
+from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.resources import ResourceRequirements
+from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.machinery.meta import ObjectMeta
+from trireme.scheduler import decide, profile
+from trireme.scheduler.framework import Subject
+from trireme.scheduler.snapshot import requests
+from trireme.scheduler.snapshot.columns import Columns
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nodes", type=int, default=5000)
+    parser.add_argument("--pods", type=int, default=2000)
+    wanted = parser.parse_args()
+    columns = Columns()
+    for number in range(wanted.nodes):
+        columns.set_node(node(number))
+    pods = [pod(number) for number in range(wanted.pods)]
+    for spread in (False, True):
+        began = time.perf_counter()
+        for one in pods:
+            selector = {"app": "x"} if spread else {}
+            subject = Subject(one, requests.of(one), selector)
+            decision = decide.decide(columns, subject, profile.DEFAULT, 0.5)
+            columns.set_pod(one, decision.node, subject.request)
+        took = time.perf_counter() - began
+        for one in pods:
+            columns.drop_pod(one.metadata.uid)
+        kind = "of a Service (spread)" if spread else "plain"
+        print(
+            f"{wanted.pods} pods {kind}, {wanted.nodes} nodes: {wanted.pods / took:,.0f} pods/s, "
+            f"{took / wanted.pods * 1e6:.0f} µs each"
+        )
+    subject = Subject(pods[0], requests.of(pods[0]))
+    feasible, _ = decide.filter_nodes(columns, subject, profile.DEFAULT)
+    for plugin, _ in profile.DEFAULT.plugins:
+        for part in (plugin.filter, plugin.score):
+            if part is None:
+                continue
+            arguments = (
+                (columns, subject) if part is plugin.filter else (columns, subject, feasible)
+            )
+            began = time.perf_counter()
+            for _ in range(200):
+                part(*arguments)
+            micros = (time.perf_counter() - began) / 200 * 1e6
+            name = "filter" if part is plugin.filter else "score"
+            print(f"  {plugin.name:32} {name:6} {micros:8.1f} µs")
+
+
+def node(number: int) -> Node:
+    """A node of 32 cores in one of three zones."""
+    room = {"cpu": "32", "memory": "64Gi", "pods": "110"}
+    labels = {
+        "kubernetes.io/hostname": f"node-{number}",
+        "topology.kubernetes.io/zone": f"zone-{number % 3}",
+    }
+    return Node(
+        metadata=ObjectMeta(name=f"node-{number}", labels=labels),
+        status=NodeStatus(capacity=room, allocatable=room),
+    )
+
+
+def pod(number: int) -> Pod:
+    """A pod of a tenth of a core."""
+    asked = ResourceRequirements(requests={"cpu": "100m", "memory": "128Mi"})
+    return Pod(
+        metadata=ObjectMeta(
+            name=f"p{number}", namespace="default", uid=f"u{number}", labels={"app": "x"}
+        ),
+        spec=PodSpec(containers=[Container(name="c", image="i:1", resources=asked)]),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Which objects belong to an owner: kept, adopted or released. Pure.
+
+In: the owner, its selector, and the objects that could be its own. Out: a ``Claim``. For the
+controllers that own pods or ReplicaSets. Upstream: pkg/controller/controller_ref_manager;
+https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#how-a-replicaset-works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from trireme.domain import owners
+from trireme.machinery.labels import Selector
+
+T = TypeVar("T")
+
+
+class Claim(msgspec.Struct, Generic[T], frozen=True):
+    """``kept`` are the owner's already; ``adopt`` match and have no controller; ``release`` are
+    the owner's and no longer match."""
+
+    kept: list[T]
+    adopt: list[T]
+    release: list[T]
+
+
+def claim(owner: Any, selector: Selector, objects: Iterable[T]) -> Claim[T]:
+    """Sort ``objects``, all of the owner's namespace. An owner that is deleted takes and gives
+    nothing, nor is anything taken that is deleted."""
+    leaving = owner.metadata.deletionTimestamp is not None
+    result: Claim[T] = Claim([], [], [])
+    for obj in objects:
+        metadata = obj.metadata  # type: ignore[attr-defined]
+        controller = owners.controller_uid(metadata)
+        matches = selector.matches(metadata.labels)
+        if controller == owner.metadata.uid:
+            if matches:
+                result.kept.append(obj)
+            elif not leaving:
+                result.release.append(obj)
+        elif not controller and matches and not leaving and metadata.deletionTimestamp is None:
+            result.adopt.append(obj)
+    return result

@@ -1,0 +1,99 @@
+"""NodeAffinity: nodeSelector and node affinity, required and preferred."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trireme.api.core.v1.pod.scheduling import NodeAffinity
+from trireme.api.core.v1.selection import NodeSelectorRequirement, NodeSelectorTerm
+from trireme.scheduler.framework import Floats, Plugin, Refusal, Subject, normalised
+from trireme.scheduler.snapshot.columns import MISSING, Bools, Columns
+
+REASON = "node(s) didn't match Pod's node affinity/selector"
+
+
+def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
+    """The nodes that the pod's selector or required terms leave out."""
+    wanted = required(columns, subject)
+    return None if wanted is None else [Refusal(~wanted, REASON, final=True)]
+
+
+def required(columns: Columns, subject: Subject) -> Bools | None:
+    """The nodes that a pod may be on by its selector and required terms; None: all."""
+    spec = subject.pod.spec
+    affinity = _affinity(subject)
+    terms = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
+    if not spec.nodeSelector and terms is None:
+        return None
+    matches = np.ones(columns.size, np.bool_)
+    for key, value in spec.nodeSelector.items():
+        matches &= columns.label(key) == columns.interned(key, value)
+    if terms is not None:
+        any_term = np.zeros(columns.size, np.bool_)
+        for term in terms.nodeSelectorTerms:
+            any_term |= term_matches(columns, term)
+        matches &= any_term
+    return matches
+
+
+def score(columns: Columns, subject: Subject, feasible: Bools) -> Floats | None:
+    """The weights of the preferred terms that a node matches."""
+    affinity = _affinity(subject)
+    preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
+    if not preferred:
+        return None
+    weights = np.zeros(columns.size, np.float64)
+    for item in preferred:
+        if item.weight:
+            weights += item.weight * term_matches(columns, item.preference)
+    return normalised(weights, feasible)
+
+
+def term_matches(columns: Columns, term: NodeSelectorTerm) -> Bools:
+    """The nodes that match all of a term; a term without requirements matches none."""
+    if not term.matchExpressions and not term.matchFields:
+        return np.zeros(columns.size, np.bool_)
+    matches = np.ones(columns.size, np.bool_)
+    for requirement in (*term.matchExpressions, *term.matchFields):
+        matches &= _requirement(columns, requirement)
+    return matches
+
+
+def _requirement(columns: Columns, requirement: NodeSelectorRequirement) -> Bools:
+    key, operator = requirement.key, requirement.operator
+    column = columns.label(key)
+    present = column != MISSING
+    if operator == "Exists":
+        return present
+    if operator == "DoesNotExist":
+        return ~present
+    if operator in ("In", "NotIn"):
+        listed = np.isin(column, [columns.interned(key, value) for value in requirement.values])
+        return present & listed if operator == "In" else ~listed
+    if operator in ("Gt", "Lt"):
+        bound = _integer(requirement.values[0] if requirement.values else "")
+        if bound is None:
+            return np.zeros(columns.size, np.bool_)
+        numbers = [_integer(text) for text in columns.texts(key)]
+        good = [
+            number
+            for number, value in enumerate(numbers)
+            if value is not None and (value > bound if operator == "Gt" else value < bound)
+        ]
+        return present & np.isin(column, good)
+    return np.zeros(columns.size, np.bool_)
+
+
+def _affinity(subject: Subject) -> NodeAffinity | None:
+    affinity = subject.pod.spec.affinity
+    return affinity.nodeAffinity if affinity is not None else None
+
+
+def _integer(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+PLUGIN = Plugin("NodeAffinity", filter=refuse, score=score)

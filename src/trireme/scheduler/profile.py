@@ -1,0 +1,48 @@
+"""Which plugins are on, in which order and with what weight: the default profile.
+
+The order of filters decides which reason a node gives, so it is upstream's. Upstream:
+pkg/scheduler/apis/config/v1/default_plugins.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trireme.scheduler.framework import Plugin
+from trireme.scheduler.plugins import (
+    balanced_allocation,
+    inter_pod_affinity,
+    node_affinity,
+    node_name,
+    node_ports,
+    node_resources_fit,
+    node_unschedulable,
+    pod_topology_spread,
+    taint_toleration,
+)
+
+SCHEDULER_NAME = "default-scheduler"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Plugins in order, with the weights of those that score."""
+
+    name: str
+    plugins: tuple[tuple[Plugin, int], ...]
+
+
+DEFAULT = Profile(
+    SCHEDULER_NAME,
+    (
+        (node_unschedulable.PLUGIN, 0),
+        (node_name.PLUGIN, 0),
+        (taint_toleration.PLUGIN, 3),
+        (node_affinity.PLUGIN, 2),
+        (node_ports.PLUGIN, 0),
+        (node_resources_fit.PLUGIN, 1),
+        (pod_topology_spread.PLUGIN, 2),
+        (inter_pod_affinity.PLUGIN, 2),
+        (balanced_allocation.PLUGIN, 1),
+    ),
+)

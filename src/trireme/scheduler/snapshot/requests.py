@@ -1,0 +1,114 @@
+"""What a pod asks of a node, in the scheduler's units. Pure.
+
+CPU in millicores, everything else in whole units (bytes, counts). Rules: the effective request of
+a pod, https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.machinery import quantity
+
+# What a container without a request counts for in scores, so that such pods spread.
+DEFAULT_CPU = 100
+DEFAULT_MEMORY = 200 * 1024 * 1024
+_EXTRA = frozenset({"cpu", "memory"})
+
+
+class Request(msgspec.Struct, frozen=True):
+    """``amounts`` is what filters compare; ``cpu`` and ``memory`` are what scores count."""
+
+    amounts: dict[str, int]
+    cpu: int
+    memory: int
+    ports: tuple[tuple[str, str, int], ...]
+    best_effort: bool
+
+
+def amount(name: str, text: str) -> int:
+    """A quantity in the scheduler's unit for that resource, rounded up."""
+    parsed = quantity.parse(text)
+    return parsed.milli_value() if name == "cpu" else parsed.value()
+
+
+def amounts(values: Mapping[str, str]) -> dict[str, int]:
+    """A resource list in the scheduler's units."""
+    return {name: amount(name, text) for name, text in values.items()}
+
+
+def of(pod: Pod) -> Request:
+    """What a pod asks for."""
+    spec = pod.spec
+    real = _total(pod, lambda container: amounts(container.resources.requests))
+    scored = _total(pod, _filled)
+    if spec.resources is not None:
+        # Requests of the pod as a whole take the place of the sum of its containers.
+        for name, value in amounts(spec.resources.requests).items():
+            real[name] = value
+            scored[name] = value
+    for name, value in amounts(spec.overhead).items():
+        real[name] = real.get(name, 0) + value
+        scored[name] = scored.get(name, 0) + value
+    asked = {name: value for name, value in real.items() if value}
+    return Request(
+        amounts=asked,
+        cpu=scored.get("cpu", 0),
+        memory=scored.get("memory", 0),
+        ports=tuple(_ports(spec.containers, spec.initContainers)),
+        best_effort=not asked,
+    )
+
+
+def _filled(container: Container) -> dict[str, int]:
+    asked = amounts(container.resources.requests)
+    asked.setdefault("cpu", DEFAULT_CPU)
+    asked.setdefault("memory", DEFAULT_MEMORY)
+    return asked
+
+
+def _total(pod: Pod, of_container) -> dict[str, int]:  # type: ignore[no-untyped-def]
+    """The larger of all containers together and of each init container with the sidecars that
+    were started before it."""
+    total: dict[str, int] = {}
+    for container in pod.spec.containers:
+        _add(total, of_container(container))
+    sidecars: dict[str, int] = {}
+    peak: dict[str, int] = {}
+    for container in pod.spec.initContainers:
+        asked = of_container(container)
+        if container.restartPolicy == "Always":
+            _add(sidecars, asked)
+            _add(total, asked)
+            _raise(peak, sidecars)
+        else:
+            together = dict(sidecars)
+            _add(together, asked)
+            _raise(peak, together)
+    _raise(total, peak)
+    return total
+
+
+def _add(into: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, value in more.items():
+        into[name] = into.get(name, 0) + value
+
+
+def _raise(into: dict[str, int], floor: Mapping[str, int]) -> None:
+    for name, value in floor.items():
+        into[name] = max(into.get(name, 0), value)
+
+
+def _ports(*groups: Iterable[Container]) -> Iterable[tuple[str, str, int]]:
+    """(protocol, address, port) of every host port."""
+    for group in groups:
+        for container in group:
+            if group is not groups[0] and container.restartPolicy != "Always":
+                continue
+            for port in container.ports:
+                if port.hostPort:
+                    yield port.protocol or "TCP", port.hostIP or "0.0.0.0", port.hostPort
