@@ -24,14 +24,16 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no name", {"metadata.name": REMOVED},
      ["metadata.name: Required value: name or generateName is required"]),
     ("a name of capitals", {"metadata.name": "M"},
-     ['metadata.name: Invalid value: "M": a lowercase RFC 1123 subdomain must consist of lower case '
+     ['metadata.name: Invalid value: "M": a lowercase RFC 1123 subdomain must consist of lower '
+      'case '
       "alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character "
       "(e.g. 'example.com', regex used for validation is "
       r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"]),
     ("a long name", {"metadata.name": "a" * 254},
      ["metadata.name: Invalid value: ...: must be no more than 253 characters"]),
     ("a generated name ends in a dash", {"metadata.generateName": "m-"}, []),
-    ("a bad base", {"metadata.generateName": "Mm-"}, ['metadata.generateName: Invalid value: "Mm-": ...']),
+    ("a bad base", {"metadata.generateName": "Mm-"},
+     ['metadata.generateName: Invalid value: "Mm-": ...']),
     ("no namespace", {"metadata.namespace": REMOVED}, ["metadata.namespace: Required value"]),
     ("a namespace with dots", {"metadata.namespace": "a.b"},
      ['metadata.namespace: Invalid value: "a.b": must not contain dots']),
@@ -40,7 +42,8 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
       "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or "
       "'my.name',  or '123-abc', regex used for validation is "
       "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"]),
-    ("a label's value", {"metadata.labels": {"a": "b c"}}, ['metadata.labels: Invalid value: "b c": ...']),
+    ("a label's value", {"metadata.labels": {"a": "b c"}},
+     ['metadata.labels: Invalid value: "b c": ...']),
     ("a long value", {"metadata.labels": {"a": "b" * 64}},
      [f'metadata.labels: Invalid value: "{"b" * 64}": must be no more than 63 bytes']),
     ("an annotation's key", {"metadata.annotations": {"a/b/c": ""}},
@@ -55,11 +58,13 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("an event as owner", {OWNERS: [{**OWNER, "kind": "Event"}]},
      ["metadata.ownerReferences: Invalid value: ..."]),
     ("two controllers",
-     {OWNERS: [{**OWNER, "controller": True}, {**OWNER, "name": "q", "uid": "v", "controller": True}]},
+     {OWNERS: [{**OWNER, "controller": True},
+               {**OWNER, "name": "q", "uid": "v", "controller": True}]},
      ["metadata.ownerReferences: Invalid value: ..."]),
     ("a finalizer", {"metadata.finalizers": ["a.com/b"]}, []),
     ("a short finalizer", {"metadata.finalizers": ["b"]},
-     ['metadata.finalizers[0]: Invalid value: "b": name is neither a standard finalizer name nor is '
+     ['metadata.finalizers[0]: Invalid value: "b": name is neither a standard finalizer name nor '
+      'is '
       "it fully qualified"]),
     ("contrary finalizers", {"metadata.finalizers": ["orphan", "foregroundDeletion"]},
      ['metadata.finalizers: Invalid value: ["orphan","foregroundDeletion"]: finalizer orphan and '
@@ -96,7 +101,8 @@ def test_two_controllers_are_named_by_kind() -> None:
 
 UPDATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("nothing", {}, []),
-    ("another uid", {"metadata.uid": "x"}, ['metadata.uid: Invalid value: "x": field is immutable']),
+    ("another uid", {"metadata.uid": "x"},
+     ['metadata.uid: Invalid value: "x": field is immutable']),
     ("labels", {"metadata.labels": {"a": "b c"}}, ['metadata.labels: Invalid value: "b c": ...']),
     ("a finalizer while deleting", {"metadata.finalizers": ["a/b", "a/c"]},
      ["metadata.finalizers: Forbidden: no new finalizers can be added if the object is being "

@@ -75,7 +75,8 @@ DOCKER = "kubernetes.io/dockerconfigjson"
 CREATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[str]]] = [
     ("config map", configmap.RESOURCE, MAP, {"binaryData": {"c": "Yg=="}}, []),
     ("config key", configmap.RESOURCE, MAP, {"data": {"a b": ""}},
-     ['data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric characters, '
+     ['data[a b]: Invalid value: "a b": a valid config key must consist of alphanumeric '
+      'characters, '
       "'-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation "
       "is '[-._a-zA-Z0-9]+')"]),
     ("in both maps", configmap.RESOURCE, MAP, {"binaryData": {"a": "Yg=="}},

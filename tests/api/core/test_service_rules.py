@@ -68,7 +68,8 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
      ['spec.clusterIPs: Invalid value: ["10.0.0.2"]: first value must match `clusterIP`']),
     ("addresses of one family",
      {"spec.clusterIP": "10.0.0.1", "spec.clusterIPs": ["10.0.0.1", "10.0.0.2"]},
-     ['spec.clusterIPs: Invalid value: ["10.0.0.1","10.0.0.2"]: may specify no more than one IP for '
+     ['spec.clusterIPs: Invalid value: ["10.0.0.1","10.0.0.2"]: may specify no more than one IP '
+      'for '
       "each IP family"]),
     ("address", {"spec.clusterIP": "x"},
      ['spec.clusterIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or '

@@ -1,0 +1,166 @@
+"""What every kind of the API has, over the whole catalog."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+import trireme.api
+from trireme.api.catalog import Catalog
+from trireme.machinery.resource import VERBS, Resource
+from trireme.machinery.schema import decode, normalise
+
+KINDS = Catalog.of(trireme.api)
+STORED = [resource for resource in KINDS.resources if "get" in resource.verbs]
+
+# Plural: short names, subresources.
+NAMES = {
+    "configmaps": (("cm",), ()),
+    "endpoints": (("ep",), ()),
+    "events": (("ev",), ()),
+    "namespaces": (("ns",), ("finalize", "status")),
+    "nodes": (("no",), ("status",)),
+    "pods": (
+        ("po",),
+        (
+            "attach",
+            "binding",
+            "ephemeralcontainers",
+            "exec",
+            "log",
+            "portforward",
+            "resize",
+            "status",
+        ),
+    ),
+    "secrets": ((), ()),
+    "serviceaccounts": (("sa",), ("token",)),
+    "services": (("svc",), ("status",)),
+    "deployments": (("deploy",), ("scale", "status")),
+    "replicasets": (("rs",), ("scale", "status")),
+    "leases": ((), ()),
+    "endpointslices": ((), ()),
+    "clusterrolebindings": ((), ()),
+    "clusterroles": ((), ()),
+    "rolebindings": ((), ()),
+    "roles": ((), ()),
+    "priorityclasses": (("pc",), ()),
+}
+ASKED = {
+    "bindings",
+    "localsubjectaccessreviews",
+    "selfsubjectaccessreviews",
+    "selfsubjectreviews",
+    "selfsubjectrulesreviews",
+    "subjectaccessreviews",
+    "tokenreviews",
+}
+
+
+def _plurals(wanted: list[Resource]) -> set[str]:
+    return {resource.plural for resource in wanted}
+
+
+def _name(resource: Resource) -> str:
+    return resource.plural
+
+
+def test_which_kinds_there_are() -> None:
+    assert _plurals(STORED) == set(NAMES)
+    asked = [resource for resource in KINDS.resources if resource not in STORED]
+    assert _plurals(asked) == ASKED
+    assert all(resource.verbs == ("create",) for resource in asked)
+
+
+@pytest.mark.parametrize("resource", STORED, ids=_name)
+def test_names(resource: Resource) -> None:
+    parts = tuple(sorted(part.name for part in resource.subresources))
+    assert (resource.short_names, parts) == NAMES[resource.plural]
+
+
+@pytest.mark.parametrize("resource", STORED, ids=_name)
+def test_verbs(resource: Resource) -> None:
+    missing = {"deletecollection"} if resource.plural == "namespaces" else set()
+    assert set(VERBS) - set(resource.verbs) == missing
+
+
+def test_cluster_wide_kinds() -> None:
+    assert _plurals([resource for resource in STORED if not resource.namespaced]) == {
+        "clusterrolebindings",
+        "clusterroles",
+        "namespaces",
+        "nodes",
+        "priorityclasses",
+    }
+
+
+def test_how_kinds_are_written() -> None:
+    assert _plurals([resource for resource in STORED if resource.create_on_update]) == {
+        "clusterrolebindings",
+        "clusterroles",
+        "endpoints",
+        "events",
+        "leases",
+        "rolebindings",
+        "roles",
+        "services",
+    }
+    assert _plurals([item for item in STORED if not item.unconditional_update]) == {"leases"}
+    assert _plurals([resource for resource in STORED if resource.status_on_create]) == {"nodes"}
+    assert _plurals([resource for resource in STORED if resource.generation is not None]) == {
+        "deployments",
+        "endpointslices",
+        "pods",
+        "priorityclasses",
+        "replicasets",
+    }
+
+
+def test_how_kinds_go() -> None:
+    assert _plurals([resource for resource in STORED if resource.returns_deleted]) == {
+        "namespaces",
+        "pods",
+        "serviceaccounts",
+        "services",
+    }
+    assert _plurals([resource for resource in STORED if resource.grace is not None]) == {"pods"}
+    assert _plurals([resource for resource in STORED if not resource.collected]) == {"events"}
+    assert {item.plural: item.ttl for item in STORED if item.ttl is not None} == {"events": 3600}
+
+
+@pytest.mark.parametrize("resource", STORED, ids=_name)
+def test_an_empty_object_has_a_row(resource: Resource) -> None:
+    obj = resource.type()
+    resource.defaults(obj)
+    if resource.row is not None:
+        assert len(resource.row(obj, 0.0)) == len(resource.columns)
+    else:
+        assert resource.columns == ()
+    for read in resource.selectable.values():
+        assert isinstance(read(obj), str)
+
+
+@pytest.mark.parametrize("resource", KINDS.resources, ids=_name)
+def test_defaults_twice_change_nothing(resource: Resource) -> None:
+    first = resource.type()
+    resource.defaults(first)
+    text = msgspec.json.encode(first)
+    second, _ = decode.decode(text, resource.type, "Strict")
+    normalise.normalise(second)
+    resource.defaults(second)
+    third, _ = decode.decode(msgspec.json.encode(second), resource.type, "Strict")
+    normalise.normalise(third)
+    resource.defaults(third)
+    assert msgspec.json.encode(third) == msgspec.json.encode(second)
+
+
+@pytest.mark.parametrize("resource", KINDS.resources, ids=_name)
+def test_rules_of_an_empty_object_are_errors_not_crashes(resource: Resource) -> None:
+    obj, old = resource.type(), resource.type()
+    resource.defaults(obj)
+    resource.prepare_create(obj)
+    resource.validate(obj)
+    resource.prepare_update(obj, old)
+    resource.validate_update(obj, old)
+    resource.prepare_status(obj, old)
+    resource.validate_status(obj, old)
