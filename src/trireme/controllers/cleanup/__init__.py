@@ -1,0 +1,1 @@
+"""What is deleted because something else is."""

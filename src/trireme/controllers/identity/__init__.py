@@ -1,0 +1,1 @@
+"""What each namespace is given to know and prove who is who."""

@@ -1,0 +1,72 @@
+"""The ConfigMap ``kube-root-ca.crt`` of every namespace: what pods trust the API server by.
+
+In: namespaces and ConfigMaps of that name. Out: the ConfigMaps, made and put right. Run by
+``manager``. Upstream: pkg/controller/certificates/rootcacertpublisher;
+https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trireme.api.core.v1.configmap import ConfigMap
+from trireme.api.core.v1.namespace import Namespace
+from trireme.client.handle import ADDED
+from trireme.controllers.definition import Definition, Tools
+from trireme.machinery import errors, meta
+from trireme.runtime import triggers
+from trireme.runtime.controller import Controller
+from trireme.runtime.keys import Key
+
+NAME = "root-ca-cert-publisher"
+CONFIG_MAP = "kube-root-ca.crt"
+DESCRIPTION = "kubernetes.io/description"
+_TEXT = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
+    "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
+    "guaranteed across distributions of Kubernetes clusters."
+)
+
+
+def make(tools: Tools) -> Controller | None:
+    """Looks at new namespaces, and at every change of these ConfigMaps."""
+    if not tools.settings.root_ca:
+        return None
+    namespaces = tools.informers.of(Namespace)
+    maps = tools.informers.of(ConfigMap, field_selector=f"metadata.name={CONFIG_MAP}")
+
+    async def reconcile(key: Key) -> None:
+        namespace = namespaces.get("", key.name)
+        if namespace is None or namespace.status.phase != "Active":
+            return
+        known = maps.get(key.name, CONFIG_MAP)
+        wanted = plan(known, key.name, tools.settings.root_ca)
+        if wanted is None:
+            return
+        try:
+            await (tools.client.update(wanted) if known else tools.client.create(wanted))
+        except errors.ApiError as fault:
+            if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
+                raise
+
+    new = triggers.only(lambda event: event.type == ADDED or event.old is not None, triggers.own())
+    theirs = triggers.mapped(lambda found: [Key("", found.metadata.namespace)])
+    return Controller(NAME, reconcile, tools.env, triggers=[(namespaces, new), (maps, theirs)])
+
+
+def plan(known: ConfigMap | None, namespace: str, root_ca: str) -> ConfigMap | None:
+    """What to write; None when it is there and right."""
+    data = {"ca.crt": root_ca}
+    if known is None:
+        metadata = meta.ObjectMeta(
+            name=CONFIG_MAP, namespace=namespace, annotations={DESCRIPTION: _TEXT}
+        )
+        return ConfigMap(metadata=metadata, data=data)
+    if known.data == data and known.metadata.annotations.get(DESCRIPTION):
+        return None
+    annotations = {**known.metadata.annotations, DESCRIPTION: _TEXT}
+    metadata = msgspec.structs.replace(known.metadata, annotations=annotations)
+    return msgspec.structs.replace(known, metadata=metadata, data=data)
+
+
+CONTROLLER = Definition(NAME, make)

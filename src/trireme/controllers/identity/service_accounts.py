@@ -1,0 +1,49 @@
+"""The service account ``default`` of every namespace.
+
+In: namespaces and service accounts. Out: service accounts that are missing. Run by ``manager``.
+https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.namespace import Namespace
+from trireme.api.core.v1.serviceaccount import ServiceAccount
+from trireme.client.handle import DELETED
+from trireme.controllers.definition import Definition, Tools
+from trireme.machinery import errors, meta
+from trireme.runtime import triggers
+from trireme.runtime.controller import Controller
+from trireme.runtime.keys import Key
+
+NAME = "service-account-controller"
+DEFAULT = "default"
+
+
+def make(tools: Tools) -> Controller:
+    """Looks at a namespace that comes or changes, and at one whose account is deleted."""
+    namespaces = tools.informers.of(Namespace)
+    accounts = tools.informers.of(ServiceAccount)
+
+    async def reconcile(key: Key) -> None:
+        namespace = namespaces.get("", key.name)
+        if namespace is None or namespace.status.phase != "Active":
+            return
+        if accounts.get(key.name, DEFAULT) is not None:
+            return
+        metadata = meta.ObjectMeta(name=DEFAULT, namespace=key.name)
+        try:
+            await tools.client.create(ServiceAccount(metadata=metadata))
+        except errors.ApiError as fault:
+            if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
+                raise
+
+    gone = triggers.only(
+        lambda event: event.type == DELETED and event.object.metadata.name == DEFAULT,
+        lambda event: [Key("", event.key.namespace)],
+    )
+    return Controller(
+        NAME, reconcile, tools.env, triggers=[(namespaces, triggers.own()), (accounts, gone)]
+    )
+
+
+CONTROLLER = Definition(NAME, make)

@@ -1,0 +1,91 @@
+"""The component that runs all controllers.
+
+In: ``ManagerConfig``. Out: writes through the API, each controller's as its own user. Run by the
+composition root (``cluster/compose``), once per copy of the control plane; several copies name a
+``candidate`` and elect a leader. Upstream: cmd/kube-controller-manager;
+https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from trireme import controllers
+from trireme.client.client import Client
+from trireme.controllers.definition import Definition, Settings, Tools
+from trireme.kit import catalog
+from trireme.kit.env import Env
+from trireme.runtime.election import Election
+from trireme.runtime.informer import Informers
+from trireme.runtime.recorder import EventRecorder
+
+LEASE = ("kube-system", "kube-controller-manager")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManagerConfig:
+    """``client`` is system:kube-controller-manager: the shared caches read with it.
+
+    ``client_for`` gives the client of ``system:serviceaccount:kube-system:<name>``. ``candidate``
+    is this copy's name in the leader election, "" for the only copy. ``without`` names controllers
+    that do not run.
+    """
+
+    client: Client
+    client_for: Callable[[str], Client]
+    settings: Settings = field(default_factory=Settings)
+    candidate: str = ""
+    without: frozenset[str] = frozenset()
+
+
+async def run(config: ManagerConfig, env: Env) -> None:
+    """Run all controllers until cancelled; with a ``candidate``, while this copy leads."""
+    if not config.candidate:
+        await _work(config, env)
+        return
+    # A copy that waits for the lease is ready, too.
+    env.started()
+    election = Election(config.client, *LEASE, config.candidate, env)
+    await election.lead(lambda: _work(config, env))
+
+
+def definitions() -> list[Definition]:
+    """All controllers, by folder and file."""
+    return catalog.instances(controllers, Definition)
+
+
+def identities() -> list[str]:
+    """The service accounts in kube-system that the controllers act as."""
+    return sorted({definition.name for definition in definitions()})
+
+
+async def _work(config: ManagerConfig, env: Env) -> None:
+    chosen = definitions()
+    unknown = config.without - {definition.name for definition in chosen}
+    if unknown:
+        raise ValueError(f"no such controllers: {', '.join(sorted(unknown))}")
+    informers = Informers(config.client, env)
+    async with asyncio.TaskGroup() as group:
+        for definition in chosen:
+            if definition.name in config.without:
+                continue
+            own = dataclasses.replace(env, log=env.log.getChild(definition.name))
+            client = config.client_for(definition.name)
+            recorder = EventRecorder(client, definition.name, "", own)
+            tools = Tools(
+                client=client,
+                informers=informers,
+                recorder=recorder,
+                env=own,
+                settings=config.settings,
+            )
+            running = definition.make(tools)
+            if running is not None:
+                group.create_task(running.run(), name=definition.name)
+                group.create_task(recorder.run(), name=f"{definition.name}/events")
+        informers.start(group)
+        await informers.synced()
+        env.started()

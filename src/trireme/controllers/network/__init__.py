@@ -1,0 +1,1 @@
+"""Which pods answer for a Service."""

@@ -1,0 +1,260 @@
+"""The EndpointSlices of a Service: what to create, update and delete. Pure.
+
+In: the Service, its pods, the zones of the nodes, the slices that are there. Out: actions, as few
+as bring the slices in line: every change of a slice goes to every node. Called by
+``endpointslice``. Rules: upstream staging/src/k8s.io/endpointslice;
+https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import msgspec
+
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.references import ObjectReference
+from trireme.api.core.v1.service import Service
+from trireme.api.discovery.v1.endpointslice import (
+    Endpoint,
+    EndpointConditions,
+    EndpointPort,
+    EndpointSlice,
+)
+from trireme.controllers.network import backends
+from trireme.domain import owners, pods
+from trireme.machinery import meta, names
+
+LIMIT = 100
+LABEL_SERVICE = "kubernetes.io/service-name"
+LABEL_MANAGER = "endpointslice.kubernetes.io/managed-by"
+MANAGER = "endpointslice-controller.k8s.io"
+_RESERVED = frozenset((LABEL_SERVICE, LABEL_MANAGER, backends.LABEL_HEADLESS))
+
+Ports = tuple[tuple[str, int, str, str | None], ...]
+
+
+class Create(msgspec.Struct, frozen=True):
+    """Make this slice."""
+
+    slice: EndpointSlice
+
+
+class Update(msgspec.Struct, frozen=True):
+    """Write this slice."""
+
+    slice: EndpointSlice
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Delete the slice of this name."""
+
+    name: str
+
+
+Action = Create | Update | Delete
+
+
+def plan(
+    service: Service,
+    selected: Sequence[Pod],
+    zones: Mapping[str, str],
+    slices: Sequence[EndpointSlice],
+    limit: int = LIMIT,
+) -> list[Action]:
+    """``selected``: the pods that the selector matches. ``zones``: the zone of each node that is
+    there, "" for none; pods of other nodes are left out, unless the Service wants every pod."""
+    actions: list[Action] = []
+    supported = backends.families(service)
+    for family in supported:
+        here = [item for item in slices if item.addressType == family]
+        actions += _family(service, family, selected, zones, here, limit)
+    actions += [Delete(s.metadata.name) for s in slices if s.addressType not in supported]
+    return actions
+
+
+def _family(
+    service: Service,
+    family: str,
+    selected: Sequence[Pod],
+    zones: Mapping[str, str],
+    slices: Sequence[EndpointSlice],
+    limit: int,
+) -> list[Action]:
+    wanted: dict[Ports, dict[Hashable, Endpoint]] = {}
+    for pod in sorted(selected, key=lambda item: item.metadata.name):
+        node = pod.spec.nodeName
+        if not backends.answers(pod):
+            continue
+        if node not in zones and not service.spec.publishNotReadyAddresses:
+            continue
+        found = endpoint(service, pod, zones.get(node, ""), family)
+        if found.addresses:
+            wanted.setdefault(ports_of(service, pod), {})[_identity(found)] = found
+    there: dict[Ports, list[EndpointSlice]] = {}
+    for item in sorted(slices, key=lambda s: s.metadata.name):
+        there.setdefault(_ports(item), []).append(item)
+    draft = _Draft(service, family, limit)
+    for ports, endpoints in wanted.items():
+        draft.fit(ports, endpoints, there.get(ports, []))
+    for ports, unwanted in there.items():
+        if ports not in wanted:
+            draft.deleted += unwanted
+    return draft.finish(len(slices))
+
+
+class _Draft:
+    """The slices of one address family, as they are going to be."""
+
+    def __init__(self, service: Service, family: str, limit: int) -> None:
+        self._service = service
+        self._family = family
+        self._limit = limit
+        self.created: list[EndpointSlice] = []
+        self.updated: list[EndpointSlice] = []
+        self.deleted: list[EndpointSlice] = []
+
+    def fit(
+        self, ports: Ports, wanted: dict[Hashable, Endpoint], slices: list[EndpointSlice]
+    ) -> None:
+        """Place the endpoints of one set of ports: each where it is; new ones into slices that
+        change anyhow, the fullest first; then into one that has just room; then into new ones."""
+        left = dict(wanted)
+        changed: list[EndpointSlice] = []
+        unchanged: list[EndpointSlice] = []
+        for item in slices:
+            kept = [left.pop(_identity(e)) for e in item.endpoints if _identity(e) in left]
+            same = kept == item.endpoints
+            if not kept and item.endpoints:
+                self.deleted.append(item)
+            elif same and labels(self._service) == item.metadata.labels:
+                unchanged.append(item)
+            else:
+                changed.append(self._with(item, kept))
+        rest = list(left.values())
+        for position, item in sorted(enumerate(changed), key=lambda p: -len(p[1].endpoints)):
+            room = self._limit - len(item.endpoints)
+            if rest and room > 0:
+                changed[position] = self._with(item, [*item.endpoints, *rest[:room]])
+                rest = rest[room:]
+        while rest:
+            target = self._with_room(unchanged, len(rest))
+            if target is not None:
+                unchanged.remove(target)
+                changed.append(self._with(target, [*target.endpoints, *rest]))
+                break
+            self.created.append(self._new(ports, rest[: self._limit]))
+            rest = rest[self._limit :]
+        self.updated += changed
+
+    def finish(self, before: int) -> list[Action]:
+        """The actions. A Service always has a slice, be it empty; and what would be deleted is
+        written over rather than made anew."""
+        if before == len(self.deleted) and not self.created:
+            empty = self._new((), [])
+            if len(self.deleted) == 1 and self._is_placeholder(self.deleted[0]):
+                self.deleted = []
+            else:
+                self.created.append(empty)
+        reusable = [s for s in self.deleted if owners.controls(self._service, s.metadata)]
+        for old in reusable[: len(self.created)]:
+            fresh = self.created.pop()
+            self.deleted.remove(old)
+            self.updated.append(
+                msgspec.structs.replace(self._with(old, fresh.endpoints), ports=fresh.ports)
+            )
+        return [
+            *map(Create, self.created),
+            *map(Update, self.updated),
+            *(Delete(item.metadata.name) for item in self.deleted),
+        ]
+
+    def _with_room(self, slices: list[EndpointSlice], count: int) -> EndpointSlice | None:
+        """The slice that is fullest with ``count`` more."""
+        fitting = [s for s in slices if len(s.endpoints) + count <= self._limit]
+        if count >= self._limit:
+            return None
+        return max(fitting, key=lambda s: len(s.endpoints), default=None)
+
+    def _with(self, item: EndpointSlice, endpoints: list[Endpoint]) -> EndpointSlice:
+        metadata = msgspec.structs.replace(item.metadata, labels=labels(self._service))
+        return msgspec.structs.replace(item, metadata=metadata, endpoints=endpoints)
+
+    def _is_placeholder(self, item: EndpointSlice) -> bool:
+        return (
+            not item.endpoints
+            and not item.ports
+            and item.metadata.labels == labels(self._service)
+            and owners.controls(self._service, item.metadata)
+        )
+
+    def _new(self, ports: Ports, endpoints: list[Endpoint]) -> EndpointSlice:
+        name = self._service.metadata.name
+        prefix = f"{name}-"
+        if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)):
+            prefix = name
+        metadata = meta.ObjectMeta(
+            generateName=prefix,
+            namespace=self._service.metadata.namespace,
+            labels=labels(self._service),
+            ownerReferences=[owners.reference(self._service)],
+        )
+        return EndpointSlice(
+            metadata=metadata,
+            addressType=self._family,
+            endpoints=endpoints,
+            ports=[
+                EndpointPort(name=label, port=number, protocol=protocol, appProtocol=app)
+                for label, number, protocol, app in ports
+            ],
+        )
+
+
+def labels(service: Service) -> dict[str, str]:
+    """The labels of the Service's slices: its own, and those that say whose they are."""
+    own = {k: v for k, v in service.metadata.labels.items() if k not in _RESERVED}
+    headless = {backends.LABEL_HEADLESS: ""} if backends.is_headless(service) else {}
+    return {**own, **headless, LABEL_SERVICE: service.metadata.name, LABEL_MANAGER: MANAGER}
+
+
+def endpoint(service: Service, pod: Pod, zone: str, family: str) -> Endpoint:
+    """One pod, as a slice shows it."""
+    serving, terminating = pods.is_ready(pod), pod.metadata.deletionTimestamp is not None
+    ready = service.spec.publishNotReadyAddresses or (serving and not terminating)
+    return Endpoint(
+        addresses=backends.addresses(pod, family),
+        conditions=EndpointConditions(ready=ready, serving=serving, terminating=terminating),
+        hostname=backends.hostname(pod, service) or None,
+        targetRef=ObjectReference(
+            kind="Pod",
+            namespace=pod.metadata.namespace,
+            name=pod.metadata.name,
+            uid=pod.metadata.uid,
+        ),
+        nodeName=pod.spec.nodeName or None,
+        zone=zone or None,
+    )
+
+
+def ports_of(service: Service, pod: Pod) -> Ports:
+    """The ports at which the pod serves the Service: pods may differ in what a name stands for."""
+    found = []
+    for port in service.spec.ports:
+        number = backends.port_number(pod, port)
+        if number is not None:
+            found.append((port.name, number, port.protocol, port.appProtocol))
+    return tuple(found)
+
+
+def _ports(item: EndpointSlice) -> Ports:
+    return tuple(
+        (port.name or "", port.port or 0, port.protocol or "TCP", port.appProtocol)
+        for port in item.ports
+    )
+
+
+def _identity(item: Endpoint) -> Hashable:
+    """Which endpoint it is, whatever its conditions."""
+    target = item.targetRef
+    whose = (target.namespace, target.name, target.uid) if target is not None else ()
+    return (tuple(item.addresses), item.hostname, item.nodeName, item.zone, whose)

@@ -1,0 +1,1 @@
+"""Nodes that come, fail and go, and their pods."""

@@ -1,0 +1,40 @@
+"""Many similar writes at once, carefully: a batch of one, then two, four, eight.
+
+In: how many, and the coroutine that does one. Out: how many succeeded, and the first failure. When
+one fails, no further batch is begun: a quota or a bad template costs a few refusals, not hundreds.
+Upstream: slow start in pkg/controller/replicaset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+FIRST = 1
+
+
+async def slow_start(
+    count: int, act: Callable[[], Awaitable[None]]
+) -> tuple[int, Exception | None]:
+    """Do ``act`` so many times, in growing batches."""
+    done, size = 0, min(count, FIRST)
+    while size:
+        good, failure = await all_at_once(act for _ in range(size))
+        done += good
+        if failure is not None:
+            return done, failure
+        size = min(2 * size, count - done)
+    return done, None
+
+
+async def all_at_once(
+    acts: Iterable[Callable[[], Awaitable[None]]],
+) -> tuple[int, Exception | None]:
+    """Do all of them side by side; wait for all, whatever fails."""
+    results = await asyncio.gather(*(act() for act in acts), return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, Exception):
+            raise failure
+    good = len(results) - len(failures)
+    return good, next((item for item in failures if isinstance(item, Exception)), None)

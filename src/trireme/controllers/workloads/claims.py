@@ -1,0 +1,70 @@
+"""Carrying out a claim: adopting and releasing objects by patches of their owner references.
+
+In: an owner and a ``domain.adoption.Claim``. Out: patches; the objects that the owner has
+afterwards. Called by the controllers of ReplicaSets and Deployments. Before the first adoption the
+owner is read again, so that no object is given to one that is gone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from trireme.client.client import Client
+from trireme.domain import owners
+from trireme.domain.adoption import Claim
+from trireme.machinery import errors
+
+T = TypeVar("T")
+
+
+class OwnerGone(errors.ApiError):
+    """The owner is deleted, or another object of the same name is there."""
+
+    def __init__(self, owner: Any, why: str) -> None:
+        name = f"{owner.kind} {owner.metadata.namespace}/{owner.metadata.name}"
+        super().__init__(409, errors.CONFLICT, f"{name} adopts nothing: {why}")
+
+
+async def settle(client: Client, owner: Any, claim: Claim[T]) -> list[T]:
+    """Adopt and release what the claim says. Raises ``OwnerGone``."""
+    mine = list(claim.kept)
+    for obj in claim.release:
+        await _release(client, owner, obj)
+    if claim.adopt:
+        await _check_alive(client, owner)
+    for obj in claim.adopt:
+        if await _adopt(client, owner, obj):
+            mine.append(obj)
+    return mine
+
+
+async def _check_alive(client: Client, owner: Any) -> None:
+    metadata = owner.metadata
+    fresh = await client.get(type(owner), metadata.name, metadata.namespace)
+    if fresh.metadata.uid != metadata.uid:
+        raise OwnerGone(owner, f"its uid is now {fresh.metadata.uid}")
+    if fresh.metadata.deletionTimestamp is not None:
+        raise OwnerGone(owner, f"it is deleted since {fresh.metadata.deletionTimestamp}")
+
+
+async def _adopt(client: Client, owner: Any, obj: Any) -> bool:
+    reference = owners.reference(owner)
+    return await _patch(client, obj, [reference])
+
+
+async def _release(client: Client, owner: Any, obj: Any) -> None:
+    await _patch(client, obj, [{"$patch": "delete", "uid": owner.metadata.uid}])
+
+
+async def _patch(client: Client, obj: Any, references: list[Any]) -> bool:
+    """Whether the object was still there. The uid makes sure that it is the one we saw."""
+    metadata = obj.metadata
+    change = {"metadata": {"uid": metadata.uid, "ownerReferences": references}}
+    try:
+        await client.patch(type(obj), metadata.name, metadata.namespace, change, "strategic")
+    except errors.ApiError as fault:
+        # Invalid or in conflict: by now another object has the name, or another owner has it.
+        if errors.is_not_found(fault) or errors.is_invalid(fault):
+            return False
+        raise
+    return True

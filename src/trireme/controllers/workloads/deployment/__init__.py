@@ -1,0 +1,1 @@
+"""Deployments: versions of a pod template, rolled out by scaling their ReplicaSets."""

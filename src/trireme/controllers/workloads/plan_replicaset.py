@@ -1,0 +1,212 @@
+"""How many pods a ReplicaSet makes or deletes, which ones, and what its status says. Pure.
+
+In: the ReplicaSet, its pods, the time. Out: ``Create``, ``Delete`` or None; a status. Called by
+``replicaset``. Rules: upstream pkg/controller/replicaset and the order of deletion in
+pkg/controller/controller_utils;
+https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-a-replicaset.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.domain import owners, pods
+from trireme.machinery import names, time
+from trireme.machinery.meta import ObjectMeta
+
+BURST = 500
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+FAILURE = "ReplicaFailure"
+_PHASES = {"Pending": 0, "Unknown": 1, "": 1, "Running": 2}
+
+
+class Create(msgspec.Struct, frozen=True):
+    """Make so many pods."""
+
+    count: int
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """Delete these pods."""
+
+    pods: list[Pod]
+
+
+def change(
+    replica_set: ReplicaSet, active: Sequence[Pod], related: Iterable[Pod], now: float
+) -> Create | Delete | None:
+    """What brings the number of active pods to that of the spec, at most 500 at a time.
+
+    ``related`` are the active pods of all ReplicaSets of the same owner: nodes with many of them
+    lose theirs first.
+    """
+    difference = len(active) - wanted(replica_set)
+    if difference < 0:
+        return Create(min(-difference, BURST))
+    if difference > 0:
+        count = min(difference, BURST)
+        victims = list(active)
+        if count < len(victims):
+            victims = rank(victims, related, now)[:count]
+        return Delete(victims)
+    return None
+
+
+def wanted(replica_set: ReplicaSet) -> int:
+    """How many pods there should be."""
+    return 1 if replica_set.spec.replicas is None else replica_set.spec.replicas
+
+
+def rank(victims: Sequence[Pod], related: Iterable[Pod], now: float) -> list[Pod]:
+    """The pods in the order in which they may go."""
+    siblings = Counter(pod.spec.nodeName for pod in related)
+    judged = [_judge(pod, siblings, now) for pod in victims]
+    return [item.pod for item in sorted(judged, key=functools.cmp_to_key(_compare))]
+
+
+def pod_of(replica_set: ReplicaSet) -> Pod:
+    """A new pod of the ReplicaSet."""
+    template = replica_set.spec.template
+    prefix = f"{replica_set.metadata.name}-"
+    if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)):
+        prefix = replica_set.metadata.name
+    metadata = ObjectMeta(
+        generateName=prefix,
+        namespace=replica_set.metadata.namespace,
+        labels=dict(template.metadata.labels),
+        annotations=dict(template.metadata.annotations),
+        finalizers=list(template.metadata.finalizers),
+        ownerReferences=[owners.reference(replica_set)],
+    )
+    return Pod(metadata=metadata, spec=template.spec)
+
+
+def status(
+    replica_set: ReplicaSet,
+    active: Sequence[Pod],
+    terminating: int,
+    failure: Exception | None,
+    now: float,
+) -> ReplicaSetStatus:
+    """The status as it should be; equal to the present one when nothing changed."""
+    old = replica_set.status
+    labels = replica_set.spec.template.metadata.labels.items()
+    min_ready = replica_set.spec.minReadySeconds
+    return ReplicaSetStatus(
+        replicas=len(active),
+        fullyLabeledReplicas=sum(labels <= pod.metadata.labels.items() for pod in active),
+        readyReplicas=sum(pods.is_ready(pod) for pod in active),
+        availableReplicas=sum(pods.is_available(pod, min_ready, now) for pod in active),
+        terminatingReplicas=terminating,
+        observedGeneration=max(old.observedGeneration, replica_set.metadata.generation),
+        conditions=_conditions(replica_set, len(active), failure, now),
+    )
+
+
+def next_available(replica_set: ReplicaSet, active: Iterable[Pod], now: float) -> float | None:
+    """Seconds until a pod that is ready becomes available; None when there is none."""
+    min_ready = replica_set.spec.minReadySeconds
+    waits = [pods.available_in(pod, min_ready, now) for pod in active]
+    return min((wait for wait in waits if wait), default=None)
+
+
+def _conditions(
+    replica_set: ReplicaSet, active: int, failure: Exception | None, now: float
+) -> list[ReplicaSetCondition]:
+    others = [item for item in replica_set.status.conditions if item.type != FAILURE]
+    present = [item for item in replica_set.status.conditions if item.type == FAILURE]
+    if failure is None:
+        return others
+    if present:
+        return replica_set.status.conditions
+    reason = "FailedCreate" if active < wanted(replica_set) else "FailedDelete"
+    condition = ReplicaSetCondition(
+        type=FAILURE,
+        status="True",
+        lastTransitionTime=time.format(now),
+        reason=reason,
+        message=str(failure),
+    )
+    return [*others, condition]
+
+
+class _Judged(msgspec.Struct, frozen=True):
+    """A pod and what decides on it; ``firmly`` in the order of weight, smaller goes first."""
+
+    pod: Pod
+    firmly: tuple[int, ...]
+    ready_since: float | None
+    restarts: tuple[int, int]
+    created: float
+    now: float
+
+
+def _judge(pod: Pod, siblings: Counter[str], now: float) -> _Judged:
+    firmly = (
+        int(bool(pod.spec.nodeName)),
+        _PHASES.get(pod.status.phase, 1),
+        int(pods.is_ready(pod)),
+        deletion_cost(pod),
+        -siblings[pod.spec.nodeName],
+    )
+    created = pod.metadata.creationTimestamp
+    return _Judged(
+        pod,
+        firmly,
+        pods.ready_since(pod),
+        _restarts(pod),
+        time.parse(created) if created else now,
+        now,
+    )
+
+
+def deletion_cost(pod: Pod) -> int:
+    """The cost of deleting the pod as its annotation says; 0 when it says nothing readable."""
+    text = pod.metadata.annotations.get(DELETION_COST, "0")
+    digits = text.removeprefix("-")
+    readable = digits.isascii() and digits.isdigit() and str(int(digits)) == digits
+    cost = int(text) if readable else 0
+    return cost if -(2**31) <= cost < 2**31 else 0
+
+
+def _compare(one: _Judged, other: _Judged) -> int:
+    if one.firmly != other.firmly:
+        return -1 if one.firmly < other.firmly else 1
+    if one.ready_since != other.ready_since:
+        if one.ready_since is None or other.ready_since is None:
+            return -1 if one.ready_since is None else 1
+        return _younger(one, other, one.ready_since, other.ready_since)
+    if one.restarts != other.restarts:
+        return -1 if one.restarts > other.restarts else 1
+    if one.created != other.created:
+        return _younger(one, other, one.created, other.created)
+    return 0
+
+
+def _younger(one: _Judged, other: _Judged, since_one: float, since_other: float) -> int:
+    """Younger ones go first; those of about the same age by their uid, which is by chance."""
+    difference = _magnitude(one.now - since_one) - _magnitude(other.now - since_other)
+    if difference:
+        return difference
+    return -1 if one.pod.metadata.uid < other.pod.metadata.uid else 1
+
+
+def _magnitude(age: float) -> int:
+    return int(math.log2(age * 1e9)) if age > 0 else -1
+
+
+def _restarts(pod: Pod) -> tuple[int, int]:
+    """The most restarts of a container, and of a sidecar."""
+    sidecars = {item.name for item in pod.spec.initContainers if item.restartPolicy == "Always"}
+    main = max((item.restartCount for item in pod.status.containerStatuses), default=0)
+    beside = max(
+        (s.restartCount for s in pod.status.initContainerStatuses if s.name in sidecars), default=0
+    )
+    return main, beside

@@ -1,0 +1,201 @@
+"""ReplicaSets: keep so many pods of a template.
+
+In: ReplicaSets and pods. Out: pods made, deleted, adopted and released; status; events. Decisions
+are in ``plan_replicaset``. Run by ``manager``. Upstream: pkg/controller/replicaset;
+https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import msgspec
+
+from trireme.api.apps.v1.replicaset import ReplicaSet
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.client.handle import ADDED, DELETED
+from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.workloads import batches, claims, plan_replicaset
+from trireme.domain import adoption, owners, pods
+from trireme.machinery import errors, labels
+from trireme.runtime import keys, recorder, triggers
+from trireme.runtime.controller import After, Controller
+from trireme.runtime.expectations import Expectations
+from trireme.runtime.informer import Event
+from trireme.runtime.keys import Key
+
+NAME = "replicaset-controller"
+WORKERS = 5
+
+
+def make(tools: Tools) -> Controller:
+    """The control loop."""
+    return ReplicaSets(tools).loop
+
+
+class ReplicaSets:
+    """The state of the controller: caches, and what it expects of them."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._client = tools.client
+        self._events = tools.recorder
+        self._clock = tools.env.clock
+        self._expectations = Expectations(tools.env.clock)
+        self._sets = tools.informers.of(ReplicaSet)
+        self._pods = tools.informers.of(Pod)
+        self._sets.add_index(by_controller)
+        self._pods.add_index(by_controller)
+        self.loop = Controller(
+            NAME,
+            self.reconcile,
+            tools.env,
+            triggers=[(self._sets, triggers.own()), (self._pods, self._concerned)],
+            workers=WORKERS,
+        )
+
+    async def reconcile(self, key: Key) -> After | None:
+        """Bring one ReplicaSet's pods and status in line with its spec."""
+        found = self._sets.get(*key)
+        if found is None:
+            self._expectations.forget(key)
+            return None
+        trusted = self._expectations.satisfied(key)
+        mine = await self._claim(found)
+        active = [pod for pod in mine if pods.is_active(pod)]
+        failure: Exception | None = None
+        if trusted and found.metadata.deletionTimestamp is None:
+            failure = await self._manage(found, active)
+        # After the writes, so that the time of a condition is not before its cause.
+        now = self._clock.now()
+        terminating = sum(pods.is_terminating(pod) for pod in mine)
+        status = plan_replicaset.status(found, active, terminating, failure, now)
+        if status != found.status:
+            await self._client.update(
+                msgspec.structs.replace(found, status=status), subresource="status"
+            )
+        if failure is not None:
+            raise failure
+        wait = plan_replicaset.next_available(found, active, now)
+        return None if wait is None else After(wait)
+
+    async def _claim(self, found: ReplicaSet) -> list[Pod]:
+        """The pods that belong to it, terminating and finished ones included."""
+        namespace = found.metadata.namespace
+        candidates = self._pods.by_index(by_controller, (namespace, found.metadata.uid))
+        orphans = self._pods.by_index(by_controller, (namespace, ""))
+        candidates += [pod for pod in orphans if pods.is_active(pod)]
+        selector = labels.from_struct(found.spec.selector)
+        return await claims.settle(self._client, found, adoption.claim(found, selector, candidates))
+
+    async def _manage(self, found: ReplicaSet, active: list[Pod]) -> Exception | None:
+        """Make or delete pods; the first failure, after all was tried."""
+        now = self._clock.now()
+        match plan_replicaset.change(found, active, self._related(found), now):
+            case plan_replicaset.Create(count):
+                return await self._create(found, count)
+            case plan_replicaset.Delete(victims):
+                return await self._delete(found, victims)
+        return None
+
+    async def _create(self, found: ReplicaSet, count: int) -> Exception | None:
+        key = keys.of(found.metadata)
+        self._expectations.expect_creations(key, count)
+        done, failure = await batches.slow_start(count, lambda: self._create_one(found))
+        for _ in range(count - done):
+            self._expectations.creation_observed(key)
+        return failure
+
+    async def _create_one(self, found: ReplicaSet) -> None:
+        try:
+            made = await self._client.create(plan_replicaset.pod_of(found))
+        except Exception as fault:
+            if errors.is_namespace_terminating(fault):
+                # Every other creation would fail as well, and the ReplicaSet goes soon.
+                self._expectations.creation_observed(keys.of(found.metadata))
+                return
+            message = f"Error creating: {fault}"
+            self._events.event(found, recorder.WARNING, "FailedCreate", message)
+            raise
+        message = f"Created pod: {made.metadata.name}"
+        self._events.event(found, recorder.NORMAL, "SuccessfulCreate", message)
+
+    async def _delete(self, found: ReplicaSet, victims: list[Pod]) -> Exception | None:
+        key = keys.of(found.metadata)
+        self._expectations.expect_deletions(key, [pod.metadata.uid for pod in victims])
+
+        async def delete(pod: Pod) -> None:
+            try:
+                await self._client.delete(Pod, pod.metadata.name, pod.metadata.namespace)
+            except Exception as fault:
+                # Whether it was gone already or could not be deleted: no event will come of this.
+                self._expectations.deletion_observed(key, pod.metadata.uid)
+                if errors.is_not_found(fault):
+                    return
+                message = f"Error deleting: {fault}"
+                self._events.event(found, recorder.WARNING, "FailedDelete", message)
+                raise
+            message = f"Deleted pod: {pod.metadata.name}"
+            self._events.event(found, recorder.NORMAL, "SuccessfulDelete", message)
+
+        _, failure = await batches.all_at_once(lambda pod=pod: delete(pod) for pod in victims)
+        return failure
+
+    def _related(self, found: ReplicaSet) -> list[Pod]:
+        """Active pods of all ReplicaSets with the same controller, this one's included."""
+        namespace = found.metadata.namespace
+        owner = owners.controller_uid(found.metadata)
+        siblings = self._sets.by_index(by_controller, (namespace, owner)) if owner else [found]
+        return [
+            pod
+            for sibling in siblings
+            for pod in self._pods.by_index(by_controller, (namespace, sibling.metadata.uid))
+            if pods.is_active(pod)
+        ]
+
+    def _concerned(self, event: Event[Pod]) -> Iterable[Key]:
+        """The ReplicaSets that a pod's change concerns; notes what was expected of it."""
+        pod = event.object
+        found: dict[Key, None] = {}
+        for key in _OWNER(event):
+            found[key] = None
+        owner = self._owner_of(pod)
+        if owner is not None:
+            if event.type == DELETED or pod.metadata.deletionTimestamp is not None:
+                self._expectations.deletion_observed(owner, pod.metadata.uid)
+            elif event.type == ADDED:
+                self._expectations.creation_observed(owner)
+        elif event.type != DELETED and owners.controller_of(pod.metadata) is None:
+            found |= dict.fromkeys(self._adopters(event))
+        return found
+
+    def _owner_of(self, pod: Pod) -> Key | None:
+        """The ReplicaSet that controls the pod, if it is the one that we know."""
+        reference = owners.controller_of(pod.metadata)
+        if reference is None or reference.kind != "ReplicaSet":
+            return None
+        owner = self._sets.get(pod.metadata.namespace, reference.name)
+        if owner is None or owner.metadata.uid != reference.uid:
+            return None
+        return keys.of(owner.metadata)
+
+    def _adopters(self, event: Event[Pod]) -> Iterable[Key]:
+        """The ReplicaSets that could adopt an orphan."""
+        pod, old = event.object, event.old
+        same = old is not None and old.metadata.labels == pod.metadata.labels
+        if same and owners.controller_of(old.metadata) is None:
+            return
+        for candidate in self._sets.list(pod.metadata.namespace):
+            if labels.from_struct(candidate.spec.selector).matches(pod.metadata.labels):
+                yield keys.of(candidate.metadata)
+
+
+_OWNER = triggers.controller("ReplicaSet", "apps")
+
+
+def by_controller(obj: Any) -> Iterable[Hashable]:
+    """Index: (namespace, uid of the controller or "")."""
+    return [(obj.metadata.namespace, owners.controller_uid(obj.metadata))]
+
+
+CONTROLLER = Definition(NAME, make)

@@ -1,0 +1,316 @@
+"""The controllers over a real API server in this process, under virtual time.
+
+    async with harness.world(env) as w:
+        await w.put(manifest)
+        await w.until(lambda: len(w.pods()) == 3)
+
+Each controller acts as its own service account under the bootstrap roles. ``w.writes`` counts what
+they wrote. Nodes are played by ``w.play``: it binds pods and reports them running and ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from trireme.api.apps import v1 as apps
+from trireme.api.core import v1 as core
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.apiserver.config import ServiceAccountKeys
+from trireme.apiserver.server import ApiServer
+from trireme.client.client import Client
+from trireme.client.transport import Response, Stream, Transport
+from trireme.controllers import manager
+from trireme.controllers.definition import Settings
+from trireme.kit import env as environment
+from trireme.kit import pki
+from trireme.kit.env import Env
+from trireme.machinery import errors, meta, time
+from trireme.machinery.status import Status
+from trireme.runtime.informer import Informers
+from trireme.testing import clients, control_plane
+
+KEY = pki.new_key()
+AUTHENTICATED = "system:authenticated"
+WATCHED = (
+    core.Pod,
+    core.Event,
+    core.Node,
+    core.Namespace,
+    core.ServiceAccount,
+    core.ConfigMap,
+    core.Service,
+    core.Endpoints,
+    apps.Deployment,
+    apps.ReplicaSet,
+    EndpointSlice,
+)
+ACCOUNTS = ("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED)
+
+
+class Counting:
+    """A transport that counts writes by user, method and path."""
+
+    def __init__(self, inner: Transport, user: str, writes: Counter[tuple[str, str, str]]) -> None:
+        self._inner = inner
+        self._user = user
+        self._writes = writes
+
+    async def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        if method != "GET" and "/events" not in path:
+            self._writes[self._user, method, path] += 1
+        return await self._inner.request(method, path, query, headers, body)
+
+    def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Stream]:
+        return self._inner.stream(method, path, query, headers, body)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+class World:
+    """What an administrator sees and does."""
+
+    def __init__(self, env: Env, server: ApiServer) -> None:
+        self.env = env
+        self.server = server
+        self.client = clients.client(server)
+        self.writes: Counter[tuple[str, str, str]] = Counter()
+        self.informers = Informers(self.client, env)
+
+    def client_for(self, name: str) -> Client:
+        user = f"system:serviceaccount:kube-system:{name}"
+        return self._counted(user, ACCOUNTS)
+
+    def manager_client(self) -> Client:
+        return self._counted("system:kube-controller-manager", (AUTHENTICATED,))
+
+    def _counted(self, user: str, groups: tuple[str, ...]) -> Client:
+        inner = clients.transport(self.server, user, groups)
+        return Client(Counting(inner, user, self.writes), f"test/{user}", self.env.clock)
+
+    async def until(self, done: Callable[[], Any], seconds: float = 60.0) -> float:
+        """Wait for it; how long that took. Fails after ``seconds``."""
+        began = self.env.clock.monotonic()
+        while not done():
+            waited = self.env.clock.monotonic() - began
+            assert waited < seconds, f"not within {seconds} s"
+            await self.env.clock.sleep(0.05)
+        return self.env.clock.monotonic() - began
+
+    async def quiet(self, seconds: float = 30.0) -> Counter[tuple[str, str, str]]:
+        """What the controllers write in so many seconds."""
+        before = Counter(self.writes)
+        await self.env.clock.sleep(seconds)
+        return self.writes - before
+
+    def list(self, kind: type, namespace: str = "") -> list[Any]:
+        """All objects, by name."""
+        return sorted(self.informers.of(kind).list(namespace), key=lambda o: o.metadata.name)
+
+    def find(self, kind: type, name: str, namespace: str = "default") -> Any:
+        return self.informers.of(kind).get(namespace, name)
+
+    def get(self, kind: type, name: str, namespace: str = "default") -> Any:
+        found = self.find(kind, name, namespace)
+        assert found is not None, f"there is no {kind.__name__} {namespace}/{name}"
+        return found
+
+    def pods(self, **labels: str) -> list[core.Pod]:
+        """The pods with these labels that are not being deleted."""
+        return [
+            pod
+            for pod in self.list(core.Pod)
+            if labels.items() <= pod.metadata.labels.items()
+            and pod.metadata.deletionTimestamp is None
+        ]
+
+    def reasons(self, name: str) -> list[str]:
+        """Reasons of the events about objects of that name, as they came."""
+        return [event.reason for event in self.events(name)]
+
+    def messages(self, name: str) -> list[str]:
+        return [event.message for event in self.events(name)]
+
+    def events(self, name: str) -> list[core.Event]:
+        found = [e for e in self.informers.of(core.Event).list() if e.involvedObject.name == name]
+        return sorted(found, key=lambda e: int(e.metadata.resourceVersion))
+
+    async def node(self, name: str, **labels: str) -> None:
+        """Register a node that is ready."""
+        stamp = time.format(self.env.clock.now())
+        status = {
+            "capacity": {"cpu": "8", "memory": "16Gi", "pods": "110"},
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True",
+                    "reason": "KubeletReady",
+                    "message": "",
+                    "lastHeartbeatTime": stamp,
+                    "lastTransitionTime": stamp,
+                }
+            ],
+        }
+        made = core.Node(
+            metadata=meta.ObjectMeta(name=name, labels=labels),
+            status=msgspec.convert(status, core.NodeStatus),
+        )
+        await self.client.create(made)
+
+    async def play(
+        self, node: str, *, ready: Callable[[core.Pod], bool] = lambda pod: True
+    ) -> None:
+        """Be a scheduler and a kubelet: bind each pod to ``node``, run it, report it ready, and
+        end it when it is deleted."""
+        seen: dict[str, str] = {}
+        number = 0
+        while True:
+            for pod in self.list(core.Pod):
+                uid, place = pod.metadata.uid, (pod.metadata.name, pod.metadata.namespace)
+                if pod.metadata.deletionTimestamp is not None:
+                    if pod.spec.nodeName == node:
+                        now = meta.DeleteOptions(gracePeriodSeconds=0)
+                        await self._quietly(self.client.delete(core.Pod, *place, now))
+                elif not pod.spec.nodeName:
+                    target = {"apiVersion": "v1", "kind": "Node", "name": node}
+                    body = {
+                        "apiVersion": "v1",
+                        "kind": "Binding",
+                        "metadata": {"name": place[0]},
+                        "target": target,
+                    }
+                    await self._quietly(
+                        self.client.create_subresource(core.Pod, *place, "binding", body, Status)
+                    )
+                elif pod.spec.nodeName == node:
+                    wanted = "ready" if ready(pod) else "running"
+                    if seen.get(uid) == wanted:
+                        continue
+                    number += uid not in seen
+                    seen[uid] = wanted
+                    await self._quietly(
+                        self.client.patch(
+                            core.Pod,
+                            *place,
+                            {"status": self._status(wanted == "ready", number)},
+                            "strategic",
+                            "status",
+                        )
+                    )
+            await self.env.clock.sleep(0.2)
+
+    async def _quietly(self, request: Any) -> None:
+        try:
+            await request
+        except errors.ApiError as fault:
+            # Our screen is a moment late.
+            if not (errors.is_not_found(fault) or errors.is_conflict(fault)):
+                raise
+
+    def _status(self, ready: bool, number: int) -> dict[str, Any]:
+        stamp = time.format(self.env.clock.now())
+        address = f"10.1.{number // 250}.{number % 250 + 1}"
+        state = "True" if ready else "False"
+        return {
+            "phase": "Running",
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+            "conditions": [{"type": "Ready", "status": state, "lastTransitionTime": stamp}],
+        }
+
+
+@asynccontextmanager
+async def world(
+    env: Env,
+    *,
+    settings: Settings | None = None,
+    without: tuple[str, ...] = (),
+    plays: str = "node-0",
+) -> AsyncIterator[World]:
+    """A cluster with all controllers; ``plays`` is a node that takes every pod, "" for none."""
+    async with control_plane.api_server(
+        env, service_accounts=ServiceAccountKeys(KEY), default_accounts=()
+    ) as server:
+        w = World(env, server)
+        async with asyncio.TaskGroup() as group:
+            tasks = await _start(w, group, settings or Settings(root_ca="PEM"), without)
+            if plays:
+                await w.node(plays)
+                tasks.append(group.create_task(w.play(plays)))
+            try:
+                yield w
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+
+async def _start(
+    w: World, group: asyncio.TaskGroup, settings: Settings, without: tuple[str, ...]
+) -> list[asyncio.Task[None]]:
+    tasks: list[asyncio.Task[None]] = []
+    for kind in WATCHED:
+        w.informers.of(kind)
+    holder = _Group(group, tasks)
+    w.informers.start(holder)  # type: ignore[arg-type]
+    await w.informers.synced()
+    config = manager.ManagerConfig(
+        client=w.manager_client(),
+        client_for=w.client_for,
+        settings=settings,
+        without=frozenset(without),
+    )
+    own = dataclasses.replace(w.env, log=w.env.log.getChild("controllers"))
+    run = await environment.start(group, own, lambda e: manager.run(config, e), "controllers")
+    tasks.append(run)
+    for namespace in ("default", "kube-system"):
+        kind = core.ServiceAccount
+        await w.until(lambda n=namespace, k=kind: w.find(k, "default", n) is not None)
+    return tasks
+
+
+class _Group:
+    """A task group that remembers its tasks, so that they can be ended with the test."""
+
+    def __init__(self, group: asyncio.TaskGroup, tasks: list[asyncio.Task[None]]) -> None:
+        self._group = group
+        self._tasks = tasks
+
+    def create_task(self, work: Any, name: str = "") -> asyncio.Task[None]:
+        task = self._group.create_task(work, name=name)
+        self._tasks.append(task)
+        return task
+
+
+def deployment(name: str = "web", replicas: int = 3, image: str = "v1", **spec: Any) -> Any:
+    """A Deployment of one container."""
+    labels = {"app": name}
+    return msgspec.convert(
+        {
+            "kind": "Deployment",
+            "apiVersion": "apps/v1",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "template": template(labels, image),
+                **spec,
+            },
+        },
+        apps.Deployment,
+    )
+
+
+def template(labels: dict[str, str], image: str = "v1") -> dict[str, Any]:
+    container = {"name": "main", "image": image, "ports": [{"name": "http", "containerPort": 80}]}
+    return {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
