@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import random
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-from trireme.cluster import access
+from trireme.client.client import Client
+from trireme.cluster import access, pki
 from trireme.cluster.pki import Keys
 from trireme.cluster.processes import Main, Started
 from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
@@ -31,7 +33,7 @@ def import_all(*, nodes: bool) -> None:
     Catalog.of(api)
     if nodes:
         import trireme.dns.run
-        import trireme.kubelet.component
+        import trireme.kubelet.run
         import trireme.proxy.run  # noqa: F401
 
 
@@ -88,15 +90,23 @@ def controllers(cluster: Settings) -> Main:
     """All controllers."""
 
     async def main(started: Started) -> None:
-        from trireme.controllers import manager
+        from trireme.controllers import definition, manager
 
         env = environment("controllers", started)
         keys = Keys(cluster.pki_dir)
-        async with access.client(cluster, "controllers", "kube-controller-manager") as client:
+        async with AsyncExitStack() as stack:
+
+            async def client(identity: str, agent: str) -> Client:
+                return await stack.enter_async_context(access.client(cluster, identity, agent))
+
+            clients = {
+                name: await client(pki.controller_file(name), f"kube-controller-manager/{name}")
+                for name in manager.identities()
+            }
             config = manager.ManagerConfig(
-                client=client,
-                root_ca=keys.authority_file.read_text(),
-                pod_networks=(cluster.pod_network,),
+                client=await client("controllers", "kube-controller-manager"),
+                client_for=clients.__getitem__,
+                settings=definition.Settings(root_ca=keys.authority_file.read_text()),
             )
             await manager.run(config, env)
 

@@ -13,11 +13,13 @@ from pathlib import Path
 import yaml
 
 from trireme.cluster.settings import DOMAIN, Settings
+from trireme.controllers import manager
 from trireme.kit import pki
 from trireme.kit.pki import Pair
 
 SERVICE_IP = "10.96.0.1"
 ADMIN = "kubernetes-admin"
+_ACCOUNT_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
 _SERVICE_NAMES = (
     "kubernetes",
     "kubernetes.default",
@@ -61,6 +63,16 @@ class Keys:
         self._issue("admin", ADMIN, now, groups=("system:masters",))
         self._issue("apiserver-kubelet-client", "kube-apiserver", now, groups=("system:masters",))
         self._issue("controllers", "system:kube-controller-manager", now)
+        for name in manager.identities():
+            user = f"system:serviceaccount:kube-system:{name}"
+            self._issue(f"controller.{name}", user, now, groups=_ACCOUNT_GROUPS)
+        for controller in manager.identities():
+            self._issue(
+                controller_file(controller),
+                f"system:serviceaccount:kube-system:{controller}",
+                now,
+                groups=("system:serviceaccounts", "system:serviceaccounts:kube-system"),
+            )
         self._issue("scheduler", "system:kube-scheduler", now)
         for node in settings.nodes:
             user = f"system:node:{node.name}"
@@ -120,6 +132,11 @@ class Keys:
         # The key last: it says that the pair is complete.
         _write(self._folder / f"{name}.crt", pair.certificate)
         _write(self._folder / f"{name}.key", pair.key, secret=True)
+
+
+def controller_file(name: str) -> str:
+    """The name of the certificate with which a controller is its own service account."""
+    return f"controller-{name}"
 
 
 def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
