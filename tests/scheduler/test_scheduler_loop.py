@@ -13,9 +13,11 @@ from trireme.api.core.v1.pod.scheduling import PodSchedulingGate, TopologySpread
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.selection import Taint
 from trireme.client.client import Client
+from trireme.kit import env as kit_env
 from trireme.kit.env import Env
 from trireme.machinery.meta import DeleteOptions, LabelSelector, ObjectMeta
-from trireme.scheduler.loop import Scheduler, SchedulerConfig
+from trireme.scheduler import loop
+from trireme.scheduler.loop import SchedulerConfig
 from trireme.testing import clients, control_plane, virtual
 
 
@@ -23,18 +25,16 @@ from trireme.testing import clients, control_plane, virtual
 async def scheduling(env: Env) -> AsyncIterator[Client]:
     """An API server with a scheduler that runs as itself; yields an administrator's client."""
     async with control_plane.api_server(env) as server:
-        own = clients.client(server, "system:kube-scheduler", ["system:authenticated"])
-        group = asyncio.TaskGroup()
-        async with group:
-            scheduler = Scheduler(SchedulerConfig(own), env.named("scheduler"), group)
-            await scheduler.start()
-            work = group.create_task(scheduler.work())
+        own = clients.client(server, "system:kube-scheduler", ("system:authenticated",))
+        config = SchedulerConfig(own)
+        async with asyncio.TaskGroup() as group:
+            running = await kit_env.start(
+                group, env.named("scheduler"), lambda given: loop.run(config, given), "scheduler"
+            )
             try:
                 yield clients.client(server)
             finally:
-                work.cancel()
-                for task in list(group._tasks):
-                    task.cancel()
+                running.cancel()
 
 
 def node(name: str, cpu: str = "2", **more: object) -> Node:
