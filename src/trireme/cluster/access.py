@@ -19,7 +19,7 @@ async def client(cluster: Settings, identity: str, agent: str) -> AsyncIterator[
     """
     keys = Keys(cluster.pki_dir)
     tls = Tls(authority=keys.authority_file.read_bytes(), client=keys.pair(identity))
-    on_node = "." in identity
+    on_node = identity.partition(".")[2] in {node.name for node in cluster.nodes}
     transport = Http(cluster.url(cluster.listen[-1] if on_node else "127.0.0.1"), tls)
     try:
         yield Client(transport, user_agent=f"trireme/{agent}")

@@ -1,17 +1,18 @@
-"""The in-process topology: a whole control plane, and nodes with a fake runtime, on one event loop.
+"""The in-process topology: a whole cluster on one event loop, with injected time and chance.
 
-In: an ``Env`` (with the virtual clock and a seeded generator in tests), how many nodes. Out: a
-running ``InProcessCluster``; leaving the ``async with`` ends it and leaves nothing. Components talk
-to the API server by calls, each as its own user, and so under its own RBAC. A cluster is a value:
-any number of them live in one process.
+In: an ``Env`` (with the virtual clock and a seeded generator in tests) and, for nodes, what stands
+for the machine (``MakeParts``: a fake runtime, files in memory). Out: an ``InProcessCluster``;
+leaving the ``async with`` ends it and leaves nothing. Components talk to the API server by calls,
+each as its own user and so under its own RBAC. A cluster is a value: any number of them live in one
+process and do not know of each other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from typing import Any
 
 from trireme.apiserver import chain, run
 from trireme.apiserver.authn.union import AUTHENTICATED
@@ -22,30 +23,120 @@ from trireme.apiserver.request import Request, User
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
 from trireme.client.inproc import Answer, InProcess
+from trireme.controllers import manager
+from trireme.controllers.definition import Settings
+from trireme.kit import env as envs
 from trireme.kit import pki
 from trireme.kit.env import Env
+from trireme.kubelet import component as kubelet
+from trireme.kubelet.config import KubeletConfig
+from trireme.scheduler import loop as scheduler
 from trireme.store.memory import MemoryStore
 
 ADMIN = User("kubernetes-admin", groups=("system:masters", AUTHENTICATED))
+# What a node is made of, from its world and its client.
+MakeParts = Callable[[Env, Client], kubelet.Parts]
+Main = Callable[[Env], Coroutine[Any, Any, None]]
 
 
-@dataclass
 class InProcessCluster:
     """A running cluster. ``client`` may do everything; ``client_for`` acts as another user."""
 
-    server: ApiServer
-    env: Env
-    group: asyncio.TaskGroup
-    client: Client = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, server: ApiServer, env: Env, group: asyncio.TaskGroup) -> None:
+        self.server = server
+        self.env = env
+        self._group = group
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self.client = self.client_for(ADMIN)
 
     def client_for(self, user: User) -> Client:
         """A client that is authenticated as ``user``."""
-        return Client(
-            InProcess(_Handler(self.server, user)), user_agent="trireme", clock=self.env.clock
+        handler = _Handler(self.server, user)
+        return Client(InProcess(handler), user_agent=f"trireme/{user.name}", clock=self.env.clock)
+
+    async def start(self, name: str, main: Main) -> None:
+        """Run a component until ``stop``; returns when it says that it has started."""
+        task = await envs.start(self._group, self.env.named(name), main, name)
+        self._tasks[name] = task
+
+    def runs(self, name: str) -> bool:
+        """Whether a component or node runs."""
+        return name in self._tasks
+
+    async def stop(self, name: str) -> None:
+        """End a component as if its process had been killed."""
+        task = self._tasks.pop(name)
+        task.cancel()
+        await asyncio.wait({task})
+
+    async def start_node(
+        self, name: str, parts: MakeParts, config: KubeletConfig | None = None
+    ) -> None:
+        """Run a node's kubelet; ``stop(name)`` is the node's death."""
+        chosen = config or KubeletConfig(
+            node_name=name,
+            node_ips=(f"192.0.2.{len(self._tasks) + 1}",),
+            cluster_dns=("10.96.0.10",),
+            labels={"kubernetes.io/hostname": name},
         )
+        user = User(f"system:node:{name}", groups=("system:nodes", AUTHENTICATED))
+        client = self.client_for(user)
+
+        async def main(env: Env) -> None:
+            await kubelet.run(chosen, env, parts(env, client))
+
+        await self.start(name, main)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass; under the virtual clock it takes none."""
+        await self.env.clock.sleep(seconds)
+
+
+@asynccontextmanager
+async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
+    """An API server alone, on the memory store, with its bootstrap objects."""
+    async with MemoryStore() as store, asyncio.TaskGroup() as group:
+        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(pki.new_key()))
+        server = ApiServer(config, env.named("apiserver"))
+        await bootstrap.run(server)
+        tasks = run.keep_house(server, group)
+        cluster = InProcessCluster(server, env, group)
+        try:
+            yield cluster
+        finally:
+            for name in list(cluster._tasks):
+                await cluster.stop(name)
+            for task in tasks:
+                task.cancel()
+            await server.kubelets.close()
+
+
+@asynccontextmanager
+async def control_plane(env: Env) -> AsyncIterator[InProcessCluster]:
+    """API server, controllers and scheduler."""
+    async with api_server(env) as cluster:
+        await cluster.start("controllers", lambda own: manager.run(_manager(cluster), own))
+        client = cluster.client_for(_component("kube-scheduler"))
+        config = scheduler.SchedulerConfig(client=client)
+        await cluster.start("scheduler", lambda own: scheduler.run(config, own))
+        yield cluster
+
+
+def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
+    def account(name: str) -> Client:
+        groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED)
+        user = User(f"system:serviceaccount:kube-system:{name}", groups=groups)
+        return cluster.client_for(user)
+
+    return manager.ManagerConfig(
+        client=cluster.client_for(_component("kube-controller-manager")),
+        client_for=account,
+        settings=Settings(),
+    )
+
+
+def _component(name: str) -> User:
+    return User(f"system:{name}", groups=(AUTHENTICATED,))
 
 
 class _Handler:
@@ -69,29 +160,3 @@ class _Handler:
 
 def _lower(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
     return {"content-type": content_type, **{k.lower(): v for k, v in headers.items()}}
-
-
-def component_user(name: str) -> User:
-    """The identity of a control-plane component: ``system:<name>``."""
-    return User(f"system:{name}", groups=(AUTHENTICATED,))
-
-
-def node_user(name: str) -> User:
-    """The identity of a node's kubelet."""
-    return User(f"system:node:{name}", groups=("system:nodes", AUTHENTICATED))
-
-
-@asynccontextmanager
-async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
-    """An API server alone, on the memory store, with its bootstrap objects."""
-    async with MemoryStore() as store, asyncio.TaskGroup() as group:
-        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(pki.new_key()))
-        server = ApiServer(config, env.named("apiserver"))
-        await bootstrap.run(server)
-        tasks = run.keep_house(server, group)
-        try:
-            yield InProcessCluster(server, env, group)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await server.kubelets.close()

@@ -19,7 +19,6 @@ from trireme.kit.pki import Pair
 
 SERVICE_IP = "10.96.0.1"
 ADMIN = "kubernetes-admin"
-_ACCOUNT_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
 _SERVICE_NAMES = (
     "kubernetes",
     "kubernetes.default",
@@ -63,9 +62,6 @@ class Keys:
         self._issue("admin", ADMIN, now, groups=("system:masters",))
         self._issue("apiserver-kubelet-client", "kube-apiserver", now, groups=("system:masters",))
         self._issue("controllers", "system:kube-controller-manager", now)
-        for name in manager.identities():
-            user = f"system:serviceaccount:kube-system:{name}"
-            self._issue(f"controller.{name}", user, now, groups=_ACCOUNT_GROUPS)
         for controller in manager.identities():
             self._issue(
                 controller_file(controller),
