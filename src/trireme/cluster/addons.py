@@ -1,4 +1,4 @@
-"""What every local cluster has besides Kubernetes itself: the Service of cluster DNS.
+"""What every local cluster has besides Kubernetes itself: cluster DNS and what it may read.
 
 DNS runs on each node; its Service leads to the node's own server (internalTrafficPolicy Local), so
 that a lost node takes no name resolution with it.
@@ -13,6 +13,9 @@ from trireme.api.discovery.v1.endpointslice import (
     EndpointPort,
     EndpointSlice,
 )
+from trireme.api.rbac.v1.clusterrole import ClusterRole
+from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.client.client import Client
 from trireme.cluster.settings import DNS_ADDRESS, Settings
 from trireme.machinery import errors
@@ -20,18 +23,44 @@ from trireme.machinery.meta import ObjectMeta
 
 NAMESPACE = "kube-system"
 DNS = "kube-dns"
+DNS_ROLE = "system:coredns"
 
 
 async def apply(client: Client, cluster: Settings) -> None:
     """Create what is missing; what is there is left as it is."""
     if not cluster.nodes:
         return
-    for wanted in (dns_service(), dns_endpoints(cluster)):
+    for wanted in (dns_role(), dns_binding(), dns_service(), dns_endpoints(cluster)):
         try:
             await client.create(wanted)
         except errors.ApiError as fault:
             if not errors.is_already_exists(fault) and not _is_taken(fault):
                 raise
+
+
+def dns_role() -> ClusterRole:
+    """What a DNS server reads."""
+    read = ["list", "watch"]
+    return ClusterRole(
+        metadata=ObjectMeta(name=DNS_ROLE),
+        rules=[
+            PolicyRule(
+                apiGroups=[""],
+                resources=["endpoints", "services", "pods", "namespaces"],
+                verbs=read,
+            ),
+            PolicyRule(apiGroups=["discovery.k8s.io"], resources=["endpointslices"], verbs=read),
+        ],
+    )
+
+
+def dns_binding() -> ClusterRoleBinding:
+    """The DNS servers of all nodes have one identity."""
+    return ClusterRoleBinding(
+        metadata=ObjectMeta(name=DNS_ROLE),
+        roleRef=RoleRef(apiGroup="rbac.authorization.k8s.io", kind="ClusterRole", name=DNS_ROLE),
+        subjects=[Subject(kind="ServiceAccount", name="coredns", namespace=NAMESPACE)],
+    )
 
 
 def dns_service() -> Service:

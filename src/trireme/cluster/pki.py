@@ -81,7 +81,7 @@ class Keys:
                 server=True,
             )
             self._issue(f"proxy.{node.name}", "system:kube-proxy", now)
-            self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:kube-dns", now)
+            self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:coredns", now)
 
     def kubeconfig(self, settings: Settings, name: str, server: str) -> str:
         """A kubeconfig that carries everything inside, as YAML."""
