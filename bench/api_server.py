@@ -1,0 +1,50 @@
+"""One API server as a process of its own: SQLite, TLS, a static administrator's token.
+
+In: ``python bench/api_server.py FOLDER PORT``. The folder has ``serving.pem``, ``serving.key``,
+``ca.pem`` and ``accounts.key``; the store is made in it. Started by ``subjects``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+
+from trireme.apiserver import run
+from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+from trireme.kit.env import Env
+from trireme.kit.pki import Pair
+from trireme.store.sqlite import SqliteStore
+
+TOKEN = "measured"
+
+
+async def main(folder: Path, port: int) -> None:
+    """Serve until SIGTERM."""
+    # As the warmed parent of a real cluster does it: what is imported is never looked at again.
+    gc.collect()
+    gc.freeze()
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    config = ApiServerConfig(
+        store=SqliteStore(folder / "store.db"),
+        service_accounts=ServiceAccountKeys((folder / "accounts.key").read_bytes()),
+        listen=(("127.0.0.1", port),),
+        serving=Pair((folder / "serving.pem").read_bytes(), (folder / "serving.key").read_bytes()),
+        client_authority=(folder / "ca.pem").read_bytes(),
+        static_tokens={TOKEN: ("admin", "1", ("system:masters",))},
+    )
+    try:
+        await run.run(config, Env(rng=random.Random()))
+    except asyncio.CancelledError:
+        return
+
+
+if __name__ == "__main__":
+    uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))
