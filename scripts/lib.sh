@@ -14,6 +14,20 @@ need() {
   missing+=("$@")
 }
 
+# What nodes are made of.
+node_packages() {
+  need containerd containerd
+  need runc runc
+  need /usr/lib/cni/bridge containernetworking-plugins
+  need nft nftables
+  need ip iproute2
+  need nsenter util-linux
+  need mount mount
+  need iptables iptables
+  need conntrack conntrack
+  need busybox busybox-static
+}
+
 install_missing() {
   [ "${#missing[@]}" -eq 0 ] && return 0
   if [ "$(id -u)" -ne 0 ]; then

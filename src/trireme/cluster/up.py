@@ -177,16 +177,21 @@ def _free(port: int) -> bool:
 
 
 async def _finish(cluster: Settings, stages: Stages) -> None:
-    """Wait until the cluster can be used: API, add-ons, images, nodes."""
-    with stages.stage("API server"):
-        await _ready(cluster, "apiserver", API_TIMEOUT)
-    async with access.admin(cluster) as client:
-        await addons.apply(client, cluster)
-        if cluster.nodes:
-            with stages.stage("images"):
-                await _load_images(cluster)
-            with stages.stage("nodes"):
-                await _nodes_ready(client, len(cluster.nodes))
+    """Wait until the cluster can be used: API and add-ons, and meanwhile images; then nodes."""
+    began = time.monotonic()
+    images = asyncio.create_task(_load_images(cluster))
+    try:
+        with stages.stage("API server"):
+            await _ready(cluster, "apiserver", API_TIMEOUT)
+        async with access.admin(cluster) as client:
+            await addons.apply(client, cluster)
+            await images
+            if cluster.nodes:
+                stages.done("images", time.monotonic() - began)
+                with stages.stage("nodes"):
+                    await _nodes_ready(client, len(cluster.nodes))
+    finally:
+        images.cancel()
 
 
 async def _wait(cluster: Settings, stages: Stages) -> None:
@@ -210,6 +215,8 @@ async def _ready(cluster: Settings, component: str, timeout: float) -> None:
 
 
 async def _load_images(cluster: Settings) -> None:
+    if not cluster.nodes:
+        return
     content = await asyncio.to_thread(lambda: build.build(recipes.bundled()))
     for node in cluster.nodes:
         await _ready(cluster, f"containerd.{node.name}", API_TIMEOUT)
