@@ -215,7 +215,8 @@ class World:
             await request
         except errors.ApiError as fault:
             # Our screen is a moment late.
-            if not (errors.is_not_found(fault) or errors.is_conflict(fault)):
+            late = errors.is_not_found(fault) or errors.is_conflict(fault)
+            if not late and not errors.is_namespace_terminating(fault):
                 raise
 
     def _status(self, ready: bool, number: int) -> dict[str, Any]:

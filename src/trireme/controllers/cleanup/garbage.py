@@ -1,0 +1,229 @@
+"""The garbage collector: deletes what lost its owners.
+
+In: the graph of all objects (``monitors``). Out: deletions; owner references and finalizers taken
+away. Decisions are in ``plan_garbage``. Run by ``manager``. Upstream: pkg/controller/
+garbagecollector; https://kubernetes.io/docs/concepts/architecture/garbage-collection/. That an
+owner is absent is believed of the API server only, never of a cache.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from trireme.api.core.v1.references import ObjectReference
+from trireme.controllers.cleanup import graph, plan_garbage
+from trireme.controllers.cleanup.graph import FOREGROUND, ORPHAN, Kind, Node
+from trireme.controllers.cleanup.monitors import Monitors
+from trireme.controllers.cleanup.plan_garbage import Owner
+from trireme.controllers.definition import Definition, Tools
+from trireme.machinery import errors, meta
+from trireme.machinery.meta import ObjectMeta, OwnerReference
+from trireme.runtime import recorder
+from trireme.runtime.controller import After, Controller
+from trireme.runtime.keys import Key
+
+NAME = "generic-garbage-collector"
+WORKERS = 20
+REMEMBERED = 500
+# How soon an object is looked at again whose owner is there but was not seen yet.
+UNSEEN = 5.0
+
+
+class NotServed(Exception):
+    """An owner's kind is not served: the owner may be there or not."""
+
+
+class _Impossible(Exception):
+    """A cluster-scoped object names a namespaced owner."""
+
+
+def make(tools: Tools) -> GarbageCollector:
+    """The graph and its workers."""
+    return GarbageCollector(tools)
+
+
+class GarbageCollector:
+    """Keys of the queue are uids."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._events = tools.recorder
+        self._env = tools.env
+        self._monitors = Monitors(tools.client, tools.env, self._look_at)
+        self._graph = self._monitors.graph
+        self._absent: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._loop = Controller(NAME, self.reconcile, tools.env, workers=WORKERS)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._monitors.run())
+            await self._monitors.complete.wait()
+            group.create_task(self._loop.run())
+
+    async def reconcile(self, key: Key) -> After | None:
+        """Look at one object: is it to be deleted, or does it hold up its own deletion?"""
+        node = self._graph.get(key.name)
+        if node is None:
+            return None
+        if node.orphans:
+            return await self._orphan(node)
+        if node.waits:
+            return await self._wait(node)
+        if node.deleting or not node.owners:
+            return None
+        return await self._check(node)
+
+    def _look_at(self, uids: object) -> None:
+        for uid in uids:  # type: ignore[attr-defined]
+            self._loop.queue.add(Key("", uid))
+
+    async def _orphan(self, node: Node) -> None:
+        """Tell its dependents that they have no owner, and let it go."""
+        for dependent in self._graph.dependents(node.uid):
+            latest = await self._latest(dependent)
+            if latest is None:
+                continue
+            kept = [item for item in latest.ownerReferences if item.uid != node.uid]
+            if len(kept) != len(latest.ownerReferences):
+                await self._write(dependent, latest, {"ownerReferences": kept})
+        await self._release(node, ORPHAN)
+
+    async def _wait(self, node: Node) -> None:
+        """Let it go once no dependent blocks it; until then see to those."""
+        blocking = self._graph.blocking(node.uid)
+        if not blocking:
+            await self._release(node, FOREGROUND)
+            return
+        self._look_at(item.uid for item in blocking if not item.waits)
+
+    async def _check(self, node: Node) -> After | None:
+        """Judge it by its owners."""
+        latest = await self._latest(node)
+        if latest is None or not latest.ownerReferences:
+            return None
+        self._warn(node)
+        states = []
+        unseen = False
+        for reference in latest.ownerReferences:
+            try:
+                states.append((reference, await self._state(node, reference)))
+            except _Impossible:
+                return None
+            unseen = unseen or self._graph.get(reference.uid) is None
+        dependents = self._graph.dependents(node.uid)
+        verdict = plan_garbage.judge(
+            states,
+            latest.finalizers,
+            dependents=bool(dependents),
+            dependent_waits=any(item.waits for item in dependents),
+        )
+        match verdict:
+            case plan_garbage.Keep(None):
+                return After(UNSEEN) if unseen else None
+            case plan_garbage.Keep(owners):
+                await self._write(node, latest, {"ownerReferences": owners})
+            case plan_garbage.Delete(policy, owners):
+                if owners is not None:
+                    latest = await self._write(node, latest, {"ownerReferences": owners})
+                if latest is not None:
+                    await self._delete(node, latest, policy)
+        return None
+
+    async def _state(self, node: Node, reference: OwnerReference) -> Owner:
+        """What is known of an owner: by the graph if it is there, else by the API server."""
+        known = self._graph.get(reference.uid)
+        if known is not None and graph.names(reference, node, known):
+            return Owner.WAITING if known.waits else Owner.SOLID
+        kind = self._monitors.kind(reference.apiVersion, reference.kind)
+        if kind is None:
+            raise NotServed(f"{node}: its owner's kind {reference.kind} is not served")
+        if kind.namespaced and not node.namespace:
+            raise _Impossible
+        namespace = node.namespace if kind.namespaced else ""
+        identity = (kind.group, kind.kind, namespace, reference.name, reference.uid)
+        if identity in self._absent:
+            self._absent.move_to_end(identity)
+            return Owner.DANGLING
+        owner = await self._get(kind, namespace, reference.name)
+        if owner is None or owner.uid != reference.uid:
+            self._absent[identity] = None
+            if len(self._absent) > REMEMBERED:
+                self._absent.popitem(last=False)
+            return Owner.DANGLING
+        waits = owner.deletionTimestamp is not None and FOREGROUND in owner.finalizers
+        return Owner.WAITING if waits else Owner.SOLID
+
+    def _warn(self, node: Node) -> None:
+        """An owner in another namespace is a mistake that costs the object its life: say so."""
+        for reference in self._graph.strangers(node):
+            owner = self._graph.get(reference.uid)
+            if owner is None or owner.namespace in ("", node.namespace):
+                continue
+            shown = f"{reference.apiVersion}/{reference.kind}, namespace: {node.namespace}"
+            self._events.event(
+                _about(node),
+                recorder.WARNING,
+                "OwnerRefInvalidNamespace",
+                f"ownerRef [{shown}, name: {reference.name}, uid: {reference.uid}] does not exist "
+                f'in namespace "{node.namespace}"',
+            )
+
+    async def _latest(self, node: Node) -> ObjectMeta | None:
+        """Its metadata as the API server has it; None when it is gone or another."""
+        found = await self._get(node.kind, node.namespace, node.name)
+        return found if found is not None and found.uid == node.uid else None
+
+    async def _get(self, kind: Kind, namespace: str, name: str) -> ObjectMeta | None:
+        try:
+            return (await self._monitors.handle(kind).get(name, namespace)).metadata
+        except errors.ApiError as fault:
+            if errors.is_not_found(fault):
+                return None
+            raise
+
+    async def _delete(self, node: Node, latest: ObjectMeta, policy: str) -> None:
+        """Delete it, if it is still as it was judged."""
+        options = meta.DeleteOptions(
+            propagationPolicy=policy,
+            preconditions=meta.Preconditions(uid=node.uid, resourceVersion=latest.resourceVersion),
+        )
+        try:
+            await self._monitors.handle(node.kind).delete(node.name, node.namespace, options)
+        except errors.ApiError as fault:
+            if not errors.is_not_found(fault):
+                raise
+
+    async def _release(self, node: Node, finalizer: str) -> None:
+        """Take away the finalizer that kept it."""
+        latest = await self._latest(node)
+        if latest is not None and finalizer in latest.finalizers:
+            kept = [item for item in latest.finalizers if item != finalizer]
+            await self._write(node, latest, {"finalizers": kept})
+
+    async def _write(
+        self, node: Node, latest: ObjectMeta, change: dict[str, object]
+    ) -> ObjectMeta | None:
+        """Change its metadata, if nobody did since; None when it is gone."""
+        guard = {"uid": node.uid, "resourceVersion": latest.resourceVersion}
+        handle = self._monitors.handle(node.kind)
+        try:
+            patched = await handle.patch(node.name, node.namespace, {"metadata": guard | change})
+        except errors.ApiError as fault:
+            if errors.is_not_found(fault):
+                return None
+            raise
+        return patched.metadata
+
+
+def _about(node: Node) -> ObjectReference:
+    return ObjectReference(
+        kind=node.kind.kind,
+        apiVersion=node.kind.api_version,
+        namespace=node.namespace,
+        name=node.name,
+        uid=node.uid,
+    )
+
+
+CONTROLLER = Definition(NAME, make)

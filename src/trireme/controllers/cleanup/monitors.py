@@ -1,0 +1,120 @@
+"""The metadata of every object of every kind that can be deleted, as a graph.
+
+In: discovery, and watches of metadata only. Out: a ``Graph`` that is kept up to date, and the uids
+that a change concerns. Run by ``garbage``. Kinds that come (custom resources) are watched within
+30 s; those that go are dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from trireme.client import discovery
+from trireme.client.client import Client
+from trireme.client.codec import Unreadable
+from trireme.client.handle import DELETED, Handle
+from trireme.controllers.cleanup import graph
+from trireme.controllers.cleanup.graph import Graph, Kind
+from trireme.kit.env import Env
+from trireme.machinery import errors, meta
+from trireme.runtime.informer import Event, Informer
+
+RESYNC = 30.0
+_NEEDED = frozenset(("list", "watch", "delete"))
+# Events own nothing, are owned by nothing, and are many.
+_IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
+
+
+class Monitors:
+    """``concerned`` is called with the uids to look at; not before all kinds known at the start
+    have been listed, because until then an owner may merely not have been seen."""
+
+    def __init__(
+        self, client: Client, env: Env, concerned: Callable[[Iterable[str]], None]
+    ) -> None:
+        self.graph = Graph()
+        self.complete = asyncio.Event()
+        self._client = client
+        self._env = env
+        self._concerned = concerned
+        self._tasks: dict[Kind, asyncio.Task[None]] = {}
+        self._informers: dict[Kind, Informer[meta.Object]] = {}
+        self._by_name: dict[tuple[str, str], Kind] = {}
+
+    async def run(self) -> None:
+        """Follow all kinds until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    await self._discover(group)
+                except (errors.ApiError, OSError, Unreadable) as fault:
+                    self._env.log.warning("what is served is not known: %s", fault)
+                    await self._env.clock.sleep(1.0)
+                    continue
+                if not self.complete.is_set():
+                    for informer in list(self._informers.values()):
+                        await informer.synced()
+                    self.complete.set()
+                    self._concerned(
+                        [n.uid for n in self.graph.all() if n.deleting]
+                        + list(self.graph.unknown_owners())
+                    )
+                await self._env.clock.sleep(RESYNC)
+
+    def kind(self, api_version: str, kind: str) -> Kind | None:
+        """The resource that a reference names; None when nothing of that kind is served."""
+        return self._by_name.get((api_version.rpartition("/")[0], kind))
+
+    def handle(self, kind: Kind) -> Handle[meta.Object]:
+        """The verbs on a resource, metadata only."""
+        return self._client.metadata(kind.group, kind.version, kind.plural, kind.namespaced)
+
+    async def _discover(self, group: asyncio.TaskGroup) -> None:
+        served = await discovery.served(self._client)
+        found: dict[Kind, bool] = {}
+        for item in served:
+            kind = Kind(item.group, item.version, item.plural, item.kind, item.namespaced)
+            ignored = (item.group, item.plural) in _IGNORED
+            found[kind] = item.verbs >= _NEEDED and not ignored
+        self._by_name = {(kind.group, kind.kind): kind for kind in reversed(list(found))}
+        wanted = [kind for kind, watched in found.items() if watched]
+        for kind in set(self._tasks) - set(wanted):
+            self._tasks.pop(kind).cancel()
+            del self._informers[kind]
+            for item in self.graph.all():
+                if item.kind == kind:
+                    self.graph.remove(item.uid)
+        for kind in wanted:
+            if kind not in self._tasks:
+                informer = self._informers[kind] = self._follow(kind)
+                self._tasks[kind] = group.create_task(informer.run(), name=f"gc/{kind.plural}")
+
+    def _follow(self, kind: Kind) -> Informer[meta.Object]:
+        informer = Informer(self._client, self.handle(kind), strip=_strip, env=self._env)
+
+        def handle(event: Event[meta.Object]) -> None:
+            if event.type == DELETED:
+                concerned = self.graph.remove(event.object.metadata.uid)
+            else:
+                concerned = self.graph.put(graph.node(kind, event.object.metadata))
+            if self.complete.is_set():
+                self._concerned(concerned)
+
+        informer.add_handler(handle)
+        return informer
+
+
+def _strip(obj: meta.Object) -> meta.Object:
+    """What the graph needs."""
+    full = obj.metadata
+    obj.metadata = meta.ObjectMeta(
+        name=full.name,
+        namespace=full.namespace,
+        uid=full.uid,
+        resourceVersion=full.resourceVersion,
+        deletionTimestamp=full.deletionTimestamp,
+        finalizers=full.finalizers,
+        ownerReferences=full.ownerReferences,
+    )
+    return obj

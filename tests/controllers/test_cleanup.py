@@ -1,0 +1,122 @@
+"""Garbage collection and the deletion of namespaces."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.controllers import harness
+from trireme.api.apps.v1.deployment import Deployment
+from trireme.api.apps.v1.replicaset import ReplicaSet
+from trireme.api.core import v1 as core
+from trireme.machinery import errors, meta
+from trireme.testing import virtual
+
+
+async def rolled_out(w: harness.World) -> None:
+    await w.client.create(harness.deployment())
+    await w.until(lambda: len(w.pods(app="web")) == 3)
+    await w.until(lambda: w.get(Deployment, "web").status.availableReplicas == 3)
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground"])
+def test_a_deployment_takes_its_pods_with_it(policy):
+    @virtual.test()
+    async def story(env):
+        async with harness.world(env) as w:
+            await rolled_out(w)
+            options = meta.DeleteOptions(propagationPolicy=policy)
+            await w.client.delete(Deployment, "web", "default", options)
+            if policy == "Foreground":
+                await w.until(lambda: w.get(Deployment, "web").metadata.deletionTimestamp)
+            await w.until(lambda: not w.list(core.Pod))
+            await w.until(lambda: not w.list(ReplicaSet) and not w.list(Deployment))
+            assert not await w.quiet(100)
+
+    story()
+
+
+@virtual.test()
+async def test_orphans_stay_and_are_adopted_again(env):
+    async with harness.world(env) as w:
+        await rolled_out(w)
+        names = [pod.metadata.name for pod in w.pods(app="web")]
+        orphan = meta.DeleteOptions(propagationPolicy="Orphan")
+        await w.client.delete(Deployment, "web", "default", orphan)
+        await w.until(lambda: not w.list(Deployment))
+        await w.quiet(10)
+        (left,) = w.list(ReplicaSet)
+        assert left.metadata.ownerReferences == []
+        await w.client.create(harness.deployment())
+        await w.until(lambda: w.list(ReplicaSet)[0].metadata.ownerReferences)
+        await w.quiet(10)
+        assert [pod.metadata.name for pod in w.pods(app="web")] == names
+
+
+@virtual.test()
+async def test_owners_that_never_were_cost_an_object_its_life_but_one_that_is_saves_it(env):
+    async with harness.world(env) as w:
+        real = await w.client.create(
+            core.ConfigMap(metadata=meta.ObjectMeta(name="owner", namespace="default"))
+        )
+
+        def reference(name: str, uid: str) -> meta.OwnerReference:
+            return meta.OwnerReference(apiVersion="v1", kind="ConfigMap", name=name, uid=uid)
+
+        never = reference("nobody", "00000000-0000-4000-8000-000000000000")
+        there = reference("owner", real.metadata.uid)
+        for name, owners in (("doomed", [never]), ("saved", [never, there])):
+            await w.client.create(
+                core.ConfigMap(
+                    metadata=meta.ObjectMeta(name=name, namespace="default", ownerReferences=owners)
+                )
+            )
+        # An owner of another namespace is no owner.
+        await w.client.create(
+            core.ConfigMap(
+                metadata=meta.ObjectMeta(
+                    name="astray", namespace="kube-system", ownerReferences=[there]
+                )
+            )
+        )
+        await w.until(lambda: w.find(core.ConfigMap, "saved") is not None)
+        await w.until(lambda: w.find(core.ConfigMap, "doomed") is None)
+        await w.until(lambda: w.find(core.ConfigMap, "astray", "kube-system") is None)
+        saved = await w.client.get(core.ConfigMap, "saved", "default")
+        await w.until(lambda: len(w.get(core.ConfigMap, "saved").metadata.ownerReferences) == 1)
+        assert saved.metadata.uid
+        await w.until(lambda: w.reasons("astray") == ["OwnerRefInvalidNamespace"])
+
+
+@virtual.test()
+async def test_a_namespace_goes_with_all_that_is_in_it(env):
+    async with harness.world(env) as w:
+        await w.client.create(core.Namespace(metadata=meta.ObjectMeta(name="shop")))
+        await w.until(lambda: w.find(core.ServiceAccount, "default", "shop") is not None)
+        deployment = harness.deployment()
+        deployment.metadata.namespace = "shop"
+        await w.client.create(deployment)
+        await w.client.create(
+            core.ConfigMap(
+                metadata=meta.ObjectMeta(name="held", namespace="shop", finalizers=["a.b/keep"])
+            )
+        )
+        await w.until(lambda: len(w.pods(app="web")) == 3)
+        await w.client.delete(core.Namespace, "shop")
+        await w.until(lambda: not w.pods(app="web"))
+        await w.until(
+            lambda: (
+                {
+                    c.type: c.message for c in w.get(core.Namespace, "shop", "").status.conditions
+                }.get("NamespaceFinalizersRemaining")
+                == "Some content in the namespace has finalizers remaining: "
+                "a.b/keep in 1 resource instances"
+            )
+        )
+        with pytest.raises(errors.ApiError):
+            await w.client.create(
+                core.ConfigMap(metadata=meta.ObjectMeta(name="late", namespace="shop"))
+            )
+        await w.client.patch(core.ConfigMap, "held", "shop", {"metadata": {"finalizers": None}})
+        await w.until(lambda: w.find(core.Namespace, "shop", "") is None)
+        assert not w.list(core.ConfigMap, "shop") and not w.list(core.ServiceAccount, "shop")
+        assert not await w.quiet(100)
