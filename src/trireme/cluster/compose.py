@@ -106,7 +106,10 @@ def controllers(cluster: Settings) -> Main:
             config = manager.ManagerConfig(
                 client=await client("controllers", "kube-controller-manager"),
                 client_for=clients.__getitem__,
-                settings=definition.Settings(root_ca=keys.authority_file.read_text()),
+                # There is one API server: it knows at once that a namespace is deleted.
+                settings=definition.Settings(
+                    root_ca=keys.authority_file.read_text(), namespace_delay=0.0
+                ),
             )
             await manager.run(config, env)
 
