@@ -10,6 +10,7 @@ api-conventions.md#metadata.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -304,13 +305,21 @@ class Registry:
     async def _remove(self, endpoint: Endpoint, item: KeyValue, last: Any, call: Call) -> KeyValue:
         if call.dry_run:
             return item
-        gone = await self.store.delete(item.key, item.revision, endpoint.encode(last))
+        try:
+            gone = await self.store.delete(item.key, item.revision, endpoint.encode(last))
+        except asyncio.CancelledError:
+            # The client has gone, the deletion is on its way all the same.
+            self._forget(endpoint, item, last)
+            raise
+        self._forget(endpoint, item, last)
+        return gone
+
+    def _forget(self, endpoint: Endpoint, item: KeyValue, last: Any) -> None:
         self.views.drop(item.key)
         self.reader.drop(item.key)
         for allocator in self._allocators:
             if allocator.concerns(endpoint):
                 allocator.release(last)
-        return gone
 
     def _allocate(
         self, endpoint: Endpoint, new: Any, old: Any, dry_run: bool

@@ -11,16 +11,17 @@ import asyncio
 import ssl
 import tempfile
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
 from trireme.apiserver import chain
+from trireme.apiserver.connections import BODY_LIMIT, Front, Limits
 from trireme.apiserver.nodes.hijack import Hijacked
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply, StreamReply, UpgradeReply
@@ -29,23 +30,23 @@ from trireme.apiserver.server import ApiServer
 from trireme.kit.pki import Pair
 from trireme.machinery import errors
 
-BODY_LIMIT = 3 * 1024 * 1024
 # Upstream compresses answers from this size on, for clients that accept it.
 GZIP_FROM = 128 * 1024
-# A request whose head or body stops arriving is given up after this long.
-READ_TIMEOUT = 60.0
+# A body is written, and compressed, in pieces of this size: the loop serves others in between.
+PIECE = 256 * 1024
 
 
 @asynccontextmanager
-async def listening(server: ApiServer) -> AsyncIterator[list[tuple[str, int]]]:
+async def listening(
+    server: ApiServer, limits: Limits | None = None
+) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve on the configured addresses; yields those that are bound (port 0 resolved)."""
     config = server.config
     if config.serving is None:
         raise ValueError("listening needs a serving certificate")
     context = server_context(config.serving, config.client_authority)
-    front = web.Server(
-        _Handler(server), request_factory=_bounded, access_log=None, keepalive_timeout=75.0
-    )
+    limits = limits or Limits()
+    front = Front(_Handler(server, limits), limits, server.env.log)
     loop = asyncio.get_running_loop()
     sockets: list[asyncio.AbstractServer] = []
     bound: list[tuple[str, int]] = []
@@ -60,7 +61,7 @@ async def listening(server: ApiServer) -> AsyncIterator[list[tuple[str, int]]]:
     finally:
         for listener in sockets:
             listener.close()
-        await front.shutdown(1.0)
+        await front.shutdown(limits.farewell)
 
 
 def server_context(serving: Pair, client_authority: bytes) -> ssl.SSLContext:
@@ -83,14 +84,15 @@ def server_context(serving: Pair, client_authority: bytes) -> ssl.SSLContext:
 class _Handler:
     """What aiohttp calls for each request."""
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, limits: Limits) -> None:
         self._server = server
+        self._limits = limits
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
         try:
             body = b""
             if incoming.body_exists:
-                async with asyncio.timeout(READ_TIMEOUT):
+                async with asyncio.timeout(self._limits.body):
                     body = await incoming.read()
             if len(body) > BODY_LIMIT:
                 raise web.HTTPRequestEntityTooLarge(BODY_LIMIT, len(body))
@@ -98,16 +100,17 @@ class _Handler:
                 body = _inflate(body)
         except web.HTTPRequestEntityTooLarge:
             fault = errors.request_entity_too_large(f"limit is {BODY_LIMIT}")
-            return _response(reply.error(fault))
+            return _last(reply.error(fault))
         except TimeoutError:
-            return _response(reply.error(errors.timeout("the request's body did not arrive")))
-        except zlib.error as problem:
-            return _response(reply.error(errors.bad_request(f"gzip: {problem}")))
+            return _last(reply.error(errors.timeout("the request's body did not arrive")))
+        except (RequestPayloadError, zlib.error) as problem:
+            return _last(reply.error(errors.bad_request(f"the request's body: {problem}")))
+        url = incoming.rel_url
         request = Request(
             incoming.method,
-            incoming.rel_url.raw_path,
-            incoming.rel_url.raw_query_string,
-            _Headers(incoming.headers),
+            url.raw_path,
+            url.raw_query_string,
+            incoming.headers,
             body,
             peer_certificate=_peer(incoming),
             remote=incoming.remote or "",
@@ -115,42 +118,12 @@ class _Handler:
         )
         answer = await chain.handle(self._server, request)
         if isinstance(answer, Reply):
-            return _response(answer, incoming)
+            if answer.length < GZIP_FROM:
+                return _response(answer)
+            return await _large(answer, incoming, self._limits)
         if isinstance(answer, StreamReply):
-            return await _stream(answer, incoming)
+            return await _stream(answer, incoming, self._limits)
         return await _upgrade(answer, incoming)
-
-
-def _bounded(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> BaseRequest:
-    """A request whose body may be as large as upstream allows."""
-    loop = asyncio.get_running_loop()
-    return BaseRequest(
-        message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT + 1
-    )
-
-
-class _Headers:
-    """Headers by lower-case name; aiohttp's mapping folds case itself."""
-
-    __slots__ = ("_inner",)
-
-    def __init__(self, inner: object) -> None:
-        self._inner = inner
-
-    def get(self, name: str, default: str = "") -> str:
-        return self._inner.get(name, default)  # type: ignore[attr-defined, no-any-return]
-
-    def getall(self, name: str) -> list[str]:
-        return self._inner.getall(name, [])  # type: ignore[attr-defined, no-any-return]
-
-    def items(self) -> object:
-        return self._inner.items()  # type: ignore[attr-defined]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._inner  # type: ignore[operator]
-
-    def __getitem__(self, name: str) -> str:
-        return self._inner[name]  # type: ignore[index, no-any-return]
 
 
 def _peer(incoming: BaseRequest) -> bytes | None:
@@ -163,35 +136,80 @@ def _peer(incoming: BaseRequest) -> bytes | None:
     return certificate
 
 
-def _response(answer: Reply, incoming: BaseRequest | None = None) -> web.StreamResponse:
+def _response(answer: Reply) -> web.StreamResponse:
+    return web.Response(status=answer.status, body=answer.body, headers=_head(answer))
+
+
+def _last(answer: Reply) -> web.StreamResponse:
+    """The answer to a body that was not read: nothing after it on the connection makes sense."""
+    response = _response(answer)
+    response.force_close()
+    return response
+
+
+def _head(answer: Reply | StreamReply) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict(answer.headers)
     headers["Content-Type"] = answer.content_type
     headers.setdefault("Cache-Control", "no-cache, private")
-    body = answer.body
-    if (
-        len(body) >= GZIP_FROM
-        and incoming is not None
-        and "gzip" in incoming.headers.get("Accept-Encoding", "")
-    ):
-        packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-        body = packer.compress(body) + packer.flush()
-        headers["Content-Encoding"] = "gzip"
-        headers["Vary"] = "Accept-Encoding"
-    return web.Response(status=answer.status, body=body, headers=headers)
+    return headers
 
 
-async def _stream(answer: StreamReply, incoming: BaseRequest) -> web.StreamResponse:
-    headers: CIMultiDict[str] = CIMultiDict(answer.headers)
-    headers["Content-Type"] = answer.content_type
-    headers["Cache-Control"] = "no-cache, private"
+async def _large(answer: Reply, incoming: BaseRequest, limits: Limits) -> web.StreamResponse:
+    """A large body, piece by piece, compressed for clients that accept it."""
+    headers = _head(answer)
+    packed = "gzip" in incoming.headers.get("Accept-Encoding", "")
     response = web.StreamResponse(status=answer.status, headers=headers)
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+        response.enable_chunked_encoding()
+    else:
+        response.content_length = answer.length
+    pieces = answer.pieces(PIECE)
+    chunks = _compressed(pieces) if packed else _each(pieces)
+    if incoming.method == "HEAD":
+        await response.prepare(incoming)
+        return response
+    return await _send(response, incoming, chunks, limits)
+
+
+async def _each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def _compressed(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for piece in pieces:
+        # zlib lets go of the interpreter: the loop goes on meanwhile.
+        yield await asyncio.to_thread(packer.compress, piece)
+    yield packer.flush()
+
+
+async def _stream(answer: StreamReply, incoming: BaseRequest, limits: Limits) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=_head(answer))
     response.enable_chunked_encoding()
-    chunks = answer.chunks
+    return await _send(response, incoming, answer.chunks, limits)
+
+
+async def _send(
+    response: web.StreamResponse,
+    incoming: BaseRequest,
+    chunks: AsyncIterator[bytes],
+    limits: Limits,
+) -> web.StreamResponse:
+    """Write the chunks; a client that takes nothing for too long is cut off."""
     try:
         await response.prepare(incoming)
         async for chunk in chunks:
-            await response.write(chunk)
+            if chunk:
+                async with asyncio.timeout(limits.stalled):
+                    await response.write(chunk)
         await response.write_eof()
+    except TimeoutError:
+        if incoming.transport is not None:
+            incoming.transport.abort()
+        return Hijacked()
     except ConnectionError:
         # The client has gone; there is nobody to tell.
         pass

@@ -16,6 +16,9 @@ from trireme.machinery.codec import json, yaml
 from trireme.machinery.meta import ListMeta
 from trireme.store.contract import KeyValue
 
+# Lists up to this many items are joined at once.
+MANY = 64
+
 
 def one(
     request: Request, endpoint: Endpoint, item: KeyValue, now: float, status: int = 200
@@ -50,17 +53,7 @@ def many(
             Reply(200, table.table(endpoint, values, meta, now, include, form.version)), form
         )
     if form.kind == negotiate.PLAIN:
-        cut = endpoint.item_prefix
-        body = b"".join(
-            (
-                endpoint.list_head,
-                msgspec.json.encode(meta),
-                b',"items":[',
-                b",".join([b"{" + item.value[cut:] for item in items]),
-                b"]}",
-            )
-        )
-        return finish(Reply(200, body), form)
+        return finish(_plain(endpoint, items, meta), form)
     body = b"".join(
         (
             b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/',
@@ -73,6 +66,22 @@ def many(
         )
     )
     return finish(Reply(200, body), form)
+
+
+def _plain(endpoint: Endpoint, items: list[KeyValue], meta: ListMeta) -> Reply:
+    """The list as it is stored, each item without its kind and version."""
+    cut = endpoint.item_prefix
+    head = b"".join((endpoint.list_head, msgspec.json.encode(meta), b',"items":['))
+    if len(items) <= MANY:
+        body = b",".join([b"{" + item.value[cut:] for item in items])
+        return Reply(200, b"".join((head, body, b"]}")))
+    parts: list[bytes | memoryview] = [head]
+    separator = b"{"
+    for item in items:
+        parts += (separator, memoryview(item.value)[cut:])
+        separator = b",{"
+    parts.append(b"]}")
+    return Reply.joined(parts, sum(map(len, parts)))
 
 
 def finish(reply: Reply, form: negotiate.Form) -> Reply:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,14 +18,54 @@ from trireme.machinery import errors
 JSON = "application/json"
 
 
-@dataclass(slots=True)
 class Reply:
-    """A complete answer. ``body`` may be a list of pieces, joined only when written."""
+    """A complete answer. Its body is one piece, or parts that are joined when they are needed: a
+    large list never exists as a whole beside the objects that it is made of."""
 
-    status: int = 200
-    body: bytes = b""
-    content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
+    __slots__ = ("_body", "_parts", "content_type", "headers", "length", "status")
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        content_type: str = JSON,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.content_type = content_type
+        self.headers = {} if headers is None else headers
+        self.body = body
+
+    @classmethod
+    def joined(cls, parts: list[bytes | memoryview], length: int) -> Reply:
+        """A body of ``length`` bytes in many small parts."""
+        reply = cls()
+        reply._body, reply._parts, reply.length = None, parts, length
+        return reply
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        if self._body is None:
+            self._body = b"".join(self._parts)
+        return self._body
+
+    @body.setter
+    def body(self, value: bytes) -> None:
+        self._body: bytes | None = value
+        self._parts: list[bytes | memoryview] = []
+        self.length = len(value)
+
+    def pieces(self, size: int) -> Iterator[bytes | memoryview]:
+        """The body in pieces of about ``size`` bytes."""
+        if self._body is not None:
+            whole = memoryview(self._body)
+            for start in range(0, len(whole), size):
+                yield whole[start : start + size]
+            return
+        count = max(1, len(self._parts) * size // max(self.length, 1))
+        for start in range(0, len(self._parts), count):
+            yield b"".join(self._parts[start : start + count])
 
 
 @dataclass(slots=True)
