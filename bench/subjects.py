@@ -146,7 +146,7 @@ def _ready(port: int, folder: Path, processes: dict[str, int], began: float) -> 
     request = urllib.request.Request(
         f"https://127.0.0.1:{port}/readyz", headers={"Authorization": f"Bearer {TOKEN}"}
     )
-    while time.monotonic() < began + READY_WITHIN:
+    while time.monotonic() < began + READY_WITHIN and all(map(_alive, processes.values())):
         try:
             with urllib.request.urlopen(request, context=context, timeout=5) as answer:
                 if answer.status == 200:
@@ -155,7 +155,11 @@ def _ready(port: int, folder: Path, processes: dict[str, int], began: float) -> 
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.005)
     logs = "\n".join(path.read_text()[-2000:] for path in folder.glob("*.log"))
-    raise SystemExit(f"not ready within {READY_WITHIN:.0f} s:\n{logs}")
+    raise SystemExit(f"ended, or not ready within {READY_WITHIN:.0f} s:\n{logs}")
+
+
+def _alive(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 def _free_port() -> int:
