@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
 
 from tests.interop.cluster import Kubectl, running
+
+# A namespace that is being deleted keeps its name for a while.
+_NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +23,8 @@ def cluster() -> Iterator[Kubectl]:
 @pytest.fixture
 def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace for one test."""
-    name = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    words = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-")[:50]
+    name = f"{words.strip('-')}-{next(_NUMBERS)}"
     cluster("create", "namespace", name)
     yield name
     cluster("delete", "namespace", name, "--wait=false")

@@ -325,7 +325,6 @@ def test_explain_and_api_resources(cluster: Kubectl) -> None:
             "cannot unmarshal string into Go struct field",
         ),
         (WEB.replace("name: web, labels", "name: Web_, labels"), "metadata.name: Invalid value"),
-        (WEB.replace("kind: Deployment", "kind: Deploymint"), 'no matches for kind "Deploymint"'),
         (
             WEB.replace("app: web}}\n  template", "app: other}}\n  template"),
             "does not match template",
@@ -341,3 +340,10 @@ def test_bad_manifests_are_refused_with_the_reason(
 def test_a_missing_namespace(cluster: Kubectl) -> None:
     complaint = cluster("apply", "-n", "nowhere", "-f", "-", given=WEB, fails=True)
     assert 'namespaces "nowhere" not found' in complaint
+
+
+def test_an_unknown_kind(cluster: Kubectl, namespace: str) -> None:
+    # With validation on, kubectl first asks whether a CustomResourceDefinition serves the kind.
+    manifest = WEB.replace("kind: Deployment", "kind: Deploymint")
+    words = ("apply", "-n", namespace, "--validate=false", "-f", "-")
+    assert 'no matches for kind "Deploymint"' in cluster(*words, given=manifest, fails=True)

@@ -1,4 +1,5 @@
-"""/openapi/v3: an index with hashes, and one document per group and version, made when asked for.
+"""/openapi/v3: an index with hashes, and one document per group and version; /openapi/v2: one for
+all. Documents are made when they are asked for.
 
 A document's address carries its hash, so that clients keep it for ever. Upstream: KEP-2896.
 """
@@ -13,12 +14,14 @@ import msgspec
 from trireme.apiserver.config import VERSION
 from trireme.apiserver.discovery import documents
 from trireme.apiserver.handlers import Route
-from trireme.apiserver.openapi import paths, schemas
+from trireme.apiserver.openapi import paths, schemas, v2
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery.resource import Resource
+
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 
 async def answer(server: ApiServer, request: Request) -> AnyReply:
@@ -64,6 +67,23 @@ def document(resources: list[Resource]) -> dict[str, Any]:
     }
 
 
+async def swagger(server: ApiServer, request: Request) -> AnyReply:
+    """The whole API as one v2 document, as JSON or as protobuf."""
+    accepted = request.headers.get("accept", "")
+    form = "protobuf" if "com.github.proto-openapi.spec.v2" in accepted else "json"
+    body = server.openapi_documents.get(f"v2/{form}")
+    if body is None:
+        whole = document(list(server.catalog.resources))
+        flat = v2.document(whole["paths"], whole["components"]["schemas"], VERSION)
+        body = v2.encode(flat) if form == "protobuf" else msgspec.json.encode(flat)
+        server.openapi_documents[f"v2/{form}"] = body
+    answered = Reply(200, body)
+    if form == "protobuf":
+        answered.content_type = V2_PROTOBUF
+    answered.headers["Vary"] = "Accept"
+    return answered
+
+
 def _index(found: dict[str, dict[str, list[Resource]]]) -> dict[str, Any]:
     index = {}
     for group, versions in found.items():
@@ -88,4 +108,5 @@ def _group_version(parts: list[str]) -> tuple[str, str]:
     return "", ""
 
 
+V2 = Route("/openapi/v2", swagger)
 ROUTE = Route("/openapi/v3", answer, prefix=True)
