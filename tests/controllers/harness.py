@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from trireme.api.apps import v1 as apps
+from trireme.api.coordination.v1.lease import Lease, LeaseSpec
 from trireme.api.core import v1 as core
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.apiserver.config import ServiceAccountKeys
@@ -87,6 +88,8 @@ class World:
         self.client = clients.client(server)
         self.writes: Counter[tuple[str, str, str]] = Counter()
         self.informers = Informers(self.client, env)
+        # Cancel one, and its node is dead.
+        self.nodes: dict[str, asyncio.Task[None]] = {}
 
     def client_for(self, name: str) -> Client:
         user = f"system:serviceaccount:kube-system:{name}"
@@ -167,6 +170,20 @@ class World:
             status=msgspec.convert(status, core.NodeStatus),
         )
         await self.client.create(made)
+        await self.until(lambda: self.find(core.Node, name, "") is not None)
+
+    async def beat(self, node: str) -> None:
+        """Renew the node's lease."""
+        stamp = time.format_micro(self.env.clock.now())
+        spec = LeaseSpec(holderIdentity=node, leaseDurationSeconds=40, renewTime=stamp)
+        metadata = meta.ObjectMeta(name=node, namespace="kube-node-lease")
+        try:
+            await self.client.create(Lease(metadata=metadata, spec=spec))
+        except errors.ApiError as fault:
+            if not errors.is_already_exists(fault):
+                raise
+            change = {"spec": {"renewTime": stamp}}
+            await self.client.patch(Lease, node, "kube-node-lease", change)
 
     async def play(
         self, node: str, *, ready: Callable[[core.Pod], bool] = lambda pod: True
@@ -175,13 +192,18 @@ class World:
         end it when it is deleted."""
         seen: dict[str, str] = {}
         number = 0
+        heard = 0.0
         while True:
+            now = self.env.clock.monotonic()
+            if now - heard >= 10.0 or not heard:
+                heard = now
+                await self.beat(node)
             for pod in self.list(core.Pod):
                 uid, place = pod.metadata.uid, (pod.metadata.name, pod.metadata.namespace)
                 if pod.metadata.deletionTimestamp is not None:
                     if pod.spec.nodeName == node:
-                        now = meta.DeleteOptions(gracePeriodSeconds=0)
-                        await self._quietly(self.client.delete(core.Pod, *place, now))
+                        at_once = meta.DeleteOptions(gracePeriodSeconds=0)
+                        await self._quietly(self.client.delete(core.Pod, *place, at_once))
                 elif not pod.spec.nodeName:
                     target = {"apiVersion": "v1", "kind": "Node", "name": node}
                     body = {
@@ -248,7 +270,8 @@ async def world(
             tasks = await _start(w, group, settings or Settings(root_ca="PEM"), without)
             if plays:
                 await w.node(plays)
-                tasks.append(group.create_task(w.play(plays)))
+                w.nodes[plays] = group.create_task(w.play(plays))
+                tasks.append(w.nodes[plays])
             try:
                 yield w
             finally:
@@ -315,3 +338,7 @@ def deployment(name: str = "web", replicas: int = 3, image: str = "v1", **spec: 
 def template(labels: dict[str, str], image: str = "v1") -> dict[str, Any]:
     container = {"name": "main", "image": image, "ports": [{"name": "http", "containerPort": 80}]}
     return {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+
+
+def is_ready(pod: core.Pod) -> bool:
+    return any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions)

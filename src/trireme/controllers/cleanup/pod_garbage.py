@@ -1,0 +1,100 @@
+"""Pod garbage: pods whose node is gone, that never had one, or that finished long ago.
+
+In: pods and nodes, every 20 s. Out: pods marked Failed and deleted. Decisions are in ``plan_pods``.
+Run by ``manager``. Upstream: pkg/controller/podgc.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.client.codec import Unreadable
+from trireme.controllers.cleanup import plan_pods
+from trireme.controllers.definition import Definition, Tools
+from trireme.machinery import errors, meta
+
+NAME = "pod-garbage-collector"
+PERIOD = 20.0
+# So long a node must have been missing before its pods are given up.
+QUARANTINE = 40.0
+
+
+def make(tools: Tools) -> PodGarbage:
+    """The loop."""
+    return PodGarbage(tools)
+
+
+class PodGarbage:
+    """Remembers since when nodes are missing."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._client = tools.client
+        self._env = tools.env
+        self._limit = tools.settings.terminated_pods
+        self._pods = tools.informers.of(Pod)
+        self._nodes = tools.informers.of(Node)
+        self._missing: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Look every 20 s until cancelled."""
+        await self._pods.synced()
+        await self._nodes.synced()
+        while True:
+            await self.collect()
+            await self._env.clock.sleep(PERIOD)
+
+    async def collect(self) -> None:
+        """One look."""
+        every = self._pods.list()
+        nodes = {node.metadata.name: node for node in self._nodes.list()}
+        actions = {
+            action.pod.metadata.uid: action
+            for found in (
+                plan_pods.surplus(every, self._limit),
+                plan_pods.abandoned(every, nodes),
+                plan_pods.orphans(every, await self._gone(every, nodes)),
+                plan_pods.unscheduled(every),
+            )
+            for action in found
+        }
+        for action in actions.values():
+            await self._delete(action)
+
+    async def _gone(self, every: list[Pod], nodes: dict[str, Node]) -> set[str]:
+        """The nodes of pods that have been missing for 40 s, and of which the API server says so
+        as well."""
+        now = self._env.clock.monotonic()
+        missing = {pod.spec.nodeName for pod in every if pod.spec.nodeName} - nodes.keys()
+        self._missing = {name: self._missing.get(name, now) for name in sorted(missing)}
+        gone = set()
+        for name, since in self._missing.items():
+            if now - since >= QUARANTINE and not await self._exists(name):
+                gone.add(name)
+        return gone
+
+    async def _exists(self, name: str) -> bool:
+        try:
+            await self._client.get(Node, name)
+        except (errors.ApiError, OSError, Unreadable) as fault:
+            if errors.is_not_found(fault):
+                return False
+            self._env.log.warning("node %s: whether it is there is not known: %s", name, fault)
+        return True
+
+    async def _delete(self, action: plan_pods.Delete) -> None:
+        pod = action.pod.metadata
+        try:
+            patch = plan_pods.failed(action, self._env.clock.now())
+            if patch is not None:
+                await self._client.patch(Pod, pod.name, pod.namespace, patch, "strategic", "status")
+            options = meta.DeleteOptions(
+                gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.uid)
+            )
+            await self._client.delete(Pod, pod.name, pod.namespace, options)
+        except (errors.ApiError, OSError, Unreadable) as fault:
+            # Tried again at the next look.
+            if not errors.is_not_found(fault):
+                self._env.log.warning("pod %s/%s: %s", pod.namespace, pod.name, fault)
+
+
+CONTROLLER = Definition(NAME, make)

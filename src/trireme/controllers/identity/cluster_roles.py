@@ -1,0 +1,56 @@
+"""ClusterRoles that sum up others: ``admin``, ``edit``, ``view`` and those of users.
+
+In: ClusterRoles. Out: the rules of those with an ``aggregationRule``. Run by ``manager``. Upstream:
+pkg/controller/clusterroleaggregation;
+https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trireme.api.rbac.v1.clusterrole import ClusterRole
+from trireme.api.rbac.v1.rules import PolicyRule
+from trireme.controllers.definition import Definition, Tools
+from trireme.machinery import labels
+from trireme.runtime.controller import Controller
+from trireme.runtime.informer import Event
+from trireme.runtime.keys import Key
+
+NAME = "clusterrole-aggregation-controller"
+
+
+def make(tools: Tools) -> Controller:
+    """The control loop: any change may concern every role that sums up others."""
+    roles = tools.informers.of(ClusterRole)
+
+    def concerned(_event: Event[ClusterRole]) -> Iterable[Key]:
+        return [Key("", item.metadata.name) for item in roles.list() if item.aggregationRule]
+
+    async def reconcile(key: Key) -> None:
+        role = roles.get("", key.name)
+        if role is None or role.aggregationRule is None:
+            return
+        wanted = plan(role, roles.list())
+        if wanted != role.rules:
+            guard = {"resourceVersion": role.metadata.resourceVersion}
+            change = {"metadata": guard, "rules": wanted}
+            await tools.client.patch(ClusterRole, key.name, None, change)
+
+    return Controller(NAME, reconcile, tools.env, triggers=[(roles, concerned)], workers=5)
+
+
+def plan(role: ClusterRole, every: Iterable[ClusterRole]) -> list[PolicyRule]:
+    """The rules of all roles that are selected, each once: by selector, then by name."""
+    assert role.aggregationRule is not None
+    ordered = sorted(every, key=lambda item: item.metadata.name)
+    found: list[PolicyRule] = []
+    for selector in role.aggregationRule.clusterRoleSelectors:
+        wanted = labels.from_struct(selector)
+        for other in ordered:
+            if other.metadata.name != role.metadata.name and wanted.matches(other.metadata.labels):
+                found += [rule for rule in other.rules if rule not in found]
+    return found
+
+
+CONTROLLER = Definition(NAME, make)

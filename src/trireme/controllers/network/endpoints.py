@@ -1,0 +1,127 @@
+"""Endpoints: the addresses of the pods that a Service selects, in one object, for old programs.
+
+In: Services, pods, Endpoints. Out: Endpoints. Decisions are in ``plan_endpoints``. Run by
+``manager``. Upstream: pkg/controller/endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from trireme.api.core.v1.endpoints import Endpoints
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.service import Service
+from trireme.client.handle import ADDED
+from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.network import backends, plan_endpoints
+from trireme.machinery import errors
+from trireme.runtime import index, recorder, triggers
+from trireme.runtime.controller import Controller
+from trireme.runtime.informer import Event
+from trireme.runtime.keys import Key
+
+NAME = "endpoint-controller"
+WORKERS = 5
+# Kept by old leader elections, which are no Service's.
+_ELECTION = "control-plane.alpha.kubernetes.io/leader"
+
+
+def make(tools: Tools) -> Controller:
+    """The control loop."""
+    return EndpointsController(tools).loop
+
+
+class EndpointsController:
+    """The caches."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._client = tools.client
+        self._events = tools.recorder
+        self._services = tools.informers.of(Service)
+        self._pods = tools.informers.of(Pod)
+        self._endpoints = tools.informers.of(Endpoints)
+        self._pods.add_index(index.namespace)
+        self._times = backends.TriggerTimes()
+        self.loop = Controller(
+            NAME,
+            self.reconcile,
+            tools.env,
+            triggers=[
+                (self._services, triggers.own()),
+                (self._pods, backends.trigger(self._services)),
+                (self._endpoints, self._of_endpoints),
+            ],
+            workers=WORKERS,
+        )
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one Service's Endpoints in line with its pods."""
+        service = self._services.get(*key)
+        if service is None:
+            self._times.forget(key)
+            await self._delete(key)
+            return
+        if not backends.has_backends(service):
+            return
+        selected = [
+            pod
+            for pod in self._pods.by_index(index.namespace, key.namespace)
+            if backends.selects(service, pod)
+        ]
+        when = self._times.take(service, selected)
+        there = self._endpoints.get(*key)
+        wanted = plan_endpoints.plan(service, selected, there)
+        if wanted is None:
+            return
+        wanted = _timed(wanted, when)
+        try:
+            await (self._client.create(wanted) if there is None else self._client.update(wanted))
+        except errors.ApiError as fault:
+            self._report(key, wanted, fault, create=there is None)
+            if not errors.is_namespace_terminating(fault):
+                raise
+
+    async def _delete(self, key: Key) -> None:
+        """What a Service leaves behind."""
+        if self._endpoints.get(*key) is None:
+            return
+        try:
+            await self._client.delete(Endpoints, key.name, key.namespace)
+        except errors.ApiError as fault:
+            if not errors.is_not_found(fault):
+                raise
+
+    def _report(self, key: Key, wanted: Endpoints, fault: errors.ApiError, *, create: bool) -> None:
+        if errors.is_namespace_terminating(fault) or errors.is_conflict(fault):
+            return
+        if create:
+            reason = "FailedToCreateEndpoint"
+            message = f"Failed to create endpoint for service {key}: {fault}"
+        else:
+            reason, message = "FailedToUpdateEndpoint", f"Failed to update endpoint {key}: {fault}"
+        self._events.event(wanted, recorder.WARNING, reason, message)
+
+    def _of_endpoints(self, event: Event[Endpoints]) -> Iterable[Key]:
+        """Ours that somebody changed or deleted; and at the start all, as a Service may have gone
+        while we were not there. Those that users make before their Service are left alone."""
+        metadata = event.object.metadata
+        if _ELECTION in metadata.annotations:
+            return
+        ours = metadata.labels.get(plan_endpoints.LABEL_MANAGER) == plan_endpoints.MANAGER
+        if ours or (event.type == ADDED and not self._endpoints.is_synced):
+            yield event.key
+
+
+def _timed(wanted: Endpoints, when: str) -> Endpoints:
+    """With the time of the change that it is written for."""
+    before = wanted.metadata.annotations
+    annotations = {k: v for k, v in before.items() if k != backends.TRIGGER_TIME}
+    if when:
+        annotations[backends.TRIGGER_TIME] = when
+    metadata = msgspec.structs.replace(wanted.metadata, annotations=annotations)
+    return msgspec.structs.replace(wanted, metadata=metadata)
+
+
+CONTROLLER = Definition(NAME, make)

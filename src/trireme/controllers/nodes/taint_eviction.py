@@ -1,0 +1,157 @@
+"""Pods on nodes with NoExecute taints: deleted, at once or when they no longer tolerate it.
+
+In: pods and nodes. Out: pods marked as disrupted and deleted; events. Run by ``manager``. Upstream:
+pkg/controller/tainteviction;
+https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.selection import Taint, Toleration
+from trireme.client.handle import DELETED
+from trireme.controllers.definition import Definition, Tools
+from trireme.domain import pods, tolerations
+from trireme.machinery import errors, meta, time
+from trireme.runtime import index, recorder, triggers
+from trireme.runtime.controller import After, Controller
+from trireme.runtime.informer import Event
+from trireme.runtime.keys import Key
+
+NAME = "node-controller"
+WORKERS = 8
+NO_EXECUTE = "NoExecute"
+
+
+def make(tools: Tools) -> Controller:
+    """The control loop."""
+    return TaintEviction(tools).loop
+
+
+class TaintEviction:
+    """Remembers since when a pod has been on a node with the taints that it has."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._client = tools.client
+        self._events = tools.recorder
+        self._clock = tools.env.clock
+        self._pods = tools.informers.of(Pod)
+        self._nodes = tools.informers.of(Node)
+        self._pods.add_index(index.node_name)
+        self._since: dict[Key, tuple[str, float]] = {}
+        self.loop = Controller(
+            "taint-eviction",
+            self.reconcile,
+            tools.env,
+            triggers=[
+                (self._pods, triggers.only(_is_news, triggers.own())),
+                (self._nodes, self._of_node),
+            ],
+            workers=WORKERS,
+        )
+
+    async def reconcile(self, key: Key) -> After | None:
+        """Does this pod have to go, and when?"""
+        pod = self._pods.get(*key)
+        if pod is None:
+            self._since.pop(key, None)
+            return None
+        node = self._nodes.get("", pod.spec.nodeName) if pod.spec.nodeName else None
+        taints = node.spec.taints if node is not None else []
+        taints = [taint for taint in taints if taint.effect == NO_EXECUTE]
+        if not taints or pod.metadata.deletionTimestamp is not None or pods.is_finished(pod):
+            waited = self._since.pop(key, None) is not None
+            if waited and not taints:
+                self._tell(pod, f"Cancelling deletion of Pod {key}")
+            return None
+        limit = tolerated(pod.spec.tolerations, taints)
+        if limit is None:
+            # For ever; no deletion is pending any more, if one was.
+            self._since.pop(key, None)
+            return None
+        now = self._clock.now()
+        known, since = self._since.get(key, ("", 0.0))
+        if known != pod.metadata.uid:
+            since = _began(taints, pod, now)
+        if limit and now < since + limit:
+            self._since[key] = (pod.metadata.uid, since)
+            return After(since + limit - now)
+        self._since.pop(key, None)
+        await self._evict(pod)
+        return None
+
+    async def _evict(self, pod: Pod) -> None:
+        metadata = pod.metadata
+        self._tell(pod, f"Marking for deletion Pod {metadata.namespace}/{metadata.name}")
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByTaintManager",
+            "message": "Taint manager: deleting due to NoExecute taint",
+            "lastTransitionTime": time.format(self._clock.now()),
+        }
+        patch = {"metadata": {"uid": metadata.uid}, "status": {"conditions": [condition]}}
+        options = meta.DeleteOptions(preconditions=meta.Preconditions(uid=metadata.uid))
+        try:
+            await self._client.patch(
+                Pod, metadata.name, metadata.namespace, patch, "strategic", "status"
+            )
+            await self._client.delete(Pod, metadata.name, metadata.namespace, options)
+        except errors.ApiError as fault:
+            if not errors.is_not_found(fault):
+                raise
+
+    def _tell(self, pod: Pod, message: str) -> None:
+        self._events.event(pod, recorder.NORMAL, "TaintManagerEviction", message)
+
+    def _of_node(self, event: Event[Node]) -> Iterable[Key]:
+        """The pods of a node whose taints changed."""
+        node, old = event.object, event.old
+        before = _no_execute(old) if old is not None else []
+        if before == _no_execute(node):
+            return
+        for pod in self._pods.by_index(index.node_name, node.metadata.name):
+            yield Key(pod.metadata.namespace, pod.metadata.name)
+
+
+def tolerated(wanted: Sequence[Toleration], taints: Sequence[Taint]) -> float | None:
+    """For how many seconds a pod stays with these taints: None for ever, 0 not at all. A taint
+    that several tolerations cover counts for the shortest."""
+    shortest: float | None = None
+    for taint in taints:
+        covering = [item for item in wanted if tolerations.covers(item, taint)]
+        if not covering:
+            return 0.0
+        for item in covering:
+            if item.tolerationSeconds is not None:
+                seconds = max(0.0, float(item.tolerationSeconds))
+                shortest = seconds if shortest is None else min(shortest, seconds)
+    return shortest
+
+
+def _began(taints: Sequence[Taint], pod: Pod, now: float) -> float:
+    """When the pod and the taints came together, as far as they say: so a controller that starts
+    anew does not count from the start."""
+    added = [time.parse(item.timeAdded) for item in taints if item.timeAdded]
+    if len(added) != len(taints):
+        return now
+    created = pod.metadata.creationTimestamp
+    return max((*added, time.parse(created) if created else now))
+
+
+def _no_execute(node: Node) -> list[Taint]:
+    return [taint for taint in node.spec.taints if taint.effect == NO_EXECUTE]
+
+
+def _is_news(event: Event[Pod]) -> bool:
+    pod, old = event.object, event.old
+    if old is None or event.type == DELETED:
+        return True
+    same = old.spec.nodeName == pod.spec.nodeName
+    return not same or old.spec.tolerations != pod.spec.tolerations
+
+
+CONTROLLER = Definition(NAME, make)

@@ -1,0 +1,60 @@
+"""The taints that keep new pods from a node that is not well, and labels for old programs.
+
+In: nodes. Out: their NoSchedule taints, by their conditions and ``unschedulable``. Decisions are in
+``plan_nodes``. Run by ``manager``. Upstream: pkg/controller/nodelifecycle (taints by condition);
+https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api.core.v1.node import Node
+from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.nodes import plan_nodes
+from trireme.runtime import triggers
+from trireme.runtime.controller import Controller
+from trireme.runtime.keys import Key
+
+NAME = "node-controller"
+
+
+def make(tools: Tools) -> Controller:
+    """The control loop."""
+    nodes = tools.informers.of(Node)
+
+    async def reconcile(key: Key) -> None:
+        node = nodes.get("", key.name)
+        if node is None:
+            return
+        change: dict[str, Any] = {}
+        taints = plan_nodes.no_schedule(node, tools.env.clock.now())
+        if taints != node.spec.taints:
+            change["spec"] = {"taints": taints}
+        labels = plan_nodes.labels(node)
+        if labels:
+            change["metadata"] = {"labels": labels}
+        if change:
+            guard = {"resourceVersion": node.metadata.resourceVersion}
+            change["metadata"] = change.get("metadata", {}) | guard
+            await tools.client.patch(Node, key.name, None, change)
+
+    # Changes of the status that say the same, heartbeats above all, are no news.
+    def news(event: Any) -> bool:
+        return event.old is None or _facts(event.old) != _facts(event.object)
+
+    return Controller(
+        "node-taints",
+        reconcile,
+        tools.env,
+        triggers=[(nodes, triggers.only(news, triggers.own()))],
+        workers=4,
+    )
+
+
+def _facts(node: Node) -> Any:
+    states = [(item.type, item.status) for item in node.status.conditions]
+    return states, node.spec, node.metadata.labels
+
+
+CONTROLLER = Definition(NAME, make)
