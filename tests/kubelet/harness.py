@@ -58,8 +58,9 @@ class Api:
         self._informers.start(group)
         for kind in (core.Pod, core.Event, core.Node):
             await self._informers.of(kind).synced()
-        await self.put(core.ServiceAccount(metadata=meta.ObjectMeta(
-            name="default", namespace="default")))
+        await self.put(
+            core.ServiceAccount(metadata=meta.ObjectMeta(name="default", namespace="default"))
+        )
 
     def node_client(self) -> Client:
         """A client with the rights of the node."""
@@ -82,8 +83,9 @@ class Api:
         return made
 
     async def delete_pod(self, name: str, grace: int = 30) -> None:
-        await self.client.delete(core.Pod, name, "default",
-                                 meta.DeleteOptions(gracePeriodSeconds=grace))
+        await self.client.delete(
+            core.Pod, name, "default", meta.DeleteOptions(gracePeriodSeconds=grace)
+        )
 
     def find(self, kind: type, name: str, namespace: str = "") -> Any:
         return self._informers.of(kind).get(namespace, name)
@@ -101,10 +103,14 @@ class Api:
 
     def events(self, name: str) -> list[core.Event]:
         """Events about an object of that name, in the order in which they were first written."""
-        found = [event for event in self._informers.of(core.Event).list()
-                 if event.involvedObject.name == name]
-        return sorted(found, key=lambda e: (e.firstTimestamp or "",
-                                            int(e.metadata.resourceVersion)))
+        found = [
+            event
+            for event in self._informers.of(core.Event).list()
+            if event.involvedObject.name == name
+        ]
+        return sorted(
+            found, key=lambda e: (e.firstTimestamp or "", int(e.metadata.resourceVersion))
+        )
 
     def reasons(self, name: str) -> list[str]:
         return [event.reason for event in self.events(name)]
@@ -140,13 +146,13 @@ class Wire:
         if self.broken:
             raise Unreachable(f"{path}: the line is cut")
 
-    async def _handle(
-        self, method: str, path: str, query: str, headers: Any, body: bytes
-    ) -> Any:
+    async def _handle(self, method: str, path: str, query: str, headers: Any, body: bytes) -> Any:
         request = Request(method, path, query, headers, body, user=self._user)
         answer = await chain.handle(self._server, request)
-        head = {"content-type": answer.content_type,
-                **{name.lower(): value for name, value in answer.headers.items()}}
+        head = {
+            "content-type": answer.content_type,
+            **{name.lower(): value for name, value in answer.headers.items()},
+        }
         content = answer.body if isinstance(answer, Reply) else answer.chunks
         return answer.status, head, content
 
@@ -191,7 +197,8 @@ class Node:
         self.host.write("/etc/resolv.conf", b"nameserver 9.9.9.9\nsearch example.org\n")
         self.cri = FakeRuntime(env, self.host, images=("web", "job", "side"))
         self.config = KubeletConfig(
-            node_name=NODE, node_ips=("192.0.2.1",), cluster_dns=("10.96.0.10",), **options)
+            node_name=NODE, node_ips=("192.0.2.1",), cluster_dns=("10.96.0.10",), **options
+        )
         self._task: asyncio.Task[None] | None = None
         self.kubelet: Kubelet | None = None
 
@@ -200,16 +207,22 @@ class Node:
 
         async def live() -> None:
             parts = Parts(
-                client=self.api.node_client(), runtime=self.cri, transport=self.cri,
-                host=self.host, cgroups=NoCgroups(), machine=Machine())
+                client=self.api.node_client(),
+                runtime=self.cri,
+                transport=self.cri,
+                host=self.host,
+                cgroups=NoCgroups(),
+                machine=Machine(),
+            )
             async with asyncio.TaskGroup() as group:
                 self.kubelet = Kubelet(self.config, self.env, parts, group)
                 await self.kubelet.start()
                 ready.set()
 
         self._task = asyncio.create_task(live())
-        await asyncio.wait({self._task, asyncio.ensure_future(ready.wait())},
-                           return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            {self._task, asyncio.ensure_future(ready.wait())}, return_when=asyncio.FIRST_COMPLETED
+        )
         if self._task.done():
             self._task.result()
 
@@ -263,10 +276,18 @@ def play(story: Callable[[Node], Awaitable[None]], **options: Any) -> None:
 
 def pod(name: str, *containers: core.Container, **spec: Any) -> core.Pod:
     """A defaulted pod on the node."""
-    result = core.Pod(spec=core.PodSpec(
-        nodeName=NODE, enableServiceLinks=True, restartPolicy=spec.pop("restartPolicy", "Always"),
-        dnsPolicy="ClusterFirst", terminationGracePeriodSeconds=30, serviceAccountName="default",
-        containers=list(containers) or [container("main")], **spec))
+    result = core.Pod(
+        spec=core.PodSpec(
+            nodeName=NODE,
+            enableServiceLinks=True,
+            restartPolicy=spec.pop("restartPolicy", "Always"),
+            dnsPolicy="ClusterFirst",
+            terminationGracePeriodSeconds=30,
+            serviceAccountName="default",
+            containers=list(containers) or [container("main")],
+            **spec,
+        )
+    )
     result.metadata.name, result.metadata.namespace = name, "default"
     if result.spec.automountServiceAccountToken is None:
         result.spec.automountServiceAccountToken = False
@@ -274,6 +295,11 @@ def pod(name: str, *containers: core.Container, **spec: Any) -> core.Pod:
 
 
 def container(name: str, image: str = "web", **fields: Any) -> core.Container:
-    return core.Container(name=name, image=image, imagePullPolicy="IfNotPresent",
-                          terminationMessagePath="/dev/termination-log",
-                          terminationMessagePolicy="File", **fields)
+    return core.Container(
+        name=name,
+        image=image,
+        imagePullPolicy="IfNotPresent",
+        terminationMessagePath="/dev/termination-log",
+        terminationMessagePolicy="File",
+        **fields,
+    )

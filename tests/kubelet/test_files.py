@@ -58,8 +58,13 @@ names = st.lists(st.sampled_from(["a", "b", "c/x", "c/y", "d/e/f"]), unique=True
 
 
 @settings(max_examples=30)
-@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", "c/x", "c/y", "d/e"]),
-                                st.binary(max_size=4)), min_size=1, max_size=5))
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["a", "b", "c/x", "c/y", "d/e"]), st.binary(max_size=4)),
+        min_size=1,
+        max_size=5,
+    )
+)
 def test_after_each_write_exactly_the_payload_is_there(payloads: list) -> None:
     host = MemoryHost()
     host.make_dirs("/v")
@@ -76,16 +81,19 @@ def test_after_each_write_exactly_the_payload_is_there(payloads: list) -> None:
 
 
 def log(*texts: str, start: int = 0) -> bytes:
-    return b"".join(f"{stamps.fixed_nanos((start + i) * 10**9)} stdout F {text}\n".encode()
-                    for i, text in enumerate(texts))
+    return b"".join(
+        f"{stamps.fixed_nanos((start + i) * 10**9)} stdout F {text}\n".encode()
+        for i, text in enumerate(texts)
+    )
 
 
 async def collect(host: Host, path: str, **options: object) -> bytes:
     async def stopped() -> bool:
         return False
 
-    parts = [text async for text in read.stream(host, RealClock(), path,
-                                                Options(**options), stopped)]
+    parts = [
+        text async for text in read.stream(host, RealClock(), path, Options(**options), stopped)
+    ]
     return b"".join(parts)
 
 
@@ -100,7 +108,8 @@ async def test_log_options(place: tuple[Host, str]) -> None:
     assert await collect(host, path, since=2 * 10**9) == b"three\n"
     assert await collect(host, path, limit_bytes=5) == b"one\nt"
     assert await collect(host, path, tail_lines=1, timestamps=True) == (
-        b"1970-01-01T00:00:02.000000000Z three\n")
+        b"1970-01-01T00:00:02.000000000Z three\n"
+    )
     assert await collect(host, path, stream="Stderr") == b""
     assert await collect(host, path, follow=True) == b"one\ntwo\nthree\n"
     with pytest.raises(FileNotFoundError):
@@ -146,7 +155,7 @@ def test_tail_is_the_end_of_the_log(texts: list[str], lines: int) -> None:
     host = MemoryHost()
     host.write("/0.log", log(*texts))
     got = asyncio.run(collect(host, "/0.log", tail_lines=lines))
-    wanted = texts[len(texts) - lines:] if lines < len(texts) else texts
+    wanted = texts[len(texts) - lines :] if lines < len(texts) else texts
     if lines == 0:
         wanted = []
     assert got == "".join(f"{text}\n" for text in wanted).encode()

@@ -29,9 +29,11 @@ NOW = 1000.0
 
 def seen(*containers: ContainerSeen, ready: bool = True, attempt: int = 0) -> PodSeen:
     state = SandboxState.READY if ready else SandboxState.NOTREADY
-    return PodSeen(uid="u", sandboxes=(
-        SandboxSeen(id="s", attempt=attempt, state=state, ips=("10.0.0.1",)),),
-        containers=containers)
+    return PodSeen(
+        uid="u",
+        sandboxes=(SandboxSeen(id="s", attempt=attempt, state=state, ips=("10.0.0.1",)),),
+        containers=containers,
+    )
 
 
 def one(name: str, state: int = ContainerState.RUNNING, **fields: object) -> ContainerSeen:
@@ -44,29 +46,43 @@ def exited(name: str, code: int = 0, **fields: object) -> ContainerSeen:
     return one(name, ContainerState.EXITED, exit_code=code, **fields)
 
 
-def actions(of: core.Pod, what: PodSeen, probes: Probes = Probes(),
-            crashes: Backoff | None = None) -> list[plan.Action]:
+def actions(
+    of: core.Pod, what: PodSeen, probes: Probes = Probes(), crashes: Backoff | None = None
+) -> list[plan.Action]:
     return list(plan.plan(of, what, probes, crashes or Backoff(), NOW).actions)
 
 
 def test_a_new_pod() -> None:
     assert actions(pod("p", container("a"), container("b")), PodSeen(uid="u")) == [
-        CreateSandbox(0), Start("a", "container", None), Start("b", "container", None)]
+        CreateSandbox(0),
+        Start("a", "container", None),
+        Start("b", "container", None),
+    ]
 
 
 def test_a_new_pod_with_init_containers_starts_the_first_only() -> None:
     of = pod("p", initContainers=[container("i"), container("j")])
     assert actions(of, PodSeen(uid="u")) == [
-        CreateSandbox(0), Start("i", "init", None, required=True)]
+        CreateSandbox(0),
+        Start("i", "init", None, required=True),
+    ]
 
 
 def test_nothing_to_do() -> None:
     assert actions(pod("p", container("a")), seen(one("a"))) == []
 
 
-@pytest.mark.parametrize(("policy", "code", "again"), [
-    ("Always", 0, True), ("Always", 1, True), ("OnFailure", 0, False), ("OnFailure", 1, True),
-    ("Never", 0, False), ("Never", 1, False)])
+@pytest.mark.parametrize(
+    ("policy", "code", "again"),
+    [
+        ("Always", 0, True),
+        ("Always", 1, True),
+        ("OnFailure", 0, False),
+        ("OnFailure", 1, True),
+        ("Never", 0, False),
+        ("Never", 1, False),
+    ],
+)
 def test_restart_policy(policy: str, code: int, again: bool) -> None:
     of = pod("p", container("a"), container("b"), restartPolicy=policy)
     wanted = [Start("a", "container", 1)] if again else []
@@ -74,17 +90,26 @@ def test_restart_policy(policy: str, code: int, again: bool) -> None:
 
 
 def test_a_container_policy_overrides_the_pods() -> None:
-    rule = core.ContainerRestartRule(action="Restart", exitCodes=core.
-                                     ContainerRestartRuleOnExitCodes(operator="In", values=[42]))
-    of = pod("p", container("a", restartPolicy="Never", restartPolicyRules=[rule]),
-             container("b"), restartPolicy="Always")
+    rule = core.ContainerRestartRule(
+        action="Restart", exitCodes=core.ContainerRestartRuleOnExitCodes(operator="In", values=[42])
+    )
+    of = pod(
+        "p",
+        container("a", restartPolicy="Never", restartPolicyRules=[rule]),
+        container("b"),
+        restartPolicy="Always",
+    )
     assert actions(of, seen(exited("a", 1), one("b"))) == []
     assert actions(of, seen(exited("a", 42), one("b"))) == [Start("a", "container", 1)]
 
 
 def test_all_done_ends_the_pod() -> None:
-    of = pod("p", container("a"), restartPolicy="OnFailure",
-             initContainers=[container("s", restartPolicy="Always")])
+    of = pod(
+        "p",
+        container("a"),
+        restartPolicy="OnFailure",
+        initContainers=[container("s", restartPolicy="Always")],
+    )
     assert actions(of, seen(one("s"), exited("a"))) == [KillPod(replace=False)]
 
 
@@ -98,17 +123,18 @@ def test_a_changed_image_restarts_whatever_the_policy() -> None:
     of = pod("p", container("a"), restartPolicy="Never")
     assert actions(of, seen(one("a", spec_hash="old"))) == [
         Kill("id-a", "a", "Container a definition changed, will be restarted", ""),
-        Start("a", "container", 1)]
+        Start("a", "container", 1),
+    ]
 
 
 def test_failed_probes_kill() -> None:
     of = pod("p", container("a"), restartPolicy="Never")
-    assert actions(of, seen(one("a")), Probes(liveness={"id-a": False})) == [
-        KillPod(replace=False)]
+    assert actions(of, seen(one("a")), Probes(liveness={"id-a": False})) == [KillPod(replace=False)]
     of.spec.restartPolicy = "Always"
     assert actions(of, seen(one("a")), Probes(startup={"id-a": False})) == [
         Kill("id-a", "a", "Container a failed startup probe, will be restarted", plan.STARTUP),
-        Start("a", "container", 1)]
+        Start("a", "container", 1),
+    ]
 
 
 def test_crash_back_off() -> None:
@@ -116,15 +142,17 @@ def test_crash_back_off() -> None:
     what = seen(exited("a", 1, restart_count=2))
     assert actions(of, what, crashes=crashes) == [Start("a", "container", 3)]
     crashes.next(plan.crash_key(of, of.spec.containers[0]), NOW - 20, NOW - 20)
-    assert actions(of, what, crashes=crashes) == [
-        Wait("a", "container", 10.0, NOW - 1 + 10.0)]
+    assert actions(of, what, crashes=crashes) == [Wait("a", "container", 10.0, NOW - 1 + 10.0)]
 
 
 def test_a_lost_sandbox() -> None:
     of = pod("p", container("a"), initContainers=[container("i")])
     assert actions(of, seen(exited("a"), exited("i"), ready=False)) == [
-        KillPod(replace=True), PurgeInit(), CreateSandbox(1),
-        Start("i", "init", 1, required=True)]
+        KillPod(replace=True),
+        PurgeInit(),
+        CreateSandbox(1),
+        Start("i", "init", 1, required=True),
+    ]
     of.spec.restartPolicy = "Never"
     assert actions(of, seen(exited("a"), ready=False)) == [KillPod(replace=False)]
 
@@ -132,19 +160,27 @@ def test_a_lost_sandbox() -> None:
 def test_on_failure_does_not_run_twice_what_succeeded() -> None:
     of = pod("p", container("a"), container("b"), restartPolicy="OnFailure")
     assert actions(of, seen(exited("a"), exited("b", 1), ready=False)) == [
-        KillPod(replace=True), CreateSandbox(1), Start("b", "container", 1)]
+        KillPod(replace=True),
+        CreateSandbox(1),
+        Start("b", "container", 1),
+    ]
     assert actions(of, seen(exited("a"), exited("b"), ready=False)) == [KillPod(replace=False)]
 
 
 def test_sidecars_gate_the_next_init_container() -> None:
     probe = core.Probe(exec=core.ExecAction(command=["true"]))
-    of = pod("p", container("m"), initContainers=[
-        container("s", restartPolicy="Always", startupProbe=probe), container("i")])
+    of = pod(
+        "p",
+        container("m"),
+        initContainers=[container("s", restartPolicy="Always", startupProbe=probe), container("i")],
+    )
     assert actions(of, seen(one("s"))) == []
     assert actions(of, seen(one("s")), Probes(startup={"id-s": True})) == [
-        Start("i", "init", None, required=True)]
+        Start("i", "init", None, required=True)
+    ]
     assert actions(of, seen(one("s"), exited("i")), Probes(startup={"id-s": True})) == [
-        Start("m", "container", None)]
+        Start("m", "container", None)
+    ]
 
 
 def test_a_dead_sidecar_is_restarted_beside_the_pod() -> None:
@@ -178,16 +214,26 @@ def test_ephemeral_containers_start_once() -> None:
 STATES = st.sampled_from(list(ContainerState))
 
 
-@given(states=st.lists(st.one_of(st.none(), st.tuples(STATES, st.integers(0, 2))), min_size=4,
-                       max_size=4),
-       policy=st.sampled_from(["Always", "OnFailure", "Never"]), ready=st.booleans())
-def test_no_plan_starts_what_runs_or_what_may_not(
-    states: list, policy: str, ready: bool
-) -> None:
-    of = pod("p", container("a"), container("b"), restartPolicy=policy,
-             initContainers=[container("i"), container("s", restartPolicy="Always")])
-    found = [one(name, state[0], exit_code=state[1], finished_at=1) for name, state in
-             zip(("i", "s", "a", "b"), states, strict=True) if state is not None]
+@given(
+    states=st.lists(
+        st.one_of(st.none(), st.tuples(STATES, st.integers(0, 2))), min_size=4, max_size=4
+    ),
+    policy=st.sampled_from(["Always", "OnFailure", "Never"]),
+    ready=st.booleans(),
+)
+def test_no_plan_starts_what_runs_or_what_may_not(states: list, policy: str, ready: bool) -> None:
+    of = pod(
+        "p",
+        container("a"),
+        container("b"),
+        restartPolicy=policy,
+        initContainers=[container("i"), container("s", restartPolicy="Always")],
+    )
+    found = [
+        one(name, state[0], exit_code=state[1], finished_at=1)
+        for name, state in zip(("i", "s", "a", "b"), states, strict=True)
+        if state is not None
+    ]
     what = seen(*found, ready=ready)
     made = actions(of, what)
     killed = {a.name for a in made if isinstance(a, Kill)}

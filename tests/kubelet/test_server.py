@@ -36,9 +36,20 @@ class ServedNode(Node):
     """A node whose server listens on loopback."""
 
     async def serve(self, group: asyncio.TaskGroup, runtime: FakeRuntime) -> Kubelet:
-        self.kubelet = Kubelet(self.config, self.env, Parts(
-            client=self.api.node_client(), runtime=runtime, transport=runtime, host=self.host,
-            cgroups=NoCgroups(), machine=Machine(), serve=app.serve), group)
+        self.kubelet = Kubelet(
+            self.config,
+            self.env,
+            Parts(
+                client=self.api.node_client(),
+                runtime=runtime,
+                transport=runtime,
+                host=self.host,
+                cgroups=NoCgroups(),
+                machine=Machine(),
+                serve=app.serve,
+            ),
+            group,
+        )
         await self.kubelet.start()
         return self.kubelet
 
@@ -55,8 +66,9 @@ class Streaming(FakeRuntime):
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     assert b"SPDY/3.1" in head and b"authorization" not in head.lower()
-    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-                 b"Upgrade: SPDY/3.1\r\n\r\n")
+    writer.write(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
+    )
     while data := await reader.read(1000):
         writer.write(data.upper())
         await writer.drain()
@@ -82,8 +94,13 @@ async def node(tmp_path: Path) -> AsyncIterator[ServedNode]:
     port = with_port.sockets[0].getsockname()[1]
     with_port.close()
     await with_port.wait_closed()
-    server = ServerConfig(address="127.0.0.1", port=port, certificate_file=f"{tmp_path}/tls.crt",
-                          key_file=f"{tmp_path}/tls.key", client_ca_file=f"{tmp_path}/ca.crt")
+    server = ServerConfig(
+        address="127.0.0.1",
+        port=port,
+        certificate_file=f"{tmp_path}/tls.crt",
+        key_file=f"{tmp_path}/tls.key",
+        client_ca_file=f"{tmp_path}/ca.crt",
+    )
     env = Env(clock=RealClock(), rng=random.Random(1), log=logging.getLogger("kubelet"))
     async with api_server(env) as api, asyncio.TaskGroup() as group:
         made = ServedNode(env, api, server=server)
@@ -123,18 +140,19 @@ async def test_who_may(node: ServedNode, tmp_path: Path) -> None:
     assert await ask(node, "/pods", nobody, headers=bad) == (401, "Unauthorized")
     status, text = await ask(node, "/pods", context(tmp_path, "eve"))
     assert status == 403
-    assert text == ("Forbidden (user=eve, verb=get, resource=nodes, "
-                    "subresource(s)=[pods proxy])\n")
+    assert text == ("Forbidden (user=eve, verb=get, resource=nodes, subresource(s)=[pods proxy])\n")
     admin = context(tmp_path, "boss", "system:masters")
     status, text = await ask(node, "/pods", admin)
     assert status == 200
     assert [p["metadata"]["name"] for p in msgspec.json.decode(text)["items"]] == ["web"]
     assert await ask(node, "/healthz", admin) == (200, "ok")
     assert (await ask(node, "/nowhere", admin))[0] == 404
-    request = authentication.TokenRequest(spec=authentication.TokenRequestSpec(
-        expirationSeconds=3600))
+    request = authentication.TokenRequest(
+        spec=authentication.TokenRequestSpec(expirationSeconds=3600)
+    )
     answer = await node.api.client.create_subresource(
-        core.ServiceAccount, "default", "default", "token", request, authentication.TokenRequest)
+        core.ServiceAccount, "default", "default", "token", request, authentication.TokenRequest
+    )
     known = {"Authorization": f"Bearer {answer.status.token}"}
     status, text = await ask(node, "/metrics", nobody, headers=known)
     assert status == 403 and "user=system:serviceaccount:default:default" in text
@@ -159,8 +177,10 @@ async def test_streams_pass_through_untouched(node: ServedNode, tmp_path: Path) 
     admin = context(tmp_path, "boss", "system:masters")
     assert node.config.server is not None
     reader, writer = await asyncio.open_connection("127.0.0.1", node.config.server.port, ssl=admin)
-    writer.write(b"POST /exec/default/web/main?command=sh&output=1 HTTP/1.1\r\nHost: x\r\n"
-                 b"Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n")
+    writer.write(
+        b"POST /exec/default/web/main?command=sh&output=1 HTTP/1.1\r\nHost: x\r\n"
+        b"Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n"
+    )
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
     for size in (1, 200_000):
@@ -178,8 +198,9 @@ def test_which_log_is_meant() -> None:
         return core.PodStatus(containerStatuses=[core.ContainerStatus(name="main", **fields)])
 
     waiting = core.ContainerState(waiting=core.ContainerStateWaiting(reason="ImagePullBackOff"))
-    ended = core.ContainerState(terminated=core.ContainerStateTerminated(
-        exitCode=1, containerID="containerd://old"))
+    ended = core.ContainerState(
+        terminated=core.ContainerStateTerminated(exitCode=1, containerID="containerd://old")
+    )
     running = core.ContainerState(running=core.ContainerStateRunning())
 
     def meant(of_status: core.PodStatus, previous: bool = False) -> str:
@@ -193,8 +214,13 @@ def test_which_log_is_meant() -> None:
         meant(status(state=waiting))
     with pytest.raises(NoLogs, match="not available"):
         meant(core.PodStatus())
-    for query in ({"tailLines": "x"}, {"tailLines": "-1"}, {"limitBytes": "0"}, {"stream": "no"},
-                  {"sinceTime": "yesterday"}):
+    for query in (
+        {"tailLines": "x"},
+        {"tailLines": "-1"},
+        {"limitBytes": "0"},
+        {"stream": "no"},
+        {"sinceTime": "yesterday"},
+    ):
         with pytest.raises(NoLogs):
             logs.options(query, 0.0)
 
@@ -204,10 +230,13 @@ def test_rates_from_two_readings() -> None:
     names = {"io.kubernetes.pod.uid": "u", "io.kubernetes.pod.name": "p"}
 
     def reading(at: int, total: int) -> list[model.ContainerStats]:
-        return [model.ContainerStats(
-            attributes=model.ContainerAttributes(id="c", labels=names),
-            cpu=model.CpuUsage(timestamp=at, usage_core_nano_seconds=total),
-            memory=model.MemoryUsage(working_set_bytes=7))]
+        return [
+            model.ContainerStats(
+                attributes=model.ContainerAttributes(id="c", labels=names),
+                cpu=model.CpuUsage(timestamp=at, usage_core_nano_seconds=total),
+                memory=model.MemoryUsage(working_set_bytes=7),
+            )
+        ]
 
     assert stats.containers(reading(0, 0), rates)[0].cpu_rate == 0
     assert stats.containers(reading(2 * 10**9, 10**9), rates)[0].cpu_rate == 500_000_000

@@ -36,16 +36,17 @@ def test_the_node_registers_and_renews_its_lease() -> None:
         registered = node.api.find(core.Node, "node-0")
         assert registered.metadata.labels["kubernetes.io/hostname"] == "node-0"
         assert {c.type: c.status for c in registered.status.conditions} == {
-            "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False",
-            "Ready": "True"}
+            "MemoryPressure": "False",
+            "DiskPressure": "False",
+            "PIDPressure": "False",
+            "Ready": "True",
+        }
         assert registered.status.capacity["cpu"] == "4"
         assert registered.status.allocatable["memory"] == "8092Mi"
         await node.env.clock.sleep(1)
-        first = (await node.api.client.get(
-            coordination.Lease, "node-0", "kube-node-lease")).spec
+        first = (await node.api.client.get(coordination.Lease, "node-0", "kube-node-lease")).spec
         await node.env.clock.sleep(30)
-        later = (await node.api.client.get(
-            coordination.Lease, "node-0", "kube-node-lease")).spec
+        later = (await node.api.client.get(coordination.Lease, "node-0", "kube-node-lease")).spec
         assert later.renewTime > first.renewTime
         assert "NodeReady" in node.api.reasons("node-0")
 
@@ -76,8 +77,9 @@ def test_a_crashing_container_backs_off_and_doubles() -> None:
 def test_a_job_ends_once() -> None:
     async def story(node: Node) -> None:
         node.cri.set_behaviour("ok", "main", Behaviour(run_seconds=2))
-        node.cri.set_behaviour("bad", "main", Behaviour(run_seconds=2, exit_code=1,
-                                                        termination_message="it broke"))
+        node.cri.set_behaviour(
+            "bad", "main", Behaviour(run_seconds=2, exit_code=1, termination_message="it broke")
+        )
         await node.api.put(pod("ok", restartPolicy="OnFailure"))
         await node.api.put(pod("bad", restartPolicy="Never"))
         await node.until(lambda: node.phase("ok") == "Succeeded", 10)
@@ -96,10 +98,17 @@ def test_init_containers_and_sidecars() -> None:
         node.cri.set_behaviour("web", "first", Behaviour(run_seconds=2))
         node.cri.set_behaviour("web", "last", Behaviour(run_seconds=2))
         node.cri.set_behaviour("web", "main", Behaviour(run_seconds=5))
-        await node.api.put(pod(
-            "web", restartPolicy="Never",
-            initContainers=[container("first"), container("side", restartPolicy="Always"),
-                            container("last")]))
+        await node.api.put(
+            pod(
+                "web",
+                restartPolicy="Never",
+                initContainers=[
+                    container("first"),
+                    container("side", restartPolicy="Always"),
+                    container("last"),
+                ],
+            )
+        )
         await node.until(lambda: node.cri.of_pod("web"), 1)
         await node.env.clock.sleep(1)
         assert [c.name for c in node.cri.of_pod("web")] == ["first"]
@@ -107,8 +116,7 @@ def test_init_containers_and_sidecars() -> None:
         assert [c.name for c in node.cri.of_pod("web")] == ["first", "side", "last", "main"]
         assert node.condition("web", "Initialized") == "True"
         await node.until(lambda: node.phase("web") == "Succeeded", 20)
-        side = next(s for s in node.api.pod("web").status.initContainerStatuses
-                    if s.name == "side")
+        side = next(s for s in node.api.pod("web").status.initContainerStatuses if s.name == "side")
         assert side.state.terminated is not None
 
     play(story)
@@ -130,13 +138,26 @@ def test_readiness_liveness_and_startup_probes() -> None:
         node.cri.probe = lambda pod, container, kind, detail: answers[detail.rpartition("/")[2]]
 
         def http(path: str, **more: int) -> core.Probe:
-            return core.Probe(httpGet=core.HTTPGetAction(path=f"/{path}", port=80, scheme="HTTP"),
-                              timeoutSeconds=1, periodSeconds=2, successThreshold=1,
-                              failureThreshold=3, **more)
+            return core.Probe(
+                httpGet=core.HTTPGetAction(path=f"/{path}", port=80, scheme="HTTP"),
+                timeoutSeconds=1,
+                periodSeconds=2,
+                successThreshold=1,
+                failureThreshold=3,
+                **more,
+            )
 
-        await node.api.put(pod("web", container(
-            "main", startupProbe=http("startup"), readinessProbe=http("ready"),
-            livenessProbe=http("live"))))
+        await node.api.put(
+            pod(
+                "web",
+                container(
+                    "main",
+                    startupProbe=http("startup"),
+                    readinessProbe=http("ready"),
+                    livenessProbe=http("live"),
+                ),
+            )
+        )
         await node.until(lambda: node.phase("web") == "Running", 5)
         await node.env.clock.sleep(3)
         assert node.container("web").started is False
@@ -149,10 +170,13 @@ def test_readiness_liveness_and_startup_probes() -> None:
         await node.until(lambda: node.condition("web", "Ready") == "False", 10)
         answers["live"] = False
         await node.until(lambda: node.container("web").restartCount == 1, 60)
-        assert "Readiness probe failed: HTTP probe failed with statuscode: 503" in \
-            node.api.messages("web", "Unhealthy")
-        assert "Container main failed liveness probe, will be restarted" in \
-            node.api.messages("web", "Killing")
+        assert (
+            "Readiness probe failed: HTTP probe failed with statuscode: 503"
+            in node.api.messages("web", "Unhealthy")
+        )
+        assert "Container main failed liveness probe, will be restarted" in node.api.messages(
+            "web", "Killing"
+        )
 
     play(story)
 
@@ -179,14 +203,24 @@ def test_pull_failures_show_their_reasons() -> None:
 def test_config_maps_reach_files_and_environment() -> None:
     async def story(node: Node) -> None:
         volume = core.Volume(name="conf", configMap=core.ConfigMapVolumeSource(name="conf"))
-        spec = container("main", volumeMounts=[core.VolumeMount(name="conf", mountPath="/conf")],
-                         env=[core.EnvVar(name="COLOR", valueFrom=core.EnvVarSource(
-                             configMapKeyRef=core.ConfigMapKeySelector(name="conf", key="color")))],
-                         args=["--color=$(COLOR)"])
+        spec = container(
+            "main",
+            volumeMounts=[core.VolumeMount(name="conf", mountPath="/conf")],
+            env=[
+                core.EnvVar(
+                    name="COLOR",
+                    valueFrom=core.EnvVarSource(
+                        configMapKeyRef=core.ConfigMapKeySelector(name="conf", key="color")
+                    ),
+                )
+            ],
+            args=["--color=$(COLOR)"],
+        )
         await node.api.put(pod("web", spec, volumes=[volume]))
         await node.until(lambda: node.api.messages("web", "FailedMount"), 5)
         assert node.api.messages("web", "FailedMount")[0] == (
-            'MountVolume.SetUp failed for volume "conf" : configmap "conf" not found')
+            'MountVolume.SetUp failed for volume "conf" : configmap "conf" not found'
+        )
         conf = core.ConfigMap(data={"color": "red"})
         conf.metadata.name, conf.metadata.namespace = "conf", "default"
         await node.api.put(conf)
@@ -205,8 +239,9 @@ def test_config_maps_reach_files_and_environment() -> None:
 
 def test_a_missing_env_source_is_a_config_error() -> None:
     async def story(node: Node) -> None:
-        spec = container("main", envFrom=[core.EnvFromSource(
-            secretRef=core.SecretEnvSource(name="gone"))])
+        spec = container(
+            "main", envFrom=[core.EnvFromSource(secretRef=core.SecretEnvSource(name="gone"))]
+        )
         await node.api.put(pod("web", spec))
         await node.until(lambda: _waiting(node, "web") == "CreateContainerConfigError", 5)
         assert _message(node, "web") == 'secret "gone" not found'
@@ -216,9 +251,18 @@ def test_a_missing_env_source_is_a_config_error() -> None:
 
 def test_tokens_are_renewed() -> None:
     async def story(node: Node) -> None:
-        volume = core.Volume(name="api", projected=core.ProjectedVolumeSource(sources=[
-            core.VolumeProjection(serviceAccountToken=core.ServiceAccountTokenProjection(
-                path="token", expirationSeconds=600))]))
+        volume = core.Volume(
+            name="api",
+            projected=core.ProjectedVolumeSource(
+                sources=[
+                    core.VolumeProjection(
+                        serviceAccountToken=core.ServiceAccountTokenProjection(
+                            path="token", expirationSeconds=600
+                        )
+                    )
+                ]
+            ),
+        )
         spec = container("main", volumeMounts=[core.VolumeMount(name="api", mountPath="/api")])
         await node.api.put(pod("web", spec, volumes=[volume]))
         await node.until(lambda: node.phase("web") == "Running", 5)
@@ -261,8 +305,12 @@ def test_a_shorter_grace_overtakes() -> None:
 
 def test_pre_stop_runs_within_the_grace() -> None:
     async def story(node: Node) -> None:
-        spec = container("main", lifecycle=core.Lifecycle(
-            preStop=core.LifecycleHandler(sleep=core.SleepAction(seconds=7))))
+        spec = container(
+            "main",
+            lifecycle=core.Lifecycle(
+                preStop=core.LifecycleHandler(sleep=core.SleepAction(seconds=7))
+            ),
+        )
         await node.api.put(pod("web", spec))
         await node.until(lambda: node.phase("web") == "Running", 5)
         begin = node.env.clock.monotonic()
@@ -311,8 +359,9 @@ def test_admission_refuses_what_does_not_fit() -> None:
         await node.until(lambda: node.phase("two") == "Failed", 5)
         status = node.api.pod("two").status
         assert status.reason == "OutOfcpu"
-        assert status.message == ("Node didn't have enough resource: cpu, requested: 3000, "
-                                  "used: 3000, capacity: 4000")
+        assert status.message == (
+            "Node didn't have enough resource: cpu, requested: 3000, used: 3000, capacity: 4000"
+        )
 
     play(story)
 
@@ -397,8 +446,9 @@ def _message(node: Node, name: str) -> str:
 
 
 def _node_ready(node: Node) -> str:
-    return next(c.status for c in node.api.find(core.Node, "node-0").status.conditions
-                if c.type == "Ready")
+    return next(
+        c.status for c in node.api.find(core.Node, "node-0").status.conditions if c.type == "Ready"
+    )
 
 
 def test_a_pod_deleted_while_its_image_is_pulled() -> None:
@@ -460,10 +510,19 @@ def test_whatever_happens_it_converges() -> None:
             match chance.choice(["make", "make", "delete", "crash", "sandbox", "restart", "wait"]):
                 case "make" if len(wanted) < 12:
                     name, made = f"p{made}", made + 1
-                    node.cri.set_behaviour(name, "main", Behaviour(
-                        start_seconds=chance.random(), stop_seconds=chance.random() * 3))
-                    await node.api.put(pod(name, initContainers=[
-                        container("side", restartPolicy="Always")] if made % 2 else []))
+                    node.cri.set_behaviour(
+                        name,
+                        "main",
+                        Behaviour(start_seconds=chance.random(), stop_seconds=chance.random() * 3),
+                    )
+                    await node.api.put(
+                        pod(
+                            name,
+                            initContainers=[container("side", restartPolicy="Always")]
+                            if made % 2
+                            else [],
+                        )
+                    )
                     wanted.add(name)
                 case "delete" if wanted:
                     name = chance.choice(sorted(wanted))
@@ -486,8 +545,11 @@ def test_whatever_happens_it_converges() -> None:
             assert node.condition(name, "Ready") == "True", name
             live = [c.name for c in node.cri.of_pod(name) if c.state == 1]
             assert sorted(live) == sorted(set(live)), name
-            ready = [s for s in node.cri.sandboxes.values()
-                     if s.config.metadata.name == name and s.state == 0]
+            ready = [
+                s
+                for s in node.cri.sandboxes.values()
+                if s.config.metadata.name == name and s.state == 0
+            ]
             assert len(ready) == 1
         assert {s.config.metadata.name for s in node.cri.sandboxes.values()} == wanted
         assert len(node.host.list("/var/lib/kubelet/pods")) == len(wanted)

@@ -24,8 +24,9 @@ from trireme.kubelet.status import patch
 
 
 def resources(requests: dict | None = None, limits: dict | None = None) -> core.Container:
-    return container("a", resources=core.ResourceRequirements(requests=requests or {},
-                                                              limits=limits or {}))
+    return container(
+        "a", resources=core.ResourceRequirements(requests=requests or {}, limits=limits or {})
+    )
 
 
 def test_back_off_doubles_to_its_maximum_and_forgets() -> None:
@@ -41,9 +42,22 @@ def test_back_off_doubles_to_its_maximum_and_forgets() -> None:
     assert not backoff.waiting("other", now, now)
 
 
-@pytest.mark.parametrize(("text", "wanted"), [
-    ("$(A)", "1"), ("$$(A)", "$(A)"), ("$(B)", "$(B)"), ("a$(A)b$(A)", "a1b1"), ("$(A", "$(A"),
-    ("$", "$"), ("$$", "$"), ("$x", "$x"), ("$()", "$()"), ("$$$(A)", "$1"), ("$(E)", "")])
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("$(A)", "1"),
+        ("$$(A)", "$(A)"),
+        ("$(B)", "$(B)"),
+        ("a$(A)b$(A)", "a1b1"),
+        ("$(A", "$(A"),
+        ("$", "$"),
+        ("$$", "$"),
+        ("$x", "$x"),
+        ("$()", "$()"),
+        ("$$$(A)", "$1"),
+        ("$(E)", ""),
+    ],
+)
 def test_expansion(text: str, wanted: str) -> None:
     assert expand.expand(text, {"A": "1", "E": ""}) == wanted
 
@@ -67,8 +81,9 @@ def test_service_variables() -> None:
     assert found["MY_DB_SERVICE_PORT_SQL_A"] == "5432"
     assert found["MY_DB_PORT"] == "tcp://10.0.0.9:5432"
     assert found["MY_DB_PORT_5432_TCP_ADDR"] == "10.0.0.9"
-    assert not any(name.startswith("MY_DB") for name in
-                   services.variables([api, db], "x", links=False))
+    assert not any(
+        name.startswith("MY_DB") for name in services.variables([api, db], "x", links=False)
+    )
 
 
 def test_environment_order_and_sources() -> None:
@@ -77,25 +92,61 @@ def test_environment_order_and_sources() -> None:
     spec = container(
         "main",
         envFrom=[core.EnvFromSource(prefix="C_", configMapRef=core.ConfigMapEnvSource(name="c"))],
-        env=[core.EnvVar(name="X", value="$(C_a)-$(LATER)"), core.EnvVar(name="LATER", value="z"),
-             core.EnvVar(name="C_b", value="over"),
-             core.EnvVar(name="PW", valueFrom=core.EnvVarSource(
-                 secretKeyRef=core.SecretKeySelector(name="s", key="p"))),
-             core.EnvVar(name="NONE", valueFrom=core.EnvVarSource(
-                 secretKeyRef=core.SecretKeySelector(name="s", key="q", optional=True))),
-             core.EnvVar(name="IP", valueFrom=core.EnvVarSource(
-                 fieldRef=core.ObjectFieldSelector(fieldPath="status.podIP"))),
-             core.EnvVar(name="NAME", valueFrom=core.EnvVarSource(
-                 fieldRef=core.ObjectFieldSelector(fieldPath="metadata.name"))),
-             core.EnvVar(name="CPU", valueFrom=core.EnvVarSource(
-                 resourceFieldRef=core.ResourceFieldSelector(resource="limits.cpu")))])
+        env=[
+            core.EnvVar(name="X", value="$(C_a)-$(LATER)"),
+            core.EnvVar(name="LATER", value="z"),
+            core.EnvVar(name="C_b", value="over"),
+            core.EnvVar(
+                name="PW",
+                valueFrom=core.EnvVarSource(secretKeyRef=core.SecretKeySelector(name="s", key="p")),
+            ),
+            core.EnvVar(
+                name="NONE",
+                valueFrom=core.EnvVarSource(
+                    secretKeyRef=core.SecretKeySelector(name="s", key="q", optional=True)
+                ),
+            ),
+            core.EnvVar(
+                name="IP",
+                valueFrom=core.EnvVarSource(
+                    fieldRef=core.ObjectFieldSelector(fieldPath="status.podIP")
+                ),
+            ),
+            core.EnvVar(
+                name="NAME",
+                valueFrom=core.EnvVarSource(
+                    fieldRef=core.ObjectFieldSelector(fieldPath="metadata.name")
+                ),
+            ),
+            core.EnvVar(
+                name="CPU",
+                valueFrom=core.EnvVarSource(
+                    resourceFieldRef=core.ResourceFieldSelector(resource="limits.cpu")
+                ),
+            ),
+        ],
+    )
     of = pod("web", spec)
     assert compute.references(spec) == {("ConfigMap", "c"), ("Secret", "s")}
-    found = compute.compute(compute.Inputs(
-        pod=of, container=spec, objects={("ConfigMap", "c"): conf, ("Secret", "s"): secret},
-        pod_ips=("10.0.0.1",), allocatable={"cpu": "3500m"}))
-    assert found == {"C_a": "1", "C_b": "over", "X": "1-$(LATER)", "LATER": "z", "PW": "pw",
-                     "IP": "10.0.0.1", "NAME": "web", "CPU": "4"}
+    found = compute.compute(
+        compute.Inputs(
+            pod=of,
+            container=spec,
+            objects={("ConfigMap", "c"): conf, ("Secret", "s"): secret},
+            pod_ips=("10.0.0.1",),
+            allocatable={"cpu": "3500m"},
+        )
+    )
+    assert found == {
+        "C_a": "1",
+        "C_b": "over",
+        "X": "1-$(LATER)",
+        "LATER": "z",
+        "PW": "pw",
+        "IP": "10.0.0.1",
+        "NAME": "web",
+        "CPU": "4",
+    }
 
 
 def test_downward_fields() -> None:
@@ -109,24 +160,34 @@ def test_downward_fields() -> None:
 
 
 def test_host_names_and_hosts_file() -> None:
-    of = pod("web-0", hostname="h", subdomain="sub",
-             hostAliases=[core.HostAlias(ip="1.2.3.4", hostnames=["a", "b"])])
+    of = pod(
+        "web-0",
+        hostname="h",
+        subdomain="sub",
+        hostAliases=[core.HostAlias(ip="1.2.3.4", hostnames=["a", "b"])],
+    )
     assert hosts.hostname_and_domain(of, "cluster.local") == ("h", "sub.default.svc.cluster.local")
-    text = hosts.hosts_file(["10.0.0.1"], "h", "sub.default.svc.cluster.local",
-                            of.spec.hostAliases)
+    text = hosts.hosts_file(["10.0.0.1"], "h", "sub.default.svc.cluster.local", of.spec.hostAliases)
     assert "10.0.0.1\th.sub.default.svc.cluster.local\th\n" in text
     assert text.endswith("# Entries added by HostAliases.\n1.2.3.4\ta\tb\n")
     assert len(hosts.hostname_and_domain(pod("x" * 62 + "-y"), "c")[0]) == 62
 
 
-NODE_DNS = dns.NodeDNS(model.DNSConfig(servers=["9.9.9.9"], searches=["example.org"]),
-                       ("10.96.0.10",), "cluster.local")
+NODE_DNS = dns.NodeDNS(
+    model.DNSConfig(servers=["9.9.9.9"], searches=["example.org"]), ("10.96.0.10",), "cluster.local"
+)
 
 
-@pytest.mark.parametrize(("policy", "host_network", "servers", "searches"), [
-    ("ClusterFirst", False, ["10.96.0.10"], 4), ("ClusterFirst", True, ["9.9.9.9"], 1),
-    ("ClusterFirstWithHostNet", True, ["10.96.0.10"], 4), ("Default", False, ["9.9.9.9"], 1),
-    ("None", False, [], 0)])
+@pytest.mark.parametrize(
+    ("policy", "host_network", "servers", "searches"),
+    [
+        ("ClusterFirst", False, ["10.96.0.10"], 4),
+        ("ClusterFirst", True, ["9.9.9.9"], 1),
+        ("ClusterFirstWithHostNet", True, ["10.96.0.10"], 4),
+        ("Default", False, ["9.9.9.9"], 1),
+        ("None", False, [], 0),
+    ],
+)
 def test_dns_policies(policy: str, host_network: bool, servers: list, searches: int) -> None:
     of = pod("web", hostNetwork=host_network)
     of.spec.dnsPolicy = policy
@@ -136,36 +197,64 @@ def test_dns_policies(policy: str, host_network: bool, servers: list, searches: 
 
 
 def test_dns_config_is_added_and_limited() -> None:
-    of = pod("web", dnsConfig=core.PodDNSConfig(
-        nameservers=["1.1.1.1", "2.2.2.2", "3.3.3.3"], searches=["x.org"],
-        options=[core.PodDNSConfigOption(name="ndots", value="2"),
-                 core.PodDNSConfigOption(name="edns0")]))
+    of = pod(
+        "web",
+        dnsConfig=core.PodDNSConfig(
+            nameservers=["1.1.1.1", "2.2.2.2", "3.3.3.3"],
+            searches=["x.org"],
+            options=[
+                core.PodDNSConfigOption(name="ndots", value="2"),
+                core.PodDNSConfigOption(name="edns0"),
+            ],
+        ),
+    )
     found, warnings = dns.pod_dns(of, NODE_DNS)
     assert found.servers == ["10.96.0.10", "1.1.1.1", "2.2.2.2"]
     assert found.options == ["ndots:2", "edns0"]
     assert "Nameserver limits were exceeded" in warnings[0]
 
 
-@pytest.mark.parametrize(("requests", "limits", "wanted"), [
-    ({}, {}, "BestEffort"), ({"cpu": "1"}, {}, "Burstable"),
-    ({"cpu": "1", "memory": "1Gi"}, {"cpu": "1", "memory": "1Gi"}, "Guaranteed"),
-    ({"cpu": "1"}, {"cpu": "1"}, "Burstable"), ({"example.org/gpu": "1"}, {}, "BestEffort")])
+@pytest.mark.parametrize(
+    ("requests", "limits", "wanted"),
+    [
+        ({}, {}, "BestEffort"),
+        ({"cpu": "1"}, {}, "Burstable"),
+        ({"cpu": "1", "memory": "1Gi"}, {"cpu": "1", "memory": "1Gi"}, "Guaranteed"),
+        ({"cpu": "1"}, {"cpu": "1"}, "Burstable"),
+        ({"example.org/gpu": "1"}, {}, "BestEffort"),
+    ],
+)
 def test_qos_classes(requests: dict, limits: dict, wanted: str) -> None:
     assert qos.qos_class(pod("p", resources(requests, limits))) == wanted
 
 
 def test_requests_are_the_peak_of_init_and_run() -> None:
-    of = pod("p", resources({"cpu": "500m"}), initContainers=[
-        container("s", restartPolicy="Always",
-                  resources=core.ResourceRequirements(requests={"cpu": "100m"})),
-        container("i", resources=core.ResourceRequirements(requests={"cpu": "2"}))],
-        overhead={"cpu": "50m"})
+    of = pod(
+        "p",
+        resources({"cpu": "500m"}),
+        initContainers=[
+            container(
+                "s",
+                restartPolicy="Always",
+                resources=core.ResourceRequirements(requests={"cpu": "100m"}),
+            ),
+            container("i", resources=core.ResourceRequirements(requests={"cpu": "2"})),
+        ],
+        overhead={"cpu": "50m"},
+    )
     assert qos.pod_requests(of) == {"cpu": 2150}
 
 
-@pytest.mark.parametrize(("milli", "shares", "quota"), [
-    (0, 2, 0), (1, 2, 1000), (100, 102, 10_000), (1000, 1024, 100_000), (300_000, 262_144,
-                                                                         30_000_000)])
+@pytest.mark.parametrize(
+    ("milli", "shares", "quota"),
+    [
+        (0, 2, 0),
+        (1, 2, 1000),
+        (100, 102, 10_000),
+        (1000, 1024, 100_000),
+        (300_000, 262_144, 30_000_000),
+    ],
+)
 def test_cgroup_numbers(milli: int, shares: int, quota: int) -> None:
     assert qos.cpu_shares(milli) == shares
     assert qos.cpu_quota(milli) == quota
@@ -189,7 +278,10 @@ def test_pod_cgroups() -> None:
     assert cgroups.pod_path("/k", of) == "/k/burstable/podu"
     assert cgroups.pod_limits(of) == cgroups.Limits(1024, 200_000, 0)
     assert cgroups.v2_files(cgroups.Limits(1024, 200_000, 1 << 20)) == {
-        "cpu.weight": "39", "cpu.max": "200000 100000", "memory.max": "1048576"}
+        "cpu.weight": "39",
+        "cpu.max": "200000 100000",
+        "memory.max": "1048576",
+    }
 
 
 def test_image_names() -> None:
@@ -201,10 +293,15 @@ def test_image_names() -> None:
 
 
 def test_credentials_match_hosts_and_paths() -> None:
-    config = {"auths": {"https://index.docker.io/v1/": {"auth": "dTpw"},
-                        "*.example.org/team": {"username": "t", "password": "x"}}}
-    secret = core.Secret(type=credentials.DOCKER_JSON,
-                         data={".dockerconfigjson": msgspec.json.encode(config)})
+    config = {
+        "auths": {
+            "https://index.docker.io/v1/": {"auth": "dTpw"},
+            "*.example.org/team": {"username": "t", "password": "x"},
+        }
+    }
+    secret = core.Secret(
+        type=credentials.DOCKER_JSON, data={".dockerconfigjson": msgspec.json.encode(config)}
+    )
     (found,) = credentials.matching([secret], "docker.io/library/busybox")
     assert (found.username, found.password) == ("u", "p")
     assert credentials.matching([secret], "r.example.org/team/app")[0].username == "t"
@@ -212,11 +309,14 @@ def test_credentials_match_hosts_and_paths() -> None:
 
 
 def test_status_patches_delete_what_left_a_keyed_list() -> None:
-    before = core.PodStatus(podIPs=[core.PodIP(ip="1"), core.PodIP(ip="2")], podIP="1",
-                            conditions=[core.PodCondition(type="Ready", status="False",
-                                                          reason="x")])
-    after = core.PodStatus(podIPs=[core.PodIP(ip="2")], conditions=[
-        core.PodCondition(type="Ready", status="True")])
+    before = core.PodStatus(
+        podIPs=[core.PodIP(ip="1"), core.PodIP(ip="2")],
+        podIP="1",
+        conditions=[core.PodCondition(type="Ready", status="False", reason="x")],
+    )
+    after = core.PodStatus(
+        podIPs=[core.PodIP(ip="2")], conditions=[core.PodCondition(type="Ready", status="True")]
+    )
     made = patch.status_patch("u", before, after)
     assert made is not None
     assert made["metadata"] == {"uid": "u"}
@@ -231,22 +331,42 @@ VIEW = decide.NodeView("n", {"zone": "a", "size": "5"}, {"cpu": "2", "memory": "
 
 
 def affinity(operator: str, values: list[str], key: str = "zone") -> core.Affinity:
-    return core.Affinity(nodeAffinity=core.NodeAffinity(
-        requiredDuringSchedulingIgnoredDuringExecution=core.NodeSelector(nodeSelectorTerms=[
-            core.NodeSelectorTerm(matchExpressions=[core.NodeSelectorRequirement(
-                key=key, operator=operator, values=values)])])))
+    return core.Affinity(
+        nodeAffinity=core.NodeAffinity(
+            requiredDuringSchedulingIgnoredDuringExecution=core.NodeSelector(
+                nodeSelectorTerms=[
+                    core.NodeSelectorTerm(
+                        matchExpressions=[
+                            core.NodeSelectorRequirement(key=key, operator=operator, values=values)
+                        ]
+                    )
+                ]
+            )
+        )
+    )
 
 
-@pytest.mark.parametrize(("spec", "reason"), [
-    ({}, None), ({"nodeSelector": {"zone": "b"}}, "NodeAffinity"),
-    ({"affinity": affinity("In", ["a"])}, None),
-    ({"affinity": affinity("NotIn", ["a"])}, "NodeAffinity"),
-    ({"affinity": affinity("Gt", ["4"], "size")}, None),
-    ({"affinity": affinity("Lt", ["4"], "size")}, "NodeAffinity"),
-    ({"os": core.PodOS(name="windows")}, "PodOSNotSupported"),
-    ({"hostUsers": False}, "UnexpectedAdmissionError"),
-    ({"securityContext": core.PodSecurityContext(sysctls=[
-        core.Sysctl(name="kernel.msgmax", value="1")])}, "SysctlForbidden")])
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({}, None),
+        ({"nodeSelector": {"zone": "b"}}, "NodeAffinity"),
+        ({"affinity": affinity("In", ["a"])}, None),
+        ({"affinity": affinity("NotIn", ["a"])}, "NodeAffinity"),
+        ({"affinity": affinity("Gt", ["4"], "size")}, None),
+        ({"affinity": affinity("Lt", ["4"], "size")}, "NodeAffinity"),
+        ({"os": core.PodOS(name="windows")}, "PodOSNotSupported"),
+        ({"hostUsers": False}, "UnexpectedAdmissionError"),
+        (
+            {
+                "securityContext": core.PodSecurityContext(
+                    sysctls=[core.Sysctl(name="kernel.msgmax", value="1")]
+                )
+            },
+            "SysctlForbidden",
+        ),
+    ],
+)
 def test_admission(spec: dict, reason: str | None) -> None:
     failure = decide.decide(pod("p", **spec), [], VIEW)
     assert (failure.reason if failure else None) == reason
@@ -264,12 +384,18 @@ def test_image_garbage_goes_oldest_first() -> None:
     images = [model.Image(id=i, size=10) for i in ("a", "b", "c")]
     uses = {"a": gc.ImageUse(0, 50), "b": gc.ImageUse(0, 10), "c": gc.ImageUse(95, 0)}
     full = DiskUsage(100, 10, 0, 0)
-    assert gc.images_to_remove(images, uses, {"x"}, full, high=85, low=80, min_age=20,
-                               now=100) == ["b"]
-    assert gc.images_to_remove(images, uses, {"b"}, full, high=85, low=80, min_age=20,
-                               now=100) == ["a"]
-    assert gc.images_to_remove(images, uses, (), DiskUsage(100, 50, 0, 0), high=85, low=80,
-                               min_age=0, now=100) == []
+    assert gc.images_to_remove(images, uses, {"x"}, full, high=85, low=80, min_age=20, now=100) == [
+        "b"
+    ]
+    assert gc.images_to_remove(images, uses, {"b"}, full, high=85, low=80, min_age=20, now=100) == [
+        "a"
+    ]
+    assert (
+        gc.images_to_remove(
+            images, uses, (), DiskUsage(100, 50, 0, 0), high=85, low=80, min_age=0, now=100
+        )
+        == []
+    )
 
 
 @given(st.integers(0, 4 * 10**18))
@@ -283,12 +409,17 @@ def test_stamps_with_offsets() -> None:
 
 def test_cri_values_survive_the_wire() -> None:
     config = model.ContainerConfig(
-        metadata=model.ContainerMetadata(name="a", attempt=2), image=model.ImageSpec(image="i"),
-        envs=[model.KeyValue(key="k", value=b"\xff")], labels={"a": "b"},
+        metadata=model.ContainerMetadata(name="a", attempt=2),
+        image=model.ImageSpec(image="i"),
+        envs=[model.KeyValue(key="k", value=b"\xff")],
+        labels={"a": "b"},
         mounts=[model.Mount(container_path="/c", host_path="/h", readonly=True)],
         linux=model.LinuxContainerConfig(
             resources=model.LinuxResources(cpu_shares=5, unified={"memory.oom.group": "1"}),
-            security_context=model.ContainerSecurityContext(run_as_user=0, seccomp=model.
-                                                            SecurityProfile(profile_type=1))))
+            security_context=model.ContainerSecurityContext(
+                run_as_user=0, seccomp=model.SecurityProfile(profile_type=1)
+            ),
+        ),
+    )
     message = wire.fill(pb.ContainerConfig(), config)
     assert wire.read(model.ContainerConfig, message) == config

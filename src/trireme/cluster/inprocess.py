@@ -115,11 +115,16 @@ async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
 async def control_plane(env: Env) -> AsyncIterator[InProcessCluster]:
     """API server, controllers and scheduler."""
     async with api_server(env) as cluster:
-        await cluster.start("controllers", lambda own: manager.run(_manager(cluster), own))
+        await start_controllers(cluster)
         client = cluster.client_for(_component("kube-scheduler"))
         config = scheduler.SchedulerConfig(client=client)
         await cluster.start("scheduler", lambda own: scheduler.run(config, own))
         yield cluster
+
+
+async def start_controllers(cluster: InProcessCluster) -> None:
+    """Run the controllers; again after ``stop("controllers")``."""
+    await cluster.start("controllers", lambda own: manager.run(_manager(cluster), own))
 
 
 def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:

@@ -47,8 +47,11 @@ class Backoff:
     def waiting_since_update(self, key: Hashable, now: float) -> bool:
         """Like ``waiting`` with the last ``next`` as the event."""
         entry = self._entries.get(key)
-        return (entry is not None and not self._expired(now, entry)
-                and now - entry.updated < entry.delay)
+        return (
+            entry is not None
+            and not self._expired(now, entry)
+            and now - entry.updated < entry.delay
+        )
 
     def until_since_update(self, key: Hashable) -> float:
         """When the wait that the last ``next`` began is over; 0 without one."""

@@ -85,36 +85,76 @@ class Kubelet:
         self._pods = informers.of(core.Pod, field_selector=node)
         self._service_informer = informers.of(core.Service)
         self._recorder = EventRecorder(parts.client, "kubelet", config.node_name, env)
-        reference = core.ObjectReference(kind="Node", apiVersion="v1", name=config.node_name,
-                                         uid=config.node_name)
+        reference = core.ObjectReference(
+            kind="Node", apiVersion="v1", name=config.node_name, uid=config.node_name
+        )
         self.events = Events(self._recorder, reference)
         self.pleg = Pleg(env, runtime, self._changed)
-        self.node = NodeAgent(env, config, parts.client, runtime, host, parts.machine,
-                              self.events, self.pleg.problem)
+        self.node = NodeAgent(
+            env, config, parts.client, runtime, host, parts.machine, self.events, self.pleg.problem
+        )
         self.inspector = Inspector(runtime, host, config.logs_dir)
         prober = Prober(runtime, parts.transport)
         self.probes = ProbeManager(env, group, prober, self.events, self._changed)
         self.statuses = StatusManager(env, group, parts.client)
         objects = ApiObjects(env, parts.client)
         self.volumes = VolumeManager(
-            env, host, config.root_dir, objects, ApiTokens(env, parts.client),
-            self.node.allocatable, memory_backed=config.memory_backed_volumes)
+            env,
+            host,
+            config.root_dir,
+            objects,
+            ApiTokens(env, parts.client),
+            self.node.allocatable,
+            memory_backed=config.memory_backed_volumes,
+        )
         images = Images(env, runtime, self.events)
         hooks = Hooks(env, runtime, prober)
         killer = Killer(env, runtime, hooks, self.events)
-        factory = Factory(env, config, host, objects, self._services, self.node, self.events,
-                          cgroup_v2=parts.cgroups.v2)
+        factory = Factory(
+            env,
+            config,
+            host,
+            objects,
+            self._services,
+            self.node,
+            self.events,
+            cgroup_v2=parts.cgroups.v2,
+        )
         remover = Remover(runtime, host, self.inspector)
-        executor = Executor(env, runtime, factory, images, killer, hooks, self.events,
-                            remover)
-        self.workers = Workers(Deps(
-            env=env, config=config, runtime=runtime, inspector=self.inspector, executor=executor,
-            killer=killer, volumes=self.volumes, cgroups=parts.cgroups, probes=self.probes,
-            statuses=self.statuses, images=images, events=self.events, objects=objects, host=host,
-            node=self.node, crashes=Backoff(maximum=config.crash_backoff_max_seconds)),
-            group, self.node.view)
-        self._collector = Collector(env, config, runtime, host, parts.cgroups, self.workers,
-                                    self.volumes, remover, self.events)
+        executor = Executor(env, runtime, factory, images, killer, hooks, self.events, remover)
+        self.workers = Workers(
+            Deps(
+                env=env,
+                config=config,
+                runtime=runtime,
+                inspector=self.inspector,
+                executor=executor,
+                killer=killer,
+                volumes=self.volumes,
+                cgroups=parts.cgroups,
+                probes=self.probes,
+                statuses=self.statuses,
+                images=images,
+                events=self.events,
+                objects=objects,
+                host=host,
+                node=self.node,
+                crashes=Backoff(maximum=config.crash_backoff_max_seconds),
+            ),
+            group,
+            self.node.view,
+        )
+        self._collector = Collector(
+            env,
+            config,
+            runtime,
+            host,
+            parts.cgroups,
+            self.workers,
+            self.volumes,
+            remover,
+            self.events,
+        )
         self._rotator = Rotator(env, config, runtime, host)
 
     async def start(self) -> None:
@@ -130,8 +170,8 @@ class Kubelet:
         await self._service_informer.synced()
         await PodSource(self._pods, self.workers).start()
         for name, loop in (
-            ("relist", self.pleg.relist_forever()), ("container events",
-                                                     self.pleg.follow_events()),
+            ("relist", self.pleg.relist_forever()),
+            ("container events", self.pleg.follow_events()),
             ("housekeeping", self._collector.housekeep_forever()),
             ("container gc", self._collector.containers_forever()),
             ("image gc", self._collector.images_forever()),
@@ -150,8 +190,9 @@ class Kubelet:
         limits = cgroup_plan.node_limits(dict(self.node.allocatable()))
         self.parts.cgroups.ensure(self.config.cgroup_parent, limits)
         self._update_qos()
-        self.events.node(NORMAL, "NodeAllocatableEnforced",
-                         "Updated Node Allocatable limit across pods")
+        self.events.node(
+            NORMAL, "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods"
+        )
 
     def _update_qos(self) -> None:
         for of_class, limits in cgroup_plan.class_limits(self.workers.active()).items():

@@ -33,7 +33,12 @@ class Events:
         self._send(_reference(pod), kind, reason, message)
 
     def container(
-        self, pod: core.Pod, name: str, kind: str, reason: str, message: str,
+        self,
+        pod: core.Pod,
+        name: str,
+        kind: str,
+        reason: str,
+        message: str,
         container_id: str = "",
     ) -> None:
         """``container_id`` is replaced by the name: an id would make every event a new one."""
@@ -52,5 +57,10 @@ class Events:
 
 def _reference(pod: core.Pod) -> core.ObjectReference:
     return core.ObjectReference(
-        kind="Pod", apiVersion="v1", namespace=pod.metadata.namespace, name=pod.metadata.name,
-        uid=pod.metadata.uid, resourceVersion=pod.metadata.resourceVersion)
+        kind="Pod",
+        apiVersion="v1",
+        namespace=pod.metadata.namespace,
+        name=pod.metadata.name,
+        uid=pod.metadata.uid,
+        resourceVersion=pod.metadata.resourceVersion,
+    )

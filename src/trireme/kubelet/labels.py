@@ -54,9 +54,7 @@ def annotations(pod: core.Pod, container: core.Container, restart_count: int) ->
     return result
 
 
-def restore(
-    labels: Mapping[str, str], notes: Mapping[str, str]
-) -> tuple[core.Pod, core.Container]:
+def restore(labels: Mapping[str, str], notes: Mapping[str, str]) -> tuple[core.Pod, core.Container]:
     """As much of a pod and container as stopping it needs, when the API forgot the pod."""
     pod = core.Pod()
     pod.metadata.name = labels.get(POD_NAME, "")
@@ -75,5 +73,8 @@ def restore(
 
 
 def _of_pod(pod: core.Pod) -> dict[str, str]:
-    return {POD_NAME: pod.metadata.name, POD_NAMESPACE: pod.metadata.namespace,
-            POD_UID: pod.metadata.uid}
+    return {
+        POD_NAME: pod.metadata.name,
+        POD_NAMESPACE: pod.metadata.namespace,
+        POD_UID: pod.metadata.uid,
+    }

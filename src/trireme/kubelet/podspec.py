@@ -45,8 +45,11 @@ def find(pod: core.Pod, name: str) -> core.Container | None:
 
 def field_path(pod: core.Pod, name: str) -> str:
     """``spec.containers{web}``: how an event's involvedObject names a container."""
-    lists = {"init": "initContainers", "container": "containers",
-             "ephemeral": "ephemeralContainers"}
+    lists = {
+        "init": "initContainers",
+        "container": "containers",
+        "ephemeral": "ephemeralContainers",
+    }
     for kind, container in containers(pod):
         if container.name == name:
             return f"spec.{lists[kind]}{{{name}}}"
@@ -82,8 +85,9 @@ def should_restart(container: core.Container, pod: core.Pod, exit_code: int) -> 
 
 def grace_seconds(pod: core.Pod, override: int | None = None) -> int:
     """How long the pod may take to stop: the smallest of what is known, at least one second."""
-    known = [value for value in (pod.metadata.deletionGracePeriodSeconds, override)
-             if value is not None]
+    known = [
+        value for value in (pod.metadata.deletionGracePeriodSeconds, override) if value is not None
+    ]
     if not known:
         spec = pod.spec.terminationGracePeriodSeconds
         known = [DEFAULT_GRACE_SECONDS if spec is None else spec]

@@ -25,12 +25,14 @@ MIN_QUOTA = 1_000
 
 def qos_class(pod: core.Pod) -> str:
     """Guaranteed, Burstable or BestEffort, by CPU and memory alone."""
-    if pod.spec.resources is not None and (pod.spec.resources.requests
-                                           or pod.spec.resources.limits):
+    if pod.spec.resources is not None and (
+        pod.spec.resources.requests or pod.spec.resources.limits
+    ):
         blocks = [pod.spec.resources]
     else:
-        blocks = [container.resources
-                  for container in (*pod.spec.initContainers, *pod.spec.containers)]
+        blocks = [
+            container.resources for container in (*pod.spec.initContainers, *pod.spec.containers)
+        ]
     requests: dict[str, int] = {}
     limits: dict[str, int] = {}
     guaranteed = True
@@ -58,8 +60,12 @@ def pod_requests(pod: core.Pod) -> dict[str, int]:
     """What the node must set aside: the most that runs at any one time, plus overhead."""
     total = _peak(pod, lambda container: container.resources.requests)
     if pod.spec.resources is not None:
-        total.update({name: amount(pod.spec.resources.requests, name)
-                      for name in pod.spec.resources.requests})
+        total.update(
+            {
+                name: amount(pod.spec.resources.requests, name)
+                for name in pod.spec.resources.requests
+            }
+        )
     return _plus(total, pod.spec.overhead)
 
 
@@ -67,8 +73,9 @@ def pod_limits(pod: core.Pod) -> dict[str, int]:
     """Limits summed as ``pod_requests`` sums requests."""
     total = _peak(pod, lambda container: container.resources.limits)
     if pod.spec.resources is not None:
-        total.update({name: amount(pod.spec.resources.limits, name)
-                      for name in pod.spec.resources.limits})
+        total.update(
+            {name: amount(pod.spec.resources.limits, name) for name in pod.spec.resources.limits}
+        )
     return _plus(total, pod.spec.overhead) if total else total
 
 
@@ -76,8 +83,10 @@ def all_declare(pod: core.Pod, name: str) -> bool:
     """Whether the pod as a whole has a limit: every container, or the pod itself, declares it."""
     if pod.spec.resources is not None and pod.spec.resources.limits.get(name):
         return True
-    return all(amount(container.resources.limits, name) > 0
-               for container in (*pod.spec.initContainers, *pod.spec.containers))
+    return all(
+        amount(container.resources.limits, name) > 0
+        for container in (*pod.spec.initContainers, *pod.spec.containers)
+    )
 
 
 def cpu_shares(milli: int) -> int:

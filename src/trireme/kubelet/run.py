@@ -24,10 +24,19 @@ async def run(config: KubeletConfig, env: Env, client: Client, endpoint: str) ->
     host = RealHost()
     runtime, transport = GrpcRuntime(endpoint), SocketTransport()
     try:
-        await component.run(config, env, component.Parts(
-            client=client, runtime=runtime, transport=transport, host=host,
-            cgroups=apply.detect(env.clock), machine=machine.read(host),
-            serve=app.serve if config.server is not None else None))
+        await component.run(
+            config,
+            env,
+            component.Parts(
+                client=client,
+                runtime=runtime,
+                transport=transport,
+                host=host,
+                cgroups=apply.detect(env.clock),
+                machine=machine.read(host),
+                serve=app.serve if config.server is not None else None,
+            ),
+        )
     finally:
         await transport.close()
         await runtime.close()

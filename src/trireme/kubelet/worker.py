@@ -49,8 +49,9 @@ MOUNT_RETRY_SECONDS = 0.5
 MOUNT_RETRY_MAX_SECONDS = 122.0
 # More rounds without a pause than any pod needs: a guard against a plan that never rests.
 ROUNDS = 40
-DEADLINE = Failure("DeadlineExceeded",
-                   "Pod was active on the node longer than the specified deadline")
+DEADLINE = Failure(
+    "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+)
 
 
 class State(enum.Enum):
@@ -190,8 +191,9 @@ class Worker:
                 case State.BURIED:
                     return None
         except (RuntimeFailure, ApiError, OSError) as problem:
-            self._deps.env.log.warning("pod %s: %s: %s", podspec.full_name(self.pod),
-                                       self.state.name.lower(), problem)
+            self._deps.env.log.warning(
+                "pod %s: %s: %s", podspec.full_name(self.pod), self.state.name.lower(), problem
+            )
             if isinstance(problem, RuntimeFailure) and problem.code == "UNAVAILABLE":
                 return NETWORK_SECONDS
             return self._error_delay()
@@ -201,8 +203,9 @@ class Worker:
         fault = task.exception()
         if fault is None:
             return task.result()
-        self._deps.env.log.error("pod %s: fault in its worker", podspec.full_name(self.pod),
-                                 exc_info=fault)
+        self._deps.env.log.error(
+            "pod %s: fault in its worker", podspec.full_name(self.pod), exc_info=fault
+        )
         return self._error_delay()
 
     # ---- syncing
@@ -243,17 +246,27 @@ class Worker:
             volumes = await deps.volumes.mount(pod)
         except VolumeError as failure:
             deps.events.pod(pod, WARNING, "FailedMount", str(failure))
-            delay, self._mount_delay = self._mount_delay, min(self._mount_delay * 2,
-                                                              MOUNT_RETRY_MAX_SECONDS)
+            delay, self._mount_delay = (
+                self._mount_delay,
+                min(self._mount_delay * 2, MOUNT_RETRY_MAX_SECONDS),
+            )
             return delay
         self._mount_delay = MOUNT_RETRY_SECONDS
         deps.probes.sync(pod, self._targets(seen))
         plan = planning.plan(pod, seen, deps.probes.results(), deps.crashes, deps.env.clock.now())
         if not plan.actions:
             return Outcome()
-        outcome = await deps.executor.run(Round(
-            pod=pod, seen=seen, plan=plan, volumes=volumes, secrets=await self._pull_secrets(pod),
-            crashes=deps.crashes, sandbox_ready=self._show))
+        outcome = await deps.executor.run(
+            Round(
+                pod=pod,
+                seen=seen,
+                plan=plan,
+                volumes=volumes,
+                secrets=await self._pull_secrets(pod),
+                crashes=deps.crashes,
+                sandbox_ready=self._show,
+            )
+        )
         for name, reason in outcome.reasons.items():
             if reason is None:
                 self._reasons.pop(name, None)
@@ -264,11 +277,14 @@ class Worker:
     def _more_to_do(self, seen: PodSeen, outcome: Outcome) -> bool:
         """Whether something else than what just failed wants to be done."""
         deps = self._deps
-        plan = planning.plan(self.pod, seen, deps.probes.results(), deps.crashes,
-                             deps.env.clock.now())
-        return any(getattr(action, "name", None) not in outcome.reasons
-                   for action in plan.actions
-                   if isinstance(action, planning.Start | planning.Kill))
+        plan = planning.plan(
+            self.pod, seen, deps.probes.results(), deps.crashes, deps.env.clock.now()
+        )
+        return any(
+            getattr(action, "name", None) not in outcome.reasons
+            for action in plan.actions
+            if isinstance(action, planning.Start | planning.Kill)
+        )
 
     async def _show(self) -> None:
         """Report the sandbox's address before the images are there."""
@@ -286,9 +302,12 @@ class Worker:
             secret = await self._deps.objects.secret(pod.metadata.namespace, reference.name)
             if secret is None:
                 self._deps.events.pod(
-                    pod, WARNING, "FailedToRetrieveImagePullSecret",
+                    pod,
+                    WARNING,
+                    "FailedToRetrieveImagePullSecret",
                     f"Unable to retrieve some image pull secrets ({reference.name}); attempting "
-                    "to pull the image may not succeed.")
+                    "to pull the image may not succeed.",
+                )
             else:
                 found.append(secret)
         return tuple(found)
@@ -321,8 +340,9 @@ class Worker:
         seen = await deps.inspector.pod(self.uid)
         if seen.running:
             names = ", ".join(container.name for container in seen.running)
-            deps.env.log.warning("pod %s: still running after being stopped: %s",
-                                 podspec.full_name(pod), names)
+            deps.env.log.warning(
+                "pod %s: still running after being stopped: %s", podspec.full_name(pod), names
+            )
             return NETWORK_SECONDS
         self.state = State.TERMINATED
         self._publish(seen, terminal=True)
@@ -360,7 +380,8 @@ class Worker:
         meta = self.pod.metadata
         if meta.name:
             await deps.host.remove_tree(
-                f"{deps.config.logs_dir}/{meta.namespace}_{meta.name}_{self.uid}")
+                f"{deps.config.logs_dir}/{meta.namespace}_{meta.name}_{self.uid}"
+            )
         deps.statuses.forget(self.uid)
         deps.probes.remove(self.uid)
         self.state = State.BURIED
@@ -371,11 +392,20 @@ class Worker:
     def _publish(self, seen: PodSeen, *, terminal: bool = False) -> core.PodStatus:
         deps, pod = self._deps, self.pod
         old = self._computed or deps.statuses.get(self.uid) or pod.status
-        self._computed = compute.compute(Facts(
-            pod=pod, seen=seen, old=old, now=deps.env.clock.now(),
-            host_ips=deps.node.host_ips(), reasons=self._reasons, probes=deps.probes.results(),
-            terminal=terminal or self.state is not State.SYNCING, failure=self.failure,
-            runtime=deps.config.runtime_name))
+        self._computed = compute.compute(
+            Facts(
+                pod=pod,
+                seen=seen,
+                old=old,
+                now=deps.env.clock.now(),
+                host_ips=deps.node.host_ips(),
+                reasons=self._reasons,
+                probes=deps.probes.results(),
+                terminal=terminal or self.state is not State.SYNCING,
+                failure=self.failure,
+                runtime=deps.config.runtime_name,
+            )
+        )
         shown = self._computed
         if self.state in (State.SYNCING, State.TERMINATING):
             shown = compute.withhold_terminal(shown, pod.status)
@@ -390,16 +420,22 @@ class Worker:
         """What probes need to know of each container."""
         started = {}
         if self._computed is not None:
-            started = {s.name: bool(s.started) for s in (
-                *self._computed.initContainerStatuses, *self._computed.containerStatuses)}
+            started = {
+                s.name: bool(s.started)
+                for s in (*self._computed.initContainerStatuses, *self._computed.containerStatuses)
+            }
         ips = seen.ips
         if podspec.is_host_network(self.pod):
             ips = self._deps.node.host_ips()
         targets: dict[str, Target] = {}
         for container in reversed(seen.containers):
             targets[container.name] = Target(
-                container.id, container.running, container.started_at / 1e9,
-                started.get(container.name, False), ips[0] if ips else "")
+                container.id,
+                container.running,
+                container.started_at / 1e9,
+                started.get(container.name, False),
+                ips[0] if ips else "",
+            )
         return targets
 
     # ---- active deadline

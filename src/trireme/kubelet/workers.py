@@ -37,17 +37,26 @@ class Workers:
 
     def active(self) -> list[core.Pod]:
         """Pods that hold resources of the node."""
-        return [worker.pod for worker in self._workers.values()
-                if worker.state is State.SYNCING and worker.uid not in self._rejected
-                and not podspec.is_terminal(worker.pod.status)]
+        return [
+            worker.pod
+            for worker in self._workers.values()
+            if worker.state is State.SYNCING
+            and worker.uid not in self._rejected
+            and not podspec.is_terminal(worker.pod.status)
+        ]
 
     def get(self, uid: str) -> Worker | None:
         return self._workers.get(uid)
 
     def find(self, namespace: str, name: str) -> Worker | None:
-        return next((worker for worker in self._workers.values()
-                     if worker.pod.metadata.name == name
-                     and worker.pod.metadata.namespace == namespace), None)
+        return next(
+            (
+                worker
+                for worker in self._workers.values()
+                if worker.pod.metadata.name == name and worker.pod.metadata.namespace == namespace
+            ),
+            None,
+        )
 
     def set(self, pod: core.Pod) -> None:
         """The API has this version of a pod of ours."""
@@ -96,8 +105,9 @@ class Workers:
     def _reject(self, worker: Worker, failure: Failure) -> None:
         self._rejected.add(worker.uid)
         self._deps.events.pod(worker.pod, "Warning", failure.reason, failure.message)
-        self._deps.statuses.set(worker.pod, compute.rejected(
-            worker.pod, failure, self._deps.env.clock.now()))
+        self._deps.statuses.set(
+            worker.pod, compute.rejected(worker.pod, failure, self._deps.env.clock.now())
+        )
         worker.end(failure, 1)
 
     def _start(self, pod: core.Pod, *, orphan: bool = False) -> Worker:

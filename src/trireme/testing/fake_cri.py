@@ -50,8 +50,14 @@ SIGKILLED = 137
 class FakeContainer:
     """One container, for tests to look at: ``config`` is all that the kubelet asked for."""
 
-    def __init__(self, id: str, sandbox: FakeSandbox, config: model.ContainerConfig,
-                 behaviour: Behaviour, now: int) -> None:
+    def __init__(
+        self,
+        id: str,
+        sandbox: FakeSandbox,
+        config: model.ContainerConfig,
+        behaviour: Behaviour,
+        now: int,
+    ) -> None:
         self.id = id
         self.sandbox = sandbox
         self.config = config
@@ -88,9 +94,15 @@ class FakeRuntime:
     """The runtime of one fake node. ``close`` ends its tasks."""
 
     def __init__(
-        self, env: Env, host: Host | None = None, *, network: str = "10.88.0.0/16",
-        behave: Behave | None = None, images: tuple[str, ...] = (),
-        pull_seconds: float = 0.0, with_events: bool = True,
+        self,
+        env: Env,
+        host: Host | None = None,
+        *,
+        network: str = "10.88.0.0/16",
+        behave: Behave | None = None,
+        images: tuple[str, ...] = (),
+        pull_seconds: float = 0.0,
+        with_events: bool = True,
     ) -> None:
         self._env = env
         self._host = host
@@ -123,14 +135,22 @@ class FakeRuntime:
     def add_image(self, name: str, size: int = 1_000_000, user: int | None = None) -> None:
         tagged = name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
         digest = f"sha256:{hashlib.sha256(tagged.encode()).hexdigest()}"
-        self._images[tagged] = model.Image(id=digest, repo_tags=[tagged], size=size, uid=user,
-                                           repo_digests=[f"{name.partition(':')[0]}@{digest}"])
+        self._images[tagged] = model.Image(
+            id=digest,
+            repo_tags=[tagged],
+            size=size,
+            uid=user,
+            repo_digests=[f"{name.partition(':')[0]}@{digest}"],
+        )
 
     def of_pod(self, pod: str, namespace: str = "default") -> list[FakeContainer]:
         """The pod's containers, oldest first."""
-        return [c for c in self.containers.values()
-                if c.config.labels.get(POD_NAME) == pod
-                and c.config.labels.get(POD_NAMESPACE) == namespace]
+        return [
+            c
+            for c in self.containers.values()
+            if c.config.labels.get(POD_NAME) == pod
+            and c.config.labels.get(POD_NAMESPACE) == namespace
+        ]
 
     def running(self, pod: str, container: str, namespace: str = "default") -> FakeContainer:
         """The running container of that name. Raises LookupError."""
@@ -148,16 +168,22 @@ class FakeRuntime:
     # ---- Runtime: sandboxes
 
     async def version(self) -> model.Version:
-        return model.Version(version="0.1.0", runtime_name="fake", runtime_version="1.0",
-                             runtime_api_version="v1")
+        return model.Version(
+            version="0.1.0", runtime_name="fake", runtime_version="1.0", runtime_api_version="v1"
+        )
 
     async def status(self) -> model.Status:
         network = model.RuntimeCondition(
-            type="NetworkReady", status=self.network_ready,
+            type="NetworkReady",
+            status=self.network_ready,
             reason="" if self.network_ready else "NetworkPluginNotReady",
-            message="" if self.network_ready else "cni plugin not initialized")
-        return model.Status(status=model.RuntimeStatus(conditions=[
-            model.RuntimeCondition(type="RuntimeReady", status=True), network]))
+            message="" if self.network_ready else "cni plugin not initialized",
+        )
+        return model.Status(
+            status=model.RuntimeStatus(
+                conditions=[model.RuntimeCondition(type="RuntimeReady", status=True), network]
+            )
+        )
 
     async def cgroup_driver(self) -> str:
         return ""
@@ -169,8 +195,11 @@ class FakeRuntime:
     async def run_sandbox(self, config: model.SandboxConfig, handler: str = "") -> str:
         if self.sandbox_error:
             raise RuntimeFailure("UNKNOWN", self.sandbox_error)
-        options = config.linux.security_context.namespace_options if (
-            config.linux and config.linux.security_context) else None
+        options = (
+            config.linux.security_context.namespace_options
+            if (config.linux and config.linux.security_context)
+            else None
+        )
         own_network = options is None or options.network == NamespaceMode.POD
         ip = str(next(self._addresses)) if own_network else ""
         sandbox = FakeSandbox(self._id(), config, ip, self._now())
@@ -194,19 +223,32 @@ class FakeRuntime:
     async def sandbox_status(self, sandbox_id: str) -> model.SandboxStatus:
         sandbox = self._sandbox(sandbox_id)
         linux = sandbox.config.linux
-        options = linux.security_context.namespace_options if (
-            linux and linux.security_context) else None
+        options = (
+            linux.security_context.namespace_options if (linux and linux.security_context) else None
+        )
         return model.SandboxStatus(
-            id=sandbox.id, metadata=sandbox.config.metadata, state=sandbox.state,
-            created_at=sandbox.created_at, network=model.SandboxNetwork(ip=sandbox.ip),
+            id=sandbox.id,
+            metadata=sandbox.config.metadata,
+            state=sandbox.state,
+            created_at=sandbox.created_at,
+            network=model.SandboxNetwork(ip=sandbox.ip),
             linux=model.LinuxSandboxStatus(namespaces=model.SandboxNamespaces(options=options)),
-            labels=sandbox.config.labels, annotations=sandbox.config.annotations)
+            labels=sandbox.config.labels,
+            annotations=sandbox.config.annotations,
+        )
 
     async def list_sandboxes(self, pod_uid: str = "") -> list[model.Sandbox]:
-        return [model.Sandbox(id=s.id, metadata=s.config.metadata, state=s.state,
-                              created_at=s.created_at, labels=s.config.labels)
-                for s in self.sandboxes.values()
-                if not pod_uid or s.config.metadata.uid == pod_uid]
+        return [
+            model.Sandbox(
+                id=s.id,
+                metadata=s.config.metadata,
+                state=s.state,
+                created_at=s.created_at,
+                labels=s.config.labels,
+            )
+            for s in self.sandboxes.values()
+            if not pod_uid or s.config.metadata.uid == pod_uid
+        ]
 
     # ---- Runtime: containers
 
@@ -216,8 +258,9 @@ class FakeRuntime:
         behaviour = self._behaviour(config, sandbox)
         if behaviour.create_error:
             raise RuntimeFailure("UNKNOWN", behaviour.create_error)
-        container = FakeContainer(self._id(), self._sandbox(sandbox_id), config, behaviour,
-                                  self._now())
+        container = FakeContainer(
+            self._id(), self._sandbox(sandbox_id), config, behaviour, self._now()
+        )
         self.containers[container.id] = container
         return container.id
 
@@ -259,20 +302,37 @@ class FakeRuntime:
         image = config.image.user_specified_image or config.image.image
         log_path = f"{container.sandbox.config.log_directory}/{config.log_path}"
         return model.ContainerStatus(
-            id=container.id, metadata=config.metadata, state=container.state,
-            created_at=container.created_at, started_at=container.started_at,
-            finished_at=container.finished_at, exit_code=container.exit_code,
+            id=container.id,
+            metadata=config.metadata,
+            state=container.state,
+            created_at=container.created_at,
+            started_at=container.started_at,
+            finished_at=container.finished_at,
+            exit_code=container.exit_code,
             image=model.ImageSpec(image=image, user_specified_image=image),
-            image_ref=config.image.image, reason=container.reason, labels=config.labels,
-            annotations=config.annotations, mounts=config.mounts, log_path=log_path,
-            image_id=config.image.image)
+            image_ref=config.image.image,
+            reason=container.reason,
+            labels=config.labels,
+            annotations=config.annotations,
+            mounts=config.mounts,
+            log_path=log_path,
+            image_id=config.image.image,
+        )
 
     async def list_containers(self, pod_uid: str = "") -> list[model.Container]:
-        return [model.Container(id=c.id, pod_sandbox_id=c.sandbox.id, metadata=c.config.metadata,
-                                image_ref=c.config.image.image, state=c.state,
-                                created_at=c.created_at, labels=c.config.labels)
-                for c in self.containers.values()
-                if not pod_uid or c.config.labels.get(POD_UID) == pod_uid]
+        return [
+            model.Container(
+                id=c.id,
+                pod_sandbox_id=c.sandbox.id,
+                metadata=c.config.metadata,
+                image_ref=c.config.image.image,
+                state=c.state,
+                created_at=c.created_at,
+                labels=c.config.labels,
+            )
+            for c in self.containers.values()
+            if not pod_uid or c.config.labels.get(POD_UID) == pod_uid
+        ]
 
     async def update_resources(self, container_id: str, linux: model.LinuxResources) -> None:
         container = self._container(container_id)
@@ -296,7 +356,13 @@ class FakeRuntime:
         return model.ExecResult(stderr=b"no", exit_code=1)
 
     async def exec_url(
-        self, container_id: str, command: list[str], *, stdin: bool, stdout: bool, stderr: bool,
+        self,
+        container_id: str,
+        command: list[str],
+        *,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
         tty: bool,
     ) -> str:
         raise RuntimeFailure("UNIMPLEMENTED", "the fake runtime has no streams")
@@ -332,8 +398,7 @@ class FakeRuntime:
         return self._images[image.image].id
 
     async def remove_image(self, image: str) -> None:
-        self._images = {name: i for name, i in self._images.items()
-                        if image not in (name, i.id)}
+        self._images = {name: i for name, i in self._images.items() if image not in (name, i.id)}
 
     async def image_fs_info(self) -> list[model.FilesystemUsage]:
         used = sum(image.size for image in self._images.values())
@@ -414,12 +479,13 @@ class FakeRuntime:
                 return self.probe is None or self.probe(pod, "", kind, detail)
         return False
 
-    def _behaviour(
-        self, config: model.ContainerConfig, sandbox: model.SandboxConfig
-    ) -> Behaviour:
+    def _behaviour(self, config: model.ContainerConfig, sandbox: model.SandboxConfig) -> Behaviour:
         name = config.metadata.name
-        return (self._behaviours.get((sandbox.metadata.name, name))
-                or self._behave(config, sandbox) or Behaviour())
+        return (
+            self._behaviours.get((sandbox.metadata.name, name))
+            or self._behave(config, sandbox)
+            or Behaviour()
+        )
 
     def _log(self, container: FakeContainer, line: str) -> None:
         if self._host is None:

@@ -18,11 +18,18 @@ from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
 
 SAFE_SYSCTLS = (
-    "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
-    "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ip_local_reserved_ports", "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl", "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
 )
 
 
@@ -38,30 +45,43 @@ class NodeView(msgspec.Struct, frozen=True):
 def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure | None:
     """The first reason against ``pod``, or ``None``. ``others`` are admitted and not ended."""
     running = list(others)
-    return (_os(pod) or _features(pod) or _sysctls(pod) or _pressure(pod, node)
-            or _affinity(pod, node) or _resources(pod, running, node) or _ports(pod, running))
+    return (
+        _os(pod)
+        or _features(pod)
+        or _sysctls(pod)
+        or _pressure(pod, node)
+        or _affinity(pod, node)
+        or _resources(pod, running, node)
+        or _ports(pod, running)
+    )
 
 
 def _os(pod: core.Pod) -> Failure | None:
     if pod.spec.os is not None and pod.spec.os.name != "linux":
-        return Failure("PodOSNotSupported",
-                       "Failed to admit pod as the OS field doesn't match node OS")
+        return Failure(
+            "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
+        )
     wanted = pod.spec.nodeSelector.get("kubernetes.io/os", "linux")
     if wanted != "linux":
-        return Failure("PodOSSelectorNodeLabelDoesNotMatch",
-                       "Failed to admit pod as the `kubernetes.io/os` label doesn't match node "
-                       "label")
+        return Failure(
+            "PodOSSelectorNodeLabelDoesNotMatch",
+            "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+        )
     return None
 
 
 def _features(pod: core.Pod) -> Failure | None:
     """What this kubelet cannot do yet is refused by name rather than ignored."""
     if pod.spec.resourceClaims:
-        return Failure("UnexpectedAdmissionError",
-                       "Failed to admit pod: resourceClaims are not supported by this node")
+        return Failure(
+            "UnexpectedAdmissionError",
+            "Failed to admit pod: resourceClaims are not supported by this node",
+        )
     if pod.spec.hostUsers is False:
-        return Failure("UnexpectedAdmissionError",
-                       "Failed to admit pod: user namespaces are not supported by this node")
+        return Failure(
+            "UnexpectedAdmissionError",
+            "Failed to admit pod: user namespaces are not supported by this node",
+        )
     return None
 
 
@@ -71,8 +91,7 @@ def _sysctls(pod: core.Pod) -> Failure | None:
     for sysctl in pod.spec.securityContext.sysctls:
         name = sysctl.name.replace("/", ".")
         if name not in SAFE_SYSCTLS:
-            return Failure("SysctlForbidden",
-                           f'forbidden sysctl: "{sysctl.name}" not allowlisted')
+            return Failure("SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowlisted')
     return None
 
 
@@ -82,8 +101,10 @@ def _pressure(pod: core.Pod, node: NodeView) -> Failure | None:
     if node.pressures == ("MemoryPressure",):
         if qos.qos_class(pod) != qos.BEST_EFFORT:
             return None
-        if any(t.key in ("", "node.kubernetes.io/memory-pressure")
-               and t.effect in ("", "NoSchedule") for t in pod.spec.tolerations):
+        if any(
+            t.key in ("", "node.kubernetes.io/memory-pressure") and t.effect in ("", "NoSchedule")
+            for t in pod.spec.tolerations
+        ):
             return None
     return Failure("Evicted", f"The node had condition: [{' '.join(node.pressures)}]. ")
 
@@ -98,15 +119,18 @@ def _affinity(pod: core.Pod, node: NodeView) -> Failure | None:
         matches = any(_term(term, node) for term in required.nodeSelectorTerms)
     if matches:
         return None
-    return Failure("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node "
-                                   "affinity/selector")
+    return Failure(
+        "NodeAffinity",
+        "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+    )
 
 
 def _term(term: core.NodeSelectorTerm, node: NodeView) -> bool:
     if not term.matchExpressions and not term.matchFields:
         return False
-    return (all(_matches(r, node.labels) for r in term.matchExpressions)
-            and all(_matches(r, {"metadata.name": node.name}) for r in term.matchFields))
+    return all(_matches(r, node.labels) for r in term.matchExpressions) and all(
+        _matches(r, {"metadata.name": node.name}) for r in term.matchFields
+    )
 
 
 def _matches(requirement: core.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
@@ -129,9 +153,7 @@ def _matches(requirement: core.NodeSelectorRequirement, labels: Mapping[str, str
     return False
 
 
-def _resources(
-    pod: core.Pod, others: list[core.Pod], node: NodeView
-) -> Failure | None:
+def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure | None:
     limit = qos.amount(dict(node.allocatable), "pods")
     if limit and len(others) + 1 > limit:
         return _out_of("pods", 1, len(others), limit)
@@ -145,33 +167,42 @@ def _resources(
                 return _out_of(name, wanted, 0, 0)
             continue
         text = node.allocatable[name]
-        capacity = (quantity.parse(text).milli_value() if name == "cpu"
-                    else quantity.parse(text).value())
+        capacity = (
+            quantity.parse(text).milli_value() if name == "cpu" else quantity.parse(text).value()
+        )
         if wanted and used.get(name, 0) + wanted > capacity:
             return _out_of(name, wanted, used.get(name, 0), capacity)
     return None
 
 
 def _out_of(name: str, wanted: int, used: int, capacity: int) -> Failure:
-    return Failure(f"OutOf{name}",
-                   f"Node didn't have enough resource: {name}, requested: {wanted}, "
-                   f"used: {used}, capacity: {capacity}")
+    return Failure(
+        f"OutOf{name}",
+        f"Node didn't have enough resource: {name}, requested: {wanted}, "
+        f"used: {used}, capacity: {capacity}",
+    )
 
 
 def _ports(pod: core.Pod, others: list[core.Pod]) -> Failure | None:
     taken = [port for other in others for port in _host_ports(other)]
     for wanted in _host_ports(pod):
         if any(_clash(wanted, port) for port in taken):
-            return Failure("NodePorts", "Predicate NodePorts failed: node(s) didn't have free "
-                                        "ports for the requested pod ports")
+            return Failure(
+                "NodePorts",
+                "Predicate NodePorts failed: node(s) didn't have free "
+                "ports for the requested pod ports",
+            )
     return None
 
 
 def _host_ports(pod: core.Pod) -> list[tuple[str, str, int]]:
     containers = [c for c in pod.spec.initContainers if podspec.is_sidecar(c)]
-    return [(port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort)
-            for container in (*containers, *pod.spec.containers)
-            for port in container.ports if port.hostPort]
+    return [
+        (port.hostIP or "0.0.0.0", port.protocol or "TCP", port.hostPort)
+        for container in (*containers, *pod.spec.containers)
+        for port in container.ports
+        if port.hostPort
+    ]
 
 
 def _clash(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:

@@ -120,9 +120,20 @@ def detect(clock: Clock) -> KernelCgroups:
                 unified = point
             elif kind == "cgroup":
                 for option in right.rsplit(" ", 1)[1].strip().split(","):
-                    if option in ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices",
-                                  "freezer", "blkio", "hugetlb", "net_cls", "net_prio",
-                                  "perf_event"):
+                    if option in (
+                        "cpu",
+                        "cpuacct",
+                        "cpuset",
+                        "memory",
+                        "pids",
+                        "devices",
+                        "freezer",
+                        "blkio",
+                        "hugetlb",
+                        "net_cls",
+                        "net_prio",
+                        "perf_event",
+                    ):
                         roots[option] = point
     if roots:
         # cgroup v1, perhaps with an empty v2 tree beside it, where runc also leaves directories.

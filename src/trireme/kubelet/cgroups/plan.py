@@ -39,21 +39,28 @@ def pod_limits(pod: core.Pod, pids: int = 0) -> Limits:
     return Limits(
         cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
         cpu_quota=qos.cpu_quota(limits.get("cpu", 0)) if qos.all_declare(pod, "cpu") else 0,
-        memory=limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0, pids=pids)
+        memory=limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0,
+        pids=pids,
+    )
 
 
 def class_limits(pods: Iterable[core.Pod]) -> dict[str, Limits]:
     """Shares of the burstable and best-effort classes, from the pods that run now."""
-    burstable = sum(qos.pod_requests(pod).get("cpu", 0) for pod in pods
-                    if qos.qos_class(pod) == qos.BURSTABLE)
-    return {qos.BURSTABLE: Limits(cpu_shares=qos.cpu_shares(burstable)),
-            qos.BEST_EFFORT: Limits(cpu_shares=qos.MIN_SHARES)}
+    burstable = sum(
+        qos.pod_requests(pod).get("cpu", 0) for pod in pods if qos.qos_class(pod) == qos.BURSTABLE
+    )
+    return {
+        qos.BURSTABLE: Limits(cpu_shares=qos.cpu_shares(burstable)),
+        qos.BEST_EFFORT: Limits(cpu_shares=qos.MIN_SHARES),
+    }
 
 
 def node_limits(allocatable: dict[str, str]) -> Limits:
-    return Limits(cpu_shares=qos.cpu_shares(qos.amount(allocatable, "cpu")),
-                  memory=qos.amount(allocatable, "memory"),
-                  pids=qos.amount(allocatable, "pids"))
+    return Limits(
+        cpu_shares=qos.cpu_shares(qos.amount(allocatable, "cpu")),
+        memory=qos.amount(allocatable, "memory"),
+        pids=qos.amount(allocatable, "pids"),
+    )
 
 
 def v1_files(limits: Limits) -> dict[str, dict[str, str]]:

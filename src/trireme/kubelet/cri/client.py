@@ -29,15 +29,18 @@ class GrpcRuntime:
     def __init__(self, endpoint: str, timeout: float = TIMEOUT) -> None:
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
         self._timeout = timeout
-        self._channel = aio.insecure_channel(target, options=[
-            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-            ("grpc.max_send_message_length", MESSAGE_LIMIT),
-            # A runtime that restarts must be found again within a second, not after minutes.
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-            # containerd's server refuses the default authority of a unix socket.
-            ("grpc.default_authority", "localhost"),
-        ])
+        self._channel = aio.insecure_channel(
+            target,
+            options=[
+                ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+                ("grpc.max_send_message_length", MESSAGE_LIMIT),
+                # A runtime that restarts must be found again within a second, not after minutes.
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+                # containerd's server refuses the default authority of a unix socket.
+                ("grpc.default_authority", "localhost"),
+            ],
+        )
         self._calls: dict[str, Any] = {}
 
     async def version(self) -> model.Version:
@@ -135,18 +138,31 @@ class GrpcRuntime:
         return wire.read(model.ExecResult, answer)
 
     async def exec_url(
-        self, container_id: str, command: list[str], *, stdin: bool, stdout: bool, stderr: bool,
+        self,
+        container_id: str,
+        command: list[str],
+        *,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
         tty: bool,
     ) -> str:
-        request = pb.ExecRequest(container_id=container_id, cmd=command, stdin=stdin,
-                                 stdout=stdout, stderr=stderr, tty=tty)
+        request = pb.ExecRequest(
+            container_id=container_id,
+            cmd=command,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            tty=tty,
+        )
         return (await self._runtime("Exec", request)).url
 
     async def attach_url(
         self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool
     ) -> str:
-        request = pb.AttachRequest(container_id=container_id, stdin=stdin, stdout=stdout,
-                                   stderr=stderr, tty=tty)
+        request = pb.AttachRequest(
+            container_id=container_id, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty
+        )
         return (await self._runtime("Attach", request)).url
 
     async def port_forward_url(self, sandbox_id: str, ports: list[int]) -> str:
@@ -192,8 +208,9 @@ class GrpcRuntime:
         )(pb.GetEventsRequest())
         try:
             async for event in stream:
-                yield model.ContainerEvent(container_id=event.container_id,
-                                           pod_uid=event.pod_sandbox_status.metadata.uid)
+                yield model.ContainerEvent(
+                    container_id=event.container_id, pod_uid=event.pod_sandbox_status.metadata.uid
+                )
         except aio.AioRpcError as error:
             raise _failure(error) from error
         finally:
@@ -208,9 +225,7 @@ class GrpcRuntime:
     async def _images(self, verb: str, request: Message, timeout: float | None = 0) -> Any:
         return await self._call("ImageService", verb, request, timeout)
 
-    async def _call(
-        self, service: str, verb: str, request: Message, timeout: float | None
-    ) -> Any:
+    async def _call(self, service: str, verb: str, request: Message, timeout: float | None) -> Any:
         call = self._calls.get(verb)
         if call is None:
             answer = getattr(pb, verb + "Response")

@@ -103,7 +103,13 @@ class Runtime(Protocol):
         ...
 
     async def exec_url(
-        self, container_id: str, command: list[str], *, stdin: bool, stdout: bool, stderr: bool,
+        self,
+        container_id: str,
+        command: list[str],
+        *,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
         tty: bool,
     ) -> str: ...
 

@@ -60,8 +60,10 @@ def _fill_list(target: Any, items: list) -> None:
 @functools.cache
 def _readers(kind: type[Struct]) -> tuple[tuple[str, Callable[[Message], Any]], ...]:
     hints = typing.get_type_hints(kind)
-    return tuple((field.name, _reader(field.name, hints[field.name]))
-                 for field in msgspec.structs.fields(kind))
+    return tuple(
+        (field.name, _reader(field.name, hints[field.name]))
+        for field in msgspec.structs.fields(kind)
+    )
 
 
 def _reader(name: str, hint: Any) -> Callable[[Message], Any]:

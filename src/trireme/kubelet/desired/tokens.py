@@ -55,17 +55,25 @@ class ApiTokens:
         self._kept[key] = fresh
         return fresh.token
 
-    async def _request(
-        self, pod: core.Pod, audience: str, expiration_seconds: int
-    ) -> _Kept:
+    async def _request(self, pod: core.Pod, audience: str, expiration_seconds: int) -> _Kept:
         now = self._env.clock.now()
-        request = authentication.TokenRequest(spec=authentication.TokenRequestSpec(
-            audiences=[audience] if audience else [], expirationSeconds=expiration_seconds,
-            boundObjectRef=authentication.BoundObjectReference(
-                kind="Pod", apiVersion="v1", name=pod.metadata.name, uid=pod.metadata.uid)))
+        request = authentication.TokenRequest(
+            spec=authentication.TokenRequestSpec(
+                audiences=[audience] if audience else [],
+                expirationSeconds=expiration_seconds,
+                boundObjectRef=authentication.BoundObjectReference(
+                    kind="Pod", apiVersion="v1", name=pod.metadata.name, uid=pod.metadata.uid
+                ),
+            )
+        )
         answer = await self._client.create_subresource(
-            core.ServiceAccount, pod.spec.serviceAccountName or "default",
-            pod.metadata.namespace, "token", request, authentication.TokenRequest)
+            core.ServiceAccount,
+            pod.spec.serviceAccountName or "default",
+            pod.metadata.namespace,
+            "token",
+            request,
+            authentication.TokenRequest,
+        )
         stamp = answer.status.expirationTimestamp
         expires = time.parse(stamp) if stamp else now + expiration_seconds
         life = min((expires - now) * RENEW_AT, RENEW_AFTER_SECONDS)

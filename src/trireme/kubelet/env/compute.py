@@ -77,7 +77,9 @@ def _env_from(inputs: Inputs, source: core.EnvFromSource) -> dict[str, str]:
 
 
 def _value(
-    inputs: Inputs, variable: core.EnvVar, own: Mapping[str, str],
+    inputs: Inputs,
+    variable: core.EnvVar,
+    own: Mapping[str, str],
     of_services: Mapping[str, str],
 ) -> str | None:
     """The value, or ``None`` when an optional source is missing."""
@@ -86,11 +88,13 @@ def _value(
     source = variable.valueFrom
     try:
         if source.fieldRef is not None:
-            return downward.env_field(inputs.pod, source.fieldRef.fieldPath, inputs.pod_ips,
-                                      inputs.host_ips)
+            return downward.env_field(
+                inputs.pod, source.fieldRef.fieldPath, inputs.pod_ips, inputs.host_ips
+            )
         if source.resourceFieldRef is not None:
-            return downward.resource(inputs.pod, source.resourceFieldRef, inputs.container.name,
-                                     inputs.allocatable)
+            return downward.resource(
+                inputs.pod, source.resourceFieldRef, inputs.container.name, inputs.allocatable
+            )
     except downward.Unsupported as problem:
         raise ConfigError(str(problem)) from problem
     if source.configMapKeyRef is not None:

@@ -36,9 +36,7 @@ def field(pod: core.Pod, path: str) -> str:
     raise Unsupported(f"unsupported fieldPath: {path}")
 
 
-def env_field(
-    pod: core.Pod, path: str, pod_ips: tuple[str, ...], host_ips: tuple[str, ...]
-) -> str:
+def env_field(pod: core.Pod, path: str, pod_ips: tuple[str, ...], host_ips: tuple[str, ...]) -> str:
     """As ``field``, with the values that are only known when the container starts."""
     match path:
         case "spec.nodeName":
@@ -57,7 +55,9 @@ def env_field(
 
 
 def resource(
-    pod: core.Pod, selector: core.ResourceFieldSelector, container_name: str,
+    pod: core.Pod,
+    selector: core.ResourceFieldSelector,
+    container_name: str,
     allocatable: Mapping[str, str],
 ) -> str:
     """A request or limit in units of the divisor, rounded up; a missing limit is the node's."""

@@ -28,5 +28,8 @@ def expand(text: str, *mappings: Mapping[str, str]) -> str:
 
 def unresolved(text: str, mapping: Mapping[str, str]) -> list[str]:
     """The names that ``text`` refers to and ``mapping`` does not know."""
-    return [found.group(2) for found in _REFERENCE.finditer(text)
-            if not found.group(1) and found.group(2) not in mapping]
+    return [
+        found.group(2)
+        for found in _REFERENCE.finditer(text)
+        if not found.group(1) and found.group(2) not in mapping
+    ]

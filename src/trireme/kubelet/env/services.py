@@ -14,9 +14,7 @@ from trireme.api.core import v1 as core
 MASTER = ("default", "kubernetes")
 
 
-def variables(
-    services: Iterable[core.Service], namespace: str, *, links: bool
-) -> dict[str, str]:
+def variables(services: Iterable[core.Service], namespace: str, *, links: bool) -> dict[str, str]:
     chosen: dict[str, core.Service] = {}
     for service in services:
         meta = service.metadata

@@ -30,8 +30,16 @@ class Collector:
     """Garbage collection of one node."""
 
     def __init__(
-        self, env: Env, config: KubeletConfig, runtime: Runtime, host: Host, cgroups: Cgroups,
-        workers: Workers, volumes: VolumeManager, remover: Remover, events: Events,
+        self,
+        env: Env,
+        config: KubeletConfig,
+        runtime: Runtime,
+        host: Host,
+        cgroups: Cgroups,
+        workers: Workers,
+        volumes: VolumeManager,
+        remover: Remover,
+        events: Events,
     ) -> None:
         self._env = env
         self._config = config
@@ -81,8 +89,9 @@ class Collector:
 
     async def containers(self) -> None:
         live = {pod.metadata.uid for pod in self._workers.pods()}
-        removal = plan.dead(await self._runtime.list_sandboxes(),
-                            await self._runtime.list_containers(), live)
+        removal = plan.dead(
+            await self._runtime.list_sandboxes(), await self._runtime.list_containers(), live
+        )
         for container_id in removal.containers:
             await self._gone(self._remover.remove(container_id))
         for sandbox_id in removal.sandboxes:
@@ -92,25 +101,38 @@ class Collector:
         now = self._env.clock.now()
         images = await self._runtime.list_images()
         in_use = {container.image_ref for container in await self._runtime.list_containers()}
-        used = {image.id for image in images
-                if in_use & {image.id, *image.repo_digests, *image.repo_tags}}
+        used = {
+            image.id
+            for image in images
+            if in_use & {image.id, *image.repo_digests, *image.repo_tags}
+        }
         self._uses = {image.id: self._uses.get(image.id, ImageUse(now)) for image in images}
         for image_id in used:
             self._uses[image_id].last_used = now
         disk = self._host.disk_usage(self._config.root_dir)
         config = self._config
         chosen = plan.images_to_remove(
-            images, self._uses, used, disk, high=config.image_gc_high_percent,
-            low=config.image_gc_low_percent, min_age=config.image_gc_min_age_seconds, now=now)
+            images,
+            self._uses,
+            used,
+            disk,
+            high=config.image_gc_high_percent,
+            low=config.image_gc_low_percent,
+            min_age=config.image_gc_min_age_seconds,
+            now=now,
+        )
         for image_id in chosen:
             await self._gone(self._runtime.remove_image(image_id))
         left = self._host.disk_usage(config.root_dir)
         if chosen or left.used * 100 < left.capacity * config.image_gc_high_percent:
             return
         wanted = left.used - left.capacity * config.image_gc_low_percent // 100
-        self._events.node(WARNING, "FreeDiskSpaceFailed",
-                          f"Failed to garbage collect required amount of images. Attempted to free "
-                          f"{wanted} bytes, but only found 0 bytes eligible to free.")
+        self._events.node(
+            WARNING,
+            "FreeDiskSpaceFailed",
+            f"Failed to garbage collect required amount of images. Attempted to free "
+            f"{wanted} bytes, but only found 0 bytes eligible to free.",
+        )
 
     async def _restore(self, uid: str, of_sandbox: dict[str, str]) -> core.Pod:
         """The pod as far as its containers remember it."""

@@ -25,7 +25,8 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 def dead(
-    sandboxes: Sequence[model.Sandbox], containers: Sequence[model.Container],
+    sandboxes: Sequence[model.Sandbox],
+    containers: Sequence[model.Container],
     live: Collection[str],
 ) -> Removal:
     """``live``: UIDs of pods that have a worker; all others are orphans and not ours to judge."""
@@ -45,9 +46,14 @@ def dead(
         known = newest.get(sandbox.metadata.uid)
         if known is None or sandbox.created_at > known.created_at:
             newest[sandbox.metadata.uid] = sandbox
-    old = [sandbox.id for sandbox in sandboxes
-           if sandbox.metadata.uid in live and sandbox.state != SandboxState.READY
-           and sandbox.id not in left and newest[sandbox.metadata.uid] is not sandbox]
+    old = [
+        sandbox.id
+        for sandbox in sandboxes
+        if sandbox.metadata.uid in live
+        and sandbox.state != SandboxState.READY
+        and sandbox.id not in left
+        and newest[sandbox.metadata.uid] is not sandbox
+    ]
     return Removal(tuple(doomed), tuple(old))
 
 
@@ -59,18 +65,31 @@ class ImageUse(msgspec.Struct):
 
 
 def images_to_remove(
-    images: Sequence[model.Image], uses: Mapping[str, ImageUse], in_use: Collection[str],
-    disk: DiskUsage, *, high: int, low: int, min_age: float, now: float,
+    images: Sequence[model.Image],
+    uses: Mapping[str, ImageUse],
+    in_use: Collection[str],
+    disk: DiskUsage,
+    *,
+    high: int,
+    low: int,
+    min_age: float,
+    now: float,
 ) -> list[str]:
     """Ids in the order of removal; empty below the high mark (percent)."""
     if disk.capacity <= 0 or disk.used * 100 < disk.capacity * high:
         return []
     to_free = disk.used - disk.capacity * low // 100
-    candidates = [image for image in images
-                  if image.id not in in_use and not image.pinned and image.id in uses
-                  and now - uses[image.id].first_seen >= min_age]
-    candidates.sort(key=lambda image: (uses[image.id].last_used, uses[image.id].first_seen,
-                                       image.id))
+    candidates = [
+        image
+        for image in images
+        if image.id not in in_use
+        and not image.pinned
+        and image.id in uses
+        and now - uses[image.id].first_seen >= min_age
+    ]
+    candidates.sort(
+        key=lambda image: (uses[image.id].last_used, uses[image.id].first_seen, image.id)
+    )
     chosen: list[str] = []
     for image in candidates:
         if to_free <= 0:

@@ -31,7 +31,7 @@ class _Reading:
         self.inode = node.number
 
     def read(self, limit: int) -> bytes:
-        data = self._node.data[self._at:self._at + limit]
+        data = self._node.data[self._at : self._at + limit]
         self._at += len(data)
         return data
 
@@ -94,8 +94,13 @@ class MemoryHost:
 
     def list(self, path: str) -> list[str]:
         prefix = self._follow(path).rstrip("/") + "/"
-        return sorted({name[len(prefix):].split("/", 1)[0] for name in self._nodes
-                       if name.startswith(prefix) and name != prefix})
+        return sorted(
+            {
+                name[len(prefix) :].split("/", 1)[0]
+                for name in self._nodes
+                if name.startswith(prefix) and name != prefix
+            }
+        )
 
     def symlink(self, target: str, path: str) -> None:
         path = self._follow_parent(path)
@@ -111,12 +116,15 @@ class MemoryHost:
         old, new = self._follow_parent(old), self._follow_parent(new)
         if old not in self._nodes:
             raise FileNotFoundError(2, "No such file or directory", old)
-        moved = {name: node for name, node in self._nodes.items()
-                 if name == old or name.startswith(old + "/")}
+        moved = {
+            name: node
+            for name, node in self._nodes.items()
+            if name == old or name.startswith(old + "/")
+        }
         self._drop(new)
         for name, node in moved.items():
             del self._nodes[name]
-            self._nodes[new + name[len(old):]] = node
+            self._nodes[new + name[len(old) :]] = node
 
     def remove(self, path: str) -> None:
         path = self._follow_parent(path)
@@ -154,16 +162,20 @@ class MemoryHost:
         del self.mounts[path]
 
     def mounts_below(self, path: str) -> list[str]:
-        return sorted((point for point in self.mounts
-                       if point == path or point.startswith(path + "/")),
-                      key=lambda point: (-point.count("/"), point))
+        return sorted(
+            (point for point in self.mounts if point == path or point.startswith(path + "/")),
+            key=lambda point: (-point.count("/"), point),
+        )
 
     def disk_usage(self, path: str) -> DiskUsage:
         return self.disk
 
     async def tree_size(self, path: str) -> tuple[int, int]:
-        inside = [node for name, node in self._nodes.items()
-                  if name == path or name.startswith(path + "/")]
+        inside = [
+            node
+            for name, node in self._nodes.items()
+            if name == path or name.startswith(path + "/")
+        ]
         return sum(len(node.data) for node in inside), len(inside)
 
     def _get(self, path: str) -> _Node:
@@ -193,6 +205,6 @@ class MemoryHost:
             node = self._nodes.get(step)
             if node is not None and node.kind == "link":
                 base = node.target if node.target.startswith("/") else f"{done}/{node.target}"
-                return self._follow("/".join([base, *parts[index + 1:]]), depth + 1)
+                return self._follow("/".join([base, *parts[index + 1 :]]), depth + 1)
             done = step
         return done or "/"

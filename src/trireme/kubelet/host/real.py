@@ -19,8 +19,13 @@ MS_BIND = 0x1000
 MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MNT_DETACH = 2
 _KINDS = {
-    stat.S_IFDIR: "dir", stat.S_IFREG: "file", stat.S_IFLNK: "link", stat.S_IFSOCK: "socket",
-    stat.S_IFIFO: "fifo", stat.S_IFCHR: "char", stat.S_IFBLK: "block",
+    stat.S_IFDIR: "dir",
+    stat.S_IFREG: "file",
+    stat.S_IFLNK: "link",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "char",
+    stat.S_IFBLK: "block",
 }
 
 
@@ -58,8 +63,14 @@ class RealHost:
             found = os.stat(path, follow_symlinks=follow)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return FileInfo(_KINDS[stat.S_IFMT(found.st_mode)], stat.S_IMODE(found.st_mode),
-                        found.st_size, found.st_uid, found.st_gid, found.st_ino)
+        return FileInfo(
+            _KINDS[stat.S_IFMT(found.st_mode)],
+            stat.S_IMODE(found.st_mode),
+            found.st_size,
+            found.st_uid,
+            found.st_gid,
+            found.st_ino,
+        )
 
     def list(self, path: str) -> list[str]:
         try:
@@ -137,15 +148,20 @@ class RealHost:
 
     def disk_usage(self, path: str) -> DiskUsage:
         found = os.statvfs(path)
-        return DiskUsage(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize,
-                         found.f_files, found.f_favail)
+        return DiskUsage(
+            found.f_blocks * found.f_frsize,
+            found.f_bavail * found.f_frsize,
+            found.f_files,
+            found.f_favail,
+        )
 
     async def tree_size(self, path: str) -> tuple[int, int]:
         return await asyncio.to_thread(_tree_size, path)
 
     def _mount(self, source: str, target: str, kind: str, flags: int, options: str) -> None:
-        failed = self._libc.mount(source.encode(), target.encode(), kind.encode() or None, flags,
-                                  options.encode() or None)
+        failed = self._libc.mount(
+            source.encode(), target.encode(), kind.encode() or None, flags, options.encode() or None
+        )
         if failed:
             code = ctypes.get_errno()
             raise OSError(code, f"mount {kind or 'bind'}: {os.strerror(code)}", target)

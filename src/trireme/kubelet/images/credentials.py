@@ -57,8 +57,12 @@ def _auth(entry: dict) -> AuthConfig | None:
     token = entry.get("identitytoken", "")
     if not user and not token:
         return None
-    return AuthConfig(username=user, password=password, identity_token=token,
-                      registry_token=entry.get("registrytoken", ""))
+    return AuthConfig(
+        username=user,
+        password=password,
+        identity_token=token,
+        registry_token=entry.get("registrytoken", ""),
+    )
 
 
 def _normal(registry: str) -> str:
@@ -74,6 +78,6 @@ def _covers(registry: str, repository: str) -> bool:
     labels, image_labels = host.split("."), image_host.split(".")
     if len(labels) != len(image_labels):
         return False
-    return (all(fnmatch.fnmatchcase(theirs, ours)
-                for ours, theirs in zip(labels, image_labels, strict=True))
-            and image_path.startswith(path))
+    return all(
+        fnmatch.fnmatchcase(theirs, ours) for ours, theirs in zip(labels, image_labels, strict=True)
+    ) and image_path.startswith(path)

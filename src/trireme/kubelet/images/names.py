@@ -16,7 +16,8 @@ _REFERENCE = re.compile(
     rf"(?P<name>(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?"
     r"(?:@(?P<digest>[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}))?\Z",
-    re.ASCII).match
+    re.ASCII,
+).match
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -31,9 +32,12 @@ def parse(image: str) -> Name:
     """Raises ValueError in upstream's words."""
     found = _REFERENCE(image)
     if found is None:
-        why = "repository name must be lowercase" if image != image.lower() and \
-            _REFERENCE(image.lower()) else "invalid reference format"
-        text = f'invalid reference format: {why}' if why != "invalid reference format" else why
+        why = (
+            "repository name must be lowercase"
+            if image != image.lower() and _REFERENCE(image.lower())
+            else "invalid reference format"
+        )
+        text = f"invalid reference format: {why}" if why != "invalid reference format" else why
         raise ValueError(f'couldn\'t parse image name "{image}": {text}')
     tag, digest = found.group("tag") or "", found.group("digest") or ""
     if not tag and not digest:

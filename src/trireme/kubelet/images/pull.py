@@ -71,13 +71,18 @@ class Images:
         if wanted.policy != "Always":
             found = await self._inspect(wanted, image)
             if found is not None:
-                self._event(wanted, "Normal", "Pulled",
-                            f'Container image "{wanted.image}" already present on machine and can '
-                            "be accessed by the pod")
+                self._event(
+                    wanted,
+                    "Normal",
+                    "Pulled",
+                    f'Container image "{wanted.image}" already present on machine and can '
+                    "be accessed by the pod",
+                )
                 return found
             if wanted.policy == "Never":
-                message = (f'Container image "{wanted.image}" is not present with pull policy '
-                           "of Never")
+                message = (
+                    f'Container image "{wanted.image}" is not present with pull policy of Never'
+                )
                 self._event(wanted, "Warning", NEVER_PULL, message)
                 raise ImageFailure(NEVER_PULL, message)
         reference = await self._pull(wanted, image)
@@ -122,10 +127,14 @@ class Images:
                 raise self._failed(wanted, key, failure) from failure
         ended = self._env.clock.monotonic()
         found = await self._inspect(wanted, reference)
-        self._event(wanted, "Normal", "Pulled",
-                    f'Successfully pulled image "{wanted.image}" in {_duration(ended - began)} '
-                    f"({_duration(ended - started)} including waiting). "
-                    f"Image size: {found.size if found else 0} bytes.")
+        self._event(
+            wanted,
+            "Normal",
+            "Pulled",
+            f'Successfully pulled image "{wanted.image}" in {_duration(ended - began)} '
+            f"({_duration(ended - started)} including waiting). "
+            f"Image size: {found.size if found else 0} bytes.",
+        )
         return reference
 
     async def _pull_with_credentials(self, wanted: Wanted, image: str) -> str:
@@ -144,8 +153,9 @@ class Images:
     def _failed(
         self, wanted: Wanted, key: tuple[str, str], failure: RuntimeFailure
     ) -> ImageFailure:
-        self._event(wanted, "Warning", "Failed",
-                    f'Failed to pull image "{wanted.image}": {failure}')
+        self._event(
+            wanted, "Warning", "Failed", f'Failed to pull image "{wanted.image}": {failure}'
+        )
         now = self._env.clock.now()
         self._backoff.next(key, now, now)
         reason = next((name for name in SPECIAL if failure.message.startswith(name)), ERR_PULL)

@@ -20,8 +20,12 @@ BLOCK = 64 * 1024
 POLL_SECONDS = 0.1
 # Asking the runtime costs more than looking at a file.
 ASK_RUNNING_EVERY = 10
-STREAMS = {"": ("stdout", "stderr"), "All": ("stdout", "stderr"), "Stdout": ("stdout",),
-           "Stderr": ("stderr",)}
+STREAMS = {
+    "": ("stdout", "stderr"),
+    "All": ("stdout", "stderr"),
+    "Stdout": ("stdout",),
+    "Stderr": ("stderr",),
+}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def stream(
-    host: Host, clock: Clock, path: str, options: Options,
+    host: Host,
+    clock: Clock,
+    path: str,
+    options: Options,
     running: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
     """The log's text; with ``follow``, until ``running`` says no. Raises FileNotFoundError."""
@@ -132,7 +139,7 @@ class _Writer:
             out += line.text
             self._fresh = not line.partial
         if self._left is not None:
-            out = out[:max(self._left, 0)]
+            out = out[: max(self._left, 0)]
             self._left -= len(out)
         return bytes(out)
 

@@ -75,13 +75,16 @@ class Rotator:
 
     def _compress_and_drop(self, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        old = [f"{folder}/{entry}" for entry in self._host.list(folder)
-               if entry.startswith(f"{name}.") and not entry.endswith(".tmp")]
+        old = [
+            f"{folder}/{entry}"
+            for entry in self._host.list(folder)
+            if entry.startswith(f"{name}.") and not entry.endswith(".tmp")
+        ]
         # The present file and the one that it becomes count, too.
         keep = max(self._config.log_max_files - 2, 0)
         for entry in old[: len(old) - keep]:
             self._host.remove(entry)
-        for entry in old[len(old) - keep:] if keep else []:
+        for entry in old[len(old) - keep :] if keep else []:
             if not entry.endswith(".gz"):
                 self._host.write(f"{entry}.tmp", gzip.compress(self._host.read(entry), 6))
                 self._host.rename(f"{entry}.tmp", f"{entry}.gz")

@@ -49,8 +49,11 @@ def parse_resolv_conf(text: str) -> DNSConfig:
 def pod_dns(pod: core.Pod, node: NodeDNS) -> tuple[DNSConfig, list[str]]:
     """The resolver configuration, and what had to be left out of it."""
     warnings: list[str] = []
-    result = DNSConfig(servers=list(node.host.servers), searches=list(node.host.searches),
-                       options=list(node.host.options))
+    result = DNSConfig(
+        servers=list(node.host.servers),
+        searches=list(node.host.searches),
+        options=list(node.host.options),
+    )
     policy = pod.spec.dnsPolicy or "ClusterFirst"
     if policy == "ClusterFirst" and pod.spec.hostNetwork:
         policy = "Default"
@@ -63,8 +66,9 @@ def pod_dns(pod: core.Pod, node: NodeDNS) -> tuple[DNSConfig, list[str]]:
             result.options = list(CLUSTER_OPTIONS)
         else:
             warnings.append(
-                'kubelet does not have ClusterDNS IP configured and cannot create Pod using '
-                '"ClusterFirst" policy. Falling back to "Default" policy.')
+                "kubelet does not have ClusterDNS IP configured and cannot create Pod using "
+                '"ClusterFirst" policy. Falling back to "Default" policy.'
+            )
     if pod.spec.dnsConfig is not None:
         extra = pod.spec.dnsConfig
         result.servers = _unique((*result.servers, *extra.nameservers))
@@ -81,9 +85,7 @@ def _cluster_searches(namespace: str, node: NodeDNS) -> list[str]:
     return _unique((f"{namespace}.svc.{domain}", f"svc.{domain}", domain, *node.host.searches))
 
 
-def _merge_options(
-    options: Sequence[str], extra: Sequence[core.PodDNSConfigOption]
-) -> list[str]:
+def _merge_options(options: Sequence[str], extra: Sequence[core.PodDNSConfigOption]) -> list[str]:
     merged = dict(option.partition(":")[::2] for option in options)
     merged.update({option.name: option.value or "" for option in extra})
     return [f"{name}:{value}" if value else name for name, value in merged.items()]
@@ -92,15 +94,19 @@ def _merge_options(
 def _fit(result: DNSConfig, warnings: list[str]) -> None:
     if len(result.servers) > MAX_SERVERS:
         result.servers = result.servers[:MAX_SERVERS]
-        warnings.append("Nameserver limits were exceeded, some nameservers have been omitted, "
-                        f"the applied nameserver line is: {' '.join(result.servers)}")
+        warnings.append(
+            "Nameserver limits were exceeded, some nameservers have been omitted, "
+            f"the applied nameserver line is: {' '.join(result.servers)}"
+        )
     searches = [s for s in result.searches[:MAX_SEARCHES] if len(s) <= MAX_DOMAIN]
     while len(" ".join(searches)) > MAX_SEARCH_CHARS:
         searches.pop()
     if searches != result.searches:
         result.searches = searches
-        warnings.append("Search Line limits were exceeded, some search paths have been omitted, "
-                        f"the applied search line is: {' '.join(searches)}")
+        warnings.append(
+            "Search Line limits were exceeded, some search paths have been omitted, "
+            f"the applied search line is: {' '.join(searches)}"
+        )
 
 
 def _unique(items: Iterable[str]) -> list[str]:

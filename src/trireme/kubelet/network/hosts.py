@@ -14,12 +14,14 @@ LIMIT = 63
 FQDN_LIMIT = 64
 HEADER = "# Kubernetes-managed hosts file.\n"
 HOST_HEADER = "# Kubernetes-managed hosts file (host network).\n"
-LOCAL = ("127.0.0.1\tlocalhost\n"
-         "::1\tlocalhost ip6-localhost ip6-loopback\n"
-         "fe00::0\tip6-localnet\n"
-         "fe00::0\tip6-mcastprefix\n"
-         "fe00::1\tip6-allnodes\n"
-         "fe00::2\tip6-allrouters\n")
+LOCAL = (
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::0\tip6-localnet\n"
+    "fe00::0\tip6-mcastprefix\n"
+    "fe00::1\tip6-allnodes\n"
+    "fe00::2\tip6-allrouters\n"
+)
 
 
 def hostname_and_domain(pod: core.Pod, cluster_domain: str) -> tuple[str, str]:
@@ -41,9 +43,11 @@ def node_name_of_pod(pod: core.Pod, cluster_domain: str) -> str:
     if pod.spec.setHostnameAsFQDN and domain:
         name = f"{name}.{domain}"
         if len(name) > FQDN_LIMIT:
-            raise ValueError(f"failed to construct FQDN from pod hostname and cluster domain, "
-                             f"FQDN {name} is too long (64 characters is the max, "
-                             f"{len(name)} characters requested)")
+            raise ValueError(
+                f"failed to construct FQDN from pod hostname and cluster domain, "
+                f"FQDN {name} is too long (64 characters is the max, "
+                f"{len(name)} characters requested)"
+            )
     return name
 
 

@@ -40,7 +40,8 @@ CONDITION_EVENTS = {
     ("DiskPressure", "True"): "NodeHasDiskPressure",
     ("PIDPressure", "False"): "NodeHasSufficientPID",
     ("PIDPressure", "True"): "NodeHasInsufficientPID",
-    ("Ready", "True"): "NodeReady", ("Ready", "False"): "NodeNotReady",
+    ("Ready", "True"): "NodeReady",
+    ("Ready", "False"): "NodeNotReady",
 }
 
 
@@ -49,8 +50,15 @@ class NodeAgent:
     ready (the relist's health)."""
 
     def __init__(
-        self, env: Env, config: KubeletConfig, client: Any, runtime: Runtime, host: Host,
-        machine: Machine, events: Events, problem: Callable[[], str],
+        self,
+        env: Env,
+        config: KubeletConfig,
+        client: Any,
+        runtime: Runtime,
+        host: Host,
+        machine: Machine,
+        events: Events,
+        problem: Callable[[], str],
     ) -> None:
         self._env = env
         self._config = config
@@ -90,15 +98,24 @@ class NodeAgent:
         return quantity.parse(self._capacity()["memory"]).value()
 
     def recursive_read_only(self) -> bool:
-        return any(handler.features is not None and handler.features.recursive_read_only_mounts
-                   for handler in self._runtime_status.runtime_handlers if handler.name == "")
+        return any(
+            handler.features is not None and handler.features.recursive_read_only_mounts
+            for handler in self._runtime_status.runtime_handlers
+            if handler.name == ""
+        )
 
     def view(self) -> NodeView:
         node = self._node
-        labels = dict(node.metadata.labels) if node is not None else \
-            statuses.labels(self._config, self._machine)
-        pressures = tuple(c.type for c in (node.status.conditions if node is not None else ())
-                          if c.type.endswith("Pressure") and c.status == "True")
+        labels = (
+            dict(node.metadata.labels)
+            if node is not None
+            else statuses.labels(self._config, self._machine)
+        )
+        pressures = tuple(
+            c.type
+            for c in (node.status.conditions if node is not None else ())
+            if c.type.endswith("Pressure") and c.status == "True"
+        )
         return NodeView(self._config.node_name, labels, self.allocatable(), pressures)
 
     def node(self) -> core.Node | None:
@@ -120,7 +137,8 @@ class NodeAgent:
         while True:
             await self.check_runtime()
             await self._env.clock.sleep(
-                STARTING_CHECK_SECONDS if self._runtime_problem else RUNTIME_CHECK_SECONDS)
+                STARTING_CHECK_SECONDS if self._runtime_problem else RUNTIME_CHECK_SECONDS
+            )
 
     async def register(self) -> None:
         """Until the API has this node. Keeps trying."""
@@ -130,8 +148,9 @@ class NodeAgent:
                 await self._register()
                 return
             except (ApiError, OSError) as error:
-                self._env.log.warning("registering node %s failed: %s", self._config.node_name,
-                                      error)
+                self._env.log.warning(
+                    "registering node %s failed: %s", self._config.node_name, error
+                )
             await self._env.clock.sleep(delay)
             delay = min(delay * 2, LAST_RETRY_SECONDS)
 
@@ -141,13 +160,16 @@ class NodeAgent:
             try:
                 await self._report()
             except (ApiError, OSError) as error:
-                self._env.log.warning("reporting status of node %s failed: %s",
-                                      self._config.node_name, error)
+                self._env.log.warning(
+                    "reporting status of node %s failed: %s", self._config.node_name, error
+                )
             ready = self._node is not None and any(
-                c.type == "Ready" and c.status == "True" for c in self._node.status.conditions)
+                c.type == "Ready" and c.status == "True" for c in self._node.status.conditions
+            )
             # Until the node is ready somebody waits for it.
             await self._env.clock.sleep(
-                self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5)
+                self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5
+            )
 
     async def renew_forever(self) -> None:
         while True:
@@ -155,16 +177,18 @@ class NodeAgent:
                 await self._renew()
             except (ApiError, OSError) as error:
                 self._lease = None
-                self._env.log.warning("renewing lease of node %s failed: %s",
-                                      self._config.node_name, error)
+                self._env.log.warning(
+                    "renewing lease of node %s failed: %s", self._config.node_name, error
+                )
             await self._env.clock.sleep(self._config.lease_seconds / 4)
 
     # ---- steps
 
     async def _register(self) -> None:
         await self.check_runtime()
-        wanted = statuses.node(self._config, self._machine,
-                               statuses.status(await self._facts(), core.NodeStatus()))
+        wanted = statuses.node(
+            self._config, self._machine, statuses.status(await self._facts(), core.NodeStatus())
+        )
         try:
             self._node = await self._client.create(wanted)
             self._note_report()
@@ -189,7 +213,8 @@ class NodeAgent:
                 changes[name] = differ
         if changes:
             self._node = await self._client.patch(
-                core.Node, self._config.node_name, None, {"metadata": changes}, kind="strategic")
+                core.Node, self._config.node_name, None, {"metadata": changes}, kind="strategic"
+            )
 
     async def _report(self, *, force: bool = False) -> None:
         self._node = await self._client.get(core.Node, self._config.node_name)
@@ -197,14 +222,16 @@ class NodeAgent:
         before = self._node.status
         after = statuses.status(await self._facts(), before)
         due = self._env.clock.monotonic() - self._reported >= (
-            self._config.status_report_seconds + self._report_jitter)
+            self._config.status_report_seconds + self._report_jitter
+        )
         if not force and not due and statuses.same_but_heartbeat(before, after):
             return
         change = statuses.patch(before, after)
         if change is None:
             return
-        self._node = await self._client.patch(core.Node, self._config.node_name, None, change,
-                                              kind="strategic", subresource="status")
+        self._node = await self._client.patch(
+            core.Node, self._config.node_name, None, change, kind="strategic", subresource="status"
+        )
         self._note_report()
         self._tell(before, after)
 
@@ -218,9 +245,14 @@ class NodeAgent:
         lease = coordination.Lease(spec=self._lease_spec())
         lease.metadata.name, lease.metadata.namespace = self._config.node_name, LEASES
         if self._node is not None:
-            lease.metadata.ownerReferences = [meta.OwnerReference(
-                apiVersion="v1", kind="Node", name=self._node.metadata.name,
-                uid=self._node.metadata.uid)]
+            lease.metadata.ownerReferences = [
+                meta.OwnerReference(
+                    apiVersion="v1",
+                    kind="Node",
+                    name=self._node.metadata.name,
+                    uid=self._node.metadata.uid,
+                )
+            ]
         self._lease = await self._client.create(lease)
 
     async def _get_lease(self) -> coordination.Lease | None:
@@ -235,7 +267,8 @@ class NodeAgent:
         return coordination.LeaseSpec(
             holderIdentity=self._config.node_name,
             leaseDurationSeconds=self._config.lease_seconds,
-            renewTime=time.format_micro(self._env.clock.now()))
+            renewTime=time.format_micro(self._env.clock.now()),
+        )
 
     async def _facts(self) -> statuses.Facts:
         try:
@@ -243,28 +276,37 @@ class NodeAgent:
         except RuntimeFailure as failure:
             self._env.log.warning("listing images failed: %s", failure)
         return statuses.Facts(
-            config=self._config, machine=self._machine, health=self._health(),
-            version=self._version, runtime=self._runtime_status, images=self._images,
-            now=self._env.clock.now())
+            config=self._config,
+            machine=self._machine,
+            health=self._health(),
+            version=self._version,
+            runtime=self._runtime_status,
+            images=self._images,
+            now=self._env.clock.now(),
+        )
 
     def _health(self) -> statuses.Health:
         problems = [text for text in (self._runtime_problem, self._problem()) if text]
         memory = machines.meminfo(self._host).get("MemAvailable", self._machine.memory)
-        return statuses.Health(not_ready="[" + ", ".join(problems) + "]" if len(problems) > 1
-                               else "".join(problems), memory_available=memory,
-                               disk=self._host.disk_usage(self._config.root_dir))
+        return statuses.Health(
+            not_ready="[" + ", ".join(problems) + "]" if len(problems) > 1 else "".join(problems),
+            memory_available=memory,
+            disk=self._host.disk_usage(self._config.root_dir),
+        )
 
     def _capacity(self) -> dict[str, str]:
         if not self._total:
-            self._total = statuses.capacity(self._config, self._machine,
-                                            self._host.disk_usage(self._config.root_dir))
+            self._total = statuses.capacity(
+                self._config, self._machine, self._host.disk_usage(self._config.root_dir)
+            )
         return self._total
 
     async def _take_cidr(self, node: core.Node) -> None:
         if node.spec.podCIDR and node.spec.podCIDR != self._cidr:
             try:
                 await self._runtime.update_pod_cidr(
-                    ",".join(node.spec.podCIDRs) or node.spec.podCIDR)
+                    ",".join(node.spec.podCIDRs) or node.spec.podCIDR
+                )
             except RuntimeFailure as failure:
                 self._env.log.warning("telling the runtime the pod CIDR failed: %s", failure)
                 return
@@ -281,8 +323,9 @@ class NodeAgent:
         for condition in after.conditions:
             reason = CONDITION_EVENTS.get((condition.type, condition.status))
             if reason is not None and known.get(condition.type) != condition.status:
-                self._events.node(NORMAL, reason,
-                                  f"Node {self._config.node_name} status is now: {reason}")
+                self._events.node(
+                    NORMAL, reason, f"Node {self._config.node_name} status is now: {reason}"
+                )
 
 
 async def run(agent: NodeAgent, group: asyncio.TaskGroup) -> None:

@@ -13,8 +13,13 @@ import msgspec
 
 from trireme.kubelet.host.contract import Host
 
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "ppc64le": "ppc64le", "s390x": "s390x",
-                 "riscv64": "riscv64"}
+ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+}
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,13 +40,17 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 def read(host: Host) -> Machine:
     memory = meminfo(host)
     return Machine(
-        cpus=len(os.sched_getaffinity(0)), memory=memory.get("MemTotal", 0),
-        swap=memory.get("SwapTotal", 0), hugepages=_hugepages(host),
+        cpus=len(os.sched_getaffinity(0)),
+        memory=memory.get("MemTotal", 0),
+        swap=memory.get("SwapTotal", 0),
+        hugepages=_hugepages(host),
         machine_id=_text(host, "/etc/machine-id"),
         system_uuid=_text(host, "/sys/class/dmi/id/product_uuid") or _text(host, "/etc/machine-id"),
         boot_id=_text(host, "/proc/sys/kernel/random/boot_id"),
-        kernel_version=platform.release(), os_image=_os_image(host),
-        architecture=ARCHITECTURES.get(platform.machine(), platform.machine()))
+        kernel_version=platform.release(),
+        os_image=_os_image(host),
+        architecture=ARCHITECTURES.get(platform.machine(), platform.machine()),
+    )
 
 
 def meminfo(host: Host) -> dict[str, int]:

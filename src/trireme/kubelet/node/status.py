@@ -44,7 +44,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def capacity(config: KubeletConfig, machine: Machine, disk: DiskUsage | None) -> dict[str, str]:
     """Resource name to canonical quantity."""
     found = {
-        "cpu": str(machine.cpus), "memory": f"{machine.memory // 1024}Ki",
+        "cpu": str(machine.cpus),
+        "memory": f"{machine.memory // 1024}Ki",
         "ephemeral-storage": f"{disk.capacity // 1024}Ki" if disk is not None else "0",
         "pods": str(config.max_pods),
         **{f"hugepages-{size}": str(total) for size, total in machine.hugepages.items()},
@@ -56,8 +57,11 @@ def capacity(config: KubeletConfig, machine: Machine, disk: DiskUsage | None) ->
 def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, str]:
     """Capacity without what is reserved and what eviction keeps free."""
     found = dict(total)
-    for reserved in (config.system_reserved, config.kube_reserved,
-                     {"memory": config.eviction_memory}):
+    for reserved in (
+        config.system_reserved,
+        config.kube_reserved,
+        {"memory": config.eviction_memory},
+    ):
         for name, text in reserved.items():
             if name in found:
                 found[name] = _less(found[name], quantity.parse(text))
@@ -70,27 +74,44 @@ def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, st
     return found
 
 
-def conditions(
-    facts: Facts, before: Sequence[core.NodeCondition]
-) -> list[core.NodeCondition]:
+def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.NodeCondition]:
     """The four conditions of the kubelet, with times."""
     health, config = facts.health, facts.config
     memory = health.memory_available < quantity.parse(config.eviction_memory).value()
-    disk = health.disk is not None and health.disk.capacity > 0 and (
-        health.disk.available * 100 < health.disk.capacity * config.eviction_disk_percent)
+    disk = (
+        health.disk is not None
+        and health.disk.capacity > 0
+        and (health.disk.available * 100 < health.disk.capacity * config.eviction_disk_percent)
+    )
     wanted = [
-        _pressure("MemoryPressure", memory, ("KubeletHasInsufficientMemory",
-                  "kubelet has insufficient memory available"), ("KubeletHasSufficientMemory",
-                  "kubelet has sufficient memory available")),
-        _pressure("DiskPressure", disk, ("KubeletHasDiskPressure", "kubelet has disk pressure"),
-                  ("KubeletHasNoDiskPressure", "kubelet has no disk pressure")),
-        _pressure("PIDPressure", False, ("KubeletHasInsufficientPID",
-                  "kubelet has insufficient PID available"), ("KubeletHasSufficientPID",
-                  "kubelet has sufficient PID available")),
-        core.NodeCondition(type="Ready", status="False", reason="KubeletNotReady",
-                           message=health.not_ready) if health.not_ready else
-        core.NodeCondition(type="Ready", status="True", reason="KubeletReady",
-                           message="kubelet is posting ready status"),
+        _pressure(
+            "MemoryPressure",
+            memory,
+            ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
+            ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ),
+        _pressure(
+            "DiskPressure",
+            disk,
+            ("KubeletHasDiskPressure", "kubelet has disk pressure"),
+            ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ),
+        _pressure(
+            "PIDPressure",
+            False,
+            ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+            ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ),
+        core.NodeCondition(
+            type="Ready", status="False", reason="KubeletNotReady", message=health.not_ready
+        )
+        if health.not_ready
+        else core.NodeCondition(
+            type="Ready",
+            status="True",
+            reason="KubeletReady",
+            message="kubelet is posting ready status",
+        ),
     ]
     known = {condition.type: condition for condition in before}
     stamp = time.format(facts.now)
@@ -110,13 +131,20 @@ def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
     types = {condition.type for condition in ours}
     foreign = [condition for condition in before.conditions if condition.type not in types]
     result = msgspec.structs.replace(
-        before, capacity=total, allocatable=allocatable(config, total),
-        conditions=[*foreign, *ours], addresses=addresses(config), nodeInfo=_info(facts),
-        images=_images(facts.images), runtimeHandlers=_handlers(facts.runtime),
-        features=_features(facts.runtime))
+        before,
+        capacity=total,
+        allocatable=allocatable(config, total),
+        conditions=[*foreign, *ours],
+        addresses=addresses(config),
+        nodeInfo=_info(facts),
+        images=_images(facts.images),
+        runtimeHandlers=_handlers(facts.runtime),
+        features=_features(facts.runtime),
+    )
     if config.server is not None:
         result.daemonEndpoints = core.NodeDaemonEndpoints(
-            kubeletEndpoint=core.DaemonEndpoint(Port=config.server.port))
+            kubeletEndpoint=core.DaemonEndpoint(Port=config.server.port)
+        )
     return result
 
 
@@ -133,16 +161,19 @@ def node(config: KubeletConfig, machine: Machine, of: core.NodeStatus) -> core.N
     result.metadata.labels = labels(config, machine)
     result.metadata.annotations = {ATTACH_DETACH: "true"}
     result.spec.providerID = config.provider_id
-    result.spec.taints = [core.Taint(key=key, value=value, effect=effect)
-                          for key, value, effect in config.taints]
+    result.spec.taints = [
+        core.Taint(key=key, value=value, effect=effect) for key, value, effect in config.taints
+    ]
     return result
 
 
 def labels(config: KubeletConfig, machine: Machine) -> dict[str, str]:
     return {
         "kubernetes.io/hostname": config.hostname or config.node_name,
-        "kubernetes.io/os": "linux", "kubernetes.io/arch": machine.architecture,
-        "beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": machine.architecture,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": machine.architecture,
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": machine.architecture,
         **config.labels,
     }
 
@@ -167,8 +198,10 @@ def patch(before: core.NodeStatus, after: core.NodeStatus) -> dict[str, Any] | N
 
 def same_but_heartbeat(one: core.NodeStatus, other: core.NodeStatus) -> bool:
     def still(of: core.NodeStatus) -> core.NodeStatus:
-        return msgspec.structs.replace(of, conditions=[
-            msgspec.structs.replace(c, lastHeartbeatTime=None) for c in of.conditions])
+        return msgspec.structs.replace(
+            of,
+            conditions=[msgspec.structs.replace(c, lastHeartbeatTime=None) for c in of.conditions],
+        )
 
     return still(one) == still(other)
 
@@ -182,54 +215,71 @@ def runtime_problem(status: model.Status) -> str:
             return f"container runtime status check may not have completed yet: no {kind}"
         if not condition.status:
             what = "container runtime" + (" network" if kind == "NetworkReady" else "")
-            return (f"{what} not ready: {kind}=false reason:{condition.reason} "
-                    f"message:{condition.message}")
+            return (
+                f"{what} not ready: {kind}=false reason:{condition.reason} "
+                f"message:{condition.message}"
+            )
     return ""
 
 
 def _info(facts: Facts) -> core.NodeSystemInfo:
     machine, version = facts.machine, facts.version
     return core.NodeSystemInfo(
-        machineID=machine.machine_id, systemUUID=machine.system_uuid, bootID=machine.boot_id,
-        kernelVersion=machine.kernel_version, osImage=machine.os_image,
+        machineID=machine.machine_id,
+        systemUUID=machine.system_uuid,
+        bootID=machine.boot_id,
+        kernelVersion=machine.kernel_version,
+        osImage=machine.os_image,
         containerRuntimeVersion=f"{version.runtime_name}://{version.runtime_version}",
-        kubeletVersion=VERSION, operatingSystem="linux", architecture=machine.architecture,
-        swap=core.NodeSwapStatus(capacity=machine.swap) if machine.swap else None)
+        kubeletVersion=VERSION,
+        operatingSystem="linux",
+        architecture=machine.architecture,
+        swap=core.NodeSwapStatus(capacity=machine.swap) if machine.swap else None,
+    )
 
 
 def _images(images: Sequence[model.Image]) -> list[core.ContainerImage]:
     """Largest first, because the scheduler weighs large ones most."""
-    found = [core.ContainerImage(names=[*image.repo_digests, *image.repo_tags][:MAX_IMAGE_NAMES],
-                                 sizeBytes=image.size)
-             for image in images if image.repo_digests or image.repo_tags]
+    found = [
+        core.ContainerImage(
+            names=[*image.repo_digests, *image.repo_tags][:MAX_IMAGE_NAMES], sizeBytes=image.size
+        )
+        for image in images
+        if image.repo_digests or image.repo_tags
+    ]
     return sorted(found, key=lambda image: (-image.sizeBytes, image.names))[:MAX_IMAGES]
 
 
 def _handlers(status: model.Status) -> list[core.NodeRuntimeHandler]:
-    return [core.NodeRuntimeHandler(
-        name=handler.name, features=core.NodeRuntimeHandlerFeatures(
-            recursiveReadOnlyMounts=handler.features.recursive_read_only_mounts,
-            userNamespaces=handler.features.user_namespaces)
-        if handler.features is not None else None) for handler in status.runtime_handlers]
+    return [
+        core.NodeRuntimeHandler(
+            name=handler.name,
+            features=core.NodeRuntimeHandlerFeatures(
+                recursiveReadOnlyMounts=handler.features.recursive_read_only_mounts,
+                userNamespaces=handler.features.user_namespaces,
+            )
+            if handler.features is not None
+            else None,
+        )
+        for handler in status.runtime_handlers
+    ]
 
 
 def _features(status: model.Status) -> core.NodeFeatures | None:
     if status.features is None:
         return None
-    return core.NodeFeatures(
-        supplementalGroupsPolicy=status.features.supplemental_groups_policy)
+    return core.NodeFeatures(supplementalGroupsPolicy=status.features.supplemental_groups_policy)
 
 
 def _pressure(
     kind: str, under: bool, bad: tuple[str, str], good: tuple[str, str]
 ) -> core.NodeCondition:
     reason, message = bad if under else good
-    return core.NodeCondition(type=kind, status="True" if under else "False", reason=reason,
-                              message=message)
+    return core.NodeCondition(
+        type=kind, status="True" if under else "False", reason=reason, message=message
+    )
 
 
 def _less(text: str, by: quantity.Quantity) -> str:
     left = quantity.parse(text) - by
     return str(left) if left.nanos > 0 else "0"
-
-

@@ -37,15 +37,27 @@ class Inspector:
         if not listed:
             return PodSeen(uid=uid)
         sandboxes = [await self._sandbox(item) for item in listed]
-        containers = [await self._container(item)
-                      for item in await self._runtime.list_containers(uid)]
+        containers = [
+            await self._container(item) for item in await self._runtime.list_containers(uid)
+        ]
         meta = listed[0].metadata
         return PodSeen(
-            uid=uid, namespace=meta.namespace, name=meta.name,
-            sandboxes=tuple(sorted((s for s in sandboxes if s is not None),
-                                   key=lambda s: (-s.created_at, -s.attempt))),
-            containers=tuple(sorted((c for c in containers if c is not None),
-                                    key=lambda c: (-c.created_at, -c.restart_count))))
+            uid=uid,
+            namespace=meta.namespace,
+            name=meta.name,
+            sandboxes=tuple(
+                sorted(
+                    (s for s in sandboxes if s is not None),
+                    key=lambda s: (-s.created_at, -s.attempt),
+                )
+            ),
+            containers=tuple(
+                sorted(
+                    (c for c in containers if c is not None),
+                    key=lambda c: (-c.created_at, -c.restart_count),
+                )
+            ),
+        )
 
     def forget(self, container_id: str) -> None:
         self._ended.pop(container_id, None)
@@ -61,11 +73,20 @@ class Inspector:
         if status.network is not None and status.network.ip:
             ips = (status.network.ip, *(more.ip for more in status.network.additional_ips))
         mode = int(NamespaceMode.POD)
-        if status.linux is not None and status.linux.namespaces is not None \
-                and status.linux.namespaces.options is not None:
+        if (
+            status.linux is not None
+            and status.linux.namespaces is not None
+            and status.linux.namespaces.options is not None
+        ):
             mode = status.linux.namespaces.options.network
-        return SandboxSeen(id=status.id, attempt=status.metadata.attempt, state=status.state,
-                           created_at=status.created_at, ips=ips, network_mode=mode)
+        return SandboxSeen(
+            id=status.id,
+            attempt=status.metadata.attempt,
+            state=status.state,
+            created_at=status.created_at,
+            ips=ips,
+            network_mode=mode,
+        )
 
     async def _container(self, item: model.Container) -> ContainerSeen | None:
         known = self._ended.get(item.id)
@@ -90,22 +111,26 @@ class Inspector:
             message = self._termination_message(status, notes) or message
         resources = status.resources.linux if status.resources is not None else None
         return ContainerSeen(
-            id=status.id, name=status.labels.get(labels.CONTAINER_NAME, status.metadata.name),
-            state=status.state, sandbox_id=sandbox_id, created_at=status.created_at,
+            id=status.id,
+            name=status.labels.get(labels.CONTAINER_NAME, status.metadata.name),
+            state=status.state,
+            sandbox_id=sandbox_id,
+            created_at=status.created_at,
             started_at=0 if status.state == ContainerState.CREATED else status.started_at,
             finished_at=status.finished_at if exited else 0,
             exit_code=status.exit_code if exited else 0,
-            reason=_reason(status) if exited else "", message=message,
+            reason=_reason(status) if exited else "",
+            message=message,
             image=status.image.user_specified_image or status.image.image if status.image else "",
             image_ref=status.image_ref or status.image_id,
             spec_hash=notes.get(labels.HASH, ""),
             restart_count=int(notes.get(labels.RESTART_COUNT, "0") or 0),
-            log_path=status.log_path, resources=resources,
-            user=status.user.linux if status.user is not None else None)
+            log_path=status.log_path,
+            resources=resources,
+            user=status.user.linux if status.user is not None else None,
+        )
 
-    def _termination_message(
-        self, status: model.ContainerStatus, notes: Mapping[str, str]
-    ) -> str:
+    def _termination_message(self, status: model.ContainerStatus, notes: Mapping[str, str]) -> str:
         path = notes.get(labels.MESSAGE_PATH, "")
         mounted = next((m.host_path for m in status.mounts if m.container_path == path), "")
         text = ""
@@ -114,8 +139,12 @@ class Inspector:
                 text = self._host.read_tail(mounted, MESSAGE_LIMIT).decode("utf-8", "replace")
             except FileNotFoundError:
                 text = ""
-        if not text and status.exit_code != 0 and status.log_path \
-                and notes.get(labels.MESSAGE_POLICY) == "FallbackToLogsOnError":
+        if (
+            not text
+            and status.exit_code != 0
+            and status.log_path
+            and notes.get(labels.MESSAGE_POLICY) == "FallbackToLogsOnError"
+        ):
             text = self._last_log(status.log_path)
         return text
 

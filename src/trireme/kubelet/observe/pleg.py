@@ -64,8 +64,10 @@ class Pleg:
         age = self._env.clock.monotonic() - self._last_relist
         if age <= UNHEALTHY_SECONDS:
             return ""
-        return (f"PLEG is not healthy: pleg was last seen active {int(age)}s ago; "
-                f"threshold is {int(UNHEALTHY_SECONDS)}s")
+        return (
+            f"PLEG is not healthy: pleg was last seen active {int(age)}s ago; "
+            f"threshold is {int(UNHEALTHY_SECONDS)}s"
+        )
 
     async def relist(self) -> None:
         """Compare the runtime's lists with the last ones. Raises ``RuntimeFailure``."""
@@ -76,9 +78,12 @@ class Pleg:
         if before is None:
             touched = set(self.pods)
         else:
-            touched = {uid for key in before.keys() | listing.keys()
-                       if before.get(key) != listing.get(key)
-                       for uid, _ in (before.get(key) or listing[key],)}
+            touched = {
+                uid
+                for key in before.keys() | listing.keys()
+                if before.get(key) != listing.get(key)
+                for uid, _ in (before.get(key) or listing[key],)
+            }
         for uid in sorted(touched):
             self._changed(uid)
 

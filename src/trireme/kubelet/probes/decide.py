@@ -29,8 +29,11 @@ class State(msgspec.Struct, frozen=True):
 
 
 def of(container: core.Container, kind: str) -> core.Probe | None:
-    return {LIVENESS: container.livenessProbe, READINESS: container.readinessProbe,
-            STARTUP: container.startupProbe}[kind]
+    return {
+        LIVENESS: container.livenessProbe,
+        READINESS: container.readinessProbe,
+        STARTUP: container.startupProbe,
+    }[kind]
 
 
 def step(kind: str, probe: core.Probe, state: State, passed: bool) -> tuple[State, bool | None]:

@@ -49,7 +49,11 @@ class ProbeManager:
     """Owned by the component; ``group`` outlives every probe."""
 
     def __init__(
-        self, env: Env, group: asyncio.TaskGroup, prober: Prober, events: Events,
+        self,
+        env: Env,
+        group: asyncio.TaskGroup,
+        prober: Prober,
+        events: Events,
         changed: Callable[[str], None],
     ) -> None:
         self._env = env
@@ -63,9 +67,11 @@ class ProbeManager:
 
     def results(self) -> Probes:
         """Live views: the caller must not keep them over an await."""
-        return Probes(liveness=self._results[decide.LIVENESS],
-                      startup=self._results[decide.STARTUP],
-                      readiness=self._results[decide.READINESS])
+        return Probes(
+            liveness=self._results[decide.LIVENESS],
+            startup=self._results[decide.STARTUP],
+            readiness=self._results[decide.READINESS],
+        )
 
     def sync(self, pod: core.Pod, targets: dict[str, Target], *, stopping: bool = False) -> None:
         """Probe what ``pod`` asks for; ``stopping`` leaves only readiness."""
@@ -127,8 +133,13 @@ class ProbeManager:
             await waiting.wait(probe.wake, self._pause(spec, target, period))
 
     async def _once(
-        self, key: Key, container: core.Container, spec: core.Probe, probe: _Probe,
-        target: Target, state: decide.State,
+        self,
+        key: Key,
+        container: core.Container,
+        spec: core.Probe,
+        probe: _Probe,
+        target: Target,
+        state: decide.State,
     ) -> decide.State:
         uid, _, kind = key
         if not target.running:
@@ -149,9 +160,7 @@ class ProbeManager:
             self._set(uid, kind, target.container_id, result)
         return state
 
-    async def _ask(
-        self, spec: core.Probe, container: core.Container, target: Target
-    ) -> Answer:
+    async def _ask(self, spec: core.Probe, container: core.Container, target: Target) -> Answer:
         answer = Answer(Verdict.ERROR, "no attempt was made")
         for _ in range(ATTEMPTS):
             answer = await self._prober.probe(spec, container, target.container_id, target.pod_ip)
@@ -168,8 +177,9 @@ class ProbeManager:
             reason, words = "ProbeWarning", "warning"
         else:
             return
-        self._events.container(pod, container.name, WARNING, reason,
-                               f"{kind} probe {words}: {answer.output}")
+        self._events.container(
+            pod, container.name, WARNING, reason, f"{kind} probe {words}: {answer.output}"
+        )
 
     def _pause(self, spec: core.Probe, target: Target | None, period: float) -> float | None:
         """Until the next question: a period, or the rest of the initial delay."""

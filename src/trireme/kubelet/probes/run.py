@@ -99,21 +99,21 @@ class Prober:
             return Answer(Verdict.FAILURE, str(failure))
         return Answer(Verdict.FAILURE, "missing probe handler")
 
-    async def http_hook(self, action: core.HTTPGetAction, container: core.Container,
-                        pod_ip: str, timeout: float) -> None:
+    async def http_hook(
+        self, action: core.HTTPGetAction, container: core.Container, pod_ip: str, timeout: float
+    ) -> None:
         """A lifecycle hook's request: any response will do. Raises ``ProbeFailure``."""
         await self._transport.http(request(action, container, pod_ip, timeout))
 
-    async def _exec(
-        self, action: core.ExecAction, container_id: str, timeout: float
-    ) -> Answer:
+    async def _exec(self, action: core.ExecAction, container_id: str, timeout: float) -> Answer:
         try:
             result = await self._runtime.exec_sync(container_id, list(action.command), timeout)
         except RuntimeFailure as failure:
             if failure.code == "DEADLINE_EXCEEDED":
                 command = " ".join(action.command)
-                return Answer(Verdict.FAILURE, f'command timed out: "{command}" timed out after '
-                                               f"{timeout:g}s")
+                return Answer(
+                    Verdict.FAILURE, f'command timed out: "{command}" timed out after {timeout:g}s'
+                )
             return Answer(Verdict.ERROR, str(failure))
         output = (result.stdout + result.stderr)[:OUTPUT_LIMIT].decode("utf-8", "replace")
         return Answer(Verdict.SUCCESS if result.exit_code == 0 else Verdict.FAILURE, output)
@@ -123,8 +123,9 @@ class Prober:
         if 200 <= answer.status < 300:
             return Answer(Verdict.SUCCESS, answer.body)
         if 300 <= answer.status < 400:
-            return Answer(Verdict.WARNING,
-                          f"Probe terminated redirects, Response body: {answer.body}")
+            return Answer(
+                Verdict.WARNING, f"Probe terminated redirects, Response body: {answer.body}"
+            )
         return Answer(Verdict.FAILURE, f"HTTP probe failed with statuscode: {answer.status}")
 
     async def _grpc(self, action: core.GRPCAction, pod_ip: str, timeout: float) -> Answer:
@@ -145,10 +146,19 @@ def request(
     if "accept" not in names:
         headers.append(("Accept", "*/*"))
     # An empty value means: do not send that header at all.
-    kept = tuple((name, value) for name, value in headers
-                 if value or name.lower() not in ("accept", "user-agent"))
-    return Request((action.scheme or "HTTP").lower(), action.host or pod_ip,
-                   port_number(action.port, container), action.path or "/", kept, timeout)
+    kept = tuple(
+        (name, value)
+        for name, value in headers
+        if value or name.lower() not in ("accept", "user-agent")
+    )
+    return Request(
+        (action.scheme or "HTTP").lower(),
+        action.host or pod_ip,
+        port_number(action.port, container),
+        action.path or "/",
+        kept,
+        timeout,
+    )
 
 
 def port_number(port: int | str, container: core.Container) -> int:

@@ -32,10 +32,13 @@ class SocketTransport:
         except TimeoutError as error:
             raise ProbeFailure(
                 f'Get "{request.url}": context deadline exceeded (Client.Timeout exceeded while '
-                "awaiting headers)") from error
+                "awaiting headers)"
+            ) from error
         except aiohttp.ClientConnectorError as error:
-            raise ProbeFailure(f'Get "{request.url}": dial tcp {request.host}:{request.port}: '
-                               f"connect: {_words(error.os_error)}") from error
+            raise ProbeFailure(
+                f'Get "{request.url}": dial tcp {request.host}:{request.port}: '
+                f"connect: {_words(error.os_error)}"
+            ) from error
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise ProbeFailure(f'Get "{request.url}": {error or type(error).__name__}') from error
 
@@ -62,7 +65,8 @@ class SocketTransport:
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     raise ProbeFailure(
                         f'timeout: failed to connect service "{target}" within {timeout:g}s: '
-                        "context deadline exceeded") from error
+                        "context deadline exceeded"
+                    ) from error
                 raise ProbeFailure(f"error: health rpc failed: {error.details()}") from error
         number = answer[1] if answer[:1] == b"\x08" else 0
         return SERVING[number] if number < len(SERVING) else "UNKNOWN"
@@ -76,8 +80,9 @@ class SocketTransport:
         url = request.url
         async with asyncio.timeout(request.timeout):
             for _ in range(MAX_REDIRECTS):
-                async with self._open().get(url, headers=dict(request.headers), ssl=False,
-                                            allow_redirects=False) as response:
+                async with self._open().get(
+                    url, headers=dict(request.headers), ssl=False, allow_redirects=False
+                ) as response:
                     body = (await response.content.read(OUTPUT_LIMIT)).decode("utf-8", "replace")
                     if response.status not in (301, 302, 303, 307, 308):
                         return HttpAnswer(response.status, body)
@@ -91,8 +96,10 @@ class SocketTransport:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(force_close=True, limit=0),
-                timeout=aiohttp.ClientTimeout(total=None), skip_auto_headers=("Accept-Encoding",),
-                auto_decompress=False)
+                timeout=aiohttp.ClientTimeout(total=None),
+                skip_auto_headers=("Accept-Encoding",),
+                auto_decompress=False,
+            )
         return self._session
 
 

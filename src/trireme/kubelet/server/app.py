@@ -51,8 +51,9 @@ async def serve(kubelet: Kubelet, group: asyncio.TaskGroup) -> None:
     app = App(kubelet, config)
     server = web.Server(app.handle, access_log=None)
     loop = asyncio.get_running_loop()
-    listening = await loop.create_server(server, config.address, config.port,
-                                         ssl=_context(config), reuse_address=True)
+    listening = await loop.create_server(
+        server, config.address, config.port, ssl=_context(config), reuse_address=True
+    )
     group.create_task(_until_cancelled(server, listening), name="kubelet server")
 
 
@@ -63,21 +64,33 @@ class App:
         self._kubelet = kubelet
         self._env = kubelet.env
         self._runtime = kubelet.parts.runtime
-        self._auth = Auth(kubelet.env, kubelet.parts.client, kubelet.config.node_name,
-                          anonymous=config.anonymous)
+        self._auth = Auth(
+            kubelet.env, kubelet.parts.client, kubelet.config.node_name, anonymous=config.anonymous
+        )
         self._rates = stats.Rates()
         self._handlers: dict[str, Handler] = {
-            "healthz": self._healthz, "pods": self._pods, "runningpods": self._running_pods,
-            "configz": self._configz, "metrics": self._metrics, "stats": self._stats,
-            "containerLogs": self._logs, "exec": self._exec, "attach": self._attach,
-            "portForward": self._port_forward, "run": self._run,
+            "healthz": self._healthz,
+            "pods": self._pods,
+            "runningpods": self._running_pods,
+            "configz": self._configz,
+            "metrics": self._metrics,
+            "stats": self._stats,
+            "containerLogs": self._logs,
+            "exec": self._exec,
+            "attach": self._attach,
+            "portForward": self._port_forward,
+            "run": self._run,
         }
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Every request comes here; faults leave as a status and a text."""
         try:
-            await self._auth.check(_certificate(request), request.headers.get("Authorization", ""),
-                                   request.method, request.path)
+            await self._auth.check(
+                _certificate(request),
+                request.headers.get("Authorization", ""),
+                request.method,
+                request.path,
+            )
             parts = [part for part in request.path.split("/") if part]
             handler = self._handlers.get(parts[0] if parts else "")
             if handler is None:
@@ -88,8 +101,9 @@ class App:
         except (RuntimeFailure, streams.StreamFailed) as failure:
             return web.Response(status=500, text=str(failure))
         except (ApiError, OSError) as error:
-            self._env.log.warning("%s %s: the API cannot say who may: %s", request.method,
-                                  request.path, error)
+            self._env.log.warning(
+                "%s %s: the API cannot say who may: %s", request.method, request.path, error
+            )
             return web.Response(status=500, text=f"Internal Error: {error}")
 
     # ---- about the node
@@ -104,19 +118,28 @@ class App:
         return _pod_list(self._shown(worker) for worker in self._workers())
 
     async def _running_pods(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        return _pod_list(self._shown(worker) for worker in self._workers()
-                         if worker.pod.metadata.uid in self._kubelet.pleg.pods)
+        return _pod_list(
+            self._shown(worker)
+            for worker in self._workers()
+            if worker.pod.metadata.uid in self._kubelet.pleg.pods
+        )
 
     async def _configz(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
         config = self._kubelet.config
-        shown = {"kind": "KubeletConfiguration", "apiVersion": "kubelet.config.k8s.io/v1beta1",
-                 "clusterDomain": config.cluster_domain, "clusterDNS": list(config.cluster_dns),
-                 "maxPods": config.max_pods, "podPidsLimit": config.pod_pids_limit,
-                 "resolvConf": config.resolv_conf, "podLogsDir": config.logs_dir,
-                 "containerLogMaxSize": str(config.log_max_bytes),
-                 "containerLogMaxFiles": config.log_max_files,
-                 "imageGCHighThresholdPercent": config.image_gc_high_percent,
-                 "imageGCLowThresholdPercent": config.image_gc_low_percent}
+        shown = {
+            "kind": "KubeletConfiguration",
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "clusterDomain": config.cluster_domain,
+            "clusterDNS": list(config.cluster_dns),
+            "maxPods": config.max_pods,
+            "podPidsLimit": config.pod_pids_limit,
+            "resolvConf": config.resolv_conf,
+            "podLogsDir": config.logs_dir,
+            "containerLogMaxSize": str(config.log_max_bytes),
+            "containerLogMaxFiles": config.log_max_files,
+            "imageGCHighThresholdPercent": config.image_gc_high_percent,
+            "imageGCLowThresholdPercent": config.image_gc_low_percent,
+        }
         return web.Response(body=msgspec.json.encode({"kubeletconfig": shown}), content_type=JSON)
 
     async def _metrics(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
@@ -137,8 +160,12 @@ class App:
             raise Failed(404, "404 page not found\n")
         host = self._kubelet.parts.host
         document = stats.summary(
-            self._kubelet.config.node_name, await self._used(), machine.meminfo(host),
-            host.disk_usage(self._kubelet.config.root_dir), self._env.clock.now())
+            self._kubelet.config.node_name,
+            await self._used(),
+            machine.meminfo(host),
+            host.disk_usage(self._kubelet.config.root_dir),
+            self._env.clock.now(),
+        )
         return web.Response(body=msgspec.json.encode(document), content_type=JSON)
 
     # ---- about containers
@@ -153,26 +180,37 @@ class App:
         status = self._kubelet.statuses.get(worker.uid) or worker.pod.status
         try:
             wanted = logs.options(request.query, self._env.clock.now())
-            container_id = logs.container_id(worker.pod, status, container,
-                                             previous=request.query.get("previous") == "true")
+            container_id = logs.container_id(
+                worker.pod, status, container, previous=request.query.get("previous") == "true"
+            )
         except logs.NoLogs as problem:
             raise Failed(400, str(problem)) from problem
         try:
             path = (await self._runtime.container_status(container_id)).log_path
         except RuntimeFailure as failure:
-            raise Failed(500, "unable to retrieve container logs for "
-                              f"{self._kubelet.config.runtime_name}://{container_id}") from failure
+            raise Failed(
+                500,
+                "unable to retrieve container logs for "
+                f"{self._kubelet.config.runtime_name}://{container_id}",
+            ) from failure
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)  # type: ignore[arg-type]
         try:
-            async for text in read.stream(self._kubelet.parts.host, self._env.clock, path, wanted,
-                                          lambda: self._is_running(container_id)):
+            async for text in read.stream(
+                self._kubelet.parts.host,
+                self._env.clock,
+                path,
+                wanted,
+                lambda: self._is_running(container_id),
+            ):
                 if text:
                     await response.write(text)
         except FileNotFoundError as error:
-            await response.write(f'failed to try resolving symlinks in path "{error.filename}": '
-                                 "no such file or directory".encode())
+            await response.write(
+                f'failed to try resolving symlinks in path "{error.filename}": '
+                "no such file or directory".encode()
+            )
         except ConnectionError:
             return response
         await response.write_eof()
@@ -185,18 +223,25 @@ class App:
         if not command:
             raise Failed(400, "you must specify at least one command")
         url = await self._runtime.exec_url(
-            container_id, command, stdin=_on(query, "input", "stdin"),
+            container_id,
+            command,
+            stdin=_on(query, "input", "stdin"),
             stdout=_on(query, "output", "stdout"),
-            stderr=_on(query, "error", "stderr") and not _on(query, "tty"), tty=_on(query, "tty"))
+            stderr=_on(query, "error", "stderr") and not _on(query, "tty"),
+            tty=_on(query, "tty"),
+        )
         return await streams.relay(request, url)
 
     async def _attach(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
         container_id = await self._container_id(rest)
         query = request.query
         url = await self._runtime.attach_url(
-            container_id, stdin=_on(query, "input", "stdin"),
+            container_id,
+            stdin=_on(query, "input", "stdin"),
             stdout=_on(query, "output", "stdout"),
-            stderr=_on(query, "error", "stderr") and not _on(query, "tty"), tty=_on(query, "tty"))
+            stderr=_on(query, "error", "stderr") and not _on(query, "tty"),
+            tty=_on(query, "tty"),
+        )
         return await streams.relay(request, url)
 
     async def _port_forward(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
@@ -208,7 +253,8 @@ class App:
             raise Failed(500, f'pod not found ("{rest[1]}_{rest[0]}")')
         ports = [int(port) for port in request.query.getall("port", []) if port.isdigit()]
         return await streams.relay(
-            request, await self._runtime.port_forward_url(seen.sandboxes[0].id, ports))
+            request, await self._runtime.port_forward_url(seen.sandboxes[0].id, ports)
+        )
 
     async def _run(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
         container_id = await self._container_id(rest)
@@ -216,15 +262,19 @@ class App:
         result = await self._runtime.exec_sync(container_id, " ".join(command).split(), 0)
         body = result.stdout + result.stderr
         if result.exit_code != 0:
-            raise Failed(500, body.decode("utf-8", "replace")
-                         + f"command terminated with exit code {result.exit_code}")
+            raise Failed(
+                500,
+                body.decode("utf-8", "replace")
+                + f"command terminated with exit code {result.exit_code}",
+            )
         return web.Response(body=body, content_type="text/plain")
 
     # ---- inside
 
     def _workers(self) -> list[Worker]:
-        found = (self._kubelet.workers.get(pod.metadata.uid)
-                 for pod in self._kubelet.workers.pods())
+        found = (
+            self._kubelet.workers.get(pod.metadata.uid) for pod in self._kubelet.workers.pods()
+        )
         return [worker for worker in found if worker is not None]
 
     def _shown(self, worker: Worker) -> core.Pod:
@@ -262,13 +312,15 @@ class App:
         return stats.containers(await self._runtime.list_stats(), self._rates)
 
     def _own_metrics(self) -> list[Any]:
-        name = GaugeMetricFamily("kubelet_node_name", "The node's name. The count is always 1.",
-                                 labels=["node"])
+        name = GaugeMetricFamily(
+            "kubelet_node_name", "The node's name. The count is always 1.", labels=["node"]
+        )
         name.add_metric([self._kubelet.config.node_name], 1)
         running = GaugeMetricFamily("kubelet_running_pods", "Pods with a running sandbox")
         running.add_metric([], len(self._kubelet.pleg.pods))
-        desired = GaugeMetricFamily("kubelet_desired_pods", "Pods that the API gave to this node",
-                                    labels=["static"])
+        desired = GaugeMetricFamily(
+            "kubelet_desired_pods", "Pods that the API gave to this node", labels=["static"]
+        )
         desired.add_metric([""], len(self._kubelet.workers.pods()))
         return [name, running, desired]
 

@@ -20,14 +20,26 @@ TOKEN_SECONDS = 120.0
 ALLOWED_SECONDS = 300.0
 DENIED_SECONDS = 30.0
 LIMIT = 4096
-VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch",
-         "DELETE": "delete"}
+VERBS = {
+    "GET": "get",
+    "HEAD": "get",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 # The first segment of the path to the subresources of nodes of which any one suffices.
 SUBRESOURCES = {
-    "stats": ("stats",), "metrics": ("metrics",), "logs": ("log",), "checkpoint": ("checkpoint",),
-    "statusz": ("statusz", "proxy"), "flagz": ("configz", "proxy"),
-    "configz": ("configz", "proxy"), "healthz": ("healthz", "proxy"),
-    "pods": ("pods", "proxy"), "runningpods": ("pods", "proxy"),
+    "stats": ("stats",),
+    "metrics": ("metrics",),
+    "logs": ("log",),
+    "checkpoint": ("checkpoint",),
+    "statusz": ("statusz", "proxy"),
+    "flagz": ("configz", "proxy"),
+    "configz": ("configz", "proxy"),
+    "healthz": ("healthz", "proxy"),
+    "pods": ("pods", "proxy"),
+    "runningpods": ("pods", "proxy"),
 }
 
 
@@ -69,12 +81,13 @@ class Auth:
             if await self._may(user, verb, subresource):
                 return user
         listed = " ".join(subresources)
-        raise Refused(403, f"Forbidden (user={user.name}, verb={verb}, resource=nodes, "
-                           f"subresource(s)=[{listed}])\n")
+        raise Refused(
+            403,
+            f"Forbidden (user={user.name}, verb={verb}, resource=nodes, "
+            f"subresource(s)=[{listed}])\n",
+        )
 
-    async def _authenticate(
-        self, certificate: dict[str, Any] | None, authorization_: str
-    ) -> User:
+    async def _authenticate(self, certificate: dict[str, Any] | None, authorization_: str) -> User:
         if certificate:
             user = _of_certificate(certificate)
             if user.name:
@@ -94,13 +107,18 @@ class Auth:
         kept = self._tokens.get(token)
         if kept is not None and now < kept[0]:
             return kept[1]
-        answer = await self._client.create(authentication.TokenReview(
-            spec=authentication.TokenReviewSpec(token=token)))
+        answer = await self._client.create(
+            authentication.TokenReview(spec=authentication.TokenReviewSpec(token=token))
+        )
         user = None
         if answer.status.authenticated:
             of = answer.status.user
-            user = User(of.username, of.uid, tuple(of.groups),
-                        tuple((key, tuple(values)) for key, values in sorted(of.extra.items())))
+            user = User(
+                of.username,
+                of.uid,
+                tuple(of.groups),
+                tuple((key, tuple(values)) for key, values in sorted(of.extra.items())),
+            )
         _keep(self._tokens, token, (now + TOKEN_SECONDS, user), now)
         return user
 
@@ -109,13 +127,23 @@ class Auth:
         kept = self._access.get(key)
         if kept is not None and now < kept[0]:
             return kept[1]
-        answer = await self._client.create(authorization.SubjectAccessReview(
-            spec=authorization.SubjectAccessReviewSpec(
-                user=user.name, uid=user.uid, groups=list(user.groups),
-                extra={name: list(values) for name, values in user.extra},
-                resourceAttributes=authorization.ResourceAttributes(
-                    verb=verb, version="v1", resource="nodes", subresource=subresource,
-                    name=self._node_name))))
+        answer = await self._client.create(
+            authorization.SubjectAccessReview(
+                spec=authorization.SubjectAccessReviewSpec(
+                    user=user.name,
+                    uid=user.uid,
+                    groups=list(user.groups),
+                    extra={name: list(values) for name, values in user.extra},
+                    resourceAttributes=authorization.ResourceAttributes(
+                        verb=verb,
+                        version="v1",
+                        resource="nodes",
+                        subresource=subresource,
+                        name=self._node_name,
+                    ),
+                )
+            )
+        )
         allowed = bool(answer.status.allowed)
         until = now + (ALLOWED_SECONDS if allowed else DENIED_SECONDS)
         _keep(self._access, key, (until, allowed), now)
@@ -123,8 +151,7 @@ class Auth:
 
 
 def _of_certificate(certificate: dict[str, Any]) -> User:
-    """``certificate`` as ``ssl`` gives it: the common name is the user, organizations are groups.
-    """
+    """``certificate`` as ``ssl`` gives it: the common name is the user, organizations are groups."""
     name, groups = "", []
     for part in certificate.get("subject", ()):
         for key, value in part:

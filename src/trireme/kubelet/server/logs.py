@@ -35,16 +35,30 @@ def options(query: Mapping[str, str], now: float) -> Options:
     stream = query.get("stream", "")
     if stream not in STREAMS:
         raise NoLogs(f'stream: Unsupported value: "{stream}"')
-    return Options(follow=_true(query, "follow"), timestamps=_true(query, "timestamps"),
-                   tail_lines=tail, limit_bytes=limit, since=since, stream=stream)
+    return Options(
+        follow=_true(query, "follow"),
+        timestamps=_true(query, "timestamps"),
+        tail_lines=tail,
+        limit_bytes=limit,
+        since=since,
+        stream=stream,
+    )
 
 
-def container_id(
-    pod: core.Pod, status: core.PodStatus, name: str, *, previous: bool
-) -> str:
+def container_id(pod: core.Pod, status: core.PodStatus, name: str, *, previous: bool) -> str:
     """The runtime's id of the container whose log is meant. Raises ``NoLogs``."""
-    found = next((s for s in (*status.containerStatuses, *status.initContainerStatuses,
-                              *status.ephemeralContainerStatuses) if s.name == name), None)
+    found = next(
+        (
+            s
+            for s in (
+                *status.containerStatuses,
+                *status.initContainerStatuses,
+                *status.ephemeralContainerStatuses,
+            )
+            if s.name == name
+        ),
+        None,
+    )
     where = f'container "{name}" in pod "{pod.metadata.name}"'
     if found is None:
         raise NoLogs(f"{where} is not available")

@@ -74,11 +74,21 @@ def containers(stats: Sequence[model.ContainerStats], rates: Rates) -> list[Cont
         if rate is None:
             rate = rates.nano_cores(item.attributes.id, item.cpu.timestamp, total)
         disk = item.writable_layer.used_bytes if item.writable_layer is not None else 0
-        found.append(Container(
-            names.get(labels.POD_NAMESPACE, ""), names.get(labels.POD_NAME, ""),
-            names.get(labels.POD_UID, ""), names.get(labels.CONTAINER_NAME, ""),
-            item.cpu.timestamp, total, rate, memory.working_set_bytes or 0,
-            memory.usage_bytes or memory.working_set_bytes or 0, memory.rss_bytes or 0, disk or 0))
+        found.append(
+            Container(
+                names.get(labels.POD_NAMESPACE, ""),
+                names.get(labels.POD_NAME, ""),
+                names.get(labels.POD_UID, ""),
+                names.get(labels.CONTAINER_NAME, ""),
+                item.cpu.timestamp,
+                total,
+                rate,
+                memory.working_set_bytes or 0,
+                memory.usage_bytes or memory.working_set_bytes or 0,
+                memory.rss_bytes or 0,
+                disk or 0,
+            )
+        )
     rates.keep_only(item.attributes.id for item in stats if item.attributes is not None)
     return found
 
@@ -96,11 +106,17 @@ def summary(
     return {
         "node": {
             "nodeName": node,
-            "cpu": {"time": stamp, "usageNanoCores": sum(c.cpu_rate for c in used),
-                    "usageCoreNanoSeconds": sum(c.cpu_total for c in used)},
-            "memory": {"time": stamp, "availableBytes": available,
-                       "workingSetBytes": sum(c.working_set for c in used),
-                       "usageBytes": total - memory.get("MemFree", 0)},
+            "cpu": {
+                "time": stamp,
+                "usageNanoCores": sum(c.cpu_rate for c in used),
+                "usageCoreNanoSeconds": sum(c.cpu_total for c in used),
+            },
+            "memory": {
+                "time": stamp,
+                "availableBytes": available,
+                "workingSetBytes": sum(c.working_set for c in used),
+                "usageBytes": total - memory.get("MemFree", 0),
+            },
             "fs": _fs(stamp, disk),
             "runtime": {"imageFs": _fs(stamp, disk)},
         },
@@ -110,14 +126,22 @@ def summary(
 
 def metrics(used: Sequence[Container]) -> list[Metric]:
     """The families of /metrics/resource."""
-    cpu = CounterMetricFamily("container_cpu_usage_seconds", "CPU time of the container",
-                              labels=["container", "pod", "namespace"])
-    memory = GaugeMetricFamily("container_memory_working_set_bytes", "Memory of the container",
-                               labels=["container", "pod", "namespace"])
-    pod_cpu = CounterMetricFamily("pod_cpu_usage_seconds", "CPU time of the pod",
-                                  labels=["pod", "namespace"])
-    pod_memory = GaugeMetricFamily("pod_memory_working_set_bytes", "Memory of the pod",
-                                   labels=["pod", "namespace"])
+    cpu = CounterMetricFamily(
+        "container_cpu_usage_seconds",
+        "CPU time of the container",
+        labels=["container", "pod", "namespace"],
+    )
+    memory = GaugeMetricFamily(
+        "container_memory_working_set_bytes",
+        "Memory of the container",
+        labels=["container", "pod", "namespace"],
+    )
+    pod_cpu = CounterMetricFamily(
+        "pod_cpu_usage_seconds", "CPU time of the pod", labels=["pod", "namespace"]
+    )
+    pod_memory = GaugeMetricFamily(
+        "pod_memory_working_set_bytes", "Memory of the pod", labels=["pod", "namespace"]
+    )
     pods: dict[tuple[str, str], tuple[int, int]] = {}
     for c in used:
         cpu.add_metric([c.name, c.pod, c.namespace], c.cpu_total / 1e9)
@@ -139,22 +163,45 @@ def metrics(used: Sequence[Container]) -> list[Metric]:
 def _pod(stamp: str, uid: str, of: Sequence[Container]) -> dict[str, Any]:
     return {
         "podRef": {"name": of[0].pod, "namespace": of[0].namespace, "uid": uid},
-        "cpu": {"time": stamp, "usageNanoCores": sum(c.cpu_rate for c in of),
-                "usageCoreNanoSeconds": sum(c.cpu_total for c in of)},
-        "memory": {"time": stamp, "workingSetBytes": sum(c.working_set for c in of),
-                   "usageBytes": sum(c.usage for c in of), "rssBytes": sum(c.rss for c in of)},
-        "containers": [{
-            "name": c.name,
-            "cpu": {"time": stamp, "usageNanoCores": c.cpu_rate,
-                    "usageCoreNanoSeconds": c.cpu_total},
-            "memory": {"time": stamp, "workingSetBytes": c.working_set, "usageBytes": c.usage,
-                       "rssBytes": c.rss},
-            "rootfs": {"time": stamp, "usedBytes": c.disk},
-        } for c in of],
+        "cpu": {
+            "time": stamp,
+            "usageNanoCores": sum(c.cpu_rate for c in of),
+            "usageCoreNanoSeconds": sum(c.cpu_total for c in of),
+        },
+        "memory": {
+            "time": stamp,
+            "workingSetBytes": sum(c.working_set for c in of),
+            "usageBytes": sum(c.usage for c in of),
+            "rssBytes": sum(c.rss for c in of),
+        },
+        "containers": [
+            {
+                "name": c.name,
+                "cpu": {
+                    "time": stamp,
+                    "usageNanoCores": c.cpu_rate,
+                    "usageCoreNanoSeconds": c.cpu_total,
+                },
+                "memory": {
+                    "time": stamp,
+                    "workingSetBytes": c.working_set,
+                    "usageBytes": c.usage,
+                    "rssBytes": c.rss,
+                },
+                "rootfs": {"time": stamp, "usedBytes": c.disk},
+            }
+            for c in of
+        ],
     }
 
 
 def _fs(stamp: str, disk: DiskUsage) -> dict[str, Any]:
-    return {"time": stamp, "availableBytes": disk.available, "capacityBytes": disk.capacity,
-            "usedBytes": disk.used, "inodes": disk.inodes, "inodesFree": disk.inodes_free,
-            "inodesUsed": disk.inodes - disk.inodes_free}
+    return {
+        "time": stamp,
+        "availableBytes": disk.available,
+        "capacityBytes": disk.capacity,
+        "usedBytes": disk.used,
+        "inodes": disk.inodes,
+        "inodesFree": disk.inodes_free,
+        "inodesUsed": disk.inodes - disk.inodes_free,
+    }

@@ -77,8 +77,9 @@ async def relay(request: BaseRequest, url: str) -> web.StreamResponse:
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port,
-                                                           limit=HEAD_LIMIT)
+            reader, writer = await asyncio.open_connection(
+                parts.hostname, parts.port, limit=HEAD_LIMIT
+            )
     except (OSError, TimeoutError) as error:
         raise StreamFailed(f"error dialing the container runtime: {error}") from error
     try:
@@ -102,8 +103,11 @@ async def relay(request: BaseRequest, url: str) -> web.StreamResponse:
 def _head(request: BaseRequest, path: str, query: str, host: str) -> bytes:
     target = f"{path}?{query}" if query else path
     lines = [f"{request.method} {target} HTTP/1.1", f"Host: {host}"]
-    lines += [f"{name}: {value}" for name, value in request.headers.items()
-              if name.lower() not in _DROPPED]
+    lines += [
+        f"{name}: {value}"
+        for name, value in request.headers.items()
+        if name.lower() not in _DROPPED
+    ]
     lines.append("Content-Length: 0")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

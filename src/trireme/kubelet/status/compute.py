@@ -48,17 +48,32 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 def compute(facts: Facts) -> core.PodStatus:
     """The status to report now."""
     pod, old = facts.pod, facts.old
-    status = core.PodStatus(observedGeneration=max(pod.metadata.generation,
-                                                   old.observedGeneration))
-    for kind, name in (("container", "containerStatuses"), ("init", "initContainerStatuses"),
-                       ("ephemeral", "ephemeralContainerStatuses")):
-        setattr(status, name, containers.statuses(
-            pod, kind, facts.seen, getattr(old, name), facts.reasons, facts.probes,
-            runtime=facts.runtime))
+    status = core.PodStatus(observedGeneration=max(pod.metadata.generation, old.observedGeneration))
+    for kind, name in (
+        ("container", "containerStatuses"),
+        ("init", "initContainerStatuses"),
+        ("ephemeral", "ephemeralContainerStatuses"),
+    ):
+        setattr(
+            status,
+            name,
+            containers.statuses(
+                pod,
+                kind,
+                facts.seen,
+                getattr(old, name),
+                facts.reasons,
+                facts.probes,
+                runtime=facts.runtime,
+            ),
+        )
     by_name = {s.name: s for s in (*status.initContainerStatuses, *status.containerStatuses)}
-    regular_started = any(s.state.running is not None or s.state.terminated is not None
-                          or s.lastState.terminated is not None
-                          for s in status.containerStatuses)
+    regular_started = any(
+        s.state.running is not None
+        or s.state.terminated is not None
+        or s.lastState.terminated is not None
+        for s in status.containerStatuses
+    )
     status.phase = phase_of(pod, by_name, terminal=facts.terminal, initialized=regular_started)
     _keep_terminal(facts, status)
     _set_reason(facts, status)
@@ -73,31 +88,50 @@ def compute(facts: Facts) -> core.PodStatus:
 def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
     """The status of a pod that this node does not take."""
     return msgspec.structs.replace(
-        pod.status, phase="Failed", reason=failure.reason, message=failure.message,
+        pod.status,
+        phase="Failed",
+        reason=failure.reason,
+        message=failure.message,
         startTime=pod.status.startTime or time.format(now),
         observedGeneration=pod.metadata.generation,
-        qosClass=pod.status.qosClass or qos.qos_class(pod))
+        qosClass=pod.status.qosClass or qos.qos_class(pod),
+    )
 
 
 def terminated(status: core.PodStatus) -> core.PodStatus:
     """The last status of a pod of which nothing is left here: it ended, one way or the other."""
     if podspec.is_terminal(status):
         return status
-    lost = core.ContainerState(terminated=core.ContainerStateTerminated(
-        reason=containers.LOST, exitCode=137,
-        message="The container could not be located when the pod was terminated"))
-    started = any(s.state.running is not None or s.state.terminated is not None
-                  or s.lastState.terminated is not None for s in status.containerStatuses)
+    lost = core.ContainerState(
+        terminated=core.ContainerStateTerminated(
+            reason=containers.LOST,
+            exitCode=137,
+            message="The container could not be located when the pod was terminated",
+        )
+    )
+    started = any(
+        s.state.running is not None
+        or s.state.terminated is not None
+        or s.lastState.terminated is not None
+        for s in status.containerStatuses
+    )
     statuses = status.containerStatuses
     if started:
-        statuses = [s if s.state.terminated is not None
-                    else msgspec.structs.replace(s, state=lost, ready=False, started=False)
-                    for s in statuses]
-    conditions_ = [msgspec.structs.replace(c, status="False", reason=conditions.FAILED, message="")
-                   if c.type in (conditions.READY, conditions.CONTAINERS_READY) else c
-                   for c in status.conditions]
-    return msgspec.structs.replace(status, phase="Failed", containerStatuses=statuses,
-                                   conditions=conditions_)
+        statuses = [
+            s
+            if s.state.terminated is not None
+            else msgspec.structs.replace(s, state=lost, ready=False, started=False)
+            for s in statuses
+        ]
+    conditions_ = [
+        msgspec.structs.replace(c, status="False", reason=conditions.FAILED, message="")
+        if c.type in (conditions.READY, conditions.CONTAINERS_READY)
+        else c
+        for c in status.conditions
+    ]
+    return msgspec.structs.replace(
+        status, phase="Failed", containerStatuses=statuses, conditions=conditions_
+    )
 
 
 def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodStatus:
@@ -105,8 +139,9 @@ def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodSt
     still run, because others would reuse its resources and names."""
     if not podspec.is_terminal(status) or podspec.is_terminal(old):
         return status
-    return msgspec.structs.replace(status, phase=old.phase or "Pending", reason=old.reason,
-                                   message=old.message)
+    return msgspec.structs.replace(
+        status, phase=old.phase or "Pending", reason=old.reason, message=old.message
+    )
 
 
 def _keep_terminal(facts: Facts, status: core.PodStatus) -> None:
@@ -156,7 +191,9 @@ def _carry_over(facts: Facts, status: core.PodStatus) -> None:
 
 
 def _set_conditions(
-    facts: Facts, status: core.PodStatus, by_name: Mapping[str, core.ContainerStatus],
+    facts: Facts,
+    status: core.PodStatus,
+    by_name: Mapping[str, core.ContainerStatus],
     regular_started: bool,
 ) -> None:
     pod = facts.pod
@@ -172,8 +209,14 @@ def _set_conditions(
     ]
     if facts.failure is not None and facts.failure.reason == "Evicted":
         foreign = [c for c in foreign if c.type != DISRUPTION]
-        own.append(core.PodCondition(type=DISRUPTION, status="True",
-                                     reason="TerminationByKubelet", message=facts.failure.message))
+        own.append(
+            core.PodCondition(
+                type=DISRUPTION,
+                status="True",
+                reason="TerminationByKubelet",
+                message=facts.failure.message,
+            )
+        )
     before = {c.type: c for c in (*pod.status.conditions, *facts.old.conditions)}
     for condition in own:
         condition.observedGeneration = pod.metadata.generation

@@ -51,11 +51,15 @@ def ready(
     for gate in pod.spec.readinessGates:
         condition = by_type.get(gate.conditionType)
         if condition is None:
-            problems.append(f'corresponding condition of pod readiness gate "{gate.conditionType}" '
-                            "does not exist.")
+            problems.append(
+                f'corresponding condition of pod readiness gate "{gate.conditionType}" '
+                "does not exist."
+            )
         elif condition.status != "True":
-            problems.append(f'the status of pod readiness gate "{gate.conditionType}" is not '
-                            f'"True", but {condition.status}')
+            problems.append(
+                f'the status of pod readiness gate "{gate.conditionType}" is not '
+                f'"True", but {condition.status}'
+            )
     return _false(READY, GATES_NOT_READY, ", ".join(problems)) if problems else _true(READY)
 
 
@@ -87,8 +91,9 @@ def scheduled() -> core.PodCondition:
 
 
 def _names(*lists: tuple[str, list[str]]) -> str:
-    return ", ".join(f"containers with {what} status: [{' '.join(names)}]"
-                     for what, names in lists if names)
+    return ", ".join(
+        f"containers with {what} status: [{' '.join(names)}]" for what, names in lists if names
+    )
 
 
 def _true(kind: str) -> core.PodCondition:

@@ -19,10 +19,13 @@ from trireme.kubelet.sync import plan
 from trireme.kubelet.sync.plan import Probes
 
 LOST = "ContainerStatusUnknown"
-LOST_MESSAGE = ("The container could not be located when the pod was deleted.  "
-                "The container used to be Running")
-INIT_FORGOTTEN = ("Unable to get init container status from container runtime and pod has been "
-                  "initialized, treat it as exited normally")
+LOST_MESSAGE = (
+    "The container could not be located when the pod was deleted.  The container used to be Running"
+)
+INIT_FORGOTTEN = (
+    "Unable to get init container status from container runtime and pod has been "
+    "initialized, treat it as exited normally"
+)
 RUNTIME = "containerd"
 
 
@@ -34,13 +37,22 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 def statuses(
-    pod: core.Pod, kind: str, seen: PodSeen, previous: Sequence[core.ContainerStatus],
-    reasons: Mapping[str, Reason], probes: Probes, *, runtime: str = RUNTIME,
+    pod: core.Pod,
+    kind: str,
+    seen: PodSeen,
+    previous: Sequence[core.ContainerStatus],
+    reasons: Mapping[str, Reason],
+    probes: Probes,
+    *,
+    runtime: str = RUNTIME,
 ) -> list[core.ContainerStatus]:
     """``kind``: ``init``, ``container`` or ``ephemeral``."""
     before = {status.name: status for status in previous}
-    found = [_status(pod, kind, container, seen, before.get(container.name), runtime)
-             for of_kind, container in podspec.containers(pod) if of_kind == kind]
+    found = [
+        _status(pod, kind, container, seen, before.get(container.name), runtime)
+        for of_kind, container in podspec.containers(pod)
+        if of_kind == kind
+    ]
     result = []
     for status in found:
         container = podspec.find(pod, status.name)
@@ -53,8 +65,12 @@ def statuses(
 
 
 def _status(
-    pod: core.Pod, kind: str, container: core.Container, seen: PodSeen,
-    old: core.ContainerStatus | None, runtime: str,
+    pod: core.Pod,
+    kind: str,
+    container: core.Container,
+    seen: PodSeen,
+    old: core.ContainerStatus | None,
+    runtime: str,
 ) -> core.ContainerStatus:
     instances = seen.instances(container.name)
     if not instances:
@@ -75,8 +91,11 @@ def _not_seen(
 ) -> core.ContainerStatus:
     reason = "PodInitializing" if pod.spec.initContainers else "ContainerCreating"
     status = core.ContainerStatus(
-        name=container.name, image=container.image, volumeMounts=_mounts(container),
-        state=core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason)))
+        name=container.name,
+        image=container.image,
+        volumeMounts=_mounts(container),
+        state=core.ContainerState(waiting=core.ContainerStateWaiting(reason=reason)),
+    )
     if old is None:
         return status
     if old.state.terminated is not None:
@@ -84,8 +103,11 @@ def _not_seen(
     status.restartCount, status.lastState = old.restartCount, old.lastState
     if old.state.running is not None and old.lastState.terminated is None:
         # It ran and is gone without a trace: say that it ended, else the pod looks pending.
-        status.lastState = core.ContainerState(terminated=core.ContainerStateTerminated(
-            reason=LOST, message=LOST_MESSAGE, exitCode=137))
+        status.lastState = core.ContainerState(
+            terminated=core.ContainerStateTerminated(
+                reason=LOST, message=LOST_MESSAGE, exitCode=137
+            )
+        )
         if pod.metadata.deletionTimestamp is None:
             status.restartCount += 1
     return status
@@ -97,15 +119,24 @@ def _from_seen(
     # The count only grows: the runtime may have forgotten what we reported before.
     count = max(seen.restart_count, old.restartCount if old is not None else 0)
     status = core.ContainerStatus(
-        name=seen.name, image=seen.image, imageID=seen.image_ref, restartCount=count,
-        containerID=f"{runtime}://{seen.id}", state=_state(seen, runtime),
-        volumeMounts=_mounts(container))
+        name=seen.name,
+        image=seen.image,
+        imageID=seen.image_ref,
+        restartCount=count,
+        containerID=f"{runtime}://{seen.id}",
+        state=_state(seen, runtime),
+        volumeMounts=_mounts(container),
+    )
     status.allocatedResources = dict(container.resources.requests)
     status.resources = msgspec.structs.replace(container.resources)
     if seen.user is not None:
-        status.user = core.ContainerUser(linux=core.LinuxContainerUser(
-            uid=seen.user.uid, gid=seen.user.gid,
-            supplementalGroups=list(seen.user.supplemental_groups)))
+        status.user = core.ContainerUser(
+            linux=core.LinuxContainerUser(
+                uid=seen.user.uid,
+                gid=seen.user.gid,
+                supplementalGroups=list(seen.user.supplemental_groups),
+            )
+        )
     return status
 
 
@@ -114,24 +145,38 @@ def _state(seen: ContainerSeen, runtime: str) -> core.ContainerState:
         running = core.ContainerStateRunning(startedAt=stamps.nanos_text(seen.started_at))
         return core.ContainerState(running=running)
     if seen.state == ContainerState.EXITED:
-        return core.ContainerState(terminated=core.ContainerStateTerminated(
-            exitCode=seen.exit_code, reason=seen.reason, message=seen.message,
-            startedAt=stamps.nanos_text(seen.started_at),
-            finishedAt=stamps.nanos_text(seen.finished_at),
-            containerID=f"{runtime}://{seen.id}"))
+        return core.ContainerState(
+            terminated=core.ContainerStateTerminated(
+                exitCode=seen.exit_code,
+                reason=seen.reason,
+                message=seen.message,
+                startedAt=stamps.nanos_text(seen.started_at),
+                finishedAt=stamps.nanos_text(seen.finished_at),
+                containerID=f"{runtime}://{seen.id}",
+            )
+        )
     return core.ContainerState(waiting=core.ContainerStateWaiting())
 
 
 def _mounts(container: core.Container) -> list[core.VolumeMountStatus]:
-    return [core.VolumeMountStatus(
-        name=mount.name, mountPath=mount.mountPath, readOnly=mount.readOnly,
-        recursiveReadOnly="Disabled" if mount.readOnly else None)
-        for mount in container.volumeMounts]
+    return [
+        core.VolumeMountStatus(
+            name=mount.name,
+            mountPath=mount.mountPath,
+            readOnly=mount.readOnly,
+            recursiveReadOnly="Disabled" if mount.readOnly else None,
+        )
+        for mount in container.volumeMounts
+    ]
 
 
 def _overlay_waiting(
-    pod: core.Pod, kind: str, container: core.Container, seen: PodSeen,
-    status: core.ContainerStatus, reasons: Mapping[str, Reason],
+    pod: core.Pod,
+    kind: str,
+    container: core.Container,
+    seen: PodSeen,
+    status: core.ContainerStatus,
+    reasons: Mapping[str, Reason],
 ) -> None:
     """A container that should start but could not is Waiting, with the reason."""
     latest = seen.latest(container.name)
@@ -139,10 +184,17 @@ def _overlay_waiting(
         if latest is not None and latest.exited and latest.exit_code == 0:
             if not podspec.is_sidecar(container):
                 return
-        elif (latest is None and not podspec.is_sidecar(container)
-                and status.state.waiting is not None and plan.has_regular_created(pod, seen)):
-            status.state = core.ContainerState(terminated=core.ContainerStateTerminated(
-                reason="Completed", message=INIT_FORGOTTEN, exitCode=0))
+        elif (
+            latest is None
+            and not podspec.is_sidecar(container)
+            and status.state.waiting is not None
+            and plan.has_regular_created(pod, seen)
+        ):
+            status.state = core.ContainerState(
+                terminated=core.ContainerStateTerminated(
+                    reason="Completed", message=INIT_FORGOTTEN, exitCode=0
+                )
+            )
             return
     reason = reasons.get(container.name)
     if reason is None or not plan.needs_restart(container, pod, seen):
@@ -150,12 +202,16 @@ def _overlay_waiting(
     if status.state.terminated is not None:
         status.lastState = status.state
     status.state = core.ContainerState(
-        waiting=core.ContainerStateWaiting(reason=reason.reason, message=reason.message))
+        waiting=core.ContainerStateWaiting(reason=reason.reason, message=reason.message)
+    )
 
 
 def _set_started_and_ready(
-    kind: str, container: core.Container, status: core.ContainerStatus,
-    old: core.ContainerStatus | None, probes: Probes,
+    kind: str,
+    container: core.Container,
+    status: core.ContainerStatus,
+    old: core.ContainerStatus | None,
+    probes: Probes,
 ) -> None:
     regular_init = kind == "init" and not podspec.is_sidecar(container)
     container_id = status.containerID.partition("://")[2]
@@ -168,8 +224,11 @@ def _set_started_and_ready(
 
 
 def _started(
-    container: core.Container, status: core.ContainerStatus, old: core.ContainerStatus | None,
-    probes: Probes, container_id: str,
+    container: core.Container,
+    status: core.ContainerStatus,
+    old: core.ContainerStatus | None,
+    probes: Probes,
+    container_id: str,
 ) -> bool:
     if status.state.running is None:
         return False
@@ -183,8 +242,11 @@ def _started(
 
 
 def _ready(
-    container: core.Container, status: core.ContainerStatus, old: core.ContainerStatus | None,
-    probes: Probes, container_id: str,
+    container: core.Container,
+    status: core.ContainerStatus,
+    old: core.ContainerStatus | None,
+    probes: Probes,
+    container_id: str,
 ) -> bool:
     if container.readinessProbe is None:
         return True

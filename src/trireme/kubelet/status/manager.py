@@ -68,7 +68,8 @@ class StatusManager:
         entry.pod, entry.present = pod, pod.status
         wanted = entry.wanted
         if entry.finished or (
-                wanted is not None and patch.status_patch("", pod.status, wanted) is not None):
+            wanted is not None and patch.status_patch("", pod.status, wanted) is not None
+        ):
             self._wake(entry)
 
     def forget(self, uid: str) -> None:
@@ -100,8 +101,9 @@ class StatusManager:
                     entry.deleted = True
                     return
                 meta_ = entry.pod.metadata
-                self._env.log.warning("writing status of pod %s/%s failed: %s", meta_.namespace,
-                                      meta_.name, error)
+                self._env.log.warning(
+                    "writing status of pod %s/%s failed: %s", meta_.namespace, meta_.name, error
+                )
                 entry.dirty.set()
                 await self._env.clock.sleep(delay)
                 delay = min(delay * 2, MAX_RETRY_SECONDS)
@@ -113,18 +115,21 @@ class StatusManager:
             change = patch.status_patch(pod.metadata.uid, entry.present, wanted)
             if change is not None:
                 changed = await self._client.patch(
-                    core.Pod, name, namespace, change, kind="strategic", subresource="status")
+                    core.Pod, name, namespace, change, kind="strategic", subresource="status"
+                )
                 entry.present = changed.status
                 if changed.metadata.deletionTimestamp is not None:
                     entry.pod = changed
         if self._may_delete(entry):
             options = meta.DeleteOptions(
-                gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.metadata.uid))
+                gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.metadata.uid)
+            )
             await self._client.delete(core.Pod, name, namespace, options)
             entry.deleted = True
 
     def _may_delete(self, entry: _Entry) -> bool:
-        return (entry.finished and entry.pod.metadata.deletionTimestamp is not None
-                and podspec.is_terminal(entry.present))
-
-
+        return (
+            entry.finished
+            and entry.pod.metadata.deletionTimestamp is not None
+            and podspec.is_terminal(entry.present)
+        )

@@ -39,8 +39,9 @@ def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> d
 def _keyed(before: list[dict], after: list[dict], key: str) -> list[dict]:
     known = {item[key]: item for item in before}
     wanted = {item[key]: item for item in after}
-    items = [_cleared(item, known.get(item[key], {})) for item in after
-             if known.get(item[key]) != item]
+    items = [
+        _cleared(item, known.get(item[key], {})) for item in after if known.get(item[key]) != item
+    ]
     items += [{"$patch": "delete", key: name} for name in known if name not in wanted]
     return items
 

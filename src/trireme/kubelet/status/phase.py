@@ -27,7 +27,10 @@ class _Count(msgspec.Struct):
 
 
 def phase(
-    pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], *, terminal: bool,
+    pod: core.Pod,
+    statuses: Mapping[str, core.ContainerStatus],
+    *,
+    terminal: bool,
     initialized: bool,
 ) -> str:
     """``terminal``: nothing will be started again; ``initialized``: a regular one has started."""

@@ -18,14 +18,56 @@ from trireme.kubelet.env import expand
 from trireme.kubelet.network import hosts
 from trireme.kubelet.sync import security
 
-_PROPAGATION = {None: Propagation.PRIVATE, "None": Propagation.PRIVATE,
-                "HostToContainer": Propagation.HOST_TO_CONTAINER,
-                "Bidirectional": Propagation.BIDIRECTIONAL}
+_PROPAGATION = {
+    None: Propagation.PRIVATE,
+    "None": Propagation.PRIVATE,
+    "HostToContainer": Propagation.HOST_TO_CONTAINER,
+    "Bidirectional": Propagation.BIDIRECTIONAL,
+}
 # The numbers that CRI gives to signals are its own: an index into this list.
-_SIGNALS = ["RUNTIME_DEFAULT", *(f"SIG{name}" for name in (
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL",
-    "PIPE", "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP",
-    "TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN"))]
+_SIGNALS = [
+    "RUNTIME_DEFAULT",
+    *(
+        f"SIG{name}"
+        for name in (
+            "ABRT",
+            "ALRM",
+            "BUS",
+            "CHLD",
+            "CLD",
+            "CONT",
+            "FPE",
+            "HUP",
+            "ILL",
+            "INT",
+            "IO",
+            "IOT",
+            "KILL",
+            "PIPE",
+            "POLL",
+            "PROF",
+            "PWR",
+            "QUIT",
+            "SEGV",
+            "STKFLT",
+            "STOP",
+            "SYS",
+            "TERM",
+            "TRAP",
+            "TSTP",
+            "TTIN",
+            "TTOU",
+            "URG",
+            "USR1",
+            "USR2",
+            "VTALRM",
+            "WINCH",
+            "XCPU",
+            "XFSZ",
+            "RTMIN",
+        )
+    ),
+]
 _SIGNALS += [f"SIGRTMIN+{n}" for n in range(1, 16)]
 _SIGNALS += [f"SIGRTMAX-{n}" for n in range(14, 0, -1)] + ["SIGRTMAX"]
 
@@ -67,37 +109,58 @@ def sandbox(inputs: SandboxInputs) -> model.SandboxConfig:
     # runc knows only the dotted form of a sysctl's name.
     sysctls = {s.name.replace("/", "."): s.value for s in context.sysctls} if context else {}
     linux = model.LinuxSandboxConfig(
-        cgroup_parent=inputs.cgroup_parent, security_context=security.of_sandbox(pod),
-        sysctls=sysctls, overhead=_overhead(pod), resources=_pod_resources(pod))
+        cgroup_parent=inputs.cgroup_parent,
+        security_context=security.of_sandbox(pod),
+        sysctls=sysctls,
+        overhead=_overhead(pod),
+        resources=_pod_resources(pod),
+    )
     return model.SandboxConfig(
-        metadata=model.SandboxMetadata(name=pod.metadata.name, uid=pod.metadata.uid,
-                                       namespace=pod.metadata.namespace, attempt=inputs.attempt),
-        hostname=hostname, log_directory=inputs.log_directory, dns_config=inputs.dns,
-        port_mappings=_port_mappings(pod), labels=labels.of_sandbox(pod),
-        annotations=dict(pod.metadata.annotations), linux=linux)
+        metadata=model.SandboxMetadata(
+            name=pod.metadata.name,
+            uid=pod.metadata.uid,
+            namespace=pod.metadata.namespace,
+            attempt=inputs.attempt,
+        ),
+        hostname=hostname,
+        log_directory=inputs.log_directory,
+        dns_config=inputs.dns,
+        port_mappings=_port_mappings(pod),
+        labels=labels.of_sandbox(pod),
+        annotations=dict(pod.metadata.annotations),
+        linux=linux,
+    )
 
 
 def container(inputs: ContainerInputs) -> model.ContainerConfig:
     """Raises ``security.NotAllowed``."""
     spec = inputs.container
-    context = security.of_container(inputs.pod, spec, inputs.image_uid, inputs.image_user,
-                                    inputs.seccomp_root, inputs.target_id)
+    context = security.of_container(
+        inputs.pod, spec, inputs.image_uid, inputs.image_user, inputs.seccomp_root, inputs.target_id
+    )
     return model.ContainerConfig(
         metadata=model.ContainerMetadata(name=spec.name, attempt=inputs.restart_count),
         image=model.ImageSpec(image=inputs.image, user_specified_image=spec.image),
         command=[expand.expand(word, inputs.environment) for word in spec.command],
         args=[expand.expand(word, inputs.environment) for word in spec.args],
         working_dir=spec.workingDir,
-        envs=[model.KeyValue(key=name, value=value.encode("utf-8", "surrogateescape"))
-              for name, value in inputs.environment.items()],
-        mounts=list(inputs.mounts), labels=labels.of_container(inputs.pod, spec),
+        envs=[
+            model.KeyValue(key=name, value=value.encode("utf-8", "surrogateescape"))
+            for name, value in inputs.environment.items()
+        ],
+        mounts=list(inputs.mounts),
+        labels=labels.of_container(inputs.pod, spec),
         annotations=labels.annotations(inputs.pod, spec, inputs.restart_count),
         log_path=f"{spec.name}/{inputs.restart_count}.log",
-        stdin=spec.stdin, stdin_once=spec.stdinOnce, tty=spec.tty,
+        stdin=spec.stdin,
+        stdin_once=spec.stdinOnce,
+        tty=spec.tty,
         linux=model.LinuxContainerConfig(
             resources=resources(inputs.pod, spec, inputs.memory_capacity, inputs.cgroup_v2),
-            security_context=context),
-        stop_signal=_stop_signal(spec))
+            security_context=context,
+        ),
+        stop_signal=_stop_signal(spec),
+    )
 
 
 def resources(
@@ -107,54 +170,76 @@ def resources(
     cpu = qos.amount(requests, "cpu")
     if "cpu" not in requests:
         cpu = qos.amount(limits, "cpu")
-    hugepages = [model.HugepageLimit(page_size=name.removeprefix("hugepages-").removesuffix("i")
-                                     + "B", limit=qos.amount(limits, name))
-                 for name in limits if name.startswith("hugepages-")]
+    hugepages = [
+        model.HugepageLimit(
+            page_size=name.removeprefix("hugepages-").removesuffix("i") + "B",
+            limit=qos.amount(limits, name),
+        )
+        for name in limits
+        if name.startswith("hugepages-")
+    ]
     return model.LinuxResources(
-        cpu_period=qos.CPU_PERIOD, cpu_quota=qos.cpu_quota(qos.amount(limits, "cpu")),
-        cpu_shares=qos.cpu_shares(cpu), memory_limit_in_bytes=qos.amount(limits, "memory"),
-        oom_score_adj=qos.oom_score_adj(pod, spec, memory_capacity), hugepage_limits=hugepages,
-        unified={"memory.oom.group": "1"} if cgroup_v2 else {})
+        cpu_period=qos.CPU_PERIOD,
+        cpu_quota=qos.cpu_quota(qos.amount(limits, "cpu")),
+        cpu_shares=qos.cpu_shares(cpu),
+        memory_limit_in_bytes=qos.amount(limits, "memory"),
+        oom_score_adj=qos.oom_score_adj(pod, spec, memory_capacity),
+        hugepage_limits=hugepages,
+        unified={"memory.oom.group": "1"} if cgroup_v2 else {},
+    )
 
 
 def mount(of: core.VolumeMount, host_path: str, *, recursive_read_only: bool) -> model.Mount:
-    """``recursive_read_only``: whether the runtime can. Raises ValueError when it must and cannot.
-    """
+    """``recursive_read_only``: whether the runtime can. Raises ValueError when it must and cannot."""
     strict = False
     if of.recursiveReadOnly in ("Enabled", "IfPossible") and of.readOnly:
         strict = recursive_read_only
         if of.recursiveReadOnly == "Enabled" and not strict:
-            raise ValueError(f'volume "{of.name}" requested recursive read-only mode, but it is '
-                             "not supported by the runtime")
+            raise ValueError(
+                f'volume "{of.name}" requested recursive read-only mode, but it is '
+                "not supported by the runtime"
+            )
     path = of.mountPath if of.mountPath.startswith("/") else f"/{of.mountPath}"
-    return model.Mount(container_path=path, host_path=host_path, readonly=of.readOnly,
-                       propagation=_PROPAGATION[of.mountPropagation], recursive_read_only=strict)
+    return model.Mount(
+        container_path=path,
+        host_path=host_path,
+        readonly=of.readOnly,
+        propagation=_PROPAGATION[of.mountPropagation],
+        recursive_read_only=strict,
+    )
 
 
 def _port_mappings(pod: core.Pod) -> list[model.PortMapping]:
     if podspec.is_host_network(pod):
         return []
-    return [model.PortMapping(protocol=PortProtocol[port.protocol or "TCP"],
-                              container_port=port.containerPort, host_port=port.hostPort,
-                              host_ip=port.hostIP)
-            for container in (*pod.spec.initContainers, *pod.spec.containers)
-            for port in container.ports
-            if port.hostPort and (container in pod.spec.containers
-                                  or podspec.is_sidecar(container))]
+    return [
+        model.PortMapping(
+            protocol=PortProtocol[port.protocol or "TCP"],
+            container_port=port.containerPort,
+            host_port=port.hostPort,
+            host_ip=port.hostIP,
+        )
+        for container in (*pod.spec.initContainers, *pod.spec.containers)
+        for port in container.ports
+        if port.hostPort and (container in pod.spec.containers or podspec.is_sidecar(container))
+    ]
 
 
 def _overhead(pod: core.Pod) -> model.LinuxResources:
     return model.LinuxResources(
         cpu_shares=qos.cpu_shares(qos.amount(pod.spec.overhead, "cpu")) if pod.spec.overhead else 0,
-        memory_limit_in_bytes=qos.amount(pod.spec.overhead, "memory"))
+        memory_limit_in_bytes=qos.amount(pod.spec.overhead, "memory"),
+    )
 
 
 def _pod_resources(pod: core.Pod) -> model.LinuxResources:
     requests, limits = qos.pod_requests(pod), qos.pod_limits(pod)
     return model.LinuxResources(
-        cpu_period=qos.CPU_PERIOD, cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
+        cpu_period=qos.CPU_PERIOD,
+        cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
         cpu_quota=qos.cpu_quota(limits.get("cpu", 0)) if qos.all_declare(pod, "cpu") else 0,
-        memory_limit_in_bytes=(limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0))
+        memory_limit_in_bytes=(limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0),
+    )
 
 
 def _stop_signal(spec: core.Container) -> int:

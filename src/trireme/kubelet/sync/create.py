@@ -65,9 +65,16 @@ class Factory:
     """Makes configurations for one node."""
 
     def __init__(
-        self, env: Env, config: KubeletConfig, host: Host, objects: Objects,
-        services: Callable[[], Iterable[core.Service]], node: NodeFacts, events: Events,
-        *, cgroup_v2: bool,
+        self,
+        env: Env,
+        config: KubeletConfig,
+        host: Host,
+        objects: Objects,
+        services: Callable[[], Iterable[core.Service]],
+        node: NodeFacts,
+        events: Events,
+        *,
+        cgroup_v2: bool,
     ) -> None:
         self._env = env
         self._config = config
@@ -90,11 +97,17 @@ class Factory:
         resolver, warnings = dns.pod_dns(pod, self._node_dns())
         for warning in warnings:
             self._events.pod(pod, WARNING, "DNSConfigForming", warning)
-        return compute.sandbox(compute.SandboxInputs(
-            pod=pod, attempt=attempt, log_directory=self.pod_log_dir(pod),
-            cgroup_parent=cgroup_plan.pod_path(self._config.cgroup_parent, pod),
-            cluster_domain=self._config.cluster_domain, dns=resolver,
-            cgroup_v2=self._cgroup_v2))
+        return compute.sandbox(
+            compute.SandboxInputs(
+                pod=pod,
+                attempt=attempt,
+                log_directory=self.pod_log_dir(pod),
+                cgroup_parent=cgroup_plan.pod_path(self._config.cgroup_parent, pod),
+                cluster_domain=self._config.cluster_domain,
+                dns=resolver,
+                cgroup_v2=self._cgroup_v2,
+            )
+        )
 
     async def container(self, making: Making) -> model.ContainerConfig:
         """Raises ``ConfigFailure``, ValueError, OSError."""
@@ -104,12 +117,22 @@ class Factory:
         mounts = self._mounts(pod, container, making.volumes, variables)
         mounts += self._own_mounts(pod, container, ips)
         self._host.make_dirs(f"{self.pod_log_dir(pod)}/{container.name}")
-        return compute.container(compute.ContainerInputs(
-            pod=pod, container=container, restart_count=making.restart_count, image=image.id,
-            image_uid=image.uid, image_user=image.username, environment=variables, mounts=mounts,
-            memory_capacity=self._node.memory_capacity(), cgroup_v2=self._cgroup_v2,
-            seccomp_root=f"{self._config.root_dir}/seccomp",
-            target_id=making.target_id))
+        return compute.container(
+            compute.ContainerInputs(
+                pod=pod,
+                container=container,
+                restart_count=making.restart_count,
+                image=image.id,
+                image_uid=image.uid,
+                image_user=image.username,
+                environment=variables,
+                mounts=mounts,
+                memory_capacity=self._node.memory_capacity(),
+                cgroup_v2=self._cgroup_v2,
+                seccomp_root=f"{self._config.root_dir}/seccomp",
+                target_id=making.target_id,
+            )
+        )
 
     def restarts_in_logs(self, pod: core.Pod, container: core.Container) -> int:
         """The count after the newest log file: the runtime may have forgotten, the disk has not."""
@@ -128,7 +151,10 @@ class Factory:
         return target.id
 
     async def _environment(
-        self, pod: core.Pod, container: core.Container, ips: tuple[str, ...],
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        ips: tuple[str, ...],
         volumes: Mapping[str, str],
     ) -> dict[str, str]:
         namespace = pod.metadata.namespace
@@ -141,28 +167,41 @@ class Factory:
             return self._env_file(ref, volumes)
 
         try:
-            return environment.compute(environment.Inputs(
-                pod=pod, container=container, services=self._services(), objects=objects,
-                pod_ips=ips, host_ips=self._node.host_ips(),
-                allocatable=self._node.allocatable(), env_file=env_file))
+            return environment.compute(
+                environment.Inputs(
+                    pod=pod,
+                    container=container,
+                    services=self._services(),
+                    objects=objects,
+                    pod_ips=ips,
+                    host_ips=self._node.host_ips(),
+                    allocatable=self._node.allocatable(),
+                    env_file=env_file,
+                )
+            )
         except environment.ConfigError as problem:
             raise ConfigFailure(str(problem)) from problem
 
     def _mounts(
-        self, pod: core.Pod, container: core.Container, volumes: Mapping[str, str],
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        volumes: Mapping[str, str],
         variables: Mapping[str, str],
     ) -> list[model.Mount]:
         mounts = []
         for index, wanted in enumerate(container.volumeMounts):
             path = volumes.get(wanted.name)
             if path is None:
-                raise ConfigFailure(f'cannot find volume "{wanted.name}" to mount into container '
-                                    f'"{container.name}"')
+                raise ConfigFailure(
+                    f'cannot find volume "{wanted.name}" to mount into container "{container.name}"'
+                )
             sub_path = self._sub_path(wanted, variables)
             if sub_path:
                 path = self._prepare_sub_path(pod, container, index, wanted, path, sub_path)
-            mounts.append(compute.mount(
-                wanted, path, recursive_read_only=self._node.recursive_read_only()))
+            mounts.append(
+                compute.mount(wanted, path, recursive_read_only=self._node.recursive_read_only())
+            )
         return mounts
 
     def _sub_path(self, wanted: core.VolumeMount, variables: Mapping[str, str]) -> str:
@@ -170,12 +209,17 @@ class Factory:
             return wanted.subPath
         missing = expand.unresolved(wanted.subPathExpr, variables)
         if missing:
-            raise ConfigFailure(f"missing value for \"{missing[0]}\"")
+            raise ConfigFailure(f'missing value for "{missing[0]}"')
         return expand.expand(wanted.subPathExpr, variables)
 
     def _prepare_sub_path(
-        self, pod: core.Pod, container: core.Container, index: int, wanted: core.VolumeMount,
-        volume: str, sub_path: str,
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        index: int,
+        wanted: core.VolumeMount,
+        volume: str,
+        sub_path: str,
     ) -> str:
         """The bind mount that stands for ``sub_path``: made so that no link leads outside."""
         if sub_path.startswith("/"):
@@ -187,8 +231,10 @@ class Factory:
             info = self._host.info(volume)
             self._host.make_dirs(full, info.mode if info is not None else 0o755)
         relative = self._resolve_below(volume, sub_path, wanted, container)
-        target = (f"{self._config.root_dir}/pods/{pod.metadata.uid}/volume-subpaths/"
-                  f"{wanted.name}/{container.name}/{index}")
+        target = (
+            f"{self._config.root_dir}/pods/{pod.metadata.uid}/volume-subpaths/"
+            f"{wanted.name}/{container.name}/{index}"
+        )
         self._host.bind_below(self._host.real_path(volume), relative, target)
         return target
 
@@ -198,9 +244,11 @@ class Factory:
         """Links inside a volume (as the atomic writer makes) are followed; out of it, refused."""
         base, real = self._host.real_path(volume), self._host.real_path(f"{volume}/{sub_path}")
         if real != base and not real.startswith(base + "/"):
-            raise ConfigFailure(f'failed to prepare subPath for volumeMount "{wanted.name}" of '
-                                f'container "{container.name}"')
-        return real[len(base):].lstrip("/")
+            raise ConfigFailure(
+                f'failed to prepare subPath for volumeMount "{wanted.name}" of '
+                f'container "{container.name}"'
+            )
+        return real[len(base) :].lstrip("/")
 
     def _own_mounts(
         self, pod: core.Pod, container: core.Container, ips: tuple[str, ...]
@@ -219,8 +267,9 @@ class Factory:
             path = f"{folder}/{self._env.suffix(8)}"
             # Whatever user the container runs as must be able to write its last words.
             self._host.write(path, b"", 0o666)
-            mounts.append(model.Mount(container_path=container.terminationMessagePath,
-                                      host_path=path))
+            mounts.append(
+                model.Mount(container_path=container.terminationMessagePath, host_path=path)
+            )
         return mounts
 
     def _hosts(self, pod: core.Pod, ips: tuple[str, ...]) -> str:
@@ -232,14 +281,16 @@ class Factory:
 
     def _node_dns(self) -> dns.NodeDNS:
         text = self._read(self._config.resolv_conf) if self._config.resolv_conf else ""
-        return dns.NodeDNS(dns.parse_resolv_conf(text), self._config.cluster_dns,
-                           self._config.cluster_domain)
+        return dns.NodeDNS(
+            dns.parse_resolv_conf(text), self._config.cluster_dns, self._config.cluster_domain
+        )
 
     def _env_file(self, ref: core.FileKeySelector, volumes: Mapping[str, str]) -> str | None:
         volume = volumes.get(ref.volumeName)
         if volume is None:
             raise environment.ConfigError(
-                f'cannot find the volume "{ref.volumeName}" referenced by FileKeyRef')
+                f'cannot find the volume "{ref.volumeName}" referenced by FileKeyRef'
+            )
         atomic.check_path(ref.path)
         for line in self._read(f"{volume}/{ref.path}").splitlines():
             key, equals, value = line.strip().partition("=")

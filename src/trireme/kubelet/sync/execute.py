@@ -70,8 +70,15 @@ class Executor:
     """Turns plans into CRI calls for one node. Keeps nothing between rounds."""
 
     def __init__(
-        self, env: Env, runtime: Runtime, factory: Factory, images: Images, killer: Killer,
-        hooks: Hooks, events: Events, remover: Remover,
+        self,
+        env: Env,
+        runtime: Runtime,
+        factory: Factory,
+        images: Images,
+        killer: Killer,
+        hooks: Hooks,
+        events: Events,
+        remover: Remover,
     ) -> None:
         self._env = env
         self._runtime = runtime
@@ -103,13 +110,23 @@ class Executor:
         match action:
             case KillPod():
                 if action.replace and work.seen.sandboxes:
-                    self._events.pod(work.pod, NORMAL, "SandboxChanged",
-                                     "Pod sandbox changed, it will be killed and re-created.")
+                    self._events.pod(
+                        work.pod,
+                        NORMAL,
+                        "SandboxChanged",
+                        "Pod sandbox changed, it will be killed and re-created.",
+                    )
                 await self._killer.kill_all(work.pod, work.seen)
                 outcome.changed = True
             case Kill():
-                await self._killer.kill_one(work.pod, work.seen, action.container_id, action.name,
-                                            action.message, action.reason)
+                await self._killer.kill_one(
+                    work.pod,
+                    work.seen,
+                    action.container_id,
+                    action.name,
+                    action.message,
+                    action.reason,
+                )
                 outcome.changed = True
             case PurgeInit():
                 await self._remove_init(work, keep=0)
@@ -138,8 +155,9 @@ class Executor:
             self._factory.make_log_dirs(pod)
             sandbox.id = await self._runtime.run_sandbox(config)
         except (RuntimeFailure, ValueError, OSError) as failure:
-            self._events.pod(pod, WARNING, "FailedCreatePodSandBox",
-                             f"Failed to create pod sandbox: {failure}")
+            self._events.pod(
+                pod, WARNING, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {failure}"
+            )
             outcome.failed = f"CreatePodSandbox: {failure}"
             self._env.log.warning("%s: %s", podspec.full_name(pod), outcome.failed)
             return False
@@ -152,24 +170,29 @@ class Executor:
 
     def _wait(self, work: Round, action: Wait, outcome: Outcome) -> None:
         pod = work.pod
-        self._events.container(pod, action.name, WARNING, "BackOff",
-                               f"Back-off restarting failed container {action.name} in pod "
-                               f"{podspec.full_name(pod)}")
+        self._events.container(
+            pod,
+            action.name,
+            WARNING,
+            "BackOff",
+            f"Back-off restarting failed container {action.name} in pod {podspec.full_name(pod)}",
+        )
         outcome.reasons[action.name] = Reason(
-            CRASH_LOOP, f"back-off {_go_duration(action.delay)} restarting failed "
-                        f"container={action.name} pod={podspec.full_name(pod)}")
+            CRASH_LOOP,
+            f"back-off {_go_duration(action.delay)} restarting failed "
+            f"container={action.name} pod={podspec.full_name(pod)}",
+        )
         outcome.later(action.until)
 
-    async def _start(
-        self, work: Round, action: Start, sandbox: _Sandbox, outcome: Outcome
-    ) -> bool:
+    async def _start(self, work: Round, action: Start, sandbox: _Sandbox, outcome: Outcome) -> bool:
         pod = work.pod
         container = podspec.find(pod, action.name)
         assert container is not None
         ended = planning.last_exit(work.seen, action.name)
         if ended is not None:
-            work.crashes.next(planning.crash_key(pod, container), ended.finished_at / 1e9,
-                              self._env.clock.now())
+            work.crashes.next(
+                planning.crash_key(pod, container), ended.finished_at / 1e9, self._env.clock.now()
+            )
         try:
             await self._start_container(work, action, container, sandbox)
         except ImageFailure as failure:
@@ -190,23 +213,37 @@ class Executor:
     ) -> None:
         pod, name = work.pod, container.name
         sandbox_config = self._factory.sandbox(pod, sandbox.attempt)
-        image = await self._images.ensure(Wanted(
-            pod, name, container.image, container.imagePullPolicy or "IfNotPresent",
-            work.secrets, sandbox_config))
+        image = await self._images.ensure(
+            Wanted(
+                pod,
+                name,
+                container.image,
+                container.imagePullPolicy or "IfNotPresent",
+                work.secrets,
+                sandbox_config,
+            )
+        )
         count = action.restart_count
         if count is None:
             count = self._factory.restarts_in_logs(pod, container)
         try:
             target = self._factory.target_id(container, work.seen)
-            config = await self._factory.container(Making(
-                pod=pod, container=container, image=image, restart_count=count,
-                pod_ips=sandbox.ips, volumes=work.volumes, target_id=target))
+            config = await self._factory.container(
+                Making(
+                    pod=pod,
+                    container=container,
+                    image=image,
+                    restart_count=count,
+                    pod_ips=sandbox.ips,
+                    volumes=work.volumes,
+                    target_id=target,
+                )
+            )
         except (ConfigFailure, ValueError, OSError) as failure:
             self._failed_event(work, name, str(failure))
             raise _StartFailure("CreateContainerConfigError", str(failure)) from failure
         try:
-            container_id = await self._runtime.create_container(
-                sandbox.id, config, sandbox_config)
+            container_id = await self._runtime.create_container(sandbox.id, config, sandbox_config)
         except RuntimeFailure as failure:
             self._failed_event(work, name, failure.message)
             raise _StartFailure("CreateContainerError", failure.message) from failure
@@ -229,10 +266,22 @@ class Executor:
             await self._hooks.run(container.lifecycle.postStart, container, container_id, pod_ip)
         except HookFailure as failure:
             self._env.log.warning("%s: %s", podspec.full_name(work.pod), failure)
-            self._events.container(work.pod, container.name, WARNING, "FailedPostStartHook",
-                                   "PostStartHook failed", container_id)
-            await self._killer.kill_one(work.pod, work.seen, container_id, container.name,
-                                        "FailedPostStartHook", "FailedPostStartHook")
+            self._events.container(
+                work.pod,
+                container.name,
+                WARNING,
+                "FailedPostStartHook",
+                "PostStartHook failed",
+                container_id,
+            )
+            await self._killer.kill_one(
+                work.pod,
+                work.seen,
+                container_id,
+                container.name,
+                "FailedPostStartHook",
+                "FailedPostStartHook",
+            )
             raise _StartFailure("PostStartHookError", str(failure)) from failure
 
     async def _remove_init(self, work: Round, *, keep: int) -> None:
@@ -243,11 +292,8 @@ class Executor:
             for seen in dead[keep:]:
                 await self._remover.remove(seen.id)
 
-    def _failed_event(
-        self, work: Round, name: str, message: str, container_id: str = ""
-    ) -> None:
-        self._events.container(work.pod, name, WARNING, "Failed", f"Error: {message}",
-                               container_id)
+    def _failed_event(self, work: Round, name: str, message: str, container_id: str = "") -> None:
+        self._events.container(work.pod, name, WARNING, "Failed", f"Error: {message}", container_id)
 
 
 class _StartFailure(Exception):

@@ -50,7 +50,12 @@ class Killer:
                     raise
 
     async def kill_one(
-        self, pod: core.Pod, seen: PodSeen, container_id: str, name: str, message: str,
+        self,
+        pod: core.Pod,
+        seen: PodSeen,
+        container_id: str,
+        name: str,
+        message: str,
         reason: str,
     ) -> None:
         """One container, while the others go on. Raises ``RuntimeFailure``."""
@@ -58,7 +63,11 @@ class Killer:
         await self._kill(pod, seen, target, _grace(pod, name, reason), message, None)
 
     async def _kill_quietly(
-        self, pod: core.Pod, seen: PodSeen, container: ContainerSeen, override: int | None,
+        self,
+        pod: core.Pod,
+        seen: PodSeen,
+        container: ContainerSeen,
+        override: int | None,
         order: _Order,
     ) -> None:
         grace = _grace(pod, container.name, "") if override is None else override
@@ -70,11 +79,22 @@ class Killer:
             order.ended(container.name)
 
     async def _kill(
-        self, pod: core.Pod, seen: PodSeen, container: ContainerSeen, grace: float, message: str,
+        self,
+        pod: core.Pod,
+        seen: PodSeen,
+        container: ContainerSeen,
+        grace: float,
+        message: str,
         order: _Order | None,
     ) -> None:
-        self._events.container(pod, container.name, NORMAL, "Killing",
-                               message or f"Stopping container {container.name}", container.id)
+        self._events.container(
+            pod,
+            container.name,
+            NORMAL,
+            "Killing",
+            message or f"Stopping container {container.name}",
+            container.id,
+        )
         end = self._env.clock.monotonic() + grace
         if grace > 0:
             await self._pre_stop(pod, seen, container, grace)
@@ -98,12 +118,22 @@ class Killer:
             async with asyncio.timeout(grace):
                 await self._hooks.run(spec.lifecycle.preStop, spec, container.id, pod_ip)
         except TimeoutError:
-            self._env.log.info("preStop hook of %s in %s not done within %gs", container.name,
-                               podspec.full_name(pod), grace)
+            self._env.log.info(
+                "preStop hook of %s in %s not done within %gs",
+                container.name,
+                podspec.full_name(pod),
+                grace,
+            )
         except HookFailure as failure:
             self._env.log.warning("%s: %s", podspec.full_name(pod), failure)
-            self._events.container(pod, container.name, WARNING, "FailedPreStopHook",
-                                   "PreStopHook failed", container.id)
+            self._events.container(
+                pod,
+                container.name,
+                WARNING,
+                "FailedPreStopHook",
+                "PreStopHook failed",
+                container.id,
+            )
 
 
 class _Order:
@@ -141,8 +171,9 @@ def _grace(pod: core.Pod, name: str, reason: str) -> int:
     container = podspec.find(pod, name)
     probe = None
     if container is not None:
-        probe = {plan.LIVENESS: container.livenessProbe,
-                 plan.STARTUP: container.startupProbe}.get(reason)
+        probe = {plan.LIVENESS: container.livenessProbe, plan.STARTUP: container.startupProbe}.get(
+            reason
+        )
     if probe is not None and probe.terminationGracePeriodSeconds is not None:
         return probe.terminationGracePeriodSeconds
     own = pod.spec.terminationGracePeriodSeconds

@@ -27,7 +27,10 @@ class Hooks:
         self._prober = prober
 
     async def run(
-        self, handler: core.LifecycleHandler, container: core.Container, container_id: str,
+        self,
+        handler: core.LifecycleHandler,
+        container: core.Container,
+        container_id: str,
         pod_ip: str,
     ) -> None:
         """Returns when the hook is done; the caller limits the time. Raises ``HookFailure``."""
@@ -37,8 +40,10 @@ class Hooks:
             try:
                 await self._prober.http_hook(handler.httpGet, container, pod_ip, HTTP_TIMEOUT)
             except ProbeFailure as failure:
-                raise HookFailure(f"HTTP lifecycle hook ({handler.httpGet.path}) for Container "
-                                  f'"{container.name}" failed - error: {failure}') from failure
+                raise HookFailure(
+                    f"HTTP lifecycle hook ({handler.httpGet.path}) for Container "
+                    f'"{container.name}" failed - error: {failure}'
+                ) from failure
         elif handler.sleep is not None:
             await self._env.clock.sleep(handler.sleep.seconds)
         else:
@@ -54,5 +59,7 @@ class Hooks:
             raise HookFailure(f"{what} failed - error: {failure}") from failure
         if result.exit_code != 0:
             output = (result.stdout + result.stderr).decode("utf-8", "replace")
-            raise HookFailure(f"{what} failed - error: command exited with {result.exit_code}, "
-                              f'message: "{output}"')
+            raise HookFailure(
+                f"{what} failed - error: command exited with {result.exit_code}, "
+                f'message: "{output}"'
+            )

@@ -106,8 +106,11 @@ def plan(pod: core.Pod, seen: PodSeen, probes: Probes, crashes: Backoff, now: fl
     if changed:
         return _plan_new_sandbox(pod, seen, attempt, crashes, now)
     draft = _Draft()
-    draft.ephemeral = [index for index, container in enumerate(pod.spec.ephemeralContainers)
-                       if seen.latest(container.name) is None]
+    draft.ephemeral = [
+        index
+        for index, container in enumerate(pod.spec.ephemeralContainers)
+        if seen.latest(container.name) is None
+    ]
     initialized = _plan_init(pod, seen, probes, draft)
     if initialized and not draft.kill_pod:
         _plan_regular(pod, seen, probes, draft)
@@ -140,8 +143,10 @@ def sandbox_changed(pod: core.Pod, seen: PodSeen) -> tuple[bool, int, str]:
 
 def has_regular_created(pod: core.Pod, seen: PodSeen) -> bool:
     """Whether any regular container was ever made: then initialization is behind us."""
-    return any(latest is not None and latest.state != ContainerState.UNKNOWN
-               for latest in (seen.latest(container.name) for container in pod.spec.containers))
+    return any(
+        latest is not None and latest.state != ContainerState.UNKNOWN
+        for latest in (seen.latest(container.name) for container in pod.spec.containers)
+    )
 
 
 def needs_restart(container: core.Container, pod: core.Pod, seen: PodSeen) -> bool:
@@ -177,8 +182,11 @@ def _plan_new_sandbox(
     if not podspec.restarts_on_failure(pod) and attempt and seen.containers:
         return Plan((KillPod(replace=False),), "", attempt)
     draft = _Draft()
-    draft.regular = [index for index, container in enumerate(pod.spec.containers)
-                     if not _done(pod, container, seen)]
+    draft.regular = [
+        index
+        for index, container in enumerate(pod.spec.containers)
+        if not _done(pod, container, seen)
+    ]
     if not draft.regular and has_regular_created(pod, seen):
         return Plan((KillPod(replace=False),), "", attempt)
     if actions and pod.spec.initContainers:
@@ -192,8 +200,7 @@ def _plan_new_sandbox(
 def _done(pod: core.Pod, container: core.Container, seen: PodSeen) -> bool:
     policy = container.restartPolicy or pod.spec.restartPolicy
     latest = seen.latest(container.name)
-    return (policy == "OnFailure" and latest is not None and latest.exited
-            and latest.exit_code == 0)
+    return policy == "OnFailure" and latest is not None and latest.exited and latest.exit_code == 0
 
 
 # ---- init containers
@@ -209,7 +216,8 @@ def _plan_init(pod: core.Pod, seen: PodSeen, probes: Probes, draft: _Draft) -> b
         return True
     initialized = any(
         latest is not None and latest.state in (ContainerState.CREATED, ContainerState.RUNNING)
-        for latest in (seen.latest(container.name) for container in pod.spec.containers))
+        for latest in (seen.latest(container.name) for container in pod.spec.containers)
+    )
     later_started = initialized
     last = len(pod.spec.initContainers) - 1
     for index in range(last, -1, -1):
@@ -239,7 +247,11 @@ def _plan_init(pod: core.Pod, seen: PodSeen, probes: Probes, draft: _Draft) -> b
 
 
 def _step_init(
-    pod: core.Pod, container: core.Container, latest: ContainerSeen, index: int, probes: Probes,
+    pod: core.Pod,
+    container: core.Container,
+    latest: ContainerSeen,
+    index: int,
+    probes: Probes,
     draft: _Draft,
 ) -> bool:
     """One init container that the runtime knows; whether it lets the next one start."""
@@ -343,9 +355,14 @@ def _kill_unknown(latest: ContainerSeen, what: str) -> Kill:
 
 def _prunable(pod: core.Pod, seen: PodSeen) -> bool:
     return any(
-        sum(1 for c in seen.instances(container.name)
-            if c.state in (ContainerState.EXITED, ContainerState.UNKNOWN)) > 1
-        for container in pod.spec.initContainers)
+        sum(
+            1
+            for c in seen.instances(container.name)
+            if c.state in (ContainerState.EXITED, ContainerState.UNKNOWN)
+        )
+        > 1
+        for container in pod.spec.initContainers
+    )
 
 
 def _starts(
@@ -354,8 +371,9 @@ def _starts(
     """Ephemeral containers first, as they debug pods that do not come up; then init, then rest."""
     actions: list[Action] = []
     for index in draft.ephemeral:
-        actions.append(_start(pod, pod.spec.ephemeralContainers[index], "ephemeral", seen, crashes,
-                              now))
+        actions.append(
+            _start(pod, pod.spec.ephemeralContainers[index], "ephemeral", seen, crashes, now)
+        )
     for index in draft.init:
         actions.append(_start(pod, pod.spec.initContainers[index], "init", seen, crashes, now))
     for index in draft.regular:
@@ -364,7 +382,11 @@ def _starts(
 
 
 def _start(
-    pod: core.Pod, container: core.Container, kind: str, seen: PodSeen, crashes: Backoff,
+    pod: core.Pod,
+    container: core.Container,
+    kind: str,
+    seen: PodSeen,
+    crashes: Backoff,
     now: float,
 ) -> Action:
     required = kind == "init" and not podspec.is_sidecar(container)
@@ -372,8 +394,9 @@ def _start(
     if ended is not None:
         key, finished = crash_key(pod, container), ended.finished_at / 1e9
         if crashes.waiting(key, finished, now):
-            return Wait(container.name, kind, crashes.delay(key), crashes.until(key, finished),
-                        required)
+            return Wait(
+                container.name, kind, crashes.delay(key), crashes.until(key, finished), required
+            )
     latest = seen.latest(container.name)
     count = None if latest is None else latest.restart_count + 1
     return Start(container.name, kind, count, required)

@@ -13,9 +13,18 @@ from trireme.kubelet.cri import model
 from trireme.kubelet.cri.model import NamespaceMode, ProfileType
 
 MASKED = [
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-    "/proc/latency_stats", "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
-    "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
 ]
 READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
@@ -37,53 +46,73 @@ def namespaces(pod: core.Pod, target_id: str = "") -> model.NamespaceOption:
     return model.NamespaceOption(
         network=NamespaceMode.NODE if podspec.is_host_network(pod) else NamespaceMode.POD,
         ipc=NamespaceMode.NODE if pod.spec.hostIPC else NamespaceMode.POD,
-        pid=pid, target_id=target_id)
+        pid=pid,
+        target_id=target_id,
+    )
 
 
 def of_sandbox(pod: core.Pod) -> model.SandboxSecurityContext:
     own = pod.spec.securityContext or core.PodSecurityContext()
     return model.SandboxSecurityContext(
-        namespace_options=namespaces(pod), selinux_options=_selinux(own.seLinuxOptions),
-        run_as_user=own.runAsUser, run_as_group=own.runAsGroup, supplemental_groups=_groups(own),
+        namespace_options=namespaces(pod),
+        selinux_options=_selinux(own.seLinuxOptions),
+        run_as_user=own.runAsUser,
+        run_as_group=own.runAsGroup,
+        supplemental_groups=_groups(own),
         supplemental_groups_policy=int(own.supplementalGroupsPolicy == "Strict"),
         privileged=any(_privileged(container) for _, container in podspec.containers(pod)),
-        seccomp=model.SecurityProfile(profile_type=ProfileType.RUNTIME_DEFAULT))
+        seccomp=model.SecurityProfile(profile_type=ProfileType.RUNTIME_DEFAULT),
+    )
 
 
 def of_container(
-    pod: core.Pod, container: core.Container, image_uid: int | None, image_user: str,
-    seccomp_root: str, target_id: str = "",
+    pod: core.Pod,
+    container: core.Container,
+    image_uid: int | None,
+    image_user: str,
+    seccomp_root: str,
+    target_id: str = "",
 ) -> model.ContainerSecurityContext:
     """``seccomp_root``: the folder of the node's own profiles. Raises ``NotAllowed``."""
     of_pod = pod.spec.securityContext or core.PodSecurityContext()
     own = container.securityContext or core.SecurityContext()
     user = _first(own.runAsUser, of_pod.runAsUser)
-    _check_non_root(pod, container, _first(own.runAsNonRoot, of_pod.runAsNonRoot), user,
-                    image_uid, image_user)
+    _check_non_root(
+        pod, container, _first(own.runAsNonRoot, of_pod.runAsNonRoot), user, image_uid, image_user
+    )
     unmasked = own.procMount == "Unmasked"
     result = model.ContainerSecurityContext(
-        privileged=bool(own.privileged), namespace_options=namespaces(pod, target_id),
+        privileged=bool(own.privileged),
+        namespace_options=namespaces(pod, target_id),
         selinux_options=_selinux(own.seLinuxOptions or of_pod.seLinuxOptions),
-        run_as_user=user, run_as_group=_first(own.runAsGroup, of_pod.runAsGroup),
+        run_as_user=user,
+        run_as_group=_first(own.runAsGroup, of_pod.runAsGroup),
         readonly_rootfs=bool(own.readOnlyRootFilesystem),
         supplemental_groups=_groups(of_pod),
         supplemental_groups_policy=int(of_pod.supplementalGroupsPolicy == "Strict"),
         no_new_privs=own.allowPrivilegeEscalation is False,
-        masked_paths=[] if unmasked else MASKED, readonly_paths=[] if unmasked else READ_ONLY,
+        masked_paths=[] if unmasked else MASKED,
+        readonly_paths=[] if unmasked else READ_ONLY,
         seccomp=_seccomp(own.seccompProfile or of_pod.seccompProfile, seccomp_root),
-        apparmor=_apparmor(own.appArmorProfile or of_pod.appArmorProfile))
+        apparmor=_apparmor(own.appArmorProfile or of_pod.appArmorProfile),
+    )
     if own.capabilities is not None:
         result.capabilities = model.Capability(
             add_capabilities=list(own.capabilities.add),
-            drop_capabilities=list(own.capabilities.drop))
+            drop_capabilities=list(own.capabilities.drop),
+        )
     if user is None:
         result.run_as_user, result.run_as_username = image_uid, image_user
     return result
 
 
 def _check_non_root(
-    pod: core.Pod, container: core.Container, wanted: bool | None, user: int | None,
-    image_uid: int | None, image_user: str,
+    pod: core.Pod,
+    container: core.Container,
+    wanted: bool | None,
+    user: int | None,
+    image_uid: int | None,
+    image_user: str,
 ) -> None:
     if not wanted:
         return
@@ -94,8 +123,10 @@ def _check_non_root(
     elif image_uid == 0:
         raise NotAllowed(f"container has runAsNonRoot and image will run as root {where}")
     elif image_uid is None and image_user:
-        raise NotAllowed(f"container has runAsNonRoot and image has non-numeric user "
-                         f"({image_user}), cannot verify user is non-root {where}")
+        raise NotAllowed(
+            f"container has runAsNonRoot and image has non-numeric user "
+            f"({image_user}), cannot verify user is non-root {where}"
+        )
 
 
 def _privileged(container: core.Container) -> bool:
@@ -119,16 +150,20 @@ def _apparmor(profile: core.AppArmorProfile | None) -> model.SecurityProfile | N
 
 
 def _profile(kind: str, localhost: str | None) -> model.SecurityProfile:
-    kinds = {"RuntimeDefault": ProfileType.RUNTIME_DEFAULT, "Unconfined": ProfileType.UNCONFINED,
-             "Localhost": ProfileType.LOCALHOST}
+    kinds = {
+        "RuntimeDefault": ProfileType.RUNTIME_DEFAULT,
+        "Unconfined": ProfileType.UNCONFINED,
+        "Localhost": ProfileType.LOCALHOST,
+    }
     return model.SecurityProfile(profile_type=kinds[kind], localhost_ref=localhost or "")
 
 
 def _selinux(options: core.SELinuxOptions | None) -> model.SELinuxOption | None:
     if options is None:
         return None
-    return model.SELinuxOption(user=options.user, role=options.role, type=options.type,
-                               level=options.level)
+    return model.SELinuxOption(
+        user=options.user, role=options.role, type=options.type, level=options.level
+    )
 
 
 def _first(one: int | bool | None, other: int | bool | None) -> int | bool | None:

@@ -29,7 +29,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 async def write(
-    host: Host, directory: str, payload: Mapping[str, File], stamp: str,
+    host: Host,
+    directory: str,
+    payload: Mapping[str, File],
+    stamp: str,
     settle: Callable[[str], None] | None = None,
 ) -> bool:
     """Make ``directory`` show exactly ``payload``. ``stamp`` names the new version.

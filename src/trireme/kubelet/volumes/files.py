@@ -25,8 +25,12 @@ async def publish(
             host.chmod(path, 0o777)
     try:
         await atomic.write(
-            host, path, content, mounting.stamp(),
-            lambda fresh: ownership.apply(host, fresh, mounting.pod, read_only=True))
+            host,
+            path,
+            content,
+            mounting.stamp(),
+            lambda fresh: ownership.apply(host, fresh, mounting.pod, read_only=True),
+        )
     except ValueError as problem:
         raise VolumeError(str(problem)) from problem
     return path

@@ -22,8 +22,15 @@ class VolumeManager:
     """Volumes under ``<root>/pods/<uid>``."""
 
     def __init__(
-        self, env: Env, host: Host, root: str, objects: Objects, tokens: Tokens,
-        allocatable: Callable[[], Mapping[str, str]], *, memory_backed: bool = True,
+        self,
+        env: Env,
+        host: Host,
+        root: str,
+        objects: Objects,
+        tokens: Tokens,
+        allocatable: Callable[[], Mapping[str, str]],
+        *,
+        memory_backed: bool = True,
     ) -> None:
         self._env = env
         self._host = host
@@ -33,7 +40,8 @@ class VolumeManager:
         self._allocatable = allocatable
         self._memory_backed = memory_backed
         self._plugins: dict[str, Plugin] = {
-            plugin.field: plugin for plugin in catalog.instances(plugins, Plugin)}
+            plugin.field: plugin for plugin in catalog.instances(plugins, Plugin)
+        }
 
     def pod_dir(self, uid: str) -> str:
         return f"{self._root}/pods/{uid}"
@@ -69,14 +77,23 @@ class VolumeManager:
         return self._host.list(f"{self._root}/pods")
 
     async def _mount_one(self, pod: core.Pod, volume: core.Volume) -> str:
-        plugin = next((plugin for name, plugin in self._plugins.items()
-                       if getattr(volume, name) is not None), None)
+        plugin = next(
+            (plugin for name, plugin in self._plugins.items() if getattr(volume, name) is not None),
+            None,
+        )
         if plugin is None:
             raise VolumeError(f'volume "{volume.name}": no plugin for {_source(volume)} volumes')
-        directory = (f"{self.pod_dir(pod.metadata.uid)}/volumes/"
-                     f"{plugin.directory}/{volume.name}")
-        mounting = Mounting(self._env, self._host, pod, directory, self._objects, self._tokens,
-                            self._allocatable(), self._memory_backed)
+        directory = f"{self.pod_dir(pod.metadata.uid)}/volumes/{plugin.directory}/{volume.name}"
+        mounting = Mounting(
+            self._env,
+            self._host,
+            pod,
+            directory,
+            self._objects,
+            self._tokens,
+            self._allocatable(),
+            self._memory_backed,
+        )
         try:
             return await plugin.mount(mounting, volume)
         except (VolumeError, OSError, ApiError) as problem:
@@ -85,5 +102,11 @@ class VolumeManager:
 
 
 def _source(volume: core.Volume) -> str:
-    return next((name for name in volume.__struct_fields__
-                 if name != "name" and getattr(volume, name) is not None), "unknown")
+    return next(
+        (
+            name
+            for name in volume.__struct_fields__
+            if name != "name" and getattr(volume, name) is not None
+        ),
+        "unknown",
+    )

@@ -33,9 +33,14 @@ def group_set(pod: core.Pod) -> bool:
 def single_user(pod: core.Pod) -> int | None:
     """The user that every container runs as, when all say the same one."""
     of_pod = pod.spec.securityContext.runAsUser if pod.spec.securityContext else None
-    users = {(c.securityContext.runAsUser if c.securityContext is not None
-              and c.securityContext.runAsUser is not None else of_pod)
-             for c in (*pod.spec.initContainers, *pod.spec.containers)}
+    users = {
+        (
+            c.securityContext.runAsUser
+            if c.securityContext is not None and c.securityContext.runAsUser is not None
+            else of_pod
+        )
+        for c in (*pod.spec.initContainers, *pod.spec.containers)
+    }
     return users.pop() if len(users) == 1 else None
 
 

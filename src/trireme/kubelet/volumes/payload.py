@@ -31,7 +31,9 @@ def of_secret(
 
 
 def of_downward(
-    pod: core.Pod, items: Sequence[core.DownwardAPIVolumeFile], mode: int,
+    pod: core.Pod,
+    items: Sequence[core.DownwardAPIVolumeFile],
+    mode: int,
     allocatable: Mapping[str, str],
 ) -> dict[str, File]:
     files: dict[str, File] = {}
@@ -50,7 +52,11 @@ def of_downward(
 
 
 def select(
-    data: Mapping[str, bytes], items: Sequence[core.KeyToPath], mode: int, kind: str, *,
+    data: Mapping[str, bytes],
+    items: Sequence[core.KeyToPath],
+    mode: int,
+    kind: str,
+    *,
     optional: bool,
 ) -> dict[str, File]:
     if not items:
@@ -60,8 +66,10 @@ def select(
         if item.key not in data:
             if optional:
                 continue
-            raise VolumeError(f"{kind} references non-existent config key: {item.key}"
-                              if kind == "configmap"
-                              else f"references non-existent secret key: {item.key}")
+            raise VolumeError(
+                f"{kind} references non-existent config key: {item.key}"
+                if kind == "configmap"
+                else f"references non-existent secret key: {item.key}"
+            )
         files[item.path] = File(data[item.key], mode if item.mode is None else item.mode)
     return files

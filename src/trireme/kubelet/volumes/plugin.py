@@ -31,9 +31,7 @@ class Objects(Protocol):
 class Tokens(Protocol):
     """Service-account tokens bound to a pod, renewed before they run out."""
 
-    async def token(
-        self, pod: core.Pod, audience: str, expiration_seconds: int
-    ) -> str: ...
+    async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> str: ...
 
 
 class Mounting(msgspec.Struct, frozen=True):

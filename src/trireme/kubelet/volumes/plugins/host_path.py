@@ -11,9 +11,12 @@ from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes.plugin import Mounting, Plugin, VolumeError
 
 _WANTED = {
-    "Directory": ("dir", "a directory"), "DirectoryOrCreate": ("dir", "a directory"),
-    "File": ("file", "a file"), "FileOrCreate": ("file", "a file"),
-    "Socket": ("socket", "a socket file"), "CharDevice": ("char", "a character device"),
+    "Directory": ("dir", "a directory"),
+    "DirectoryOrCreate": ("dir", "a directory"),
+    "File": ("file", "a file"),
+    "FileOrCreate": ("file", "a file"),
+    "Socket": ("socket", "a socket file"),
+    "CharDevice": ("char", "a character device"),
     "BlockDevice": ("block", "a block device"),
 }
 

@@ -34,18 +34,21 @@ async def _files(
         found = await mounting.objects.config_map(namespace, source.name)
         if found is None and not source.optional:
             raise VolumeError(f'configmap "{source.name}" not found')
-        return payload.of_config_map(found or core.ConfigMap(), source.items, mode,
-                                     optional=bool(source.optional))
+        return payload.of_config_map(
+            found or core.ConfigMap(), source.items, mode, optional=bool(source.optional)
+        )
     if projection.secret is not None:
         wanted = projection.secret
         secret = await mounting.objects.secret(namespace, wanted.name)
         if secret is None and not wanted.optional:
             raise VolumeError(f'secret "{wanted.name}" not found')
-        return payload.of_secret(secret or core.Secret(), wanted.items, mode,
-                                 optional=bool(wanted.optional))
+        return payload.of_secret(
+            secret or core.Secret(), wanted.items, mode, optional=bool(wanted.optional)
+        )
     if projection.downwardAPI is not None:
-        return payload.of_downward(mounting.pod, projection.downwardAPI.items, mode,
-                                   mounting.allocatable)
+        return payload.of_downward(
+            mounting.pod, projection.downwardAPI.items, mode, mounting.allocatable
+        )
     if projection.serviceAccountToken is not None:
         return await _token(mounting, projection.serviceAccountToken, mode)
     if projection.clusterTrustBundle is not None:
@@ -61,7 +64,8 @@ async def _token(
     pod = mounting.pod
     expiration = source.expirationSeconds
     token = await mounting.tokens.token(
-        pod, source.audience, DEFAULT_EXPIRATION if expiration is None else expiration)
+        pod, source.audience, DEFAULT_EXPIRATION if expiration is None else expiration
+    )
     user = ownership.single_user(pod)
     if user is not None or ownership.group_set(pod):
         # Only who needs it: the group gets its bit from fsGroup.
