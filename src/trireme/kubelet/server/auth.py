@@ -151,7 +151,7 @@ class Auth:
 
 
 def _of_certificate(certificate: dict[str, Any]) -> User:
-    """``certificate`` as ``ssl`` gives it: the common name is the user, organizations are groups."""
+    """``certificate`` as ``ssl`` gives it: common name is user, organizations are groups."""
     name, groups = "", []
     for part in certificate.get("subject", ()):
         for key, value in part:

@@ -190,7 +190,7 @@ def resources(
 
 
 def mount(of: core.VolumeMount, host_path: str, *, recursive_read_only: bool) -> model.Mount:
-    """``recursive_read_only``: whether the runtime can. Raises ValueError when it must and cannot."""
+    """``recursive_read_only``: whether the runtime can. ValueError: it must and cannot."""
     strict = False
     if of.recursiveReadOnly in ("Enabled", "IfPossible") and of.readOnly:
         strict = recursive_read_only
