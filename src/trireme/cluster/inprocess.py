@@ -133,10 +133,13 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
         user = User(f"system:serviceaccount:kube-system:{name}", groups=groups)
         return cluster.client_for(user)
 
+    authority = pki.new_authority("kubernetes", cluster.env.clock.now())
     return manager.ManagerConfig(
         client=cluster.client_for(_component("kube-controller-manager")),
         client_for=account,
-        settings=Settings(),
+        # Nothing is served over TLS here, but pods mount an authority and expect one to be there.
+        # There is one API server: it knows at once that a namespace is deleted.
+        settings=Settings(root_ca=authority.certificate.decode(), namespace_delay=0.0),
     )
 
 
