@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,12 +69,11 @@ def issue(
 ) -> Pair:
     """A leaf certificate signed by ``authority``; ``names`` are its DNS names and IP addresses."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, item) for item in organizations]
-        # X.520 ends a common name at 64 characters; names of service accounts are longer, and
-        # nobody who checks Kubernetes certificates minds.
-        + [x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)]
-    )
+    with _long_names():
+        subject = x509.Name(
+            [x509.NameAttribute(NameOID.ORGANIZATION_NAME, item) for item in organizations]
+            + [x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)]
+        )
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     signer = serialization.load_pem_private_key(authority.key, None)
     builder = _builder(subject, issuer.subject, key.public_key(), now, lifetime)
@@ -96,10 +96,17 @@ def issue(
 
 def identity(certificate_der: bytes) -> tuple[str, list[str]]:
     """The user and groups that a client certificate names: (common name, organizations)."""
-    subject = x509.load_der_x509_certificate(certificate_der).subject
+    with _long_names():
+        subject = x509.load_der_x509_certificate(certificate_der).subject
     names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     return (str(names[0].value) if names else "", [str(item.value) for item in groups])
+
+
+def _long_names() -> warnings.catch_warnings[None]:
+    """X.520 ends a common name at 64 characters. Names of service accounts are longer, and nobody
+    who checks Kubernetes certificates minds; the library does, aloud."""
+    return warnings.catch_warnings(category=UserWarning, action="ignore")
 
 
 def _builder(
