@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 
 from trireme.api.core.v1.node import Node, NodeStatus
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.machinery import labels
 from trireme.machinery.meta import ObjectMeta
 from trireme.scheduler import decide, profile
 from trireme.scheduler.framework import Subject
-from trireme.scheduler.snapshot import requests
+from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
+from trireme.scheduler.standing import Standings, points
 
 
 def main() -> None:
@@ -30,36 +36,40 @@ def main() -> None:
     for number in range(wanted.nodes):
         columns.set_node(node(number))
     pods = [pod(number) for number in range(wanted.pods)]
-    for spread in (False, True):
+    signatures, standings = Signatures(), Standings(profile.DEFAULT)
+    siblings = labels.from_set({"app": "x"})
+    for selector in (None, siblings):
         began = time.perf_counter()
         for one in pods:
-            selector = {"app": "x"} if spread else {}
-            subject = Subject(one, requests.of(one), selector)
-            decision = decide.decide(columns, subject, profile.DEFAULT, 0.5)
+            subject = Subject(one, signatures.of(one), selector)
+            decision = decide.decide(columns, subject, standings, 0.5)
             columns.set_pod(one, decision.node, subject.request)
         took = time.perf_counter() - began
         for one in pods:
             columns.drop_pod(one.metadata.uid)
-        kind = "of a Service (spread)" if spread else "plain"
+        kind = "of a Service (spread)" if selector else "plain"
         print(
             f"{wanted.pods} pods {kind}, {wanted.nodes} nodes: {wanted.pods / took:,.0f} pods/s, "
             f"{took / wanted.pods * 1e6:.0f} µs each"
         )
-    subject = Subject(pods[0], requests.of(pods[0]))
-    feasible, _ = decide.filter_nodes(columns, subject, profile.DEFAULT)
+    print("each part on all nodes:")
+    subject = Subject(pods[0], signatures.of(pods[0]), siblings)
+    whole = columns.whole()
+    clock("signature", lambda: signatures.of(pods[0]))
+    clock("one changed row", lambda: points(columns.at(np.array([7])), subject, profile.DEFAULT))
     for plugin, _ in profile.DEFAULT.plugins:
-        for part in (plugin.filter, plugin.score):
-            if part is None:
-                continue
-            arguments = (
-                (columns, subject) if part is plugin.filter else (columns, subject, feasible)
-            )
-            began = time.perf_counter()
-            for _ in range(200):
-                part(*arguments)
-            micros = (time.perf_counter() - began) / 200 * 1e6
-            name = "filter" if part is plugin.filter else "score"
-            print(f"  {plugin.name:32} {name:6} {micros:8.1f} µs")
+        if plugin.filter is not None:
+            clock(f"{plugin.name} filter", partial(plugin.filter, whole, subject))
+        if plugin.score is not None:
+            clock(f"{plugin.name} score", partial(plugin.score, whole, subject, whole.live))
+
+
+def clock(name: str, part: Callable[[], object]) -> None:
+    """Print how long one call takes."""
+    began = time.perf_counter()
+    for _ in range(200):
+        part()
+    print(f"  {name:40} {(time.perf_counter() - began) / 200 * 1e6:8.1f} µs")
 
 
 def node(number: int) -> Node:

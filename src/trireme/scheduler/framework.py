@@ -1,8 +1,10 @@
 """What a plugin is, and the values that it sees and gives.
 
 A filter says for every node at once whether the pod may run there, and why not; a score says how
-good each node is. Both get the columns and the pod with what was worked out about it (``Subject``).
-The vector form changes nothing of what a plugin decides: upstream's scheduling framework,
+good each node is. Both get a view of the columns and the pod with what was worked out about it
+(``Subject``). Most look at each node by itself (``local``): what they said is kept for the next pod
+that is alike (``standing``). The vector form changes nothing of what a plugin decides: upstream's
+scheduling framework,
 https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/.
 """
 
@@ -15,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.scheduler.snapshot.columns import Bools, Columns
+from trireme.machinery import labels
+from trireme.scheduler.signature import Signature
+from trireme.scheduler.snapshot.columns import Bools, View
 from trireme.scheduler.snapshot.requests import Request
 
 Floats = NDArray[np.float64]
@@ -24,18 +28,27 @@ MOST = 100.0
 
 @dataclass(frozen=True)
 class Subject:
-    """The pod to be placed. ``default_selector`` is that of the workload or Service that it belongs
-    to, by which the system spreads it; ``namespaces`` are the labels of all namespaces."""
+    """The pod to be placed. ``default_selector`` is that of the workload and Services that it
+    belongs to, by which the system spreads it; ``namespaces`` are the labels of all namespaces."""
 
     pod: Pod
-    request: Request
-    default_selector: dict[str, str] = field(default_factory=dict)
+    signature: Signature
+    default_selector: labels.Selector | None = None
     namespaces: Mapping[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def request(self) -> Request:
+        return self.signature.request
+
+    @property
+    def priority(self) -> int:
+        return self.pod.spec.priority or 0
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """The nodes that a filter refuses for one reason. ``final``: no preemption would help."""
+    """The nodes that a filter refuses for one reason. ``final``: no preemption would help. A node
+    in two refusals of a filter gives both reasons."""
 
     rows: Bools
     reason: str
@@ -43,18 +56,22 @@ class Refusal:
 
 
 # None: the plugin has nothing to say about this pod.
-Filter = Callable[[Columns, Subject], list[Refusal] | None]
-# The score of each node, 0 to 100, given which nodes are feasible.
-Score = Callable[[Columns, Subject, Bools], Floats | None]
+Filter = Callable[[View, Subject], list[Refusal] | None]
+# The score of each node, 0 to 100 (one number: all the same), given which nodes are feasible; a
+# local score is not told, it must not depend on that.
+Score = Callable[[View, Subject, "Bools | None"], "Floats | float | None"]
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin; its place in the order and its weight are the profile's."""
+    """One plugin; its place in the order and its weight are the profile's. ``local``: what it says
+    of a node depends on nothing but that node, the pods on it and the pod's signature."""
 
     name: str
     filter: Filter | None = None
     score: Score | None = None
+    local_filter: bool = True
+    local_score: bool = True
 
 
 def normalised(raw: Floats, feasible: Bools, *, reverse: bool = False) -> Floats:

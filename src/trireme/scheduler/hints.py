@@ -22,6 +22,8 @@ ALL_OF_A_NODE = frozenset(
         "InterPodAffinity",
     }
 )
+NAMESPACE_CHANGED = frozenset({"InterPodAffinity"})
+NODE_WENT = frozenset({"PodTopologySpread"})
 POD_CAME = frozenset({"PodTopologySpread", "InterPodAffinity"})
 POD_WENT = frozenset({"NodePorts", "NodeResourcesFit", "PodTopologySpread", "InterPodAffinity"})
 

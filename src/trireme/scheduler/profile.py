@@ -7,6 +7,7 @@ pkg/scheduler/apis/config/v1/default_plugins.go.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from trireme.scheduler.framework import Plugin
 from trireme.scheduler.plugins import (
@@ -30,6 +31,26 @@ class Profile:
 
     name: str
     plugins: tuple[tuple[Plugin, int], ...]
+
+    @cached_property
+    def local_filters(self) -> tuple[Plugin, ...]:
+        return tuple(p for p, _ in self.plugins if p.filter is not None and p.local_filter)
+
+    @cached_property
+    def far_filters(self) -> tuple[Plugin, ...]:
+        """Those for which other nodes matter."""
+        return tuple(p for p, _ in self.plugins if p.filter is not None and not p.local_filter)
+
+    @cached_property
+    def local_scores(self) -> tuple[tuple[Plugin, int], ...]:
+        return tuple((p, w) for p, w in self.plugins if p.score is not None and w and p.local_score)
+
+    @cached_property
+    def far_scores(self) -> tuple[tuple[Plugin, int], ...]:
+        """Those for which other nodes matter."""
+        return tuple(
+            (p, w) for p, w in self.plugins if p.score is not None and w and not p.local_score
+        )
 
 
 DEFAULT = Profile(

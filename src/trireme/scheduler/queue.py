@@ -1,28 +1,36 @@
 """Pods that wait for a node: active, backing off, or unschedulable until something changes.
 
 In: pods as they come, and what happens in the cluster. Out: the next pod to try. Time is an
-argument. Rules: upstream's scheduling queue; 1 s of back-off doubling to 10 s, unschedulable pods
+argument. Rules: upstream's scheduling queue; 1 s of back-off doubling to 10 s, a pod that no node
+would take does not wait for its back-off when there is nothing else to do, and unschedulable pods
 are tried again after 5 minutes at the latest.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 from trireme.api.core.v1.pod.pod import Pod
 
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 10.0
 UNSCHEDULABLE_MOST = 300.0
+# Pods whose back-off ends within the same second are taken by priority.
+WINDOW = 1.0
+# What an event concerns that may help whatever refused a pod.
+ANYTHING = None
+Concerns = frozenset[str] | None
 
 
 class Place(Enum):
     """Where a waiting pod is."""
 
     ACTIVE = "active"
-    # It failed a moment ago: it becomes active when its back-off is over.
+    # Something changed a moment after it failed: it becomes active when its back-off is over.
     BACKOFF = "backoff"
     # No node will do: it stays until an event may have changed that.
     UNSCHEDULABLE = "unschedulable"
@@ -34,19 +42,22 @@ class Place(Enum):
 
 @dataclass
 class Waiting:
-    """A pod in the queue. ``plugins`` refused it the last time."""
+    """A pod in the queue. ``plugins`` refused it the last time, none when that was an error."""
 
     pod: Pod
     place: Place = Place.ACTIVE
-    attempts: int = 0
-    # Consecutive errors (not refusals); they back off by themselves.
+    # How often no node would do.
+    refusals: int = 0
+    # Consecutive errors; they back off by themselves.
     faults: int = 0
     since: float = 0.0
     until: float = 0.0
     plugins: frozenset[str] = frozenset()
-    # Something that matters happened while the pod was in flight.
-    moved: bool = False
-    token: int = field(default=0)
+    # An entry of a heap is good as long as it has the pod's latest token.
+    token: int = 0
+
+
+Entry = tuple[float, float, float, int, str]
 
 
 class Queue:
@@ -54,7 +65,12 @@ class Queue:
 
     def __init__(self) -> None:
         self._pods: dict[str, Waiting] = {}
-        self._active: list[tuple[int, float, int, str]] = []
+        self._active: list[Entry] = []
+        self._refused: list[Entry] = []
+        self._faulty: list[Entry] = []
+        self._parked: dict[str, Waiting] = {}
+        # What has happened while a pod was being tried.
+        self._flying: dict[str, list[Concerns]] = {}
         self._tokens = 0
 
     def __len__(self) -> int:
@@ -66,47 +82,50 @@ class Queue:
 
     def add(self, pod: Pod, now: float) -> None:
         """A pod wants a node: it is new, or it has changed."""
-        known = self._pods.get(pod.metadata.uid)
+        uid = pod.metadata.uid
+        known = self._pods.get(uid)
         gated = bool(pod.spec.schedulingGates)
         if known is None:
-            known = self._pods[pod.metadata.uid] = Waiting(pod, since=now)
+            known = self._pods[uid] = Waiting(pod, since=now)
             self._place(known, Place.GATED if gated else Place.ACTIVE)
             return
         changed = known.pod.spec != pod.spec or known.pod.metadata.labels != pod.metadata.labels
         known.pod = pod
-        if known.place is Place.GATED and not gated:
-            known.since = now
-            self._place(known, Place.ACTIVE)
-        elif known.place is Place.UNSCHEDULABLE and changed:
+        if known.place is Place.GATED:
+            if not gated:
+                known.since = now
+                self._place(known, Place.ACTIVE)
+        elif changed and known.place is Place.UNSCHEDULABLE:
             self._release(known, now)
-        elif known.place is Place.IN_FLIGHT and changed:
-            known.moved = True
+        elif changed and known.place is Place.IN_FLIGHT:
+            self._flying[uid].append(ANYTHING)
 
     def drop(self, uid: str) -> None:
         """A pod is bound, deleted or somebody else's."""
+        self._parked.pop(uid, None)
+        self._flying.pop(uid, None)
         self._pods.pop(uid, None)
 
     def pop(self, now: float) -> Waiting | None:
         """The next pod to try: the highest priority, then who has waited longest."""
         self._flush(now)
-        while self._active:
-            _, _, token, uid = heapq.heappop(self._active)
-            waiting = self._pods.get(uid)
-            if waiting is not None and waiting.token == token and waiting.place is Place.ACTIVE:
-                waiting.place = Place.IN_FLIGHT
-                waiting.moved = False
-                waiting.attempts += 1
-                return waiting
-        return None
+        waiting = self._first(self._active) or self._first(self._refused)
+        if waiting is not None:
+            self._place(waiting, Place.IN_FLIGHT)
+        return waiting
 
     def refused(self, uid: str, plugins: frozenset[str], now: float) -> None:
         """No node would do for a pod that was tried."""
         waiting = self._pods.get(uid)
         if waiting is None:
             return
+        happened = self._flying.get(uid, [])
+        waiting.refusals += 1
         waiting.plugins, waiting.faults, waiting.since = plugins, 0, now
-        waiting.until = now + backoff(waiting.attempts)
-        self._place(waiting, Place.BACKOFF if waiting.moved else Place.UNSCHEDULABLE)
+        waiting.until = now + backoff(waiting.refusals)
+        self._place(waiting, Place.UNSCHEDULABLE)
+        if any(_helps(waiting, concerns) for concerns in happened):
+            self._release(waiting, now)
 
     def failed(self, uid: str, now: float) -> None:
         """Trying a pod went wrong (its binding was refused, the API server did not answer)."""
@@ -118,54 +137,78 @@ class Queue:
         waiting.until = now + backoff(waiting.faults)
         self._place(waiting, Place.BACKOFF)
 
-    def happened(self, concerns: frozenset[str] | None, now: float) -> bool:
+    def happened(self, concerns: Concerns, now: float) -> bool:
         """Something changed that may help pods that one of these plugins refused (None: any).
 
         Returns whether a pod moved.
         """
-        moved = False
-        for waiting in self._pods.values():
-            if concerns is not None and waiting.plugins and not waiting.plugins & concerns:
-                continue
-            if waiting.place is Place.UNSCHEDULABLE:
-                self._release(waiting, now)
-                moved = True
-            elif waiting.place is Place.IN_FLIGHT:
-                waiting.moved = True
-        return moved
+        for seen in self._flying.values():
+            seen.append(concerns)
+        moved = [waiting for waiting in self._parked.values() if _helps(waiting, concerns)]
+        for waiting in moved:
+            self._release(waiting, now)
+        return bool(moved)
 
     def next_due(self) -> float | None:
         """When the next pod becomes active by itself; None when none will."""
-        due = [
-            item.until if item.place is Place.BACKOFF else item.since + UNSCHEDULABLE_MOST
-            for item in self._pods.values()
-            if item.place in (Place.BACKOFF, Place.UNSCHEDULABLE)
-        ]
+        due = [entry[0] for entry in (self._top(self._refused), self._top(self._faulty)) if entry]
+        # In the order of their refusals: the first has waited longest.
+        due += [item.since + UNSCHEDULABLE_MOST for item in islice(self._parked.values(), 1)]
         return min(due, default=None)
 
     def _flush(self, now: float) -> None:
-        for waiting in self._pods.values():
-            if (waiting.place is Place.BACKOFF and waiting.until <= now) or (
-                waiting.place is Place.UNSCHEDULABLE and waiting.since + UNSCHEDULABLE_MOST <= now
-            ):
-                self._place(waiting, Place.ACTIVE)
+        """Make active what has waited long enough."""
+        for heap in (self._refused, self._faulty):
+            while (entry := self._top(heap)) is not None and entry[0] <= now:
+                self._place(self._pods[entry[-1]], Place.ACTIVE)
+        # In the order of their refusals, so the first that is not due ends the search.
+        for waiting in list(self._parked.values()):
+            if waiting.since + UNSCHEDULABLE_MOST > now:
+                break
+            self._place(waiting, Place.ACTIVE)
 
     def _release(self, waiting: Waiting, now: float) -> None:
         self._place(waiting, Place.BACKOFF if waiting.until > now else Place.ACTIVE)
 
     def _place(self, waiting: Waiting, place: Place) -> None:
+        uid = waiting.pod.metadata.uid
+        self._parked.pop(uid, None)
+        self._flying.pop(uid, None)
+        self._tokens += 1
+        waiting.token = self._tokens
         waiting.place = place
+        rank = (-(waiting.pod.spec.priority or 0), waiting.since, waiting.token, uid)
         if place is Place.ACTIVE:
-            self._tokens += 1
-            waiting.token = self._tokens
-            pod = waiting.pod
-            priority = pod.spec.priority or 0
-            entry = (-priority, waiting.since, waiting.token, pod.metadata.uid)
-            heapq.heappush(self._active, entry)
+            heapq.heappush(self._active, (0.0, *rank))
+        elif place is Place.BACKOFF:
+            heap = self._faulty if waiting.faults else self._refused
+            heapq.heappush(heap, (math.ceil(waiting.until / WINDOW) * WINDOW, *rank))
+        elif place is Place.UNSCHEDULABLE:
+            self._parked[uid] = waiting
+        elif place is Place.IN_FLIGHT:
+            self._flying[uid] = []
+
+    def _first(self, heap: list[Entry]) -> Waiting | None:
+        entry = self._top(heap)
+        return self._pods[entry[-1]] if entry is not None else None
+
+    def _top(self, heap: list[Entry]) -> Entry | None:
+        """The first entry that still counts."""
+        while heap:
+            entry = heap[0]
+            waiting = self._pods.get(entry[-1])
+            if waiting is not None and waiting.token == entry[-2]:
+                return entry
+            heapq.heappop(heap)
+        return None
 
 
 def backoff(attempts: int) -> float:
     """Seconds before another try: 1 doubling to 10."""
     if attempts <= 0:
         return 0.0
-    return float(min(FIRST_BACKOFF * 2 ** (attempts - 1), LONGEST_BACKOFF))
+    return float(min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF))
+
+
+def _helps(waiting: Waiting, concerns: Concerns) -> bool:
+    return concerns is ANYTHING or not waiting.plugins or bool(waiting.plugins & concerns)

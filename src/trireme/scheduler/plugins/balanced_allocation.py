@@ -5,31 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from trireme.scheduler.framework import MOST, Floats, Plugin, Subject
-from trireme.scheduler.snapshot.columns import Bools, Columns
-
-RESOURCES = ("cpu", "memory")
+from trireme.scheduler.snapshot.columns import Bools, View
 
 
-def score(columns: Columns, subject: Subject, feasible: Bools) -> Floats | None:
-    """How much more even the use of CPU and memory gets: 50 is no change."""
-    if subject.request.best_effort:
+def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None:
+    """How much more even the use of CPU and memory gets: 75 is no change."""
+    asked = subject.request.amounts
+    cpu, memory = asked.get("cpu", 0), asked.get("memory", 0)
+    if not cpu and not memory:
         return None
-    before = _balance(columns, dict.fromkeys(RESOURCES, 0))
-    after = _balance(columns, {name: subject.request.amounts.get(name, 0) for name in RESOURCES})
+    cpus, memories = view.allocatable("cpu"), view.allocatable("memory")
+    cpu_used, memory_used = view.requested("cpu"), view.requested("memory")
+    # With less than two resources there is nothing to be uneven.
+    both = (cpus > 0) & (memories > 0)
+    cpus, memories = np.maximum(cpus, 1), np.maximum(memories, 1)
+    before = _balance(cpu_used / cpus, memory_used / memories, both)
+    after = _balance((cpu_used + cpu) / cpus, (memory_used + memory) / memories, both)
     return MOST / 2 + np.floor((MOST / 2 + after - before) / 2)
 
 
-def _balance(columns: Columns, more: dict[str, int]) -> Floats:
-    fractions = []
-    present = []
-    for resource in RESOURCES:
-        capacity = columns.amounts(columns.allocatable, resource)
-        used = columns.amounts(columns.requested, resource) + more[resource]
-        there = capacity > 0
-        fractions.append(np.minimum(used / np.where(there, capacity, 1), 1.0))
-        present.append(there)
-    spread = np.where(present[0] & present[1], np.abs(fractions[0] - fractions[1]) / 2, 0.0)
-    return np.floor((1 - spread) * MOST)
+def _balance(cpu: Floats, memory: Floats, both: Bools) -> Floats:
+    spread = np.abs((np.minimum(cpu, 1.0) - np.minimum(memory, 1.0)) / 2)
+    return np.floor((1 - spread * both) * MOST)
 
 
 PLUGIN = Plugin("NodeResourcesBalancedAllocation", score=score)

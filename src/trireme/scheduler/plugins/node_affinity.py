@@ -2,86 +2,94 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from trireme.api.core.v1.pod.scheduling import NodeAffinity
 from trireme.api.core.v1.selection import NodeSelectorRequirement, NodeSelectorTerm
 from trireme.scheduler.framework import Floats, Plugin, Refusal, Subject, normalised
-from trireme.scheduler.snapshot.columns import MISSING, Bools, Columns
+from trireme.scheduler.snapshot.columns import MISSING, NAME, Bools, View
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
+_INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII).match
 
 
-def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, subject: Subject) -> list[Refusal] | None:
     """The nodes that the pod's selector or required terms leave out."""
-    wanted = required(columns, subject)
+    wanted = required(view, subject)
     return None if wanted is None else [Refusal(~wanted, REASON, final=True)]
 
 
-def required(columns: Columns, subject: Subject) -> Bools | None:
+def required(view: View, subject: Subject) -> Bools | None:
     """The nodes that a pod may be on by its selector and required terms; None: all."""
     spec = subject.pod.spec
     affinity = _affinity(subject)
     terms = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
     if not spec.nodeSelector and terms is None:
         return None
-    matches = np.ones(columns.size, np.bool_)
+    matches = np.ones(view.size, np.bool_)
     for key, value in spec.nodeSelector.items():
-        matches &= columns.label(key) == columns.interned(key, value)
+        matches &= view.label(key) == view.columns.interned(key, value)
     if terms is not None:
-        any_term = np.zeros(columns.size, np.bool_)
+        any_term = np.zeros(view.size, np.bool_)
         for term in terms.nodeSelectorTerms:
-            any_term |= term_matches(columns, term)
+            any_term |= term_matches(view, term)
         matches &= any_term
     return matches
 
 
-def score(columns: Columns, subject: Subject, feasible: Bools) -> Floats | None:
+def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None:
     """The weights of the preferred terms that a node matches."""
     affinity = _affinity(subject)
     preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
-    if not preferred:
+    if not preferred or feasible is None:
         return None
-    weights = np.zeros(columns.size, np.float64)
+    weights = np.zeros(view.size, np.float64)
     for item in preferred:
         if item.weight:
-            weights += item.weight * term_matches(columns, item.preference)
+            weights += item.weight * term_matches(view, item.preference)
     return normalised(weights, feasible)
 
 
-def term_matches(columns: Columns, term: NodeSelectorTerm) -> Bools:
+def term_matches(view: View, term: NodeSelectorTerm) -> Bools:
     """The nodes that match all of a term; a term without requirements matches none."""
     if not term.matchExpressions and not term.matchFields:
-        return np.zeros(columns.size, np.bool_)
-    matches = np.ones(columns.size, np.bool_)
-    for requirement in (*term.matchExpressions, *term.matchFields):
-        matches &= _requirement(columns, requirement)
+        return np.zeros(view.size, np.bool_)
+    matches = np.ones(view.size, np.bool_)
+    for requirement in term.matchExpressions:
+        matches &= _requirement(view, requirement, requirement.key)
+    for requirement in term.matchFields:
+        # The only field that validation lets pass.
+        matches &= _requirement(view, requirement, NAME)
     return matches
 
 
-def _requirement(columns: Columns, requirement: NodeSelectorRequirement) -> Bools:
-    key, operator = requirement.key, requirement.operator
-    column = columns.label(key)
+def _requirement(view: View, requirement: NodeSelectorRequirement, key: str) -> Bools:
+    operator = requirement.operator
+    column = view.label(key)
     present = column != MISSING
     if operator == "Exists":
         return present
     if operator == "DoesNotExist":
         return ~present
     if operator in ("In", "NotIn"):
-        listed = np.isin(column, [columns.interned(key, value) for value in requirement.values])
+        listed = np.isin(
+            column, [view.columns.interned(key, value) for value in requirement.values]
+        )
         return present & listed if operator == "In" else ~listed
     if operator in ("Gt", "Lt"):
         bound = _integer(requirement.values[0] if requirement.values else "")
         if bound is None:
-            return np.zeros(columns.size, np.bool_)
-        numbers = [_integer(text) for text in columns.texts(key)]
+            return np.zeros(view.size, np.bool_)
+        numbers = [_integer(text) for text in view.columns.texts(key)]
         good = [
             number
             for number, value in enumerate(numbers)
             if value is not None and (value > bound if operator == "Gt" else value < bound)
         ]
         return present & np.isin(column, good)
-    return np.zeros(columns.size, np.bool_)
+    return np.zeros(view.size, np.bool_)
 
 
 def _affinity(subject: Subject) -> NodeAffinity | None:
@@ -90,10 +98,11 @@ def _affinity(subject: Subject) -> NodeAffinity | None:
 
 
 def _integer(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
+    """A whole number of 64 bits as labels write it, else None."""
+    if not _INTEGER(text):
         return None
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else None
 
 
-PLUGIN = Plugin("NodeAffinity", filter=refuse, score=score)
+PLUGIN = Plugin("NodeAffinity", filter=refuse, score=score, local_score=False)

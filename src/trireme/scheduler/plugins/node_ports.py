@@ -5,19 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from trireme.scheduler.framework import Plugin, Refusal, Subject
-from trireme.scheduler.snapshot.columns import Columns
+from trireme.scheduler.snapshot.columns import View
 
 REASON = "node(s) didn't have free ports for the requested pod ports"
 
 
-def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, subject: Subject) -> list[Refusal] | None:
     """The nodes where one of the pod's host ports is taken."""
     if not subject.request.ports:
         return None
-    taken = np.zeros(columns.size, np.bool_)
-    for protocol, address, port in subject.request.ports:
-        taken |= columns.ports_taken(protocol, address, port)
-    return [Refusal(taken, REASON)]
+    taken = np.zeros(view.size, np.bool_)
+    for port in subject.request.ports:
+        here = view.columns.ports_taken(view.rows, port)
+        if here is not None:
+            taken |= here
+    return [Refusal(taken, REASON)] if taken.any() else None
 
 
 PLUGIN = Plugin("NodePorts", filter=refuse)

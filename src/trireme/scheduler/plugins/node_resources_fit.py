@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from trireme.scheduler.framework import MOST, Floats, Plugin, Refusal, Subject
-from trireme.scheduler.snapshot.columns import PODS, Bools, Columns
+from trireme.scheduler.framework import Floats, Plugin, Refusal, Subject
+from trireme.scheduler.snapshot.columns import PODS, Bools, Ints, View
 
 TOO_MANY_PODS = "Too many pods"
 
 
-def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, subject: Subject) -> list[Refusal] | None:
     """The nodes where something is missing, resource by resource."""
     refusals = []
-    allowed = columns.amounts(columns.allocatable, PODS)
-    full = columns.pod_count[: columns.size] + 1 > allowed
+    full = view.columns.pod_count[view.rows] >= view.allocatable(PODS)
     if full.any():
         refusals.append(Refusal(full, TOO_MANY_PODS))
     for resource, amount in subject.request.amounts.items():
-        total = columns.amounts(columns.allocatable, resource)
-        used = columns.amounts(columns.requested, resource)
-        short = amount > total - used
+        total = view.allocatable(resource)
+        short = view.requested(resource) + amount > total
         if short.any():
             never = amount > total
             reason = f"Insufficient {resource}"
@@ -29,22 +27,20 @@ def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
     return refusals
 
 
-def score(columns: Columns, subject: Subject, feasible: Bools) -> Floats | None:
+def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None:
     """LeastAllocated over CPU and memory, counting a minimum for pods that request nothing."""
-    total = np.zeros(columns.size, np.float64)
-    weights = np.zeros(columns.size, np.float64)
-    for resource, used, asked in (
-        ("cpu", columns.scored_cpu, subject.request.cpu),
-        ("memory", columns.scored_memory, subject.request.memory),
-    ):
-        capacity = columns.amounts(columns.allocatable, resource)
-        there = capacity > 0
-        wanted = used[: columns.size] + asked
-        safe = np.where(there, capacity, 1)
-        free = np.floor((capacity - wanted) * MOST / safe)
-        total += np.where(there & (wanted <= capacity), free, 0.0)
-        weights += there
-    return np.floor(total / np.maximum(weights, 1))
+    columns, request = view.columns, subject.request
+    cpu, cpu_there = _free(view.allocatable("cpu"), columns.scored_cpu[view.rows], request.cpu)
+    memory, memory_there = _free(
+        view.allocatable("memory"), columns.scored_memory[view.rows], request.memory
+    )
+    return (cpu + memory) // np.maximum(cpu_there + memory_there, 1)
+
+
+def _free(capacity: Ints, used: Ints, asked: int) -> tuple[Ints, Ints]:
+    """How many hundredths of a resource would be free, and 1 where there is any of it, else 0."""
+    free = np.maximum(capacity - used - asked, 0) * 100 // np.maximum(capacity, 1)
+    return free, np.minimum(capacity, 1)
 
 
 PLUGIN = Plugin("NodeResourcesFit", filter=refuse, score=score)

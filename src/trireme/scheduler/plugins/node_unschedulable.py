@@ -5,15 +5,15 @@ from __future__ import annotations
 from trireme.api.core.v1.selection import Taint
 from trireme.domain import tolerations
 from trireme.scheduler.framework import Plugin, Refusal, Subject
-from trireme.scheduler.snapshot.columns import Columns
+from trireme.scheduler.snapshot.columns import View
 
 REASON = "node(s) were unschedulable"
 _TAINT = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
 
 
-def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, subject: Subject) -> list[Refusal] | None:
     """The cordoned nodes."""
-    cordoned = columns.unschedulable[: columns.size]
+    cordoned = view.columns.unschedulable[view.rows]
     if not cordoned.any() or tolerations.tolerates(subject.pod.spec.tolerations, _TAINT):
         return None
     return [Refusal(cordoned, REASON, final=True)]

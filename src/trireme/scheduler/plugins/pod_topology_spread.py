@@ -7,15 +7,16 @@ topology-spread-constraints/; KEP-3022 (minDomains), KEP-3094 (inclusion policie
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import TopologySpreadConstraint
 from trireme.machinery import labels
-from trireme.machinery.meta import LabelSelector
 from trireme.scheduler.framework import MOST, Floats, Plugin, Refusal, Subject
 from trireme.scheduler.plugins import node_affinity, taint_toleration
-from trireme.scheduler.snapshot.columns import MISSING, Bools, Columns, Ints
+from trireme.scheduler.snapshot.columns import MISSING, Bools, Ints, View
 
 REASON = "node(s) didn't match pod topology spread constraints"
 NO_KEY = "node(s) didn't match pod topology spread constraints (missing required label)"
@@ -24,80 +25,117 @@ ZONE = "topology.kubernetes.io/zone"
 _SYSTEM_DEFAULTS = ((HOSTNAME, 3), (ZONE, 5))
 
 
-def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
-    """The nodes where one more pod would make a required constraint too uneven."""
-    hard = [item for item in constraints(subject) if item.whenUnsatisfiable == "DoNotSchedule"]
+@dataclass(frozen=True)
+class Constraint:
+    """A constraint with its selector compiled."""
+
+    key: str
+    skew: int
+    selector: labels.Selector
+    least_domains: int = 1
+    by_affinity: bool = True
+    by_taints: bool = False
+
+
+def refuse(view: View, subject: Subject) -> list[Refusal] | None:
+    """The nodes where one more pod would make a required constraint too uneven. A node tells of the
+    first constraint that it breaks."""
+    hard = _own(subject, "DoNotSchedule")
     if not hard:
         return None
     refusals = []
-    keyed = _all_keys(columns, hard)
+    keyed = _all_keys(view, hard)
+    left = np.ones(view.size, np.bool_)
     for item in hard:
-        domains = columns.label(item.topologyKey)
-        refusals.append(Refusal(domains == MISSING, NO_KEY, final=True))
-        counted = keyed & _included(columns, subject, item)
-        sums = _sums(columns, subject, item, domains, counted)
-        present = np.unique(domains[counted])
-        least = int(sums[present].min()) if len(present) else 0
-        if item.minDomains is not None and len(present) < item.minDomains:
+        domains = view.label(item.key)
+        missing = domains == MISSING
+        refusals.append(Refusal(missing & left, NO_KEY, final=True))
+        counted = keyed & _included(view, subject, item)
+        sums, present = _by_domain(domains[counted], _matching(view, subject, item)[counted])
+        least = int(sums[present].min()) if present.any() else 0
+        if np.count_nonzero(present) < item.least_domains:
             least = 0
-        own = int(selector_of(subject, item).matches(subject.pod.metadata.labels))
-        skew = sums[np.maximum(domains, 0)] + own - least
-        refusals.append(Refusal((domains != MISSING) & (skew > item.maxSkew), REASON))
+        own = int(item.selector.matches(subject.pod.metadata.labels))
+        # A domain that no counted node is in has no pods that count.
+        known = domains < len(sums)
+        here = np.where(known & ~missing, sums[np.where(known & ~missing, domains, 0)], 0)
+        uneven = here + own - least > item.skew
+        refusals.append(Refusal(uneven & ~missing & left, REASON))
+        left &= ~(uneven | missing)
     return refusals
 
 
-def score(columns: Columns, subject: Subject, feasible: Bools) -> Floats | None:
+def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | float | None:
     """The fewer matching pods in a node's domains, the better."""
-    soft = [item for item in constraints(subject) if item.whenUnsatisfiable == "ScheduleAnyway"]
-    if not soft or not feasible.any():
+    strict = bool(subject.pod.spec.topologySpreadConstraints)
+    soft = _own(subject, "ScheduleAnyway") if strict else _system(subject)
+    if not soft or feasible is None:
         return None
-    own_constraints = bool(subject.pod.spec.topologySpreadConstraints)
-    keyed = _all_keys(columns, soft)
     # Nodes without a key are left out where the pod asks for spreading itself.
-    scored = feasible & keyed if own_constraints else feasible
-    raw = np.zeros(columns.size, np.float64)
+    keyed = _all_keys(view, soft) if strict else None
+    scored = feasible if keyed is None else feasible & keyed
+    candidates = np.count_nonzero(scored)
+    if not candidates:
+        return None
+    every = candidates == view.size
+    raw = np.zeros(view.size, np.float64)
     for item in soft:
-        domains = columns.label(item.topologyKey)
-        has = domains != MISSING
-        counted = _included(columns, subject, item) & has
-        if own_constraints:
-            counted &= keyed
-        if item.topologyKey == HOSTNAME:
-            counts = _matching(columns, subject, item).astype(np.float64)
-            size = int((scored & has).sum())
+        domains = view.label(item.key)
+        matching = _matching(view, subject, item)
+        if item.key == HOSTNAME:
+            points = matching * _weight(candidates) + (item.skew - 1)
+            has = domains != MISSING
         else:
-            sums = _sums(columns, subject, item, domains, counted)
-            counts = sums[np.maximum(domains, 0)].astype(np.float64)
-            size = len(np.unique(domains[scored & has]))
-        raw += np.where(has, counts * np.log(size + 2) + (item.maxSkew - 1), 0.0)
-    raw = np.round(raw)
-    if not scored.any():
-        return np.zeros(columns.size)
-    most, least = float(raw[scored].max()), float(raw[scored].min())
+            counted = _included(view, subject, item)
+            if keyed is not None:
+                counted &= keyed
+            # The last place is that of nodes without the key: one domain more, that counts none.
+            width = int(domains.max(initial=0)) + 2
+            seen = np.zeros(width, np.bool_)
+            seen[domains if every else domains[scored]] = True
+            whole = np.count_nonzero(counted) == view.size
+            sums = np.bincount(
+                (domains if whole else domains[counted]) + 1,
+                matching if whole else matching[counted],
+                width,
+            )[1:]
+            by_domain = sums * _weight(np.count_nonzero(seen)) + (item.skew - 1)
+            has = domains != MISSING
+            points = by_domain[domains]
+        raw += points if has.all() else np.where(has, points, 0.0)
+    # Half away from zero, unlike numpy's own.
+    raw = np.floor(raw + 0.5)
+    among = raw if every else raw[scored]
+    most, least = float(among.max()), float(among.min())
     if most == 0:
-        points = np.full(columns.size, MOST)
+        result = np.full(view.size, MOST)
     else:
-        points = np.floor(MOST * (most + least - raw) / most)
-    return np.where(scored, points, 0.0)
+        result = np.floor(MOST * (most + least - raw) / most)
+    return result if every else np.where(scored, result, 0.0)
 
 
-def constraints(subject: Subject) -> list[TopologySpreadConstraint]:
-    """The pod's own constraints, or the system's for pods that belong to a workload."""
-    own = subject.pod.spec.topologySpreadConstraints
-    if own:
-        return own
-    if not subject.default_selector:
-        return []
-    selector = LabelSelector(matchLabels=subject.default_selector)
+def _own(subject: Subject, action: str) -> list[Constraint]:
+    """The pod's own constraints with this action."""
     return [
-        TopologySpreadConstraint(
-            maxSkew=skew,
-            topologyKey=key,
-            whenUnsatisfiable="ScheduleAnyway",
-            labelSelector=selector,
+        Constraint(
+            item.topologyKey,
+            item.maxSkew,
+            selector_of(subject, item),
+            1 if item.minDomains is None else item.minDomains,
+            item.nodeAffinityPolicy != "Ignore",
+            item.nodeTaintsPolicy == "Honor",
         )
-        for key, skew in _SYSTEM_DEFAULTS
+        for item in subject.pod.spec.topologySpreadConstraints
+        if item.whenUnsatisfiable == action
     ]
+
+
+def _system(subject: Subject) -> list[Constraint]:
+    """The system's constraints, for pods that belong to a workload or Service."""
+    selector = subject.default_selector
+    if selector is None or selector.empty():
+        return []
+    return [Constraint(key, skew, selector) for key, skew in _SYSTEM_DEFAULTS]
 
 
 def selector_of(subject: Subject, item: TopologySpreadConstraint) -> labels.Selector:
@@ -108,30 +146,33 @@ def selector_of(subject: Subject, item: TopologySpreadConstraint) -> labels.Sele
     return selector.add(*more) if more else selector
 
 
-def _all_keys(columns: Columns, items: list[TopologySpreadConstraint]) -> Bools:
+def _all_keys(view: View, items: list[Constraint]) -> Bools:
     """The nodes that have every constraint's key."""
-    keyed = columns.live[: columns.size].copy()
+    keyed = view.live.copy()
     for item in items:
-        keyed &= columns.label(item.topologyKey) != MISSING
+        keyed &= view.label(item.key) != MISSING
     return keyed
 
 
-def _included(columns: Columns, subject: Subject, item: TopologySpreadConstraint) -> Bools:
+def _included(view: View, subject: Subject, item: Constraint) -> Bools:
     """The nodes that count, by the constraint's inclusion policies."""
-    included = columns.live[: columns.size].copy()
-    if item.nodeAffinityPolicy != "Ignore":
-        wanted = node_affinity.required(columns, subject)
+    included = view.live.copy()
+    if item.by_affinity:
+        wanted = node_affinity.required(view, subject)
         if wanted is not None:
             included &= wanted
-    if item.nodeTaintsPolicy == "Honor":
-        for refusal in taint_toleration.refuse(columns, subject) or ():
+    if item.by_taints:
+        for refusal in taint_toleration.refuse(view, subject) or ():
             included &= ~refusal.rows
     return included
 
 
-def _matching(columns: Columns, subject: Subject, item: TopologySpreadConstraint) -> Ints:
-    selector = selector_of(subject, item)
+def _matching(view: View, subject: Subject, item: Constraint) -> Ints:
+    """Pods on each node that the constraint counts."""
+    selector = item.selector
     namespace = subject.pod.metadata.namespace
+    if selector.empty():
+        return np.zeros(view.size, np.int64)
 
     def matches(pod: Pod) -> bool:
         meta = pod.metadata
@@ -141,23 +182,22 @@ def _matching(columns: Columns, subject: Subject, item: TopologySpreadConstraint
             and selector.matches(meta.labels)
         )
 
-    return columns.matching((namespace, str(selector)), matches)
+    key = ("spread", namespace, selector, isinstance(selector, labels.Nothing))
+    return view.columns.matching(key, matches, namespace, selector)
 
 
-def _sums(
-    columns: Columns,
-    subject: Subject,
-    item: TopologySpreadConstraint,
-    domains: Ints,
-    counted: Bools,
-) -> Ints:
-    """Matching pods per domain number."""
-    counts = _matching(columns, subject, item)
+def _by_domain(domains: Ints, counts: Ints) -> tuple[Ints, Bools]:
+    """Pods per domain number, and which domains there are."""
     width = int(domains.max(initial=0)) + 1
-    sums = np.zeros(max(width, 1), np.int64)
-    rows = counted & (domains != MISSING)
-    np.add.at(sums, domains[rows], counts[rows])
-    return sums
+    sums = np.bincount(domains, counts, width).astype(np.int64)
+    return sums, np.bincount(domains, minlength=width) > 0
 
 
-PLUGIN = Plugin("PodTopologySpread", filter=refuse, score=score)
+def _weight(domains: int) -> float:
+    """More domains make each pod in one weigh more."""
+    return float(np.log(domains + 2))
+
+
+PLUGIN = Plugin(
+    "PodTopologySpread", filter=refuse, score=score, local_filter=False, local_score=False
+)

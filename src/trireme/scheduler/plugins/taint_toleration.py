@@ -6,28 +6,33 @@ import numpy as np
 
 from trireme.api.core.v1 import selection
 from trireme.domain import tolerations
-from trireme.scheduler.framework import Floats, Plugin, Refusal, Subject, normalised
-from trireme.scheduler.snapshot.columns import Bools, Columns
+from trireme.scheduler.framework import MOST, Floats, Plugin, Refusal, Subject, normalised
+from trireme.scheduler.snapshot.columns import Bools, View
 
 REASON = "node(s) had untolerated taint(s)"
 _HARD = ("NoSchedule", "NoExecute")
 
 
-def refuse(columns: Columns, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, subject: Subject) -> list[Refusal] | None:
     """The nodes with a taint that the pod does not tolerate."""
-    refused = np.zeros(columns.size, np.bool_)
-    for taint, rows in columns.taints.items():
+    refused: Bools | None = None
+    for taint, rows in view.columns.taints.items():
         if taint[2] in _HARD and not _tolerated(subject, taint):
-            refused |= rows[: columns.size]
-    return [Refusal(refused, REASON, final=True)] if refused.any() else None
+            here = rows[view.rows]
+            refused = here if refused is None else refused | here
+    return None if refused is None else [Refusal(refused, REASON, final=True)]
 
 
-def score(columns: Columns, subject: Subject, feasible: Bools) -> Floats | None:
+def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | float | None:
     """The fewer untolerated soft taints, the better."""
-    counts = np.zeros(columns.size, np.float64)
-    for taint, rows in columns.taints.items():
+    counts: Floats | None = None
+    for taint, rows in view.columns.taints.items():
         if taint[2] == "PreferNoSchedule" and not _tolerated(subject, taint):
-            counts += rows[: columns.size]
+            if counts is None:
+                counts = np.zeros(view.size, np.float64)
+            counts += rows[view.rows]
+    if counts is None or feasible is None:
+        return MOST
     return normalised(counts, feasible, reverse=True)
 
 
@@ -37,4 +42,4 @@ def _tolerated(subject: Subject, taint: tuple[str, str, str]) -> bool:
     return tolerations.tolerates(subject.pod.spec.tolerations, wanted)
 
 
-PLUGIN = Plugin("TaintToleration", filter=refuse, score=score)
+PLUGIN = Plugin("TaintToleration", filter=refuse, score=score, local_score=False)

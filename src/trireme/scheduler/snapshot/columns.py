@@ -1,28 +1,71 @@
 """Nodes as columns: one row per node, one array per resource, taint and label key.
 
-In: nodes and pods as informers see them come, change and go. Out: arrays that plugins compute with.
-Rows are reused, so arrays have holes; ``live`` says which rows are nodes. Everything that a plugin
-needs of the pods on the nodes is counted when a pod comes or goes, not when one is scheduled.
+In: nodes and pods as informers see them come, change and go. Out: arrays that plugins compute with,
+through a ``View`` of all rows or of a few. Rows are reused, so arrays have holes; ``live`` says
+which rows are nodes. Everything that a plugin needs of the pods on the nodes is counted when a pod
+comes or goes, not when one is scheduled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.scheduler.snapshot import requests
+from trireme.machinery import labels
+from trireme.scheduler.snapshot import counts, requests
+from trireme.scheduler.snapshot.counts import Counts, Matches, Question
 from trireme.scheduler.snapshot.requests import Request
+from trireme.scheduler.snapshot.terms import Terms
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 MISSING = -1
 PODS = "pods"
+# The column of node names: no label key has a colon.
+NAME = "field:metadata.name"
+# How many touched rows are remembered; who is further behind looks at all rows.
+REMEMBERED = 65536
 Taint = tuple[str, str, str]
-Matches = Callable[[Pod], bool]
+
+
+class View:
+    """Some rows of the columns, all that are in use or a few. ``rows`` is an index into any array
+    of the columns; every array that a view gives has ``size`` elements."""
+
+    __slots__ = ("columns", "rows", "size")
+
+    def __init__(self, columns: Columns, rows: slice | Ints, size: int) -> None:
+        self.columns = columns
+        self.rows = rows
+        self.size = size
+
+    @property
+    def live(self) -> Bools:
+        """Which rows are nodes."""
+        return self.columns.live[self.rows]
+
+    def allocatable(self, resource: str) -> Ints:
+        """What nodes have of a resource, zeros where nobody has heard of it."""
+        return self._amounts(self.columns.allocatable, resource)
+
+    def requested(self, resource: str) -> Ints:
+        """What the pods on nodes ask for."""
+        return self._amounts(self.columns.requested, resource)
+
+    def label(self, key: str) -> Ints:
+        """The numbers of a label's values, MISSING where a node has none."""
+        column = self.columns.labels.get(key)
+        if column is None:
+            return np.full(self.size, MISSING, np.int64)
+        return column[self.rows]
+
+    def _amounts(self, columns: dict[str, Ints], name: str) -> Ints:
+        column = columns.get(name)
+        return np.zeros(self.size, np.int64) if column is None else column[self.rows]
 
 
 class Columns:
@@ -46,22 +89,39 @@ class Columns:
         self._free: list[int] = []
         self._values: dict[str, dict[str, int]] = {}
         self._ports: dict[tuple[str, int], dict[str, Ints]] = {}
+        self.terms = Terms()
         self._pods: dict[str, tuple[Pod, str, Request]] = {}
-        self._affine: dict[str, tuple[Pod, str, Request]] = {}
-        self._counts: dict[Hashable, tuple[Matches, Ints]] = {}
-        # Pods by namespace and name on nodes that are not there (yet).
-        self._homeless: dict[str, set[str]] = {}
-        # Grows at every change of nodes; what is derived from them may be kept until then.
-        self.generation = 0
+        # Dicts without values are ordered sets: the same history gives the same order.
+        self._by_node: dict[str, dict[str, None]] = {}
+        self._by_namespace: dict[str, dict[str, None]] = {}
+        self._counts = Counts()
+        # The rows that have changed, and how many changes are no longer in the list.
+        self._touched: list[int] = []
+        self._forgotten = 0
 
     @property
     def count(self) -> int:
         """How many nodes there are."""
         return len(self._row)
 
-    def rows(self) -> slice:
-        """The part of every array that is in use."""
-        return slice(0, self.size)
+    def whole(self) -> View:
+        """All rows that are in use."""
+        return View(self, slice(0, self.size), self.size)
+
+    def at(self, rows: Ints) -> View:
+        """A few rows."""
+        return View(self, rows, len(rows))
+
+    @property
+    def version(self) -> int:
+        """How many changes of rows there have been."""
+        return self._forgotten + len(self._touched)
+
+    def touched(self, since: int) -> Ints | None:
+        """The rows that have changed after a ``version``; None when that is too long ago."""
+        if since < self._forgotten:
+            return None
+        return np.unique(np.array(self._touched[since - self._forgotten :], np.int64))
 
     def row_of(self, name: str) -> int | None:
         return self._row.get(name)
@@ -70,12 +130,14 @@ class Columns:
 
     def set_node(self, node: Node) -> None:
         """A node is new or has changed."""
-        self.generation += 1
         name = node.metadata.name
         row = self._row.get(name)
         fresh = row is None
         if row is None:
             row = self._new_row(name)
+        elif _alike(self.nodes[row], node):
+            self.nodes[row] = node
+            return
         self.nodes[row] = node
         self.live[row] = True
         self.unschedulable[row] = node.spec.unschedulable
@@ -83,42 +145,38 @@ class Columns:
         for resource in capacity.keys() | self.allocatable.keys():
             self._column(self.allocatable, resource)[row] = capacity.get(resource, 0)
         taints = {(taint.key, taint.value, taint.effect) for taint in node.spec.taints}
-        for taint in taints | self.taints.keys():
-            if taint not in self.taints:
-                self.taints[taint] = self._bools()
-            self.taints[taint][row] = taint in taints
-        labels = {**node.metadata.labels, "metadata.name": name}
-        for key in labels.keys() | self.labels.keys():
-            if key not in self.labels:
-                self.labels[key] = np.full(self._capacity, MISSING, np.int64)
-            value = labels.get(key)
-            self.labels[key][row] = MISSING if value is None else self.intern(key, value)
+        for taint in sorted(taints - self.taints.keys()):
+            self.taints[taint] = self._bools()
+        for taint, column in self.taints.items():
+            column[row] = taint in taints
+        labelled = {**node.metadata.labels, NAME: name}
+        for key in labelled.keys() - self.labels.keys():
+            self.labels[key] = np.full(self._capacity, MISSING, np.int64)
+        for key, values in self.labels.items():
+            value = labelled.get(key)
+            values[row] = MISSING if value is None else self.intern(key, value)
         if fresh:
-            for uid in self._homeless.pop(name, set()):
-                pod, _, request = self._pods[uid]
-                self._count_pod(pod, row, request, 1)
+            self._count_all(name, row, 1)
+        self._touch(row)
 
     def drop_node(self, name: str) -> None:
         """A node has gone. Pods that are still bound to it wait for it to come back."""
         row = self._row.pop(name, None)
         if row is None:
             return
-        self.generation += 1
-        here = {uid for uid, (_, node, _) in self._pods.items() if node == name}
-        for uid in here:
-            pod, _, request = self._pods[uid]
-            self._count_pod(pod, row, request, -1)
-        if here:
-            self._homeless[name] = here
+        self._count_all(name, row, -1)
         self.live[row] = False
         self.nodes[row] = None
-        for taint in self.taints.values():
-            taint[row] = False
+        for taint in list(self.taints):
+            self.taints[taint][row] = False
+            if not self.taints[taint].any():
+                del self.taints[taint]
         for column in self.labels.values():
             column[row] = MISSING
         for amounts in self.allocatable.values():
             amounts[row] = 0
         self._free.append(row)
+        self._touch(row)
 
     def intern(self, key: str, value: str) -> int:
         """The number that stands for a label's value; the same text has the same number."""
@@ -132,13 +190,6 @@ class Columns:
         """The values of a label by their numbers."""
         return list(self._values.get(key, {}))
 
-    def label(self, key: str) -> Ints:
-        """The values of a label, MISSING where a node has none."""
-        column = self.labels.get(key)
-        if column is None:
-            return np.full(self.size, MISSING, np.int64)
-        return column[: self.size]
-
     # Pods
 
     def set_pod(self, pod: Pod, node: str, request: Request | None = None) -> None:
@@ -151,12 +202,10 @@ class Columns:
             self.drop_pod(uid)
         asked = request if request is not None else requests.of(pod)
         self._pods[uid] = (pod, node, asked)
-        if _has_pod_affinity(pod):
-            self._affine[uid] = self._pods[uid]
+        self._by_node.setdefault(node, {})[uid] = None
+        self._by_namespace.setdefault(pod.metadata.namespace, {})[uid] = None
         row = self._row.get(node)
-        if row is None:
-            self._homeless.setdefault(node, set()).add(uid)
-        else:
+        if row is not None:
             self._count_pod(pod, row, asked, 1)
 
     def drop_pod(self, uid: str) -> None:
@@ -164,49 +213,63 @@ class Columns:
         known = self._pods.pop(uid, None)
         if known is None:
             return
-        self._affine.pop(uid, None)
         pod, node, request = known
+        _discard(self._by_node, node, uid)
+        _discard(self._by_namespace, pod.metadata.namespace, uid)
         row = self._row.get(node)
-        if row is None:
-            waiting = self._homeless.get(node)
-            if waiting is not None:
-                waiting.discard(uid)
-        else:
+        if row is not None:
             self._count_pod(pod, row, request, -1)
+
+    def has_pod(self, uid: str) -> bool:
+        """Whether a pod is on a node."""
+        return uid in self._pods
 
     def pods_on(self, name: str) -> list[Pod]:
         """The pods of one node."""
-        return [pod for pod, node, _ in self._pods.values() if node == name]
+        return [self._pods[uid][0] for uid in self._by_node.get(name, ())]
 
-    def pods(self) -> list[tuple[Pod, str]]:
-        """Every pod with its node."""
-        return [(pod, node) for pod, node, _ in self._pods.values()]
+    def pods(self) -> Iterable[tuple[Pod, int]]:
+        """Every pod that is on a node, with the node's row."""
+        for pod, node, _ in self._pods.values():
+            row = self._row.get(node)
+            if row is not None:
+                yield pod, row
 
-    def affine_pods(self) -> list[tuple[Pod, str]]:
-        """The pods that have pod affinity or anti-affinity of their own, with their nodes."""
-        return [(pod, node) for pod, node, _ in self._affine.values()]
+    def matching(
+        self, key: Hashable, matches: Matches, namespace: str, selector: labels.Selector
+    ) -> Ints:
+        """How many pods on each node match; kept up to date from the first question on.
 
-    def matching(self, key: Hashable, matches: Matches) -> Ints:
-        """How many pods on each node match; kept up to date from the first question on."""
-        known = self._counts.get(key)
-        if known is None:
-            if len(self._counts) > 512:
-                self._counts.clear()
-            counts = self._ints()
-            for pod, node, _ in self._pods.values():
+        ``namespace`` ("" for any) and ``selector`` are what ``matches`` demands at least.
+        """
+        found = self._counts.find(key)
+        if found is None:
+            found = self._ints()
+            uids = self._by_namespace.get(namespace, ()) if namespace else self._pods
+            for uid in uids:
+                pod, node, _ = self._pods[uid]
                 row = self._row.get(node)
                 if row is not None and matches(pod):
-                    counts[row] += 1
-            known = self._counts[key] = (matches, counts)
-        return known[1][: self.size]
+                    found[row] += 1
+            bucket = counts.bucket(namespace, selector)
+            self._counts.remember(Question(key, bucket, matches, found))
+        return found[: self.size]
 
-    def ports_taken(self, protocol: str, address: str, port: int) -> Bools:
-        """Where a host port cannot be had: the same address, or one of the two is any address."""
-        taken = np.zeros(self.size, np.bool_)
-        for other, counts in self._ports.get((protocol, port), {}).items():
+    def ports_taken(self, rows: slice | Ints, port: tuple[str, str, int]) -> Bools | None:
+        """Where a host port (protocol, address, port) cannot be had: the same address has it, or
+        one of the two is any address. None: everywhere is free."""
+        protocol, address, number = port
+        taken: Bools | None = None
+        for other, held in self._ports.get((protocol, number), {}).items():
             if address in (other, "0.0.0.0") or other == "0.0.0.0":
-                taken |= counts[: self.size] > 0
+                here = held[rows] > 0
+                taken = here if taken is None else taken | here
         return taken
+
+    def _count_all(self, name: str, row: int, sign: int) -> None:
+        for uid in self._by_node.get(name, ()):
+            pod, _, request = self._pods[uid]
+            self._count_pod(pod, row, request, sign)
 
     def _count_pod(self, pod: Pod, row: int, request: Request, sign: int) -> None:
         self.pod_count[row] += sign
@@ -219,9 +282,15 @@ class Columns:
             if address not in by_address:
                 by_address[address] = self._ints()
             by_address[address][row] += sign
-        for matches, counts in self._counts.values():
-            if matches(pod):
-                counts[row] += sign
+        self._counts.pod(pod, row, sign)
+        self.terms.pod(pod, row, sign, self._capacity)
+        self._touch(row)
+
+    def _touch(self, row: int) -> None:
+        self._touched.append(row)
+        if len(self._touched) > 2 * REMEMBERED:
+            del self._touched[:REMEMBERED]
+            self._forgotten += REMEMBERED
 
     # Arrays
 
@@ -260,20 +329,14 @@ class Columns:
             key: {address: longer(item) for address, item in by_address.items()}
             for key, by_address in self._ports.items()
         }
-        self._counts = {
-            key: (matches, longer(item)) for key, (matches, item) in self._counts.items()
-        }
+        self._counts.grow(longer)
+        self.terms.grow(longer)
 
     def _column(self, columns: dict[str, Ints], name: str) -> Ints:
         column = columns.get(name)
         if column is None:
             column = columns[name] = self._ints()
         return column
-
-    def amounts(self, columns: dict[str, Ints], name: str) -> Ints:
-        """A resource's column, zeros where nobody has heard of it."""
-        column = columns.get(name)
-        return np.zeros(self.size, np.int64) if column is None else column[: self.size]
 
     def _ints(self) -> Ints:
         return np.zeros(self._capacity, np.int64)
@@ -282,8 +345,19 @@ class Columns:
         return np.zeros(self._capacity, np.bool_)
 
 
-def _has_pod_affinity(pod: Pod) -> bool:
-    affinity = pod.spec.affinity
-    if affinity is None:
-        return False
-    return affinity.podAffinity is not None or affinity.podAntiAffinity is not None
+def _alike(old: Node | None, new: Node) -> bool:
+    """Whether a node differs in nothing that the columns hold (a heartbeat, an image)."""
+    return (
+        old is not None
+        and old.spec == new.spec
+        and old.metadata.labels == new.metadata.labels
+        and old.status.allocatable == new.status.allocatable
+        and old.status.capacity == new.status.capacity
+    )
+
+
+def _discard(sets: dict[str, dict[str, None]], key: str, uid: str) -> None:
+    members = sets[key]
+    del members[uid]
+    if not members:
+        del sets[key]

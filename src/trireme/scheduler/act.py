@@ -1,0 +1,131 @@
+"""What follows from a decision, written through the API: bindings, conditions, evictions.
+
+In: a pod and where it goes, or why it goes nowhere. Out: requests, and events for users. Nothing is
+decided here. Binding: POST pods/binding; refusal: the condition PodScheduled; eviction: the
+condition DisruptionTarget, then a delete with the pod's own grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from trireme.api.core.v1.pod.binding import Binding
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.references import ObjectReference
+from trireme.client.client import Client
+from trireme.client.codec import Unreadable
+from trireme.kit.env import Env
+from trireme.machinery import errors, time
+from trireme.machinery.meta import DeleteOptions, ObjectMeta, Preconditions
+from trireme.machinery.status import Status
+from trireme.runtime import recorder
+from trireme.runtime.recorder import EventRecorder
+from trireme.scheduler import preempt
+
+FAULTS = (errors.ApiError, OSError, Unreadable)
+
+
+class Actor:
+    """Writes as one scheduler, whose profile is called ``name``."""
+
+    def __init__(self, client: Client, recorder: EventRecorder, name: str, env: Env) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._name = name
+        self._env = env
+
+    async def bind(self, pod: Pod, node: str) -> None:
+        """Put a pod on a node. Raises ApiError and Unreachable."""
+        meta = pod.metadata
+        binding = Binding(
+            metadata=ObjectMeta(name=meta.name, namespace=meta.namespace, uid=meta.uid),
+            target=ObjectReference(kind="Node", name=node),
+        )
+        await self._client.create_subresource(
+            Pod, meta.name, meta.namespace, "binding", binding, Status
+        )
+        text = f"Successfully assigned {meta.namespace}/{meta.name} to {node}"
+        self._recorder.event(pod, "Normal", "Scheduled", text, action="Binding")
+
+    async def refuse(self, pod: Pod, text: str, nomination: str | None) -> None:
+        """Say that and why no node will do. ``nomination`` is the node that the pod is promised, ""
+        for none; None leaves that as it is."""
+        self._recorder.event(pod, "Warning", "FailedScheduling", text, action="Scheduling")
+        status: dict[str, Any] = {}
+        condition = self._condition(pod, "PodScheduled", "False", "Unschedulable", text)
+        if condition is not None:
+            status["conditions"] = [condition]
+        if nomination is not None and nomination != pod.status.nominatedNodeName:
+            status["nominatedNodeName"] = nomination or None
+        await self._patch_status(pod, status, "condition")
+
+    async def evict(
+        self, victims: Sequence[Pod], node: str, preemptor: Pod, demoted: Sequence[Pod]
+    ) -> None:
+        """Make room on a node: ``demoted`` lose the promise of it, ``victims`` go."""
+        for pod in demoted:
+            await self._patch_status(pod, {"nominatedNodeName": None}, "nomination")
+        await asyncio.gather(*(self._evict(pod, node, preemptor) for pod in victims))
+
+    async def _evict(self, victim: Pod, node: str, preemptor: Pod) -> None:
+        meta = victim.metadata
+        if meta.deletionTimestamp is not None:
+            # It is leaving already; a second delete would change nothing.
+            return
+        text = f"{self._name}: preempting to accommodate a higher priority pod"
+        condition = self._condition(victim, "DisruptionTarget", "True", preempt.PREEMPTED, text)
+        if condition is not None:
+            await self._patch_status(victim, {"conditions": [condition]}, "condition")
+        try:
+            options = DeleteOptions(preconditions=Preconditions(uid=meta.uid))
+            await self._client.delete(Pod, meta.name, meta.namespace, options)
+        except FAULTS as fault:
+            if not errors.is_not_found(fault):
+                self._env.log.warning("evicting %s/%s: %s", meta.namespace, meta.name, fault)
+            return
+        self._recorder.event(
+            victim,
+            "Normal",
+            "Preempted",
+            f"Preempted by pod {preemptor.metadata.uid} on node {node}",
+            action="Preempting",
+            related=recorder.reference(preemptor),
+        )
+
+    def _condition(
+        self, pod: Pod, kind: str, status: str, reason: str, text: str
+    ) -> dict[str, Any] | None:
+        """A condition to be patched in; None when the pod says so already."""
+        known = next((item for item in pod.status.conditions if item.type == kind), None)
+        moment = time.format(self._env.clock.now())
+        if known is not None:
+            if (known.status, known.reason, known.message) == (status, reason, text):
+                return None
+            if known.status == status and known.lastTransitionTime:
+                moment = known.lastTransitionTime
+        condition: dict[str, Any] = {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": text,
+            "lastTransitionTime": moment,
+        }
+        if pod.metadata.generation:
+            condition["observedGeneration"] = pod.metadata.generation
+        return condition
+
+    async def _patch_status(self, pod: Pod, status: dict[str, Any], what: str) -> None:
+        if not status:
+            return
+        meta = pod.metadata
+        # The uid: nobody else of the same name is meant.
+        patch = {"metadata": {"uid": meta.uid}, "status": status}
+        try:
+            await self._client.patch(
+                Pod, meta.name, meta.namespace, patch, kind="strategic", subresource="status"
+            )
+        except FAULTS as fault:
+            if not errors.is_not_found(fault):
+                self._env.log.warning("%s of %s/%s: %s", what, meta.namespace, meta.name, fault)

@@ -1,0 +1,58 @@
+"""Pods that have been promised a node and wait for their victims to go.
+
+In: pods whose status names a node, or for which room has just been made. Out: for a pod that is to
+be placed, who counts as being on which node already. Upstream: the nominator of the queue.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.scheduler.framework import Subject
+
+
+class Nominations:
+    """Promises by pod and by node."""
+
+    def __init__(self) -> None:
+        self._node: dict[str, str] = {}
+        self._pods: dict[str, dict[str, Pod]] = {}
+
+    def set(self, pod: Pod, node: str) -> None:
+        """A pod is promised a node, "" for none."""
+        uid = pod.metadata.uid
+        self.drop(uid)
+        if node:
+            self._node[uid] = node
+            self._pods.setdefault(node, {})[uid] = pod
+
+    def drop(self, uid: str) -> None:
+        """A pod is placed, gone, or has lost its promise."""
+        node = self._node.pop(uid, None)
+        if node is not None:
+            del self._pods[node][uid]
+            if not self._pods[node]:
+                del self._pods[node]
+
+    def node_of(self, uid: str) -> str:
+        """The node that a pod is promised, "" for none."""
+        return self._node.get(uid, "")
+
+    def ahead_of(self, subject: Subject) -> dict[str, list[Pod]]:
+        """By node, the other pods that a pod leaves room for: those of its priority or above."""
+        if not self._pods:
+            return {}
+        own = subject.pod.metadata.uid
+        found = {
+            node: [
+                pod
+                for uid, pod in pods.items()
+                if uid != own and (pod.spec.priority or 0) >= subject.priority
+            ]
+            for node, pods in self._pods.items()
+        }
+        return {node: pods for node, pods in found.items() if pods}
+
+    def below(self, node: str, priority: int) -> list[Pod]:
+        """The pods of lower priority that are promised a node."""
+        pods = self._pods.get(node, {}).values()
+        return [pod for pod in pods if (pod.spec.priority or 0) < priority]

@@ -1,0 +1,60 @@
+"""What the node-by-node plugins see of a pod, as a key: pods with the same key share answers.
+
+In: pods. Out: a ``Signature``: its number and the pod's ``Request``. Called for each pod that is to
+be placed and each that is seen on a node, so it must cost little: the parts of the spec that count
+are encoded once, and everything else is found under that text. Upstream: KEP-5598.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.scheduler.snapshot import requests
+from trireme.scheduler.snapshot.requests import Request
+
+MOST_KEPT = 4096
+_encode = msgspec.json.Encoder().encode
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """``number`` is the same for pods that every node-by-node plugin answers the same."""
+
+    number: int
+    request: Request
+
+
+class Signatures:
+    """The signatures of one scheduler."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Signature] = {}
+        self._given = 0
+
+    def of(self, pod: Pod) -> Signature:
+        """The pod's signature."""
+        spec = pod.spec
+        affinity = spec.affinity
+        text = _encode(
+            (
+                [_parts(item) for item in spec.containers],
+                [(_parts(item), item.restartPolicy) for item in spec.initContainers],
+                spec.resources,
+                spec.overhead,
+                spec.nodeSelector,
+                spec.tolerations,
+                affinity.nodeAffinity if affinity is not None else None,
+            )
+        )
+        known = self._known.get(text)
+        if known is None:
+            if len(self._known) >= MOST_KEPT:
+                del self._known[next(iter(self._known))]
+            self._given += 1
+            known = self._known[text] = Signature(self._given, requests.of(pod))
+        return known
+
+
+def _parts(container: Container) -> tuple[object, ...]:
+    return container.resources.requests, container.ports
