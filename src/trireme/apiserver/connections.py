@@ -30,7 +30,7 @@ class Limits:
     head: float = 75.0
     body: float = 60.0
     stalled: float = 60.0
-    # What a client that was told to leave has, when the server stops.
+    # What a client has that was told to leave: the server stops, or gave up on its body.
     farewell: float = 1.0
 
 
@@ -55,6 +55,7 @@ class Front(web.Server):
             access_log=None,
             logger=self._log,
             keepalive_timeout=self._limits.head,
+            lingering_time=self._limits.farewell,
             max_line_size=LINE_LIMIT,
             max_field_size=LINE_LIMIT,
             # A bomb must not be unpacked before its size is looked at.

@@ -20,6 +20,8 @@ _VERBS = {
     "delete": delete.delete,
     "deletecollection": delete.delete_collection,
 }
+# Methods that are of one object (True) or of a collection only.
+_OF_ONE = {"POST": False, "PUT": True, "PATCH": True}
 # The generic path of a subresource that writes a part is that of the object itself.
 _STATUS_VERBS = {"get": read.get, "update": write.update, "patch": write.patch}
 
@@ -44,7 +46,8 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         if declared is None:
             return _no_resource()
         return await _subresource(server, request, endpoint, declared)
-    if info.verb not in resource.verbs or (info.name and request.method == "POST"):
+    misplaced = request.method in _OF_ONE and bool(info.name) is not _OF_ONE[request.method]
+    if info.verb not in resource.verbs or misplaced:
         raise errors.method_not_supported(resource.group_resource, info.verb)
     virtual = server.kinds.get(resource.type)
     if virtual is not None:

@@ -9,7 +9,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import msgspec
 
@@ -28,6 +28,8 @@ from trireme.store.contract import Event, Subscription
 BOOKMARK_INTERVAL = 60.0
 # A watch without timeoutSeconds ends after this long, up to twice as long, so that clients spread.
 MIN_TIMEOUT = 1800.0
+# Events are sent in chunks of about this size.
+CHUNK = 256 * 1024
 
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _DELETED}
@@ -95,20 +97,13 @@ class _Stream:
                 yield self._initial(first, since, mark)
             self._sent = since
             next_mark = clock.monotonic() + BOOKMARK_INTERVAL
-            waiting: asyncio.Task[list[Event]] | None = None
             while True:
                 now = clock.monotonic()
                 if now >= end:
                     return
                 due = min(end, next_mark) if self._wanted.bookmarks else end
-                if waiting is None:
-                    waiting = asyncio.ensure_future(self._subscription.next())
-                await asyncio.wait({waiting}, timeout=max(due - now, 0))
-                if waiting.done():
-                    events, waiting = waiting.result(), None
-                    chunk = b"".join([line for event in events if (line := self._line(event))])
-                    if chunk:
-                        yield chunk
+                for chunk in _bundled(map(self._line, await self._next(due - now))):
+                    yield chunk
                 if self._wanted.bookmarks and clock.monotonic() >= next_mark:
                     next_mark = clock.monotonic() + BOOKMARK_INTERVAL
                     yield self._bookmark(max(self._subscription.revision, self._sent), {})
@@ -116,9 +111,18 @@ class _Stream:
             # Too slow, or the store is closing: the client resumes from what it has seen.
             return
         finally:
-            if "waiting" in locals() and waiting is not None:
-                waiting.cancel()
             self._subscription.close()
+
+    async def _next(self, patience: float) -> list[Event]:
+        """The events that are there, or come within some seconds. SubscriptionClosed."""
+        events = self._subscription.take()
+        if events:
+            return events
+        try:
+            async with asyncio.timeout(patience):
+                return await self._subscription.next()
+        except TimeoutError:
+            return []
 
     def _initial(self, first: list[tuple[str, int, bytes]], since: int, mark: bool) -> bytes:
         selection, views = self._wanted.selection, self._server.views
@@ -132,8 +136,8 @@ class _Stream:
             lines.append(self._bookmark(since, {"k8s.io/initial-events-end": "true"}))
         return b"".join(lines)
 
-    def _line(self, event: Event) -> bytes | None:
-        """What this watcher is told of an event; None when it is not concerned.
+    def _line(self, event: Event) -> bytes:
+        """What this watcher is told of an event; nothing when it is not concerned.
 
         An object that leaves the selection is DELETED, one that enters it is ADDED.
         """
@@ -147,13 +151,13 @@ class _Stream:
             before = event.previous_revision or 0
             was = selection.matches(views.of(endpoint, event.key, before, event.previous))
         if event.type == stores.DELETED:
-            return self._write(_DELETED, event.value) if was else None
+            return self._write(_DELETED, event.value) if was else b""
         matches = selection.matches(views.of(endpoint, event.key, event.revision, event.value))
         if matches:
             return self._write(_MODIFIED if was else _ADDED, event.value)
         if was and event.previous is not None:
             return self._write(_DELETED, with_revision(event.previous, event.revision))
-        return None
+        return b""
 
     def _bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
         resource = self._endpoint.resource
@@ -173,6 +177,20 @@ class _Stream:
             )
             + b"\n"
         )
+
+
+def _bundled(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines in chunks: what a slow reader has not fetched is not copied as a whole."""
+    waiting: list[bytes] = []
+    size = 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if size:
+        yield b"".join(waiting)
 
 
 def _writer(server: ApiServer, request: Request, endpoint: Endpoint, form: negotiate.Form) -> Write:

@@ -1,0 +1,509 @@
+"""Bad clients over real sockets: each gets what upstream gives, and the others go on.
+
+After every test: nothing worse than a line in the log (no traceback), no task left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from trireme.apiserver import serve
+from trireme.apiserver.connections import BODY_LIMIT, Limits
+from trireme.apiserver.server import ApiServer
+from trireme.kit import pki
+from trireme.kit.env import Env
+from trireme.testing import control_plane
+
+TOKEN, POWERLESS = "admin-token", "nobody-token"
+AUTHORITY = pki.new_authority("bad clients", 1_700_000_000.0, 100 * pki.YEAR)
+SERVING = pki.issue(
+    AUTHORITY, "apiserver", 1_700_000_000.0, names=["127.0.0.1"], server=True,
+    lifetime=50 * pki.YEAR,
+)  # fmt: skip
+KEY = pki.new_key()
+# Short, so that what times out does so within the test.
+LIMITS = Limits(head=0.3, body=0.3, stalled=0.3, farewell=0.1)
+MAPS = "/api/v1/namespaces/default/configmaps"
+PATIENCE = 10.0
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Wire:
+    """A TLS connection on which a test writes whatever it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def answer(self) -> Answer:
+        """One answer, its body complete."""
+        async with asyncio.timeout(PATIENCE):
+            status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {}
+            for line in lines:
+                name, _, value = line.partition(":")
+                headers[name.strip().lower()] = value.strip()
+            if headers.get("transfer-encoding") == "chunked":
+                body = await self._chunks()
+            else:
+                body = await self.reader.readexactly(int(headers.get("content-length", "0")))
+            return int(status.split()[1]), headers, body
+
+    async def _chunks(self) -> bytes:
+        body = b""
+        while size := int(await self.reader.readline(), 16):
+            body += await self.reader.readexactly(size)
+            await self.reader.readline()
+        await self.reader.readline()
+        return body
+
+    async def ended(self) -> bytes:
+        """What is left, once the server has closed the connection."""
+        async with asyncio.timeout(PATIENCE):
+            try:
+                return await self.reader.read()
+            except ConnectionError:
+                return b""
+
+    def close(self) -> None:
+        self.writer.transport.abort()
+
+
+class Site:
+    """A server on a loopback port."""
+
+    def __init__(self, server: ApiServer, port: int) -> None:
+        self.server = server
+        self.port = port
+        self.context = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())
+        self._wires: list[Wire] = []
+
+    async def wire(self, **options: Any) -> Wire:
+        made = Wire(
+            *await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context, **options)
+        )
+        self._wires.append(made)
+        return made
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        media: str = "application/json",
+        token: str = TOKEN,
+        **more: str,
+    ) -> tuple[int, Any]:
+        """One request on a connection of its own: the status and the decoded answer."""
+        wire = await self.wire()
+        wire.send(request(method, path, body, media=media, token=token, **more))
+        status, headers, content = await wire.answer()
+        wire.close()
+        if headers.get("content-type") == "application/json":
+            return status, json.loads(content)
+        return status, content
+
+    async def alive(self) -> None:
+        """Others are served as if nothing were."""
+        assert (await self.ask("GET", "/readyz"))[0] == 200
+
+    def close(self) -> None:
+        for wire in self._wires:
+            wire.close()
+
+
+def request(
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    *,
+    media: str = "application/json",
+    token: str = TOKEN,
+    **more: str,
+) -> bytes:
+    headers = {"Host": "127.0.0.1", "Authorization": f"Bearer {token}"}
+    if body is not None:
+        headers |= {"Content-Type": media, "Content-Length": str(len(body))}
+    headers |= {name.replace("_", "-"): value for name, value in more.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + (body or b"")
+
+
+@pytest.fixture
+async def site(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Site]:
+    caplog.set_level(logging.INFO)
+    before = asyncio.all_tasks()
+    config: dict[str, Any] = {
+        "listen": (("127.0.0.1", 0),),
+        "serving": SERVING,
+        "static_tokens": {
+            TOKEN: ("admin", "1", ("system:masters",)),
+            POWERLESS: ("nobody", "2", ()),
+        },
+    }
+    async with (
+        control_plane.api_server(Env(), **config) as server,
+        serve.listening(server, LIMITS) as bound,
+    ):
+        made = Site(server, bound[0][1])
+        yield made
+        await made.alive()
+        made.close()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() - before - {asyncio.current_task()} == set()
+    bad = [item for item in caplog.records if item.exc_info or item.levelno >= logging.ERROR]
+    assert bad == [], [item.getMessage() for item in bad]
+
+
+def config_map(name: str = "a", **more: Any) -> bytes:
+    return json.dumps(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **more}
+    ).encode()
+
+
+# What is no good request.
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "media", "code", "reason"),
+    [
+        ("POST", MAPS, b"{", "application/json", 400, "BadRequest"),
+        ("POST", MAPS, b"", "application/json", 400, "BadRequest"),
+        ("POST", MAPS, b"null", "application/json", 422, "Invalid"),
+        ("POST", MAPS, b"[]", "application/json", 400, "BadRequest"),
+        ("POST", MAPS, b"a: [", "application/yaml", 400, "BadRequest"),
+        ("POST", MAPS, b"a: &x [*x, *x]", "application/yaml", 400, "BadRequest"),
+        ("POST", MAPS, config_map() + b"}", "application/json", 400, "BadRequest"),
+        ("POST", MAPS, b'{"data": "\xff\xfe"}', "application/json", 400, "BadRequest"),
+        # Go reads U+FFFD for what is no UTF-8 inside a string.
+        ("POST", MAPS, b'{"data": {"a": "\xed\xa0\x80"}}', "application/json", 422, "Invalid"),
+        ("POST", MAPS, b"k8s\x00\x0a\xff\xff\xff\xff", "application/vnd.kubernetes.protobuf", 400,
+         "BadRequest"),
+        ("POST", MAPS, config_map(), "text/html", 415, "UnsupportedMediaType"),
+        ("POST", MAPS, config_map(data={"a": 1}), "application/json", 400, "BadRequest"),
+        ("POST", MAPS, config_map(data=["a"]), "application/json", 400, "BadRequest"),
+        ("POST", MAPS, config_map("Bad_Name"), "application/json", 422, "Invalid"),
+        ("POST", MAPS, config_map("a" * 300), "application/json", 422, "Invalid"),
+        ("POST", MAPS, config_map("../etc"), "application/json", 422, "Invalid"),
+        ("POST", MAPS, config_map(""), "application/json", 422, "Invalid"),
+        ("POST", MAPS, config_map(kind="Secret"), "application/json", 400, "BadRequest"),
+        ("POST", MAPS, config_map(apiVersion="v2"), "application/json", 400, "BadRequest"),
+        ("POST", MAPS.replace("default", "none"), config_map(), "application/json", 404,
+         "NotFound"),
+        ("POST", "/api/v1/configmaps", config_map(), "application/json", 405,
+         "MethodNotAllowed"),
+        ("POST", "/api/v1/widgets", b"{}", "application/json", 404, "NotFound"),
+        ("GET", "/apis/none.example.com/v1/things", None, "", 404, "NotFound"),
+        ("GET", f"{MAPS}/none", None, "", 404, "NotFound"),
+        ("PUT", MAPS, config_map(), "application/json", 405, "MethodNotAllowed"),
+        ("OPTIONS", MAPS, None, "", 405, "MethodNotAllowed"),
+        ("PATCH", f"{MAPS}/none", b"{}", "application/merge-patch+json", 404, "NotFound"),
+        ("PATCH", f"{MAPS}/kube-root-ca.crt", b"{}", "application/json", 415,
+         "UnsupportedMediaType"),
+        ("GET", f"{MAPS}?limit=x", None, "", 400, "BadRequest"),
+        ("GET", f"{MAPS}?limit=-1", None, "", 422, "Invalid"),
+        ("GET", f"{MAPS}?labelSelector=a%3D%3D%3D", None, "", 400, "BadRequest"),
+        ("GET", f"{MAPS}?fieldSelector=spec.x%3D1", None, "", 400, "BadRequest"),
+        ("GET", f"{MAPS}?continue=rubbish", None, "", 400, "BadRequest"),
+        ("GET", f"{MAPS}?continue=%00%ff", None, "", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=-5", None, "", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersion=99999999", None, "", 504, "Timeout"),
+        ("DELETE", f"{MAPS}/none?gracePeriodSeconds=x", None, "", 400, "BadRequest"),
+        ("DELETE", f"{MAPS}/none?propagationPolicy=Now", None, "", 422, "Invalid"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_is_said_in_a_status(
+    site: Site, method: str, path: str, body: bytes | None, media: str, code: int, reason: str
+) -> None:
+    status, told = await site.ask(method, path, body, media=media)
+    assert (status, told["kind"], told["status"]) == (code, "Status", "Failure"), told
+    assert (told["code"], told["reason"]) == (code, reason)
+    assert told["message"]
+
+
+async def test_unknown_fields_are_refused_warned_of_or_dropped(site: Site) -> None:
+    body = config_map("u", spec={"x": 1})
+    status, told = await site.ask("POST", f"{MAPS}?fieldValidation=Strict", body)
+    assert (status, told["reason"]) == (400, "BadRequest")
+    assert 'unknown field "spec"' in told["message"]
+    wire = await site.wire()
+    wire.send(request("POST", MAPS, body))
+    status, headers, _ = await wire.answer()
+    assert status == 201 and "unknown field" in headers["warning"]
+    status, made = await site.ask(
+        "POST", f"{MAPS}?fieldValidation=Ignore", body.replace(b'"u"', b'"v"')
+    )
+    assert status == 201 and "spec" not in made
+
+
+async def test_who_may_not_is_told_what(site: Site) -> None:
+    status, told = await site.ask("GET", MAPS, token=POWERLESS)
+    assert (status, told["reason"]) == (403, "Forbidden")
+    assert told["message"] == (
+        'configmaps is forbidden: User "nobody" cannot list resource "configmaps" '
+        'in API group "" in the namespace "default"'
+    )
+    status, told = await site.ask("GET", MAPS, token="made-up")
+    assert (status, told["reason"], told["message"]) == (401, "Unauthorized", "Unauthorized")
+
+
+@pytest.mark.parametrize("depth", [150, 20_000])
+async def test_deep_nesting(site: Site, depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    body = config_map("deep")[:-1] + b',"data":' + deep + b"}"
+    status, told = await site.ask("POST", MAPS, body)
+    assert (status, told["reason"]) == (400, "BadRequest")
+    yaml = b"[" * depth + b"]" * depth
+    status, told = await site.ask("POST", MAPS, yaml, media="application/yaml")
+    assert (status, told["reason"]) == (400, "BadRequest")
+
+
+async def test_a_changed_continue_token(site: Site) -> None:
+    for name in ("a", "b", "c"):
+        await site.ask("POST", MAPS, config_map(name))
+    _, page = await site.ask("GET", f"{MAPS}?limit=1")
+    token = page["metadata"]["continue"]
+    for at in range(0, len(token), 3):
+        changed = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
+        status, told = await site.ask("GET", f"{MAPS}?limit=1&continue={changed}")
+        assert status in (200, 400, 410, 504), told
+
+
+# Bodies.
+
+
+async def test_a_body_of_more_than_3_mib(site: Site) -> None:
+    status, told = await site.ask("POST", MAPS, b" " * (BODY_LIMIT + 1))
+    assert (status, told["reason"], told["code"]) == (413, "RequestEntityTooLarge", 413)
+    status, _ = await site.ask("POST", MAPS, config_map("fits") + b" " * 2_000_000)
+    assert status == 201
+
+
+async def test_a_body_without_end_is_cut_off_at_the_limit(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(request("POST", MAPS, Transfer_Encoding="chunked", Content_Type="application/json"))
+    for _ in range(5):
+        wire.send(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
+    status, _, body = await wire.answer()
+    assert (status, json.loads(body)["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_gzip_bodies(site: Site) -> None:
+    packed = gzip.compress(config_map("zipped"))
+    assert (await site.ask("POST", MAPS, packed, Content_Encoding="gzip"))[0] == 201
+    for bad in (b"no gzip", packed[:-20], b""):
+        status, told = await site.ask("POST", MAPS, bad, Content_Encoding="gzip")
+        assert (status, told["reason"]) == (400, "BadRequest"), bad
+    bomb = gzip.compress(b" " * 50_000_000)
+    status, told = await site.ask("POST", MAPS, bomb, Content_Encoding="gzip")
+    assert (status, told["reason"]) == (413, "RequestEntityTooLarge")
+
+
+async def test_chunks_that_are_none(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(request("POST", MAPS, Transfer_Encoding="chunked") + b"zz\r\nrubbish\r\n")
+    status, _, _ = await wire.answer()
+    assert status == 400
+    await wire.ended()
+
+
+async def test_half_a_body_times_out(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(request("POST", MAPS, b"x" * 100)[:-50])
+    await site.alive()
+    status, _, body = await wire.answer()
+    assert (status, json.loads(body)["reason"]) == (504, "Timeout")
+    await wire.ended()
+
+
+async def test_a_client_that_goes_away_in_the_middle_of_its_body(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(request("POST", MAPS, b"x" * 100)[:-50])
+    await asyncio.sleep(0.05)
+    wire.close()
+
+
+# Heads.
+
+
+async def test_half_a_head_times_out(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(b"GET /api HTTP/1.1\r\nHost: a\r\n")
+    assert await wire.ended() == b""
+
+
+async def test_a_head_that_drips_is_not_waited_for(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(b"GET /api HTTP/1.1\r\n")
+
+    async def drip() -> None:
+        while not wire.writer.is_closing():
+            wire.send(b"X-A: b\r\n")
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    assert await wire.ended() == b""
+    dripping.cancel()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"rubbish\r\n\r\n",
+        b"GET /api HTTP/9.9\r\n\r\n",
+        b"GET /api HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /api HTTP/1.1\r\nHost: a\r\nA\x00B: c\r\n\r\n",
+        b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http(site: Site, head: bytes) -> None:
+    wire = await site.wire()
+    wire.send(head)
+    status, _, body = await wire.answer()
+    assert (status, body) == (400, b"400 Bad Request")
+    assert await wire.ended() == b""
+
+
+async def test_a_head_that_is_too_large(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(request("GET", "/api", X_Large="x" * 2_000_000))
+    status, _, _ = await wire.answer()
+    assert status == 431
+    assert (await site.ask("GET", "/api", X_Large="x" * 60_000))[0] == 200
+
+
+async def test_no_tls(site: Site) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    await asyncio.sleep(0.05)
+    writer.close()
+
+
+async def test_pipelined_requests_are_answered_in_order(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(
+        request("POST", MAPS, config_map("first"))
+        + request("GET", f"{MAPS}/first")
+        + request("GET", f"{MAPS}/second")
+        + request("GET", "/readyz")
+    )
+    assert [(await wire.answer())[0] for _ in range(4)] == [201, 200, 404, 200]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/%", "/%zz", "/api/v1/namespaces/%2e%2e/pods", "/api/v1/pods/%00", "//", "/api//v1/pods",
+     "/api/v1/namespaces/a%2Fb/pods", "/?%", "*",
+     "/api/v1/namespaces/%ff/pods/%fe", "/" + "a/" * 5_000],
+)  # fmt: skip
+async def test_odd_paths(site: Site, path: str) -> None:
+    status, _ = await site.ask("GET", path, Connection="close")
+    assert status < 500
+
+
+# Readers.
+
+
+async def test_a_client_that_never_reads_its_watch_is_cut_off(site: Site) -> None:
+    wire = await site.wire(limit=1024)
+    wire.send(request("GET", f"{MAPS}?watch=1"))
+    await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    # From here on the client's own buffers fill: nothing is read.
+    wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    other = await site.wire()
+    other.send(request("GET", f"{MAPS}?watch=1"))
+    writing = await site.wire()
+    large = {"k": "x" * 900_000}
+    for number in range(30):
+        writing.send(request("POST", MAPS, config_map(f"w-{number}", data=large)))
+        assert (await writing.answer())[0] == 201
+        seen = b""
+        async with asyncio.timeout(PATIENCE):
+            while f'"name":"w-{number}"'.encode() not in seen:
+                seen = seen[-100:] + await other.reader.read(1 << 20)
+    await until(lambda: _watchers() == 1)
+
+
+async def test_a_client_that_never_reads_its_list_is_cut_off(site: Site) -> None:
+    for number in range(20):
+        data = {"k": "x" * 900_000}
+        await site.ask("POST", MAPS, config_map(f"l-{number}", data=data))
+    wire = await site.wire(limit=1024)
+    wire.send(request("GET", MAPS))
+    await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    await site.alive()
+    await until(lambda: not _running("_large"))
+
+
+async def test_a_watch_ends_when_its_client_goes(site: Site) -> None:
+    wire = await site.wire()
+    wire.send(request("GET", f"{MAPS}?watch=1"))
+    await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+    assert _watchers() == 1
+    wire.close()
+    await until(lambda: _watchers() == 0)
+
+
+async def test_a_compressed_list_is_whole(site: Site) -> None:
+    for number in range(5):
+        await site.ask("POST", MAPS, config_map(f"g-{number}", data={"k": "x" * 100_000}))
+    wire = await site.wire()
+    wire.send(request("GET", MAPS, Accept_Encoding="gzip"))
+    status, headers, body = await wire.answer()
+    assert (status, headers["content-encoding"]) == (200, "gzip")
+    _, plain = await site.ask("GET", MAPS)
+    assert json.loads(gzip.decompress(body)) == plain
+
+
+async def test_a_list_in_pieces_is_whole(site: Site) -> None:
+    for number in range(150):
+        await site.ask("POST", MAPS, config_map(f"p-{number:03}", data={"k": "x" * 3_000}))
+    status, listed = await site.ask("GET", MAPS)
+    names = [item["metadata"]["name"] for item in listed["items"]]
+    assert status == 200
+    assert names == [f"p-{number:03}" for number in range(150)]
+    assert "kind" not in listed["items"][0] and "kind" not in listed["items"][149]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for what a client cannot see."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _watchers() -> int:
+    """How many connections serve a watch."""
+    return _running("_stream")
+
+
+def _running(name: str) -> int:
+    """How many tasks are inside a function of this name."""
+    return sum(
+        any(frame.f_code.co_name == name for frame in _frames(task)) for task in asyncio.all_tasks()
+    )
+
+
+def _frames(task: asyncio.Task[Any]) -> list[Any]:
+    frames, inner = [], task.get_coro()
+    while inner is not None and getattr(inner, "cr_frame", None) is not None:
+        frames.append(inner.cr_frame)
+        inner = inner.cr_await
+    return frames
