@@ -2,7 +2,7 @@
 
 A template's hash is FNV-1a (32 bits) over its JSON with sorted keys, and over the count of
 collisions met so far, written in the alphabet of generated names. Upstream hashes a dump of its own
-data structures; the value only has to be stable and to differ (docs/decisions/template-hash.md).
+data structures; the value only has to be stable and to differ (docs/decisions/controllers.md).
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from trireme.machinery import errors, meta
 from trireme.runtime.informer import Event, Informer
 
 RESYNC = 30.0
+# How long the first lists are waited for.
+PATIENCE = 30.0
 _NEEDED = frozenset(("list", "watch", "delete"))
 # Events own nothing, are owned by nothing, and are many.
 _IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
@@ -53,8 +55,7 @@ class Monitors:
                     await self._env.clock.sleep(1.0)
                     continue
                 if not self.complete.is_set():
-                    for informer in list(self._informers.values()):
-                        await informer.synced()
+                    await self._listed()
                     self.complete.set()
                     self._concerned(
                         [n.uid for n in self.graph.all() if n.deleting]
@@ -89,6 +90,17 @@ class Monitors:
             if kind not in self._tasks:
                 informer = self._informers[kind] = self._follow(kind)
                 self._tasks[kind] = group.create_task(informer.run(), name=f"gc/{kind.plural}")
+
+    async def _listed(self) -> None:
+        """Wait for the first lists. A kind that cannot be listed does not hold up the others: an
+        owner that was not seen is asked for before anything is deleted."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for informer in list(self._informers.values()):
+                    await informer.synced()
+        except TimeoutError:
+            late = [kind.plural for kind, found in self._informers.items() if not found.is_synced]
+            self._env.log.warning("not listed yet: %s", ", ".join(late))
 
     def _follow(self, kind: Kind) -> Informer[meta.Object]:
         informer = Informer(self._client, self.handle(kind), strip=_strip, env=self._env)

@@ -11,7 +11,6 @@ import msgspec
 
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.namespace import Namespace
-from trireme.client.handle import ADDED
 from trireme.controllers.definition import Definition, Tools
 from trireme.machinery import errors, meta
 from trireme.runtime import triggers
@@ -49,9 +48,10 @@ def make(tools: Tools) -> Controller | None:
             if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
                 raise
 
-    new = triggers.only(lambda event: event.type == ADDED or event.old is not None, triggers.own())
     theirs = triggers.mapped(lambda found: [Key("", found.metadata.namespace)])
-    return Controller(NAME, reconcile, tools.env, triggers=[(namespaces, new), (maps, theirs)])
+    return Controller(
+        NAME, reconcile, tools.env, triggers=[(namespaces, triggers.own()), (maps, theirs)]
+    )
 
 
 def plan(known: ConfigMap | None, namespace: str, root_ca: str) -> ConfigMap | None:

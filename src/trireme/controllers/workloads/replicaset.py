@@ -91,7 +91,10 @@ class ReplicaSets:
     async def _manage(self, found: ReplicaSet, active: list[Pod]) -> Exception | None:
         """Make or delete pods; the first failure, after all was tried."""
         now = self._clock.now()
-        match plan_replicaset.change(found, active, self._related(found), now):
+        # Only where pods have to go does it matter where the others are.
+        too_many = len(active) > plan_replicaset.wanted(found)
+        related = self._related(found) if too_many else []
+        match plan_replicaset.change(found, active, related, now):
             case plan_replicaset.Create(count):
                 return await self._create(found, count)
             case plan_replicaset.Delete(victims):

@@ -205,7 +205,7 @@ def _scale(draft: _Draft) -> None:
     active = _active(draft.every())
     if len(active) <= 1:
         only = active[0] if active else draft.new or (draft.old[-1] if draft.old else None)
-        if only is not None and compute_sets.size(only) != number:
+        if only is not None:
             draft.scale(only, number)
     elif compute_sets.is_saturated(deployment, draft.new):
         for item in _active(draft.old):
