@@ -8,7 +8,9 @@ are in flight at a time. A binding that fails is forgotten and tried again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.namespace import Namespace
@@ -191,20 +193,30 @@ class Scheduler:
     def _schedule(self, waiting: Waiting) -> None:
         """Decide and hand what follows to a task, which has the place that the caller took."""
         pod = waiting.pod
+        try:
+            work = self._decide(pod)
+        except Exception:
+            # A pod that cannot be decided must not stop the others.
+            meta = pod.metadata
+            self._env.log.exception("deciding for %s/%s", meta.namespace, meta.name)
+            self.queue.failed(meta.uid, self._env.clock.monotonic())
+            self._room.release()
+            return
+        task = self._group.create_task(work, name=f"schedule {pod.metadata.name}")
+        task.add_done_callback(lambda _task: self._room.release())
+
+    def _decide(self, pod: Pod) -> Coroutine[Any, Any, None]:
+        """Where a pod goes, assumed at once; the rest is what is to be written."""
         subject = self._subject(pod)
         ahead = self.nominations.ahead_of(subject)
         chance = self._env.rng.random()
         decision = decide.decide(self.columns, subject, self._standings, chance, ahead)
         if decision.node:
             self._assume(subject, decision.node)
-            work = self._bind(pod, decision.node)
-        else:
-            plan = self._plan(subject, decision, ahead)
-            now = self._env.clock.monotonic()
-            self.queue.refused(pod.metadata.uid, decision.plugins, now)
-            work = self._refuse(pod, decision, plan)
-        task = self._group.create_task(work, name=f"schedule {pod.metadata.name}")
-        task.add_done_callback(lambda _task: self._room.release())
+            return self._bind(pod, decision.node)
+        plan = self._plan(subject, decision, ahead)
+        self.queue.refused(pod.metadata.uid, decision.plugins, self._env.clock.monotonic())
+        return self._refuse(pod, decision, plan)
 
     def _subject(self, pod: Pod) -> Subject:
         own = pod.spec.topologySpreadConstraints

@@ -13,7 +13,7 @@ import numpy as np
 
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import TopologySpreadConstraint
-from trireme.machinery import labels
+from trireme.machinery import labels, selection
 from trireme.scheduler.framework import MOST, Floats, Plugin, Refusal, Subject
 from trireme.scheduler.plugins import node_affinity, taint_toleration
 from trireme.scheduler.snapshot.columns import MISSING, Bools, Ints, View
@@ -142,7 +142,11 @@ def selector_of(subject: Subject, item: TopologySpreadConstraint) -> labels.Sele
     """The constraint's selector, narrowed by ``matchLabelKeys`` to the pod's own values."""
     selector = labels.from_struct(item.labelSelector)
     own = subject.pod.metadata.labels
-    more = [labels.requirement(key, "In", (own[key],)) for key in item.matchLabelKeys if key in own]
+    more = [
+        labels.requirement(key, selection.IN, (own[key],))
+        for key in item.matchLabelKeys
+        if key in own
+    ]
     return selector.add(*more) if more else selector
 
 

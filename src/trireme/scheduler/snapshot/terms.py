@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import PodAffinityTerm, WeightedPodAffinityTerm
-from trireme.machinery import labels
+from trireme.machinery import labels, selection
 
 Ints = NDArray[np.int64]
 Namespaces = Mapping[str, dict[str, str]]
@@ -41,9 +41,13 @@ class Term:
         self.topology_key = term.topologyKey
         own = owner.metadata.labels
         selector = labels.from_struct(term.labelSelector)
-        more = [labels.requirement(k, "In", (own[k],)) for k in term.matchLabelKeys if k in own]
+        more = [
+            labels.requirement(k, selection.IN, (own[k],)) for k in term.matchLabelKeys if k in own
+        ]
         more += [
-            labels.requirement(k, "NotIn", (own[k],)) for k in term.mismatchLabelKeys if k in own
+            labels.requirement(k, selection.NOT_IN, (own[k],))
+            for k in term.mismatchLabelKeys
+            if k in own
         ]
         self.selector = selector.add(*more) if more else selector
         self._names = frozenset(term.namespaces)
