@@ -82,9 +82,12 @@ class Counting:
 class World:
     """What an administrator sees and does."""
 
-    def __init__(self, env: Env, server: ApiServer) -> None:
+    def __init__(
+        self, env: Env, server: ApiServer, through: Callable[[Transport], Transport]
+    ) -> None:
         self.env = env
         self.server = server
+        self._through = through
         self.client = clients.client(server)
         self.writes: Counter[tuple[str, str, str]] = Counter()
         self.informers = Informers(self.client, env)
@@ -99,7 +102,7 @@ class World:
         return self._counted("system:kube-controller-manager", (AUTHENTICATED,))
 
     def _counted(self, user: str, groups: tuple[str, ...]) -> Client:
-        inner = clients.transport(self.server, user, groups)
+        inner = self._through(clients.transport(self.server, user, groups))
         return Client(Counting(inner, user, self.writes), f"test/{user}", self.env.clock)
 
     async def until(self, done: Callable[[], Any], seconds: float = 60.0) -> float:
@@ -260,12 +263,14 @@ async def world(
     settings: Settings | None = None,
     without: tuple[str, ...] = (),
     plays: str = "node-0",
+    through: Callable[[Transport], Transport] = lambda inner: inner,
 ) -> AsyncIterator[World]:
-    """A cluster with all controllers; ``plays`` is a node that takes every pod, "" for none."""
+    """A cluster with all controllers; ``plays`` is a node that takes every pod, "" for none.
+    ``through`` is what the controllers' requests pass."""
     async with control_plane.api_server(
         env, service_accounts=ServiceAccountKeys(KEY), default_accounts=()
     ) as server:
-        w = World(env, server)
+        w = World(env, server, through)
         async with asyncio.TaskGroup() as group:
             tasks = await _start(w, group, settings or Settings(root_ca="PEM"), without)
             if plays:

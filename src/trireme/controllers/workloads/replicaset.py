@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from trireme.api.apps.v1.replicaset import ReplicaSet
+from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetStatus
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.handle import ADDED, DELETED
 from trireme.controllers.definition import Definition, Tools
@@ -70,14 +70,23 @@ class ReplicaSets:
         now = self._clock.now()
         terminating = sum(pods.is_terminating(pod) for pod in mine)
         status = plan_replicaset.status(found, active, terminating, failure, now)
-        if status != found.status:
-            await self._client.update(
-                msgspec.structs.replace(found, status=status), subresource="status"
-            )
+        if status != found.status and not await self._report(found, status):
+            return None
         if failure is not None:
             raise failure
         wait = plan_replicaset.next_available(found, active, now)
         return None if wait is None else After(wait)
+
+    async def _report(self, found: ReplicaSet, status: ReplicaSetStatus) -> bool:
+        """Write the status; whether the ReplicaSet was still there."""
+        changed = msgspec.structs.replace(found, status=status)
+        try:
+            await self._client.update(changed, subresource="status")
+        except errors.ApiError as fault:
+            if errors.is_not_found(fault):
+                return False
+            raise
+        return True
 
     async def _claim(self, found: ReplicaSet) -> list[Pod]:
         """The pods that belong to it, terminating and finished ones included."""

@@ -94,8 +94,14 @@ class Deployments:
     async def _write(self, found: Deployment, wanted: Deployment) -> None:
         """Status and annotations in one write, if they differ: a status write carries both."""
         same_notes = wanted.metadata.annotations == found.metadata.annotations
-        if wanted.status != found.status or not same_notes:
+        if wanted.status == found.status and same_notes:
+            return
+        try:
             await self._client.update(wanted, subresource="status")
+        except errors.ApiError as fault:
+            # It went in the meantime; there is nothing left to tell.
+            if not errors.is_not_found(fault):
+                raise
 
     async def _do(self, found: Deployment, action: plan.Action) -> None:
         match action:
