@@ -93,6 +93,7 @@ class World:
         self.informers = Informers(self.client, env)
         # Cancel one, and its node is dead.
         self.nodes: dict[str, asyncio.Task[None]] = {}
+        self.controllers: asyncio.Task[None]
 
     def client_for(self, name: str) -> Client:
         user = f"system:serviceaccount:kube-system:{name}"
@@ -302,9 +303,11 @@ async def _start(
     own = dataclasses.replace(w.env, log=w.env.log.getChild("controllers"))
     run = await environment.start(group, own, lambda e: manager.run(config, e), "controllers")
     tasks.append(run)
-    for namespace in ("default", "kube-system"):
-        kind = core.ServiceAccount
-        await w.until(lambda n=namespace, k=kind: w.find(k, "default", n) is not None)
+    w.controllers = run
+    if "service-account-controller" not in without:
+        for namespace in ("default", "kube-system"):
+            kind = core.ServiceAccount
+            await w.until(lambda n=namespace, k=kind: w.find(k, "default", n) is not None)
     return tasks
 
 

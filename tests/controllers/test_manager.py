@@ -1,0 +1,88 @@
+"""The manager: who leads, what a restart writes, and that every controller may do what it does."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.controllers import harness
+from trireme import controllers
+from trireme.api.apps.v1.deployment import Deployment
+from trireme.apiserver.bootstrap import policy
+from trireme.controllers import manager
+from trireme.controllers.definition import Definition, Settings
+from trireme.kit import catalog
+from trireme.machinery import errors
+from trireme.testing import virtual
+
+
+def config(w: harness.World, **options: object) -> manager.ManagerConfig:
+    return manager.ManagerConfig(
+        client=w.manager_client(),
+        client_for=w.client_for,
+        settings=Settings(root_ca="PEM"),
+        **options,
+    )
+
+
+def test_each_controller_has_the_role_that_is_made_for_it():
+    roles = {role.metadata.name for role in policy.cluster_roles()}
+    assert {f"system:controller:{name}" for name in manager.identities()} <= roles
+
+
+def test_one_file_is_one_reconciler():
+    for module in catalog.modules(controllers):
+        found = [value for value in vars(module).values() if isinstance(value, Definition)]
+        assert len(found) <= 1, module.__name__
+        assert bool(found) == ("\nCONTROLLER = " in Path(module.__file__).read_text())
+
+
+@virtual.test()
+async def test_controllers_that_start_anew_write_nothing(env):
+    async with harness.world(env) as w:
+        await w.client.create(harness.deployment())
+        await w.until(lambda: w.find(Deployment, "web") is not None)
+        await w.until(lambda: w.get(Deployment, "web").status.availableReplicas == 3)
+        await w.quiet(10)
+        w.controllers.cancel()
+        await asyncio.wait({w.controllers})
+        before = dict(w.writes)
+        again = asyncio.ensure_future(manager.run(config(w), env))
+        await env.clock.sleep(200)
+        assert w.writes == before
+        again.cancel()
+
+
+@virtual.test()
+async def test_of_two_managers_one_works_and_the_other_takes_over(env):
+    async with harness.world(env, without=tuple(manager.identities())) as w:
+        first = asyncio.ensure_future(manager.run(config(w, candidate="one"), env))
+        await env.clock.sleep(5)
+        second = asyncio.ensure_future(manager.run(config(w, candidate="two"), env))
+        await w.client.create(harness.deployment())
+        await w.until(lambda: len(w.pods(app="web")) == 3)
+        first.cancel()
+        await asyncio.wait({first})
+        await w.client.patch(Deployment, "web", "default", {"spec": {"replicas": 5}})
+        # Given up by the first, so it is not waited for.
+        assert await w.until(lambda: len(w.pods(app="web")) == 5) < 6
+        second.cancel()
+
+
+@virtual.test()
+async def test_a_controller_that_is_not_known_is_refused_by_name(env):
+    async with harness.world(env) as w:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(manager.run(config(w, without=frozenset(["typo"])), env))
+        assert "no such controllers: typo" in str(caught.value.exceptions[0])
+
+
+@virtual.test()
+async def test_a_controller_may_do_its_own_work_only(env):
+    async with harness.world(env) as w:
+        with pytest.raises(errors.ApiError) as caught:
+            await w.client_for("endpoint-controller").create(harness.deployment())
+        assert errors.is_forbidden(caught.value)
