@@ -1,9 +1,10 @@
 """The scheduler against the real API server under virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetSpec
 from trireme.api.core.v1.event import Event
 from trireme.api.core.v1.node import Node, NodeSpec, NodeStatus
 from trireme.api.core.v1.pod.container import Container, ContainerPort
@@ -11,30 +12,56 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.scheduling import PodSchedulingGate, TopologySpreadConstraint
 from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.core.v1.selection import Taint
+from trireme.api.scheduling.v1.priorityclass import PriorityClass
+from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
+from trireme.client.inproc import Answer, InProcess
+from trireme.client.transport import Unreachable
 from trireme.kit import env as kit_env
 from trireme.kit.env import Env
-from trireme.machinery.meta import DeleteOptions, LabelSelector, ObjectMeta
+from trireme.machinery.meta import DeleteOptions, LabelSelector, ObjectMeta, OwnerReference
 from trireme.scheduler import loop
 from trireme.scheduler.loop import SchedulerConfig
 from trireme.testing import clients, control_plane, virtual
 
 
 @asynccontextmanager
-async def scheduling(env: Env) -> AsyncIterator[Client]:
-    """An API server with a scheduler that runs as itself; yields an administrator's client."""
-    async with control_plane.api_server(env) as server:
-        own = clients.client(server, "system:kube-scheduler", ("system:authenticated",))
-        config = SchedulerConfig(own)
-        async with asyncio.TaskGroup() as group:
-            running = await kit_env.start(
-                group, env.named("scheduler"), lambda given: loop.run(config, given), "scheduler"
-            )
-            try:
-                yield clients.client(server)
-            finally:
-                running.cancel()
+async def scheduler_of(
+    server: ApiServer, env: Env, refuse_bindings: int = 0
+) -> AsyncIterator[None]:
+    """A scheduler that runs as itself; its first bindings are refused where that is wanted."""
+    identity = ("system:kube-scheduler", ("system:authenticated",))
+    handle = clients.handler(server, *identity)
+    left = refuse_bindings
+
+    async def refusing(
+        method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        nonlocal left
+        if path.endswith("/binding") and left:
+            left -= 1
+            raise Unreachable("the connection was cut")
+        return await handle(method, path, query, headers, body)
+
+    own = Client(InProcess(refusing), "test/scheduler", env.clock)
+    config = SchedulerConfig(own)
+    async with asyncio.TaskGroup() as group:
+        running = await kit_env.start(
+            group, env.named("scheduler"), lambda given: loop.run(config, given), "scheduler"
+        )
+        try:
+            yield
+        finally:
+            running.cancel()
+
+
+@asynccontextmanager
+async def scheduling(env: Env, **more: int) -> AsyncIterator[Client]:
+    """An API server with a scheduler; yields an administrator's client."""
+    async with control_plane.api_server(env) as server, scheduler_of(server, env, **more):
+        yield clients.client(server)
 
 
 def node(name: str, cpu: str = "2", **more: object) -> Node:
@@ -172,3 +199,121 @@ async def test_pods_of_other_schedulers_are_left_alone(env: Env) -> None:
         await add_node(client, node("a"))
         await client.create(pod("theirs", schedulerName="mine"))
         assert (await where(client)) == {"theirs": ""}
+
+
+@virtual.test()
+async def test_a_more_important_pod_takes_the_place_of_another(env: Env) -> None:
+    async with scheduling(env) as client:
+        await add_node(client, node("a", cpu="1"))
+        for name, value in (("low", 1), ("high", 100)):
+            await client.create(PriorityClass(metadata=ObjectMeta(name=name), value=value))
+        await client.create(pod("victim", cpu="800m", priorityClassName="low"))
+        assert (await where(client)) == {"victim": "a"}
+        await client.create(pod("urgent", cpu="800m", priorityClassName="high"))
+        await asyncio.sleep(0.5)
+        # Its node does not answer, so the victim is there until its grace is over.
+        leaving = await client.get(Pod, "victim", "default")
+        assert leaving.metadata.deletionTimestamp is not None
+        (condition,) = [c for c in leaving.status.conditions if c.type == "DisruptionTarget"]
+        assert condition.reason == "PreemptionByScheduler"
+        assert condition.message == (
+            "default-scheduler: preempting to accommodate a higher priority pod"
+        )
+        urgent = await client.get(Pod, "urgent", "default")
+        assert (urgent.spec.nodeName, urgent.status.nominatedNodeName) == ("", "a")
+        # The promised room is not given to a lesser pod, even one that fits in.
+        await client.delete(Pod, "victim", "default", DeleteOptions(gracePeriodSeconds=0))
+        await client.create(pod("lesser", cpu="500m", priorityClassName="low"))
+        placed = await where(client)
+        assert placed == {"urgent": "a", "lesser": ""}
+        events = (await client.list(Event, "default")).items
+        (event,) = [item for item in events if item.reason == "Preempted"]
+        uid = urgent.metadata.uid
+        assert event.message == f"Preempted by pod {uid} on node a"
+        assert (event.type, event.involvedObject.name) == ("Normal", "victim")
+
+
+@virtual.test()
+async def test_a_pod_that_never_preempts_waits(env: Env) -> None:
+    async with scheduling(env) as client:
+        await add_node(client, node("a", cpu="1"))
+        meek = PriorityClass(metadata=ObjectMeta(name="meek"), value=100, preemptionPolicy="Never")
+        await client.create(meek)
+        await client.create(pod("first", cpu="800m"))
+        await asyncio.sleep(0.5)
+        await client.create(pod("second", cpu="800m", priorityClassName="meek"))
+        assert (await where(client)) == {"first": "a", "second": ""}
+        second = await client.get(Pod, "second", "default")
+        assert second.status.conditions[0].message == (
+            "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible due to "
+            "preemptionPolicy=Never."
+        )
+
+
+@virtual.test()
+async def test_pods_of_a_replica_set_spread_over_zones(env: Env) -> None:
+    async with scheduling(env) as client:
+        for name, zone in (("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")):
+            labels = {"topology.kubernetes.io/zone": zone}
+            await add_node(client, node(name, cpu="64", labels=labels))
+        template = pod("template", cpu="100m")
+        wanted = ReplicaSet(
+            metadata=ObjectMeta(name="web", namespace="default"),
+            spec=ReplicaSetSpec(
+                replicas=0,
+                selector=LabelSelector(matchLabels={"app": "x"}),
+                template=PodTemplateSpec(
+                    metadata=ObjectMeta(labels={"app": "x"}), spec=template.spec
+                ),
+            ),
+        )
+        made = await client.create(wanted)
+        owner = OwnerReference(
+            apiVersion="apps/v1", kind="ReplicaSet", name="web", uid=made.metadata.uid,
+            controller=True,
+        )  # fmt: skip
+        for number in range(6):
+            one = pod(f"p{number}", cpu="100m")
+            one.metadata.ownerReferences = [owner]
+            await client.create(one)
+            await asyncio.sleep(0.2)
+        placed = list((await where(client)).values())
+        assert {name: placed.count(name) for name in set(placed)}["b1"] >= 2
+        assert len(set(placed)) == 4
+
+
+@virtual.test()
+async def test_a_binding_that_fails_is_tried_again(env: Env) -> None:
+    async with scheduling(env, refuse_bindings=2) as client:
+        await add_node(client, node("a"))
+        await client.create(pod("stubborn"))
+        await asyncio.sleep(0.5)
+        assert (await where(client)) == {"stubborn": ""}
+        # One second after the first refusal, two after the second.
+        await asyncio.sleep(4)
+        assert (await where(client)) == {"stubborn": "a"}
+
+
+@virtual.test()
+async def test_a_burst_is_bound_whole_and_nothing_is_overcommitted(env: Env) -> None:
+    async with scheduling(env) as client:
+        for number in range(20):
+            await add_node(client, node(f"n{number}", cpu="2"))
+        for number in range(90):
+            await client.create(pod(f"p{number}", cpu="500m"))
+        await asyncio.sleep(3)
+        placed = [name for name in (await where(client)).values() if name]
+        assert len(placed) == 80
+        assert {placed.count(name) for name in placed} == {4}
+
+
+@virtual.test()
+async def test_a_restarted_scheduler_goes_on_where_the_last_one_was(env: Env) -> None:
+    async with control_plane.api_server(env) as server:
+        client = clients.client(server)
+        await add_node(client, node("a"))
+        for number in range(3):
+            await client.create(pod(f"p{number}"))
+            async with scheduler_of(server, env):
+                await asyncio.sleep(0.5)
+        assert set((await where(client)).values()) == {"a"}
