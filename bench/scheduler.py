@@ -1,29 +1,42 @@
-"""Scheduling decisions alone: pods per second over many nodes, and where the time goes.
+"""Pods per second over many nodes, and where the time goes: decisions alone, or from API to API.
 
-python bench/scheduler.py [--nodes 5000] [--pods 2000]
+python bench/scheduler.py [--nodes 5000] [--pods 2000] [--end-to-end [--profile]]
+
+End to end, an API server on the memory store and the scheduler share one process and one event
+loop. All pods are there before the scheduler starts; time runs from when it has listed everything
+to the last binding that a watch sees, and includes an event for each pod.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import cProfile
+import pstats
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from functools import partial
 
 import numpy as np
+import uvloop
 
 from trireme.api.core.v1.node import Node, NodeStatus
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.client.client import Client
+from trireme.kit.env import Env, start
 from trireme.machinery import labels
 from trireme.machinery.meta import ObjectMeta
-from trireme.scheduler import decide, profile
+from trireme.scheduler import decide, loop, profile
 from trireme.scheduler.framework import Subject
+from trireme.scheduler.loop import SchedulerConfig
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
 from trireme.scheduler.standing import Standings, points
+from trireme.testing import clients, control_plane
 
 
 def main() -> None:
@@ -31,11 +44,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=5000)
     parser.add_argument("--pods", type=int, default=2000)
+    parser.add_argument("--end-to-end", action="store_true")
+    parser.add_argument("--profile", action="store_true", help="with --end-to-end: by function")
     wanted = parser.parse_args()
+    if wanted.end_to_end:
+        end_to_end(wanted.nodes, wanted.pods, wanted.profile)
+    else:
+        decisions(wanted.nodes, wanted.pods)
+
+
+def decisions(node_count: int, pod_count: int) -> None:
+    """Decisions alone."""
     columns = Columns()
-    for number in range(wanted.nodes):
+    for number in range(node_count):
         columns.set_node(node(number))
-    pods = [pod(number) for number in range(wanted.pods)]
+    pods = [pod(number) for number in range(pod_count)]
     signatures, standings = Signatures(), Standings(profile.DEFAULT)
     siblings = labels.from_set({"app": "x"})
     for selector in (None, siblings):
@@ -49,8 +72,8 @@ def main() -> None:
             columns.drop_pod(one.metadata.uid)
         kind = "of a Service (spread)" if selector else "plain"
         print(
-            f"{wanted.pods} pods {kind}, {wanted.nodes} nodes: {wanted.pods / took:,.0f} pods/s, "
-            f"{took / wanted.pods * 1e6:.0f} µs each"
+            f"{pod_count} pods {kind}, {node_count} nodes: {pod_count / took:,.0f} pods/s, "
+            f"{took / pod_count * 1e6:.0f} µs each"
         )
     print("each part on all nodes:")
     subject = Subject(pods[0], signatures.of(pods[0]), siblings)
@@ -62,6 +85,62 @@ def main() -> None:
             clock(f"{plugin.name} filter", partial(plugin.filter, whole, subject))
         if plugin.score is not None:
             clock(f"{plugin.name} score", partial(plugin.score, whole, subject, whole.live))
+
+
+def end_to_end(node_count: int, pod_count: int, by_function: bool) -> None:
+    """From the API to the API."""
+    profiler = cProfile.Profile() if by_function else None
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_bind_all(node_count, pod_count, profiler))
+    if profiler is not None:
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
+
+
+async def _bind_all(nodes: int, pods: int, profiler: cProfile.Profile | None) -> None:
+    env = Env()
+    async with control_plane.api_server(env) as server:
+        admin = clients.client(server)
+        for number in range(nodes):
+            made = await admin.create(node(number))
+            made.spec.taints = []
+            await admin.update(made)
+        began = time.perf_counter()
+        for number in range(pods):
+            one = pod(number)
+            one.metadata.uid = ""
+            await admin.create(one)
+        created = time.perf_counter() - began
+        own = clients.client(server, "system:kube-scheduler", ("system:authenticated",))
+        async with asyncio.TaskGroup() as group:
+            if profiler is not None:
+                profiler.enable()
+            began = time.perf_counter()
+            config = SchedulerConfig(own)
+            running = await start(group, env, lambda given: loop.run(config, given), "scheduler")
+            ready = time.perf_counter() - began
+            await _all_bound(admin, pods)
+            took = time.perf_counter() - began - ready
+            if profiler is not None:
+                profiler.disable()
+            running.cancel()
+    print(f"{pods} pods created one by one: {pods / created:,.0f} pods/s")
+    print(f"scheduler ready with {nodes} nodes and {pods} pods listed: {ready:.2f} s")
+    print(f"decided and bound: {pods / took:,.0f} pods/s, {took / pods * 1e6:.0f} µs each")
+
+
+async def _all_bound(client: Client, pods: int) -> None:
+    """Return when a watch has seen every pod with a node."""
+    listed = await client.list(Pod, "default")
+    bound = {one.metadata.name for one in listed.items if one.spec.nodeName}
+    watch = client.watch(Pod, "default", listed.resource_version)
+    async with aclosing(watch) as events:
+        if len(bound) == pods:
+            return
+        async for event in events:
+            if event.object is not None and event.object.spec.nodeName:
+                bound.add(event.object.metadata.name)
+                if len(bound) == pods:
+                    return
 
 
 def clock(name: str, part: Callable[[], object]) -> None:
