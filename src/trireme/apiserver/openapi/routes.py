@@ -23,6 +23,8 @@ from trireme.machinery.resource import Resource
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
+_DEFINITIONS = ("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+
 
 async def answer(server: ApiServer, request: Request) -> AnyReply:
     """The index at /openapi/v3, the documents below it."""
@@ -75,6 +77,8 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
     if body is None:
         whole = document(list(server.catalog.resources))
         flat = v2.document(whole["paths"], whole["components"]["schemas"], VERSION)
+        if _DEFINITIONS not in server.endpoints:
+            _leave_validation_to_clients(flat)
         body = v2.encode(flat) if form == "protobuf" else msgspec.json.encode(flat)
         server.openapi_documents[f"v2/{form}"] = body
     answered = Reply(200, body)
@@ -82,6 +86,20 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
         answered.content_type = V2_PROTOBUF
     answered.headers["Vary"] = "Accept"
     return answered
+
+
+def _leave_validation_to_clients(flat: dict[str, Any]) -> None:
+    """Leave out that PATCH of a Namespace validates fields.
+
+    Where a kind has no PATCH in v3 (the reviews), or is none at all, kubectl looks here for that
+    parameter; finding it, kubectl lists CustomResourceDefinitions, and gives up where they are not
+    served. Not finding it, kubectl checks the fields itself: upstream's outcome for these kinds.
+    """
+    patch = flat["paths"].get("/api/v1/namespaces/{name}", {}).get("patch")
+    if patch is not None:
+        patch["parameters"] = [
+            item for item in patch["parameters"] if item["name"] != "fieldValidation"
+        ]
 
 
 def _index(found: dict[str, dict[str, list[Resource]]]) -> dict[str, Any]:
