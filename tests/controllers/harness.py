@@ -28,7 +28,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
 from trireme.client.transport import Response, Stream, Transport
 from trireme.controllers import manager
-from trireme.controllers.definition import Settings
+from trireme.controllers.settings import Settings
 from trireme.kit import env as environment
 from trireme.kit import pki
 from trireme.kit.env import Env

@@ -100,6 +100,23 @@ def test_what_a_slice_shows_of_a_pod():
     assert made.metadata.ownerReferences[0].uid == "service-uid"
 
 
+def test_hints_keep_traffic_near():
+    def hints(**options: object) -> list[tuple[list[str], list[str]] | None]:
+        wish = service(**options)
+        pods = [pod(0), pod(1, node="b"), pod(2, ready=False)]
+        (action,) = plan_slices.plan(wish, pods, ZONES, [])
+        found = [endpoint.hints for endpoint in action.slice.endpoints]
+        return [
+            ([z.name for z in h.forZones], [n.name for n in h.forNodes]) if h else None
+            for h in found
+        ]
+
+    assert hints() == [None, None, None]
+    assert hints(trafficDistribution="PreferClose") == [(["zone-1"], []), None, None]
+    near = hints(trafficDistribution="PreferSameNode")
+    assert near == [(["zone-1"], ["a"]), ([], ["b"]), None]
+
+
 def test_a_service_of_unready_pods_shows_them_if_it_wants_to():
     wants = service(publishNotReadyAddresses=True, clusterIP="None")
     (action,) = plan_slices.plan(wants, [pod(0, ready=False, node="gone")], ZONES, [])

@@ -12,7 +12,8 @@ from trireme import controllers
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.apiserver.bootstrap import policy
 from trireme.controllers import manager
-from trireme.controllers.definition import Definition, Settings
+from trireme.controllers.definition import Definition
+from trireme.controllers.settings import Settings
 from trireme.kit import catalog
 from trireme.machinery import errors
 from trireme.testing import virtual

@@ -6,9 +6,9 @@ import asyncio
 
 from tests.controllers import harness
 from trireme.api.core import v1 as core
-from trireme.controllers.definition import Settings
 from trireme.controllers.nodes import plan_nodes, taint_eviction
 from trireme.controllers.nodes.plan_nodes import ZoneState
+from trireme.controllers.settings import Settings
 from trireme.machinery import meta
 from trireme.testing import virtual
 

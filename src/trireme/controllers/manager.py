@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from trireme import controllers
 from trireme.client.client import Client
-from trireme.controllers.definition import Definition, Settings, Tools
+from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.settings import Settings
 from trireme.kit import catalog
 from trireme.kit.env import Env
 from trireme.runtime.election import Election

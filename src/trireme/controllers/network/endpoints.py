@@ -15,7 +15,7 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
 from trireme.client.handle import ADDED
 from trireme.controllers.definition import Definition, Tools
-from trireme.controllers.network import backends, plan_endpoints
+from trireme.controllers.network import backends, changes, plan_endpoints
 from trireme.machinery import errors
 from trireme.runtime import index, recorder, triggers
 from trireme.runtime.controller import Controller
@@ -43,14 +43,14 @@ class EndpointsController:
         self._pods = tools.informers.of(Pod)
         self._endpoints = tools.informers.of(Endpoints)
         self._pods.add_index(index.namespace)
-        self._times = backends.TriggerTimes()
+        self._times = changes.TriggerTimes()
         self.loop = Controller(
             NAME,
             self.reconcile,
             tools.env,
             triggers=[
                 (self._services, triggers.own()),
-                (self._pods, backends.trigger(self._services)),
+                (self._pods, changes.trigger(self._services)),
                 (self._endpoints, self._of_endpoints),
             ],
             workers=WORKERS,

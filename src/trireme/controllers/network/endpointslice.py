@@ -2,8 +2,8 @@
 
 In: Services, pods, nodes, EndpointSlices. Out: EndpointSlices. Decisions are in ``plan_slices``.
 Run by ``manager``. Read by the proxy and DNS. Upstream: pkg/controller/endpointslice;
-https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/. Hints for topology
-(``trafficDistribution``) are not written.
+https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/. Hints follow
+``trafficDistribution``; those by the annotation ``topology-mode`` are not made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.handle import DELETED, MODIFIED
 from trireme.controllers.definition import Definition, Tools
-from trireme.controllers.network import backends, plan_slices
+from trireme.controllers.network import backends, changes, plan_slices
 from trireme.machinery import errors
 from trireme.runtime import index, recorder, triggers
 from trireme.runtime.controller import Controller
@@ -47,7 +47,7 @@ class EndpointSlices:
         self._pods.add_index(index.namespace)
         self._pods.add_index(index.node_name)
         self._slices.add_index(of_service)
-        self._times = backends.TriggerTimes()
+        self._times = changes.TriggerTimes()
         # By Service: the revisions of slices that we wrote, until the cache has them.
         self._written: dict[Key, dict[str, int]] = {}
         self.loop = Controller(
@@ -56,7 +56,7 @@ class EndpointSlices:
             tools.env,
             triggers=[
                 (self._services, triggers.own()),
-                (self._pods, backends.trigger(self._services)),
+                (self._pods, changes.trigger(self._services)),
                 (self._nodes, self._of_node),
                 (self._slices, self._of_slice),
             ],

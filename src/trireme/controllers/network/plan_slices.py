@@ -18,14 +18,18 @@ from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import (
     Endpoint,
     EndpointConditions,
+    EndpointHints,
     EndpointPort,
     EndpointSlice,
+    ForNode,
+    ForZone,
 )
 from trireme.controllers.network import backends
 from trireme.domain import owners, pods
 from trireme.machinery import meta, names
 
 LIMIT = 100
+_NEAR = ("PreferClose", "PreferSameZone", "PreferSameNode")
 LABEL_SERVICE = "kubernetes.io/service-name"
 LABEL_MANAGER = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
@@ -233,7 +237,24 @@ def endpoint(service: Service, pod: Pod, zone: str, family: str) -> Endpoint:
         ),
         nodeName=pod.spec.nodeName or None,
         zone=zone or None,
+        hints=hints(service, pod.spec.nodeName, zone) if ready else None,
     )
+
+
+def hints(service: Service, node: str, zone: str) -> EndpointHints | None:
+    """Who should use an endpoint: its own zone, or its own node, where the Service prefers what is
+    near. The old annotation for hints by capacity, which is not supported, switches this off."""
+    wish = service.spec.trafficDistribution
+    if wish not in _NEAR or _wants_old_hints(service.metadata.annotations):
+        return None
+    zones = [ForZone(name=zone)] if zone else []
+    nodes = [ForNode(name=node)] if node and wish == "PreferSameNode" else []
+    return EndpointHints(forZones=zones, forNodes=nodes) if zones or nodes else None
+
+
+def _wants_old_hints(annotations: Mapping[str, str]) -> bool:
+    new = annotations.get("service.kubernetes.io/topology-mode", "")
+    return annotations.get("service.kubernetes.io/topology-aware-hints", new) in ("Auto", "auto")
 
 
 def ports_of(service: Service, pod: Pod) -> Ports:

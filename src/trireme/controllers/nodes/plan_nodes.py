@@ -14,7 +14,7 @@ import msgspec
 
 from trireme.api.core.v1.node import Node, NodeCondition
 from trireme.api.core.v1.selection import Taint
-from trireme.controllers.definition import Settings
+from trireme.controllers.settings import Settings
 from trireme.machinery import time
 
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"

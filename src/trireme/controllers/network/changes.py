@@ -1,0 +1,77 @@
+"""From a pod's change to the Services that it concerns, and when it happened.
+
+In: events of pods. Out: keys of Services; times for the annotation of what is written. Used by the
+controllers of EndpointSlices and Endpoints. Upstream: staging/src/k8s.io/endpointslice/util.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.service import Service
+from trireme.client.handle import MODIFIED
+from trireme.controllers.network import backends
+from trireme.domain import pods
+from trireme.machinery import time
+from trireme.runtime import keys
+from trireme.runtime.informer import Event, Informer
+from trireme.runtime.keys import Key
+
+
+def trigger(services: Informer[Service]) -> Callable[[Event[Pod]], Iterable[Key]]:
+    """From a pod's change to the Services that select it, or did, where the change matters."""
+
+    def find(event: Event[Pod]) -> Iterable[Key]:
+        pod, old = event.object, event.old
+        if old is not None and event.type == MODIFIED and _facts(old) == _facts(pod):
+            return
+        for service in services.list(pod.metadata.namespace):
+            if backends.selects(service, pod) or (
+                old is not None and backends.selects(service, old)
+            ):
+                yield keys.of(service.metadata)
+
+    return find
+
+
+def _facts(pod: Pod) -> Hashable:
+    """All that endpoints show of a pod."""
+    return (
+        pod.metadata.uid,
+        pod.metadata.deletionTimestamp is not None,
+        tuple(sorted(pod.metadata.labels.items())),
+        pod.spec.nodeName,
+        pods.is_ready(pod),
+        pods.is_finished(pod),
+        pod.status.podIP,
+        tuple(item.ip for item in pod.status.podIPs),
+    )
+
+
+class TriggerTimes:
+    """When the last change happened that a Service's endpoints do not show yet: for measuring how
+    long it takes. Of several changes, the earliest counts."""
+
+    def __init__(self) -> None:
+        self._pods: dict[Key, dict[str, float]] = {}
+
+    def take(self, service: Service, selected: Iterable[Pod]) -> str:
+        """The time of what changed since the last call, as text; "" when nothing did."""
+        key = keys.of(service.metadata)
+        known = self._pods.get(key)
+        times = {pod.metadata.name: _changed(pod) for pod in selected}
+        self._pods[key] = times
+        if known is None:
+            return service.metadata.creationTimestamp or ""
+        news = [when for name, when in times.items() if when > known.get(name, 0.0)]
+        return time.format(min(news)) if news else ""
+
+    def forget(self, key: Key) -> None:
+        """There is no such Service any more."""
+        self._pods.pop(key, None)
+
+
+def _changed(pod: Pod) -> float:
+    found = pods.condition(pod, "Ready")
+    return time.parse(found.lastTransitionTime) if found and found.lastTransitionTime else 0.0
