@@ -57,9 +57,12 @@ class Row:
         return f"{value:,.{digits}f} {self.unit}"
 
 
-def show(rows: list[Row], *, write: bool) -> None:
-    """Print the rows; put them into the file, in the place of those with the same name."""
-    stamp = f"{time.strftime('%Y-%m-%d')}, {machine()}"
+def show(rows: list[Row], busy: float, *, write: bool) -> None:
+    """Print the rows; put them into the file, in the place of those with the same name.
+
+    ``busy``: the machine's load average before anything was measured, as what else ran counts.
+    """
+    stamp = f"{time.strftime('%Y-%m-%d')}, {machine()}, load before {busy:.1f}"
     fresh = [row.cells(stamp) for row in rows]
     print(_table(fresh))
     if write:
