@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from pathlib import Path
 
-from trireme.cluster import members, settings
+from trireme.cluster import lock, members, settings
 from trireme.cluster.hosts import spawn, teardown
 from trireme.cluster.hosts.plan import Places
 
 
 def down(name: str, places: Places, *, root: bool) -> str:
-    """Remove the cluster; returns what there was, in words. Nothing there is no error."""
+    """Remove the cluster; returns what there was, in words. Nothing there is no error.
+
+    Raises lock.Busy while ``up`` is at work on it.
+    """
+    with lock.held(name, places):
+        return _down(name, places, root=root)
+
+
+def _down(name: str, places: Places, *, root: bool) -> str:
     kept = settings.load(name, places)
     processes = 0
     if kept is not None:
@@ -26,7 +35,11 @@ def down(name: str, places: Places, *, root: bool) -> str:
         processes = max(processes, removed.processes)
         return f"{processes} processes, {removed.mounts} mounts, {removed.namespaces} namespaces"
     for folder in (Path(places.state, name), Path(places.run, name)):
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+        # Gone only if no other cluster keeps anything there.
+        with contextlib.suppress(OSError):
+            folder.parent.rmdir()
     return f"{processes} processes"
 
 

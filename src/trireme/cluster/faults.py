@@ -11,6 +11,7 @@ from trireme.cluster.hosts.teardown import StillThere
 from trireme.cluster.images.archive import BadArchive
 from trireme.cluster.images.build import BuildFailed
 from trireme.cluster.images.load import LoadFailed
+from trireme.cluster.lock import Busy
 from trireme.cluster.settings import BadSetting
 from trireme.cluster.up import CannotStart
 from trireme.machinery.errors import ApiError
@@ -21,6 +22,7 @@ EXPECTED = (
     BadArchive,
     BadSetting,
     BuildFailed,
+    Busy,
     CannotOpen,
     CannotStart,
     LoadFailed,

@@ -15,7 +15,11 @@ class Lazy(click.Group):
     """A group whose commands are imported when they are needed: ``--help`` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(info.name.strip("_") for info in pkgutil.iter_modules(commands.__path__))
+        return sorted(
+            info.name
+            for info in pkgutil.iter_modules(commands.__path__)
+            if not info.name.startswith("_")
+        )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):

@@ -65,6 +65,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.run_dir, "ready")
 
     @property
+    def finished_file(self) -> Path:
+        """There once ``up`` has come to its end, as long as these processes run."""
+        return self.ready_dir / "up"
+
+    @property
     def records_dir(self) -> str:
         """The records of all processes, for ``status`` and ``down``."""
         return str(Path(self.run_dir, "processes"))

@@ -9,12 +9,10 @@ interrupted is finished by the next one.
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import errno
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,7 +20,7 @@ import msgspec
 from trireme.api.core.v1.node import Node
 from trireme.cli.stages import Stages
 from trireme.client.client import Client
-from trireme.cluster import access, addons, members, prerequisites, settings
+from trireme.cluster import access, addons, lock, members, prerequisites, settings
 from trireme.cluster.hosts import names, network, spawn
 from trireme.cluster.hosts.local import LocalHosts
 from trireme.cluster.hosts.plan import Places
@@ -52,11 +50,15 @@ class CannotStart(Exception):
 def up(wish: Wish, stages: Stages) -> tuple[Settings, bool]:
     """Bring the cluster up; returns its settings and whether it was running already."""
     places = default_places()
-    with _only_one(wish.name, places):
+    with lock.held(wish.name, places):
         kept = settings.load(wish.name, places)
         if kept is not None and supervisor_of(kept) is not None:
-            asyncio.run(_wait(kept, stages))
-            return kept, True
+            if kept.finished_file.exists():
+                asyncio.run(_wait(kept, stages))
+                return kept, True
+            # An earlier `up` was interrupted after it had started the processes.
+            asyncio.run(_finish(kept, stages))
+            return kept, False
         made = _prepare(wish, kept, places, stages)
         members.start_supervisor(made)
         asyncio.run(_finish(made, stages))
@@ -149,8 +151,9 @@ def _check(wish: Wish, port: int) -> None:
     if not wish.control_plane_only and not 1 <= wish.nodes <= names.MAX_NODES:
         raise BadSetting(f"--nodes {wish.nodes}: must be 1 to {names.MAX_NODES}")
     if wish.control_plane_only:
-        if not _free(port):
-            raise CannotStart(f"port {port} on 127.0.0.1 is in use: choose another with --api-port")
+        problem = port_problem(port, "127.0.0.1", "--api-port")
+        if problem:
+            raise CannotStart(problem)
         return
     problems = [problem for problem in prerequisites.check((port,)) if problem.fatal]
     if problems:
@@ -161,19 +164,24 @@ def _port(wished: int) -> int:
     if wished:
         return wished
     for port in range(FIRST_PORT, FIRST_PORT + 100):
-        if _free(port):
+        if not port_problem(port, "127.0.0.1"):
             return port
     raise CannotStart(f"no free port from {FIRST_PORT} on: choose one with --api-port")
 
 
-def _free(port: int) -> bool:
+def port_problem(port: int, address: str, option: str = "--port") -> str:
+    """Why a port cannot be listened on, and what to do; empty if it can."""
+    if not 0 < port < 65536:
+        return f"{option} {port}: must be 1 to 65535"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+            probe.bind((address, port))
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                return f"port {port} on {address} is in use: choose another with {option}"
+            return f"cannot listen on {address}:{port}: {fault.strerror}; see {option}"
+    return ""
 
 
 async def _finish(cluster: Settings, stages: Stages) -> None:
@@ -190,6 +198,7 @@ async def _finish(cluster: Settings, stages: Stages) -> None:
                 stages.done("images", time.monotonic() - began)
                 with stages.stage("nodes"):
                     await _nodes_ready(client, len(cluster.nodes))
+        cluster.finished_file.touch()
     finally:
         images.cancel()
 
@@ -198,8 +207,9 @@ async def _wait(cluster: Settings, stages: Stages) -> None:
     with stages.stage("API server"):
         await _ready(cluster, "apiserver", API_TIMEOUT)
     async with access.admin(cluster) as client:
-        with stages.stage("nodes"):
-            await _nodes_ready(client, len(cluster.nodes))
+        if cluster.nodes:
+            with stages.stage("nodes"):
+                await _nodes_ready(client, len(cluster.nodes))
 
 
 async def _ready(cluster: Settings, component: str, timeout: float) -> None:
@@ -241,19 +251,3 @@ async def _nodes_ready(client: Client, count: int) -> None:
                 "see `trireme logs kubelet.node-0`"
             )
         await asyncio.sleep(0.02)
-
-
-@contextmanager
-def _only_one(name: str, places: Places) -> Iterator[None]:
-    """One ``up`` of a cluster at a time."""
-    folder = Path(places.run)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{names.cluster(name)}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart(f"another `trireme up` of cluster {name!r} is running") from None
-        try:
-            yield
-        finally:
-            Path(lock.name).unlink(missing_ok=True)

@@ -1,0 +1,100 @@
+"""One component alone in the foreground, for mixing with components from elsewhere.
+
+In: a component's main, made by one of the commands beside this file. It runs until it is
+interrupted; what it logs goes to standard error. The rest of the cluster is known only by a
+kubeconfig, so that it may be of any make.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from trireme.client import kubeconfig
+from trireme.client.client import Client
+from trireme.cluster import compose
+from trireme.cluster.settings import BadSetting
+from trireme.kit.clock import RealClock
+from trireme.kit.env import Env
+
+Main = Callable[[Env], Coroutine[Any, Any, None]]
+
+KUBECONFIG = click.option(
+    "--kubeconfig",
+    "path",
+    required=True,
+    envvar="KUBECONFIG",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Where the API server is, and who this component is there.",
+)
+NODE_NAME = click.option("--node-name", required=True, help="The node that this one serves.")
+NODE_IP = click.option("--node-ip", required=True, help="The node's own address.")
+
+
+def run(component: str, main: Main) -> None:
+    """Run a component until SIGINT or SIGTERM; says on standard error when it is ready."""
+
+    def started() -> None:
+        logging.getLogger(f"trireme.{component}").info("ready")
+
+    with _one_fault(component):
+        uvloop.run(_until_told(main, compose.environment(component, started)))
+
+
+@asynccontextmanager
+async def client(path: Path, agent: str) -> AsyncIterator[Client]:
+    """A client as the kubeconfig's user."""
+    transport = kubeconfig.connect(kubeconfig.load(path), RealClock())
+    try:
+        yield Client(transport, user_agent=f"trireme/{agent}")
+    finally:
+        await transport.close()
+
+
+def address(text: str, option: str) -> tuple[str, int]:
+    """``ADDRESS:PORT``, as two values. Raises BadSetting."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadSetting(f"{option} {text!r}: must be ADDRESS:PORT")
+    return host.strip("[]"), int(port)
+
+
+async def _until_told(main: Main, env: Env) -> None:
+    task = asyncio.ensure_future(main(env))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@contextlib.contextmanager
+def _one_fault(component: str) -> Iterator[None]:
+    """A fault that says what to do is all that is shown, also out of a group of tasks."""
+    from trireme.cluster.faults import EXPECTED
+
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        known, unknown = group.split((*EXPECTED, OSError))
+        if known is None or unknown is not None:
+            raise
+        sys.exit(f"trireme {component}: {_first(known)}")
+    except (*EXPECTED, OSError) as fault:
+        sys.exit(f"trireme {component}: {fault}")
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group

@@ -1,0 +1,63 @@
+"""``trireme apiserver``: an API server alone, with keys of its own; needs no root."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from trireme.cluster import compose, settings
+from trireme.cluster.commands import _alone
+from trireme.cluster.pki import Keys
+from trireme.cluster.settings import Settings
+from trireme.cluster.up import port_problem
+from trireme.kit.env import Env
+
+
+@click.command()
+@click.option("--datastore", default="", help="memory or sqlite:PATH; default: in --state-dir.")
+@click.option("--port", default=6443, show_default=True, help="Where it serves HTTPS.")
+@click.option("--listen", default="127.0.0.1", show_default=True, help="On which address.")
+@click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("trireme-apiserver"),
+    show_default=True,
+    help="For keys, kubeconfigs and data; made when missing.",
+)
+def COMMAND(datastore: str, port: int, listen: str, state_dir: Path) -> None:
+    """Run an API server alone in the foreground.
+
+    Prints the path of the administrator's kubeconfig. Beside it are those of the other components:
+    controllers.kubeconfig, scheduler.kubeconfig.
+    """
+    folder = state_dir.absolute()
+    cluster = Settings(
+        name="alone",
+        state_dir=str(folder),
+        run_dir=str(folder),
+        datastore=settings.check_datastore(datastore or f"sqlite:{folder}/state.db"),
+        port=port,
+        listen=(listen,),
+    )
+    problem = port_problem(port, listen)
+    if problem:
+        raise click.ClickException(problem)
+    keys = Keys(cluster.pki_dir)
+    keys.make(cluster, time.time())
+    _write(cluster.kubeconfig, keys.kubeconfig(cluster, "admin", cluster.url(listen)))
+    for name in ("controllers", "scheduler"):
+        text = keys.kubeconfig(cluster, name, cluster.url(listen))
+        _write(folder / f"{name}.kubeconfig", text)
+    click.echo(str(cluster.kubeconfig))
+
+    async def main(env: Env) -> None:
+        await compose.api_server(cluster)(env.started)
+
+    _alone.run("apiserver", main)
+
+
+def _write(path: Path, text: str) -> None:
+    path.touch(0o600)
+    path.write_text(text)

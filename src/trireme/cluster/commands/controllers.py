@@ -1,0 +1,35 @@
+"""``trireme controllers``: all controllers alone, for any API server.
+
+With one kubeconfig every controller acts as its user; who that is needs what they all need
+together, as ``system:masters`` or the role of system:kube-controller-manager has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from trireme.client import kubeconfig
+from trireme.cluster.commands import _alone
+from trireme.kit.env import Env
+
+
+@click.command()
+@_alone.KUBECONFIG
+def COMMAND(path: Path) -> None:
+    """Run the controllers alone in the foreground, all as the kubeconfig's user."""
+
+    async def main(env: Env) -> None:
+        from trireme.controllers import definition, manager
+
+        authority = kubeconfig.load(path).tls.authority
+        async with _alone.client(path, "kube-controller-manager") as client:
+            config = manager.ManagerConfig(
+                client=client,
+                client_for=lambda _name: client,
+                settings=definition.Settings(root_ca=authority.decode()),
+            )
+            await manager.run(config, env)
+
+    _alone.run("controllers", main)

@@ -1,0 +1,78 @@
+"""``trireme kubelet``: a node's kubelet alone, with any CRI v1 runtime. Needs root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from trireme.cluster.commands import _alone
+from trireme.cluster.settings import DNS_ADDRESS, DOMAIN, BadSetting
+from trireme.kit.env import Env
+
+
+@click.command()
+@_alone.KUBECONFIG
+@_alone.NODE_NAME
+@_alone.NODE_IP
+@click.option(
+    "--runtime",
+    default="unix:///run/containerd/containerd.sock",
+    show_default=True,
+    help="The runtime's CRI v1 socket.",
+)
+@click.option("--root-dir", default="/var/lib/kubelet", show_default=True, help="Pods' volumes.")
+@click.option("--logs-dir", default="/var/log/pods", show_default=True, help="Containers' logs.")
+@click.option("--cgroup-parent", default="/kubepods", show_default=True, help="Of all pods.")
+@click.option("--cluster-dns", default=DNS_ADDRESS, show_default=True)
+@click.option("--cluster-domain", default=DOMAIN, show_default=True)
+@click.option("--tls-cert-file", "certificate", default="", help="Of its own HTTPS server.")
+@click.option("--tls-private-key-file", "key", default="", help="The certificate's key.")
+@click.option("--client-ca-file", "authority", default="", help="Who may ask by certificate.")
+def COMMAND(
+    path: Path,
+    node_name: str,
+    node_ip: str,
+    runtime: str,
+    root_dir: str,
+    logs_dir: str,
+    cgroup_parent: str,
+    cluster_dns: str,
+    cluster_domain: str,
+    certificate: str,
+    key: str,
+    authority: str,
+) -> None:
+    """Run a kubelet alone in the foreground, in this network namespace.
+
+    Without a certificate for its own server, logs, exec and port-forward do not work.
+    """
+    if not runtime.startswith("unix://"):
+        raise BadSetting(f"--runtime {runtime!r}: must be unix://PATH")
+    if bool(certificate) != bool(key):
+        raise BadSetting("--tls-cert-file and --tls-private-key-file need each other")
+
+    async def main(env: Env) -> None:
+        from trireme.kubelet import run
+        from trireme.kubelet.config import KubeletConfig, ServerConfig
+
+        server = ServerConfig(
+            address=node_ip,
+            certificate_file=certificate,
+            key_file=key,
+            client_ca_file=authority,
+        )
+        config = KubeletConfig(
+            node_name=node_name,
+            node_ips=(node_ip,),
+            root_dir=root_dir,
+            logs_dir=logs_dir,
+            cgroup_parent=cgroup_parent,
+            cluster_dns=(cluster_dns,),
+            cluster_domain=cluster_domain,
+            server=server if certificate else None,
+        )
+        async with _alone.client(path, "kubelet") as client:
+            await run.run(config, env, client, runtime)
+
+    _alone.run("kubelet", main)

@@ -1,0 +1,265 @@
+"""The command line without root and with single components, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.interop.cluster import TRIREME, Kubectl, needs_kubectl, needs_root, trireme, until
+
+pytestmark = [pytest.mark.interop, needs_kubectl]
+
+NOBODY = 65534
+NODE = """
+apiVersion: v1
+kind: Node
+metadata: {name: fake}
+"""
+CAPACITY = (
+    '{"status": {"capacity": {"cpu": "4", "memory": "8Gi", "pods": "110"},'
+    ' "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},'
+    ' "conditions": [{"type": "Ready", "status": "True"}]}}'
+)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def alone(*words: str, log: Path) -> Iterator[subprocess.Popen[str]]:
+    """A component in the foreground of a process of its own; it has to end well."""
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [*TRIREME, *words], stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        try:
+            yield process
+            assert process.poll() is None, log.read_text()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.communicate()
+
+
+@contextmanager
+def api_server(folder: Path) -> Iterator[Kubectl]:
+    words = ("apiserver", "--port", str(free_port()), "--state-dir", str(folder))
+    with alone(*words, "--datastore", "memory", log=folder / "apiserver.log") as process:
+        assert process.stdout is not None
+        kubectl = Kubectl(Path(process.stdout.readline().strip()), "alone")
+        until(lambda: "ready" in (folder / "apiserver.log").read_text())
+        yield kubectl
+
+
+def test_an_api_server_alone_answers_kubectl(tmp_path: Path) -> None:
+    with api_server(tmp_path) as kubectl:
+        assert "kube-system" in kubectl("get", "namespaces")
+        kubectl("create", "configmap", "c", "--from-literal=a=b")
+        assert kubectl.json("configmap", "c")["data"] == {"a": "b"}
+
+
+def test_scheduler_and_controllers_alone_bring_pods_to_a_node(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        kubectl = stack.enter_context(api_server(tmp_path))
+        kubectl("create", "deployment", "web", "--image=busybox:stable", "--replicas=2")
+
+        def pods() -> list[dict[str, dict[str, str]]]:
+            found: list[dict[str, dict[str, str]]] = kubectl.json("pods")["items"]
+            return found
+
+        assert pods() == []
+        # All controllers act as the administrator here: there is one kubeconfig.
+        for name, who in (("controllers", kubectl.kubeconfig), ("scheduler", None)):
+            path = who or tmp_path / f"{name}.kubeconfig"
+            log = tmp_path / f"{name}.log"
+            stack.enter_context(alone(name, "--kubeconfig", str(path), log=log))
+        until(lambda: len(pods()) == 2)
+        assert {pod["status"]["phase"] for pod in pods()} == {"Pending"}
+        until(lambda: "no nodes available" in kubectl("describe", "pods"))
+        kubectl("create", "-f", "-", given=NODE)
+        kubectl("patch", "node", "fake", "--subresource=status", "-p", CAPACITY)
+        until(lambda: [pod["spec"].get("nodeName") for pod in pods()] == ["fake"] * 2)
+
+
+def test_a_dns_server_alone_answers(tmp_path: Path) -> None:
+    import dnslib
+
+    port = free_port()
+    with ExitStack() as stack:
+        kubectl = stack.enter_context(api_server(tmp_path))
+        words = ("dns", "--kubeconfig", str(kubectl.kubeconfig), "--listen", f"127.0.0.1:{port}")
+        log = tmp_path / "dns.log"
+        stack.enter_context(alone(*words, log=log))
+        until(lambda: "ready" in log.read_text())
+        question = dnslib.DNSRecord.question("kubernetes.default.svc.cluster.local")
+        answer = dnslib.DNSRecord.parse(question.send("127.0.0.1", port, timeout=5))
+        assert [str(record.rdata) for record in answer.rr] == ["10.96.0.1"]
+
+
+class User:
+    """Somebody without rights, with a home of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("XDG_")},
+            "HOME": str(home),
+        }
+
+    def __call__(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        argv = list(words)
+        if os.geteuid() == 0:
+            argv[:0] = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=60, check=False, cwd="/",
+            env=self._environment,
+        )  # fmt: skip
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+
+@pytest.fixture
+def user() -> Iterator[User]:
+    # Not below pytest's own folder, which only its maker may enter.
+    home = Path("/tmp", f"trireme-user-{os.getpid()}")
+    home.mkdir()
+    if os.geteuid() == 0:
+        os.chown(home, NOBODY, NOBODY)
+    somebody = User(home)
+    readable = somebody("test", "-x", sys.executable, check=False).returncode == 0
+    try:
+        if not readable:
+            pytest.skip(f"{sys.executable} is not for everybody")
+        yield somebody
+    finally:
+        shutil.rmtree(home)
+
+
+def test_a_control_plane_without_root(user: User) -> None:
+    name = ("--name", "t-user")
+    words = ("up", *name, "--control-plane-only")
+    user(*TRIREME, *words, "--api-port", str(free_port()))
+    try:
+        assert "is running already" in user(*TRIREME, *words).stderr
+        path = user(*TRIREME, "kubeconfig", *name, "--path").stdout.strip()
+        assert path.startswith(str(user.home))
+        listed = user("kubectl", "--kubeconfig", path, "get", "namespaces").stdout
+        assert "kube-system" in listed
+        shown = user(*TRIREME, "status", *name).stdout
+        for component in ("apiserver", "controllers", "scheduler"):
+            assert component in shown
+        pids = [int(line.split()[1]) for line in shown.splitlines() if " running " in line]
+        assert len(pids) == 4
+    finally:
+        user(*TRIREME, "down", *name)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    left = [p for p in user.home.rglob("*") if p.is_file() and ".kube/" not in str(p)]
+    assert left == []
+
+
+def test_nodes_need_root_and_it_says_what_works_without(user: User) -> None:
+    done = user(*TRIREME, "up", "--name", "t-user", check=False)
+    assert done.returncode != 0
+    assert "not root" in done.stderr
+    assert "--control-plane-only" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def complaint(*words: str, **environment: str) -> str:
+    """What a command that has to fail says: a line or two, and no traceback."""
+    done = subprocess.run(
+        [*TRIREME, *words],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode not in (0, -signal.SIGKILL), done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        told = complaint("up", "--name", "t-words", "--control-plane-only", "--api-port", port)
+        assert f"port {port} on 127.0.0.1 is in use" in told
+        assert "--api-port" in told
+        told = complaint("apiserver", "--port", port, "--state-dir", str(tmp_path / "state"))
+        assert f"port {port} on 127.0.0.1 is in use" in told
+    assert not Path("/var/lib/trireme/t-words").exists()
+
+
+@needs_root
+def test_a_port_in_use_is_named_for_a_cluster_with_nodes_too() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        assert f"port {port}" in complaint("up", "--name", "t-words", "--api-port", port)
+
+
+@pytest.mark.parametrize("command", ["status", "kubeconfig", "logs"])
+def test_an_unknown_cluster_is_named(command: str) -> None:
+    words = ("logs", "apiserver") if command == "logs" else (command,)
+    told = complaint(*words, "--name", "nobody-s")
+    assert "there is no cluster 'nobody-s'" in told
+    assert "trireme up --name nobody-s" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (("up", "--datastore", "mysql:x"), "must be 'memory' or 'sqlite:PATH'"),
+        (("up", "--datastore", "sqlite:"), "must be 'memory' or 'sqlite:PATH'"),
+        (("apiserver", "--datastore", "etcd"), "must be 'memory' or 'sqlite:PATH'"),
+        (("up", "--name", "Big_Name", "--control-plane-only"), "cluster name 'Big_Name'"),
+        (("up", "--nodes", "0"), "must be 1 to 200"),
+        (("up", "--control-plane-only", "--api-port", "70000"), "must be 1 to 65535"),
+        (("scheduler", "--kubeconfig", "/nowhere"), "does not exist"),
+        (("nonsense",), "No such command 'nonsense'"),
+    ],
+)
+def test_bad_words_are_refused_by_name(words: tuple[str, ...], wanted: str) -> None:
+    named = () if words[0] != "up" or "--name" in words else ("--name", "t-words")
+    assert wanted in complaint(*words, *named)
+
+
+def test_a_bad_kubeconfig_and_a_bad_address(tmp_path: Path) -> None:
+    bad = tmp_path / "kubeconfig"
+    bad.write_text("kind: Pod\n")
+    assert "not a kubeconfig" in complaint("scheduler", "--kubeconfig", str(bad))
+    told = complaint("dns", "--kubeconfig", str(bad), "--listen", "53")
+    assert "--listen '53': must be ADDRESS:PORT" in told
+    node = ("--node-name", "n", "--node-ip", "192.0.2.1", "--runtime", "tcp://x")
+    assert "must be unix://PATH" in complaint("kubelet", "--kubeconfig", str(bad), *node)
+
+
+@needs_root
+def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
+    for name in ("ip", "nft", "iptables", "mount", "nsenter", "runc", "umount", "unshare", "sh"):
+        found = shutil.which(name)
+        if found:
+            (tmp_path / name).symlink_to(found)
+    if shutil.which("containerd", path="/usr/sbin:/sbin"):
+        pytest.skip("containerd is where it is looked for besides PATH")
+    told = complaint("up", "--name", "t-words", PATH=str(tmp_path))
+    assert "not installed: containerd" in told
+    assert "apt-get install" in told
+    assert "containerd" in told.split("apt-get install")[1]
+
+
+def test_down_of_nothing_is_no_fault() -> None:
+    assert "is gone" in trireme("down", "--name", "t-words").stderr
