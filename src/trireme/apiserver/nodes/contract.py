@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -18,6 +18,7 @@ class NodeAnswer:
     status: int
     content_type: str
     chunks: AsyncIterator[bytes]
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class RawStream(Protocol):
@@ -35,6 +36,11 @@ class Kubelets(Protocol):
     """Requests to the kubelet of a node. ``path`` begins with a slash; ``query`` is encoded."""
 
     async def request(self, node: str, method: str, path: str, query: str) -> NodeAnswer: ...
+
+    async def fetch(
+        self, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> NodeAnswer:
+        """A request to a pod or another server of the cluster, by its whole address."""
 
     async def upgrade(
         self, node: str, path: str, query: str, protocol: str, headers: dict[str, str]

@@ -10,6 +10,7 @@ import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -31,21 +32,34 @@ class HttpsKubelets:
         self._context = None if access is None else _client_context(access)
         self._reader = reader
         self._session: aiohttp.ClientSession | None = None
+        self._plain: aiohttp.ClientSession | None = None
 
     async def request(self, node: str, method: str, path: str, query: str) -> NodeAnswer:
         host, port = self._address(node)
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=self._context, limit=0),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-                auto_decompress=False,
-            )
+            self._session = _session(ssl=self._context)
         url = f"https://{_bracketed(host)}:{port}{path}" + (f"?{query}" if query else "")
         try:
             response = await self._session.request(method, aiohttp.client.URL(url, encoded=True))
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise _unreachable(node, path, problem) from None
         return NodeAnswer(response.status, response.content_type, _chunks(response))
+
+    async def fetch(
+        self, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> NodeAnswer:
+        if self._plain is None:
+            # What pods serve over TLS is nobody's to check: their certificates are their own.
+            self._plain = _session(ssl=False)
+        target = aiohttp.client.URL(url, encoded=True)
+        try:
+            response = await self._plain.request(
+                method, target, headers=headers, data=body or None, allow_redirects=False
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            raise errors.service_unavailable(f"error trying to reach service: {problem}") from None
+        answered = dict(response.headers)
+        return NodeAnswer(response.status, response.content_type, _chunks(response), answered)
 
     async def upgrade(
         self, node: str, path: str, query: str, protocol: str, headers: dict[str, str]
@@ -82,8 +96,9 @@ class HttpsKubelets:
         return stream, answer
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._plain):
+            if session is not None:
+                await session.close()
 
     def _address(self, name: str) -> tuple[str, int]:
         if self._context is None:
@@ -100,6 +115,14 @@ class HttpsKubelets:
                 if address.type == wanted and address.address:
                     return address.address, port
         raise errors.service_unavailable(f"no preferred addresses found for node {name}")
+
+
+def _session(ssl: Any) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl, limit=0),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+        auto_decompress=False,
+    )
 
 
 class _Stream:

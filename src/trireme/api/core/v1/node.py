@@ -8,7 +8,7 @@ from trireme.api import columns
 from trireme.api.core.v1 import node_rules
 from trireme.api.core.v1.selection import Taint
 from trireme.machinery import meta
-from trireme.machinery.resource import Column, Resource, status
+from trireme.machinery.resource import Column, Resource, Subresource, status
 from trireme.machinery.types import (
     Atomic,
     Enum,
@@ -233,7 +233,12 @@ RESOURCE = Resource(
     plural="nodes",
     namespaced=False,
     short_names=("no",),
-    subresources=(status(),),
+    subresources=(
+        Subresource(
+            "proxy", ("create", "delete", "get", "patch", "update"), kind="NodeProxyOptions"
+        ),
+        status(),
+    ),
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,

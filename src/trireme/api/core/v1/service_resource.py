@@ -19,7 +19,7 @@ from trireme.api.core.v1.service import (
     SessionAffinityConfig,
 )
 from trireme.machinery import labels, names
-from trireme.machinery.resource import Column, Resource, status
+from trireme.machinery.resource import Column, Resource, Subresource, status
 
 AFFINITY_SECONDS: Final = 10800
 COLUMNS: Final = (
@@ -193,7 +193,12 @@ RESOURCE = Resource(
     plural="services",
     short_names=("svc",),
     categories=("all",),
-    subresources=(status(),),
+    subresources=(
+        Subresource(
+            "proxy", ("create", "delete", "get", "patch", "update"), kind="ServiceProxyOptions"
+        ),
+        status(),
+    ),
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,

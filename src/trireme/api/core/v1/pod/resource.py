@@ -59,6 +59,9 @@ RESOURCE = Resource(
         Subresource("exec", _STREAM, kind="PodExecOptions"),
         Subresource("log", ("get",)),
         Subresource("portforward", _STREAM, kind="PodPortForwardOptions"),
+        Subresource(
+            "proxy", ("create", "delete", "get", "patch", "update"), kind="PodProxyOptions"
+        ),
         Subresource("resize", _PART, prepare=prepare.resize, validate=resize.resize),
         status_part(),
     ),
