@@ -1,7 +1,8 @@
 """A WebSocket with channels on one side, SPDY streams on the other: exec and attach.
 
 Channels: 0 stdin, 1 stdout, 2 stderr, 3 error (a Status at the end), 4 resize; in v5, message
-``[255, channel]`` closes a channel. The SPDY side has one stream per channel, named by the header
+``[255, channel]`` closes a channel. Before v4 the error channel carries plain text, and nothing at
+all when the command has succeeded. The SPDY side has one stream per channel, named by the header
 ``streamType``. Upstream: apiserver ``util/proxy/streamtranslator``.
 """
 
@@ -9,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from trireme.apiserver.nodes import joining
 from trireme.apiserver.nodes.contract import RawStream
 from trireme.kit import spdy
+from trireme.machinery.status import Status
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = 0, 1, 2, 3, 4
 CLOSE = 255
@@ -27,7 +30,7 @@ async def run(
     """Translate until the remote command is over or the client goes."""
     socket = web.WebSocketResponse(protocols=(protocol,), autoping=True, max_msg_size=0)
     await socket.prepare(incoming)  # type: ignore[arg-type]
-    session = _Session(socket, stream, wanted, protocol.startswith("v5"))
+    session = _Session(socket, stream, wanted, protocol)
     try:
         await session.run()
     finally:
@@ -42,11 +45,12 @@ class _Session:
         socket: web.WebSocketResponse,
         stream: RawStream,
         wanted: Mapping[str, bool],
-        closes: bool,
+        protocol: str,
     ) -> None:
         self._socket = socket
         self._stream = stream
-        self._closes = closes
+        self._closes = protocol.startswith("v5")
+        self._plain_errors = not protocol.startswith(("v5", "v4"))
         self._spdy = spdy.Connection()
         # The error stream comes first: the runtime's server takes that for granted.
         channels = [ERROR]
@@ -96,11 +100,23 @@ class _Session:
             channel = self._channels.get(event.stream)
             if channel is None:
                 return
-            if event.data:
-                await self._socket.send_bytes(bytes([channel]) + event.data)
+            data = event.data
+            if channel == ERROR and self._plain_errors:
+                data = _as_text(data)
+            if data:
+                await self._socket.send_bytes(bytes([channel]) + data)
             if event.fin:
                 self._open.discard(channel)
         elif isinstance(event, spdy.Reset):
             self._open.discard(self._channels.get(event.stream, -1))
         elif isinstance(event, spdy.GoneAway):
             self._open.clear()
+
+
+def _as_text(data: bytes) -> bytes:
+    """What a Status says, for clients of old protocols; nothing for success."""
+    try:
+        status = msgspec.json.decode(data, type=Status)
+    except msgspec.DecodeError:
+        return data
+    return b"" if status.status == "Success" else status.message.encode()

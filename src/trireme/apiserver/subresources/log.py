@@ -5,17 +5,23 @@ Upstream: pkg/registry/core/pod/rest LogREST; options are PodLogOptions.
 
 from __future__ import annotations
 
+import base64
+from collections.abc import AsyncIterator
 from urllib.parse import urlencode
+
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.nodes import pods
-from trireme.apiserver.reply.reply import AnyReply, StreamReply
+from trireme.apiserver.reply.reply import AnyReply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.field import FieldError
 
+SOCKET_PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io")
 _PASSED_ON = (
     "follow",
     "previous",
@@ -49,6 +55,8 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
         if answer.status == 400:
             raise errors.bad_request(text)
         raise errors.internal_error(text)
+    if request.headers.get("upgrade", "").lower() == "websocket":
+        return UpgradeReply(lambda incoming: _by_socket(incoming, answer.chunks))
     return StreamReply(answer.chunks, content_type="text/plain")
 
 
@@ -84,6 +92,22 @@ def check_options(request: Request) -> list[FieldError]:
             )
         )
     return problems
+
+
+async def _by_socket(incoming: BaseRequest, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
+    """The log in WebSocket messages, as the dashboard and old clients ask for it."""
+    socket = web.WebSocketResponse(protocols=SOCKET_PROTOCOLS)
+    await socket.prepare(incoming)  # type: ignore[arg-type]
+    try:
+        async for chunk in chunks:
+            if socket.ws_protocol == "base64.binary.k8s.io":
+                await socket.send_str(base64.b64encode(chunk).decode())
+            else:
+                await socket.send_bytes(chunk)
+    finally:
+        await chunks.aclose()  # type: ignore[attr-defined]
+        await socket.close()
+    return socket
 
 
 async def _nothing():  # type: ignore[no-untyped-def]

@@ -2,7 +2,7 @@
 
 Three ways in, by what the client asks to upgrade to:
 - SPDY: bytes pass through untouched, the kubelet's runtime speaks SPDY itself;
-- WebSocket v5/v4.channel.k8s.io (exec, attach): translated to SPDY streams, ``nodes/translate``;
+- WebSocket channel.k8s.io, v2 to v5 (exec, attach): translated to SPDY streams, ``translate``;
 - WebSocket v2.portforward.k8s.io: SPDY bytes tunnelled in binary messages.
 Upstream: KEP-4006; apiserver ``util/proxy``.
 """
@@ -27,7 +27,13 @@ from trireme.machinery import errors
 SPDY = "SPDY/3.1"
 TUNNEL = "v2.portforward.k8s.io"
 TUNNELLED = "SPDY/3.1+portforward.k8s.io"
-CHANNELS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+CHANNELS = (
+    "v5.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v3.channel.k8s.io",
+    "v2.channel.k8s.io",
+    "channel.k8s.io",
+)
 _COMMAND_OPTIONS = ("stdin", "stdout", "stderr", "tty")
 
 
