@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,17 +88,18 @@ class Both:
         assert np.flatnonzero(totals != -np.inf).tolist() == np.flatnonzero(feasible).tolist()
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.data())
-def test_decisions_are_those_of_the_slow_scheduler(data) -> None:
+@pytest.mark.parametrize("focus", worlds.FOCUS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_decisions_are_those_of_the_slow_scheduler(focus, data) -> None:
     both = Both()
-    for node in data.draw(worlds.nodes()):
+    for node in data.draw(worlds.nodes(focus)):
         both.set_node(node)
     for number in range(data.draw(st.integers(0, 8))):
-        pod = data.draw(worlds.pods(f"p{number}"))
+        pod = data.draw(worlds.pods(f"p{number}", focus))
         both.set_pod(pod, data.draw(st.sampled_from(worlds.NAMES)))
     for number in range(3):
-        pod = data.draw(worlds.pods(f"new{number}"))
+        pod = data.draw(worlds.pods(f"new{number}", focus))
         node = both.check(pod, data.draw(SIBLINGS), data.draw(st.sampled_from([0.0, 0.5, 0.99])))
         if node:
             both.set_pod(pod, node)

@@ -63,14 +63,19 @@ tolerations = st.one_of(
 )
 
 
+# What a world is about; in all but the first everything else is out of the way, so that pods get
+# as far as being scored.
+FOCUS = ["everything", "room", "spread", "pods", "nodes"]
+
+
 @st.composite
-def nodes(draw):
+def nodes(draw, focus):
     wanted = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=6))
-    return [draw(node(name)) for name in wanted]
+    return [draw(node(name, focus)) for name in wanted]
 
 
 @st.composite
-def node(draw, name):
+def node(draw, name, focus="everything"):
     labelled = {}
     if draw(st.integers(0, 5)):
         labelled[HOST] = name
@@ -78,6 +83,12 @@ def node(draw, name):
         labelled[ZONE] = draw(st.sampled_from(["z1", "z2", "z3"]))
     if draw(st.booleans()):
         labelled["rack"] = draw(st.sampled_from(["1", "2", "10", "x"]))
+    if focus in ("spread", "pods", "nodes"):
+        room = {"pods": "110", "cpu": "64", "memory": "64Gi"}
+        return Node(
+            metadata=ObjectMeta(name=name, labels=labelled),
+            status=NodeStatus(allocatable=room, capacity=room),
+        )
     room = {"pods": draw(st.sampled_from(["1", "3", "10", "10"]))}
     for resource, amounts in (
         ("cpu", ["1", "2", "3333m"]),
@@ -89,8 +100,8 @@ def node(draw, name):
     return Node(
         metadata=ObjectMeta(name=name, labels=labelled),
         spec=NodeSpec(
-            unschedulable=draw(st.sampled_from([False, False, False, True])),
-            taints=draw(st.one_of(st.just([]), some(taints))),
+            unschedulable=focus == "everything" and not draw(st.integers(0, 3)),
+            taints=draw(st.one_of(st.just([]), some(taints))) if focus == "everything" else [],
         ),
         status=NodeStatus(allocatable=room, capacity=room),
     )
@@ -209,7 +220,11 @@ def containers(restart=""):
 
 
 @st.composite
-def pods(draw, uid, priority=st.just(0)):
+def pods(draw, uid, focus="everything"):
+    def about(kind, strategy, otherwise):
+        """Drawn where the world is about it."""
+        return draw(strategy) if focus in ("everything", kind) else otherwise
+
     metadata = ObjectMeta(
         name=uid,
         uid=uid,
@@ -220,19 +235,30 @@ def pods(draw, uid, priority=st.just(0)):
             )
         ),
     )
-    if not draw(st.integers(0, 5)):
-        metadata.deletionTimestamp = "2030-01-01T00:00:00Z"
-    inits = draw(st.one_of(st.just([]), some(st.one_of(containers(), containers("Always")))))
-    spec = PodSpec(
-        containers=draw(st.lists(containers(), min_size=1, max_size=2)),
-        initContainers=inits,
-        priority=draw(priority),
-        nodeSelector=draw(st.sampled_from([{}, {}, {}, {ZONE: "z1"}])),
-        tolerations=draw(some(tolerations)),
-        affinity=draw(often_none(affinities)),
-        topologySpreadConstraints=draw(st.one_of(st.just([]), some(spreads))),
-        overhead=draw(st.sampled_from([{}, {}, {"cpu": "10m"}])),
-    )
     if not draw(st.integers(0, 9)):
+        metadata.deletionTimestamp = "2030-01-01T00:00:00Z"
+    affinity = None
+    if focus == "everything":
+        affinity = draw(often_none(affinities))
+    elif focus == "pods":
+        affinity = Affinity(
+            podAffinity=draw(often_none(sides(PodAffinity))),
+            podAntiAffinity=draw(often_none(sides(PodAntiAffinity))),
+        )
+    elif focus == "nodes":
+        affinity = Affinity(nodeAffinity=draw(node_affinities))
+    light = Container(name="c", resources=ResourceRequirements(requests={"cpu": "1m"}))
+    several = st.lists(containers(), min_size=1, max_size=2)
+    before = st.one_of(st.just([]), some(st.one_of(containers(), containers("Always"))))
+    spec = PodSpec(
+        containers=about("room", several, [light]),
+        initContainers=about("room", before, []),
+        nodeSelector=about("nodes", st.sampled_from([{}, {}, {}, {ZONE: "z1"}]), {}),
+        tolerations=about("taints", some(tolerations), []),
+        affinity=affinity,
+        topologySpreadConstraints=about("spread", some(spreads), []),
+        overhead=about("room", st.sampled_from([{}, {}, {"cpu": "10m"}]), {}),
+    )
+    if focus == "everything" and not draw(st.integers(0, 9)):
         spec.nodeName = draw(st.sampled_from(NAMES))
     return Pod(metadata=metadata, spec=spec)
