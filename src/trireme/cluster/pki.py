@@ -55,7 +55,7 @@ class Keys:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self._folder / "sa.key").exists():
             _write(self._folder / "sa.key", pki.new_key(), secret=True)
-        if not self.authority_file.exists():
+        if not (self._folder / "ca.key").exists():
             self._keep("ca", pki.new_authority("kubernetes", now))
         addresses = ("localhost", *settings.listen, SERVICE_IP, *_SERVICE_NAMES)
         self._issue("apiserver", "kube-apiserver", now, names=addresses, server=True)
