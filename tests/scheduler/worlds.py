@@ -34,8 +34,8 @@ NAMES = [f"n{number}" for number in range(6)]
 SPACES = {"a": {"team": "x"}, "b": {"team": "y"}, "c": {}}
 
 
-def some(values, most=2):
-    return st.lists(values, max_size=most)
+def some(values, most=2, least=0):
+    return st.lists(values, min_size=least, max_size=most)
 
 
 def often_none(strategy):
@@ -70,7 +70,8 @@ FOCUS = ["everything", "room", "spread", "pods", "nodes"]
 
 @st.composite
 def nodes(draw, focus):
-    wanted = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=6))
+    least = 0 if focus == "everything" else 4
+    wanted = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=least, max_size=6))
     return [draw(node(name, focus)) for name in wanted]
 
 
@@ -141,7 +142,9 @@ node_affinities = st.builds(
         st.builds(NodeSelector, nodeSelectorTerms=st.lists(node_terms, min_size=1, max_size=2))
     ),
     preferredDuringSchedulingIgnoredDuringExecution=some(
-        st.builds(PreferredSchedulingTerm, weight=st.integers(1, 7), preference=node_terms)
+        st.builds(PreferredSchedulingTerm, weight=st.integers(1, 7), preference=node_terms),
+        most=3,
+        least=1,
     ),
 )
 selectors = st.one_of(
@@ -242,8 +245,8 @@ def pods(draw, uid, focus="everything"):
         affinity = draw(often_none(affinities))
     elif focus == "pods":
         affinity = Affinity(
-            podAffinity=draw(often_none(sides(PodAffinity))),
-            podAntiAffinity=draw(often_none(sides(PodAntiAffinity))),
+            podAffinity=draw(st.one_of(st.none(), sides(PodAffinity))),
+            podAntiAffinity=draw(st.one_of(st.none(), sides(PodAntiAffinity))),
         )
     elif focus == "nodes":
         affinity = Affinity(nodeAffinity=draw(node_affinities))
