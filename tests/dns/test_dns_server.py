@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 
 from dnslib import QTYPE, RCODE, RR, A, DNSQuestion, DNSRecord
 
@@ -9,7 +10,7 @@ from trireme.api.core.v1.service import Service, ServiceSpec
 from trireme.api.discovery.v1.endpointslice import Endpoint, EndpointSlice
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder, resolvers
-from trireme.dns.server import listening
+from trireme.dns.server import bind, listening
 from trireme.dns.zone import Zone
 from trireme.kit.clock import RealClock
 from trireme.machinery.meta import ObjectMeta
@@ -82,6 +83,23 @@ async def test_answers_by_both_transports() -> None:
             reply = DNSRecord.parse(await ask(server, question("WEB.default.svc.cluster.local.")))
             assert [str(item.rdata) for item in reply.rr] == ["10.96.0.7"]
             assert reply.header.aa == 1
+
+
+async def test_questions_wait_in_held_sockets_for_the_next_server() -> None:
+    held = bind("127.0.0.1", 0)
+    with held[0], held[1]:
+        async with listening((), chain(zone()), LOG, (held,)) as (first,):
+            pass
+        wanted = question("web.default.svc.cluster.local.")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.connect(first)
+            client.send(wanted)
+            client.setblocking(False)
+            async with listening((), chain(zone()), LOG, (held,)) as (second,):
+                assert second == first
+                async with asyncio.timeout(5):
+                    reply = await asyncio.get_running_loop().sock_recv(client, 512)
+                assert [str(rr.rdata) for rr in DNSRecord.parse(reply).rr] == ["10.96.0.7"]
 
 
 async def test_nxdomain_carries_the_zone() -> None:

@@ -21,6 +21,8 @@ from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
 from trireme.kit.env import Env
 from trireme.store.contract import Store
 
+DNS_PORT = 53
+
 
 def import_all(*, nodes: bool) -> None:
     """Import every component, so that forked processes share what importing costs."""
@@ -165,8 +167,12 @@ def proxy(cluster: Settings, node: NodeSettings | None) -> Main:
 
 
 def dns(cluster: Settings, node: NodeSettings | None) -> Main:
-    """A node's DNS server."""
+    """A node's DNS server. Its sockets are made here, in the network namespace of the caller: the
+    caller keeps them, so that questions wait while a server that was killed starts again."""
+    from trireme.dns import server
+
     assert node is not None, "a DNS server needs a node"
+    held = (server.bind(node.ip, DNS_PORT),)
 
     async def main(started: Started) -> None:
         from trireme.dns import run
@@ -174,7 +180,7 @@ def dns(cluster: Settings, node: NodeSettings | None) -> Main:
         env = environment(f"dns.{node.name}", started)
         async with access.client(cluster, f"dns.{node.name}", "kube-dns") as client:
             config = run.DnsConfig(
-                client=client, domain=DOMAIN, listen=((node.ip, 53),), resolvers=outside()
+                client=client, domain=DOMAIN, held=held, resolvers=outside()
             )
             await run.run(config, env)
 

@@ -7,7 +7,6 @@ DNS. ``component`` runs a single one in the foreground for ``trireme apiserver``
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
@@ -18,7 +17,7 @@ from trireme.cluster import compose
 from trireme.cluster.hosts import cgroups, containerd, names, spawn
 from trireme.cluster.hosts.local import LocalHosts
 from trireme.cluster.hosts.plan import NodePlan, Places
-from trireme.cluster.processes import Member, Supervisor, warm
+from trireme.cluster.processes import Member, Supervisor, inside, warm
 from trireme.cluster.settings import NodeSettings, Settings
 
 SUPERVISOR = "supervisor"
@@ -91,6 +90,7 @@ def _supervise(cluster: Settings) -> None:
     if runtimes is not None:
         runtimes.tend()
     supervisor.wait("apiserver")
+    supervisor.tend()
     for name, main in (
         ("controllers", compose.controllers(cluster)),
         ("scheduler", compose.scheduler(cluster)),
@@ -107,9 +107,9 @@ def _supervise(cluster: Settings) -> None:
             ("dns", compose.dns),
         ):
             name = f"{part}.{node.name}"
-            supervisor.start(
-                Member(name, make(cluster, node), _log(cluster, name), node.netns_path, entries)
-            )
+            with inside(node.netns_path):
+                main = make(cluster, node)
+            supervisor.start(Member(name, main, _log(cluster, name), node.netns_path, entries))
     supervisor.run()
 
 
@@ -136,26 +136,28 @@ class Runtimes:
         self._nodes = hosts.plan().nodes
         self._facts = containerd.probe(cluster.state_dir)
         self._log = logging.getLogger("trireme.supervisor")
-        self._waiting: set[str] = set()
 
     def tend(self) -> None:
         """Start what does not run. Called about once a second."""
         running = {record.name: record for record in spawn.records(self._cluster.records_dir)}
         for node in self._nodes:
             name = f"containerd.{node.name}"
+            ready = self._cluster.ready_dir / name
             record = running.get(name)
             if record is None or not spawn.alive(record):
                 self._log.info("starting %s", name)
-                (self._cluster.ready_dir / name).unlink(missing_ok=True)
+                ready.unlink(missing_ok=True)
+                # One that a killed containerd left would pass for the new one's.
+                Path(node.containerd_socket).unlink(missing_ok=True)
                 self._start(node)
-                self._waiting.add(name)
-            if name in self._waiting and Path(node.containerd_socket).exists():
-                (self._cluster.ready_dir / name).touch()
-                self._waiting.discard(name)
+            elif not ready.exists() and Path(node.containerd_socket).exists():
+                ready.touch()
 
     def _start(self, node: NodePlan) -> None:
-        with contextlib.suppress(spawn.SpawnFailed):
+        try:
             containerd.start(node, self._facts, self._layout, records=self._cluster.records_dir)
+        except spawn.SpawnFailed as fault:
+            self._log.error("containerd of %s: %s", node.name, fault)
 
 
 def component(cluster: Settings, name: str) -> Callable[[NodeSettings | None], object]:

@@ -18,7 +18,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,13 +200,31 @@ async def _run(main: Main, ready: Path) -> None:
         await task
 
 
+@contextlib.contextmanager
+def inside(netns_path: str) -> Iterator[None]:
+    """Be in another network namespace for a moment: a socket stays in the one it was made in."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    try:
+        _enter(netns_path)
+        try:
+            yield
+        finally:
+            _set_namespace(home, "the namespace that we came from")
+    finally:
+        os.close(home)
+
+
 def _enter(netns_path: str) -> None:
     handle = os.open(netns_path, os.O_RDONLY)
     try:
-        if _libc.setns(handle, 0x40000000) != 0:
-            raise OSError(ctypes.get_errno(), f"cannot enter {netns_path}")
+        _set_namespace(handle, netns_path)
     finally:
         os.close(handle)
+
+
+def _set_namespace(handle: int, what: str) -> None:
+    if _libc.setns(handle, 0x40000000) != 0:
+        raise OSError(ctypes.get_errno(), f"cannot enter {what}")
 
 
 def warm() -> None:

@@ -15,7 +15,7 @@ from trireme.client.client import Client
 from trireme.client.handle import DELETED
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder
-from trireme.dns.server import listening
+from trireme.dns.server import Held, listening
 from trireme.dns.zone import Zone
 from trireme.kit.env import Env
 from trireme.runtime.informer import Event, Informers
@@ -23,12 +23,16 @@ from trireme.runtime.informer import Event, Informers
 
 @dataclass(frozen=True)
 class DnsConfig:
-    """``listen`` are (address, port), each by UDP and TCP. ``resolvers`` know the outside."""
+    """``listen`` are (address, port), each by UDP and TCP. ``resolvers`` know the outside.
+
+    ``held`` are sockets that outlive this server (``server.bind``), instead of ``listen``.
+    """
 
     client: Client
-    listen: tuple[tuple[str, int], ...]
+    listen: tuple[tuple[str, int], ...] = ()
     domain: str = "cluster.local"
     resolvers: tuple[tuple[str, int], ...] = ()
+    held: Held = ()
 
 
 async def run(config: DnsConfig, env: Env) -> None:
@@ -40,7 +44,7 @@ async def run(config: DnsConfig, env: Env) -> None:
         informers.start(group)
         await informers.synced()
         chain = Chain(zone, Forwarder(list(config.resolvers), env.clock), env.log)
-        async with listening(config.listen, chain, env.log) as bound:
+        async with listening(config.listen, chain, env.log, config.held) as bound:
             env.log.info("answering %s on %s", zone.domain, bound)
             env.started()
             await asyncio.get_running_loop().create_future()

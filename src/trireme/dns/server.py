@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -15,24 +16,56 @@ IDLE = 10.0
 MOST_WAITING = 1000
 
 
+Held = tuple[tuple[socket.socket, socket.socket], ...]
+
+
+def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """The UDP and the listening TCP socket of an address, to be held beyond a server's life."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, port), family=family, backlog=128)
+    datagrams = socket.socket(family, socket.SOCK_DGRAM)
+    datagrams.bind(listener.getsockname())
+    return datagrams, listener
+
+
 @asynccontextmanager
 async def listening(
-    addresses: tuple[tuple[str, int], ...], chain: Chain, log: logging.Logger
+    addresses: tuple[tuple[str, int], ...],
+    chain: Chain,
+    log: logging.Logger,
+    held: Held = (),
 ) -> AsyncIterator[list[tuple[str, int]]]:
-    """Listen on every address by UDP and TCP; yields what is bound (port 0 resolved)."""
+    """Listen on every address by UDP and TCP; yields what is bound (port 0 resolved).
+
+    ``held`` are sockets of ``bind`` that somebody else keeps open: questions that come while no
+    server runs wait in them for the next one.
+    """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         bound = []
-        for host, port in addresses:
+        for ours, listener in held:
+            ours, listener = ours.dup(), listener.dup()
+            ours.setblocking(False)
             datagrams, _ = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(chain, log), local_addr=(host, port)
+                lambda: _Datagrams(chain, log), sock=ours
             )
             stack.callback(datagrams.close)
-            actual = datagrams.get_extra_info("sockname")[:2]
             streams = await asyncio.start_server(
-                lambda reader, writer: _stream(reader, writer, chain, log), host, actual[1]
+                lambda reader, writer: _stream(reader, writer, chain, log), sock=listener
             )
             stack.callback(streams.close)
+            bound.append(datagrams.get_extra_info("sockname")[:2])
+        for host, port in addresses:
+            # TCP chooses where the port is 0: its ports may be held by connections, too.
+            streams = await asyncio.start_server(
+                lambda reader, writer: _stream(reader, writer, chain, log), host, port
+            )
+            stack.callback(streams.close)
+            actual = streams.sockets[0].getsockname()[:2]
+            datagrams, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(chain, log), local_addr=actual
+            )
+            stack.callback(datagrams.close)
             bound.append(actual)
         yield bound
 

@@ -1,0 +1,279 @@
+"""Whatever is killed comes back by itself, and the application goes on answering meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.interop.cluster import Kubectl, needs_kubectl, needs_root, running, trireme, until
+from trireme.cluster import settings
+from trireme.cluster.hosts import names, spawn
+from trireme.cluster.hosts.plan import Places
+
+pytestmark = [pytest.mark.interop, needs_root, needs_kubectl]
+
+NAME = "t-faults"
+EXAMPLE = Path(__file__).parents[2] / "examples/hello"
+GRACE = 50.0
+
+# Two pods that leave a lost node at once, one on each node as long as both are there.
+MOVING = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: moving, namespace: hello}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: moving}}
+  template:
+    metadata: {labels: {app: moving}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      tolerations:
+        - {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 1}
+        - {key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, tolerationSeconds: 1}
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector: {matchLabels: {app: moving}}
+      containers:
+        - {name: c, image: "busybox:stable", command: [sleep, "1000"]}
+"""  # noqa: E501
+
+
+@pytest.fixture(scope="module")
+def hello() -> Iterator[Kubectl]:
+    """A cluster with the example, all of which is available."""
+    with running(NAME, "--nodes", "2") as kubectl:
+        kubectl("apply", "-f", str(EXAMPLE))
+        for name in ("web", "api"):
+            kubectl("rollout", "status", "-n", "hello", f"deploy/{name}", "--timeout=60s")
+        yield kubectl
+
+
+@pytest.fixture
+def whole(hello: Kubectl) -> Kubectl:
+    """The cluster once the test before has left it as it found it."""
+    until(lambda: all(spawn.alive(record) for record in records()) and len(records()) == 12)
+    until(lambda: ready_nodes(hello) == {"node-0", "node-1"})
+    return hello
+
+
+def records() -> list[spawn.Running]:
+    return spawn.records(f"/run/trireme/{NAME}/processes")
+
+
+def record_of(name: str) -> spawn.Running:
+    return next(record for record in records() if record.name == name)
+
+
+def ready_nodes(kubectl: Kubectl) -> set[str]:
+    found = set()
+    for node in kubectl.json("nodes")["items"]:
+        states = {c["type"]: c["status"] for c in node["status"]["conditions"]}
+        if states["Ready"] == "True":
+            found.add(node["metadata"]["name"])
+    return found
+
+
+def pods(kubectl: Kubectl, app: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = kubectl.json("-n", "hello", "pods", "-l", f"app={app}")["items"]
+    return found
+
+
+def node_ip(index: int) -> str:
+    kept = settings.load(NAME, Places())
+    assert kept is not None
+    return kept.nodes[index].ip
+
+
+class Visits:
+    """What the NodePort answered, ten times a second and on each node in turn."""
+
+    def __init__(self, urls: list[str]) -> None:
+        self.answers = 0
+        self.failures: list[str] = []
+        self._urls = urls
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._visit, daemon=True)
+
+    def _visit(self) -> None:
+        while not self._over.wait(0.1):
+            url = self._urls[(self.answers + len(self.failures)) % len(self._urls)]
+            began = time.monotonic()
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    text = answer.read().decode()
+                assert "The api says: I am api-" in text, text
+                self.answers += 1
+            except (OSError, AssertionError) as fault:
+                self.failures.append(f"{url} after {time.monotonic() - began:.2f} s: {fault}")
+
+    def __enter__(self) -> Visits:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+@contextmanager
+def answering(kubectl: Kubectl, *indexes: int) -> Iterator[Visits]:
+    """The application answers every question while the block runs."""
+    port = kubectl.json("-n", "hello", "service", "web")["spec"]["ports"][0]["nodePort"]
+    urls = [f"http://{node_ip(index)}:{port}/cgi-bin/index.cgi" for index in indexes or (0, 1)]
+    with Visits(urls) as visits:
+        until(lambda: visits.answers >= 2)
+        yield visits
+        answered = visits.answers
+        until(lambda: visits.answers >= answered + 4)
+    assert visits.failures == []
+
+
+def killed(name: str) -> None:
+    """Kill a component, and wait until another process is in its place and says it is ready."""
+    before = record_of(name)
+    os.kill(before.pid, signal.SIGKILL)
+    ready = Path(f"/run/trireme/{NAME}/ready", name)
+    until(lambda: record_of(name) != before and spawn.alive(record_of(name)) and ready.exists())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "apiserver",
+        "controllers",
+        "scheduler",
+        "kubelet.node-0",
+        "proxy.node-0",
+        "dns.node-0",
+        "containerd.node-0",
+    ],
+)
+def test_a_component_killed_comes_back(whole: Kubectl, name: str) -> None:
+    restarts = [restarts_of(pod) for pod in pods(whole, "web")]
+    with answering(whole):
+        killed(name)
+        # It does its work again: a change goes through all of them.
+        replicas = 4 if len(restarts) == 3 else 3
+        whole("scale", "-n", "hello", "deploy/web", f"--replicas={replicas}")
+        whole("rollout", "status", "-n", "hello", "deploy/web", "--timeout=60s")
+    assert sum(restarts_of(pod) for pod in pods(whole, "web")) <= sum(restarts)
+
+
+def restarts_of(pod: dict[str, Any]) -> int:
+    return sum(status["restartCount"] for status in pod["status"].get("containerStatuses", []))
+
+
+def test_a_container_killed_is_started_again(whole: Kubectl) -> None:
+    pod = pods(whole, "web")[0]
+    name = pod["metadata"]["name"]
+    assert restarts_of(pod) == 0
+    container = pod["status"]["containerStatuses"][0]["containerID"].removeprefix("containerd://")
+    os.kill(main_process(container), signal.SIGKILL)
+
+    def restarted() -> bool:
+        found = whole.json("-n", "hello", "pod", name)["status"]["containerStatuses"][0]
+        return bool(found["restartCount"] == 1 and found["ready"])
+
+    until(restarted)
+    status = whole.json("-n", "hello", "pod", name)["status"]["containerStatuses"][0]
+    assert status["lastState"]["terminated"]["exitCode"] == 137
+
+
+def main_process(container: str) -> int:
+    """The first process of a container, by the cgroup that the runtime named after it."""
+    for folder, _, _ in os.walk("/sys/fs/cgroup"):
+        if container in folder:
+            procs = Path(folder, "cgroup.procs").read_text().split()
+            if procs:
+                return min(int(pid) for pid in procs)
+    raise AssertionError(f"no cgroup of {container}")
+
+
+def test_acknowledged_writes_outlive_the_api_server(whole: Kubectl) -> None:
+    acknowledged: list[str] = []
+    over = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not over.is_set():
+            name = f"c-{number}"
+            number += 1
+            try:
+                whole("create", "configmap", "-n", "hello", name, f"--from-literal=n={number}")
+            except AssertionError:
+                continue
+            acknowledged.append(name)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    try:
+        for _ in range(3):
+            seen = len(acknowledged)
+            until(lambda seen=seen: len(acknowledged) > seen + 5)
+            killed("apiserver")
+        seen = len(acknowledged)
+        until(lambda: len(acknowledged) > seen + 2)
+    finally:
+        over.set()
+        writer.join()
+    there = {item["metadata"]["name"] for item in whole.json("-n", "hello", "configmaps")["items"]}
+    assert set(acknowledged) <= there
+    whole("delete", "configmap", "-n", "hello", *acknowledged)
+
+
+def test_a_supervisor_killed_leaves_the_application_and_up_brings_all_back(whole: Kubectl) -> None:
+    with answering(whole):
+        os.kill(record_of("supervisor").pid, signal.SIGKILL)
+        until(lambda: not any(spawn.alive(record_of(n)) for n in ("apiserver", "kubelet.node-0")))
+        containerd = record_of("containerd.node-0")
+        assert "is running already" not in trireme("up", "--name", NAME).stderr
+        assert record_of("containerd.node-0") == containerd
+        until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+
+
+def test_the_pods_of_a_silent_node_move(whole: Kubectl) -> None:
+    whole("apply", "-f", "-", given=MOVING)
+    whole("rollout", "status", "-n", "hello", "deploy/moving", "--timeout=60s")
+    homes = {pod["spec"]["nodeName"] for pod in pods(whole, "moving")}
+    assert homes == {"node-0", "node-1"}
+    with unplugged(1):
+        until(lambda: ready_nodes(whole) == {"node-0"}, GRACE + 20)
+        until(lambda: settled(whole), 20)
+    until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+    # Only now that the node is back, its kubelet ends what it still ran.
+    until(lambda: len(pods(whole, "moving")) == 2)
+
+
+def settled(kubectl: Kubectl) -> bool:
+    """Whether two pods run on the node that is left."""
+    alive = [
+        pod
+        for pod in pods(kubectl, "moving")
+        if "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Running"
+    ]
+    return [pod["spec"]["nodeName"] for pod in alive] == ["node-0"] * 2
+
+
+@contextmanager
+def unplugged(index: int) -> Iterator[None]:
+    """The node's port of the switch is down; what runs on the node goes on."""
+    port = ("ip", "-n", names.switch(NAME), "link", "set", names.node(index))
+    subprocess.run([*port, "down"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*port, "up"], check=True)
