@@ -40,10 +40,10 @@ install_missing() {
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# The environment in .venv holds exactly what requirements.lock names.
+# The environment in .venv holds exactly what requirements.lock names, and this checkout.
 environment() {
   local stamp=".venv/.locked"
-  if [ -e "$stamp" ] && cmp -s requirements.lock "$stamp"; then
+  if [ -e "$stamp" ] && cat requirements.lock pyproject.toml | cmp -s - "$stamp"; then
     return 0
   fi
   say "Making the Python environment in .venv"
@@ -52,5 +52,5 @@ environment() {
     -r requirements.lock
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
     --no-build-isolation -e .
-  cp requirements.lock "$stamp"
+  cat requirements.lock pyproject.toml >"$stamp"
 }
