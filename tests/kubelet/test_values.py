@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import qos, stamps
+from trireme.api.core.v1.pod import qos
+from trireme.kubelet import amounts, stamps
 from trireme.kubelet.admit import decide
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cgroups import plan as cgroups
@@ -225,7 +226,7 @@ def test_dns_config_is_added_and_limited() -> None:
     ],
 )
 def test_qos_classes(requests: dict, limits: dict, wanted: str) -> None:
-    assert qos.qos_class(pod("p", resources(requests, limits))) == wanted
+    assert qos.of(pod("p", resources(requests, limits)).spec) == wanted
 
 
 def test_requests_are_the_peak_of_init_and_run() -> None:
@@ -242,7 +243,7 @@ def test_requests_are_the_peak_of_init_and_run() -> None:
         ],
         overhead={"cpu": "50m"},
     )
-    assert qos.pod_requests(of) == {"cpu": 2150}
+    assert amounts.pod_requests(of) == {"cpu": 2150}
 
 
 @pytest.mark.parametrize(
@@ -256,20 +257,20 @@ def test_requests_are_the_peak_of_init_and_run() -> None:
     ],
 )
 def test_cgroup_numbers(milli: int, shares: int, quota: int) -> None:
-    assert qos.cpu_shares(milli) == shares
-    assert qos.cpu_quota(milli) == quota
-    assert 1 <= qos.cpu_weight(shares) <= 10_000
+    assert amounts.cpu_shares(milli) == shares
+    assert amounts.cpu_quota(milli) == quota
+    assert 1 <= amounts.cpu_weight(shares) <= 10_000
 
 
 def test_oom_scores() -> None:
     gi = 1 << 30
     burst = resources({"memory": "1Gi"})
-    assert qos.oom_score_adj(pod("p", burst), burst, 4 * gi) == 750
+    assert amounts.oom_score_adj(pod("p", burst), burst, 4 * gi) == 750
     none = resources()
-    assert qos.oom_score_adj(pod("p", none), none, 4 * gi) == 1000
+    assert amounts.oom_score_adj(pod("p", none), none, 4 * gi) == 1000
     both = {"cpu": "1", "memory": "1Gi"}
     full = resources(both, both)
-    assert qos.oom_score_adj(pod("p", full), full, 4 * gi) == -997
+    assert amounts.oom_score_adj(pod("p", full), full, 4 * gi) == -997
 
 
 def test_pod_cgroups() -> None:

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import podspec, qos
+from trireme.api.core.v1.pod import qos
+from trireme.kubelet import amounts, podspec
 from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
 
@@ -99,7 +100,7 @@ def _pressure(pod: core.Pod, node: NodeView) -> Failure | None:
     if not node.pressures or podspec.is_critical(pod):
         return None
     if node.pressures == ("MemoryPressure",):
-        if qos.qos_class(pod) != qos.BEST_EFFORT:
+        if qos.of(pod.spec) != qos.BEST_EFFORT:
             return None
         if any(
             t.key in ("", "node.kubernetes.io/memory-pressure") and t.effect in ("", "NoSchedule")
@@ -154,14 +155,14 @@ def _matches(requirement: core.NodeSelectorRequirement, labels: Mapping[str, str
 
 
 def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure | None:
-    limit = qos.amount(dict(node.allocatable), "pods")
+    limit = amounts.amount(dict(node.allocatable), "pods")
     if limit and len(others) + 1 > limit:
         return _out_of("pods", 1, len(others), limit)
     used: dict[str, int] = {}
     for other in others:
-        for name, value in qos.pod_requests(other).items():
+        for name, value in amounts.pod_requests(other).items():
             used[name] = used.get(name, 0) + value
-    for name, wanted in sorted(qos.pod_requests(pod).items()):
+    for name, wanted in sorted(amounts.pod_requests(pod).items()):
         if name not in node.allocatable:
             if wanted and ("/" in name or name.startswith("hugepages-")):
                 return _out_of(name, wanted, 0, 0)

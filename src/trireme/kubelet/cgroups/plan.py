@@ -12,7 +12,8 @@ from collections.abc import Iterable
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import qos
+from trireme.api.core.v1.pod import qos
+from trireme.kubelet import amounts
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -29,17 +30,17 @@ def class_path(parent: str, of_class: str) -> str:
 
 
 def pod_path(parent: str, pod: core.Pod) -> str:
-    return f"{class_path(parent, qos.qos_class(pod))}/pod{pod.metadata.uid}"
+    return f"{class_path(parent, qos.of(pod.spec))}/pod{pod.metadata.uid}"
 
 
 def pod_limits(pod: core.Pod, pids: int = 0) -> Limits:
-    requests, limits = qos.pod_requests(pod), qos.pod_limits(pod)
-    if qos.qos_class(pod) == qos.BEST_EFFORT:
-        return Limits(cpu_shares=qos.MIN_SHARES, pids=pids)
+    requests, limits = amounts.pod_requests(pod), amounts.pod_limits(pod)
+    if qos.of(pod.spec) == qos.BEST_EFFORT:
+        return Limits(cpu_shares=amounts.MIN_SHARES, pids=pids)
     return Limits(
-        cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
-        cpu_quota=qos.cpu_quota(limits.get("cpu", 0)) if qos.all_declare(pod, "cpu") else 0,
-        memory=limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0,
+        cpu_shares=amounts.cpu_shares(requests.get("cpu", 0)),
+        cpu_quota=amounts.cpu_quota(limits.get("cpu", 0)) if amounts.all_declare(pod, "cpu") else 0,
+        memory=limits.get("memory", 0) if amounts.all_declare(pod, "memory") else 0,
         pids=pids,
     )
 
@@ -47,19 +48,19 @@ def pod_limits(pod: core.Pod, pids: int = 0) -> Limits:
 def class_limits(pods: Iterable[core.Pod]) -> dict[str, Limits]:
     """Shares of the burstable and best-effort classes, from the pods that run now."""
     burstable = sum(
-        qos.pod_requests(pod).get("cpu", 0) for pod in pods if qos.qos_class(pod) == qos.BURSTABLE
+        amounts.pod_requests(pod).get("cpu", 0) for pod in pods if qos.of(pod.spec) == qos.BURSTABLE
     )
     return {
-        qos.BURSTABLE: Limits(cpu_shares=qos.cpu_shares(burstable)),
-        qos.BEST_EFFORT: Limits(cpu_shares=qos.MIN_SHARES),
+        qos.BURSTABLE: Limits(cpu_shares=amounts.cpu_shares(burstable)),
+        qos.BEST_EFFORT: Limits(cpu_shares=amounts.MIN_SHARES),
     }
 
 
 def node_limits(allocatable: dict[str, str]) -> Limits:
     return Limits(
-        cpu_shares=qos.cpu_shares(qos.amount(allocatable, "cpu")),
-        memory=qos.amount(allocatable, "memory"),
-        pids=qos.amount(allocatable, "pids"),
+        cpu_shares=amounts.cpu_shares(amounts.amount(allocatable, "cpu")),
+        memory=amounts.amount(allocatable, "memory"),
+        pids=amounts.amount(allocatable, "pids"),
     )
 
 
@@ -69,7 +70,7 @@ def v1_files(limits: Limits) -> dict[str, dict[str, str]]:
     if limits.cpu_shares:
         files["cpu"]["cpu.shares"] = str(limits.cpu_shares)
     if limits.cpu_quota:
-        files["cpu"]["cpu.cfs_period_us"] = str(qos.CPU_PERIOD)
+        files["cpu"]["cpu.cfs_period_us"] = str(amounts.CPU_PERIOD)
         files["cpu"]["cpu.cfs_quota_us"] = str(limits.cpu_quota)
     if limits.memory:
         files["memory"]["memory.limit_in_bytes"] = str(limits.memory)
@@ -82,9 +83,9 @@ def v2_files(limits: Limits) -> dict[str, str]:
     """File to content."""
     files: dict[str, str] = {}
     if limits.cpu_shares:
-        files["cpu.weight"] = str(qos.cpu_weight(limits.cpu_shares))
+        files["cpu.weight"] = str(amounts.cpu_weight(limits.cpu_shares))
     if limits.cpu_quota:
-        files["cpu.max"] = f"{limits.cpu_quota} {qos.CPU_PERIOD}"
+        files["cpu.max"] = f"{limits.cpu_quota} {amounts.CPU_PERIOD}"
     if limits.memory:
         files["memory.max"] = str(limits.memory)
     if limits.pids:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import podspec, qos
+from trireme.api.core.v1.pod import qos
+from trireme.kubelet import podspec
 from trireme.kubelet.observe.model import PodSeen
 from trireme.kubelet.status import conditions, containers
 from trireme.kubelet.status.containers import Reason
@@ -77,7 +78,7 @@ def compute(facts: Facts) -> core.PodStatus:
     status.phase = phase_of(pod, by_name, terminal=facts.terminal, initialized=regular_started)
     _keep_terminal(facts, status)
     _set_reason(facts, status)
-    status.qosClass = old.qosClass or qos.qos_class(pod)
+    status.qosClass = old.qosClass or qos.of(pod.spec)
     _set_addresses(facts, status)
     status.startTime = old.startTime or time.format(facts.now)
     _carry_over(facts, status)
@@ -94,7 +95,7 @@ def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
         message=failure.message,
         startTime=pod.status.startTime or time.format(now),
         observedGeneration=pod.metadata.generation,
-        qosClass=pod.status.qosClass or qos.qos_class(pod),
+        qosClass=pod.status.qosClass or qos.of(pod.spec),
     )
 
 

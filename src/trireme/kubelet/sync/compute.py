@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import labels, podspec, qos
+from trireme.kubelet import amounts, labels, podspec
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.model import PortProtocol, Propagation
 from trireme.kubelet.env import expand
@@ -167,23 +167,23 @@ def resources(
     pod: core.Pod, spec: core.Container, memory_capacity: int, cgroup_v2: bool
 ) -> model.LinuxResources:
     requests, limits = spec.resources.requests, spec.resources.limits
-    cpu = qos.amount(requests, "cpu")
+    cpu = amounts.amount(requests, "cpu")
     if "cpu" not in requests:
-        cpu = qos.amount(limits, "cpu")
+        cpu = amounts.amount(limits, "cpu")
     hugepages = [
         model.HugepageLimit(
             page_size=name.removeprefix("hugepages-").removesuffix("i") + "B",
-            limit=qos.amount(limits, name),
+            limit=amounts.amount(limits, name),
         )
         for name in limits
         if name.startswith("hugepages-")
     ]
     return model.LinuxResources(
-        cpu_period=qos.CPU_PERIOD,
-        cpu_quota=qos.cpu_quota(qos.amount(limits, "cpu")),
-        cpu_shares=qos.cpu_shares(cpu),
-        memory_limit_in_bytes=qos.amount(limits, "memory"),
-        oom_score_adj=qos.oom_score_adj(pod, spec, memory_capacity),
+        cpu_period=amounts.CPU_PERIOD,
+        cpu_quota=amounts.cpu_quota(amounts.amount(limits, "cpu")),
+        cpu_shares=amounts.cpu_shares(cpu),
+        memory_limit_in_bytes=amounts.amount(limits, "memory"),
+        oom_score_adj=amounts.oom_score_adj(pod, spec, memory_capacity),
         hugepage_limits=hugepages,
         unified={"memory.oom.group": "1"} if cgroup_v2 else {},
     )
@@ -227,18 +227,22 @@ def _port_mappings(pod: core.Pod) -> list[model.PortMapping]:
 
 def _overhead(pod: core.Pod) -> model.LinuxResources:
     return model.LinuxResources(
-        cpu_shares=qos.cpu_shares(qos.amount(pod.spec.overhead, "cpu")) if pod.spec.overhead else 0,
-        memory_limit_in_bytes=qos.amount(pod.spec.overhead, "memory"),
+        cpu_shares=amounts.cpu_shares(amounts.amount(pod.spec.overhead, "cpu"))
+        if pod.spec.overhead
+        else 0,
+        memory_limit_in_bytes=amounts.amount(pod.spec.overhead, "memory"),
     )
 
 
 def _pod_resources(pod: core.Pod) -> model.LinuxResources:
-    requests, limits = qos.pod_requests(pod), qos.pod_limits(pod)
+    requests, limits = amounts.pod_requests(pod), amounts.pod_limits(pod)
     return model.LinuxResources(
-        cpu_period=qos.CPU_PERIOD,
-        cpu_shares=qos.cpu_shares(requests.get("cpu", 0)),
-        cpu_quota=qos.cpu_quota(limits.get("cpu", 0)) if qos.all_declare(pod, "cpu") else 0,
-        memory_limit_in_bytes=(limits.get("memory", 0) if qos.all_declare(pod, "memory") else 0),
+        cpu_period=amounts.CPU_PERIOD,
+        cpu_shares=amounts.cpu_shares(requests.get("cpu", 0)),
+        cpu_quota=amounts.cpu_quota(limits.get("cpu", 0)) if amounts.all_declare(pod, "cpu") else 0,
+        memory_limit_in_bytes=(
+            limits.get("memory", 0) if amounts.all_declare(pod, "memory") else 0
+        ),
     )
 
 

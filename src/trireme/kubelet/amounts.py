@@ -1,7 +1,7 @@
-"""Quality of service, requests and limits of a pod. Pure.
+"""Requests and limits of a pod, in the units of cgroups. Pure.
 
-In: a Pod. Out: its class and its resource sums in cgroup units. Called by status, cgroups, admit,
-sync/container. Rules: reference "QoS, OOM, cgroups"; KEP-2837 (pod-level resources).
+In: a Pod. Out: its resource sums, shares, quota and OOM score. Called by cgroups, admit,
+sync/compute, volumes. Rules: reference "QoS, OOM, cgroups"; KEP-2837 (pod-level resources).
 CPU is in thousandths of a core, memory in bytes.
 """
 
@@ -10,41 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from trireme.api.core import v1 as core
+from trireme.api.core.v1.pod import qos
 from trireme.kubelet import podspec
 from trireme.machinery import quantity
-
-GUARANTEED = "Guaranteed"
-BURSTABLE = "Burstable"
-BEST_EFFORT = "BestEffort"
 
 CPU_PERIOD = 100_000
 MIN_SHARES = 2
 MAX_SHARES = 262_144
 MIN_QUOTA = 1_000
-
-
-def qos_class(pod: core.Pod) -> str:
-    """Guaranteed, Burstable or BestEffort, by CPU and memory alone."""
-    if pod.spec.resources is not None and (
-        pod.spec.resources.requests or pod.spec.resources.limits
-    ):
-        blocks = [pod.spec.resources]
-    else:
-        blocks = [
-            container.resources for container in (*pod.spec.initContainers, *pod.spec.containers)
-        ]
-    requests: dict[str, int] = {}
-    limits: dict[str, int] = {}
-    guaranteed = True
-    for block in blocks:
-        for name in ("cpu", "memory"):
-            request, limit = amount(block.requests, name), amount(block.limits, name)
-            requests[name] = requests.get(name, 0) + request
-            limits[name] = limits.get(name, 0) + limit
-            guaranteed = guaranteed and limit > 0
-    if not any(requests.values()) and not any(limits.values()):
-        return BEST_EFFORT
-    return GUARANTEED if guaranteed and requests == limits else BURSTABLE
 
 
 def amount(resources: dict[str, str], name: str) -> int:
@@ -107,10 +80,10 @@ def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int
     """How gladly the kernel kills the container when memory runs out, -997 to 1000."""
     if pod.spec.priority is not None and pod.spec.priority >= 2_000_001_000:
         return -997
-    of_class = qos_class(pod)
-    if of_class == GUARANTEED:
+    of_class = qos.of(pod.spec)
+    if of_class == qos.GUARANTEED:
         return -997
-    if of_class == BEST_EFFORT:
+    if of_class == qos.BEST_EFFORT:
         return 1000
     request = amount(container.resources.requests, "memory")
     score = 1000 - 1000 * request // max(memory_capacity, 1)
