@@ -22,11 +22,11 @@ from multidict import CIMultiDict
 
 from trireme.apiserver import chain
 from trireme.apiserver.connections import BODY_LIMIT, Front, Limits
-from trireme.apiserver.nodes.hijack import Hijacked
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.kit.hijack import Hijacked
 from trireme.kit.pki import Pair
 from trireme.machinery import errors
 

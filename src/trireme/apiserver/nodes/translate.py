@@ -14,9 +14,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from trireme.apiserver.nodes import joining
 from trireme.apiserver.nodes.contract import RawStream
-from trireme.kit import spdy
+from trireme.kit import spdy, tasks
 from trireme.machinery.status import Status
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE = 0, 1, 2, 3, 4
@@ -66,7 +65,7 @@ class _Session:
 
     async def run(self) -> None:
         await self._stream.write(self._spdy.take())
-        await joining.until_first(self._from_client(), self._from_node())
+        await tasks.until_first(self._from_client(), self._from_node())
 
     async def _from_client(self) -> None:
         async for message in self._socket:

@@ -18,10 +18,10 @@ from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.nodes import joining, pods, translate
 from trireme.apiserver.nodes.contract import RawStream
-from trireme.apiserver.nodes.hijack import Hijacked, hijack
 from trireme.apiserver.reply.reply import AnyReply, UpgradeReply
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
+from trireme.kit import hijack, tasks
 from trireme.machinery import errors
 
 SPDY = "SPDY/3.1"
@@ -137,9 +137,13 @@ async def _pass_through(
     chosen = answer.get("x-stream-protocol-version")
     if chosen:
         head.append(f"X-Stream-Protocol-Version: {chosen}")
-    client = hijack(incoming, "\r\n".join([*head, "", ""]).encode())
+    try:
+        client = hijack.take(incoming, "\r\n".join([*head, "", ""]).encode())
+    except ConnectionError:
+        stream.close()
+        raise
     await joining.join(client, stream)
-    return Hijacked()
+    return hijack.Hijacked()
 
 
 async def _tunnel(incoming: BaseRequest, stream: RawStream) -> web.StreamResponse:
@@ -158,7 +162,7 @@ async def _tunnel(incoming: BaseRequest, stream: RawStream) -> web.StreamRespons
             await socket.send_bytes(data)
 
     try:
-        await joining.until_first(up(), down())
+        await tasks.until_first(up(), down())
     finally:
         stream.close()
         await socket.close()
