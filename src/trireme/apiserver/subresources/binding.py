@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trireme.api.core.v1.pod import binding as bindings
 from trireme.api.core.v1.pod.binding import Binding
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.status import PodCondition
@@ -18,7 +19,7 @@ from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options, write
-from trireme.machinery import errors, field, time
+from trireme.machinery import errors, time
 from trireme.machinery.status import Status
 from trireme.store.contract import KeyValue
 
@@ -35,7 +36,9 @@ async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Re
             f"the name of the object ({binding.metadata.name}) does not match the name on the URL "
             f"({name})"
         )
-    _check(binding, name)
+    problems = bindings.validate(binding)
+    if problems:
+        raise errors.invalid("Binding", name, problems)
     pods = server.endpoint(Pod)
     await server.registry.connect(pods, "binding", info.namespace, name, call.user, binding)
     call.any_version = True
@@ -67,19 +70,6 @@ def set_scheduled(pod: Pod, now: str) -> None:
             pod.status.conditions[position] = condition
             return
     pod.status.conditions.append(condition)
-
-
-def _check(binding: Binding, name: str) -> None:
-    problems = []
-    target = binding.target
-    if target.kind not in ("", "Node"):
-        problems.append(
-            field.not_supported(field.path("target", "kind"), target.kind, ["Node", "<empty>"])
-        )
-    if not target.name:
-        problems.append(field.required(field.path("target", "name")))
-    if problems:
-        raise errors.invalid("Binding", name, problems)
 
 
 def _require_bindable(pod: Pod, binding: Binding) -> None:

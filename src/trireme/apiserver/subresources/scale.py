@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from trireme.api.autoscaling.v1 import scale as scales
 from trireme.api.autoscaling.v1.scale import Scale, ScaleSpec, ScaleStatus
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
@@ -19,7 +20,7 @@ from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options, write
-from trireme.machinery import errors, field
+from trireme.machinery import errors
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.patch import json_patch, merge_patch
 from trireme.store.contract import KeyValue
@@ -72,13 +73,9 @@ async def _write(server: ApiServer, request: Request, endpoint: Endpoint, change
     def replace(_old: Any, item: KeyValue) -> Any:
         obj = endpoint.load(item)
         scale = change(of(endpoint, obj))
-        if scale.spec.replicas < 0:
-            problem = field.invalid(
-                field.path("spec", "replicas"),
-                scale.spec.replicas,
-                "must be greater than or equal to 0",
-            )
-            raise errors.invalid("Scale.autoscaling", info.name, [problem])
+        problems = scales.validate(scale)
+        if problems:
+            raise errors.invalid("Scale.autoscaling", info.name, problems)
         obj.spec.replicas = scale.spec.replicas
         obj.metadata.resourceVersion = scale.metadata.resourceVersion
         if scale.metadata.uid and scale.metadata.uid != obj.metadata.uid:

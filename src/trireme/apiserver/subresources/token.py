@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from trireme.api.authentication.v1 import tokenrequest
 from trireme.api.authentication.v1.tokenrequest import (
     BoundObjectReference,
     TokenRequest,
@@ -34,8 +35,6 @@ from trireme.apiserver.verbs import body, options, write
 from trireme.machinery import errors, field, gotext, time
 from trireme.machinery.schema import normalise
 
-LEAST_SECONDS = 600
-MOST_SECONDS = 1 << 32
 # What pods ask for, and what they are given so that old clients that never read anew go on.
 POD_SECONDS = 3607
 EXTENDED_SECONDS = 365 * 24 * 3600
@@ -72,7 +71,9 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     now = server.env.clock.now()
     wanted.metadata.creationTimestamp = time.format(now)
     wanted.status = TokenRequestStatus()
-    _check_spec(wanted)
+    problems = tokenrequest.validate(wanted)
+    if problems:
+        raise errors.invalid(_KIND, "", problems)
     bound = _resolve(server.reader, wanted.spec.boundObjectRef, account)
     seconds = wanted.spec.expirationSeconds or 0
     warn_after = None
@@ -118,22 +119,8 @@ def _fill_metadata(wanted: TokenRequest, account: ServiceAccount) -> None:
             f"the UID in the token request ({meta.uid}) does not match the UID of the service "
             f"account ({owner.uid})"
         )
-        raise errors.conflict("TokenRequest.authentication.k8s.io", owner.name, why)
+        raise errors.conflict(_KIND, owner.name, why)
     meta.name, meta.namespace, meta.uid = owner.name, owner.namespace, owner.uid
-
-
-def _check_spec(wanted: TokenRequest) -> None:
-    at = field.path("spec", "expirationSeconds")
-    seconds = wanted.spec.expirationSeconds or 0
-    problems = []
-    if seconds < LEAST_SECONDS:
-        why = "may not specify a duration less than 10 minutes"
-        problems.append(field.invalid(at, seconds, why))
-    if seconds > MOST_SECONDS:
-        why = "may not specify a duration larger than 2^32 seconds"
-        problems.append(field.invalid(at, seconds, why))
-    if problems:
-        raise errors.invalid(_KIND, "", problems)
 
 
 def _resolve(
