@@ -22,7 +22,7 @@ from trireme.kit import pki, spdy
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 from trireme.kubelet.cgroups import apply
-from trireme.kubelet.component import Kubelet, Parts
+from trireme.kubelet.component import Parts
 from trireme.kubelet.config import KubeletConfig, ServerConfig
 from trireme.kubelet.cri.client import GrpcRuntime
 from trireme.kubelet.host.real import RealHost
@@ -32,7 +32,7 @@ from trireme.kubelet.server import app
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "kubelet"))
 
-from harness import Api, api_server, container, pod
+from harness import Api, Node, api_server, container, pod
 
 pytestmark = [
     pytest.mark.interop,
@@ -101,7 +101,7 @@ class ForwardedRuntime(GrpcRuntime):
         await super().close()
 
 
-class RealNode:
+class RealNode(Node):
     """A kubelet in this process, its pods on a node of ``hosts``."""
 
     def __init__(self, env: Env, api: Api, node: local.Node, folder: Path) -> None:
@@ -121,35 +121,16 @@ class RealNode:
         )
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        ready = asyncio.Event()
-
-        async def live() -> None:
-            parts = Parts(
-                client=self.api.node_client(),
-                runtime=self.runtime,
-                transport=self.transport,
-                host=self.host,
-                cgroups=self.cgroups,
-                machine=machine.read(self.host),
-                serve=app.serve,
-            )
-            async with asyncio.TaskGroup() as group:
-                self.kubelet = Kubelet(self.config, self.env, parts, group)
-                await self.kubelet.start()
-                ready.set()
-
-        self._task = asyncio.create_task(live())
-        await asyncio.wait(
-            {self._task, asyncio.ensure_future(ready.wait())}, return_when=asyncio.FIRST_COMPLETED
+    def parts(self) -> Parts:
+        return Parts(
+            client=self.api.node_client(),
+            runtime=self.runtime,
+            transport=self.transport,
+            host=self.host,
+            cgroups=self.cgroups,
+            machine=machine.read(self.host),
+            serve=app.serve,
         )
-        if self._task.done():
-            self._task.result()
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def close(self) -> None:
         await self.stop()
@@ -165,13 +146,8 @@ class RealNode:
                 await asyncio.sleep(0.02)
         return found
 
-    def phase(self, name: str) -> str:
-        return self.api.pod(name).status.phase
-
     def ready(self, name: str) -> bool:
-        return any(
-            c.type == "Ready" and c.status == "True" for c in self.api.pod(name).status.conditions
-        )
+        return self.condition(name, "Ready") == "True"
 
 
 def _server(folder: Path) -> ServerConfig:

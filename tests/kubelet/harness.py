@@ -10,17 +10,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from trireme.api.core import v1 as core
-from trireme.apiserver import chain, run
 from trireme.apiserver.authn.union import AUTHENTICATED
-from trireme.apiserver.bootstrap import run as bootstrap
-from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
-from trireme.apiserver.reply.reply import Reply
-from trireme.apiserver.request import Request, User
+from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
-from trireme.client.inproc import InProcess
 from trireme.client.transport import Unreachable
-from trireme.kit import pki
 from trireme.kit.clock import VirtualClock, VirtualLoop
 from trireme.kit.env import Env
 from trireme.kubelet.cgroups.apply import NoCgroups
@@ -31,7 +25,7 @@ from trireme.kubelet.node.machine import Machine
 from trireme.machinery import errors, meta
 from trireme.machinery.errors import ApiError
 from trireme.runtime.informer import Informers
-from trireme.store.memory import MemoryStore
+from trireme.testing import clients, control_plane
 from trireme.testing.fake_cri import FakeRuntime
 
 ADMIN = User("admin", groups=("system:masters", AUTHENTICATED))
@@ -58,9 +52,6 @@ class Api:
         self._informers.start(group)
         for kind in (core.Pod, core.Event, core.Node):
             await self._informers.of(kind).synced()
-        await self.put(
-            core.ServiceAccount(metadata=meta.ObjectMeta(name="default", namespace="default"))
-        )
 
     def node_client(self) -> Client:
         """A client with the rights of the node."""
@@ -125,9 +116,7 @@ class Wire:
     def __init__(self, server: ApiServer, user: User) -> None:
         self.broken = False
         self.writes: list[tuple[str, str]] = []
-        self._server = server
-        self._user = user
-        self._inner = InProcess(self._handle)
+        self._inner = clients.transport(server, user.name, user.groups)
 
     async def request(self, method: str, path: str, query: str, headers: Any, body: bytes) -> Any:
         self._check(path)
@@ -146,38 +135,19 @@ class Wire:
         if self.broken:
             raise Unreachable(f"{path}: the line is cut")
 
-    async def _handle(self, method: str, path: str, query: str, headers: Any, body: bytes) -> Any:
-        request = Request(method, path, query, headers, body, user=self._user)
-        answer = await chain.handle(self._server, request)
-        head = {
-            "content-type": answer.content_type,
-            **{name.lower(): value for name, value in answer.headers.items()},
-        }
-        content = answer.body if isinstance(answer, Reply) else answer.chunks
-        return answer.status, head, content
-
 
 @asynccontextmanager
 async def api_server(env: Env) -> AsyncIterator[Api]:
     """A started API server with its bootstrap objects."""
-    async with MemoryStore() as store, asyncio.TaskGroup() as group:
-        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(pki.new_key()))
-        server = ApiServer(config, env.named("apiserver"))
-        house = group.create_task(_keep_house(server))
-        await bootstrap.run(server)
+    world = control_plane.api_server(env.named("apiserver"), house_keeping=True)
+    async with world as server, asyncio.TaskGroup() as group:
         api = Api(env, server)
         watching = group.create_task(_watch(api))
         await api.ready.wait()
         try:
             yield api
         finally:
-            house.cancel()
             watching.cancel()
-
-
-async def _keep_house(server: ApiServer) -> None:
-    async with asyncio.TaskGroup() as group:
-        run.keep_house(server, group)
 
 
 async def _watch(api: Api) -> None:
@@ -202,20 +172,23 @@ class Node:
         self._task: asyncio.Task[None] | None = None
         self.kubelet: Kubelet | None = None
 
+    def parts(self) -> Parts:
+        """What the kubelet works with."""
+        return Parts(
+            client=self.api.node_client(),
+            runtime=self.cri,
+            transport=self.cri,
+            host=self.host,
+            cgroups=NoCgroups(),
+            machine=Machine(),
+        )
+
     async def start(self) -> None:
         ready = asyncio.Event()
 
         async def live() -> None:
-            parts = Parts(
-                client=self.api.node_client(),
-                runtime=self.cri,
-                transport=self.cri,
-                host=self.host,
-                cgroups=NoCgroups(),
-                machine=Machine(),
-            )
             async with asyncio.TaskGroup() as group:
-                self.kubelet = Kubelet(self.config, self.env, parts, group)
+                self.kubelet = Kubelet(self.config, self.env, self.parts(), group)
                 await self.kubelet.start()
                 ready.set()
 
@@ -227,9 +200,9 @@ class Node:
             self._task.result()
 
     async def stop(self) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def until(self, holds: Callable[[], Any], seconds: float = 60.0) -> Any:
         """Virtual time goes on until ``holds``; fails after ``seconds``."""

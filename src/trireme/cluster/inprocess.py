@@ -10,19 +10,19 @@ process and do not know of each other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from trireme.apiserver import chain, run
+from trireme.apiserver import run
 from trireme.apiserver.authn.union import AUTHENTICATED
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
-from trireme.apiserver.reply.reply import Reply, StreamReply
-from trireme.apiserver.request import Request, User
+from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
-from trireme.client.inproc import Answer, InProcess
+from trireme.client.inproc import InProcess
+from trireme.cluster import direct
 from trireme.controllers import manager
 from trireme.controllers.definition import Settings
 from trireme.kit import env as envs
@@ -51,8 +51,8 @@ class InProcessCluster:
 
     def client_for(self, user: User) -> Client:
         """A client that is authenticated as ``user``."""
-        handler = _Handler(self.server, user)
-        return Client(InProcess(handler), user_agent=f"trireme/{user.name}", clock=self.env.clock)
+        transport = InProcess(direct.handler(self.server, user))
+        return Client(transport, user_agent=f"trireme/{user.name}", clock=self.env.clock)
 
     async def start(self, name: str, main: Main) -> None:
         """Run a component until ``stop``; returns when it says that it has started."""
@@ -145,26 +145,3 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
 
 def _component(name: str) -> User:
     return User(f"system:{name}", groups=(AUTHENTICATED,))
-
-
-class _Handler:
-    """Calls the API server as one user."""
-
-    def __init__(self, server: ApiServer, user: User) -> None:
-        self._server = server
-        self._user = user
-
-    async def __call__(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
-        request = Request(method, path, query, headers, body, user=self._user)
-        answer = await chain.handle(self._server, request)
-        if isinstance(answer, Reply):
-            return answer.status, _lower(answer.headers, answer.content_type), answer.body
-        if isinstance(answer, StreamReply):
-            return answer.status, _lower(answer.headers, answer.content_type), answer.chunks
-        raise ConnectionError("a connection in the same process cannot be upgraded")
-
-
-def _lower(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
-    return {"content-type": content_type, **{k.lower(): v for k, v in headers.items()}}

@@ -6,14 +6,11 @@ In: an ``ApiServer`` and an identity. Out: a ``Client`` whose requests pass the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-
-from trireme.apiserver import chain
-from trireme.apiserver.reply.reply import StreamReply, UpgradeReply
-from trireme.apiserver.request import Request, User
+from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
 from trireme.client.inproc import Handler, InProcess
+from trireme.cluster import direct
 
 ADMIN = ("admin", ("system:masters", "system:authenticated"))
 
@@ -32,17 +29,4 @@ def transport(
 
 def handler(server: ApiServer, user: str, groups: tuple[str, ...]) -> Handler:
     """What ``InProcess`` calls: one request as one user."""
-    identity = User(user, groups=groups)
-
-    async def handle(
-        method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, Mapping[str, str], bytes | AsyncIterator[bytes]]:
-        request = Request(method, path, query, headers, body, user=identity)
-        answer = await chain.handle(server, request)
-        if isinstance(answer, UpgradeReply):
-            raise NotImplementedError(f"{method} {path}: no upgrades in process")
-        answered = {name.lower(): value for name, value in answer.headers.items()}
-        content = answer.chunks if isinstance(answer, StreamReply) else answer.body
-        return answer.status, answered, content
-
-    return handle
+    return direct.handler(server, User(user, groups=groups))

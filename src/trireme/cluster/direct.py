@@ -1,0 +1,34 @@
+"""An API server of the same process as a client's transport calls it: no sockets.
+
+In: an ``ApiServer`` and the user that every request comes from. Out: a ``Handler`` for
+``client.inproc``: requests skip authentication and pass all else (authorization, admission). Called
+by ``inprocess`` and by tests, which make clients of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trireme.apiserver import chain
+from trireme.apiserver.reply.reply import StreamReply, UpgradeReply
+from trireme.apiserver.request import Request, User
+from trireme.apiserver.server import ApiServer
+from trireme.client.inproc import Answer, Handler
+
+
+def handler(server: ApiServer, user: User) -> Handler:
+    """Calls ``server`` as ``user``. ``ConnectionError`` where the answer would be an upgrade."""
+
+    async def handle(
+        method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        request = Request(method, path, query, headers, body, user=user)
+        answer = await chain.handle(server, request)
+        if isinstance(answer, UpgradeReply):
+            raise ConnectionError(f"{method} {path}: no upgrades within one process")
+        answered = {"content-type": answer.content_type}
+        answered |= {name.lower(): value for name, value in answer.headers.items()}
+        content = answer.chunks if isinstance(answer, StreamReply) else answer.body
+        return answer.status, answered, content
+
+    return handle
