@@ -29,6 +29,11 @@ async def pod_server() -> AsyncIterator[int]:
     async def answer(request: web.BaseRequest) -> web.Response:
         if request.path == "/away":
             return web.Response(status=302, headers={"Location": "/there?x=1"})
+        if request.path == "/page":
+            page = web.Response(text='<a href="/x">x</a>', content_type="text/html")
+            if "gzip" in request.query_string:
+                page.enable_compression(web.ContentCoding.gzip)
+            return page
         body = (await request.read()).decode()
         text = f"{request.method} {request.path_qs} {request.headers.get('X-A', '')} {body}"
         return web.Response(status=201 if body else 200, text=text, headers={"X-B": "c"})
@@ -96,6 +101,30 @@ async def test_a_redirect_leads_through_the_proxy_again() -> None:
         status, _, headers = await ask(server, "p/proxy/away")
         assert status == 302
         assert headers["Location"] == "/api/v1/namespaces/default/pods/p/proxy/there?x=1"
+
+
+@pytest.mark.parametrize("query", ["", "gzip"])
+async def test_the_links_of_a_page_lead_through_the_proxy(query: str) -> None:
+    async with cluster() as server:
+        status, text, headers = await ask(server, "p/proxy/page", query)
+        assert status == 200
+        assert text == '<a href="/api/v1/namespaces/default/pods/p/proxy/x">x</a>'
+        assert "Content-Encoding" not in headers
+
+
+@pytest.mark.parametrize("method", ["DELETE", "OPTIONS", "PATCH", "POST", "PUT"])
+async def test_every_method_is_passed_on(method: str) -> None:
+    async with cluster() as server:
+        status, text, _ = await ask(server, "p/proxy", "a=b", method)
+        assert (status, text) == (200, f"{method} /?a=b b ")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_page_without_its_slash_is_sent_there(method: str) -> None:
+    async with cluster() as server:
+        status, _, headers = await ask(server, "p/proxy", "a=b", method)
+        assert status == 301
+        assert headers["Location"] == "/api/v1/namespaces/default/pods/p/proxy/?a=b"
 
 
 async def test_what_cannot_be_reached_says_so() -> None:

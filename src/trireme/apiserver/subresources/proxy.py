@@ -7,6 +7,8 @@ https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-servi
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -17,7 +19,8 @@ from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.nodes.contract import NodeAnswer
-from trireme.apiserver.reply.reply import AnyReply, StreamReply
+from trireme.apiserver.reply import links
+from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext
@@ -40,6 +43,9 @@ _NOT_PASSED = frozenset(
         "authorization",
     ]
 )
+
+# How zlib is to read a content coding; pages in any other are passed on as they are.
+_WINDOW = {"": 0, "gzip": zlib.MAX_WBITS | 16, "deflate": -zlib.MAX_WBITS}
 
 
 class Target(NamedTuple):
@@ -139,6 +145,10 @@ async def _admit(server: ApiServer, request: Request, endpoint: Endpoint, name: 
 async def _pass_on(
     server: ApiServer, request: Request, scheme: str, address: str, port: str
 ) -> AnyReply:
+    if request.path == _base(request) and request.method in ("GET", "HEAD"):
+        # Relative links of the page would miss their target without the slash.
+        query = "?" + urlencode(request.query, doseq=True) if request.query else ""
+        return Reply(301, b"", "", {"Location": f"{request.path}/{query}"})
     host = f"[{address}]" if ":" in address else address
     origin = f"{scheme}://{host}:{port}" if port else f"{scheme}://{host}"
     url = origin + _rest(request)
@@ -163,7 +173,23 @@ def _reply(request: Request, answer: NodeAnswer, origin: str, url: str) -> Strea
     if location:
         headers["Location"] = _through_us(request, urljoin(url, location), origin)
     content_type = answer.headers.get("Content-Type", answer.content_type)
-    return StreamReply(answer.chunks, answer.status, content_type, headers)
+    chunks, coding = answer.chunks, headers.get("Content-Encoding", "")
+    is_page = content_type.partition(";")[0].strip() == "text/html"
+    if is_page and not location and coding in _WINDOW:
+        hosts = (urlsplit(origin).netloc, request.headers.get("host", ""))
+        chunks = _page(chunks, coding, _base(request), hosts)
+        headers.pop("Content-Encoding", None)
+    return StreamReply(chunks, answer.status, content_type, headers)
+
+
+async def _page(
+    chunks: AsyncIterator[bytes], coding: str, prefix: str, hosts: tuple[str, str]
+) -> AsyncIterator[bytes]:
+    """A page, whole and not compressed, with its links led through the proxy."""
+    page = b"".join([chunk async for chunk in chunks])
+    if coding and page:
+        page = zlib.decompress(page, wbits=_WINDOW[coding])
+    yield links.rewrite_page(page, prefix, hosts)
 
 
 def _through_us(request: Request, target: str, origin: str) -> str:
@@ -187,7 +213,7 @@ def _base(request: Request) -> str:
     return "/".join(parts[: at + 1])
 
 
-_VERBS = ("create", "delete", "get", "patch", "update")
+_VERBS = ("create", "delete", "get", "options", "patch", "update")
 POD = SubresourceHandler("pods", "proxy", dict.fromkeys(_VERBS, pod))
 SERVICE = SubresourceHandler("services", "proxy", dict.fromkeys(_VERBS, service))
 NODE = SubresourceHandler("nodes", "proxy", dict.fromkeys(_VERBS, node))
