@@ -179,9 +179,7 @@ def dns(cluster: Settings, node: NodeSettings | None) -> Main:
 
         env = environment(f"dns.{node.name}", started)
         async with access.client(cluster, f"dns.{node.name}", "kube-dns") as client:
-            config = run.DnsConfig(
-                client=client, domain=DOMAIN, held=held, resolvers=outside()
-            )
+            config = run.DnsConfig(client=client, domain=DOMAIN, held=held, resolvers=outside())
             await run.run(config, env)
 
     return main

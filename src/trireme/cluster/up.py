@@ -21,7 +21,7 @@ from trireme.api.core.v1.node import Node
 from trireme.cli.stages import Stages
 from trireme.client.client import Client
 from trireme.cluster import access, addons, lock, members, prerequisites, settings
-from trireme.cluster.hosts import names, network, spawn
+from trireme.cluster.hosts import names, network, outside, spawn
 from trireme.cluster.hosts.local import LocalHosts
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.images import build, load, recipes
@@ -34,13 +34,15 @@ NODES_TIMEOUT = 60.0
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asks for. ``port`` 0: the first free one from 6443 on."""
+    """What the user asks for. ``port`` 0: the first free one from 6443 on. ``outside``: networks
+    beyond the host that nodes and pods may reach, as CIDRs."""
 
     name: str = settings.DEFAULT_NAME
     nodes: int = 2
     control_plane_only: bool = False
     datastore: str = ""
     port: int = 0
+    outside: tuple[str, ...] = ()
 
 
 class CannotStart(Exception):
@@ -96,6 +98,8 @@ def _prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) 
             plan = hosts.plan()
             hosts.keep()
             network.create(plan)
+            if wish.outside:
+                outside.open_way(plan, outside.networks(wish.outside))
         nodes = tuple(
             NodeSettings(
                 name=node.name,

@@ -21,6 +21,12 @@ from trireme.cluster import up as upping
 @click.option("--datastore", default="", help="memory or sqlite:PATH; default: SQLite, kept.")
 @click.option("--api-port", default=0, help="Port on 127.0.0.1; default: first free from 6443.")
 @click.option(
+    "--outside",
+    multiple=True,
+    metavar="CIDR",
+    help="A network that nodes and pods may reach (0.0.0.0/0: all); default: only the cluster.",
+)
+@click.option(
     "--example",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -32,6 +38,7 @@ def COMMAND(
     control_plane_only: bool,
     datastore: str,
     api_port: int,
+    outside: tuple[str, ...],
     folder: Path | None,
 ) -> None:
     """Start a cluster on this machine."""
@@ -43,6 +50,7 @@ def COMMAND(
         control_plane_only=control_plane_only,
         datastore=datastore,
         port=api_port,
+        outside=outside,
     )
     cluster, was_running = upping.up(wish, stages)
     if was_running:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from trireme.cluster.hosts import cgroups, names, network, spawn
+from trireme.cluster.hosts import cgroups, names, network, outside, spawn
 from trireme.cluster.hosts.plan import Places
 
 CNI_CACHE = Path("/var/lib/cni")
@@ -57,6 +57,7 @@ def teardown(cluster: str, places: Places = Places()) -> Removed:
     mounts = _unmount([f"{run_dir}/", f"{state_dir}/"])
     network.remove(cluster)
     _remove_tables(cluster)
+    outside.close(run_dir)
     cgroups.remove(layout, names.cgroup(cluster))
     _remove_cni_cache(cluster, run_dir)
     for socket in sockets:
