@@ -7,9 +7,14 @@ controllers of EndpointSlices and Endpoints. Upstream: staging/src/k8s.io/endpoi
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
+from typing import TypeVar
 
+import msgspec
+
+from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.handle import MODIFIED
 from trireme.controllers.network import backends
 from trireme.domain import pods
@@ -17,6 +22,8 @@ from trireme.machinery import time
 from trireme.runtime import keys
 from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
+
+_Written = TypeVar("_Written", Endpoints, EndpointSlice)
 
 
 def trigger(services: Informer[Service]) -> Callable[[Event[Pod]], Iterable[Key]]:
@@ -70,6 +77,15 @@ class TriggerTimes:
     def forget(self, key: Key) -> None:
         """There is no such Service any more."""
         self._pods.pop(key, None)
+
+
+def timed(item: _Written, when: str) -> _Written:
+    """The object with the time of the change that it is written for; "" is none."""
+    annotations = {k: v for k, v in item.metadata.annotations.items() if k != backends.TRIGGER_TIME}
+    if when:
+        annotations[backends.TRIGGER_TIME] = when
+    metadata = msgspec.structs.replace(item.metadata, annotations=annotations)
+    return msgspec.structs.replace(item, metadata=metadata)
 
 
 def _changed(pod: Pod) -> float:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
@@ -75,7 +73,7 @@ class EndpointsController:
         wanted = plan_endpoints.plan(service, selected, there)
         if wanted is None:
             return
-        wanted = _timed(wanted, when)
+        wanted = changes.timed(wanted, when)
         try:
             await (self._client.create(wanted) if there is None else self._client.update(wanted))
         except errors.ApiError as fault:
@@ -112,16 +110,6 @@ class EndpointsController:
         ours = metadata.labels.get(plan_endpoints.LABEL_MANAGER) == plan_endpoints.MANAGER
         if ours or (event.type == ADDED and not self._endpoints.is_synced):
             yield event.key
-
-
-def _timed(wanted: Endpoints, when: str) -> Endpoints:
-    """With the time of the change that it is written for."""
-    before = wanted.metadata.annotations
-    annotations = {k: v for k, v in before.items() if k != backends.TRIGGER_TIME}
-    if when:
-        annotations[backends.TRIGGER_TIME] = when
-    metadata = msgspec.structs.replace(wanted.metadata, annotations=annotations)
-    return msgspec.structs.replace(wanted, metadata=metadata)
 
 
 CONTROLLER = Definition(NAME, make)

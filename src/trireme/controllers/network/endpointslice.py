@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-import msgspec
-
 from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
@@ -109,10 +107,10 @@ class EndpointSlices:
         match action:
             case plan_slices.Create(item):
                 if service.metadata.deletionTimestamp is None:
-                    made = await self._client.create(_timed(item, when))
+                    made = await self._client.create(changes.timed(item, when))
                     self._note(key, made)
             case plan_slices.Update(item):
-                self._note(key, await self._client.update(_timed(item, when)))
+                self._note(key, await self._client.update(changes.timed(item, when)))
             case plan_slices.Delete(name):
                 try:
                     await self._client.delete(EndpointSlice, name, key.namespace)
@@ -165,15 +163,6 @@ def of_service(item: EndpointSlice) -> Iterable[Hashable]:
         return []
     name = labels.get(plan_slices.LABEL_SERVICE)
     return [Key(item.metadata.namespace, name)] if name else []
-
-
-def _timed(item: EndpointSlice, when: str) -> EndpointSlice:
-    """The slice with the time of the change that it is written for."""
-    annotations = {k: v for k, v in item.metadata.annotations.items() if k != backends.TRIGGER_TIME}
-    if when:
-        annotations[backends.TRIGGER_TIME] = when
-    metadata = msgspec.structs.replace(item.metadata, annotations=annotations)
-    return msgspec.structs.replace(item, metadata=metadata)
 
 
 CONTROLLER = Definition(NAME, make)
