@@ -63,6 +63,8 @@ tolerations = st.one_of(
 )
 
 
+_tainted = st.one_of(st.just([]), some(taints))
+
 # What a world is about; in all but the first everything else is out of the way, so that pods get
 # as far as being scored.
 FOCUS = ["everything", "room", "spread", "pods", "nodes"]
@@ -102,7 +104,7 @@ def node(draw, name, focus="everything"):
         metadata=ObjectMeta(name=name, labels=labelled),
         spec=NodeSpec(
             unschedulable=focus == "everything" and not draw(st.integers(0, 3)),
-            taints=draw(st.one_of(st.just([]), some(taints))) if focus == "everything" else [],
+            taints=draw(_tainted) if focus == "everything" else [],
         ),
         status=NodeStatus(allocatable=room, capacity=room),
     )
@@ -222,6 +224,19 @@ def containers(restart=""):
     )
 
 
+# Made once: to make a strategy costs more than to draw from it.
+_several = st.lists(containers(), min_size=1, max_size=2)
+_before = st.one_of(st.just([]), some(st.one_of(containers(), containers("Always"))))
+_near = st.one_of(st.none(), sides(PodAffinity))
+_apart = st.one_of(st.none(), sides(PodAntiAffinity))
+_any_affinity = often_none(affinities)
+_tolerated = some(tolerations)
+_spread = some(spreads)
+_zone = st.sampled_from([{}, {}, {}, {ZONE: "z1"}])
+_overhead = st.sampled_from([{}, {}, {"cpu": "10m"}])
+_labels = st.sampled_from([{}, {"app": "x"}, {"app": "x", "tier": "1"}, {"app": "y", "tier": "2"}])
+
+
 @st.composite
 def pods(draw, uid, focus="everything"):
     def about(kind, strategy, otherwise):
@@ -232,35 +247,29 @@ def pods(draw, uid, focus="everything"):
         name=uid,
         uid=uid,
         namespace=draw(st.sampled_from(["a", "a", "b", "c"])),
-        labels=draw(
-            st.sampled_from(
-                [{}, {"app": "x"}, {"app": "x", "tier": "1"}, {"app": "y", "tier": "2"}]
-            )
-        ),
+        labels=dict(draw(_labels)),
     )
     if not draw(st.integers(0, 9)):
         metadata.deletionTimestamp = "2030-01-01T00:00:00Z"
     affinity = None
     if focus == "everything":
-        affinity = draw(often_none(affinities))
+        affinity = draw(_any_affinity)
     elif focus == "pods":
         affinity = Affinity(
-            podAffinity=draw(st.one_of(st.none(), sides(PodAffinity))),
-            podAntiAffinity=draw(st.one_of(st.none(), sides(PodAntiAffinity))),
+            podAffinity=draw(_near),
+            podAntiAffinity=draw(_apart),
         )
     elif focus == "nodes":
         affinity = Affinity(nodeAffinity=draw(node_affinities))
     light = Container(name="c", resources=ResourceRequirements(requests={"cpu": "1m"}))
-    several = st.lists(containers(), min_size=1, max_size=2)
-    before = st.one_of(st.just([]), some(st.one_of(containers(), containers("Always"))))
     spec = PodSpec(
-        containers=about("room", several, [light]),
-        initContainers=about("room", before, []),
-        nodeSelector=about("nodes", st.sampled_from([{}, {}, {}, {ZONE: "z1"}]), {}),
-        tolerations=about("taints", some(tolerations), []),
+        containers=about("room", _several, [light]),
+        initContainers=about("room", _before, []),
+        nodeSelector=about("nodes", _zone, {}),
+        tolerations=about("taints", _tolerated, []),
         affinity=affinity,
-        topologySpreadConstraints=about("spread", some(spreads), []),
-        overhead=about("room", st.sampled_from([{}, {}, {"cpu": "10m"}]), {}),
+        topologySpreadConstraints=about("spread", _spread, []),
+        overhead=about("room", _overhead, {}),
     )
     if focus == "everything" and not draw(st.integers(0, 9)):
         spec.nodeName = draw(st.sampled_from(NAMES))
