@@ -1,7 +1,7 @@
 """The API server as a value: what it serves and what every handler may use.
 
-``build`` composes it from a config and the injected world; ``handle`` answers a request whatever
-carried it. ``run`` is the Component: bootstrap, listen, compact, until cancelled.
+Made from a config and the injected world by ``run`` (the Component) and by the in-process topology.
+``chain.handle`` answers a request with it, whatever carried the request.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class ApiServer:
 
 def _routes() -> tuple[dict[str, Route], list[Route]]:
     """Exact paths, and prefixes with the longest first."""
+    # These packages know the server; the server finds what they offer only when it is made.
     from trireme.apiserver import discovery, openapi
 
     found: list[Route] = []
