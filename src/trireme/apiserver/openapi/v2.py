@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from trireme.machinery.codec.protobuf import wire
+
 _REF = "#/components/schemas/"
 _OLD_REF = "#/definitions/"
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
@@ -97,19 +99,19 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 def encode(document: dict[str, Any]) -> bytes:
     """The document as gnostic's ``openapi.v2.Document``."""
-    info = _text(1, document["info"]["title"]) + _text(2, document["info"]["version"])
+    info = wire.text(1, document["info"]["title"]) + wire.text(2, document["info"]["version"])
     paths = b"".join(
-        _message(2, _text(1, path) + _message(2, _encode_path(item)))
+        wire.message(2, wire.text(1, path) + wire.message(2, _encode_path(item)))
         for path, item in document["paths"].items()
     )
     definitions = b"".join(
-        _message(1, _named_schema(name, item)) for name, item in document["definitions"].items()
+        wire.message(1, _named_schema(name, item)) for name, item in document["definitions"].items()
     )
     return (
-        _text(1, document["swagger"])
-        + _message(2, info)
-        + _message(8, paths)
-        + _message(9, definitions)
+        wire.text(1, document["swagger"])
+        + wire.message(2, info)
+        + wire.message(8, paths)
+        + wire.message(9, definitions)
     )
 
 
@@ -117,65 +119,66 @@ def _encode_path(item: dict[str, Any]) -> bytes:
     data = b""
     for key, value in item.items():
         if key == "parameters":
-            data += b"".join(_message(9, _encode_parameter(each)) for each in value)
+            data += b"".join(wire.message(9, _encode_parameter(each)) for each in value)
         else:
-            data += _message(_METHODS[key], _encode_operation(value))
+            data += wire.message(_METHODS[key], _encode_operation(value))
     return data
 
 
 def _encode_operation(operation: dict[str, Any]) -> bytes:
-    data = b"".join(_text(1, tag) for tag in operation["tags"])
-    data += b"".join(_text(6, media) for media in operation.get("produces", ()))
-    data += b"".join(_text(7, media) for media in operation.get("consumes", ()))
-    data += b"".join(_message(8, _encode_parameter(each)) for each in operation["parameters"])
+    data = b"".join(wire.text(1, tag) for tag in operation["tags"])
+    data += b"".join(wire.text(6, media) for media in operation.get("produces", ()))
+    data += b"".join(wire.text(7, media) for media in operation.get("consumes", ()))
+    data += b"".join(wire.message(8, _encode_parameter(each)) for each in operation["parameters"])
     answers = b""
     for code, answer in operation["responses"].items():
-        content = _text(1, answer["description"])
+        content = wire.text(1, answer["description"])
         if "schema" in answer:
-            content += _message(2, _message(1, _encode_schema(answer["schema"])))
-        answers += _message(1, _text(1, code) + _message(2, _message(1, content)))
-    data += _message(9, answers)
+            content += wire.message(2, wire.message(1, _encode_schema(answer["schema"])))
+        answers += wire.message(1, wire.text(1, code) + wire.message(2, wire.message(1, content)))
+    data += wire.message(9, answers)
     return data + _extensions(13, operation)
 
 
 def _encode_parameter(parameter: dict[str, Any]) -> bytes:
-    required = _flag(1, parameter.get("required", False))
+    required = wire.flag(1, parameter.get("required", False))
     if parameter["in"] == "body":
-        body = _text(2, parameter["name"]) + _text(3, "body")
-        body += _flag(4, parameter.get("required", False))
-        body += _message(5, _encode_schema(parameter["schema"]))
-        return _message(1, _message(1, body))
+        body = wire.text(2, parameter["name"]) + wire.text(3, "body")
+        body += wire.flag(4, parameter.get("required", False))
+        body += wire.message(5, _encode_schema(parameter["schema"]))
+        return wire.message(1, wire.message(1, body))
     if parameter["in"] == "path":
-        data = required + _text(2, "path") + _text(4, parameter["name"])
-        data += _text(5, parameter["type"]) + _flag(13, True)
-        return _message(1, _message(2, _message(4, data)))
-    data = required + _text(2, "query") + _text(4, parameter["name"])
-    data += _text(6, parameter["type"]) + _flag(20, True)
-    return _message(1, _message(2, _message(3, data)))
+        data = required + wire.text(2, "path") + wire.text(4, parameter["name"])
+        data += wire.text(5, parameter["type"]) + wire.flag(13, True)
+        return wire.message(1, wire.message(2, wire.message(4, data)))
+    data = required + wire.text(2, "query") + wire.text(4, parameter["name"])
+    data += wire.text(6, parameter["type"]) + wire.flag(20, True)
+    return wire.message(1, wire.message(2, wire.message(3, data)))
 
 
 def _named_schema(name: str, schema: dict[str, Any]) -> bytes:
-    return _text(1, name) + _message(2, _encode_schema(schema))
+    return wire.text(1, name) + wire.message(2, _encode_schema(schema))
 
 
 def _encode_schema(schema: dict[str, Any]) -> bytes:
-    data = _text(1, schema.get("$ref", ""))
-    data += _text(2, schema.get("format", "")) + _text(4, schema.get("description", ""))
-    data += b"".join(_text(19, name) for name in schema.get("required", ()))
+    data = wire.text(1, schema.get("$ref", ""))
+    data += wire.text(2, schema.get("format", "")) + wire.text(4, schema.get("description", ""))
+    data += b"".join(wire.text(19, name) for name in schema.get("required", ()))
     more = schema.get("additionalProperties")
     if isinstance(more, dict):
-        data += _message(21, _message(1, _encode_schema(more)))
+        data += wire.message(21, wire.message(1, _encode_schema(more)))
     elif more is not None:
-        data += _message(21, _flag(2, more))
+        data += wire.message(21, wire.flag(2, more))
     if "type" in schema:
-        data += _message(22, _text(1, schema["type"]))
+        data += wire.message(22, wire.text(1, schema["type"]))
     if "items" in schema:
-        data += _message(23, _message(1, _encode_schema(schema["items"])))
+        data += wire.message(23, wire.message(1, _encode_schema(schema["items"])))
     if "properties" in schema:
         properties = b"".join(
-            _message(1, _named_schema(name, item)) for name, item in schema["properties"].items()
+            wire.message(1, _named_schema(name, item))
+            for name, item in schema["properties"].items()
         )
-        data += _message(25, properties)
+        data += wire.message(25, properties)
     return data + _extensions(31, schema)
 
 
@@ -184,26 +187,5 @@ def _extensions(number: int, owner: dict[str, Any]) -> bytes:
     for name, value in owner.items():
         if name.startswith("x-"):
             yaml = msgspec.json.encode(value).decode() + "\n"
-            data += _message(number, _text(1, name) + _message(2, _text(2, yaml)))
+            data += wire.message(number, wire.text(1, name) + wire.message(2, wire.text(2, yaml)))
     return data
-
-
-def _message(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _text(number: int, text: str) -> bytes:
-    return _message(number, text.encode()) if text else b""
-
-
-def _flag(number: int, value: bool) -> bytes:
-    return _varint(number << 3) + b"\x01" if value else b""
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)

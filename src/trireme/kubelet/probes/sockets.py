@@ -14,6 +14,7 @@ import grpc
 from grpc import aio
 
 from trireme.kubelet.probes.run import OUTPUT_LIMIT, HttpAnswer, ProbeFailure, Request
+from trireme.machinery.codec.protobuf import wire
 
 MAX_REDIRECTS = 10
 # grpc.health.v1.HealthCheckResponse.ServingStatus
@@ -54,8 +55,7 @@ class SocketTransport:
 
     async def grpc(self, host: str, port: int, service: str, timeout: float) -> str:
         # One string field each way: not worth generated code.
-        name = service.encode()
-        body = b"\x0a" + _varint(len(name)) + name if name else b""
+        body = wire.text(1, service)
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         async with aio.insecure_channel(target) as channel:
             call = channel.unary_unary("/grpc.health.v1.Health/Check")
@@ -105,12 +105,3 @@ class SocketTransport:
 
 def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
