@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from trireme.api import columns, rules
+from trireme.api.apps.v1 import counts
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
@@ -93,6 +94,7 @@ _COUNTS = (
     "terminatingReplicas",
     "collisionCount",
 )
+_PARTS = ("updatedReplicas", "readyReplicas", "availableReplicas")
 COLUMNS = (
     columns.NAME,
     Column("Ready", description="How many of the wanted pods are ready."),
@@ -168,20 +170,11 @@ def validate_update(new: Deployment, old: Deployment) -> Errors:
 def validate_status(new: Deployment, old: Deployment) -> Errors:
     """Counts that go together."""
     errs: Errors = []
-    status, at = new.status, field.path("status")
-    for name in _COUNTS:
-        rules.not_negative(errs, at, name, getattr(status, name) or 0)
-    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
-        count = getattr(status, name)
-        if count > status.replicas:
-            why = "cannot be greater than status.replicas"
-            errs.append(field.invalid(at.child(name), count, why))
-    if status.availableReplicas > status.readyReplicas:
-        where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
-        errs.append(field.invalid(where, status.availableReplicas, why))
-    if (status.collisionCount or 0) < (old.status.collisionCount or 0):
-        where = at.child("collisionCount")
-        errs.append(field.invalid(where, status.collisionCount or 0, "cannot be decremented"))
+    counts.go_together(errs, new.status, _COUNTS, _PARTS)
+    collisions = new.status.collisionCount or 0
+    if collisions < (old.status.collisionCount or 0):
+        where = field.path("status", "collisionCount")
+        errs.append(field.invalid(where, collisions, "cannot be decremented"))
     return errs
 
 

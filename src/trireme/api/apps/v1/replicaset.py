@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from trireme.api import columns, rules
+from trireme.api.apps.v1 import counts
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
@@ -76,6 +77,7 @@ _COUNTS = (
     "observedGeneration",
     "terminatingReplicas",
 )
+_PARTS = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
 COLUMNS = (
     columns.NAME,
     Column("Desired", "integer", description="How many pods there should be."),
@@ -124,17 +126,7 @@ def validate_update(new: ReplicaSet, old: ReplicaSet) -> Errors:
 def validate_status(new: ReplicaSet, _old: ReplicaSet) -> Errors:
     """Counts that go together."""
     errs: Errors = []
-    status, at = new.status, field.path("status")
-    for name in _COUNTS:
-        rules.not_negative(errs, at, name, getattr(status, name) or 0)
-    for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
-        count = getattr(status, name)
-        if count > status.replicas:
-            why = "cannot be greater than status.replicas"
-            errs.append(field.invalid(at.child(name), count, why))
-    if status.availableReplicas > status.readyReplicas:
-        where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
-        errs.append(field.invalid(where, status.availableReplicas, why))
+    counts.go_together(errs, new.status, _COUNTS, _PARTS)
     return errs
 
 

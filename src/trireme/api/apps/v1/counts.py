@@ -1,0 +1,29 @@
+"""Counts of pods in the status of a workload: what must hold between them.
+
+In: a status. Out: errors on the list given. Called by the kinds of this folder. Upstream:
+pkg/apis/apps/validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from trireme.api import rules
+from trireme.api.rules import Errors
+from trireme.machinery import field
+
+
+def go_together(errs: Errors, status: Any, names: Iterable[str], parts: Iterable[str]) -> None:
+    """``names`` are 0 or more, ``parts`` no more than all replicas, available ones are ready."""
+    at = field.path("status")
+    for name in names:
+        rules.not_negative(errs, at, name, getattr(status, name) or 0)
+    for name in parts:
+        count = getattr(status, name)
+        if count > status.replicas:
+            why = "cannot be greater than status.replicas"
+            errs.append(field.invalid(at.child(name), count, why))
+    if status.availableReplicas > status.readyReplicas:
+        where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
+        errs.append(field.invalid(where, status.availableReplicas, why))
