@@ -18,6 +18,7 @@ from trireme.machinery import intstr, time
         ("2024-01-01T00:30:00+01:00", "2023-12-31T23:30:00Z"),
         ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59Z"),
         ("0001-01-01T00:00:00Z", ""),
+        ("0001-01-01T00:00:02Z", "0001-01-01T00:00:02Z"),
     ],
 )
 def test_canonical_time(text: str, stored: str) -> None:
@@ -58,6 +59,8 @@ def test_micro_time_needs_six_digits() -> None:
         "2024-01-01T00:00:00.500000Z"
     )
     assert time.canonical_micro("2024-01-01T01:00:00.000001+01:00") == "2024-01-01T00:00:00.000001Z"
+    assert time.canonical_micro("0001-01-01T00:00:00.000000Z") == ""
+    assert time.canonical_micro("0001-01-01T00:00:02.000000Z") == "0001-01-01T00:00:02.000000Z"
     with pytest.raises(ValueError, match=r'cannot parse "Z" as "\.000000"'):
         time.canonical_micro("2024-01-01T00:00:00Z")
 

@@ -18,6 +18,8 @@ from trireme.machinery import gotext
 _LAYOUT: Final = "2006-01-02T15:04:05Z07:00"
 _MICRO_LAYOUT: Final = "2006-01-02T15:04:05.000000Z07:00"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Go's zero instant, which means that there is none.
+_ZERO: Final = datetime(1, 1, 1, tzinfo=UTC)
 _DATE: Final = r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)"
 _ZONE: Final = r"(?:Z|([+-])(\d\d):(\d\d))\Z"
 _time: Final = re.compile(rf"{_DATE}(?:[.,](\d+))?{_ZONE}", re.ASCII).match
@@ -52,13 +54,13 @@ def format_micro(seconds: float) -> str:
 
 @lru_cache(maxsize=8192)
 def canonical(text: str) -> str:
-    """The ``Time`` as upstream stores it; ``""`` for year 1, which upstream writes as null."""
+    """The ``Time`` as upstream stores it; ``""`` for Go's zero instant, there null."""
     return _text(_instant(text, _time, _LAYOUT))
 
 
 @lru_cache(maxsize=8192)
 def canonical_micro(text: str) -> str:
-    """The ``MicroTime`` as upstream stores it; ``""`` for year 1."""
+    """The ``MicroTime`` as upstream stores it; ``""`` for Go's zero instant."""
     return _micro_text(_instant(text, _micro_time, _MICRO_LAYOUT))
 
 
@@ -141,7 +143,7 @@ def _instant(text: str, match, layout: str) -> datetime:  # type: ignore[no-unty
 
 
 def _text(moment: datetime) -> str:
-    if moment.year == 1 and moment.timetuple().tm_yday == 1 and not moment.hour + moment.minute:
+    if moment == _ZERO:
         return ""
     return f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}T{moment:%H:%M:%S}Z"
 
