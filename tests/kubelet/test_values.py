@@ -14,6 +14,7 @@ from trireme.kubelet import amounts, stamps
 from trireme.kubelet.admit import decide
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cgroups import plan as cgroups
+from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri import model, wire
 from trireme.kubelet.cri.pb import cri_pb2 as pb
 from trireme.kubelet.env import compute, downward, expand, services
@@ -21,6 +22,8 @@ from trireme.kubelet.gc import plan as gc
 from trireme.kubelet.host.contract import DiskUsage
 from trireme.kubelet.images import credentials, names
 from trireme.kubelet.network import dns, hosts
+from trireme.kubelet.node import status as node_status
+from trireme.kubelet.node.machine import Machine
 from trireme.kubelet.status import patch
 
 
@@ -379,6 +382,30 @@ def test_admission_counts_pods_ports_and_resources() -> None:
     assert decide.decide(pod("p"), [pod("1"), pod("2")], VIEW).reason == "OutOfpods"
     big = resources({"memory": "600Mi"})
     assert decide.decide(pod("p", big), [pod("o", big)], VIEW).reason == "OutOfmemory"
+
+
+def test_admission_counts_only_the_extended_resources_that_the_node_has() -> None:
+    one = resources({"example.com/foo": "1"})
+    assert decide.decide(pod("p", one), [], VIEW) is None
+    has = msgspec.structs.replace(VIEW, allocatable={**VIEW.allocatable, "example.com/foo": "1"})
+    assert decide.decide(pod("p", one), [], has) is None
+    assert decide.decide(pod("p", one), [pod("o", one)], has).reason == "OutOfexample.com/foo"
+    huge = resources({"hugepages-2Mi": "2Mi"})
+    assert decide.decide(pod("p", huge), [], VIEW).reason == "OutOfhugepages-2Mi"
+
+
+def test_the_nodes_status_keeps_what_others_advertise() -> None:
+    facts = node_status.Facts(
+        config=KubeletConfig(node_name="n", node_ips=("10.0.0.1",)),
+        machine=Machine(),
+        health=node_status.Health(),
+        version=model.Version(),
+        runtime=model.Status(),
+    )
+    given = {"example.com/foo": "5", "hugepages-1Gi": "1Gi", "cpu": "1"}
+    after = node_status.status(facts, core.NodeStatus(capacity=given, allocatable={}))
+    assert after.capacity["example.com/foo"] == after.allocatable["example.com/foo"] == "5"
+    assert after.capacity["cpu"] == "4" and "hugepages-1Gi" not in after.capacity
 
 
 def test_image_garbage_goes_oldest_first() -> None:

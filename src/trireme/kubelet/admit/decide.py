@@ -14,6 +14,7 @@ import msgspec
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
+from trireme.api.core.v1.pod.rules import resources
 from trireme.kubelet import amounts, podspec
 from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
@@ -164,7 +165,9 @@ def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure
             used[name] = used.get(name, 0) + value
     for name, wanted in sorted(amounts.pod_requests(pod).items()):
         if name not in node.allocatable:
-            if wanted and ("/" in name or name.startswith("hugepages-")):
+            # An extended resource that the node does not know belongs to the cluster or to a
+            # driver, and whoever handed it out has counted it.
+            if wanted and not resources.is_extended(name) and name != "pods":
                 return _out_of(name, wanted, 0, 0)
             continue
         text = node.allocatable[name]

@@ -116,7 +116,9 @@ class NodeAgent:
             for c in (node.status.conditions if node is not None else ())
             if c.type.endswith("Pressure") and c.status == "True"
         )
-        return NodeView(self._config.node_name, labels, self.allocatable(), pressures)
+        extended = statuses.advertised(node.status) if node is not None else {}
+        allocatable = {**extended, **self.allocatable()}
+        return NodeView(self._config.node_name, labels, allocatable, pressures)
 
     def node(self) -> core.Node | None:
         return self._node

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.api.core.v1.pod.rules import resources
 from trireme.kubelet.config import VERSION, KubeletConfig
 from trireme.kubelet.cri import model
 from trireme.kubelet.host.contract import DiskUsage
@@ -74,6 +75,11 @@ def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, st
     return found
 
 
+def advertised(status: core.NodeStatus) -> dict[str, str]:
+    """The capacity that others have given the node: extended resources, theirs to change."""
+    return {name: text for name, text in status.capacity.items() if resources.is_extended(name)}
+
+
 def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.NodeCondition]:
     """The four conditions of the kubelet, with times."""
     health, config = facts.health, facts.config
@@ -126,7 +132,7 @@ def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.
 def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
     """The whole status; fields that others own stay as they are."""
     config, machine = facts.config, facts.machine
-    total = capacity(config, machine, facts.health.disk)
+    total = {**advertised(before), **capacity(config, machine, facts.health.disk)}
     ours = conditions(facts, before.conditions)
     types = {condition.type for condition in ours}
     foreign = [condition for condition in before.conditions if condition.type not in types]
