@@ -1,4 +1,4 @@
-"""One two-node cluster for all tests that only need a cluster."""
+"""A two-node cluster for the tests of a file that only need a cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tests.interop.cluster import Kubectl, running
 _NUMBERS = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+# Gone with the file: other files compare the host before and after.
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Kubectl]:
     """A cluster with two nodes, and kubectl on it."""
     with running("interop", "--nodes", "2") as kubectl:
