@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.cluster import Kubectl, needs_kubectl, needs_root, running, until
+from trireme.cluster.hosts import network
 from trireme.cluster.hosts.outside import FORWARDING
 from trireme.cluster.images import build, recipes
 
@@ -71,8 +72,9 @@ def registry(tmp_path: Path) -> Iterator[Path]:
     assert index["manifests"]
     script = tmp_path / "registry.py"
     script.write_text(textwrap.dedent(REGISTRY))
+    # Not by `ip netns add`: that mounts /run/netns over what is there, and leaves it so.
+    network.make_netns(SPACE)
     for command in (
-        f"ip netns add {SPACE}",
         f"ip link add tri-out type veth peer name eth0 netns {SPACE}",
         f"ip address add {HOST}/24 dev tri-out",
         "ip link set tri-out up",
@@ -97,7 +99,7 @@ def registry(tmp_path: Path) -> Iterator[Path]:
         server.kill()
         server.wait()
         subprocess.run(["ip", "link", "del", "tri-out"], check=True)
-        subprocess.run(["ip", "netns", "del", SPACE], check=True)
+        network.remove_netns(SPACE)
 
 
 def trust(cluster: Kubectl) -> None:

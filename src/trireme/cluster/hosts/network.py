@@ -40,6 +40,10 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+class Hidden(Exception):
+    """A namespace's mount cannot be reached by its path; the text says what to do."""
+
+
 def _in_own_thread(work: Callable[_P, _T]) -> Callable[_P, _T]:
     @functools.wraps(work)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -125,7 +129,15 @@ def make_netns(name: str) -> None:
 def remove_netns(name: str) -> None:
     path = NETNS_DIR / name
     subprocess.run(["umount", "--lazy", str(path)], check=False, capture_output=True)
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as problem:
+        if problem.errno != errno.EBUSY:
+            raise
+        raise Hidden(
+            f"{path} is covered by a mount of {NETNS_DIR} over itself, which `ip netns add` made "
+            f"while the cluster was up: `umount {NETNS_DIR}`, then `trireme down` again"
+        ) from None
     with contextlib.suppress(OSError):
         NETNS_DIR.rmdir()
 
