@@ -95,3 +95,26 @@ def test_any_bytes_decode_or_raise_value_error(raw: bytes) -> None:
         decode.decode(envelope("v1", "Pod", raw), MESSAGES)
     except ValueError:
         pass
+
+
+def test_a_schema_may_be_a_list_or_a_truth_value() -> None:
+    schema = chunk(5, "string")
+    whole = chunk(24, chunk(2, schema) + chunk(2, schema)) + chunk(30, integer(1, 1))
+    whole += chunk(32, chunk(1, "a") + chunk(2, chunk(2, "b"))) + chunk(20, chunk(1, "3"))
+    versions = chunk(1, "v1") + chunk(4, chunk(1, whole))
+    definition = chunk(2, chunk(7, versions))
+    spec = decode.decode(
+        envelope("apiextensions.k8s.io/v1", "CustomResourceDefinition", definition), MESSAGES
+    )["spec"]
+    assert spec["versions"][0]["schema"]["openAPIV3Schema"] == {
+        "items": [{"type": "string"}, {"type": "string"}],
+        "additionalProperties": True,
+        "dependencies": {"a": ["b"]},
+        "enum": [3],
+    }
+
+
+def test_a_body_without_its_kind_is_what_is_expected() -> None:
+    body = decode.MAGIC + chunk(2, chunk(1, chunk(1, "a")))
+    found = decode.decode(body, MESSAGES, ("v1", "ConfigMap"))
+    assert found == {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a"}}

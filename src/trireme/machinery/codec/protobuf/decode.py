@@ -21,12 +21,19 @@ from trireme.machinery.codec.protobuf.table import Field, Messages
 MAGIC = b"k8s\x00"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DEPTH = 100
+_SCHEMA = "apiextensions.v1.JSONSchemaProps"
 
 
-def decode(data: bytes, messages: Messages) -> dict[str, Any]:
-    """The object in a protobuf body."""
+def decode(data: bytes, messages: Messages, expected: tuple[str, str] = ("", "")) -> dict[str, Any]:
+    """The object in a protobuf body. ``expected``: the apiVersion and kind of a body without."""
+    if not data:
+        raise ValueError("empty data")
     if not data.startswith(MAGIC):
-        raise ValueError("provided data does not appear to be a protobuf message, expected prefix")
+        raise ValueError(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        )
+    if len(data) == len(MAGIC):
+        raise ValueError("empty body")
     kind = api_version = ""
     raw = b""
     for number, value in _fields(data[len(MAGIC) :]):
@@ -35,6 +42,7 @@ def decode(data: bytes, messages: Messages) -> dict[str, Any]:
             api_version, kind = identity.get(1, ""), identity.get(2, "")
         elif number == 2:
             raw = _chunk(value)
+    api_version, kind = api_version or expected[0], kind or expected[1]
     name = messages.of_kind(api_version, kind)
     if name is None:
         raise ValueError(f"no protobuf form is known of {api_version or '?'}, Kind={kind or '?'}")
@@ -75,7 +83,29 @@ def _value(value: int | bytes, field: Field, messages: Messages, depth: int) -> 
     special = _SPECIAL.get(field.type)
     if special is not None:
         return special(_chunk(value))
+    if field.type.startswith("@Schema"):
+        return _schema(_chunk(value), field.type, messages, depth + 1)
     return _message(_chunk(value), field.type, messages, depth + 1)
+
+
+def _schema(data: bytes, type_: str, messages: Messages, depth: int) -> Any:
+    """A schema, or what may stand in its place: a list of schemas or of keys, a truth value."""
+    result: Any = False if type_ == "@SchemaOrBool" else None
+    schema_number = 2 if type_ == "@SchemaOrBool" else 1
+    found_schema = False
+    for number, value in _fields(data):
+        if number == schema_number:
+            result, found_schema = _message(_chunk(value), _SCHEMA, messages, depth), True
+        elif found_schema:
+            continue
+        elif type_ == "@SchemaOrBool":
+            result = _bool(value)
+        else:
+            result = result or []
+            one = _chunk(value)
+            texts = type_ == "@SchemaOrStrings"
+            result.append(_text(one) if texts else _message(one, _SCHEMA, messages, depth))
+    return result
 
 
 def _entry(data: bytes, field: Field, messages: Messages, depth: int) -> tuple[str, Any]:
@@ -238,6 +268,7 @@ _SPECIAL: dict[str, Callable[[bytes], Any]] = {
     "@Quantity": _quantity,
     "@IntOrString": _int_or_string,
     "@RawExtension": _json,
+    "@JSON": _json,
     "@FieldsV1": _json,
     "@Items": _items,
 }

@@ -12,9 +12,30 @@ from functools import cache
 from importlib import resources
 
 # Packages of groups whose name is not the first label of the group's.
-_PACKAGES = {"": "core", "rbac.authorization.k8s.io": "rbac"}
+_PACKAGES = {
+    "": "core",
+    "internal.apiserver.k8s.io": "apiserverinternal",
+    "rbac.authorization.k8s.io": "rbac",
+}
 # Kinds that every group has, defined once.
-_META = frozenset({"DeleteOptions", "Status"})
+_META = frozenset(
+    {
+        "APIGroup",
+        "APIGroupList",
+        "APIResourceList",
+        "APIVersions",
+        "CreateOptions",
+        "DeleteOptions",
+        "GetOptions",
+        "ListOptions",
+        "PartialObjectMetadata",
+        "PartialObjectMetadataList",
+        "PatchOptions",
+        "Status",
+        "UpdateOptions",
+        "WatchEvent",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +70,10 @@ class Messages:
     def fields(self, name: str) -> dict[int, Field]:
         """The fields of a message by number; a message without fields may be unlisted."""
         return self._messages.get(name, {})
+
+    def names(self) -> list[str]:
+        """The names of all messages that have fields."""
+        return list(self._messages)
 
     def of_kind(self, api_version: str, kind: str) -> str | None:
         """The message of a kind, None when it has none here."""

@@ -1,0 +1,277 @@
+"""JSON to protobuf: the form that client-go's controllers, schedulers and kubelets ask for.
+
+In: an object's JSON bytes and the name of its message. Out: the bytes of the message, the envelope
+around it, the frame of a watch event. Called by ``apiserver/reply``, once for each stored revision.
+A message's encoder is compiled at its first use: JSON key → function of the value. What JSON leaves
+out stays out, so a pointer to zero and no pointer differ as they do in Go.
+Rules: https://kubernetes.io/docs/reference/using-api/api-concepts/#protobuf-encoding.
+"""
+
+from __future__ import annotations
+
+import struct
+from base64 import b64decode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypedDict
+
+import msgspec
+
+from trireme.machinery import time
+from trireme.machinery.codec.protobuf.table import Field, Messages
+
+MAGIC = b"k8s\x00"
+# The empty contentEncoding and contentType that end an envelope.
+_TAIL = b'\x1a\x00"\x00'
+_OBJECT_META = "meta.v1.ObjectMeta"
+_SCHEMA = "apiextensions.v1.JSONSchemaProps"
+
+Encode = Callable[[Any], bytes]
+
+
+def varint(number: int) -> bytes:
+    """A number of 64 bits; negative ones as their two's complement."""
+    if 0 <= number < 128:
+        return _SMALL[number]
+    number &= 0xFFFFFFFFFFFFFFFF
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_SMALL = tuple(bytes((number,)) for number in range(128))
+_SIZES = tuple(varint(size) for size in range(4096))
+
+
+def sized(data: bytes) -> bytes:
+    """Bytes behind their length."""
+    size = len(data)
+    return (_SIZES[size] if size < 4096 else varint(size)) + data
+
+
+class Encoder:
+    """Encodes the messages of one table."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._compiled: dict[str, Encode] = {}
+        self._decoders: dict[str, Callable[[bytes], Any]] = {}
+
+    def from_json(self, name: str, value: bytes) -> bytes:
+        """The message ``name`` of an object's JSON. Keys that the message lacks are left out."""
+        decode = self._decoders.get(name)
+        if decode is None:
+            decode = self._decoders[name] = _decoder(self._messages, name)
+        return self.message(name)(decode(value))
+
+    def message(self, name: str) -> Encode:
+        """The function from a message's plain JSON value to its bytes."""
+        found = self._compiled.get(name)
+        if found is None:
+            table: dict[str, Encode] = {}
+            inlined: dict[str, tuple[bytes, str]] = {}
+            parts: dict[bytes, Encode] = {}
+            # Known before its fields are compiled: a message may contain itself.
+            found = self._compiled[name] = _message(table, inlined, parts)
+            for number, field in self._messages.fields(name).items():
+                if field.inline:
+                    tag = _tag(number, 2)
+                    parts[tag] = self.message(field.type)
+                    inlined.update((key, (tag, key)) for key in self._keys(field.type))
+                else:
+                    table[field.name] = self._field(number, field)
+        return found
+
+    def _keys(self, name: str) -> list[str]:
+        """The JSON keys of a message, with those of the messages inlined in it."""
+        keys: list[str] = []
+        for field in self._messages.fields(name).values():
+            keys += self._keys(field.type) if field.inline else [field.name]
+        return keys
+
+    def _field(self, number: int, field: Field) -> Encode:
+        if field.mapped:
+            return _map(_tag(number, 2), self._value(2, field.type))
+        one = self._value(number, field.type)
+        return _list(one) if field.repeated else one
+
+    def _value(self, number: int, type_: str) -> Encode:
+        """The function from a value to its field: tag and content."""
+        wire = _WIRE.get(type_, 2)
+        tag = _tag(number, wire)
+        if type_ == "string":
+            return _text(tag)
+        if type_ in ("int32", "int64"):
+            return lambda value: tag + varint(value)
+        if type_ == "bool":
+            yes, no = tag + b"\x01", tag + b"\x00"
+            return lambda value: yes if value else no
+        if type_ == "double":
+            return lambda value: tag + struct.pack("<d", value)
+        content = _SPECIAL.get(type_) or self._schema_form(type_) or self.message(type_)
+        return lambda value: tag + sized(content(value))
+
+    def _schema_form(self, type_: str) -> Encode | None:
+        """The forms in which a schema may be something else as well: a list, a truth value."""
+        if not type_.startswith("@Schema"):
+            return None
+        schema = self._value(1, _SCHEMA)
+        if type_ == "@SchemaOrArray":
+            many = _list(self._value(2, _SCHEMA))
+            return lambda value: many(value) if isinstance(value, list) else schema(value)
+        if type_ == "@SchemaOrStrings":
+            texts = _list(_text(_tag(2, 2)))
+            return lambda value: texts(value) if isinstance(value, list) else schema(value)
+        return lambda value: (
+            b"\x08%c" % value if isinstance(value, bool) else b"\x08\x01" + _retagged(schema(value))
+        )
+
+
+def envelope(api_version: str, kind: str) -> bytes:
+    """What stands before the length and the bytes of a message; ``enclosed`` puts it there."""
+    identity = b"\x0a" + sized(api_version.encode()) + b"\x12" + sized(kind.encode())
+    return MAGIC + b"\x0a" + sized(identity) + b"\x12"
+
+
+def enclosed(head: bytes, message: bytes) -> bytes:
+    """A message in its envelope: a whole body."""
+    return b"".join((head, varint(len(message)), message, _TAIL))
+
+
+def frame(type_: str, body: bytes) -> bytes:
+    """A watch event in a stream: four bytes of length, then the event with a whole body in it."""
+    inner = varint(len(body))
+    head = b"\x0a" + sized(type_.encode()) + b"\x12" + varint(len(body) + len(inner) + 1) + b"\x0a"
+    return b"".join((struct.pack(">I", len(head) + len(inner) + len(body)), head, inner, body))
+
+
+def _message(
+    table: dict[str, Encode], inlined: dict[str, tuple[bytes, str]], parts: dict[bytes, Encode]
+) -> Encode:
+    get = table.get
+
+    def encode(value: dict[str, Any]) -> bytes:
+        out = []
+        inner: dict[bytes, dict[str, Any]] | None = None
+        for key, item in value.items():
+            if item is None:
+                continue
+            field = get(key)
+            if field is not None:
+                out.append(field(item))
+            elif key in inlined:
+                if inner is None:
+                    inner = {}
+                inner.setdefault(inlined[key][0], {})[key] = item
+        if inner is not None:
+            out += [tag + sized(parts[tag](items)) for tag, items in inner.items()]
+        return b"".join(out)
+
+    return encode
+
+
+def _text(tag: bytes) -> Encode:
+    heads = tuple(tag + size for size in _SIZES[:256])
+
+    # Most texts are said again and again: images, reasons, names of resources.
+    @lru_cache(maxsize=128)
+    def encode(value: str) -> bytes:
+        data = value.encode()
+        size = len(data)
+        return heads[size] + data if size < 256 else tag + varint(size) + data
+
+    return encode
+
+
+def _list(one: Encode) -> Encode:
+    return lambda value: b"".join([one(item) for item in value])
+
+
+def _map(tag: bytes, one: Encode) -> Encode:
+    key = _text(b"\x0a")
+    # Keys in order, as upstream writes them.
+    return lambda value: b"".join(
+        [tag + sized(key(name) + one(item)) for name, item in sorted(value.items())]
+    )
+
+
+def _tag(number: int, wire: int) -> bytes:
+    return varint(number << 3 | wire)
+
+
+def _retagged(field: bytes) -> bytes:
+    """The first field of a message as its second one."""
+    return b"\x12" + field[1:]
+
+
+@lru_cache(maxsize=4096)
+def _time(text: str) -> bytes:
+    seconds = int(time.parse(text))
+    return b"\x08" + varint(seconds) + b"\x10\x00"
+
+
+def _micro_time(text: str) -> bytes:
+    micros = round(time.parse_micro(text) * 1_000_000)
+    seconds, rest = divmod(micros, 1_000_000)
+    return b"\x08" + varint(seconds) + b"\x10" + varint(rest * 1000)
+
+
+def _duration(text: str) -> bytes:
+    return b"\x08" + varint(round(time.parse_duration(text) * 1_000_000_000))
+
+
+@lru_cache(maxsize=4096)
+def _quantity(value: str | int | float) -> bytes:
+    return b"\x0a" + sized(str(value).encode())
+
+
+def _int_or_string(value: int | str) -> bytes:
+    if isinstance(value, str):
+        return b"\x08\x01\x10\x00\x1a" + sized(value.encode())
+    return b"\x08\x00\x10" + varint(value) + b"\x1a\x00"
+
+
+def _json(value: Any) -> bytes:
+    data = bytes(value) if isinstance(value, msgspec.Raw) else msgspec.json.encode(value)
+    return b"" if data == b"null" else b"\x0a" + sized(data)
+
+
+_items = _list(_text(b"\x0a"))
+
+_WIRE = {"int32": 0, "int64": 0, "bool": 0, "double": 1}
+_SPECIAL: dict[str, Encode] = {
+    "bytes": b64decode,
+    "@Time": _time,
+    "@MicroTime": _micro_time,
+    "@Duration": _duration,
+    "@Quantity": _quantity,
+    "@IntOrString": _int_or_string,
+    "@RawExtension": _json,
+    "@JSON": _json,
+    "@FieldsV1": _json,
+    "@Items": _items,
+}
+
+
+def _decoder(messages: Messages, name: str) -> Callable[[bytes], Any]:
+    """JSON to plain values; what the managers of fields own is not looked into, it is long."""
+    fields = {field.name: field for field in messages.fields(name).values()}
+    if fields.get("metadata") is None or fields["metadata"].type != _OBJECT_META:
+        return msgspec.json.decode
+    entry = {field.name: Any for field in messages.fields("meta.v1.ManagedFieldsEntry").values()}
+    owned = TypedDict("owned", {**entry, "fieldsV1": msgspec.Raw}, total=False)  # type: ignore[misc]
+    meta = {field.name: Any for field in messages.fields(_OBJECT_META).values()}
+    shown = TypedDict("shown", {**meta, "managedFields": list[owned] | None}, total=False)  # type: ignore[misc,valid-type]
+    whole: dict[str, Any] = dict.fromkeys(_flat(messages, name), Any)
+    kind = TypedDict("kind", {**whole, "metadata": shown}, total=False)  # type: ignore[misc]
+    return msgspec.json.Decoder(kind).decode
+
+
+def _flat(messages: Messages, name: str) -> list[str]:
+    keys: list[str] = []
+    for field in messages.fields(name).values():
+        keys += _flat(messages, field.type) if field.inline else [field.name]
+    return keys
