@@ -77,6 +77,21 @@ class Scale:
     status_replicas: Callable[[Any], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """How a version that is not stored becomes the stored one and back.
+
+    ``stored`` is the kind's stored version, whose rules judge every write. Both functions are pure,
+    take an object over and may use its parts. ``field_labels`` maps this version's field labels to
+    those of the stored one where they differ.
+    """
+
+    stored: Resource
+    to_stored: Callable[[Any], Any]
+    from_stored: Callable[[Any], Any]
+    field_labels: Mapping[str, str] = field(default_factory=dict)
+
+
 def _no_errors(_new: Any) -> Errors:
     return []
 
@@ -148,6 +163,13 @@ class Resource:
     default_orphan: bool = False
     # DELETE answers with the object instead of a Status.
     returns_deleted: bool = False
+
+    # The version that is stored, for one that is another form of it.
+    stored_as: Conversion | None = None
+    # The feature gate that this version or kind waits for; "" for none.
+    gate: str = ""
+    # Whether it is served when --runtime-config says nothing about it (beta and alpha: no).
+    default_on: bool = True
 
     columns: tuple[Column, ...] = ()
     # (object, now in epoch seconds) -> one cell per column.
