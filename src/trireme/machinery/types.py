@@ -80,6 +80,10 @@ class Merge(Marker, frozen=True):
     key: str = ""
 
 
+class Replace(Marker, frozen=True):
+    """``patchStrategy:"replace"`` of an object: a strategic merge puts the new one in its place."""
+
+
 class RetainKeys(Marker, frozen=True):
     """``patchStrategy:"retainKeys"``."""
 

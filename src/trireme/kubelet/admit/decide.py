@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.pod import qos
-from trireme.api.core.v1.pod.rules import resources
 from trireme.kubelet import amounts, podspec
 from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
@@ -167,7 +167,7 @@ def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure
         if name not in node.allocatable:
             # An extended resource that the node does not know belongs to the cluster or to a
             # driver, and whoever handed it out has counted it.
-            if wanted and not resources.is_extended(name) and name != "pods":
+            if wanted and not resource_names.is_extended(name) and name != "pods":
                 return _out_of(name, wanted, 0, 0)
             continue
         text = node.allocatable[name]

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.api.core.v1.pod.rules import resources
+from trireme.api.core.v1 import resource_names
 from trireme.kubelet.config import VERSION, KubeletConfig
 from trireme.kubelet.cri import model
 from trireme.kubelet.host.contract import DiskUsage
@@ -77,7 +77,9 @@ def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, st
 
 def advertised(status: core.NodeStatus) -> dict[str, str]:
     """The capacity that others have given the node: extended resources, theirs to change."""
-    return {name: text for name, text in status.capacity.items() if resources.is_extended(name)}
+    return {
+        name: text for name, text in status.capacity.items() if resource_names.is_extended(name)
+    }
 
 
 def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.NodeCondition]:

@@ -71,7 +71,8 @@ def _merge_field(original: Object, name: str, value: Any, node: Node) -> None:
     """Merge one member that is not null into ``original``."""
     present = original.get(name)
     if isinstance(present, dict) and isinstance(value, dict):
-        original[name] = _merge_object(present, value, _below(node, name))
+        here = _below(node, name)
+        original[name] = value if here.replace else _merge_object(present, value, here)
     elif isinstance(present, list) and isinstance(value, list):
         original[name] = _merge_list(present, value, _below(node, name))
     else:

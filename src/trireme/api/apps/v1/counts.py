@@ -11,7 +11,7 @@ from typing import Any
 
 from trireme.api import rules
 from trireme.api.rules import Errors
-from trireme.machinery import field
+from trireme.machinery import field, intstr
 
 
 def go_together(errs: Errors, status: Any, names: Iterable[str], parts: Iterable[str]) -> None:
@@ -27,3 +27,17 @@ def go_together(errs: Errors, status: Any, names: Iterable[str], parts: Iterable
     if status.availableReplicas > status.readyReplicas:
         where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
         errs.append(field.invalid(where, status.availableReplicas, why))
+
+
+def not_decremented(errs: Errors, new: int | None, old: int | None) -> None:
+    """The count of hash collisions only grows."""
+    if (new or 0) < (old or 0):
+        where = field.path("status", "collisionCount")
+        errs.append(field.invalid(where, new or 0, "cannot be decremented"))
+
+
+def is_zero(value: int | str) -> bool:
+    """Is a count or a percentage of pods none at all?"""
+    if isinstance(value, str):
+        return intstr.is_percent(value) and intstr.percent(value) == 0
+    return value == 0

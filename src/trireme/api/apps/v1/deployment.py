@@ -12,7 +12,7 @@ from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
-from trireme.machinery import field, intstr, labels, meta
+from trireme.machinery import field, labels, meta
 from trireme.machinery.resource import Column, Resource, Scale, Subresource, status
 from trireme.machinery.types import (
     Default,
@@ -171,10 +171,7 @@ def validate_status(new: Deployment, old: Deployment) -> Errors:
     """Counts that go together."""
     errs: Errors = []
     counts.go_together(errs, new.status, _COUNTS, _PARTS)
-    collisions = new.status.collisionCount or 0
-    if collisions < (old.status.collisionCount or 0):
-        where = field.path("status", "collisionCount")
-        errs.append(field.invalid(where, collisions, "cannot be decremented"))
+    counts.not_decremented(errs, new.status.collisionCount, old.status.collisionCount)
     return errs
 
 
@@ -194,16 +191,10 @@ def _validate_strategy(errs: Errors, strategy: DeploymentStrategy) -> None:
         unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
         rules.percentage_or_count(errs, here, "maxUnavailable", unavailable)
         rules.percentage_or_count(errs, here, "maxSurge", surge)
-        if _is_zero(unavailable) and _is_zero(surge):
+        if counts.is_zero(unavailable) and counts.is_zero(surge):
             why = "may not be 0 when `maxSurge` is 0"
             errs.append(field.invalid(here.child("maxUnavailable"), unavailable, why))
         rules.at_most_all(errs, here, "maxUnavailable", unavailable)
-
-
-def _is_zero(value: int | str) -> bool:
-    if isinstance(value, str):
-        return intstr.is_percent(value) and intstr.percent(value) == 0
-    return value == 0
 
 
 def row(obj: Deployment, now: float) -> list[Any]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from trireme.api import rules
-from trireme.api.core.v1.pod.rules import placement, resources
+from trireme.api.core.v1 import resource_names
+from trireme.api.core.v1.pod.rules import placement
 from trireme.api.core.v1.selection import Taint
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
@@ -84,7 +85,7 @@ def _status(errs: Errors, node: Node) -> None:
             if amount.nanos < 0:
                 where = _STATUS.child(side, name)
                 errs.append(field.invalid(where, text, rules.NOT_NEGATIVE))
-            if amount.nanos % 10**9 and resources.is_integer(name):
+            if amount.nanos % 10**9 and resource_names.is_integer(name):
                 where = _STATUS.child(side, name)
                 errs.append(field.invalid(where, text, "must be an integer"))
     _features(errs, node.status.declaredFeatures)

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from trireme.api import rules
+from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.pod import aggregate
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.resources import ResourceClaim, ResourceRequirements
@@ -21,21 +22,6 @@ from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
 
-_REQUESTS: Final = "requests."
-_COUNTED: Final = frozenset(
-    (
-        "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
-        "persistentvolumeclaims", "services.nodeports", "services.loadbalancers",
-    )
-)  # fmt: skip
-_STANDARD: Final = _COUNTED | frozenset(
-    (
-        "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory",
-        "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage",
-        "storage", "requests.storage",
-    )
-)  # fmt: skip
-_OF_CONTAINERS: Final = ("cpu", "memory", "ephemeral-storage")
 _OF_PODS: Final = ("cpu", "hugepages-", "memory")
 _RESIZABLE: Final = ("cpu", "memory")
 _RESIZE_POLICIES: Final = ("NotRequired", "RestartContainer")
@@ -100,13 +86,13 @@ def _amounts(
         _amount(errs, at, "requests", name, text, check)
         limit = limits.get(name)
         if limit is None:
-            if not may_overcommit(name):
+            if not resource_names.may_overcommit(name):
                 why = "Limit must be set for non overcommitable resources"
                 errs.append(field.required(at.child("limits"), why))
         elif limit != text:
             _compare(errs, at, name, text, limit)
     named = {*limits, *requests}
-    if any(is_huge_pages(name) for name in named) and not named & set(_RESIZABLE):
+    if any(resource_names.is_huge_pages(name) for name in named) and not named & set(_RESIZABLE):
         errs.append(field.forbidden(at, "HugePages require cpu or memory"))
 
 
@@ -129,16 +115,16 @@ def _amount(
     amount = quantity.parse(text)
     if amount.nanos < 0:
         errs.append(field.invalid(at.child(side).key(name), text, rules.NOT_NEGATIVE))
-    if amount.nanos % 10**9 and is_integer(name):
+    if amount.nanos % 10**9 and resource_names.is_integer(name):
         errs.append(field.invalid(at.child(side).key(name), text, "must be an integer"))
-    if is_huge_pages(name) and not _is_multiple(name, amount.value()):
+    if resource_names.is_huge_pages(name) and not _is_multiple(name, amount.value()):
         why = f"{text} is not positive integer multiple of {name}"
         errs.append(field.invalid(at.child(side).key(name), text, why))
 
 
 def _compare(errs: Errors, at: Path, name: str, request: str, limit: str) -> None:
     asked, most = quantity.parse(request), quantity.parse(limit)
-    if asked != most and not may_overcommit(name):
+    if asked != most and not resource_names.may_overcommit(name):
         why = f"must be equal to {name} limit of {limit}"
         errs.append(field.invalid(at.child("requests"), request, why))
     elif asked > most:
@@ -184,7 +170,7 @@ def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequiremen
             errs.append(field.invalid(at.child("requests").key(name), own, why))
     for name, most in aggregate.limits(spec).items():
         own = value.limits.get(name)
-        if own is not None and is_huge_pages(name) and most > quantity.parse(own):
+        if own is not None and resource_names.is_huge_pages(name) and most > quantity.parse(own):
             why = f"must be greater than or equal to aggregate container limits of {most}"
             errs.append(field.invalid(at.child("limits").key(name), own, why))
     for position, container in enumerate(spec.containers):
@@ -199,58 +185,15 @@ def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequiremen
 @lru_cache(maxsize=1024)
 def container_name(name: str) -> tuple[tuple[str, str], ...]:
     """What is wrong with a resource's name in a container: (type, detail) pairs."""
-    found = [(field.INVALID, text) for text in _name(name)]
-    if "/" not in name:
-        if name not in _OF_CONTAINERS and not is_huge_pages(name):
-            found.append((field.INVALID, "must be a standard resource for containers"))
-    elif not is_native(name) and not is_extended(name):
-        found.append((field.INVALID, "doesn't follow extended resource name standard"))
-    return tuple(found)
+    return tuple((field.INVALID, text) for text in resource_names.container_complaints(name))
 
 
 @lru_cache(maxsize=1024)
 def _pod_name(name: str) -> tuple[tuple[str, str], ...]:
-    found = _name(name)
+    found = resource_names.complaints(name)
     if found:
         return tuple((field.INVALID, text) for text in found)
     return () if aggregate.is_pod_level(name) else ((field.NOT_SUPPORTED, ""),)
-
-
-def _name(name: str) -> list[str]:
-    complaints = names.is_qualified_name(name)
-    if complaints or "/" in name or name in _STANDARD:
-        return complaints
-    if is_huge_pages(name) or name.startswith("requests.hugepages-"):
-        return []
-    return ["must be a standard resource type or fully qualified"]
-
-
-def is_huge_pages(name: str) -> bool:
-    """Huge pages of some size."""
-    return name.startswith(aggregate.HUGE_PAGES)
-
-
-def is_native(name: str) -> bool:
-    """Kubernetes' own resources: without a prefix, or with its domain's."""
-    return "/" not in name or "kubernetes.io/" in name
-
-
-@lru_cache(maxsize=1024)
-def is_extended(name: str) -> bool:
-    """Somebody else's resource, by a name that quotas can carry."""
-    if is_native(name) or name.startswith(_REQUESTS):
-        return False
-    return not names.is_qualified_name(_REQUESTS + name)
-
-
-def is_integer(name: str) -> bool:
-    """Whether the resource comes in whole units."""
-    return name in _COUNTED or is_extended(name)
-
-
-def may_overcommit(name: str) -> bool:
-    """Whether the request may be less than the limit."""
-    return is_native(name) and not is_huge_pages(name)
 
 
 def _is_multiple(name: str, amount: int) -> bool:

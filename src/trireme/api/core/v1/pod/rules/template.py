@@ -56,10 +56,15 @@ def selected(
         shown = template.metadata.labels or None
         errs.append(field.invalid(here.child("metadata", "labels"), shown, why))
     validate(errs, here, template)
+    runs_for_good(errs, here, template, "ReplicaSet")
+
+
+def runs_for_good(errs: Errors, at: Path, template: PodTemplateSpec, kind: str) -> None:
+    """Pods of this kind are started again whenever they end."""
     if template.spec.restartPolicy != "Always":
-        where = here.child("spec", "restartPolicy")
+        where = at.child("spec", "restartPolicy")
         errs.append(field.not_supported(where, template.spec.restartPolicy, ("Always",)))
     if template.spec.activeDeadlineSeconds is not None:
-        where = here.child("spec", "activeDeadlineSeconds")
-        why = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        where = at.child("spec", "activeDeadlineSeconds")
+        why = f"activeDeadlineSeconds in {kind} is not Supported"
         errs.append(field.forbidden(where, why))

@@ -1,0 +1,237 @@
+"""Types of daemonset: see the API reference, apps/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.apps.v1 import counts
+from trireme.api.core.v1.pod import defaults as pod_defaults
+from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod.rules import template
+from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.api.rules import Errors
+from trireme.machinery import field, labels, meta
+from trireme.machinery.field import Path
+from trireme.machinery.resource import Column, Resource, spec_changed, status
+from trireme.machinery.types import (
+    Default,
+    Enum,
+    Int32,
+    Int64,
+    IntOrString,
+    Merge,
+    Required,
+    Struct,
+    Time,
+    always,
+    constant,
+    listmap,
+    null,
+)
+
+DaemonSetUpdateStrategyType = Annotated[str, Enum(("OnDelete", "RollingUpdate"))]
+
+
+class RollingUpdateDaemonSet(Struct):
+    maxUnavailable: IntOrString | None = None
+    maxSurge: IntOrString | None = None
+
+
+class DaemonSetUpdateStrategy(Struct):
+    type: Annotated[DaemonSetUpdateStrategyType, Default("RollingUpdate")] = ""
+    rollingUpdate: RollingUpdateDaemonSet | None = None
+
+
+class DaemonSetSpec(Struct):
+    selector: Annotated[meta.LabelSelector | None, Required()] = null()
+    template: Annotated[PodTemplateSpec, Required()] = always(PodTemplateSpec)
+    updateStrategy: DaemonSetUpdateStrategy = always(DaemonSetUpdateStrategy)
+    minReadySeconds: Int32 = 0
+    revisionHistoryLimit: Annotated[Int32 | None, Default(10)] = None
+
+
+class DaemonSetCondition(Struct):
+    type: Annotated[str, Required()] = always(str)
+    status: Annotated[str, Required()] = always(str)
+    lastTransitionTime: Time | None = null()
+    reason: str = ""
+    message: str = ""
+
+
+class DaemonSetStatus(Struct):
+    currentNumberScheduled: Annotated[Int32, Required()] = always(int)
+    numberMisscheduled: Annotated[Int32, Required()] = always(int)
+    desiredNumberScheduled: Annotated[Int32, Required()] = always(int)
+    numberReady: Annotated[Int32, Required()] = always(int)
+    observedGeneration: Int64 = 0
+    updatedNumberScheduled: Int32 = 0
+    numberAvailable: Int32 = 0
+    numberUnavailable: Int32 = 0
+    collisionCount: Int32 | None = None
+    conditions: Annotated[list[DaemonSetCondition], listmap("type"), Merge("type")] = []
+
+
+class DaemonSet(Struct):
+    kind: str = constant("DaemonSet")
+    apiVersion: str = constant("apps/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: DaemonSetSpec = always(DaemonSetSpec)
+    status: DaemonSetStatus = always(DaemonSetStatus)
+
+
+_STRATEGIES = ("OnDelete", "RollingUpdate")
+_COUNTS = (
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "observedGeneration",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+    "collisionCount",
+)
+COLUMNS = (
+    columns.NAME,
+    Column("Desired", "integer", description="How many nodes should run the pod."),
+    Column("Current", "integer", description="How many of those nodes have it."),
+    Column("Ready", "integer", description="On how many it is ready."),
+    Column("Up-to-date", "integer", description="On how many it has the present template."),
+    Column("Available", "integer", description="On how many it is ready for long enough."),
+    Column("Node Selector", description="The labels of the nodes that get the pod."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    Column("Selector", priority=1, description="The labels of its pods."),
+)
+
+
+def defaults(obj: DaemonSet) -> None:
+    """One pod away at a time in a rolling update; the template's own."""
+    strategy = obj.spec.updateStrategy
+    if strategy.type == "RollingUpdate":
+        rolling = strategy.rollingUpdate or RollingUpdateDaemonSet()
+        if rolling.maxUnavailable is None:
+            rolling.maxUnavailable = 1
+        if rolling.maxSurge is None:
+            rolling.maxSurge = 0
+        strategy.rollingUpdate = rolling
+    pod_defaults.template(obj.spec.template)
+
+
+def prepare_create(new: DaemonSet) -> None:
+    """Fields of features that are off are dropped from the template."""
+    pod_prepare.drop_disabled(new.spec.template.spec, None)
+
+
+def prepare_update(new: DaemonSet, old: DaemonSet) -> None:
+    """As on create, unless the old template has them."""
+    pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
+
+
+def validate(new: DaemonSet) -> Errors:
+    """The spec as a whole."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    here = at.child("template")
+    rules.label_selector(errs, at.child("selector"), spec.selector)
+    if not _selects(spec):
+        why = "`selector` does not match template `labels`"
+        shown = spec.template.metadata.labels or None
+        errs.append(field.invalid(here.child("metadata", "labels"), shown, why))
+    selector = spec.selector
+    if selector is not None and not selector.matchLabels and not selector.matchExpressions:
+        why = "empty selector is invalid for daemonset"
+        errs.append(field.invalid(at.child("selector"), selector, why))
+    template.validate(errs, here, spec.template)
+    template.runs_for_good(errs, here, spec.template, "DaemonSet")
+    rules.not_negative(errs, at, "minReadySeconds", spec.minReadySeconds)
+    _strategy(errs, at.child("updateStrategy"), spec.updateStrategy)
+    if spec.revisionHistoryLimit is not None:
+        rules.not_negative(errs, at, "revisionHistoryLimit", spec.revisionHistoryLimit)
+    return errs
+
+
+def _selects(spec: DaemonSetSpec) -> bool:
+    try:
+        return labels.from_struct(spec.selector).matches(spec.template.metadata.labels)
+    except ValueError:
+        return True
+
+
+def _strategy(errs: Errors, at: Path, strategy: DaemonSetUpdateStrategy) -> None:
+    if strategy.type not in _STRATEGIES:
+        errs.append(field.not_supported(at, strategy, _STRATEGIES))
+    elif strategy.type == "RollingUpdate":
+        if strategy.rollingUpdate is None:
+            errs.append(field.required(at.child("rollingUpdate")))
+        else:
+            _rolling(errs, at.child("rollingUpdate"), strategy.rollingUpdate)
+
+
+def _rolling(errs: Errors, at: Path, rolling: RollingUpdateDaemonSet) -> None:
+    unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+    rules.percentage_or_count(errs, at, "maxUnavailable", unavailable)
+    rules.percentage_or_count(errs, at, "maxSurge", surge)
+    rules.at_most_all(errs, at, "maxUnavailable", unavailable)
+    rules.at_most_all(errs, at, "maxSurge", surge)
+    some, more = not counts.is_zero(unavailable), not counts.is_zero(surge)
+    if some and more:
+        why = "may not be set when maxUnavailable is non-zero"
+        errs.append(field.invalid(at.child("maxSurge"), surge, why))
+    elif not some and not more:
+        why = "cannot be 0 when maxSurge is 0"
+        errs.append(field.required(at.child("maxUnavailable"), why))
+
+
+def validate_update(new: DaemonSet, old: DaemonSet) -> Errors:
+    """The selector stays."""
+    errs: Errors = []
+    rules.unchanged(errs, field.path("spec"), "selector", new.spec.selector, old.spec.selector)
+    return errs + validate(new)
+
+
+def validate_status(new: DaemonSet, old: DaemonSet) -> Errors:
+    """Counts are not negative; the count of collisions does not fall."""
+    errs: Errors = []
+    at = field.path("status")
+    for name in _COUNTS:
+        rules.not_negative(errs, at, name, getattr(new.status, name) or 0)
+    counts.not_decremented(errs, new.status.collisionCount, old.status.collisionCount)
+    return errs
+
+
+def row(obj: DaemonSet, now: float) -> list[Any]:
+    """The cells of one DaemonSet."""
+    status = obj.status
+    return [
+        obj.metadata.name,
+        status.desiredNumberScheduled,
+        status.currentNumberScheduled,
+        status.numberReady,
+        status.updatedNumberScheduled,
+        status.numberAvailable,
+        labels.format_labels(obj.spec.template.spec.nodeSelector),
+        columns.age(obj.metadata, now),
+        *columns.containers(obj.spec.template.spec.containers),
+        labels.format_struct(obj.spec.selector),
+    ]
+
+
+RESOURCE = Resource(
+    type=DaemonSet,
+    plural="daemonsets",
+    short_names=("ds",),
+    categories=("all",),
+    subresources=(status(),),
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+)

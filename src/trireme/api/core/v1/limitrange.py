@@ -1,0 +1,49 @@
+"""Types of limitrange: see the API reference, core/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from trireme.api.core.v1 import limitrange_rules as checks
+from trireme.machinery import meta
+from trireme.machinery.resource import Resource
+from trireme.machinery.types import Atomic, Quantity, Required, Struct, always, constant, null
+
+
+class LimitRangeItem(Struct):
+    type: Annotated[str, Required()] = always(str)
+    max: dict[str, Quantity] = {}
+    min: dict[str, Quantity] = {}
+    default: dict[str, Quantity] = {}
+    defaultRequest: dict[str, Quantity] = {}
+    maxLimitRequestRatio: dict[str, Quantity] = {}
+
+
+class LimitRangeSpec(Struct):
+    limits: Annotated[list[LimitRangeItem] | None, Required(), Atomic()] = null()
+
+
+class LimitRange(Struct):
+    kind: str = constant("LimitRange")
+    apiVersion: str = constant("v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: LimitRangeSpec = always(LimitRangeSpec)
+
+
+def defaults(obj: LimitRange) -> None:
+    """What a container gets when it names nothing: the limit, else the largest or smallest."""
+    for item in obj.spec.limits or ():
+        if item.type == "Container":
+            item.default = {**item.max, **item.default}
+            item.defaultRequest = {**item.min, **item.default, **item.defaultRequest}
+
+
+RESOURCE = Resource(
+    type=LimitRange,
+    plural="limitranges",
+    short_names=("limits",),
+    create_on_update=True,
+    defaults=defaults,
+    validate=checks.validate,
+    validate_update=lambda new, _old: checks.validate(new),
+)

@@ -1,0 +1,83 @@
+"""Types of podtemplate: see the API reference, core/v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api import columns
+from trireme.api.core.v1.pod import defaults as pod_defaults
+from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod.rules import template
+from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.api.rules import Errors
+from trireme.machinery import field, labels, meta
+from trireme.machinery.resource import Column, Resource
+from trireme.machinery.types import Struct, always, constant
+
+
+class PodTemplate(Struct):
+    kind: str = constant("PodTemplate")
+    apiVersion: str = constant("v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    template: PodTemplateSpec = always(PodTemplateSpec)
+
+
+COLUMNS = (
+    columns.NAME,
+    Column("Containers", description="The template's container names."),
+    Column("Images", description="The images of the template's containers."),
+    Column("Pod Labels", description="The labels of pods made from it."),
+)
+
+
+def defaults(obj: PodTemplate) -> None:
+    """Those of the template."""
+    pod_defaults.template(obj.template)
+
+
+def prepare_create(new: PodTemplate) -> None:
+    """Fields of features that are off are dropped from the template."""
+    pod_prepare.drop_disabled(new.template.spec, None)
+
+
+def prepare_update(new: PodTemplate, old: PodTemplate) -> None:
+    """As on create, unless the old template has them."""
+    pod_prepare.drop_disabled(new.template.spec, old.template.spec)
+
+
+def validate(new: PodTemplate) -> Errors:
+    """The template."""
+    errs: Errors = []
+    template.validate(errs, field.path("template"), new.template)
+    return errs
+
+
+def validate_update(new: PodTemplate, _old: PodTemplate) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def changed(new: PodTemplate, old: PodTemplate) -> bool:
+    """The generation counts the template."""
+    return new.template != old.template
+
+
+def row(obj: PodTemplate, _now: float) -> list[Any]:
+    """The cells of one PodTemplate."""
+    shown = columns.containers(obj.template.spec.containers)
+    return [obj.metadata.name, *shown, labels.format_labels(obj.template.metadata.labels)]
+
+
+RESOURCE = Resource(
+    type=PodTemplate,
+    plural="podtemplates",
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    generation=changed,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+)

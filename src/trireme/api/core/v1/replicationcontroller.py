@@ -1,0 +1,187 @@
+"""Types of replicationcontroller: see the API reference, core/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.apps.v1 import counts
+from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
+from trireme.api.core.v1.pod import defaults as pod_defaults
+from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod.rules import template
+from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.api.rules import Errors
+from trireme.machinery import field, labels, meta
+from trireme.machinery.resource import (
+    Column,
+    Resource,
+    Scale,
+    Subresource,
+    spec_changed,
+    status,
+)
+from trireme.machinery.types import (
+    Atomic,
+    Default,
+    Int32,
+    Int64,
+    Merge,
+    Required,
+    Struct,
+    Time,
+    always,
+    constant,
+    listmap,
+    null,
+)
+
+
+class ReplicationControllerSpec(Struct):
+    replicas: Annotated[Int32 | None, Default(1)] = None
+    minReadySeconds: Annotated[Int32, Default(0)] = 0
+    selector: Annotated[dict[str, str], Atomic()] = {}
+    template: PodTemplateSpec | None = None
+
+
+class ReplicationControllerCondition(Struct):
+    type: Annotated[str, Required()] = always(str)
+    status: Annotated[str, Required()] = always(str)
+    lastTransitionTime: Time | None = null()
+    reason: str = ""
+    message: str = ""
+
+
+class ReplicationControllerStatus(Struct):
+    replicas: Annotated[Int32, Required()] = always(int)
+    fullyLabeledReplicas: Int32 = 0
+    readyReplicas: Int32 = 0
+    availableReplicas: Int32 = 0
+    observedGeneration: Int64 = 0
+    conditions: Annotated[list[ReplicationControllerCondition], listmap("type"), Merge("type")] = []
+
+
+class ReplicationController(Struct):
+    kind: str = constant("ReplicationController")
+    apiVersion: str = constant("v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: ReplicationControllerSpec = always(ReplicationControllerSpec)
+    status: ReplicationControllerStatus = always(ReplicationControllerStatus)
+
+
+_COUNTS = (
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+)
+_PARTS = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+COLUMNS = (
+    columns.NAME,
+    Column("Desired", "integer", description="How many pods there should be."),
+    Column("Current", "integer", description="How many pods there are."),
+    Column("Ready", "integer", description="How many pods are ready."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    Column("Selector", priority=1, description="The labels of its pods."),
+)
+
+
+def defaults(obj: ReplicationController) -> None:
+    """Selector and labels are those of the template; the template's own."""
+    spec = obj.spec
+    if spec.template is None:
+        return
+    made = spec.template.metadata.labels
+    if made:
+        spec.selector = spec.selector or dict(made)
+        obj.metadata.labels = obj.metadata.labels or dict(made)
+    pod_defaults.template(spec.template)
+
+
+def prepare_create(new: ReplicationController) -> None:
+    """Fields of features that are off are dropped from the template."""
+    if new.spec.template is not None:
+        pod_prepare.drop_disabled(new.spec.template.spec, None)
+
+
+def prepare_update(new: ReplicationController, old: ReplicationController) -> None:
+    """As on create, unless the old template has them."""
+    if new.spec.template is not None:
+        was = None if old.spec.template is None else old.spec.template.spec
+        pod_prepare.drop_disabled(new.spec.template.spec, was)
+
+
+def validate(new: ReplicationController) -> Errors:
+    """The spec as a whole."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    rules.not_negative(errs, at, "minReadySeconds", spec.minReadySeconds)
+    rules.required(errs, at, "selector", spec.selector)
+    if spec.replicas is None:
+        errs.append(field.required(at.child("replicas")))
+    else:
+        rules.not_negative(errs, at, "replicas", spec.replicas)
+    here = at.child("template")
+    if spec.template is None:
+        errs.append(field.required(here))
+        return errs
+    made = spec.template.metadata.labels
+    if spec.selector and not labels.from_set(spec.selector).matches(made):
+        why = "`selector` does not match template `labels`"
+        errs.append(field.invalid(here.child("metadata", "labels"), made or None, why))
+    template.validate(errs, here, spec.template)
+    template.runs_for_good(errs, here, spec.template, "ReplicationController")
+    return errs
+
+
+def validate_update(new: ReplicationController, _old: ReplicationController) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def validate_status(new: ReplicationController, _old: ReplicationController) -> Errors:
+    """Counts that go together."""
+    errs: Errors = []
+    counts.go_together(errs, new.status, _COUNTS, _PARTS)
+    return errs
+
+
+def row(obj: ReplicationController, now: float) -> list[Any]:
+    """The cells of one ReplicationController."""
+    template_ = obj.spec.template
+    return [
+        obj.metadata.name,
+        obj.spec.replicas or 0,
+        obj.status.replicas,
+        obj.status.readyReplicas,
+        columns.age(obj.metadata, now),
+        *columns.containers([] if template_ is None else template_.spec.containers),
+        labels.format_labels(obj.spec.selector),
+    ]
+
+
+RESOURCE = Resource(
+    type=ReplicationController,
+    plural="replicationcontrollers",
+    short_names=("rc",),
+    categories=("all",),
+    subresources=(Subresource("scale", ("get", "patch", "update"), ScaleObject), status()),
+    scale=Scale(
+        selector=lambda obj: str(labels.from_set(obj.spec.selector)),
+        status_replicas=lambda obj: obj.status.replicas,
+    ),
+    default_orphan=True,
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+    selectable={"status.replicas": lambda obj: str(obj.status.replicas)},
+)

@@ -1,0 +1,133 @@
+"""Types of poddisruptionbudget: see the API reference, policy/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
+from trireme.machinery.resource import Column, Resource, spec_changed, status
+from trireme.machinery.types import (
+    Enum,
+    Int32,
+    Int64,
+    IntOrString,
+    Merge,
+    Replace,
+    Struct,
+    Time,
+    always,
+    constant,
+    listmap,
+)
+
+UnhealthyPodEvictionPolicyType = Annotated[
+    str,
+    Enum(
+        (
+            "AlwaysAllow",
+            "IfHealthyBudget",
+        )
+    ),
+]
+
+
+class PodDisruptionBudgetSpec(Struct):
+    minAvailable: IntOrString | None = None
+    selector: Annotated[meta.LabelSelector | None, Replace()] = None
+    maxUnavailable: IntOrString | None = None
+    unhealthyPodEvictionPolicy: UnhealthyPodEvictionPolicyType | None = None
+
+
+class PodDisruptionBudgetStatus(Struct):
+    observedGeneration: Int64 = 0
+    disruptedPods: dict[str, Time] = {}
+    disruptionsAllowed: Int32 = always(int)
+    currentHealthy: Int32 = always(int)
+    desiredHealthy: Int32 = always(int)
+    expectedPods: Int32 = always(int)
+    conditions: Annotated[list[meta.Condition], listmap("type"), Merge("type")] = []
+
+
+class PodDisruptionBudget(Struct):
+    kind: str = constant("PodDisruptionBudget")
+    apiVersion: str = constant("policy/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: PodDisruptionBudgetSpec = always(PodDisruptionBudgetSpec)
+    status: PodDisruptionBudgetStatus = always(PodDisruptionBudgetStatus)
+
+
+_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
+_COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
+COLUMNS = (
+    columns.NAME,
+    Column("Min Available", description="How many pods must stay available."),
+    Column("Max Unavailable", description="How many pods may be unavailable."),
+    Column("Allowed Disruptions", "integer", description="How many pods may be evicted now."),
+    columns.AGE,
+)
+
+
+def validate(new: PodDisruptionBudget) -> Errors:
+    """One of the two bounds, or none."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    if spec.minAvailable is not None and spec.maxUnavailable is not None:
+        why = "minAvailable and maxUnavailable cannot be both set"
+        errs.append(field.invalid(at, spec, why))
+    for name in ("minAvailable", "maxUnavailable"):
+        bound = getattr(spec, name)
+        if bound is not None:
+            rules.percentage_or_count(errs, at, name, bound)
+            rules.at_most_all(errs, at, name, bound)
+    rules.label_selector(errs, at.child("selector"), spec.selector)
+    policy = spec.unhealthyPodEvictionPolicy
+    if policy is not None:
+        rules.one_of(errs, at, "unhealthyPodEvictionPolicy", policy, _POLICIES)
+    return errs
+
+
+def validate_update(new: PodDisruptionBudget, _old: PodDisruptionBudget) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def validate_status(new: PodDisruptionBudget, _old: PodDisruptionBudget) -> Errors:
+    """Conditions, and counts of 0 or more."""
+    errs: Errors = []
+    at = field.path("status")
+    rules.conditions(errs, at.child("conditions"), new.status.conditions)
+    for name in _COUNTS:
+        rules.not_negative(errs, at, name, getattr(new.status, name))
+    return errs
+
+
+def _bound(value: int | str | None) -> str:
+    return "N/A" if value is None else str(value)
+
+
+def row(obj: PodDisruptionBudget, now: float) -> list[Any]:
+    """The cells of one PodDisruptionBudget."""
+    return [
+        obj.metadata.name,
+        _bound(obj.spec.minAvailable),
+        _bound(obj.spec.maxUnavailable),
+        obj.status.disruptionsAllowed,
+        columns.age(obj.metadata, now),
+    ]
+
+
+RESOURCE = Resource(
+    type=PodDisruptionBudget,
+    plural="poddisruptionbudgets",
+    short_names=("pdb",),
+    subresources=(status(),),
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    unconditional_update=False,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+)
