@@ -100,6 +100,10 @@ def _no_update_errors(_new: Any, _old: Any) -> Errors:
     return []
 
 
+def _no_warnings(_new: Any, _old: Any) -> list[str]:
+    return []
+
+
 def _nothing(_obj: Any) -> None:
     return None
 
@@ -139,6 +143,8 @@ class Resource:
     validate: Callable[[Any], Errors] = _no_errors
     validate_update: Callable[[Any, Any], Errors] = _no_update_errors
     prepare_status: Callable[[Any, Any], None] = _nothing_with_old
+    # (new, old or None) -> what the client is warned of, though it is no error.
+    warnings: Callable[[Any, Any], list[str]] = _no_warnings
     validate_status: Callable[[Any, Any], Errors] = _no_update_errors
 
     # The syntax of metadata.name; messages, none where it is fine.
@@ -157,6 +163,8 @@ class Resource:
     begin_delete: Callable[[Any], None] = _nothing
     # Does the object wait for more than ``metadata.finalizers`` before it may go? (namespaces)
     held: Callable[[Any], bool] = _never
+    # Finalizers without a domain must be Kubernetes' own (all kinds but custom ones).
+    short_finalizers: bool = True
     # Whether deletion may set the garbage collector's finalizers (all kinds but events).
     collected: bool = True
     # propagationPolicy when the client names none.

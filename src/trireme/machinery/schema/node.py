@@ -65,6 +65,7 @@ class Node:
     atomic: bool = False  # replaced as a whole by server-side apply
     merge: bool = False  # LIST: strategic merge instead of replacement
     merge_key: str = ""  # LIST of objects: what identifies an item in strategic merge
+    replace: bool = False  # OBJECT: a strategic patch replaces it as a whole
     retain_keys: bool = False  # OBJECT: a strategic patch may name the keys to keep
     default: Any = None
     has_default: bool = False
@@ -74,6 +75,10 @@ class Node:
     immutable: bool = False
     minimum: int | None = None
     maximum: int | None = None
+    # OBJECT: what may stand in the object's place (a JSON schema may be a bool or a list).
+    alternatives: tuple[Node, ...] = ()
+    # OBJECT: fields beyond those named are kept, whatever they hold (custom resources).
+    open: bool = False
 
     @property
     def fields(self) -> Mapping[str, Node]:

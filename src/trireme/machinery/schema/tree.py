@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import types as pytypes
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -64,6 +65,10 @@ class _StructShape(Shape):
         self.source = struct
 
 
+def _is_struct(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+
+
 @cache
 def _shape(struct: type) -> Shape:
     return _StructShape(struct)
@@ -107,6 +112,12 @@ def _bare(hint: Any, markers: list[Any]) -> Node:
     if isinstance(hint, frozenset):
         if hint == {int, str}:
             return Node(INT_OR_STRING, "int32")
+        if hint == {int, float}:
+            return Node(NUMBER, "float64")
+        objects = [option for option in hint if _is_struct(option)]
+        if len(objects) == 1:
+            others = tuple(_node(option) for option in hint if option is not objects[0])
+            return replace(_node(objects[0]), alternatives=others)
         raise TypeError(f"no schema for a union of {sorted(map(str, hint))}")
     origin = get_origin(hint)
     if origin is list:
@@ -140,6 +151,8 @@ def _mark(node: Node, markers: list[Any], nullable: bool) -> Node:
                     changes["list_type"] = "atomic"
             case types.Merge(key):
                 changes |= {"merge": True, "merge_key": key}
+            case types.Replace():
+                changes["replace"] = True
             case types.RetainKeys():
                 changes["retain_keys"] = True
             case types.Enum(values):
