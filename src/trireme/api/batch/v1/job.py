@@ -1,0 +1,167 @@
+"""Job: defaults, preparation and columns; types and rules are its neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api import columns
+from trireme.api.batch.v1 import job_rules as checks
+from trireme.api.batch.v1 import job_status_rules
+from trireme.api.batch.v1.job_types import Job, JobSpec
+from trireme.api.core.v1.pod import defaults as pod_defaults
+from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.machinery import gotext, labels, names, time
+from trireme.machinery.meta import LabelSelector
+from trireme.machinery.resource import Column, Resource, spec_changed, status
+
+# What shows as a job's state: the first condition of these that is true.
+_STATES = ("Complete", "Failed", "", "Suspended", "FailureTarget", "SuccessCriteriaMet")
+_MANY_COMPLETIONS, _MANY_PODS = 100_000, 10_000
+COLUMNS = (
+    columns.NAME,
+    Column("Status", description="How far the job has come."),
+    Column("Completions", description="How many pods have succeeded, of how many."),
+    Column("Duration", description="How long it has run."),
+    columns.AGE,
+    columns.CONTAINERS,
+    columns.IMAGES,
+    Column("Selector", priority=1, description="The labels of its pods."),
+)
+
+
+def spec_defaults(spec: JobSpec) -> None:
+    """One pod, six tries; those of the template."""
+    if spec.completions is None and spec.parallelism is None:
+        spec.completions = 1
+    if spec.parallelism is None:
+        spec.parallelism = 1
+    if spec.backoffLimit is None:
+        spec.backoffLimit = 6 if spec.backoffLimitPerIndex is None else 2**31 - 1
+    if spec.podReplacementPolicy is None:
+        failed = spec.podFailurePolicy is not None
+        spec.podReplacementPolicy = "Failed" if failed else "TerminatingOrFailed"
+    pod_defaults.template(spec.template)
+
+
+def defaults(obj: Job) -> None:
+    """Those of the spec; the template's labels are the job's where it has none."""
+    spec_defaults(obj.spec)
+    if not obj.metadata.labels:
+        obj.metadata.labels = dict(obj.spec.template.metadata.labels)
+
+
+def prepare_create(new: Job) -> None:
+    """Select the pods by the job's uid, unless the client selects them itself."""
+    if not new.spec.manualSelector:
+        _own_selector(new)
+    pod_prepare.drop_disabled(new.spec.template.spec, None)
+
+
+def _own_selector(new: Job) -> None:
+    made = new.spec.template.metadata.labels
+    for label in (checks.LEGACY_NAME, checks.NAME):
+        made.setdefault(label, new.metadata.name)
+    for label in (checks.LEGACY_UID, checks.UID):
+        made.setdefault(label, new.metadata.uid)
+    new.spec.template.metadata.labels = made
+    selector = new.spec.selector or LabelSelector()
+    selector.matchLabels = {checks.UID: new.metadata.uid, **selector.matchLabels}
+    new.spec.selector = selector
+
+
+def prepare_update(new: Job, old: Job) -> None:
+    """Fields of features that are off are dropped, unless the old template has them."""
+    pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
+
+
+def warnings(new: Job, old: Job | None) -> list[str]:
+    """Names that pods cannot bear, and too many indexes."""
+    found = []
+    if old is None:
+        found += name_warnings(new.metadata.name)
+    if old is None or new.spec != old.spec:
+        found += spec_warnings("spec", new.spec)
+    return found
+
+
+def name_warnings(name: str) -> list[str]:
+    """A name that is no DNS label."""
+    complaints = names.is_dns1123_label(name)
+    if not complaints:
+        return []
+    return [
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising "
+        f"behavior; a DNS label is recommended: {gotext.plain(complaints)}"
+    ]
+
+
+def spec_warnings(where: str, spec: JobSpec) -> list[str]:
+    """More indexes than the status may be able to hold."""
+    many = (spec.completions or 0) > _MANY_COMPLETIONS and (spec.parallelism or 0) > _MANY_PODS
+    if spec.completionMode != "Indexed" or not many:
+        return []
+    return [
+        f"{where}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism "
+        "higher than 10^4, Kubernetes might not be able to track completedIndexes when a big "
+        "number of indexes fail"
+    ]
+
+
+def state(obj: Job) -> str:
+    """The Status cell."""
+    true = {item.type for item in obj.status.conditions if item.status == "True"}
+    for name in _STATES:
+        if not name and obj.metadata.deletionTimestamp is not None:
+            return "Terminating"
+        if name in true:
+            return name
+    return "Running"
+
+
+def _completions(obj: Job) -> str:
+    done, spec = obj.status.succeeded, obj.spec
+    if spec.completions is not None:
+        return f"{done}/{spec.completions}"
+    parallelism = spec.parallelism or 0
+    return f"{done}/1 of {parallelism}" if parallelism > 1 else f"{done}/1"
+
+
+def _duration(obj: Job, now: float) -> str:
+    start, end = obj.status.startTime, obj.status.completionTime
+    if start is None:
+        return ""
+    until = now if end is None else time.parse(end)
+    return time.human_duration(until - time.parse(start))
+
+
+def row(obj: Job, now: float) -> list[Any]:
+    """The cells of one Job."""
+    return [
+        obj.metadata.name,
+        state(obj),
+        _completions(obj),
+        _duration(obj, now),
+        columns.age(obj.metadata, now),
+        *columns.containers(obj.spec.template.spec.containers),
+        labels.format_struct(obj.spec.selector),
+    ]
+
+
+RESOURCE = Resource(
+    type=Job,
+    plural="jobs",
+    categories=("all",),
+    subresources=(status(),),
+    default_orphan=True,
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    warnings=warnings,
+    validate=checks.validate,
+    validate_update=checks.validate_update,
+    validate_status=job_status_rules.validate,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+    selectable={"status.successful": lambda obj: str(obj.status.succeeded)},
+)
