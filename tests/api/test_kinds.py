@@ -35,6 +35,7 @@ def test_how_kinds_are_written() -> None:
         "services",
     }
     assert _plurals([item for item in STORED if not item.unconditional_update]) == {
+        "customresourcedefinitions",
         "leases",
         "poddisruptionbudgets",
     }

@@ -19,9 +19,6 @@ ANNOTATIONS_LIMIT: Final = 256 * 1024
 # Finalizers without a slash that built-in kinds may carry.
 SHORT_FINALIZERS: Final = ("kubernetes", "orphan", "foregroundDeletion")
 _META: Final = field.path("metadata")
-_LABELS: Final = _META.child("labels")
-_ANNOTATIONS: Final = _META.child("annotations")
-_OWNERS: Final = _META.child("ownerReferences")
 _FINALIZERS: Final = _META.child("finalizers")
 
 
@@ -43,7 +40,22 @@ def validate_create(resource: Resource, meta: ObjectMeta) -> list[FieldError]:
     elif meta.namespace:
         errs.append(field.forbidden(_META.child("namespace"), "not allowed on this type"))
     rules.not_negative(errs, _META, "generation", meta.generation)
-    _common(errs, meta)
+    _common(errs, meta, resource.short_finalizers)
+    return errs
+
+
+def validate_embedded(meta: ObjectMeta, at: Path) -> list[FieldError]:
+    """Errors in the metadata of an object inside another one, of a kind that nobody knows."""
+    errs: list[FieldError] = []
+    if meta.generateName:
+        complaints = names.is_path_segment_prefix(meta.generateName)
+        rules.add(errs, at.child("generateName"), meta.generateName, complaints)
+    if meta.name:
+        rules.add(errs, at.child("name"), meta.name, names.is_path_segment(meta.name))
+    if meta.namespace:
+        rules.syntax(errs, at, "namespace", meta.namespace, names.is_dns1123_label)
+    rules.not_negative(errs, at, "generation", meta.generation)
+    _common(errs, meta, False, at)
     return errs
 
 
@@ -72,19 +84,21 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
         and new.finalizers == old.finalizers
     )
     if not unchanged:
-        _common(errs, new)
+        _common(errs, new, resource.short_finalizers)
     return errs
 
 
-def _common(errs: list[FieldError], meta: ObjectMeta) -> None:
+def _common(
+    errs: list[FieldError], meta: ObjectMeta, short_finalizers: bool, at: Path = _META
+) -> None:
     if meta.labels:
-        rules.labels(errs, _LABELS, meta.labels)
+        rules.labels(errs, at.child("labels"), meta.labels)
     if meta.annotations:
-        errs += annotations(meta.annotations, _ANNOTATIONS)
+        errs += annotations(meta.annotations, at.child("annotations"))
     if meta.ownerReferences:
-        _owners(errs, meta.ownerReferences)
+        _owners(errs, meta.ownerReferences, at.child("ownerReferences"))
     if meta.finalizers:
-        finalizers(errs, _FINALIZERS, meta.finalizers)
+        finalizers(errs, at.child("finalizers"), meta.finalizers, short_finalizers)
 
 
 def annotations(values: dict[str, str], at: Path) -> list[FieldError]:
@@ -101,14 +115,14 @@ def annotations(values: dict[str, str], at: Path) -> list[FieldError]:
     return errs
 
 
-def finalizers(errs: list[FieldError], at: Path, items: list[str]) -> None:
-    """Finalizers of an object of a built-in kind."""
+def finalizers(errs: list[FieldError], at: Path, items: list[str], short: bool = True) -> None:
+    """Finalizers; ``short``: of a built-in kind, where those without a domain must be known."""
     for item in items:
         rules.add(errs, at, item, names.is_qualified_name(item))
     if "orphan" in items and "foregroundDeletion" in items:
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         errs.append(field.invalid(at, items, why))
-    for position, item in enumerate(items):
+    for position, item in enumerate(items if short else ()):
         finalizer_is_known(errs, at.index(position), item)
 
 
@@ -119,11 +133,11 @@ def finalizer_is_known(errs: list[FieldError], at: Path, item: str) -> None:
         errs.append(field.invalid(at, item, why))
 
 
-def _owners(errs: list[FieldError], owners: list[OwnerReference]) -> None:
+def _owners(errs: list[FieldError], owners: list[OwnerReference], at: Path) -> None:
     """Upstream reports every owner at the list, without its position."""
     controller = ""
     for owner in owners:
-        _owner(errs, owner)
+        _owner(errs, owner, at)
         if not owner.controller:
             continue
         this = f"{owner.kind}/{owner.name}"
@@ -132,19 +146,19 @@ def _owners(errs: list[FieldError], owners: list[OwnerReference]) -> None:
                 "Only one reference can have Controller set to true. "
                 f'Found "true" in references for {controller} and {this}'
             )
-            errs.append(field.invalid(_OWNERS, owners, why))
+            errs.append(field.invalid(at, owners, why))
         else:
             controller = this
 
 
-def _owner(errs: list[FieldError], owner: OwnerReference) -> None:
+def _owner(errs: list[FieldError], owner: OwnerReference, at: Path) -> None:
     group, _, version = owner.apiVersion.rpartition("/")
     if not version or group.count("/"):
         why = "version must not be empty"
-        errs.append(field.invalid(_OWNERS.child("apiVersion"), owner.apiVersion, why))
+        errs.append(field.invalid(at.child("apiVersion"), owner.apiVersion, why))
     for name in ("kind", "name", "uid"):
         if not getattr(owner, name):
-            errs.append(field.invalid(_OWNERS.child(name), "", "must not be empty"))
+            errs.append(field.invalid(at.child(name), "", "must not be empty"))
     if owner.apiVersion == "v1" and owner.kind == "Event":
         why = "/v1, Kind=Event is disallowed from being an owner"
-        errs.append(field.invalid(_OWNERS, owner, why))
+        errs.append(field.invalid(at, owner, why))

@@ -74,12 +74,12 @@ def begin(resource: Resource, obj: Any, options: DeleteOptions, now: float) -> b
         return _again(resource, meta, grace, options, now) or held
     if grace == 0 and not meta.finalizers and not held:
         return False
-    resource.begin_delete(obj)
     meta.deletionTimestamp = time.format(now + grace)
+    resource.begin_delete(obj)
     if not held:
         meta.deletionGracePeriodSeconds = grace
-    if meta.generation > 0:
-        meta.generation += 1
+        if meta.generation > 0:
+            meta.generation += 1
     return True
 
 

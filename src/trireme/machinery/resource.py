@@ -172,6 +172,10 @@ class Resource:
     # DELETE answers with the object instead of a Status.
     returns_deleted: bool = False
 
+    # Fields that a write never sets, by subresource ("" for the main one), as dotted paths: nobody
+    # comes to own them by it. Without an entry: the status, and for /status the spec.
+    reset_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
     # The version that is stored, for one that is another form of it.
     stored_as: Conversion | None = None
     # The feature gate that this version or kind waits for; "" for none.

@@ -256,6 +256,9 @@ class _Walker:
 
     def _object(self, node: Node, value: Any) -> Any:
         if type(value) is not _Pairs:
+            for other in node.alternatives:
+                if type(value) is (list if other.kind == LIST else bool):
+                    return self._value(other, value)
             raise self._mismatch(value, node.go_type)
         fields = node.fields
         outer = self._struct

@@ -1,0 +1,114 @@
+"""The bounds of a number: multipleOf, minimum, maximum, and what its format can hold.
+
+In: a schema, once; then numbers. Out: errors added to a ``Result``. Rules: kube-openapi
+validate numberValidator; messages show integers and floats as Go prints them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from trireme.api.apiextensions.schema.result import Result
+from trireme.machinery import field, gotext
+
+_INT32: Final = (-(2**31), 2**31 - 1)
+_INT64: Final = (-(2**63), 2**63 - 1)
+_MAX_FLOAT32: Final = 3.40282346638528859811704183484516925440e38
+
+
+class Bounds:
+    """What one schema says about numbers."""
+
+    __slots__ = ("_above", "_below", "_format", "_maximum", "_minimum", "_multiple", "_type")
+
+    @staticmethod
+    def of(schema: dict[str, Any], types: tuple[str, ...], format_: str) -> Bounds:
+        bounds = Bounds()
+        bounds._type = types[0] if len(types) == 1 and types[0] in ("integer", "number") else ""
+        bounds._format = format_ if bounds._type else ""
+        bounds._multiple = schema.get("multipleOf")
+        bounds._maximum = schema.get("maximum")
+        bounds._below = schema.get("exclusiveMaximum", False)
+        bounds._minimum = schema.get("minimum")
+        bounds._above = schema.get("exclusiveMinimum", False)
+        return bounds
+
+    def check(self, result: Result, value: int | float, at: str, context: Any) -> None:
+        """Add what is wrong with ``value``."""
+        self._in_range(result, value, at, context, "Checked")
+        if self._multiple is not None:
+            self._check_multiple(result, value, at, context)
+        if self._minimum is not None:
+            self._check_bound(result, value, at, context, self._minimum, "Minimum boundary")
+        if self._maximum is not None:
+            self._check_bound(result, value, at, context, self._maximum, "Maximum boundary")
+
+    def _check_multiple(self, result: Result, value: int | float, at: str, context: Any) -> None:
+        factor = float(self._multiple or 0)
+        native = self._in_range(result, factor, at, context, "MultipleOf")
+        if native and type(value) is int:
+            whole = int(factor)
+            if whole <= 0:
+                text = f"factor MultipleOf declared for {at} must be positive: {whole}"
+                result.add(text, context.error(field.invalid, at, whole, text))
+            elif value % whole:
+                context.invalid(result, at, value, f"should be a multiple of {whole}")
+            return
+        if factor <= 0:
+            shown = gotext.number(factor)
+            text = f"factor MultipleOf declared for {at} must be positive: {shown}"
+            result.add(text, context.error(field.invalid, at, factor, text))
+            return
+        ratio = 1 / factor * value if factor < 1 else value / factor
+        if not _is_whole(ratio):
+            shown = gotext.number(factor)
+            context.invalid(result, at, float(value), f"should be a multiple of {shown}")
+
+    def _check_bound(
+        self, result: Result, value: int | float, at: str, context: Any, bound: Any, what: str
+    ) -> None:
+        limit: int | float = float(bound)
+        shown = gotext.number(limit)
+        native = self._in_range(result, limit, at, context, what)
+        if native and type(value) is int:
+            limit = int(limit)
+            shown = str(limit)
+        elif not native or type(value) is float:
+            value = float(value)
+        if what.startswith("Max"):
+            bad = value >= limit if self._below else value > limit
+            word = "less than" if self._below else "less than or equal to"
+        else:
+            bad = value <= limit if self._above else value < limit
+            word = "greater than" if self._above else "greater than or equal to"
+        if bad:
+            context.invalid(result, at, value, f"should be {word} {shown}")
+
+    def _in_range(
+        self, result: Result, value: int | float, at: str, context: Any, what: str
+    ) -> bool:
+        """Whether the type and format can hold ``value``; a complaint where they cannot."""
+        if self._type == "integer":
+            low, high = _INT32 if self._format == "int32" else _INT64
+            good = (type(value) is int or float(value).is_integer()) and low <= value <= high
+        elif self._format == "float":
+            good = abs(value) <= _MAX_FLOAT32
+        else:
+            good = True
+        if not good:
+            form = f"with format {self._format}" if self._format else "(default format)"
+            text = f"{what} value must be of type {self._type} {form} in {at}"
+            context.general(result, text)
+        return good
+
+
+def _is_whole(value: float) -> bool:
+    """Whether a float is an integer, with the tolerance of upstream's library."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return False
+    if abs(value) > 2**53 - 1:
+        return False
+    nearest = round(value)
+    if value == nearest:
+        return True
+    return nearest != 0 and abs(value - nearest) < 1e-9 * abs(nearest)

@@ -1,0 +1,143 @@
+"""The structural schema: which fields there are, apart from what their values must satisfy.
+
+In: a schema as plain JSON, as a CustomResourceDefinition stores it. Out: a tree of ``Structural``
+nodes, made once per version of a kind and shared. Rules:
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+Schema = dict[str, Any]
+
+# What every object has besides its schema's own fields.
+META_FIELDS: Final = ("apiVersion", "kind", "metadata")
+_UNSUPPORTED: Final = (
+    ("id", "id"),
+    ("$schema", "schema"),
+    ("$ref", "$ref"),
+    ("patternProperties", "patternProperties"),
+    ("dependencies", "dependencies"),
+    ("additionalItems", "additionalItems"),
+    ("definitions", "definitions"),
+)
+
+
+class NotStructural(ValueError):
+    """The schema uses a construct that no structural schema has."""
+
+
+class Structural:
+    """One node. ``schema`` is the JSON it was made from.
+
+    ``additional`` is the schema of the values of a map; ``keeps_additional`` is true where unnamed
+    fields are kept at all. The ``has_*`` flags speak of the node and all below it, so that walks
+    can leave out what they have nothing to do in.
+    """
+
+    __slots__ = (
+        "additional",
+        "default",
+        "embedded",
+        "has_defaults",
+        "has_embedded",
+        "has_lists",
+        "int_or_string",
+        "items",
+        "keeps_additional",
+        "list_keys",
+        "list_type",
+        "map_type",
+        "nullable",
+        "preserve",
+        "properties",
+        "schema",
+        "type",
+    )
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.type: str = schema.get("type", "")
+        self.nullable: bool = schema.get("nullable", False)
+        self.default: Any = schema.get("default")
+        self.preserve: bool = schema.get("x-kubernetes-preserve-unknown-fields", False)
+        self.embedded: bool = schema.get("x-kubernetes-embedded-resource", False)
+        self.int_or_string: bool = schema.get("x-kubernetes-int-or-string", False)
+        self.list_type: str | None = schema.get("x-kubernetes-list-type")
+        self.list_keys: list[str] = schema.get("x-kubernetes-list-map-keys", [])
+        self.map_type: str | None = schema.get("x-kubernetes-map-type")
+        self.properties: dict[str, Structural] = {}
+        self.items: Structural | None = None
+        self.additional: Structural | None = None
+        self.keeps_additional = "additionalProperties" in schema
+        self.has_defaults = self.has_embedded = self.has_lists = False
+
+    def children(self) -> list[Structural]:
+        """The nodes one step below."""
+        below = list(self.properties.values())
+        return below + [item for item in (self.items, self.additional) if item is not None]
+
+    def field(self, name: str) -> Structural | None:
+        """The node of a field: a property, or the schema of the map's values."""
+        return self.properties.get(name, self.additional)
+
+
+def of(schema: Schema) -> Structural:
+    """The tree of a schema. Raises NotStructural."""
+    refuse_unsupported(schema)
+    node = Structural(schema)
+    items = schema.get("items")
+    if isinstance(items, list):
+        raise NotStructural("OpenAPIV3Schema 'items' must be a schema, but is an array")
+    if items is not None:
+        node.items = of(items)
+    node.properties = {name: of(item) for name, item in schema.get("properties", {}).items()}
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict):
+        node.additional = of(more)
+    for key in ("allOf", "anyOf", "oneOf"):
+        for branch in schema.get(key, ()):
+            _check_branch(branch)
+    if "not" in schema:
+        _check_branch(schema["not"])
+    below = node.children()
+    node.has_defaults = node.default is not None or any(item.has_defaults for item in below)
+    node.has_embedded = node.embedded or any(item.has_embedded for item in below)
+    node.has_lists = node.list_type in ("set", "map") or any(item.has_lists for item in below)
+    return node
+
+
+def root(schema: Schema | None) -> Structural:
+    """The tree of a whole object: the root is a resource even where the schema does not say so."""
+    node = of(schema or {})
+    node.embedded = True
+    return node
+
+
+def refuse_unsupported(schema: Schema) -> None:
+    """Raises NotStructural for what belongs to JSON schema but not to Kubernetes."""
+    for key, name in _UNSUPPORTED:
+        if schema.get(key) not in (None, "", {}) or (key == "additionalItems" and key in schema):
+            raise NotStructural(f"OpenAPIV3Schema '{name}' is not supported")
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        raise NotStructural(
+            "internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined"
+        )
+
+
+def _check_branch(schema: Schema) -> None:
+    """The same below a logical junctor, where no nodes are made."""
+    refuse_unsupported(schema)
+    items = schema.get("items")
+    if isinstance(items, list):
+        raise NotStructural("OpenAPIV3Schema 'items' must be a schema, but is an array")
+    below: list[Schema] = [items] if items is not None else []
+    below += schema.get("properties", {}).values()
+    for key in ("allOf", "anyOf", "oneOf"):
+        below += schema.get(key, ())
+    for key in ("not", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            below.append(schema[key])
+    for item in below:
+        _check_branch(item)

@@ -1,0 +1,110 @@
+"""CustomResourceDefinition: a kind that is defined by data.
+
+Types are in ``types`` and ``jsonschema``, rules in ``rules/``. What makes the API server serve the
+kind is ``apiserver/crd``. Upstream: apiextensions-apiserver registry/customresourcedefinition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api.apiextensions.v1 import types
+from trireme.api.apiextensions.v1.rules import definition
+from trireme.api.apiextensions.v1.types import (
+    CLEANUP,
+    CustomResourceConversion,
+    CustomResourceDefinition,
+    CustomResourceDefinitionCondition,
+    CustomResourceDefinitionStatus,
+)
+from trireme.api.rules import Errors
+from trireme.machinery.resource import Column, Resource, spec_changed, status
+
+COLUMNS = (
+    Column("Name", format="name", description="What the object is called."),
+    Column("Created At", "date", description="When the object was created."),
+)
+
+
+def defaults(obj: CustomResourceDefinition) -> None:
+    """Names that follow from others, no conversion, and the version that is stored first."""
+    names = obj.spec.names
+    names.singular = names.singular or names.kind.lower()
+    if not names.listKind and names.kind:
+        names.listKind = names.kind + "List"
+    if obj.spec.conversion is None:
+        obj.spec.conversion = CustomResourceConversion(strategy="None")
+    if not obj.status.storedVersions:
+        stored = types.storage_version(obj.spec)
+        obj.status.storedVersions = [stored] if stored else None
+
+
+def prepare_create(new: CustomResourceDefinition) -> None:
+    """A fresh status that knows the version which is stored first."""
+    new.status = CustomResourceDefinitionStatus()
+    _remember_stored(new)
+
+
+def prepare_update(new: CustomResourceDefinition, old: CustomResourceDefinition) -> None:
+    """A version that becomes the stored one is remembered as long as objects may be in it."""
+    _remember_stored(new)
+
+
+def _remember_stored(obj: CustomResourceDefinition) -> None:
+    stored = types.storage_version(obj.spec)
+    known = obj.status.storedVersions or []
+    if stored and stored not in known:
+        obj.status.storedVersions = [*known, stored]
+
+
+def begin_delete(obj: CustomResourceDefinition) -> None:
+    """The instances go first: a finalizer holds the definition until they have gone."""
+    if CLEANUP not in obj.metadata.finalizers:
+        obj.metadata.finalizers.append(CLEANUP)
+    pending = CustomResourceDefinitionCondition(
+        type=types.TERMINATING,
+        status="True",
+        reason="InstanceDeletionPending",
+        message="CustomResourceDefinition marked for deletion; CustomResource deletion will "
+        "begin soon",
+    )
+    types.set_condition(obj.status, pending, obj.metadata.deletionTimestamp or "")
+
+
+def is_held(obj: CustomResourceDefinition) -> bool:
+    """A definition never goes at once: its instances are looked for first."""
+    return obj.metadata.deletionTimestamp is None
+
+
+def validate_status(new: CustomResourceDefinition, _old: CustomResourceDefinition) -> Errors:
+    """The accepted names are names."""
+    return definition.validate_status(new)
+
+
+def row(obj: CustomResourceDefinition, _now: float) -> list[Any]:
+    """The cells of one definition."""
+    return [obj.metadata.name, obj.metadata.creationTimestamp]
+
+
+RESOURCE = Resource(
+    type=CustomResourceDefinition,
+    plural="customresourcedefinitions",
+    namespaced=False,
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
+    subresources=(status(),),
+    unconditional_update=False,
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=definition.validate,
+    validate_update=definition.validate_update,
+    validate_status=validate_status,
+    name_errors=definition.name_errors,
+    generation=spec_changed,
+    begin_delete=begin_delete,
+    held=is_held,
+    warnings=definition.warnings,
+    columns=COLUMNS,
+    row=row,
+)

@@ -1,0 +1,1 @@
+"""The rules of a CustomResourceDefinition, one file for each part of it."""

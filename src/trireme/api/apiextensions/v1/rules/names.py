@@ -1,0 +1,36 @@
+"""The names of a kind: DNS labels, and kind and list kind that differ.
+
+Upstream: validation.go ValidateCustomResourceDefinitionNames.
+"""
+
+from __future__ import annotations
+
+from trireme.api.apiextensions.v1.types import CustomResourceDefinitionNames
+from trireme.api.rules import Errors
+from trireme.machinery import field, names
+from trireme.machinery.field import Path
+
+
+def validate(errs: Errors, given: CustomResourceDefinitionNames, at: Path) -> None:
+    """Errors in those names that are there."""
+    for name in ("plural", "singular"):
+        _label(errs, at.child(name), getattr(given, name))
+    for name in ("kind", "listKind"):
+        value = getattr(given, name)
+        complaints = names.is_dns1035_label(value.lower()) if value else []
+        if complaints:
+            why = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+            errs.append(field.invalid(at.child(name), value, why))
+    for position, item in enumerate(given.shortNames):
+        _label(errs, at.child("shortNames").index(position), item, empty=True)
+    if given.kind and given.kind == given.listKind:
+        why = "kind and listKind may not be the same"
+        errs.append(field.invalid(at.child("listKind"), given.listKind, why))
+    for position, item in enumerate(given.categories):
+        _label(errs, at.child("categories").index(position), item, empty=True)
+
+
+def _label(errs: Errors, at: Path, value: str, *, empty: bool = False) -> None:
+    complaints = names.is_dns1035_label(value) if value or empty else []
+    if complaints:
+        errs.append(field.invalid(at, value, ",".join(complaints)))
