@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from trireme.apiserver import dispatch
 from trireme.apiserver.filters import authorize, impersonate, warnings
-from trireme.apiserver.reply import reply
-from trireme.apiserver.reply.reply import AnyReply
+from trireme.apiserver.reply import form, reply
+from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors
@@ -32,6 +32,18 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     except Exception as fault:
         server.env.log.exception("%s %s failed", request.method, request.path)
         answer = reply.error(errors.internal_error(fault))
+    if isinstance(answer, Reply) and answer.negotiable:
+        answer = _settled(request, answer)
     if request.warnings:
         warnings.attach(request, answer)
+    return answer
+
+
+def _settled(request: Request, answer: Reply) -> Reply:
+    """A Status, or another object that is no stored one, in the form that the client accepts."""
+    try:
+        form.settle(request, answer)
+    except errors.ApiError as fault:
+        answer = reply.error(fault)
+        form.settle(request, answer)
     return answer

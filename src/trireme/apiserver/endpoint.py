@@ -1,7 +1,10 @@
 """A kind as it is served: its ``Resource`` and what generic code compiled for it once.
 
-Made by ``server`` for every resource of the catalog; used by the verbs. The store's keys are
-``/registry/<plural[.group]>/[<namespace>/]<name>``.
+Made by ``server`` for every resource that it serves; used by the verbs. The store's keys are
+``/registry/<plural[.group]>/[<namespace>/]<name>``. A version that is not the stored one has an
+endpoint of its own, whose ``hub`` is the endpoint that is written and read: ``store_form`` leads
+there and ``show`` back. Where versions are converted by somebody else (a webhook), a subclass
+answers these two.
 """
 
 from __future__ import annotations
@@ -10,6 +13,10 @@ from typing import Any
 
 import msgspec
 
+from trireme.apiserver.cache.derived import Derived
+from trireme.apiserver.request import MEDIA
+from trireme.machinery.codec import builtin
+from trireme.machinery.codec.protobuf import encode as protobuf
 from trireme.machinery.resource import Resource
 from trireme.store.contract import KeyValue, Value
 
@@ -20,11 +27,17 @@ _SLOT_HEAD = len(b'"resourceVersion":"')
 
 
 class Endpoint:
-    """One served kind."""
+    """One served kind in one version. ``served`` are the media types of its answers."""
 
-    def __init__(self, resource: Resource) -> None:
+    def __init__(
+        self, resource: Resource, hub: Endpoint | None = None, served: tuple[str, ...] = MEDIA
+    ) -> None:
         self.resource = resource
-        self.root = f"/registry/{resource.group_resource}/"
+        self.hub = hub or self
+        self.served = served
+        # Whether the version served is another one than the version stored.
+        self.converts = self.hub is not self
+        self.root = self.hub.root if hub else f"/registry/{resource.group_resource}/"
         self.decode = msgspec.json.Decoder(resource.type).decode
         # Items of a list come without kind and apiVersion; every stored value starts with these.
         identity = resource.type()
@@ -36,6 +49,11 @@ class Endpoint:
             msgspec.json.encode(f"{resource.kind}List"),
             msgspec.json.encode(identity.apiVersion),
         )
+        self._envelope = protobuf.envelope(identity.apiVersion, identity.kind)
+        self.list_envelope = protobuf.envelope(identity.apiVersion, f"{resource.kind}List")
+        self._messages = Derived(self._encode_message)
+        self._shown = Derived(self._encode_shown)
+        self._metadata = Derived(_encode_metadata)
 
     def prefix(self, namespace: str) -> str:
         """The keys of a namespace, or of all when it is empty."""
@@ -54,6 +72,54 @@ class Endpoint:
     def load(self, item: KeyValue) -> Any:
         """A fresh, typed copy of a stored object."""
         return self.decode(item.value)
+
+    async def store_form(self, obj: Any) -> Any:
+        """An object of this version, taken over, as one of the stored version."""
+        conversion = self.resource.stored_as
+        return obj if conversion is None else conversion.to_stored(obj)
+
+    async def show(self, items: list[KeyValue]) -> list[KeyValue]:
+        """Stored items as this version has them."""
+        if not self.converts:
+            return items
+        shown = self._shown.of
+        return [
+            KeyValue(item.key, shown(item.key, item.value), item.revision, item.created)
+            for item in items
+        ]
+
+    def message(self, key: str, value: bytes) -> bytes:
+        """The protobuf message of a shown value, made once for each revision."""
+        return self._messages.of(key, value)
+
+    def protobuf(self, key: str, value: bytes) -> bytes:
+        """The whole protobuf body of a shown value."""
+        return protobuf.enclosed(self._envelope, self._messages.of(key, value))
+
+    def metadata_message(self, key: str, value: bytes) -> bytes:
+        """The protobuf message of an object's metadata alone, made once for each revision."""
+        return self._metadata.of(key, value)
+
+    def protobuf_metadata(self, key: str, value: bytes, version: str) -> bytes:
+        """The protobuf body of a shown value's PartialObjectMetadata."""
+        head = protobuf.envelope(f"meta.k8s.io/{version}", "PartialObjectMetadata")
+        return protobuf.enclosed(head, self._metadata.of(key, value))
+
+    def _encode_message(self, value: bytes) -> bytes:
+        resource = self.resource
+        name = builtin.messages().of_kind(resource.api_version, resource.kind)
+        if name is None:
+            raise LookupError(f"{resource.api_version} {resource.kind} has no protobuf message")
+        return builtin.encoder().from_json(name, value)
+
+    def _encode_shown(self, value: bytes) -> bytes:
+        conversion = self.resource.stored_as
+        assert conversion is not None
+        return msgspec.json.encode(conversion.from_stored(self.hub.decode(value)))
+
+
+def _encode_metadata(value: bytes) -> bytes:
+    return builtin.encoder().from_json("meta.v1.PartialObjectMetadata", value)
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, unquote
 
 from trireme.machinery import fields, names
 
+# The media types of API objects, in the order in which a wildcard chooses.
+MEDIA = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 READ_VERBS = frozenset({"get", "list", "watch"})
 
 
@@ -60,6 +62,7 @@ class Request:
         "body",
         "headers",
         "info",
+        "media",
         "method",
         "path",
         "peer_certificate",
@@ -93,6 +96,8 @@ class Request:
         self.upgrade = upgrade
         self.user = user
         self.warnings: list[str] = []
+        # The media types of this server's API objects, read and written.
+        self.media = MEDIA
         self.info = parse(method, path, self.query)
 
     def param(self, name: str) -> str:

@@ -223,6 +223,11 @@ def not_acceptable_conversion(target: str, accepted: Iterable[str]) -> ApiError:
     return ApiError(406, NOT_ACCEPTABLE, message)
 
 
+def not_acceptable_form(message: str) -> ApiError:
+    """406: the answer cannot be transformed as asked; the message says why."""
+    return ApiError(406, NOT_ACCEPTABLE, message)
+
+
 def gone(message: str) -> ApiError:
     """410 Gone, the older sister of ``expired``."""
     return ApiError(410, GONE, message)

@@ -1,18 +1,23 @@
 """Put stored values into the form that the client accepts.
 
 In: stored values and the request's Accept header. Out: replies. The plain JSON form shares the
-stored bytes: a list is a join, nothing is decoded (design: encode once).
+stored bytes: a list is a join, nothing is decoded (design: encode once). Protobuf is made once for
+each revision and joined in the same way; every other form is made from the JSON.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.reply import negotiate, table
+from trireme.apiserver.reply import media, negotiate, table
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.machinery.codec import json, yaml
+from trireme.machinery import errors
+from trireme.machinery.codec import json
+from trireme.machinery.codec.protobuf import encode as protobuf
 from trireme.machinery.meta import ListMeta
 from trireme.store.contract import KeyValue
 
@@ -24,20 +29,30 @@ def one(
     request: Request, endpoint: Endpoint, item: KeyValue, now: float, status: int = 200
 ) -> Reply:
     """A single object."""
-    form = negotiate.accept(request.headers.get("accept", ""))
+    form = negotiate.of(request, endpoint.served)
     if form.kind == negotiate.PLAIN:
+        if form.media == negotiate.PROTOBUF:
+            return Reply(status, endpoint.protobuf(item.key, item.value), form.media)
         return finish(Reply(status, item.value), form)
     if form.kind == negotiate.TABLE:
         include = table.check_include(request.param("includeObject"))
         meta = ListMeta(resourceVersion=str(item.revision))
         body = table.table(endpoint, [item.value], meta, now, include, form.version)
         return finish(Reply(status, body), form)
+    if form.kind == negotiate.METADATA_LIST:
+        raise errors.not_acceptable_form(
+            "you requested PartialObjectMetadataList, but the requested object is not a list "
+            f"(*{_go_name(endpoint)})"
+        )
+    if form.media == negotiate.PROTOBUF:
+        body = endpoint.protobuf_metadata(item.key, item.value, form.version)
+        return Reply(status, body, form.media)
     return finish(Reply(status, table.partial(item.value, form.version)), form)
 
 
 def unstored(request: Request, obj: object, status: int = 201) -> Reply:
     """An object that is answered and never stored; it has no table form."""
-    form = negotiate.accept(request.headers.get("accept", ""), convertible=False)
+    form = negotiate.of(request, convertible=False)
     return finish(Reply(status, json.encode(obj)), form)
 
 
@@ -45,7 +60,7 @@ def many(
     request: Request, endpoint: Endpoint, items: list[KeyValue], meta: ListMeta, now: float
 ) -> Reply:
     """A list."""
-    form = negotiate.accept(request.headers.get("accept", ""))
+    form = negotiate.of(request, endpoint.served)
     if form.kind == negotiate.TABLE:
         include = table.check_include(request.param("includeObject"))
         values = [item.value for item in items]
@@ -53,7 +68,17 @@ def many(
             Reply(200, table.table(endpoint, values, meta, now, include, form.version)), form
         )
     if form.kind == negotiate.PLAIN:
+        if form.media == negotiate.PROTOBUF:
+            return _protobuf(endpoint.list_envelope, endpoint.message, items, meta)
         return finish(_plain(endpoint, items, meta), form)
+    if form.media == negotiate.PROTOBUF and form.kind == negotiate.METADATA_LIST:
+        head = protobuf.envelope(f"meta.k8s.io/{form.version}", form.kind)
+        return _protobuf(head, endpoint.metadata_message, items, meta)
+    if form.kind == negotiate.METADATA:
+        raise errors.not_acceptable_form(
+            "you requested PartialObjectMetadata, but the requested object is a list "
+            f"(*{_go_name(endpoint)}List)"
+        )
     body = b"".join(
         (
             b'{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/',
@@ -66,6 +91,31 @@ def many(
         )
     )
     return finish(Reply(200, body), form)
+
+
+def settle(request: Request, answer: Reply) -> None:
+    """Put an API object that is no stored one (a Status, most often) into the accepted form.
+
+    A failure is told in JSON to those who accept nothing that is served.
+    """
+    try:
+        form = negotiate.of(request, convertible=False)
+    except errors.ApiError:
+        if answer.status < 400:
+            raise
+        form = negotiate.Form(pretty=True)
+    answer.negotiable = False
+    finish(answer, form)
+
+
+def finish(reply: Reply, form: negotiate.Form) -> Reply:
+    """Turn a JSON body into what the client accepts."""
+    if form.media != negotiate.JSON:
+        reply.body = media.from_json(reply.body, form.media)
+        reply.content_type = form.media
+    elif form.pretty:
+        reply.body = json.pretty(reply.body)
+    return reply
 
 
 def _plain(endpoint: Endpoint, items: list[KeyValue], meta: ListMeta) -> Reply:
@@ -84,10 +134,23 @@ def _plain(endpoint: Endpoint, items: list[KeyValue], meta: ListMeta) -> Reply:
     return Reply.joined(parts, sum(map(len, parts)))
 
 
-def finish(reply: Reply, form: negotiate.Form) -> Reply:
-    """Turn a JSON body into YAML where that is what the client accepts."""
-    if form.media == "application/yaml":
-        plain = msgspec.json.decode(reply.body)
-        reply.body = yaml.dump(plain).encode()
-        reply.content_type = "application/yaml"
-    return reply
+def _protobuf(
+    head: bytes, message: Callable[[str, bytes], bytes], items: list[KeyValue], meta: ListMeta
+) -> Reply:
+    """A list in protobuf, joined from its items' messages, which are kept for each revision."""
+    parts: list[bytes | memoryview] = [media.list_meta(meta)]
+    for item in items:
+        data = message(item.key, item.value)
+        parts += (b"\x12" + protobuf.varint(len(data)), data)
+    size = sum(map(len, parts))
+    parts.insert(0, head + protobuf.varint(size))
+    parts.append(protobuf.TAIL)
+    answer = Reply.joined(parts, sum(map(len, parts)))
+    answer.content_type = negotiate.PROTOBUF
+    return answer
+
+
+def _go_name(endpoint: Endpoint) -> str:
+    """The kind as upstream names its type in messages."""
+    package = endpoint.resource.group.partition(".")[0] or "core"
+    return f"{package}.{endpoint.resource.kind}"

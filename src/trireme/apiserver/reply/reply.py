@@ -22,7 +22,7 @@ class Reply:
     """A complete answer. Its body is one piece, or parts that are joined when they are needed: a
     large list never exists as a whole beside the objects that it is made of."""
 
-    __slots__ = ("_body", "_parts", "content_type", "headers", "length", "status")
+    __slots__ = ("_body", "_parts", "content_type", "headers", "length", "negotiable", "status")
 
     def __init__(
         self,
@@ -35,6 +35,8 @@ class Reply:
         self.content_type = content_type
         self.headers = {} if headers is None else headers
         self.body = body
+        # An API object in JSON that ``form.settle`` still puts into the form that is accepted.
+        self.negotiable = False
 
     @classmethod
     def joined(cls, parts: list[bytes | memoryview], length: int) -> Reply:
@@ -90,13 +92,20 @@ AnyReply = Reply | StreamReply | UpgradeReply
 
 
 def encoded(value: Any, status: int = 200) -> Reply:
-    """A struct or plain value, encoded as JSON."""
+    """A plain value that is no API object, as JSON for everybody."""
     return Reply(status, msgspec.json.encode(value))
+
+
+def described(obj: Any, status: int = 200) -> Reply:
+    """An API object that is no stored one, in the form that the client accepts."""
+    answer = encoded(obj, status)
+    answer.negotiable = True
+    return answer
 
 
 def error(fault: errors.ApiError) -> Reply:
     """The Status that answers a failed request, with Retry-After where the error names a time."""
-    reply = encoded(fault.status(), fault.code)
+    reply = described(fault.status(), fault.code)
     if fault.details is not None and fault.details.retryAfterSeconds:
         reply.headers["Retry-After"] = str(fault.details.retryAfterSeconds)
     return reply

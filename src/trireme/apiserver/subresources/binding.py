@@ -56,7 +56,7 @@ async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Re
         return pod
 
     await server.registry.update(pods, info.namespace, name, bind, call, "binding")
-    return reply.encoded(Status(status="Success", code=201), 201)
+    return reply.described(Status(status="Success", code=201), 201)
 
 
 def set_scheduled(pod: Pod, now: str) -> None:

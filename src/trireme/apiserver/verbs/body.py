@@ -14,7 +14,7 @@ from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.request import Request
 from trireme.apiserver.verbs import options
 from trireme.machinery import errors
-from trireme.machinery.codec import yaml
+from trireme.machinery.codec import cbor, yaml
 from trireme.machinery.codec.protobuf import decode as protobuf
 from trireme.machinery.codec.protobuf import table
 from trireme.machinery.schema import decode, normalise
@@ -22,7 +22,7 @@ from trireme.machinery.schema import decode, normalise
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-ACCEPTED = (JSON, YAML, PROTOBUF)
+CBOR = "application/cbor"
 
 
 def media_type(request: Request) -> str:
@@ -31,27 +31,41 @@ def media_type(request: Request) -> str:
     return text.partition(";")[0].strip().lower() or JSON
 
 
-def as_json(request: Request) -> bytes:
-    """The body as JSON bytes; 415 for a media type that is not read here."""
+def as_json(
+    request: Request,
+    accepted: tuple[str, ...] | None = None,
+    expected: tuple[str, str] = ("", ""),
+) -> bytes:
+    """The body as JSON bytes; 415 for a media type that is not read here.
+
+    ``expected``: the apiVersion and kind of a protobuf body that does not say them.
+    """
     media = media_type(request)
     if media == JSON:
         return request.body
+    accepted = accepted or request.media
+    if media not in accepted:
+        raise errors.unsupported_media_type(accepted)
     if media == YAML:
         data, problem = yaml.to_json(request.body)
         if problem:
             _report(request, problem)
         return data
-    if media == PROTOBUF:
-        try:
-            return msgspec.json.encode(protobuf.decode(request.body, table.built_in()))
-        except ValueError as problem:
-            raise errors.bad_request(str(problem)) from None
-    raise errors.unsupported_media_type(ACCEPTED)
+    try:
+        if media == PROTOBUF:
+            plain = protobuf.decode(request.body, table.built_in(), expected)
+        else:
+            plain = cbor.load(request.body)
+        return msgspec.json.encode(plain)
+    except ValueError as problem:
+        raise errors.bad_request(str(problem)) from None
 
 
 def read(request: Request, endpoint: Endpoint) -> Any:
     """The object that a POST or PUT carries, defaulted."""
-    return typed(request, endpoint, as_json(request), options.field_validation(request))
+    resource = endpoint.resource
+    data = as_json(request, endpoint.served, (resource.api_version, resource.kind))
+    return typed(request, endpoint, data, options.field_validation(request))
 
 
 def typed(request: Request, endpoint: Endpoint, data: bytes, mode: str) -> Any:

@@ -12,6 +12,9 @@ from trireme.apiserver.verbs import body, options, read, write
 from trireme.machinery import errors
 from trireme.machinery.meta import DeleteOptions, ListMeta, Preconditions
 from trireme.machinery.status import Status, StatusDetails
+from trireme.store.contract import KeyValue
+
+_OPTIONS = ("meta.k8s.io/v1", "DeleteOptions")
 
 
 async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -19,18 +22,21 @@ async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     info = request.info
     wanted, call = delete_options(request), write.call_of(request)
     call.dry_run = call.dry_run or bool(wanted.dryRun)
-    item, gone = await server.registry.delete(endpoint, info.namespace, info.name, wanted, call)
-    resource = endpoint.resource
+    hub = endpoint.hub
+    item, gone = await server.registry.delete(hub, info.namespace, info.name, wanted, call)
+    resource = hub.resource
     if not gone or resource.returns_deleted:
         status = 202 if not gone and wanted.orphanDependents is False else 200
+        if endpoint.converts:
+            (item,) = await endpoint.show([item])
         return form.one(request, endpoint, item, server.env.clock.now(), status)
     details = StatusDetails(
         name=info.name,
         group=resource.group,
         kind=resource.plural,
-        uid=endpoint.load(item).metadata.uid,
+        uid=hub.load(item).metadata.uid,
     )
-    return reply.encoded(Status(status="Success", details=details))
+    return reply.described(Status(status="Success", details=details))
 
 
 async def delete_collection(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -41,17 +47,18 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
     chosen, meta = await read.select(
         server, endpoint, info.namespace, options.list_options(request, endpoint)
     )
-    deleted = []
+    deleted: list[KeyValue] = []
+    hub = endpoint.hub
     for item in chosen:
-        target = endpoint.load(item).metadata
+        target = hub.load(item).metadata
         try:
-            last, _ = await server.registry.delete(
-                endpoint, target.namespace, target.name, wanted, call
-            )
+            last, _ = await server.registry.delete(hub, target.namespace, target.name, wanted, call)
             deleted.append(last)
         except errors.ApiError as fault:
             if not errors.is_not_found(fault):
                 raise
+    if endpoint.converts:
+        deleted = await endpoint.show(deleted)
     listed = ListMeta(resourceVersion=meta.resourceVersion, continue_=meta.continue_)
     return form.many(request, endpoint, deleted, listed, server.env.clock.now())
 
@@ -60,7 +67,7 @@ def delete_options(request: Request) -> DeleteOptions:
     """From the body, or from the query where there is no body; checked."""
     if request.body.strip():
         wanted: DeleteOptions = body.decode_as(
-            request, DeleteOptions, body.as_json(request), "Ignore"
+            request, DeleteOptions, body.as_json(request, None, _OPTIONS), "Ignore"
         )
     else:
         wanted = _from_query(request)

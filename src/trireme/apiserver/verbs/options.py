@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import posixpath
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +20,8 @@ from trireme.apiserver.request import Request
 from trireme.machinery import errors, field, fields, labels
 from trireme.machinery.field import FieldError
 
+# Bytes of a field manager's name.
+MANAGER_LENGTH = 128
 FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
@@ -51,10 +55,15 @@ def list_options(request: Request, endpoint: Endpoint, *, watching: bool = False
     token = request.param("continue")
     limit = _integer(request, "limit") or 0
     initial = request.flag("sendInitialEvents") if "sendInitialEvents" in request.query else None
-    problems = _check(request, version, match, token, limit, initial, watching)
+    problems = _check(version, match, token, initial, watching)
     if problems:
         raise errors.invalid("ListOptions.meta.k8s.io", "", problems)
-    start, at = _decode_token(token) if token else ("", None)
+    if watching and initial is None and not match and version in ("", "0"):
+        # The old way to say: what is there now, then the changes.
+        initial = True
+    start, at = _decode_token(token) if token and not watching else ("", None)
+    if at is not None and version not in ("", "0"):
+        raise errors.bad_request("specifying resource version is not allowed when using continue")
     return ListOptions(
         selection=selection(request, endpoint),
         resource_version=_version(version),
@@ -82,6 +91,9 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
     if wanted:
         by_field = _field_selector(wanted, endpoint)
     if request.info.name:
+        chosen = by_field is not None and not by_field.empty()
+        if chosen and by_field.exact("metadata.name") != request.info.name:
+            raise errors.bad_request("fieldSelector metadata.name doesn't match requested name")
         named = fields.from_set({"metadata.name": request.info.name})
         by_field = (
             named if by_field is None else fields.of([*by_field.requirements, *named.requirements])
@@ -104,7 +116,10 @@ def _field_selector(text: str, endpoint: Endpoint) -> fields.Selector:
     for name in selector.fields():
         if name not in known:
             raise errors.bad_request(f"field label not supported: {name}")
-    return selector
+    labels_of = resource.stored_as.field_labels if resource.stored_as is not None else {}
+    if not labels_of:
+        return selector
+    return selector.transform(lambda label, value: (labels_of.get(label, label), value))
 
 
 def dry_run(request: Request) -> bool:
@@ -128,9 +143,49 @@ def field_validation(request: Request) -> str:
     return wanted or "Warn"
 
 
+def field_manager(request: Request, *, applying: bool = False) -> str:
+    """Who comes to own what the request writes: what it says itself, or its User-Agent's name."""
+    wanted = request.param("fieldManager")
+    force = bool(request.query.get("force"))
+    if not wanted and not applying and not force:
+        return _agent(request.headers.get("user-agent", ""))
+    problems: list[FieldError] = []
+    at = field.path("fieldManager")
+    if applying and not wanted:
+        problems.append(field.required(at, "is required for apply patch"))
+    if force and not applying and request.method == "PATCH":
+        why = "may not be specified for non-apply patch"
+        problems.append(field.forbidden(field.path("force"), why))
+    if len(wanted.encode()) > MANAGER_LENGTH:
+        problems.append(field.too_long(at, MANAGER_LENGTH))
+    position = 0
+    for character in wanted:
+        if not _printable(character):
+            why = f"invalid character U+{ord(character):04X} (at position {position})"
+            problems.append(field.invalid(at, wanted, why))
+        position += len(character.encode())
+    if problems:
+        raise errors.invalid(f"{_options_kind(request)}.meta.k8s.io", "", problems)
+    return wanted or _agent(request.headers.get("user-agent", ""))
+
+
+@lru_cache(maxsize=256)
+def _agent(header: str) -> str:
+    name = "".join(filter(_printable, header.partition("/")[0]))
+    if len(name.encode()) <= MANAGER_LENGTH:
+        return name
+    return name.encode()[:MANAGER_LENGTH].decode(errors="ignore")
+
+
+def _printable(character: str) -> bool:
+    # Of all spaces, Go prints the ASCII one only; Python agrees.
+    return character.isprintable()
+
+
 def encode_token(revision: int, start: str) -> str:
-    """The continue token for the items after ``start`` (a key below the listed prefix)."""
-    raw = msgspec.json.encode(_Token(v="meta.k8s.io/v1", rv=revision, start=start))
+    """The continue token for the items after ``start`` (a key below the listed prefix); revision
+    -1 reads on at the newest one."""
+    raw = msgspec.json.encode(_Token(v="meta.k8s.io/v1", rv=revision, start=start + "\0"))
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -141,26 +196,14 @@ def _options_kind(request: Request) -> str:
 
 
 def _check(
-    request: Request,
     version: str,
     match: str,
     token: str,
-    limit: int,
     initial: bool | None,
     watching: bool,
 ) -> list[FieldError]:
     problems: list[FieldError] = []
     at = field.path("resourceVersionMatch")
-    if limit < 0:
-        problems.append(
-            field.invalid(field.path("limit"), limit, "must be greater than or equal to 0")
-        )
-    if initial is not None and not watching:
-        problems.append(
-            field.forbidden(
-                field.path("sendInitialEvents"), "sendInitialEvents is forbidden for list"
-            )
-        )
     if watching:
         if initial is not None and match != "NotOlderThan":
             problems.append(
@@ -169,7 +212,9 @@ def _check(
                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
                 )
             )
-        if initial is None and match:
+        if not match:
+            return problems
+        if initial is None:
             problems.append(
                 field.forbidden(
                     at,
@@ -177,9 +222,15 @@ def _check(
                     "provided",
                 )
             )
+        if match != "NotOlderThan":
+            problems.append(field.not_supported(at, match, ["NotOlderThan"]))
+        if token:
+            problems.append(
+                field.forbidden(at, "resourceVersionMatch is forbidden when continue is provided")
+            )
         return problems
     if match:
-        if not version and not token:
+        if not version:
             problems.append(
                 field.forbidden(
                     at, "resourceVersionMatch is forbidden unless resourceVersion is provided"
@@ -190,13 +241,19 @@ def _check(
                 field.forbidden(at, "resourceVersionMatch is forbidden when continue is provided")
             )
         if match not in ("Exact", "NotOlderThan"):
-            problems.append(field.not_supported(at, match, ["Exact", "NotOlderThan"]))
+            problems.append(field.not_supported(at, match, ["Exact", "NotOlderThan", ""]))
         if match == "Exact" and version == "0":
             problems.append(
                 field.forbidden(
                     at, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
                 )
             )
+    if initial is not None:
+        problems.append(
+            field.forbidden(
+                field.path("sendInitialEvents"), "sendInitialEvents is forbidden for list"
+            )
+        )
     return problems
 
 
@@ -209,26 +266,32 @@ def _version(text: str) -> int | None:
             text,
             f'strconv.ParseUint: parsing "{text}": invalid syntax',
         )
-        raise errors.invalid("ListOptions.meta.k8s.io", "", [problem])
+        raise errors.bad_request(f"invalid resource version: {problem}")
     return int(text)
 
 
 def _decode_token(token: str) -> tuple[str, int]:
+    """Where to go on (the last key before it) and at which revision; below zero: the newest."""
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         parsed = msgspec.json.decode(raw, type=_Token)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
-        raise errors.bad_request(
-            "continue key is not valid: the token could not be decoded"
-        ) from None
+        raise _bad_token(": the token could not be decoded") from None
     if parsed.v != "meta.k8s.io/v1":
-        raise errors.bad_request(
-            "continue key is not valid: server does not recognize this encoded version "
-            f'"{parsed.v}"'
-        )
-    if not parsed.start or parsed.start.startswith("/") or ".." in parsed.start.split("/"):
-        raise errors.bad_request("continue key is not valid: incorrect start key")
-    return parsed.start, parsed.rv
+        raise _bad_token(f": server does not recognize this encoded version {parsed.v}")
+    if parsed.rv == 0:
+        raise _bad_token(": incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not parsed.start:
+        raise _bad_token(": encoded start key empty (version meta.k8s.io/v1)")
+    # A key that leaves the listed prefix would read what this list may not.
+    key = "/" + parsed.start.removeprefix("/")
+    if posixpath.normpath(key) != key:
+        raise _bad_token(f": {parsed.start}")
+    return key[1:].removesuffix("\0"), parsed.rv
+
+
+def _bad_token(why: str) -> errors.ApiError:
+    return errors.bad_request(f"invalid continue token: continue key is not valid{why}")
 
 
 def _integer(request: Request, name: str) -> int | None:

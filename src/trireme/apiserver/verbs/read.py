@@ -22,7 +22,9 @@ from trireme.store.contract import KeyValue
 async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """One object."""
     info = request.info
-    item = server.registry.get(endpoint, info.namespace, info.name)
+    item = server.registry.get(endpoint.hub, info.namespace, info.name)
+    if endpoint.converts:
+        (item,) = await endpoint.show([item])
     return form.one(request, endpoint, item, server.env.clock.now())
 
 
@@ -30,41 +32,45 @@ async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     """A list, or a page of one."""
     wanted = options.list_options(request, endpoint)
     items, meta = await select(server, endpoint, request.info.namespace, wanted)
+    if endpoint.converts:
+        items = await endpoint.show(items)
     return form.many(request, endpoint, items, meta, server.env.clock.now())
 
 
 async def select(
     server: ApiServer, endpoint: Endpoint, namespace: str, wanted: ListOptions
 ) -> tuple[list[KeyValue], ListMeta]:
-    """The items of a list and its metadata (revision, continue token, how many remain)."""
+    """The stored items of a list, and its metadata: revision, continue token, how many remain."""
     store = server.store
-    prefix = endpoint.prefix(namespace)
+    prefix, hub = endpoint.prefix(namespace), endpoint.hub
     await store.barrier()
     revision = _revision(wanted, store.revision)
     after = prefix + wanted.start if wanted.start else None
+    # A list of whatever is there comes whole.
+    limit = 0 if wanted.resource_version == 0 and wanted.at is None else max(wanted.limit, 0)
     selection = wanted.selection
     try:
         if selection.everything:
-            page = store.list(prefix, after=after, limit=wanted.limit, revision=revision)
-            items, at, more, remaining = page.items, page.revision, page.more, page.remaining
+            page = store.list(prefix, after=after, limit=limit, revision=revision)
+            items, more, remaining = page.items, page.more, page.remaining
         else:
             page = store.list(prefix, after=after, revision=revision)
             views = server.views
-            items = []
-            at, more, remaining = page.revision, False, 0
+            items, more, remaining = [], False, 0
             for item in page.items:
-                view = views.of(endpoint, item.key, item.revision, item.value)
-                if selection.matches(view):
-                    if wanted.limit and len(items) == wanted.limit:
-                        more = True
-                        break
+                if selection.matches(views.of(hub, item.key, item.revision, item.value)):
                     items.append(item)
+                    if limit and len(items) == limit:
+                        more = item is not page.items[-1]
+                        break
     except stores.Compacted:
-        text = errors.CONTINUE_EXPIRED if wanted.at is not None else errors.LIST_EXPIRED
-        raise errors.expired(text) from None
-    meta = ListMeta(resourceVersion=str(at))
+        if wanted.at is None:
+            raise errors.expired(errors.LIST_EXPIRED) from None
+        again = options.encode_token(-1, wanted.start)
+        raise errors.expired(errors.INCONSISTENT_CONTINUE, again) from None
+    meta = ListMeta(resourceVersion=str(page.revision))
     if more:
-        meta.continue_ = options.encode_token(at, items[-1].key[len(prefix) :])
+        meta.continue_ = options.encode_token(page.revision, items[-1].key[len(prefix) :])
         # With a selector nobody knows how many of the rest match.
         meta.remainingItemCount = remaining if selection.everything else None
     return items, meta
@@ -72,11 +78,13 @@ async def select(
 
 def _revision(wanted: ListOptions, current: int) -> int | None:
     """The revision to read at; None for the newest."""
+    exact = wanted.match == "Exact" or (not wanted.match and wanted.limit > 0)
     if wanted.at is not None:
-        return wanted.at if wanted.at > 0 else None
-    asked = wanted.resource_version
-    if asked is None or asked == 0:
+        asked, exact = max(wanted.at, 0), True
+    else:
+        asked = wanted.resource_version or 0
+    if asked == 0:
         return None
     if asked > current:
         raise errors.too_large_resource_version(asked, current)
-    return asked if wanted.match == "Exact" else None
+    return asked if exact else None

@@ -1,29 +1,29 @@
-"""WATCH: the events of a kind from a revision on, as a stream of JSON lines.
+"""WATCH: the events of a kind from a revision on, as a stream.
 
-In: a request; out: a ``StreamReply``. An event's plain form is a prefix, the stored bytes and a
-suffix, so a thousand watchers share one encoding. Bookmarks, initial events and the old behaviours
-of resourceVersion "" and "0" are as in
+In: a request; out: a ``StreamReply``. How an event is written is ``reply/events``. Bookmarks,
+initial events and the old behaviours of resourceVersion "" and "0" are as in
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
+What goes wrong once the options are known to be good is told as an event of the stream.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 import msgspec
 
 from trireme.apiserver.endpoint import Endpoint, with_revision
-from trireme.apiserver.reply import negotiate, table
+from trireme.apiserver.reply import events, negotiate
+from trireme.apiserver.reply.events import Write
 from trireme.apiserver.reply.reply import StreamReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import options
 from trireme.apiserver.verbs.options import ListOptions
 from trireme.machinery import errors
-from trireme.machinery.meta import ListMeta
 from trireme.store import contract as stores
-from trireme.store.contract import Event, Subscription
+from trireme.store.contract import Event, KeyValue, Subscription
 
 BOOKMARK_INTERVAL = 60.0
 # A watch without timeoutSeconds ends after this long, up to twice as long, so that clients spread.
@@ -33,36 +33,39 @@ CHUNK = 256 * 1024
 
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _DELETED}
-_HEADS = {name: b'{"type":"%s","object":' % name.encode() for name in (_ADDED, _MODIFIED, _DELETED)}
 
-Write = Callable[[str, bytes], bytes]
+# An event's type, and the item that it is about.
+Told = tuple[str, KeyValue]
 
 
 async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> StreamReply:
     """Check the options, subscribe, and answer with the stream."""
+    form = negotiate.of(request, endpoint.served)
     wanted = options.list_options(request, endpoint, watching=True)
-    form = negotiate.accept(request.headers.get("accept", "").replace(";stream=watch", ""))
-    if form.media != "application/json":
-        raise errors.not_acceptable(negotiate.ACCEPTED)
-    write = _writer(server, request, endpoint, form)
+    content_type = negotiate.stream(form, endpoint.served)
+    write = events.writer(request, endpoint, form, server.env.clock)
     store = server.store
     await store.barrier()
     asked = wanted.resource_version
-    if asked is not None and asked > store.revision:
-        raise errors.too_large_resource_version(asked, store.revision)
-    from_now = asked is None or asked == 0
-    initial = wanted.initial_events if wanted.initial_events is not None else from_now
-    since = store.revision if from_now or initial else asked
+    initial = bool(wanted.initial_events)
+    if initial and asked is not None and asked > store.revision:
+        fault = errors.too_large_resource_version(asked, store.revision)
+        return StreamReply(_only(events.error(form, fault)), content_type=content_type)
+    since = store.revision if initial or not asked else asked
     prefix = endpoint.prefix(request.info.namespace)
     first = store.list(prefix).items if initial else []
     try:
-        subscription = store.watch(prefix, since)
+        # A revision that is still to come is waited for.
+        subscription = store.watch(prefix, min(since, store.revision))
     except stores.Compacted as old:
-        raise errors.too_old_resource_version(since, old.compacted) from None
+        fault = errors.too_old_resource_version(since, old.compacted)
+        return StreamReply(_only(events.error(form, fault)), content_type=content_type)
     stream = _Stream(server, endpoint, wanted, write, subscription)
-    head = [(item.key, item.revision, item.value) for item in first]
-    mark = bool(wanted.initial_events)
-    return StreamReply(stream.run(head, since, mark))
+    return StreamReply(stream.run(first, since, initial), content_type=content_type)
+
+
+async def _only(line: bytes) -> AsyncIterator[bytes]:
+    yield line
 
 
 class _Stream:
@@ -83,10 +86,8 @@ class _Stream:
         self._subscription = subscription
         self._sent = 0
 
-    async def run(
-        self, first: list[tuple[str, int, bytes]], since: int, mark: bool
-    ) -> AsyncIterator[bytes]:
-        """Chunks of whole lines; ends after the timeout or when the reader is too slow."""
+    async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncIterator[bytes]:
+        """Chunks of whole events; ends after the timeout or when the reader is too slow."""
         clock = self._server.env.clock
         timeout = self._wanted.timeout
         if not timeout:
@@ -94,7 +95,7 @@ class _Stream:
         end = clock.monotonic() + timeout
         try:
             if first or mark:
-                yield self._initial(first, since, mark)
+                yield await self._initial(first, since, mark)
             self._sent = since
             next_mark = clock.monotonic() + BOOKMARK_INTERVAL
             while True:
@@ -102,7 +103,8 @@ class _Stream:
                 if now >= end:
                     return
                 due = min(end, next_mark) if self._wanted.bookmarks else end
-                for chunk in _bundled(map(self._line, await self._next(due - now))):
+                told = [one for event in await self._next(due - now) if (one := self._told(event))]
+                for chunk in _bundled(await self._lines(told)):
                     yield chunk
                 if self._wanted.bookmarks and clock.monotonic() >= next_mark:
                     next_mark = clock.monotonic() + BOOKMARK_INTERVAL
@@ -124,63 +126,69 @@ class _Stream:
         except TimeoutError:
             return []
 
-    def _initial(self, first: list[tuple[str, int, bytes]], since: int, mark: bool) -> bytes:
-        selection, views = self._wanted.selection, self._server.views
-        lines = [
-            self._write(_ADDED, value)
-            for key, revision, value in first
+    async def _lines(self, told: list[Told]) -> Iterator[bytes]:
+        """Events as they are sent, in the version that this watcher asks for."""
+        write = self._write
+        if self._endpoint.converts:
+            shown = await self._endpoint.show([item for _, item in told])
+            told = [(type_, item) for (type_, _), item in zip(told, shown, strict=True)]
+        return (write(type_, item.key, item.value) for type_, item in told)
+
+    async def _initial(self, first: list[KeyValue], since: int, mark: bool) -> bytes:
+        selection, views, hub = self._wanted.selection, self._server.views, self._endpoint.hub
+        chosen = [
+            (_ADDED, item)
+            for item in first
             if selection.everything
-            or selection.matches(views.of(self._endpoint, key, revision, value))
+            or selection.matches(views.of(hub, item.key, item.revision, item.value))
         ]
+        lines = list(await self._lines(chosen))
         if mark and self._wanted.bookmarks:
             lines.append(self._bookmark(since, {"k8s.io/initial-events-end": "true"}))
         return b"".join(lines)
 
-    def _line(self, event: Event) -> bytes:
-        """What this watcher is told of an event; nothing when it is not concerned.
+    def _told(self, event: Event) -> Told | None:
+        """What this watcher is told of an event; None when it is not concerned.
 
         An object that leaves the selection is DELETED, one that enters it is ADDED.
         """
+        if event.revision <= self._sent:
+            return None
         self._sent = event.revision
         selection = self._wanted.selection
         if selection.everything:
-            return self._write(_TYPES[event.type], event.value)
-        views, endpoint = self._server.views, self._endpoint
+            return _TYPES[event.type], _item(event, event.value)
+        views, hub = self._server.views, self._endpoint.hub
         was = False
         if event.previous is not None:
             before = event.previous_revision or 0
-            was = selection.matches(views.of(endpoint, event.key, before, event.previous))
+            was = selection.matches(views.of(hub, event.key, before, event.previous))
         if event.type == stores.DELETED:
-            return self._write(_DELETED, event.value) if was else b""
-        matches = selection.matches(views.of(endpoint, event.key, event.revision, event.value))
+            return (_DELETED, _item(event, event.value)) if was else None
+        matches = selection.matches(views.of(hub, event.key, event.revision, event.value))
         if matches:
-            return self._write(_MODIFIED if was else _ADDED, event.value)
+            return _MODIFIED if was else _ADDED, _item(event, event.value)
         if was and event.previous is not None:
-            return self._write(_DELETED, with_revision(event.previous, event.revision))
-        return b""
+            return _DELETED, _item(event, with_revision(event.previous, event.revision))
+        return None
 
     def _bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
         resource = self._endpoint.resource
         metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
-        return (
-            msgspec.json.encode(
-                {
-                    "type": "BOOKMARK",
-                    "object": {
-                        "kind": resource.kind,
-                        "apiVersion": resource.api_version,
-                        "metadata": metadata,
-                    },
-                }
-            )
-            + b"\n"
+        value = msgspec.json.encode(
+            {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
         )
+        return self._write(events.BOOKMARK, "", value)
+
+
+def _item(event: Event, value: bytes) -> KeyValue:
+    return KeyValue(event.key, value, event.revision, event.created)
 
 
 def _bundled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines in chunks: what a slow reader has not fetched is not copied as a whole."""
+    """The events in chunks: what a slow reader has not fetched is not copied as a whole."""
     waiting: list[bytes] = []
     size = 0
     for line in lines:
@@ -191,31 +199,3 @@ def _bundled(lines: Iterable[bytes]) -> Iterator[bytes]:
             waiting, size = [], 0
     if size:
         yield b"".join(waiting)
-
-
-def _writer(server: ApiServer, request: Request, endpoint: Endpoint, form: negotiate.Form) -> Write:
-    """How this watcher's events are formed."""
-    if form.kind == negotiate.PLAIN:
-        return lambda type_, value: b"".join((_HEADS[type_], value, b"}\n"))
-    if form.kind == negotiate.TABLE:
-        include = table.check_include(request.param("includeObject"))
-        definitions = True
-
-        def as_table(type_: str, value: bytes) -> bytes:
-            nonlocal definitions
-            body = table.table(
-                endpoint,
-                [value],
-                ListMeta(),
-                server.env.clock.now(),
-                include,
-                form.version,
-                definitions=definitions,
-            )
-            definitions = False
-            return b"".join((_HEADS[type_], body, b"}\n"))
-
-        return as_table
-    return lambda type_, value: b"".join(
-        (_HEADS[type_], table.partial(value, form.version), b"}\n")
-    )

@@ -219,7 +219,9 @@ def _time(data: bytes) -> str | None:
 
 def _micro_time(data: bytes) -> str | None:
     moment = _moment(data)
-    return None if moment is None else time.format_micro(moment[0] + moment[1] / 1e9)
+    if moment is None:
+        return None
+    return f"{time.format(moment[0])[:-1]}.{moment[1] // 1000:06d}Z"
 
 
 def _duration(data: bytes) -> str:

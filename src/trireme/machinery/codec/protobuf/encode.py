@@ -21,9 +21,11 @@ from trireme.machinery import time
 from trireme.machinery.codec.protobuf.table import Field, Messages
 
 MAGIC = b"k8s\x00"
-# The empty contentEncoding and contentType that end an envelope.
-_TAIL = b'\x1a\x00"\x00'
+# What ends an envelope: an empty contentEncoding and contentType.
+TAIL = b'\x1a\x00"\x00'
 _OBJECT_META = "meta.v1.ObjectMeta"
+# The canonical form of a time with microseconds.
+_MICRO = len("2006-01-02T15:04:05.000000Z")
 _SCHEMA = "apiextensions.v1.JSONSchemaProps"
 
 Encode = Callable[[Any], bytes]
@@ -138,7 +140,7 @@ def envelope(api_version: str, kind: str) -> bytes:
 
 def enclosed(head: bytes, message: bytes) -> bytes:
     """A message in its envelope: a whole body."""
-    return b"".join((head, varint(len(message)), message, _TAIL))
+    return b"".join((head, varint(len(message)), message, TAIL))
 
 
 def frame(type_: str, body: bytes) -> bytes:
@@ -194,7 +196,10 @@ def _map(tag: bytes, one: Encode) -> Encode:
     key = _text(b"\x0a")
     # Keys in order, as upstream writes them.
     return lambda value: b"".join(
-        [tag + sized(key(name) + one(item)) for name, item in sorted(value.items())]
+        [
+            tag + sized(key(name) + one(item) if item is not None else key(name))
+            for name, item in sorted(value.items())
+        ]
     )
 
 
@@ -214,9 +219,12 @@ def _time(text: str) -> bytes:
 
 
 def _micro_time(text: str) -> bytes:
-    micros = round(time.parse_micro(text) * 1_000_000)
-    seconds, rest = divmod(micros, 1_000_000)
-    return b"\x08" + varint(seconds) + b"\x10" + varint(rest * 1000)
+    if len(text) == _MICRO:
+        # Whole and part by themselves: a float has not enough digits for both.
+        seconds, micros = int(time.parse(text[:19] + "Z")), int(text[20:26])
+    else:
+        seconds, micros = divmod(round(time.parse_micro(text) * 1_000_000), 1_000_000)
+    return b"\x08" + varint(seconds) + b"\x10" + varint(micros * 1000)
 
 
 def _duration(text: str) -> bytes:
