@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from trireme.api import columns, rules
 from trireme.api.batch.v1 import job_rules
-from trireme.api.batch.v1.job import name_warnings, spec_defaults, spec_warnings
+from trireme.api.batch.v1.job import name_warnings, spec_warnings
 from trireme.api.batch.v1.job_types import JobSpec
+from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.rules import Errors
@@ -81,8 +82,8 @@ COLUMNS = (
 
 
 def defaults(obj: CronJob) -> None:
-    """Those of the template's spec."""
-    spec_defaults(obj.spec.jobTemplate.spec)
+    """Those of the pods' template; the job's own are set when it is made."""
+    pod_defaults.template(obj.spec.jobTemplate.spec.template)
 
 
 def prepare_create(new: CronJob) -> None:

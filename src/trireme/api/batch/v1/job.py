@@ -29,25 +29,28 @@ COLUMNS = (
 )
 
 
-def spec_defaults(spec: JobSpec) -> None:
-    """One pod, six tries; those of the template."""
+def defaults(obj: Job) -> None:
+    """One pod, six tries; the template's labels where the job has none; those of the template."""
+    spec = obj.spec
     if spec.completions is None and spec.parallelism is None:
         spec.completions = 1
     if spec.parallelism is None:
         spec.parallelism = 1
     if spec.backoffLimit is None:
         spec.backoffLimit = 6 if spec.backoffLimitPerIndex is None else 2**31 - 1
+    if not obj.metadata.labels:
+        # One dict for both, as upstream: the labels that prepare_create adds are the job's as well.
+        obj.metadata.labels = spec.template.metadata.labels
+    if spec.completionMode is None:
+        spec.completionMode = "NonIndexed"
+    if spec.suspend is None:
+        spec.suspend = False
     if spec.podReplacementPolicy is None:
         failed = spec.podFailurePolicy is not None
         spec.podReplacementPolicy = "Failed" if failed else "TerminatingOrFailed"
+    if spec.manualSelector is None:
+        spec.manualSelector = False
     pod_defaults.template(spec.template)
-
-
-def defaults(obj: Job) -> None:
-    """Those of the spec; the template's labels are the job's where it has none."""
-    spec_defaults(obj.spec)
-    if not obj.metadata.labels:
-        obj.metadata.labels = dict(obj.spec.template.metadata.labels)
 
 
 def prepare_create(new: Job) -> None:
@@ -63,7 +66,6 @@ def _own_selector(new: Job) -> None:
         made.setdefault(label, new.metadata.name)
     for label in (checks.LEGACY_UID, checks.UID):
         made.setdefault(label, new.metadata.uid)
-    new.spec.template.metadata.labels = made
     selector = new.spec.selector or LabelSelector()
     selector.matchLabels = {checks.UID: new.metadata.uid, **selector.matchLabels}
     new.spec.selector = selector

@@ -28,7 +28,7 @@ UID: Final = "batch.kubernetes.io/controller-uid"
 LEGACY_NAME: Final = "job-name"
 LEGACY_UID: Final = "controller-uid"
 _SPEC: Final = field.path("spec")
-_MODES: Final = ("Indexed", "NonIndexed")
+_MODES: Final = ("NonIndexed", "Indexed")
 _MOST_INDEXES: Final = 100_000
 # With more completions than _MOST_INDEXES and a limit per index.
 _FEWER: Final = 10_000

@@ -152,7 +152,7 @@ def _running(errs: Errors, new: Job, now: _View, was: _View) -> None:
         why = "terminating>0 is invalid for finished job"
         errs.append(field.invalid(_STATUS.child("terminating"), terminating, why))
     changed = status.ready != before.ready or status.active != before.active
-    if changed and (status.ready or 0) > status.active:
+    if changed and status.ready is not None and status.ready > status.active:
         why = "cannot set more ready pods than active"
         errs.append(field.invalid(_STATUS.child("ready"), status.ready, why))
 

@@ -68,11 +68,11 @@ class JobSpec(Struct):
     backoffLimitPerIndex: Int32 | None = None
     maxFailedIndexes: Int32 | None = None
     selector: meta.LabelSelector | None = None
-    manualSelector: Annotated[bool | None, Default(False)] = None
+    manualSelector: bool | None = None
     template: Annotated[PodTemplateSpec, Required()] = always(PodTemplateSpec)
     ttlSecondsAfterFinished: Int32 | None = None
-    completionMode: Annotated[CompletionMode | None, Default("NonIndexed")] = None
-    suspend: Annotated[bool | None, Default(False)] = None
+    completionMode: CompletionMode | None = None
+    suspend: bool | None = None
     podReplacementPolicy: PodReplacementPolicy | None = None
     managedBy: str | None = None
 
