@@ -201,7 +201,7 @@ async def test_the_three_patches() -> None:
         assert stepped["spec"]["replicas"] == 2
         status, failed = await ask("PATCH", path, steps, media=JSON_PATCH)
         assert (status, failed["reason"]) == (422, "Invalid")
-        status, refused = await ask("PATCH", path, {}, media="application/apply-patch+yaml")
+        status, refused = await ask("PATCH", path, {}, media="application/apply-patch+cbor")
         assert (status, refused["reason"]) == (415, "UnsupportedMediaType")
 
 

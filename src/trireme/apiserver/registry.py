@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from inspect import iscoroutine
 from typing import Any, Protocol
 
 from trireme.api import metadata
@@ -21,10 +22,12 @@ from trireme.apiserver.admission.contract import Attributes, Chain
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.endpoint import Endpoint, with_revision
+from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.request import User
 from trireme.kit.env import Env
 from trireme.machinery import errors, names, time
 from trireme.machinery import field as fields
+from trireme.machinery.apply.manager import problem as unreadable
 from trireme.machinery.meta import DeleteOptions
 from trireme.store import contract as stores
 from trireme.store.contract import KeyValue, Store
@@ -46,6 +49,10 @@ class Call:
     warnings: list[str] = field(default_factory=list)
     # A patch that names no resourceVersion applies to whatever version is there.
     any_version: bool = False
+    # Who comes to own the fields that the write sets; None for writes that give nobody any.
+    manager: str | None = None
+    # The object's managedFields are settled already: it is the outcome of an apply.
+    applied: bool = False
 
 
 class Allocator(Protocol):
@@ -75,6 +82,7 @@ class Registry:
         self.store = store
         self.reader = reader
         self.views = views
+        self.ownership = Ownership()
         self._admission = admission
         self._env = env
         self._allocators = allocators
@@ -93,6 +101,15 @@ class Registry:
         _settle_namespace(resource.namespaced, meta, namespace)
         if meta.resourceVersion not in ("", "0"):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
+        if not call.applied:
+            meta.managedFields = (
+                self.ownership.created(endpoint, obj, call.manager, self._now())
+                if call.manager is not None
+                else []
+            )
+        if endpoint.converts:
+            obj = await endpoint.store_form(obj)
+            endpoint, resource, meta = endpoint.hub, endpoint.hub.resource, obj.metadata
         generated = not meta.name and bool(meta.generateName)
         for attempt in range(NAME_TRIES):
             if generated:
@@ -118,11 +135,10 @@ class Registry:
         meta.deletionTimestamp = None
         meta.deletionGracePeriodSeconds = None
         meta.selfLink = ""
-        meta.managedFields = []
         attributes = Attributes(
             "CREATE", resource, "", namespace, meta.name, obj, None, call.user, call.dry_run
         )
-        await self._admission.admit(attributes)
+        await self._admit_tracked(attributes, call)
         meta.generation = 1 if resource.generation is not None else 0
         if resource.has_status and not resource.status_on_create:
             obj.status = type(obj.status)()
@@ -131,6 +147,7 @@ class Registry:
         problems += resource.validate(obj)
         if problems:
             raise errors.invalid(resource.group_kind, meta.name, problems)
+        call.warnings += resource.warnings(obj, None)
         await self._admission.validate(attributes)
         undo = self._allocate(endpoint, obj, None, call.dry_run)
         key = endpoint.key(namespace, meta.name)
@@ -158,7 +175,8 @@ class Registry:
     ) -> tuple[KeyValue, bool]:
         """Replace an object by ``change(old, item)``; returns the item and whether it is new.
 
-        ``change`` gets a fresh typed copy of the stored object and its bytes, and may be called
+        ``change`` gets a fresh typed copy of the stored object and its bytes; it returns the new
+        object, or a coroutine that does, and may be called
         again when another write came in between and the client did not name a version.
         ``create`` makes the object where PUT may create it.
         """
@@ -168,9 +186,18 @@ class Registry:
             if item is None:
                 if create is None:
                     raise errors.not_found(endpoint.resource.group_resource, name)
-                return await self.create(endpoint, namespace, create(), call), True
+                try:
+                    return await self.create(endpoint, namespace, create(), call), True
+                except errors.ApiError as fault:
+                    # Somebody else was faster: an apply goes on with what is there now.
+                    if not call.applied or not errors.is_already_exists(fault):
+                        raise
+                    continue
             old = endpoint.load(item)
             new = change(endpoint.load(item), item)
+            if iscoroutine(new):
+                # The object is converted by somebody else.
+                new = await new
             pinned = new.metadata.resourceVersion != ""
             self._check_version(endpoint, name, new, old, item, call)
             try:
@@ -183,6 +210,50 @@ class Registry:
                 if pinned:
                     break
         raise errors.conflict(endpoint.resource.group_resource, name)
+
+    async def _changed(
+        self,
+        endpoint: Endpoint,
+        item: KeyValue,
+        change: Callable[[Any, KeyValue], Any],
+        call: Call,
+        subresource: str,
+    ) -> tuple[Any, Any]:
+        """The changed object with its new managedFields, and the present one, both as stored."""
+        shown = item
+        if endpoint.converts:
+            [shown] = await endpoint.show([item])
+        old = endpoint.load(shown)
+        new = change(endpoint.load(shown), shown)
+        if call.manager is None:
+            new.metadata.managedFields = old.metadata.managedFields
+        elif not call.applied:
+            new.metadata.managedFields = self.ownership.updated(
+                endpoint, subresource, old, new, call.manager, self._now()
+            )
+        if endpoint.converts:
+            return await endpoint.store_form(new), endpoint.hub.load(item)
+        return new, old
+
+    def _now(self) -> str:
+        return time.format(self._env.clock.now())
+
+    async def _admit_tracked(self, attributes: Attributes, call: Call) -> None:
+        """Mutating admission, which may not leave managedFields that nobody can read."""
+        meta = attributes.new.metadata
+        entries = meta.managedFields
+        await self._admission.admit(attributes)
+        after = attributes.new.metadata.managedFields
+        if after is entries or after == entries:
+            return
+        problem = unreadable(after)
+        if problem:
+            attributes.new.metadata.managedFields = entries
+            call.warnings.append(
+                ".metadata.managedFields was in an invalid state after admission; this could be "
+                "caused by an outdated mutating admission controller; please fix your requests: "
+                + problem
+            )
 
     def _check_version(
         self, endpoint: Endpoint, name: str, new: Any, old: Any, item: KeyValue, call: Call
@@ -219,7 +290,7 @@ class Registry:
         attributes = Attributes(
             "UPDATE", resource, subresource, namespace, name, new, old, call.user, call.dry_run
         )
-        await self._admission.admit(attributes)
+        await self._admit_tracked(attributes, call)
         _carry_over(meta, was)
         declared = resource.subresource(subresource) if subresource else None
         part = declared if declared is not None and declared.prepare is not None else None
@@ -245,12 +316,21 @@ class Registry:
             problems += resource.validate_update(new, old)
         if problems:
             raise errors.invalid(resource.group_kind, name, problems)
+        if not subresource:
+            call.warnings += resource.warnings(new, old)
         await self._admission.validate(attributes)
         if deletion.is_over(resource, new):
             return await self._remove(endpoint, item, new, call)
         key = item.key
         undo = self._allocate(endpoint, new, old, call.dry_run)
         encoded = endpoint.encode(new)
+        if meta.managedFields is not was.managedFields and _same_but_times(meta, was):
+            # A write that changes nothing does not count as one, though its time is another.
+            entries, meta.managedFields = meta.managedFields, was.managedFields
+            quiet = endpoint.encode(new)
+            meta.managedFields = entries
+            if quiet.head + b"%d" % item.revision + quiet.tail == item.value:
+                encoded = quiet
         if encoded.head + b"%d" % item.revision + encoded.tail == item.value:
             undo()
             return item
@@ -371,8 +451,18 @@ def _carry_over(meta: Any, was: Any) -> None:
     meta.deletionGracePeriodSeconds = was.deletionGracePeriodSeconds
     meta.generateName = meta.generateName or was.generateName
     meta.generation = was.generation
-    meta.managedFields = was.managedFields
     meta.selfLink = ""
+
+
+def _same_but_times(new: Any, old: Any) -> bool:
+    """Whether the managedFields differ in nothing but the times of their entries."""
+    mine, was = new.managedFields, old.managedFields
+    return len(mine) == len(was) and all(
+        a.fieldsV1 == b.fieldsV1
+        and (a.manager, a.operation, a.apiVersion, a.subresource)
+        == (b.manager, b.operation, b.apiVersion, b.subresource)
+        for a, b in zip(mine, was, strict=True)
+    )
 
 
 def _keep_all_but_status(new: Any, old: Any) -> None:

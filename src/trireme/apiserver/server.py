@@ -48,6 +48,7 @@ class ApiServer:
         admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
         self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])
+        self.registry.ownership.endpoints = self.endpoints.values
         self.subresources = {
             (handler.group_resource, handler.subresource): handler
             for handler in catalog.instances(subresources, SubresourceHandler)

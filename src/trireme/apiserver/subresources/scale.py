@@ -5,6 +5,7 @@ Upstream: pkg/registry/apps/*/storage ScaleREST.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,15 +13,19 @@ import msgspec
 
 from trireme.api.autoscaling.v1 import scale as scales
 from trireme.api.autoscaling.v1.scale import Scale, ScaleSpec, ScaleStatus
+from trireme.apiserver import ownership
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.reply import negotiate, reply
-from trireme.apiserver.reply.form import finish
+from trireme.apiserver.registry import Call
+from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body, options, write
-from trireme.machinery import errors
+from trireme.apiserver.verbs import apply, body, options, write
+from trireme.machinery import errors, time
+from trireme.machinery.apply import scale as mapping
+from trireme.machinery.apply.manager import Entries, Writer
+from trireme.machinery.apply.scale import REPLICAS, SCALE_VERSION
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.patch import json_patch, merge_patch
 from trireme.store.contract import KeyValue
@@ -30,7 +35,7 @@ async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """The scale of an object."""
     info = request.info
     item = server.registry.get(endpoint, info.namespace, info.name)
-    return _reply(request, endpoint, endpoint.load(item))
+    return _reply(endpoint, endpoint.load(item))
 
 
 async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -42,22 +47,25 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
 
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
-    """PATCH a Scale by JSON patch or merge patch (a strategic one has the same effect here)."""
+    """PATCH a Scale by JSON patch, merge patch (a strategic one has the same effect here) or
+    server-side apply."""
     media = body.media_type(request)
+    if media == write.APPLY_PATCH:
+        return await _apply(server, request, endpoint)
     if media not in write.PATCHES:
         raise errors.unsupported_media_type(write.PATCHES)
     mode = options.field_validation(request)
     if media == write.JSON_PATCH:
         steps, warnings = json_patch.parse(request.body, mode)
-        apply = partial(json_patch.apply, steps=steps)
+        patched = partial(json_patch.apply, steps=steps)
     else:
         content, warnings = merge_patch.parse(request.body, mode)
-        apply = partial(merge_patch.apply, patch=content)
+        patched = partial(merge_patch.apply, patch=content)
     request.warnings.extend(warnings)
     named = b'"resourceVersion"' in request.body
 
     def change(before: Scale) -> Scale:
-        after = apply(msgspec.json.decode(msgspec.json.encode(before)))
+        after = patched(msgspec.json.decode(msgspec.json.encode(before)))
         scale: Scale = body.decode_as(request, Scale, msgspec.json.encode(after), "Ignore")
         if not named:
             scale.metadata.resourceVersion = ""
@@ -66,13 +74,55 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     return await _write(server, request, endpoint, change)
 
 
-async def _write(server: ApiServer, request: Request, endpoint: Endpoint, change: Any) -> Reply:
-    info, call = request.info, write.call_of(request)
-    call.any_version = True
+async def _write(
+    server: ApiServer, request: Request, endpoint: Endpoint, change: Callable[[Scale], Scale]
+) -> Reply:
+    call = write.tracked_call(request)
+    manager = server.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
+
+    def owned(before: Scale, entries: Entries) -> tuple[Scale, Entries]:
+        scale = change(before)
+        writer = Writer(call.manager or "", time.format(server.env.clock.now()))
+        was, now = ownership.bare(before), ownership.bare(scale)
+        return scale, manager.updated(was, now, entries, [], writer)
+
+    return await _replace(server, request, endpoint, call, owned)
+
+
+async def _apply(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    call = apply.call_of(request)
+    manager = server.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
+    config = apply.read(request)
+
+    def owned(before: Scale, entries: Entries) -> tuple[Scale, Entries]:
+        live = ownership.bare(before)
+        applied = apply.run(server, request, manager, live, entries, config)
+        value = live if applied.value is None else applied.value
+        scale: Scale = body.decode_as(request, Scale, msgspec.json.encode(value), "Ignore")
+        if not apply.is_pinned(config):
+            scale.metadata.resourceVersion = ""
+        return scale, applied.entries
+
+    return await _replace(server, request, endpoint, call, owned)
+
+
+async def _replace(
+    server: ApiServer,
+    request: Request,
+    endpoint: Endpoint,
+    call: Call,
+    owned: Callable[[Scale, Entries], tuple[Scale, Entries]],
+) -> Reply:
+    """Write the replicas of a Scale, and who owns them, to its object."""
+    info = request.info
+    call.any_version = call.applied = True
+    version = endpoint.resource.api_version
+    paths = {version: REPLICAS}
 
     def replace(_old: Any, item: KeyValue) -> Any:
         obj = endpoint.load(item)
-        scale = change(of(endpoint, obj))
+        stored = obj.metadata.managedFields
+        scale, entries = owned(of(endpoint, obj), mapping.to_scale(stored, paths))
         problems = scales.validate(scale)
         if problems:
             raise errors.invalid("Scale.autoscaling", info.name, problems)
@@ -80,18 +130,19 @@ async def _write(server: ApiServer, request: Request, endpoint: Endpoint, change
         obj.metadata.resourceVersion = scale.metadata.resourceVersion
         if scale.metadata.uid and scale.metadata.uid != obj.metadata.uid:
             obj.metadata.uid = scale.metadata.uid
+        obj.metadata.managedFields = mapping.to_object(stored, entries, version, paths)
         return obj
 
     item, _ = await server.registry.update(
         endpoint, info.namespace, info.name, replace, call, "scale"
     )
-    return _reply(request, endpoint, endpoint.load(item))
+    return _reply(endpoint, endpoint.load(item))
 
 
 def of(endpoint: Endpoint, obj: Any) -> Scale:
     """The Scale of an object."""
-    mapping = endpoint.resource.scale
-    assert mapping is not None, f"{endpoint.resource.plural} declares scale without its mapping"
+    kind = endpoint.resource.scale
+    assert kind is not None, f"{endpoint.resource.plural} declares scale without its mapping"
     meta = obj.metadata
     return Scale(
         metadata=ObjectMeta(
@@ -102,13 +153,12 @@ def of(endpoint: Endpoint, obj: Any) -> Scale:
             creationTimestamp=meta.creationTimestamp,
         ),
         spec=ScaleSpec(replicas=obj.spec.replicas or 0),
-        status=ScaleStatus(replicas=mapping.status_replicas(obj), selector=mapping.selector(obj)),
+        status=ScaleStatus(replicas=kind.status_replicas(obj), selector=kind.selector(obj)),
     )
 
 
-def _reply(request: Request, endpoint: Endpoint, obj: Any) -> Reply:
-    accepted = negotiate.accept(request.headers.get("accept", ""), convertible=False)
-    return finish(reply.encoded(of(endpoint, obj)), accepted)
+def _reply(endpoint: Endpoint, obj: Any) -> Reply:
+    return reply.described(of(endpoint, obj))
 
 
 HANDLER = SubresourceHandler("*", "scale", {"get": get, "update": update, "patch": patch})

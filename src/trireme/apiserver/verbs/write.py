@@ -1,4 +1,4 @@
-"""POST, PUT and PATCH of an object and of its status."""
+"""POST, PUT and PATCH of an object and of its status; ``apply`` has the server-side apply."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body, options
+from trireme.apiserver.verbs import apply, body, options
 from trireme.machinery import errors
+from trireme.machinery.meta import ManagedFieldsEntry
 from trireme.machinery.patch import json_patch, merge_patch, strategic
 from trireme.machinery.schema import tree
 from trireme.store.contract import KeyValue
@@ -21,7 +22,8 @@ from trireme.store.contract import KeyValue
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH)
+APPLY_PATCH = "application/apply-patch+yaml"
+PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 
 
 def call_of(request: Request) -> Call:
@@ -29,17 +31,43 @@ def call_of(request: Request) -> Call:
     return Call(request.user or ANONYMOUS, options.dry_run(request), request.warnings)
 
 
+def tracked_call(request: Request) -> Call:
+    """The same for a write that makes the client own what it sets."""
+    call = call_of(request)
+    call.manager = options.field_manager(request)
+    return call
+
+
+def _note_reset(obj: Any, data: bytes) -> None:
+    """An empty list of managedFields that the client sent, and did not just leave out, clears
+    them; a list of one empty entry says the same."""
+    if obj.metadata.managedFields or b'"managedFields":[]' not in data.replace(b" ", b""):
+        return
+    meta = msgspec.json.decode(data).get("metadata")
+    if isinstance(meta, dict) and meta.get("managedFields") == []:
+        obj.metadata.managedFields = [ManagedFieldsEntry()]
+
+
 async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """POST to a collection: 201 with the stored object."""
     call = call_of(request)
-    obj = body.read(request, endpoint)
-    item = await server.registry.create(endpoint, request.info.namespace, obj, call)
-    return form.one(request, endpoint, item, server.env.clock.now(), 201)
+    obj = await endpoint.store_form(body.read(request, endpoint))
+    item = await server.registry.create(endpoint.hub, request.info.namespace, obj, call)
+    return await _answer(server, request, endpoint, item, 201)
+
+
+async def _answer(
+    server: ApiServer, request: Request, endpoint: Endpoint, item: KeyValue, status: int = 200
+) -> Reply:
+    """The written object in the version and form that the client asks for."""
+    if endpoint.converts:
+        (item,) = await endpoint.show([item])
+    return form.one(request, endpoint, item, server.env.clock.now(), status)
 
 
 async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """PUT: replace the object, or the part that a subresource names."""
-    info, call = request.info, call_of(request)
+    info, call = request.info, tracked_call(request)
     obj = body.read(request, endpoint)
     if obj.metadata.name and obj.metadata.name != info.name:
         raise errors.bad_request(
@@ -48,29 +76,33 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         )
     if not obj.metadata.name:
         obj.metadata.name = info.name
-    encoded = msgspec.json.encode(obj)
+    _note_reset(obj, request.body)
+    encoded = msgspec.json.encode(await endpoint.store_form(obj))
+    hub = endpoint.hub
 
     def change(_old: Any, _item: KeyValue) -> Any:
-        return endpoint.decode(encoded)
+        return hub.decode(encoded)
 
     may_create = endpoint.resource.create_on_update and not info.subresource
     item, created = await server.registry.update(
-        endpoint,
+        hub,
         info.namespace,
         info.name,
         change,
         call,
         info.subresource,
-        (lambda: endpoint.decode(encoded)) if may_create else None,
+        (lambda: hub.decode(encoded)) if may_create else None,
     )
-    return form.one(request, endpoint, item, server.env.clock.now(), 201 if created else 200)
+    return await _answer(server, request, endpoint, item, 201 if created else 200)
 
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
-    """PATCH by JSON patch, merge patch or strategic merge patch."""
-    info, call = request.info, call_of(request)
+    """PATCH by JSON patch, merge patch, strategic merge patch or server-side apply."""
+    if body.media_type(request) == APPLY_PATCH:
+        return await apply.patch(server, request, endpoint)
+    info, call = request.info, tracked_call(request)
     mode = options.field_validation(request)
-    apply = _patcher(request, endpoint)
+    patched = _patcher(request, endpoint)
     warned = len(request.warnings)
     # A patch that names a resourceVersion is judged against that one; any other is tried again on
     # a newer object when another write came in between.
@@ -78,16 +110,26 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
 
     def change(_old: Any, item: KeyValue) -> Any:
         del request.warnings[warned:]
-        after = apply(msgspec.json.decode(item.value))
-        obj = body.typed(request, endpoint, msgspec.json.encode(after), mode)
+        after = msgspec.json.encode(patched(msgspec.json.decode(item.value)))
+        obj = body.typed(request, endpoint, after, mode)
+        _note_reset(obj, after)
         if call.any_version:
             obj.metadata.resourceVersion = ""
         return obj
 
+    async def change_converted(old: Any, item: KeyValue) -> Any:
+        (shown,) = await endpoint.show([item])
+        return await endpoint.store_form(change(old, shown))
+
     item, _ = await server.registry.update(
-        endpoint, info.namespace, info.name, change, call, info.subresource
+        endpoint.hub,
+        info.namespace,
+        info.name,
+        change_converted if endpoint.converts else change,
+        call,
+        info.subresource,
     )
-    return form.one(request, endpoint, item, server.env.clock.now())
+    return await _answer(server, request, endpoint, item)
 
 
 def _patcher(request: Request, endpoint: Endpoint) -> Any:

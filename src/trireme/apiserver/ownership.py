@@ -1,0 +1,196 @@
+"""managedFields of every write: the field managers of what is served.
+
+In: an endpoint, a subresource, the objects before and after a write, who writes. Out: the entries
+that the new object carries. Called by ``registry`` before admission, as upstream: what admission
+adds has no owner. The rules are ``machinery/apply``; here are the kinds, their versions, and the
+cheap way from structs to plain values.
+
+A version other than a manager's own is reached through the endpoints of the same stored kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from trireme.apiserver.endpoint import Endpoint
+from trireme.machinery.apply import fieldset
+from trireme.machinery.apply.atom import Atom, Nodes
+from trireme.machinery.apply.fieldset import Set
+from trireme.machinery.apply.manager import Entries, FieldManager, Writer, without_managed
+from trireme.machinery.apply.update import Updater
+from trireme.machinery.resource import Resource
+from trireme.machinery.schema import tree
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Ownership:
+    """The field managers of one API server, made at first use.
+
+    ``endpoints`` gives all endpoints that are served now.
+    """
+
+    def __init__(self, endpoints: Callable[[], Iterable[Endpoint]] = tuple) -> None:
+        self.endpoints = endpoints
+        self._nodes = Nodes()
+        self._structs: dict[tuple[type, str], FieldManager] = {}
+        self._managers: WeakKeyDictionary[Endpoint, dict[str, FieldManager]] = WeakKeyDictionary()
+
+    def manager(self, endpoint: Endpoint, subresource: str = "") -> FieldManager:
+        """The field manager of a kind in a version at a subresource."""
+        managers = self._managers.get(endpoint)
+        if managers is None:
+            managers = self._managers[endpoint] = {}
+        found = managers.get(subresource)
+        if found is None:
+            found = managers[subresource] = self._make(endpoint, subresource)
+        return found
+
+    def _make(self, endpoint: Endpoint, subresource: str) -> FieldManager:
+        resource = endpoint.resource
+        ignored = {
+            other.resource.api_version: reset_fields(other.resource, subresource)
+            for other in self._versions(endpoint)
+        }
+        updater = Updater(
+            self.atom(endpoint), resource.api_version, ignored, self._converter(endpoint)
+        )
+        return FieldManager(updater, resource.kind, subresource, plain(resource.type()))
+
+    def atom(self, endpoint: Endpoint) -> Atom:
+        """How values of a kind merge: what the endpoint says itself, or what its type does."""
+        own: Atom | None = getattr(endpoint, "atom", None)
+        return own or self._nodes.atom(tree.of(endpoint.resource.type))
+
+    def struct(self, kind: type, version: str, subresource: str) -> FieldManager:
+        """The field manager of a struct type that no endpoint stores (Scale)."""
+        found = self._structs.get((kind, subresource))
+        if found is None:
+            empty = kind()
+            updater = Updater(self._nodes.atom(tree.of(kind)), version, {})
+            found = FieldManager(updater, empty.kind, subresource, plain(empty))
+            self._structs[kind, subresource] = found
+        return found
+
+    def _versions(self, endpoint: Endpoint) -> list[Endpoint]:
+        others = [other for other in self.endpoints() if other.hub is endpoint.hub]
+        return others or [endpoint]
+
+    def _converter(self, endpoint: Endpoint) -> Callable[[Any, str], tuple[Any, Atom] | None]:
+        def convert(value: Any, version: str) -> tuple[Any, Atom] | None:
+            for other in self._versions(endpoint):
+                if other.resource.api_version == version:
+                    return _converted(endpoint, other, value), self.atom(other)
+            return None
+
+        return convert
+
+    def created(self, endpoint: Endpoint, new: Any, name: str, now: str) -> Entries:
+        """The entries of a new object; a request may bring some along."""
+        given = new.metadata.managedFields
+        manager = self.manager(endpoint)
+        return manager.created(bare(new), given, Writer(name, now))
+
+    def updated(
+        self, endpoint: Endpoint, subresource: str, old: Any, new: Any, name: str, now: str
+    ) -> Entries:
+        """The entries of an object after an update."""
+        manager = self.manager(endpoint, subresource)
+        ignored = manager.updater.ignored.get(manager.updater.version, {})
+        before, after = _difference(old, new, ignored)
+        return manager.updated(
+            before, after, old.metadata.managedFields, new.metadata.managedFields, Writer(name, now)
+        )
+
+
+def reset_fields(resource: Resource, subresource: str) -> Set:
+    """What a write never sets: the kind says it, or the status, or all but the status."""
+    named = resource.reset_fields.get(subresource)
+    if named is None:
+        if subresource == "status":
+            named = ("spec",)
+        elif resource.has_status and not resource.status_on_create:
+            named = ("status",)
+        else:
+            named = ()
+    return fieldset.fields(*(tuple(path.split(".")) for path in named))
+
+
+def plain(obj: Any) -> Any:
+    """An object as plain JSON."""
+    return _decode(_encode(obj))
+
+
+def live(value: bytes) -> Any:
+    """A stored value as plain JSON without its managedFields."""
+    return without_managed(_decode(value))
+
+
+def bare(obj: Any) -> Any:
+    """An object as plain JSON without its managedFields."""
+    meta = obj.metadata
+    entries, meta.managedFields = meta.managedFields, []
+    try:
+        return plain(obj)
+    finally:
+        meta.managedFields = entries
+
+
+def _difference(old: Any, new: Any, ignored: Set) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields in which two structs differ, as plain JSON; most writes change one of them."""
+    if not isinstance(new, msgspec.Struct):
+        return bare(old), bare(new)
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for name, wire in zip(new.__struct_fields__, new.__struct_encode_fields__, strict=True):
+        if ignored.get(f"f:{wire}", _MISSING) == fieldset.LEAF:
+            continue
+        was, now = getattr(old, name), getattr(new, name)
+        if name == "metadata":
+            _split_metadata(was, now, before, after)
+        elif was != now:
+            before[wire], after[wire] = was, now
+    if not before:
+        return before, after
+    return _only_present(before, old), _only_present(after, new)
+
+
+_MISSING = object()
+
+
+def _split_metadata(was: Any, now: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
+    entries = was.managedFields, now.managedFields
+    was.managedFields, now.managedFields = [], []
+    try:
+        if was != now:
+            before["metadata"], after["metadata"] = plain(was), plain(now)
+    finally:
+        was.managedFields, now.managedFields = entries
+
+
+def _only_present(found: dict[str, Any], obj: Any) -> dict[str, Any]:
+    """Plain values of the fields that are written at all."""
+    kept = type(obj)()
+    for name, wire in zip(obj.__struct_fields__, obj.__struct_encode_fields__, strict=True):
+        if wire in found and wire != "metadata":
+            setattr(kept, name, found[wire])
+    shown = plain(kept)
+    result = {wire: shown[wire] for wire in found if wire in shown and wire != "metadata"}
+    if "metadata" in found:
+        result["metadata"] = found["metadata"]
+    return result
+
+
+def _converted(source: Endpoint, target: Endpoint, value: Any) -> Any:
+    """A plain value of one version as another one has it."""
+    obj = source.decode(_encode(value))
+    if source.resource.stored_as is not None:
+        obj = source.resource.stored_as.to_stored(obj)
+    if target.resource.stored_as is not None:
+        obj = target.resource.stored_as.from_stored(obj)
+    return plain(obj)

@@ -1,0 +1,172 @@
+"""PATCH with ``application/apply-patch+yaml``: server-side apply.
+
+In: a configuration, who applies it, and whether by force. Out: the object, created where there was
+none. Errors: 400 for a configuration that is no object of the kind, 409 for fields that others own,
+422 for options. Called by ``write.patch``. Upstream: apiserver ``handlers/patch.go`` applyPatcher;
+KEP-555.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from trireme.apiserver import ownership
+from trireme.apiserver.authz.contract import Attributes
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.registry import Call
+from trireme.apiserver.reply import form
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import ANONYMOUS, Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import body, options
+from trireme.machinery import errors, time
+from trireme.machinery.apply.manager import FieldManager, Writer
+from trireme.machinery.codec import yaml
+from trireme.machinery.meta import ManagedFieldsEntry
+from trireme.machinery.schema import decode
+from trireme.store.contract import KeyValue
+
+
+async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+    """Apply the configuration in the body to an object or to what a subresource writes of it."""
+    info = request.info
+    call = call_of(request)
+    manager = server.registry.ownership.manager(endpoint, info.subresource)
+    config = read(request)
+    pinned = is_pinned(config)
+    warned = len(request.warnings)
+
+    def merged(live: Any, entries: list[ManagedFieldsEntry]) -> Any | None:
+        del request.warnings[warned:]
+        applied = run(server, request, manager, live, entries, config)
+        value = live if applied.value is None else applied.value
+        obj = body.typed(request, endpoint, msgspec.json.encode(value), decode.IGNORE)
+        obj.metadata.managedFields = applied.entries
+        if not pinned:
+            obj.metadata.resourceVersion = ""
+        _settle_name(obj, request)
+        return obj
+
+    def change(old: Any, item: KeyValue) -> Any:
+        return merged(ownership.live(item.value), old.metadata.managedFields)
+
+    def create() -> Any:
+        if info.subresource:
+            raise errors.not_found(endpoint.resource.group_resource, info.name)
+        obj = merged(manager.empty, [])
+        if obj.metadata.uid:
+            why = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, "
+            why += "and no existing object was found"
+            raise errors.conflict(endpoint.resource.group_resource, info.name, why)
+        _may_create(server, request)
+        return obj
+
+    item, created = await server.registry.update(
+        endpoint, info.namespace, info.name, change, call, info.subresource, create
+    )
+    return form.one(request, endpoint, item, server.env.clock.now(), 201 if created else 200)
+
+
+def call_of(request: Request) -> Call:
+    """What the write carries; 422 for options that an apply may not have."""
+    call = Call(request.user or ANONYMOUS, options.dry_run(request), request.warnings)
+    call.manager = options.field_manager(request, applying=True)
+    call.any_version = call.applied = True
+    return call
+
+
+def is_pinned(config: dict[str, Any]) -> bool:
+    """Whether a configuration is for one version of the object only; else it is tried again when
+    another write came in between."""
+    meta = config.get("metadata")
+    return isinstance(meta, dict) and bool(meta.get("resourceVersion"))
+
+
+def run(
+    server: ApiServer,
+    request: Request,
+    manager: FieldManager,
+    live: Any,
+    entries: list[ManagedFieldsEntry],
+    config: dict[str, Any],
+) -> Any:
+    """The applied configuration: the new value and entries."""
+    writer = Writer(request.param("fieldManager"), time.format(server.env.clock.now()))
+    return manager.applied(live, entries, config, writer, request.flag("force"))
+
+
+def read(request: Request) -> dict[str, Any]:
+    """The configuration in the body: one YAML document, or JSON, which is YAML too."""
+    mode = options.field_validation(request)
+    config, problem = _parsed(request.body)
+    if not isinstance(config, dict):
+        raise errors.bad_request(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
+            f"unmarshal {_kind(config)} into Go value of type map[string]interface {{}}"
+        )
+    if problem and mode != decode.IGNORE:
+        if mode == decode.STRICT:
+            raise errors.bad_request(f"error strict decoding YAML: {problem}")
+        request.warnings.append(problem)
+    return config
+
+
+def _parsed(data: bytes) -> tuple[Any, str]:
+    if data[:1] == b"{":
+        try:
+            config, twice = decode.untyped(data, decode.WARN)
+            if not twice:
+                return config, ""
+        except errors.ApiError:
+            # Not JSON; it may be a flow mapping all the same.
+            pass
+    try:
+        loaded = yaml.load(data)
+    except errors.ApiError as fault:
+        raise errors.bad_request(f"error decoding YAML: {fault.message}") from None
+    return ({} if loaded.value is None else loaded.value), loaded.problem
+
+
+def _kind(value: Any) -> str:
+    names = {list: "array", bool: "bool", str: "string"}
+    return names.get(type(value), "number")
+
+
+def _settle_name(obj: Any, request: Request) -> None:
+    """The name comes from the path; one in the configuration must be the same."""
+    name = request.info.name
+    if obj.metadata.name and obj.metadata.name != name:
+        raise errors.bad_request(
+            f"the name of the object ({obj.metadata.name}) does not match the name on the URL "
+            f"({name})"
+        )
+    obj.metadata.name = name
+
+
+def _may_create(server: ApiServer, request: Request) -> None:
+    """An apply that creates also needs the right to create; 403 without it."""
+    info, user = request.info, request.user or ANONYMOUS
+    attributes = Attributes(
+        user=user,
+        verb="create",
+        group=info.group,
+        version=info.version,
+        resource=info.resource,
+        subresource=info.subresource,
+        namespace=info.namespace,
+        name=info.name,
+        path=info.path,
+    )
+    decision = server.authorizer.authorize(attributes)
+    if not decision.allowed:
+        raise errors.access_denied(
+            user.name,
+            "create",
+            resource=info.resource,
+            group=info.group,
+            namespace=info.namespace,
+            name=info.name,
+            reason=decision.reason,
+        )

@@ -1,0 +1,104 @@
+"""Does a configuration fit its schema, as far as merging needs it?
+
+In: the atom and a plain value. Out: one message for each problem, with its path, in upstream's
+words. Called for an applied configuration, which may hold no duplicates. Upstream:
+structured-merge-diff ``typed.Validate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from trireme.machinery import gotext
+from trireme.machinery.apply import elements, fieldset
+from trireme.machinery.apply.atom import BOOLEAN, NUMERIC, STRING, UNTYPED, Atom, ListRule, MapRule
+
+
+def problems(atom: Atom, value: Any) -> list[str]:
+    """What is wrong; nothing when it fits."""
+    return [f"{path}: {why}" if path else why for path, why in _value(atom, value, "")]
+
+
+def told(found: list[str]) -> str:
+    """Several problems as one message."""
+    if len(found) == 1:
+        return found[0]
+    return "\n  ".join(["errors:", *found])
+
+
+def _value(atom: Atom, value: Any, at: str) -> Iterator[tuple[str, str]]:
+    kind = atom.kind_of(value)
+    if value is None:
+        return
+    if kind == "map":
+        if not isinstance(value, dict):
+            yield at, f"expected map, got {_shown(value)}"
+        elif atom.map is not None:
+            yield from _map(atom.map, value, at)
+    elif kind == "list":
+        if not isinstance(value, list):
+            yield at, f"expected list, got {_shown(value)}"
+        elif atom.list is not None:
+            yield from _list(atom.list, value, at)
+    else:
+        why = _scalar(atom.scalar, value)
+        if why:
+            yield at, why
+
+
+def _map(rule: MapRule, value: dict[str, Any], at: str) -> Iterator[tuple[str, str]]:
+    known = rule.fields
+    for key, item in sorted(value.items()):
+        atom = known.get(key) or rule.element
+        if atom is None:
+            yield f"{at}.{key}", "field not declared in schema"
+            return
+        if type(item) is str and (atom.scalar == STRING or atom.scalar == UNTYPED):
+            continue
+        yield from _value(atom, item, f"{at}.{key}")
+
+
+def _list(rule: ListRule, value: list[Any], at: str) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    for position, item in enumerate(value):
+        if rule.atomic:
+            yield from _value(rule.element, item, f"{at}[{position}]")
+            continue
+        try:
+            element = elements.of(rule, item)
+        except ValueError as why:
+            yield at, f"element {position}: {why}"
+            return
+        shown = fieldset.element_text(element) if element in seen else ""
+        if shown:
+            yield at, f"duplicate entries for key {shown}"
+        seen.add(element)
+        for below, why in _value(rule.element, item, ""):
+            yield at + fieldset.element_text(element) + below, why
+
+
+def _scalar(kind: str, value: Any) -> str:
+    if kind == NUMERIC:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"expected numeric (int or float), got {_type(value)}"
+    elif kind == STRING:
+        if not isinstance(value, str):
+            return f"expected string, got &value.valueUnstructured{{Value:{_shown(value)}}}"
+    elif kind == BOOLEAN:
+        if not isinstance(value, bool):
+            return f"expected boolean, got {_shown(value)}"
+    elif isinstance(value, dict | list):
+        return f"expected any scalar, got {_shown(value)}"
+    return ""
+
+
+def _type(value: Any) -> str:
+    names = {str: "string", bool: "bool", dict: "map[string]interface {}", list: "[]interface {}"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return gotext.quote(value)
+    return gotext.plain(value)

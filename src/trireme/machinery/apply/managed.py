@@ -1,0 +1,160 @@
+"""``metadata.managedFields`` as values: who owns which fields, since when.
+
+In: entries as they are stored. Out: owners by identity, and entries again, in upstream's order.
+Called by ``manager`` and ``scale``. Upstream: apimachinery ``managedfields/internal``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from trireme.machinery import gotext
+from trireme.machinery.apply import fieldset
+from trireme.machinery.apply.fieldset import Set
+from trireme.machinery.meta import ManagedFieldsEntry
+
+APPLY: Final = "Apply"
+UPDATE: Final = "Update"
+FIELDS_V1: Final = "FieldsV1"
+MAX_UPDATERS: Final = 10
+ANCIENT: Final = "ancient-changes"
+BEFORE_APPLY: Final = "before-first-apply"
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Identity(NamedTuple):
+    """What tells managers apart. One that applies is the same in every version (``version`` "")."""
+
+    manager: str
+    operation: str
+    version: str = ""
+    subresource: str = ""
+
+    def text(self) -> str:
+        """The identity as upstream writes it; its order is the order of conflicts."""
+        shown = {
+            "manager": self.manager,
+            "operation": self.operation,
+            "apiVersion": self.version,
+            "subresource": self.subresource,
+        }
+        return str(_encode({name: item for name, item in shown.items() if item}), "utf-8")
+
+    def shown(self) -> str:
+        """The manager as a conflict names it."""
+        result = gotext.quote(self.manager)
+        if self.subresource:
+            result += f" with subresource {gotext.quote(self.subresource)}"
+        if self.operation == UPDATE:
+            result += f" using {self.version}"
+        return result
+
+
+class Owner(NamedTuple):
+    """What a manager owns, in which version's fields, and when that last changed."""
+
+    fields: Set
+    version: str
+    applied: bool
+    time: str | None
+
+
+Owners = dict[Identity, Owner]
+
+
+def identity(manager: str, operation: str, version: str, subresource: str) -> Identity:
+    """The identity of a manager that writes now."""
+    kept = "" if operation == APPLY else version
+    return Identity(manager or "unknown", operation, kept, subresource)
+
+
+def decode(entries: Iterable[ManagedFieldsEntry]) -> Owners:
+    """The owners of stored entries. Raises ValueError for entries that say nothing."""
+    owners: Owners = {}
+    for position, entry in enumerate(entries):
+        if entry.operation not in (APPLY, UPDATE):
+            raise ValueError("operation must be `Apply` or `Update`")
+        if not entry.apiVersion:
+            raise ValueError("apiVersion must not be empty")
+        if not entry.fieldsType:
+            raise ValueError(f"missing fieldsType in managed fields entry {position}")
+        if entry.fieldsType != FIELDS_V1:
+            shown = gotext.quote(entry.fieldsType)
+            raise ValueError(f"invalid fieldsType {shown} in managed fields entry {position}")
+        applied = entry.operation == APPLY
+        kept = "" if applied else entry.apiVersion
+        key = Identity(entry.manager, entry.operation, kept, entry.subresource)
+        try:
+            fields = fieldset.decode(bytes(entry.fieldsV1))
+        except ValueError as why:
+            raise ValueError(f"error decoding versioned set: {why}") from None
+        owners[key] = Owner(fields, entry.apiVersion, applied, entry.time)
+    return owners
+
+
+def encode(owners: Owners) -> list[ManagedFieldsEntry]:
+    """The entries of these owners: updaters last, each kind by time, manager, version."""
+    entries = [_entry(key, owner) for key, owner in owners.items()]
+    if len(entries) > 1:
+        entries.sort(key=_order)
+    return entries
+
+
+def _entry(key: Identity, owner: Owner) -> ManagedFieldsEntry:
+    return ManagedFieldsEntry(
+        manager=key.manager,
+        operation=APPLY if owner.applied else key.operation,
+        apiVersion=owner.version,
+        time=owner.time,
+        fieldsType=FIELDS_V1,
+        fieldsV1=msgspec.Raw(fieldset.encode(owner.fields)),
+        subresource=key.subresource,
+    )
+
+
+def _order(entry: ManagedFieldsEntry) -> tuple[str, str, str, str, str]:
+    # Times are canonical texts of one length: they sort as they are.
+    return (
+        entry.operation,
+        entry.time or "",
+        entry.manager,
+        entry.apiVersion,
+        entry.subresource,
+    )
+
+
+def is_reset(entries: list[ManagedFieldsEntry]) -> bool:
+    """Whether a client asks to forget all owners: one entry that says nothing."""
+    return len(entries) == 1 and entries[0] == ManagedFieldsEntry()
+
+
+def capped(owners: Owners) -> Owners:
+    """The owners with the oldest updaters of each version joined while there are too many."""
+    updaters = [key for key, owner in owners.items() if not owner.applied]
+    if len(updaters) <= MAX_UPDATERS:
+        return owners
+    owners = dict(owners)
+    updaters.sort(key=lambda key: (owners[key].time or "", key.text()))
+    first: dict[str, Identity] = {}
+    left = len(updaters)
+    for key in updaters:
+        if left <= MAX_UPDATERS:
+            break
+        owner = owners[key]
+        bucket = Identity(ANCIENT, UPDATE, owner.version)
+        if owner.version not in first:
+            first[owner.version] = key
+            continue
+        if bucket not in owners:
+            owners[bucket] = owners.pop(first[owner.version])
+        joined = fieldset.union(owner.fields, owners[bucket].fields)
+        if key != bucket:
+            del owners[key]
+        left -= 1
+        # The younger of the two times.
+        owners[bucket] = Owner(joined, owner.version, owner.applied, owner.time)
+    return owners
