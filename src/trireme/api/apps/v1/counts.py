@@ -39,5 +39,6 @@ def not_decremented(errs: Errors, new: int | None, old: int | None) -> None:
 def is_zero(value: int | str) -> bool:
     """Is a count or a percentage of pods none at all?"""
     if isinstance(value, str):
-        return intstr.is_percent(value) and intstr.percent(value) == 0
+        count = intstr.percent(value) if intstr.is_percent(value) else intstr.number(value)
+        return count == 0
     return value == 0

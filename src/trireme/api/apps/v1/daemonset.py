@@ -11,7 +11,7 @@ from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
-from trireme.machinery import field, labels, meta
+from trireme.machinery import field, intstr, labels, meta
 from trireme.machinery.field import Path
 from trireme.machinery.resource import Column, Resource, spec_changed, status
 from trireme.machinery.types import (
@@ -80,6 +80,7 @@ class DaemonSet(Struct):
     status: DaemonSetStatus = always(DaemonSetStatus)
 
 
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 _STRATEGIES = ("OnDelete", "RollingUpdate")
 _COUNTS = (
     "currentNumberScheduled",
@@ -121,13 +122,30 @@ def defaults(obj: DaemonSet) -> None:
 
 
 def prepare_create(new: DaemonSet) -> None:
-    """Fields of features that are off are dropped from the template."""
+    """The template is the first; fields of features that are off are dropped from it."""
+    _count_templates(new, max(_template_number(new), 1))
     pod_prepare.drop_disabled(new.spec.template.spec, None)
 
 
 def prepare_update(new: DaemonSet, old: DaemonSet) -> None:
-    """As on create, unless the old template has them."""
+    """Count the templates; fields of features that are off are dropped unless the old has them."""
     pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
+    _count_templates(new, _template_number(old) + (new.spec.template != old.spec.template))
+
+
+def prepare_status(new: DaemonSet, old: DaemonSet) -> None:
+    """The count of templates is no part of the status."""
+    _count_templates(new, _template_number(old))
+
+
+def _template_number(obj: DaemonSet) -> int:
+    """How many templates there have been: a field of older versions, kept as an annotation."""
+    return intstr.number(obj.metadata.annotations.get(TEMPLATE_GENERATION, ""))
+
+
+def _count_templates(obj: DaemonSet, number: int) -> None:
+    kept = {TEMPLATE_GENERATION: str(number)}
+    obj.metadata.annotations = {**obj.metadata.annotations, **kept}
 
 
 def validate(new: DaemonSet) -> Errors:
@@ -171,7 +189,8 @@ def _strategy(errs: Errors, at: Path, strategy: DaemonSetUpdateStrategy) -> None
 
 
 def _rolling(errs: Errors, at: Path, rolling: RollingUpdateDaemonSet) -> None:
-    unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+    unavailable = 0 if rolling.maxUnavailable is None else rolling.maxUnavailable
+    surge = 0 if rolling.maxSurge is None else rolling.maxSurge
     rules.percentage_or_count(errs, at, "maxUnavailable", unavailable)
     rules.percentage_or_count(errs, at, "maxSurge", surge)
     rules.at_most_all(errs, at, "maxUnavailable", unavailable)
@@ -228,6 +247,7 @@ RESOURCE = Resource(
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    prepare_status=prepare_status,
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,

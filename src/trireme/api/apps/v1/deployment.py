@@ -188,7 +188,8 @@ def _validate_strategy(errs: Errors, strategy: DeploymentStrategy) -> None:
     elif rolling is None:
         errs.append(field.required(here, "this should be defaulted and never be nil"))
     else:
-        unavailable, surge = rolling.maxUnavailable or 0, rolling.maxSurge or 0
+        unavailable = 0 if rolling.maxUnavailable is None else rolling.maxUnavailable
+        surge = 0 if rolling.maxSurge is None else rolling.maxSurge
         rules.percentage_or_count(errs, here, "maxUnavailable", unavailable)
         rules.percentage_or_count(errs, here, "maxSurge", surge)
         if counts.is_zero(unavailable) and counts.is_zero(surge):
