@@ -19,6 +19,7 @@ from trireme.store import contract as stores
 
 async def handle(server: ApiServer, request: Request) -> AnyReply:
     """Answer one request; never raises anything but cancellation."""
+    request.media = server.media
     try:
         if request.user is None:
             request.user = await server.authenticator.authenticate(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trireme.apiserver.nodes.contract import Kubelets
@@ -56,3 +57,7 @@ class ApiServerConfig:
     advertise: tuple[str, int] | None = None
     compaction_interval: float = 300.0
     allow_privileged: bool = True
+    # --feature-gates: name -> on.
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    # --runtime-config: api/all, api/ga, api/beta, api/alpha, <group>/<version>[/<resource>] -> on.
+    runtime_config: Mapping[str, bool] = field(default_factory=dict)

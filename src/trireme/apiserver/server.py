@@ -10,7 +10,7 @@ import asyncio
 
 from trireme import api
 from trireme.api.catalog import Catalog
-from trireme.apiserver import subresources, virtual
+from trireme.apiserver import gates, subresources, virtual
 from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
 from trireme.apiserver.allocators.services import ServiceAllocator
@@ -24,6 +24,7 @@ from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.registry import Registry
+from trireme.apiserver.request import MEDIA
 from trireme.kit import catalog
 from trireme.kit.env import Env
 
@@ -38,10 +39,18 @@ class ApiServer:
         self.catalog = Catalog.of(api)
         self.endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self.by_type: dict[type, Endpoint] = {}
-        for resource in self.catalog.resources:
-            endpoint = Endpoint(resource)
-            self.endpoints[resource.group, resource.version, resource.plural] = endpoint
-            self.by_type[resource.type] = endpoint
+        self.gates = gates.Gates(config.feature_gates)
+        gates.check(config.runtime_config, self.catalog.resources)
+        cbor = self.gates.on("CBORServingAndStorage")
+        # The media types of API objects.
+        self.media = (*MEDIA, "application/cbor") if cbor else MEDIA
+        # What is served, of all that there is.
+        self.resources = tuple(
+            resource
+            for resource in self.catalog.resources
+            if gates.serves(resource, config.runtime_config, self.gates)
+        )
+        self._serve_kinds()
         self.views = Views()
         self.reader = Reader(self.store, self.by_type)
         self.authorizer = UnionAuthorizer(self.store, self.reader, self.by_type)
@@ -62,6 +71,22 @@ class ApiServer:
         self.kubelets: Kubelets = config.kubelet_transport or HttpsKubelets(
             config.kubelets, self.reader
         )
+
+    def _serve_kinds(self) -> None:
+        """An endpoint for every version of a kind; those that are stored come first."""
+        hubs: dict[int, Endpoint] = {}
+        for resource in sorted(self.resources, key=lambda item: item.stored_as is not None):
+            conversion, hub = resource.stored_as, None
+            if conversion is not None:
+                stored = conversion.stored
+                hub = hubs.get(id(stored))
+                if hub is None:
+                    hub = hubs[id(stored)] = Endpoint(stored, served=self.media)
+                    self.by_type.setdefault(stored.type, hub)
+            endpoint = Endpoint(resource, hub, self.media)
+            hubs[id(resource)] = endpoint
+            self.endpoints[resource.group, resource.version, resource.plural] = endpoint
+            self.by_type[resource.type] = endpoint
 
     def endpoint(self, kind: type) -> Endpoint:
         """The endpoint of a type."""
