@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from inspect import iscoroutine
 from typing import Any, Protocol
 
 from trireme.api import metadata
@@ -193,16 +192,13 @@ class Registry:
                     if not call.applied or not errors.is_already_exists(fault):
                         raise
                     continue
-            old = endpoint.load(item)
-            new = change(endpoint.load(item), item)
-            if iscoroutine(new):
-                # The object is converted by somebody else.
-                new = await new
+            new, old = await self._changed(endpoint, item, change, call, subresource)
+            hub = endpoint.hub
             pinned = new.metadata.resourceVersion != ""
-            self._check_version(endpoint, name, new, old, item, call)
+            self._check_version(hub, name, new, old, item, call)
             try:
                 return await self._replace(
-                    endpoint, namespace, name, new, old, item, call, subresource
+                    hub, namespace, name, new, old, item, call, subresource
                 ), False
             except stores.KeyMissing:
                 raise errors.not_found(endpoint.resource.group_resource, name) from None

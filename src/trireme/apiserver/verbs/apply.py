@@ -66,6 +66,8 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     item, created = await server.registry.update(
         endpoint, info.namespace, info.name, change, call, info.subresource, create
     )
+    if endpoint.converts:
+        [item] = await endpoint.show([item])
     return form.one(request, endpoint, item, server.env.clock.now(), 201 if created else 200)
 
 

@@ -50,13 +50,13 @@ def _note_reset(obj: Any, data: bytes) -> None:
 
 async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """POST to a collection: 201 with the stored object."""
-    call = call_of(request)
-    obj = await endpoint.store_form(body.read(request, endpoint))
-    item = await server.registry.create(endpoint.hub, request.info.namespace, obj, call)
-    return await _answer(server, request, endpoint, item, 201)
+    call = tracked_call(request)
+    obj = body.read(request, endpoint)
+    item = await server.registry.create(endpoint, request.info.namespace, obj, call)
+    return await answer(server, request, endpoint, item, 201)
 
 
-async def _answer(
+async def answer(
     server: ApiServer, request: Request, endpoint: Endpoint, item: KeyValue, status: int = 200
 ) -> Reply:
     """The written object in the version and form that the client asks for."""
@@ -77,23 +77,22 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     if not obj.metadata.name:
         obj.metadata.name = info.name
     _note_reset(obj, request.body)
-    encoded = msgspec.json.encode(await endpoint.store_form(obj))
-    hub = endpoint.hub
+    encoded = msgspec.json.encode(obj)
 
     def change(_old: Any, _item: KeyValue) -> Any:
-        return hub.decode(encoded)
+        return endpoint.decode(encoded)
 
     may_create = endpoint.resource.create_on_update and not info.subresource
     item, created = await server.registry.update(
-        hub,
+        endpoint,
         info.namespace,
         info.name,
         change,
         call,
         info.subresource,
-        (lambda: hub.decode(encoded)) if may_create else None,
+        (lambda: endpoint.decode(encoded)) if may_create else None,
     )
-    return await _answer(server, request, endpoint, item, 201 if created else 200)
+    return await answer(server, request, endpoint, item, 201 if created else 200)
 
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -117,19 +116,10 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
             obj.metadata.resourceVersion = ""
         return obj
 
-    async def change_converted(old: Any, item: KeyValue) -> Any:
-        (shown,) = await endpoint.show([item])
-        return await endpoint.store_form(change(old, shown))
-
     item, _ = await server.registry.update(
-        endpoint.hub,
-        info.namespace,
-        info.name,
-        change_converted if endpoint.converts else change,
-        call,
-        info.subresource,
+        endpoint, info.namespace, info.name, change, call, info.subresource
     )
-    return await _answer(server, request, endpoint, item)
+    return await answer(server, request, endpoint, item)
 
 
 def _patcher(request: Request, endpoint: Endpoint) -> Any:
