@@ -81,7 +81,7 @@ class DaemonSet(Struct):
 
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
-_STRATEGIES = ("OnDelete", "RollingUpdate")
+_STRATEGIES = ("RollingUpdate", "OnDelete")
 _COUNTS = (
     "currentNumberScheduled",
     "numberMisscheduled",

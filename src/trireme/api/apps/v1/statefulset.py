@@ -67,6 +67,17 @@ def prepare_update(new: StatefulSet, old: StatefulSet) -> None:
     pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
 
 
+def warnings(new: StatefulSet, _old: StatefulSet | None) -> list[str]:
+    """A history that only grows."""
+    limit = new.spec.revisionHistoryLimit
+    if limit is None or limit >= 0:
+        return []
+    return [
+        "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= "
+        "0 is recommended"
+    ]
+
+
 def row(obj: StatefulSet, now: float) -> list[Any]:
     """The cells of one StatefulSet."""
     return [
@@ -91,6 +102,7 @@ RESOURCE = Resource(
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    warnings=warnings,
     validate=checks.validate,
     validate_update=checks.validate_update,
     validate_status=checks.validate_status,

@@ -29,7 +29,7 @@ from trireme.machinery.field import Path
 
 _SPEC: Final = field.path("spec")
 _POLICIES: Final = ("OrderedReady", "Parallel")
-_RETENTION: Final = ("Delete", "Retain")
+_RETENTION: Final = ("Retain", "Delete")
 # What an update may change.
 _MUTABLE: Final = (
     "replicas",

@@ -38,12 +38,18 @@ def defaults(obj: LimitRange) -> None:
             item.defaultRequest = {**item.min, **item.default, **item.defaultRequest}
 
 
+def prepare_create(new: LimitRange) -> None:
+    """One without a name is called by its uid."""
+    new.metadata.name = new.metadata.name or new.metadata.uid
+
+
 RESOURCE = Resource(
     type=LimitRange,
     plural="limitranges",
     short_names=("limits",),
     create_on_update=True,
     defaults=defaults,
+    prepare_create=prepare_create,
     validate=checks.validate,
     validate_update=lambda new, _old: checks.validate(new),
 )

@@ -122,6 +122,7 @@ RESOURCE = Resource(
     type=PodDisruptionBudget,
     plural="poddisruptionbudgets",
     short_names=("pdb",),
+    name_errors=lambda _name: [],
     subresources=(status(),),
     validate=validate,
     validate_update=validate_update,
