@@ -223,7 +223,7 @@ async def test_managed_fields_can_be_cleared(nothing: list[Any]) -> None:
         # From here on nobody is tracked, until somebody applies.
         _, now = await ask("PATCH", f"{MAPS}/a", {"data": {"y": "2"}}, media=MERGE)
         assert "managedFields" not in now["metadata"]
-        status, refused = await apply(ask, f"{MAPS}/a", config(x="9"))
+        _, refused = await apply(ask, f"{MAPS}/a", config(x="9"))
         assert 'conflict with "before-first-apply" using v1: .data.x' in refused["message"]
 
 

@@ -19,11 +19,13 @@ from trireme.machinery.types import (
     Struct,
     Time,
     always,
+    atomic,
     listmap,
     null,
 )
 
 
+@atomic
 class OwnerReference(Struct):
     apiVersion: Annotated[str, Required()] = always(str)
     kind: Annotated[str, Required()] = always(str)
@@ -80,6 +82,7 @@ class FieldSelectorRequirement(Struct):
     values: Annotated[list[str], Atomic()] = []
 
 
+@atomic
 class LabelSelector(Struct):
     matchLabels: dict[str, str] = {}
     matchExpressions: Annotated[list[LabelSelectorRequirement], Atomic()] = []

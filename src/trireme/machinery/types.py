@@ -45,6 +45,12 @@ def null() -> None:
     return msgspec.field(default_factory=lambda: None)  # type: ignore[no-any-return]
 
 
+def atomic(struct: type[T]) -> type[T]:
+    """``+structType=atomic`` of a type: owned and replaced as a whole wherever it stands."""
+    struct.__owned_whole__ = True  # type: ignore[attr-defined]
+    return struct
+
+
 def constant(text: str) -> str:
     """The value of a ``kind`` or ``apiVersion`` field: always written."""
     return msgspec.field(default_factory=lambda: text)  # type: ignore[return-value]
@@ -72,6 +78,10 @@ class ListSet(Marker, frozen=True):
 
 class Atomic(Marker, frozen=True):
     """``+listType=atomic``, ``+mapType=atomic`` or ``+structType=atomic``: replaced as a whole."""
+
+
+class Granular(Marker, frozen=True):
+    """``+structType=granular``: this field of an ``atomic`` type has parts with owners again."""
 
 
 class Merge(Marker, frozen=True):

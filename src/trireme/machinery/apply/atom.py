@@ -146,6 +146,8 @@ class Nodes:
     def atom(self, node: Node) -> Atom:
         """The atom of a node of our own types."""
         match node.kind:
+            case nodes.OBJECT if node.alternatives:
+                return DEDUCED
             case nodes.OBJECT:
                 rule = self._struct(node)
                 return Atom(map=rule.as_atomic() if node.atomic else rule)
@@ -157,7 +159,7 @@ class Nodes:
             case nodes.RAW:
                 return WHOLE
             case nodes.ANY:
-                return DEDUCED
+                return WHOLE if node.atomic else DEDUCED
         if node.format:
             return Atom(scalar=UNTYPED)
         return Atom(scalar=_SCALARS[node.kind])

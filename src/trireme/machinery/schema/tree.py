@@ -47,7 +47,8 @@ _SCALARS: Mapping[Any, tuple[str, str]] = {
 @cache
 def of(struct: type) -> Node:
     """The node of a struct type as the root of an object."""
-    return Node(OBJECT, _go_name(struct), shape=_shape(struct))
+    whole = getattr(struct, "__owned_whole__", False)
+    return Node(OBJECT, _go_name(struct), shape=_shape(struct), atomic=whole)
 
 
 def struct_of(node: Node) -> type | None:
@@ -149,6 +150,8 @@ def _mark(node: Node, markers: list[Any], nullable: bool) -> Node:
                 changes["atomic"] = True
                 if node.kind == LIST:
                     changes["list_type"] = "atomic"
+            case types.Granular():
+                changes["atomic"] = False
             case types.Merge(key):
                 changes |= {"merge": True, "merge_key": key}
             case types.Replace():

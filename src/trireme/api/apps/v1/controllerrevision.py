@@ -8,14 +8,14 @@ from trireme.api import columns, rules
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta
 from trireme.machinery.resource import Column, Resource
-from trireme.machinery.types import AnyJSON, Int64, Required, Struct, always, constant
+from trireme.machinery.types import AnyJSON, Atomic, Int64, Required, Struct, always, constant
 
 
 class ControllerRevision(Struct):
     kind: str = constant("ControllerRevision")
     apiVersion: str = constant("apps/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    data: AnyJSON = None
+    data: Annotated[AnyJSON, Atomic()] = None
     revision: Annotated[Int64, Required()] = always(int)
 
 

@@ -11,9 +11,19 @@ from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names
 from trireme.machinery.field import Path
 from trireme.machinery.resource import Column, Resource
-from trireme.machinery.types import Atomic, Default, Int32, Required, Struct, always, constant
+from trireme.machinery.types import (
+    Atomic,
+    Default,
+    Int32,
+    Required,
+    Struct,
+    always,
+    atomic,
+    constant,
+)
 
 
+@atomic
 class EndpointAddress(Struct):
     ip: Annotated[str, Required()] = always(str)
     hostname: str = ""
@@ -21,6 +31,7 @@ class EndpointAddress(Struct):
     targetRef: ObjectReference | None = None
 
 
+@atomic
 class EndpointPort(Struct):
     name: str = ""
     port: Annotated[Int32, Required()] = always(int)

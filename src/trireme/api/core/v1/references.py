@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.machinery.types import Atomic, Required, Struct, always
+from trireme.machinery.types import Atomic, Required, Struct, always, atomic
 
 
+@atomic
 class LocalObjectReference(Struct):
     name: str = ""
 
 
+@atomic
 class TypedLocalObjectReference(Struct):
     apiGroup: str | None = None
     kind: Annotated[str, Required()] = always(str)
@@ -24,6 +26,7 @@ class TypedObjectReference(Struct):
     namespace: str | None = None
 
 
+@atomic
 class ObjectReference(Struct):
     kind: str = ""
     namespace: str = ""
@@ -34,6 +37,7 @@ class ObjectReference(Struct):
     fieldPath: str = ""
 
 
+@atomic
 class SecretReference(Struct):
     name: str = ""
     namespace: str = ""
@@ -44,5 +48,6 @@ class TopologySelectorLabelRequirement(Struct):
     values: Annotated[list[str], Required(), Atomic()] = always(list)
 
 
+@atomic
 class TopologySelectorTerm(Struct):
     matchLabelExpressions: Annotated[list[TopologySelectorLabelRequirement], Atomic()] = []

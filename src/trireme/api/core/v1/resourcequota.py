@@ -8,7 +8,16 @@ from trireme.api import columns
 from trireme.api.core.v1 import resourcequota_rules as checks
 from trireme.machinery import meta, quantity
 from trireme.machinery.resource import Column, Resource, status
-from trireme.machinery.types import Atomic, Enum, Quantity, Required, Struct, always, constant
+from trireme.machinery.types import (
+    Atomic,
+    Enum,
+    Quantity,
+    Required,
+    Struct,
+    always,
+    atomic,
+    constant,
+)
 
 ResourceQuotaScope = Annotated[
     str,
@@ -43,6 +52,7 @@ class ScopedResourceSelectorRequirement(Struct):
     values: Annotated[list[str], Atomic()] = []
 
 
+@atomic
 class ScopeSelector(Struct):
     matchExpressions: Annotated[list[ScopedResourceSelectorRequirement], Atomic()] = []
 

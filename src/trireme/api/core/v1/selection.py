@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.machinery.types import Atomic, Enum, Int64, Required, Struct, Time, always
+from trireme.machinery.types import Atomic, Enum, Int64, Required, Struct, Time, always, atomic
 
 NodeSelectorOperator = Annotated[str, Enum(("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"))]
 TolerationOperator = Annotated[str, Enum(("Exists", "Equal", "Lt", "Gt"))]
@@ -32,11 +32,13 @@ class NodeSelectorRequirement(Struct):
     values: Annotated[list[str], Atomic()] = []
 
 
+@atomic
 class NodeSelectorTerm(Struct):
     matchExpressions: Annotated[list[NodeSelectorRequirement], Atomic()] = []
     matchFields: Annotated[list[NodeSelectorRequirement], Atomic()] = []
 
 
+@atomic
 class NodeSelector(Struct):
     nodeSelectorTerms: Annotated[list[NodeSelectorTerm], Required(), Atomic()] = always(list)
 
@@ -62,5 +64,6 @@ class ScopedResourceSelectorRequirement(Struct):
     values: Annotated[list[str], Atomic()] = []
 
 
+@atomic
 class ScopeSelector(Struct):
     matchExpressions: Annotated[list[ScopedResourceSelectorRequirement], Atomic()] = []

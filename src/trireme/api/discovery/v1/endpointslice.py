@@ -19,6 +19,7 @@ from trireme.machinery.types import (
     Required,
     Struct,
     always,
+    atomic,
     constant,
 )
 
@@ -55,6 +56,7 @@ class Endpoint(Struct):
     hints: EndpointHints | None = None
 
 
+@atomic
 class EndpointPort(Struct):
     name: Annotated[str | None, Default("")] = None
     protocol: Annotated[Protocol | None, Default("TCP")] = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.machinery.types import Atomic, Default, Required, Struct, always
+from trireme.machinery.types import Atomic, Default, Required, Struct, always, atomic
 
 
 class PolicyRule(Struct):
@@ -15,12 +15,14 @@ class PolicyRule(Struct):
     nonResourceURLs: Annotated[list[str], Atomic()] = []
 
 
+@atomic
 class RoleRef(Struct):
     apiGroup: Annotated[str, Default("rbac.authorization.k8s.io")] = always(str)
     kind: Annotated[str, Required()] = always(str)
     name: Annotated[str, Required()] = always(str)
 
 
+@atomic
 class Subject(Struct):
     kind: Annotated[str, Required()] = always(str)
     apiGroup: str = ""

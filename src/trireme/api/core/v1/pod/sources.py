@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.machinery.types import Default, Int32, Quantity, Required, Struct, always
+from trireme.machinery.types import Default, Int32, Quantity, Required, Struct, always, atomic
 
 
+@atomic
 class ConfigMapKeySelector(Struct):
     name: str = ""
     key: Annotated[str, Required()] = always(str)
     optional: bool | None = None
 
 
+@atomic
 class FileKeySelector(Struct):
     volumeName: Annotated[str, Required()] = always(str)
     path: Annotated[str, Required()] = always(str)
@@ -20,11 +22,13 @@ class FileKeySelector(Struct):
     optional: Annotated[bool | None, Default(False)] = None
 
 
+@atomic
 class ObjectFieldSelector(Struct):
     apiVersion: Annotated[str, Default("v1")] = ""
     fieldPath: Annotated[str, Required()] = always(str)
 
 
+@atomic
 class ResourceFieldSelector(Struct):
     containerName: str = ""
     resource: Annotated[str, Required()] = always(str)
@@ -32,6 +36,7 @@ class ResourceFieldSelector(Struct):
     divisor: Quantity = always(lambda: "0")
 
 
+@atomic
 class SecretKeySelector(Struct):
     name: str = ""
     key: Annotated[str, Required()] = always(str)
