@@ -12,6 +12,7 @@ from trireme.api.core.v1.pod import columns, defaults, prepare
 from trireme.api.core.v1.pod.binding import Binding
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.rules import pod, resize, status
+from trireme.api.policy.v1.eviction import Eviction
 from trireme.machinery.resource import Resource, Subresource, spec_changed
 from trireme.machinery.resource import status as status_part
 
@@ -56,6 +57,7 @@ RESOURCE = Resource(
             prepare=prepare.ephemeral_containers,
             validate=pod.ephemeral_containers,
         ),
+        Subresource("eviction", ("create",), Eviction),
         Subresource("exec", _STREAM, kind="PodExecOptions"),
         Subresource("log", ("get",)),
         Subresource("portforward", _STREAM, kind="PodPortForwardOptions"),

@@ -1,0 +1,198 @@
+"""``pods/<name>/eviction``: delete a pod if its disruption budget allows it.
+
+In: a policy/v1 Eviction. Out: 201 with a Status; 429 with the cause DisruptionBudget when the pod
+must stay for now. The budget counts the eviction before the pod goes, so that two evictions at once
+cannot both take the last allowed disruption. Upstream: pkg/registry/core/pod/storage/eviction.go;
+https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.status import PodCondition
+from trireme.api.policy.v1.eviction import Eviction
+from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
+from trireme.apiserver import deletion
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import SubresourceHandler
+from trireme.apiserver.registry import Call
+from trireme.apiserver.reply import reply
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import body, options, write
+from trireme.domain import disruption
+from trireme.machinery import errors, field, time
+from trireme.machinery.meta import DeleteOptions, Preconditions
+from trireme.machinery.status import Status, StatusCause
+from trireme.store.contract import KeyValue
+
+TRIES = 20
+_VIOLATION = "Cannot evict pod as it would violate the pod's disruption budget."
+
+
+async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Reply:
+    """Evict the pod."""
+    info, call = request.info, write.call_of(request)
+    eviction: Eviction = body.decode_as(
+        request, Eviction, body.as_json(request), options.field_validation(request)
+    )
+    if eviction.metadata.name != info.name:
+        raise errors.bad_request("name in URL does not match name in Eviction object")
+    wanted = _delete_options(eviction, call)
+    pods = server.endpoint(Pod)
+    await server.registry.connect(pods, "eviction", info.namespace, info.name, call.user, eviction)
+    pinned = wanted.preconditions is not None and bool(wanted.preconditions.resourceVersion)
+    for _ in range(TRIES):
+        pod: Pod = pods.load(server.registry.get(pods, info.namespace, info.name))
+        if not disruption.needs_no_budget(pod):
+            break
+        chosen = _at(wanted, pod) if disruption.may_race(pod) and not pinned else wanted
+        try:
+            await _evict(server, pods, pod, chosen, call)
+        except errors.ApiError as fault:
+            if pinned or not errors.is_conflict(fault):
+                raise
+            continue
+        return _done()
+    else:
+        raise errors.conflict("pods", info.name)
+    await _guarded(server, pods, pod, wanted, call, pinned)
+    return _done()
+
+
+def _done() -> Reply:
+    return reply.described(Status(status="Success", code=201), 201)
+
+
+def _delete_options(eviction: Eviction, call: Call) -> DeleteOptions:
+    wanted = eviction.deleteOptions or DeleteOptions()
+    if wanted.ignoreStoreReadErrorWithClusterBreakingPotential:
+        where = field.path("deleteOptions", "ignoreStoreReadErrorWithClusterBreakingPotential")
+        why = "can not be set for pod eviction, try after removing the option"
+        problem = field.invalid(where, True, why)
+        raise errors.invalid("Eviction.policy", eviction.metadata.name, [problem])
+    problems = deletion.validate_options(wanted)
+    if problems:
+        raise errors.invalid("DeleteOptions.meta.k8s.io", "", problems)
+    call.dry_run = call.dry_run or bool(wanted.dryRun)
+    return wanted
+
+
+def _at(wanted: DeleteOptions, pod: Pod) -> DeleteOptions:
+    """The options for this very version of the pod."""
+    conditions = wanted.preconditions or Preconditions()
+    conditions = replace(conditions, resourceVersion=pod.metadata.resourceVersion)
+    return replace(wanted, preconditions=conditions)
+
+
+async def _guarded(
+    server: ApiServer, pods: Endpoint, pod: Pod, wanted: DeleteOptions, call: Call, pinned: bool
+) -> None:
+    """Evict a pod that a budget may guard."""
+    budgets = server.registry.reader.list(PodDisruptionBudget, pod.metadata.namespace)
+    found = disruption.guarding(pod, budgets)
+    if len(found) > 1:
+        why = (
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does "
+            "not support."
+        )
+        raise errors.ApiError(500, "", why)
+    spared = bool(found) and disruption.spares_unhealthy(pod, found[0])
+    if found and not spared:
+        await _take(server, found[0], pod, call)
+    try:
+        await _evict(server, pods, pod, _at(wanted, pod) if spared else wanted, call)
+    except errors.ApiError as fault:
+        if spared and not pinned and errors.is_conflict(fault):
+            raise _violation(disruption.unsettled(found[0].metadata.name)) from None
+        raise
+
+
+async def _take(server: ApiServer, budget: PodDisruptionBudget, pod: Pod, call: Call) -> None:
+    """Count the eviction against the budget, in the store."""
+    endpoint = server.endpoint(PodDisruptionBudget)
+    now = server.env.clock.now()
+
+    def count(_old: Any, item: KeyValue) -> Any:
+        newest: PodDisruptionBudget = endpoint.load(item)
+        disruption.take(newest, pod.metadata.name, now)
+        newest.metadata.resourceVersion = ""
+        return newest
+
+    own = Call(call.user, call.dry_run, any_version=True)
+    meta = budget.metadata
+    try:
+        await server.registry.update(endpoint, meta.namespace, meta.name, count, own, "status")
+    except disruption.Refused as refusal:
+        if refusal.again:
+            raise _violation(refusal) from None
+        raise errors.forbidden("poddisruptionbudget.policy", meta.name, refusal.message) from None
+    except errors.ApiError as fault:
+        if not errors.is_conflict(fault):
+            raise
+        why = f'couldn\'t update PodDisruptionBudget "{meta.name}" due to conflicts'
+        raise errors.timeout(why, 10) from None
+
+
+def _violation(refusal: disruption.Refused) -> errors.ApiError:
+    fault = errors.too_many_requests(_VIOLATION, refusal.retry_after)
+    if fault.details is not None:
+        cause = StatusCause(reason="DisruptionBudget", message=refusal.message)
+        fault.details.causes = [*fault.details.causes, cause]
+    return fault
+
+
+async def _evict(
+    server: ApiServer, pods: Endpoint, pod: Pod, wanted: DeleteOptions, call: Call
+) -> None:
+    """Say on the pod why it goes, then delete it."""
+    meta = pod.metadata
+    if not call.dry_run:
+        item = await _mark(server, pods, pod, wanted, call)
+        if wanted.preconditions is not None and wanted.preconditions.resourceVersion:
+            moved = replace(wanted.preconditions, resourceVersion=str(item.revision))
+            wanted = replace(wanted, preconditions=moved)
+    await server.registry.delete(pods, meta.namespace, meta.name, wanted, call)
+
+
+async def _mark(
+    server: ApiServer, pods: Endpoint, pod: Pod, wanted: DeleteOptions, call: Call
+) -> KeyValue:
+    now = time.format(server.env.clock.now())
+
+    def mark(_old: Any, item: KeyValue) -> Any:
+        newest: Pod = pods.load(item)
+        resource = pods.resource
+        deletion.check_preconditions(resource, pod.metadata.name, newest, item.revision, wanted)
+        set_target(newest, now)
+        newest.metadata.resourceVersion = ""
+        return newest
+
+    own = Call(call.user, any_version=True)
+    meta = pod.metadata
+    item, _ = await server.registry.update(pods, meta.namespace, meta.name, mark, own, "eviction")
+    return item
+
+
+def set_target(pod: Pod, now: str) -> None:
+    """Condition DisruptionTarget becomes True."""
+    condition = PodCondition(
+        type="DisruptionTarget",
+        status="True",
+        reason="EvictionByEvictionAPI",
+        message="Eviction API: evicting",
+        lastTransitionTime=now,
+    )
+    known = next((item for item in pod.status.conditions if item.type == condition.type), None)
+    if known is not None and known.status == "True":
+        condition.lastTransitionTime = known.lastTransitionTime
+    others = [item for item in pod.status.conditions if item.type != condition.type]
+    pod.status.conditions = [*others, condition]
+
+
+HANDLER = SubresourceHandler("pods", "eviction", {"create": create})

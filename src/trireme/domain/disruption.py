@@ -1,0 +1,129 @@
+"""Budgets of disruption: whether one more pod may be evicted, and what the budget is afterwards.
+
+In: pods and PodDisruptionBudgets, times in epoch seconds. Out: decisions and changed budgets.
+Called by: the eviction subresource, the disruption controller. Rules:
+https://kubernetes.io/docs/concepts/workloads/pods/disruptions/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
+from trireme.domain import pods
+from trireme.machinery import labels, time
+from trireme.machinery.meta import Condition
+
+ALLOWED: Final = "DisruptionAllowed"
+SUFFICIENT, INSUFFICIENT = "SufficientPods", "InsufficientPods"
+SYNC_FAILED: Final = "SyncFailed"
+# More evicted pods than this that the controller has not seen go: no more evictions.
+MOST_UNSEEN: Final = 2000
+
+
+class Refused(Exception):
+    """The budget does not allow the eviction. ``again``: it may later; ``message`` says why."""
+
+    def __init__(self, message: str, *, again: bool, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.again = again
+        self.retry_after = retry_after
+
+
+def needs_no_budget(pod: Pod) -> bool:
+    """Pods whose eviction disrupts nothing: they do not run yet, or no longer."""
+    ended = pod.status.phase in ("Succeeded", "Failed", "Pending")
+    return ended or pod.metadata.deletionTimestamp is not None
+
+
+def may_race(pod: Pod) -> bool:
+    """Whether such a pod could come to need a budget between the look and the deletion."""
+    return pod.status.phase == "Pending" and pod.metadata.deletionTimestamp is None
+
+
+def guarding(pod: Pod, budgets: Iterable[PodDisruptionBudget]) -> list[PodDisruptionBudget]:
+    """The budgets of the pod's namespace that select it."""
+    found = []
+    for budget in budgets:
+        try:
+            selector = labels.from_struct(budget.spec.selector)
+        except ValueError:
+            continue
+        if selector.matches(pod.metadata.labels):
+            found.append(budget)
+    return found
+
+
+def spares_unhealthy(pod: Pod, budget: PodDisruptionBudget) -> bool:
+    """Whether an unready pod may go without counting against the budget (KEP-3017)."""
+    if pods.is_ready(pod):
+        return False
+    if budget.spec.unhealthyPodEvictionPolicy == "AlwaysAllow":
+        return True
+    return budget.status.currentHealthy >= budget.status.desiredHealthy > 0
+
+
+def take(budget: PodDisruptionBudget, pod: str, now: float) -> None:
+    """Count one eviction against the budget, which is changed. Raises Refused."""
+    status, name = budget.status, budget.metadata.name
+    if status.observedGeneration < budget.metadata.generation:
+        raise unsettled(name)
+    if status.disruptionsAllowed < 0:
+        raise Refused("pdb disruptions allowed is negative", again=False)
+    if len(status.disruptedPods) > MOST_UNSEEN:
+        why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+        raise Refused(why, again=False)
+    if status.disruptionsAllowed == 0:
+        raise Refused(_why_none(budget), again=True)
+    status.disruptionsAllowed -= 1
+    if status.disruptionsAllowed == 0:
+        set_allowed(budget, now)
+    status.disruptedPods = {**status.disruptedPods, pod: time.format(now)}
+
+
+def unsettled(name: str) -> Refused:
+    """The controller has yet to look at the budget."""
+    why = f"The disruption budget {name} is still being processed by the server."
+    return Refused(why, again=True, retry_after=10)
+
+
+def _why_none(budget: PodDisruptionBudget) -> str:
+    name, status = budget.metadata.name, budget.status
+    said = _condition(budget)
+    closed = said is not None and said.status == "False" and bool(said.message)
+    now = f"The disruption budget {name} does not allow evicting pods currently"
+    if said is not None and closed and said.reason == SYNC_FAILED:
+        return f"{now} because it failed sync: {said.message}"
+    if status.currentHealthy <= status.desiredHealthy:
+        return (
+            f"The disruption budget {name} needs {status.desiredHealthy} healthy pods and has "
+            f"{status.currentHealthy} currently"
+        )
+    if said is not None and closed:
+        return f"{now} ({said.reason}): {said.message}"
+    return now
+
+
+def set_allowed(budget: PodDisruptionBudget, now: float) -> None:
+    """Condition DisruptionAllowed as the count of allowed disruptions says."""
+    status = budget.status
+    open_ = status.disruptionsAllowed > 0
+    wanted = Condition(
+        type=ALLOWED,
+        status="True" if open_ else "False",
+        reason=SUFFICIENT if open_ else INSUFFICIENT,
+        observedGeneration=status.observedGeneration,
+        lastTransitionTime=time.format(now),
+    )
+    known = _condition(budget)
+    if known is not None and known.status == wanted.status:
+        wanted.lastTransitionTime = known.lastTransitionTime
+    others = [item for item in status.conditions if item.type != ALLOWED]
+    status.conditions = [*others, wanted]
+
+
+def _condition(budget: PodDisruptionBudget) -> Condition | None:
+    return next((item for item in budget.status.conditions if item.type == ALLOWED), None)
