@@ -13,6 +13,7 @@ from trireme.apiserver.reply.reply import Reply, StreamReply
 from trireme.apiserver.request import Request, User
 from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
+from trireme.machinery import time
 from trireme.testing import control_plane, virtual
 
 ADMIN = User("admin", groups=("system:masters", "system:authenticated"))
@@ -278,3 +279,25 @@ async def test_a_quiet_watch_tells_how_far_it_has_come_and_ends(env: Env) -> Non
             seen = [item async for item in events]
         assert [item["type"] for item in seen] == ["BOOKMARK", "BOOKMARK"]
         assert env.clock.monotonic() - began == pytest.approx(130, abs=1)
+
+
+async def test_component_statuses_are_made_when_asked_for() -> None:
+    async with api() as ask:
+        _, listed = await ask("GET", "/api/v1/componentstatuses")
+        found = {item["metadata"]["name"]: item["conditions"][0] for item in listed["items"]}
+        assert set(found) == {"controller-manager", "etcd-0", "scheduler"}
+        assert found["etcd-0"] == {"type": "Healthy", "status": "True", "message": "ok"}
+        assert found["scheduler"]["status"] == "False"
+        lease = {
+            "metadata": {"name": "kube-scheduler"},
+            "spec": {
+                "holderIdentity": "me",
+                "leaseDurationSeconds": 15,
+                "renewTime": time.format_micro(ask.server.env.clock.now()),
+            },
+        }
+        await ask("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", lease)
+        _, one = await ask("GET", "/api/v1/componentstatuses/scheduler")
+        assert one["conditions"][0]["status"] == "True"
+        assert (await ask("GET", "/api/v1/componentstatuses/other"))[0] == 404
+        assert (await ask("POST", "/api/v1/componentstatuses", {}))[0] == 405

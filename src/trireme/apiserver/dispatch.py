@@ -51,14 +51,17 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         raise errors.method_not_supported(resource.group_resource, info.verb)
     virtual = server.kinds.get(resource.type)
     if virtual is not None:
-        return await virtual.create(server, request, endpoint)
+        answer = virtual.answer(info.verb)
+        if answer is None:
+            raise errors.method_not_supported(resource.group_resource, info.verb)
+        return await answer(server, request, endpoint)
     return await _VERBS[info.verb](server, request, endpoint)
 
 
 async def _create_anywhere(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
     """POST of a namespaced kind without a namespace in the path: only the kinds that need none."""
     virtual = server.kinds.get(endpoint.resource.type)
-    if virtual is not None:
+    if virtual is not None and virtual.create is not None:
         return await virtual.create(server, request, endpoint)
     raise errors.method_not_supported(endpoint.resource.group_resource, "create")
 

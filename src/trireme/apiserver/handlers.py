@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trireme.apiserver.endpoint import Endpoint
@@ -34,10 +34,15 @@ class SubresourceHandler:
 
 @dataclass(frozen=True)
 class KindHandler:
-    """Serves a create-only kind that is answered and not stored."""
+    """Serves a kind that is answered and not stored: by POST (reviews), or as ``verbs`` says."""
 
     type: type
-    create: Answer
+    create: Answer | None = None
+    verbs: dict[str, Answer] = field(default_factory=dict)
+
+    def answer(self, verb: str) -> Answer | None:
+        """What answers a request verb; None where nothing does."""
+        return self.create if verb == "create" else self.verbs.get(verb)
 
 
 @dataclass(frozen=True)

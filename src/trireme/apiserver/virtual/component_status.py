@@ -1,0 +1,77 @@
+"""ComponentStatus: how the parts of the control plane are. Made when asked for, never stored.
+
+The store is asked itself; the others are judged by the Lease that they hold: they renew it while
+they work. Deprecated upstream since v1.19, and still served there.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from trireme.api.coordination.v1.lease import Lease
+from trireme.api.core.v1.componentstatus import ComponentCondition, ComponentStatus
+from trireme.apiserver.cache.views import View
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import KindHandler
+from trireme.apiserver.reply import form
+from trireme.apiserver.reply.reply import AnyReply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import options
+from trireme.machinery import errors, time
+from trireme.machinery.meta import ListMeta, ObjectMeta
+from trireme.store.contract import KeyValue, StoreError
+
+_STORE = "etcd-0"
+_LEASES = {"controller-manager": "kube-controller-manager", "scheduler": "kube-scheduler"}
+
+
+async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+    """One component."""
+    name = request.info.name
+    if name != _STORE and name not in _LEASES:
+        raise errors.not_found(endpoint.resource.group_resource, name)
+    item = _item(server, endpoint, name)
+    return form.one(request, endpoint, item, server.env.clock.now())
+
+
+async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+    """All components."""
+    selection = options.list_options(request, endpoint).selection
+    names = [
+        name
+        for name in sorted((_STORE, *_LEASES))
+        if selection.matches(View(0, {}, {"metadata.name": name}))
+    ]
+    items = [_item(server, endpoint, name) for name in names]
+    return form.many(request, endpoint, items, ListMeta(), server.env.clock.now())
+
+
+def _item(server: ApiServer, endpoint: Endpoint, name: str) -> KeyValue:
+    error = _store(server) if name == _STORE else _lease(server, _LEASES[name])
+    status = "False" if error else "True"
+    condition = ComponentCondition(type="Healthy", status=status, error=error)
+    condition.message = "" if error else "ok"
+    value = ComponentStatus(metadata=ObjectMeta(name=name), conditions=[condition])
+    return KeyValue(endpoint.key("", name), msgspec.json.encode(value), 0, 0)
+
+
+def _store(server: ApiServer) -> str:
+    try:
+        return "" if server.store.revision >= 0 else "no revision"
+    except StoreError as problem:
+        return str(problem)
+
+
+def _lease(server: ApiServer, name: str) -> str:
+    """What is wrong with the holder of a Lease in kube-system; "" when it renews it."""
+    lease = server.registry.reader.get(Lease, "kube-system", name)
+    if lease is None or not lease.spec.holderIdentity or not lease.spec.renewTime:
+        return f"nobody holds the lease kube-system/{name}"
+    age = server.env.clock.now() - time.parse_micro(lease.spec.renewTime)
+    if age > (lease.spec.leaseDurationSeconds or 15):
+        return f"the lease kube-system/{name} was last renewed {age:.0f} s ago"
+    return ""
+
+
+KIND = KindHandler(ComponentStatus, verbs={"get": get, "list": list_})
