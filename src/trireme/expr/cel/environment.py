@@ -1,0 +1,191 @@
+"""Environments: what an expression may use, and how it becomes a program.
+
+In: variables with their types, the compatibility version, further functions. Out: ``Program``s.
+Called by: the users named in the package's description. Rules: apiserver
+``pkg/cel/environment/base`` (which library from which version), cel-go ``cel/program``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from . import checker, macros, parser, validators
+from . import types as t
+from .ast import Ident, Node, Select, children
+from .compiler import FIRST, Compiler, Frame
+from .errors import CelError, CostLimitExceeded, EvalError
+from .estimate import Estimator
+from .functions import Overload, Registry
+from .library import versions
+from .schema import DeclType
+from .sizes import Range
+from .types import Adapter, Type
+
+PER_CALL_LIMIT: Final = 1_000_000
+"""The cost at which one evaluation is stopped."""
+RUNTIME_COST_BUDGET: Final = 10_000_000
+"""What all evaluations for one custom resource, or one policy binding, may cost together."""
+MATCH_CONDITIONS_BUDGET: Final = 2_500_000
+"""What all match conditions of a webhook or binding may cost together."""
+STATIC_COST_LIMIT: Final = 10_000_000
+"""What one rule of a CustomResourceDefinition may be estimated to cost."""
+STATIC_CRD_COST_LIMIT: Final = 100_000_000
+"""What all rules of a CustomResourceDefinition may be estimated to cost together."""
+MAX_MESSAGE_BYTES: Final = 5 * 1024
+"""How long the text that a messageExpression makes may be."""
+
+Version = tuple[int, int]
+
+
+class Environment:
+    """``variables`` maps names to a ``DeclType`` or a ``Type``.
+
+    ``version`` is Kubernetes' version whose libraries are there; ``extra`` are overloads besides;
+    ``type_names`` are struct types that expressions may build (``Name{field: value}``).
+    """
+
+    def __init__(
+        self,
+        variables: Mapping[str, DeclType | Type],
+        version: Version = (1, 36),
+        extra: Iterable[Overload] = (),
+        type_names: Mapping[str, Type] | None = None,
+    ) -> None:
+        base = _base(version)
+        self.functions = base.functions
+        extra = tuple(extra)
+        if extra:
+            self.functions = Registry(o for have in base.functions.by_name.values() for o in have)
+            self.functions.add(extra)
+        self.macros = base.macros
+        self.optionals = base.optionals
+        self.validate = base.validate
+        self.type_names = {**base.type_names, **(type_names or {})}
+        self.types = {
+            name: v.type if isinstance(v, DeclType) else v for name, v in variables.items()
+        }
+        self.roots = {name: v for name, v in variables.items() if isinstance(v, DeclType)}
+
+    def compile(self, text: str) -> Program:
+        """The program for ``text``; ``CelError`` when it cannot be one."""
+        node = parser.parse(text, self.macros, self.optionals)
+        checker.check(text, node, self.types, self.type_names, self.functions)
+        if self.validate:
+            validators.validate(text, node)
+        return Program(text, node, self)
+
+
+class Program:
+    """A compiled expression. ``type`` is the type of its value, ``references`` the variables
+    used."""
+
+    __slots__ = (
+        "_bindings",
+        "_code",
+        "_cost",
+        "_node",
+        "_roots",
+        "_size",
+        "references",
+        "text",
+        "type",
+    )
+
+    def __init__(self, text: str, node: Node, env: Environment) -> None:
+        self.text = text
+        self.type = node.type
+        self.references = frozenset(_references(node, env.types))
+        slots = {name: FIRST + i for i, name in enumerate(env.types)}
+        compiler = Compiler(slots)
+        try:
+            code = compiler.value(node)
+        except RecursionError:
+            raise CelError("compile", "expression recursion limit exceeded") from None
+        self._code = code.run
+        self._cost = code.cost
+        self._size = compiler.size
+        self._node = node
+        self._roots = env.roots
+        self._bindings: tuple[tuple[str, int, Adapter | None], ...] = tuple(
+            (name, slots[name], env.types[name].leaf) for name in sorted(self.references)
+        )
+
+    def estimate(self) -> Range:
+        """What one evaluation may cost, at least and at most, by the sizes that schemas promise."""
+        return Estimator(self._roots).cost(self._node)
+
+    def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> tuple[Any, int]:
+        """The value and what it cost.
+
+        ``bindings`` has plain JSON for each variable (``Optional`` where the type is optional).
+        Raises ``EvalError`` without and ``CostLimitExceeded`` with the limit reached; both then
+        carry ``cost``.
+        """
+        s: Frame = [self._cost, limit, *[None] * (self._size - FIRST)]
+        try:
+            for name, i, leaf in self._bindings:
+                v = bindings.get(name, _ABSENT)
+                if v is _ABSENT:
+                    raise EvalError(f"no such attribute(s): {name}")
+                s[i] = v if leaf is None else leaf(v)
+            value = self._code(s)
+            if s[0] > limit:
+                raise CostLimitExceeded()
+        except EvalError as e:
+            e.cost = s[0]
+            raise
+        except RecursionError:
+            error = EvalError("internal error: expression nested too deep")
+            error.cost = s[0]
+            raise error from None
+        return value, s[0]
+
+
+_ABSENT: Final = object()
+
+
+def _references(node: Node, variables: Mapping[str, Type]) -> Iterable[str]:
+    pending = [node]
+    while pending:
+        n = pending.pop()
+        if isinstance(n, Ident | Select) and isinstance(n.ref, str):
+            if n.ref in variables:
+                yield n.ref
+            continue
+        pending.extend(children(n))
+
+
+class _Base:
+    def __init__(self, version: Version) -> None:
+        self.optionals = version >= (1, 28)
+        self.validate = version >= (1, 29)
+        self.functions = Registry(versions.overloads(version))
+        self.macros = dict(macros.STANDARD)
+        if self.optionals:
+            self.macros |= macros.OPTIONAL
+        if version >= (1, 32):
+            self.macros |= macros.TWO_VARIABLES
+        if version >= (1, 34):
+            self.macros |= macros.LISTS
+        self.type_names: dict[str, Type] = {
+            "bool": t.BOOL,
+            "bytes": t.BYTES,
+            "double": t.DOUBLE,
+            "google.protobuf.Duration": t.DURATION,
+            "google.protobuf.Timestamp": t.TIMESTAMP,
+            "int": t.INT,
+            "list": t.list_of(t.DYN),
+            "map": t.map_of(t.DYN, t.DYN),
+            "null_type": t.NULL,
+            "string": t.STRING,
+            "type": t.TYPE,
+            "uint": t.UINT,
+            **versions.type_names(version),
+        }
+
+
+@lru_cache(32)
+def _base(version: Version) -> _Base:
+    return _Base(version)

@@ -1,0 +1,1 @@
+"""The function libraries, one file each; ``environment`` says which version has which."""

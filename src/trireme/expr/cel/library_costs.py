@@ -1,0 +1,497 @@
+"""What the libraries' functions cost: estimated before, counted during an evaluation.
+
+In: a function, its overload, its arguments. Out: ``Estimate`` or a number of cost units; None where
+the language's own rule holds. Called by: ``estimate`` and ``compiler``. Rules: apiserver
+``pkg/cel/library/cost`` (changing a number here changes which definitions are accepted), cel-go
+``ext/{lists,sets}``, ``interpreter/runtimecost``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from . import types as t
+from . import values
+from .ast import Const
+from .sizes import LIMIT, LIST_BASE, ONE, REGEX, STRUCT_BASE, TRAVERSAL, Estimate, Range, fixed
+
+if TYPE_CHECKING:
+    from .estimate import Arg, Estimator
+
+_AUTHZ: Final = frozenset(
+    [
+        "serviceAccount",
+        "path",
+        "group",
+        "resource",
+        "subresource",
+        "namespace",
+        "name",
+        "allowed",
+        "reason",
+        "error",
+        "errored",
+    ]
+)
+_TRAVERSING: Final = frozenset(["isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"])
+_NOMINAL: Final = frozenset(
+    [
+        "masked",
+        "prefixLength",
+        "family",
+        "isUnspecified",
+        "isLoopback",
+        "isLinkLocalMulticast",
+        "isLinkLocalUnicast",
+        "isGlobalUnicast",
+        "format.named",
+        "sign",
+        "asInteger",
+        "isInteger",
+        "asApproximateFloat",
+        "isGreaterThan",
+        "isLessThan",
+        "compareTo",
+        "add",
+        "sub",
+        "major",
+        "minor",
+        "patch",
+        "getScheme",
+        "getHostname",
+        "getHost",
+        "getPort",
+        "getEscapedPath",
+        "getQuery",
+    ]
+)
+_PARSED: Final = frozenset(
+    ["cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"]
+)
+_CHECK: Final = 350_000
+_NAME_REGEX: Final = 128
+_FORMAT: Final = 64
+_FIXED_EQUALITY: Final = frozenset(
+    {
+        "net.IP",
+        "net.CIDR",
+        "kubernetes.Quantity",
+        "kubernetes.Semver",
+        "kubernetes.authorization.Authorizer",
+        "kubernetes.authorization.PathCheck",
+        "kubernetes.authorization.GroupCheck",
+        "kubernetes.authorization.ResourceCheck",
+        "kubernetes.authorization.Decision",
+    }
+)
+
+# Estimates.
+
+
+def estimate(
+    e: Estimator, function: str, id_: str, target: Arg | None, args: list[Arg]
+) -> Estimate | None:
+    """The cost of the call alone, without its arguments."""
+    special = _BY_OVERLOAD.get(id_)
+    if special is not None:
+        found = special(e, target, args)
+        if found is not None:
+            return found
+    if function in _NOMINAL or function in _AUTHZ:
+        return Estimate(ONE)
+    if function in _PARSED and args:
+        return Estimate(e.arg_size(args[0]).scaled(TRAVERSAL))
+    named = _BY_NAME.get(function)
+    return named(e, id_, target, args) if named is not None else None
+
+
+def _selector(size: Range) -> Range:
+    requirements = size.scaled(0.5).scaled(float(LIST_BASE + STRUCT_BASE))
+    return fixed(LIST_BASE).plus(size.scaled(TRAVERSAL)).plus(requirements)
+
+
+def _estimate_selector(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate:
+    return Estimate(_selector(e.arg_size(args[0])))
+
+
+def _estimate_traversal(
+    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
+) -> Estimate | None:
+    if target is None:
+        return None
+    size = e.arg_size(target)
+    element = e.element(target)
+    if element is None:
+        return Estimate(size.scaled(TRAVERSAL))
+    each = ONE
+    if element.type.kind in ("string", "bytes"):
+        each = each.plus(e.arg_size(element).scaled(TRAVERSAL))
+    return Estimate(size.times(each))
+
+
+def _estimate_text(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    of = target if target is not None else (args[0] if len(args) == 1 else None)
+    if of is None:
+        return None
+    size = e.arg_size(of)
+    return Estimate(size.scaled(TRAVERSAL), size)
+
+
+def _estimate_replace(
+    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
+) -> Estimate | None:
+    if target is None or len(args) < 2:
+        return None
+    size, old, new = e.arg_size(target), e.arg_size(args[0]), e.arg_size(args[1])
+    kept_max = count_max = kept_min = count_min = 0
+    if old.min == 0:
+        count_max = min(size.max + 1, LIMIT)
+        kept_max = size.max
+    elif new.max <= old.min:
+        kept_max = size.max
+    else:
+        count_max = math.ceil(float(size.max) / float(old.min))
+    if old.max == 0:
+        count_min = min(size.min + 1, LIMIT)
+        kept_min = size.min
+    elif old.max <= new.min:
+        kept_min = size.min
+    else:
+        count_min = math.ceil(float(size.min) / float(old.max))
+    result = Range(count_min, min(count_max, LIMIT)).times(new).plus(Range(kept_min, kept_max))
+    return Estimate(size.scaled(2 * TRAVERSAL), result)
+
+
+def _estimate_split(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if target is None:
+        return None
+    size = e.arg_size(target)
+    most = size.max
+    if len(args) > 1 and isinstance(args[1].node, Const) and type(args[1].node.value) is int:
+        most = args[1].node.value & LIMIT
+    return Estimate(size.scaled(2 * TRAVERSAL), Range(0, most))
+
+
+def _estimate_join(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if target is None:
+        return None
+    count = e.arg_size(target)
+    element = e.element(target)
+    size = count.times(e.arg_size(element)) if element is not None else Range(0, 0)
+    if args:
+        gaps = Range(max(count.min - 1, 0), max(count.max - 1, 0))
+        size = size.plus(e.arg_size(args[0]).times(gaps))
+    return Estimate(size.scaled(TRAVERSAL), size)
+
+
+def _estimate_find(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if target is None or not args:
+        return None
+    size = e.arg_size(target)
+    cost = size.plus(ONE).scaled(TRAVERSAL).times(e.arg_size(args[0]).scaled(REGEX))
+    return Estimate(cost, Range(0, size.max))
+
+
+def _estimate_ip(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if id_ == "cidr_ip":
+        return Estimate(ONE)
+    return Estimate(e.arg_size(args[0]).scaled(TRAVERSAL)) if args else None
+
+
+def _estimate_contains(
+    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
+) -> Estimate | None:
+    if not args:
+        return None
+    address = Range(4, 16)
+    cost = address.plus(address).scaled(TRAVERSAL)
+    if id_.startswith("cidr_contains_cidr"):
+        cost = cost.plus(address.scaled(TRAVERSAL)).plus(ONE)
+    if id_.endswith("_string"):
+        cost = cost.plus(e.arg_size(args[0]).scaled(TRAVERSAL))
+    return Estimate(cost)
+
+
+def _estimate_validate(
+    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
+) -> Estimate | None:
+    if not args:
+        return None
+    cost = e.arg_size(args[0]).scaled(TRAVERSAL).scaled(_NAME_REGEX * REGEX)
+    return Estimate(cost)
+
+
+def _estimate_equal(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if len(args) != 2 or not t.same(args[0].type, args[1].type):
+        return None
+    name = args[0].type.name
+    if name in _FIXED_EQUALITY:
+        return Estimate(ONE)
+    if name == "kubernetes.NamedFormat":
+        return Estimate(Range(1, _FORMAT).scaled(TRAVERSAL))
+    if name == "kubernetes.URL":
+        size = args[1].computed
+        return Estimate(Range(1, size.max if size is not None else 1).scaled(TRAVERSAL))
+    return None
+
+
+NameRule = Callable[["Estimator", str, "Arg | None", "list[Arg]"], Estimate | None]
+_BY_NAME: Final[dict[str, NameRule]] = {
+    "check": lambda e, i, x, a: Estimate(fixed(_CHECK)),
+    "fieldSelector": _estimate_selector,
+    "labelSelector": _estimate_selector,
+    **dict.fromkeys(_TRAVERSING, _estimate_traversal),
+    **dict.fromkeys(
+        ("url", "jsonpatch.escapeKey", "lowerAscii", "upperAscii", "substring", "trim"),
+        _estimate_text,
+    ),
+    "replace": _estimate_replace,
+    "split": _estimate_split,
+    "join": _estimate_join,
+    "find": _estimate_find,
+    "findAll": _estimate_find,
+    "ip": _estimate_ip,
+    "ip.isCanonical": lambda e, i, x, a: Estimate(e.arg_size(a[0]).scaled(2 * TRAVERSAL)),
+    "containsIP": _estimate_contains,
+    "containsCIDR": _estimate_contains,
+    "validate": _estimate_validate,
+    "_==_": _estimate_equal,
+}
+
+
+def _made(factor: float, size: Range) -> Estimate:
+    """A call that makes a list of ``size``."""
+    return Estimate(size.scaled(factor).plus(ONE).plus(fixed(LIST_BASE)), size)
+
+
+def _literal(arg: Arg, default: int) -> int:
+    node = arg.node
+    if isinstance(node, Const) and type(node.value) is int:
+        return max(node.value, 0)
+    return default
+
+
+def _slice(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if target is None:
+        return None
+    start, end = _literal(args[0], 0), _literal(args[1], e.arg_size(target).max)
+    return _made(1, fixed((end - start) & LIMIT))
+
+
+def _range(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    return _made(1, fixed(_literal(args[0], LIMIT)))
+
+
+def _reverse(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    return _made(1, e.arg_size(target)) if target is not None else None
+
+
+def _flatten(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    depth = _literal(args[0], LIMIT) if args else 1
+    return _made(float(depth), e.arg_size(target)) if target is not None else None
+
+
+def _distinct(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    if target is None:
+        return None
+    size = e.arg_size(target)
+    return _made(2.0, size.times(size))
+
+
+def _sort(kind: str, by: bool) -> OverloadRule:
+    factor = 2.0 + (TRAVERSAL if kind in ("string", "bytes") else 0)
+
+    def rule(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+        of = args[0] if by else target
+        if of is None:
+            return None
+        size = e.arg_size(of)
+        return _made(factor, size.times(size))
+
+    return rule
+
+
+def _sets(factor: float) -> OverloadRule:
+    def rule(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+        if len(args) != 2:
+            return None
+        product = e.arg_size(args[0]).times(e.arg_size(args[1]))
+        return Estimate(product.scaled(factor).plus(ONE))
+
+    return rule
+
+
+OverloadRule = Callable[["Estimator", "Arg | None", "list[Arg]"], Estimate | None]
+SORTED: Final = {
+    "int": "int", "uint": "uint", "double": "double", "bool": "bool", "string": "string",
+    "bytes": "bytes", "duration": "google.protobuf.Duration",
+    "timestamp": "google.protobuf.Timestamp",
+}  # fmt: skip
+"""The kinds of elements that can be sorted, and how the identifiers of overloads name them."""
+_BY_OVERLOAD: Final[dict[str, OverloadRule]] = {
+    "list_slice": _slice,
+    "lists_range": _range,
+    "list_reverse": _reverse,
+    "list_flatten": _flatten,
+    "list_flatten_int": _flatten,
+    "list_distinct": _distinct,
+    **{f"list_{name}_sort": _sort(kind, False) for kind, name in SORTED.items()},
+    **{f"list_{name}_sortByAssociatedKeys": _sort(kind, True) for kind, name in SORTED.items()},
+    "list_sets_contains_list": _sets(1),
+    "list_sets_intersects_list": _sets(1),
+    "list_sets_equivalent_list": _sets(2),
+}
+
+# Counting.
+
+Counter = Callable[[tuple[Any, ...], Any], int]
+"""The cost of one call from its arguments (the target first) and its result."""
+
+
+def _up(n: int, factor: float = TRAVERSAL) -> int:
+    return math.ceil(n * factor)
+
+
+def traversal(v: Any) -> int:
+    """What it costs to look at all of a value."""
+    kind = type(v)
+    if kind is str:
+        return int(len(v.encode()) * TRAVERSAL)
+    if kind is bytes:
+        return int(len(v) * TRAVERSAL)
+    if isinstance(v, list):
+        return sum(map(traversal, v))
+    if isinstance(v, dict):
+        return sum(traversal(k) + traversal(x) for k, x in v.items())
+    return 1
+
+
+def _count_regex(args: tuple[Any, ...], result: Any) -> int:
+    return _up(1 + values.size(args[0])) * _up(values.size(args[1]), REGEX)
+
+
+def _count_contains_ip(args: tuple[Any, ...], result: Any) -> int:
+    prefix, other = values.size(args[0]), args[1]
+    return _up(2 * prefix) + (_up(len(other)) if type(other) is str else 0)
+
+
+def _count_contains_cidr(args: tuple[Any, ...], result: Any) -> int:
+    prefix, other = values.size(args[0]), args[1]
+    parsing = _up(len(other)) if type(other) is str else 0
+    return _up(2 * prefix) + _up(prefix) + 1 + parsing
+
+
+def _count_validate(args: tuple[Any, ...], result: Any) -> int:
+    return _up(1 + values.size(args[1])) * _up(args[0].regex_size, REGEX)
+
+
+def _count_selector(args: tuple[Any, ...], result: Any) -> int:
+    return _selector(fixed(values.size(args[1]))).max
+
+
+def _count_text(factor: float) -> Counter:
+    return lambda args, result: _up(values.size(args[0]), factor)
+
+
+def _count_smaller(args: tuple[Any, ...], result: Any) -> int:
+    return _up(min(values.size(args[0]), values.size(args[1])))
+
+
+def _count_made(args: tuple[Any, ...], result: Any) -> int:
+    return values.size(result) + 1 + LIST_BASE
+
+
+def _count_flatten(args: tuple[Any, ...], result: Any) -> int:
+    depth = float(args[1]) if len(args) == 2 else 1.0
+    return int(values.size(args[0]) * depth) + 1 + LIST_BASE
+
+
+def _count_square(of: int) -> Counter:
+    def count(args: tuple[Any, ...], result: Any) -> int:
+        items = args[of]
+        factor = 2.0
+        if items and type(items[0]) in (str, bytes):
+            factor += TRAVERSAL
+        return int(len(items) ** 2 * factor) + 1 + LIST_BASE
+
+    return count
+
+
+def _count_sets(factor: float) -> Counter:
+    return lambda a, r: 1 + int(values.size(a[0]) * values.size(a[1]) * factor)
+
+
+_COUNT_OVERLOAD: Final[dict[str, Counter]] = {
+    "list_slice": _count_made,
+    "lists_range": _count_made,
+    "list_reverse": _count_made,
+    "list_flatten": _count_flatten,
+    "list_flatten_int": _count_flatten,
+    "list_distinct": _count_square(0),
+    **{f"list_{name}_sort": _count_square(0) for name in SORTED.values()},
+    **{f"list_{name}_sortByAssociatedKeys": _count_square(1) for name in SORTED.values()},
+    "list_sets_contains_list": _count_sets(1),
+    "list_sets_intersects_list": _count_sets(1),
+    "list_sets_equivalent_list": _count_sets(2),
+}
+_COUNT_NAME: Final[dict[str, Counter]] = {
+    "fieldSelector": _count_selector,
+    "labelSelector": _count_selector,
+    **dict.fromkeys(_TRAVERSING, lambda a, r: traversal(a[0])),
+    **dict.fromkeys(
+        ("url", "lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey", "ip"),
+        _count_text(TRAVERSAL),
+    ),
+    **dict.fromkeys(_PARSED, _count_text(TRAVERSAL)),
+    **dict.fromkeys(("replace", "split", "ip.isCanonical"), _count_text(2 * TRAVERSAL)),
+    "join": lambda a, r: _up(values.size(r), 2 * TRAVERSAL),
+    "find": _count_regex,
+    "findAll": _count_regex,
+    "containsIP": _count_contains_ip,
+    "containsCIDR": _count_contains_cidr,
+    "validate": _count_validate,
+}
+_COUNT_BUILTIN: Final[dict[str, Counter]] = {
+    **dict.fromkeys(
+        ("starts_with_string", "ends_with_string", "string_to_bytes", "bytes_to_string",
+         "strings_quote", "string_format"),
+        _count_text(TRAVERSAL),
+    ),
+    "in_list": lambda a, r: values.size(a[1]),
+    **{
+        f"{word}_{kind}": _count_smaller
+        for word in ("less", "less_equals", "greater", "greater_equals")
+        for kind in ("string", "bytes")
+    },
+    "not_equals": _count_smaller,
+    "add_string": lambda a, r: _up(len(a[0]) + len(a[1])),
+    "add_bytes": lambda a, r: _up(len(a[0]) + len(a[1])),
+    "matches_string": _count_regex,
+    "contains_string": lambda a, r: _up(len(a[0])) * _up(len(a[1])),
+}  # fmt: skip
+
+
+def _count_equal(args: tuple[Any, ...], result: Any) -> int:
+    if isinstance(args[0], values.Opaque):
+        return 1
+    return _count_smaller(args, result)
+
+
+_COUNT_BUILTIN["equals"] = _count_equal
+
+
+def counter(function: str, id_: str) -> Counter | int:
+    """How a call is counted: by a function of its values, or a fixed number."""
+    special = _COUNT_OVERLOAD.get(id_)
+    if special is not None:
+        return special
+    if function == "check":
+        return _CHECK
+    if function in _NOMINAL or function in _AUTHZ or id_ == "cidr_ip":
+        return 1
+    named = _COUNT_NAME.get(function)
+    if named is not None:
+        return named
+    return _COUNT_BUILTIN.get(id_, 1)
