@@ -2,13 +2,16 @@
 
 from trireme import api
 from trireme.api.catalog import Catalog
-from trireme.apiserver.openapi import routes, v2
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.openapi import v2
+from trireme.apiserver.openapi.documents import Source
+from trireme.apiserver.request import MEDIA
 
 
 def small() -> dict[str, object]:
     catalog = Catalog.of(api)
     resource = catalog.by_resource["", "v1", "configmaps"]
-    whole = routes.document([resource])
+    whole = Source((Endpoint(resource),), MEDIA, {}).whole()
     return v2.document(whole["paths"], whole["components"]["schemas"], "v1.36.2")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,8 +38,20 @@ PRIORITY = (
     "discovery.k8s.io",
     "resource.k8s.io",
     "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
     "storagemigration.k8s.io",
 )
+
+
+# Kinds that upstream stores in an older version than the newest one: the hash tells it.
+_STORED_IN = {
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): "v1beta1",
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): "v1beta1",
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): "v1beta1",
+    ("resource.k8s.io", "DeviceTaintRule"): "v1alpha3",
+}
+_VERSION = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?\Z")
+_LEVELS = {None: 0, "beta": 1, "alpha": 2}
 
 
 def groups(resources: Iterable[Resource]) -> dict[str, dict[str, list[Resource]]]:
@@ -49,10 +62,19 @@ def groups(resources: Iterable[Resource]) -> dict[str, dict[str, list[Resource]]
     return found
 
 
-def _order(resource: Resource) -> tuple[int, str, str, str]:
+def _order(resource: Resource) -> tuple[int, str, tuple[Any, ...], str]:
     known = resource.group in PRIORITY
     place = PRIORITY.index(resource.group) if known else len(PRIORITY)
-    return place, resource.group, resource.version, resource.plural
+    return place, resource.group, version_order(resource.version), resource.plural
+
+
+def version_order(version: str) -> tuple[Any, ...]:
+    """Sorts versions as they are told: v2, v1, v1beta1, v1alpha1, then names that are none."""
+    found = _VERSION.match(version)
+    if found is None:
+        return (1, version)
+    major, level, minor = found.groups()
+    return (0, _LEVELS[level], -int(major), -int(minor or 0))
 
 
 def api_versions(address: str) -> dict[str, Any]:
@@ -103,7 +125,7 @@ def aggregated(
         "metadata": {},
         "items": [
             {
-                "metadata": ({"name": name} if name else {}) | {"creationTimestamp": None},
+                "metadata": {"name": name} if name else {},
                 "versions": [
                     {
                         "version": item,
@@ -136,7 +158,7 @@ def _resource(resource: Resource) -> dict[str, Any]:
         told["shortNames"] = list(resource.short_names)
     if resource.categories:
         told["categories"] = list(resource.categories)
-    if "get" in resource.verbs:
+    if "watch" in resource.verbs:
         told["storageVersionHash"] = _storage_hash(resource)
     return told
 
@@ -166,11 +188,8 @@ def _kind(resource: Resource, item: Subresource, group: str, version: str) -> di
 def _discovered(resource: Resource) -> dict[str, Any]:
     told: dict[str, Any] = {
         "resource": resource.plural,
-        "responseKind": {
-            "group": resource.group,
-            "version": resource.version,
-            "kind": resource.kind,
-        },
+        # A group and version that are those of the list are not said again.
+        "responseKind": {"group": "", "version": "", "kind": resource.kind},
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular_name,
         "verbs": sorted(resource.verbs),
@@ -194,12 +213,15 @@ def _discovered(resource: Resource) -> dict[str, Any]:
 def _response_kind(resource: Resource, item: Subresource) -> dict[str, str]:
     kind = _kind(resource, item, "group", "version")
     return {
-        "group": kind.get("group", resource.group),
-        "version": kind.get("version", resource.version),
+        "group": kind.get("group", ""),
+        "version": kind.get("version", ""),
         "kind": kind["kind"],
     }
 
 
 def _storage_hash(resource: Resource) -> str:
-    text = f"{resource.group}/{resource.version}/{resource.kind}"
+    if resource.stored_as is not None:
+        resource = resource.stored_as.stored
+    version = _STORED_IN.get((resource.group, resource.kind), resource.version)
+    text = f"{resource.group}/{version}/{resource.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()

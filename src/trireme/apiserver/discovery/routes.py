@@ -1,80 +1,135 @@
-"""/api, /apis and what is below them, down to the resources. Documents are made once, with ETag."""
+"""/api, /apis and what is below them, down to the resources. Aggregated documents carry an ETag.
+
+Documents are made at the first question after a kind has come or gone. Upstream: apiserver
+``endpoints/discovery``; KEP-3352.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from trireme.apiserver.discovery import documents
+from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import Route
+from trireme.apiserver.reply import media, negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.machinery.resource import Resource
 
-_AGGREGATED = "g=apidiscovery.k8s.io"
+_GROUP, _KIND = "apidiscovery.k8s.io", "APIGroupDiscoveryList"
+_VERSIONS = ("v2", "v2beta1")
+
+
+@dataclass
+class Told:
+    """What one state of the server tells: its kinds, and the documents made of them so far."""
+
+    endpoints: tuple[Endpoint, ...]
+    groups: dict[str, dict[str, list[Resource]]]
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def body(self, name: str, make: Callable[[], Any]) -> bytes:
+        known = self.bodies.get(name)
+        if known is None:
+            known = self.bodies[name] = msgspec.json.encode(make())
+        return known
+
+    def tag(self, name: str) -> str:
+        known = self.tags.get(name)
+        if known is None:
+            digest = hashlib.sha512(self.bodies[name]).hexdigest().upper()
+            known = self.tags[name] = f'"{digest}"'
+        return known
 
 
 async def core(server: ApiServer, request: Request) -> AnyReply:
     """/api and /api/v1."""
     path = request.path.rstrip("/")
-    found = documents.groups(server.catalog.resources)
+    told = _told(server)
     if path == "/api":
-        version = _wants_aggregated(request)
-        if version:
-            return _answer(
-                request, documents.aggregated(found, core=True, version=version), version
-            )
+        aggregated = _aggregated(request, told, core=True)
+        if aggregated is not None:
+            return aggregated
         host = request.headers.get("host", "")
-        return _answer(request, documents.api_versions(host))
-    if path == "/api/v1":
-        return _answer(request, documents.api_resource_list("v1", found[""]["v1"]))
-    return _missing()
+        return _plain(msgspec.json.encode(documents.api_versions(host)))
+    versions = told.groups.get("", {})
+    parts = path.split("/")[2:]
+    if len(parts) != 1 or parts[0] not in versions:
+        return _missing()
+    return _plain(
+        told.body(path, lambda: documents.api_resource_list(parts[0], versions[parts[0]]))
+    )
 
 
 async def named(server: ApiServer, request: Request) -> AnyReply:
     """/apis, /apis/<group> and /apis/<group>/<version>."""
-    found = documents.groups(server.catalog.resources)
+    told = _told(server)
     parts = request.path.strip("/").split("/")[1:]
+    path = "/".join(parts)
     if not parts:
-        version = _wants_aggregated(request)
-        if version:
-            document = documents.aggregated(found, core=False, version=version)
-            return _answer(request, document, version)
-        return _answer(request, documents.api_group_list(found))
-    versions = found.get(parts[0]) if parts[0] else None
+        aggregated = _aggregated(request, told, core=False)
+        if aggregated is not None:
+            return aggregated
+        return _plain(told.body("/apis", lambda: documents.api_group_list(told.groups)))
+    versions = told.groups.get(parts[0]) if parts[0] else None
     if versions is None or len(parts) > 2:
         return _missing()
     if len(parts) == 1:
-        return _answer(request, documents.api_group(parts[0], versions))
+        return _plain(told.body(path, lambda: documents.api_group(path, versions)))
     if parts[1] not in versions:
         return _missing()
-    group_version = "/".join(parts)
-    return _answer(request, documents.api_resource_list(group_version, versions[parts[1]]))
+    return _plain(told.body(path, lambda: documents.api_resource_list(path, versions[parts[1]])))
 
 
-def _wants_aggregated(request: Request) -> str:
-    """The version of the aggregated form that is asked for, "" for the plain one."""
-    for clause in request.headers.get("accept", "").split(","):
-        if _AGGREGATED in clause and "as=APIGroupDiscoveryList" in clause:
-            if "v=v2beta1" in clause:
-                return "v2beta1"
-            if "v=v2" in clause:
-                return "v2"
-    return ""
+def _told(server: ApiServer) -> Told:
+    endpoints = tuple(server.endpoints.values())
+    known: Told | None = server.discovery
+    if known is None or known.endpoints != endpoints:
+        found = documents.groups(endpoint.resource for endpoint in endpoints)
+        known = server.discovery = Told(endpoints, found)
+    return known
 
 
-def _answer(request: Request, document: object, aggregated: str = "") -> Reply:
-    body = msgspec.json.encode(document)
+def _aggregated(request: Request, told: Told, *, core: bool) -> Reply | None:
+    """The aggregated form; None where the client prefers another."""
+    chosen = _wanted(request)
+    if chosen is None:
+        return None
+    form, version = chosen
+    name = f"{version}/{'api' if core else 'apis'}"
+    body = told.body(name, lambda: documents.aggregated(told.groups, core=core, version=version))
+    content_type = f"{form};g={_GROUP};v={version};as={_KIND}"
+    headers = {"ETag": told.tag(name), "Vary": "Accept"}
+    if request.headers.get("if-none-match", "") == headers["ETag"]:
+        return Reply(304, b"", content_type, headers)
+    return Reply(200, media.from_json(body, form), content_type, headers)
+
+
+def _wanted(request: Request) -> tuple[str, str] | None:
+    """The media type and version of the aggregated form, if that is what is accepted first."""
+    for clause in negotiate.clauses(request.headers.get("accept", "")):
+        wanted = clause.parameters
+        for form in request.media:
+            if form == negotiate.CBOR or not clause.covers(form):
+                continue
+            if wanted.keys().isdisjoint(("as", "g", "v")):
+                return None
+            version = wanted.get("v", "")
+            if (wanted.get("g"), wanted.get("as")) == (_GROUP, _KIND) and version in _VERSIONS:
+                return form, version
+    return None
+
+
+def _plain(body: bytes) -> Reply:
     answer = Reply(200, body)
-    if aggregated:
-        answer.content_type = (
-            f"application/json;g=apidiscovery.k8s.io;v={aggregated};as=APIGroupDiscoveryList"
-        )
-        tag = '"' + hashlib.sha512(body).hexdigest().upper() + '"'
-        answer.headers = {"ETag": tag, "Vary": "Accept"}
-        if request.headers.get("if-none-match", "") == tag:
-            return Reply(304, b"", answer.content_type, answer.headers)
+    answer.negotiable = True
     return answer
 
 

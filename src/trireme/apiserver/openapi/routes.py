@@ -1,7 +1,8 @@
-"""/openapi/v3: an index with hashes, and one document per group and version; /openapi/v2: one for
-all. Documents are made when they are asked for.
+"""/openapi/v3: an index with hashes, and one document per path of the API; /openapi/v2: one for all.
 
-A document's address carries its hash, so that clients keep it for ever. Upstream: KEP-2896.
+Documents are made when they are asked for and kept until what is served changes. A v3 document's
+address carries its hash, so that clients keep it for ever. Upstream: KEP-2896; kube-openapi
+``handler`` and ``handler3``.
 """
 
 from __future__ import annotations
@@ -12,118 +13,108 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.config import VERSION
-from trireme.apiserver.discovery import documents
 from trireme.apiserver.handlers import Route
-from trireme.apiserver.openapi import paths, schemas, v2
-from trireme.apiserver.reply import reply
+from trireme.apiserver.openapi import v2, v3proto
+from trireme.apiserver.openapi.documents import Source
+from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.machinery.resource import Resource
+from trireme.machinery import errors
 
+JSON = "application/json"
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-
-_DEFINITIONS = ("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
+# The first is the name that clients used to ask by; the @ in it is no token of a media type.
+_V2_NAMES = {
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf": V2_PROTOBUF,
+    V2_PROTOBUF: V2_PROTOBUF,
+}
+_V3_NAMES = {
+    "application/com.github.proto-openapi.spec.v3@v1.0+protobuf": V3_PROTOBUF,
+    V3_PROTOBUF: V3_PROTOBUF,
+}
+# What a document with the right hash in its address may be kept for: upstream's year.
+_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 async def answer(server: ApiServer, request: Request) -> AnyReply:
     """The index at /openapi/v3, the documents below it."""
-    parts = request.path.strip("/").split("/")[2:]
-    found = documents.groups(server.catalog.resources)
-    if not parts:
-        return reply.encoded({"paths": _index(found)})
-    group, version = _group_version(parts)
-    resources = found.get(group, {}).get(version) if version else None
-    if resources is None:
+    source = _source(server)
+    path = "/".join(request.path.strip("/").split("/")[2:])
+    if not path:
+        return _cached(request, msgspec.json.encode({"paths": _index(source)}), JSON)
+    if path not in source.documents():
         return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
-    key = "/".join(parts)
-    body = server.openapi_documents.get(key)
-    if body is None:
-        body = msgspec.json.encode(document(resources))
-        server.openapi_documents[key] = body
-    answered = Reply(200, body)
-    if request.param("hash"):
-        answered.headers["Cache-Control"] = "public, immutable"
-    answered.headers["ETag"] = f'"{_hash(resources)}"'
+    form = _form(request, _V3_NAMES)
+    found = source.digest(path)
+    wanted = request.param("hash")
+    if wanted and wanted != found:
+        return Reply(301, b"", "text/plain", {"Location": _address(path, found)})
+    body = source.kept(f"v3/{form}/{path}", lambda: _encode_v3(source.document(path), form))
+    answered = _cached(request, body, form, found)
+    if wanted:
+        answered.headers["Cache-Control"] = _FOR_EVER
     return answered
-
-
-def document(resources: list[Resource]) -> dict[str, Any]:
-    """The OpenAPI v3 document of a group and version."""
-    definitions = schemas.load()
-    names = schemas.names_by_kind(definitions)
-    roots = list(schemas.COMMON)
-    operations: dict[str, Any] = {}
-    for resource in resources:
-        name = names.get((resource.group, resource.version, resource.kind))
-        if name is None:
-            continue
-        listed = names.get((resource.group, resource.version, f"{resource.kind}List"), name)
-        roots += [name, listed]
-        operations |= paths.of(resource, name, listed)
-    return {
-        "openapi": "3.0.0",
-        "info": {"title": "Kubernetes", "version": VERSION},
-        "paths": dict(sorted(operations.items())),
-        "components": {"schemas": schemas.reachable(definitions, roots)},
-    }
 
 
 async def swagger(server: ApiServer, request: Request) -> AnyReply:
     """The whole API as one v2 document, as JSON or as protobuf."""
-    accepted = request.headers.get("accept", "")
-    form = "protobuf" if "com.github.proto-openapi.spec.v2" in accepted else "json"
-    body = server.openapi_documents.get(f"v2/{form}")
-    if body is None:
-        whole = document(list(server.catalog.resources))
-        flat = v2.document(whole["paths"], whole["components"]["schemas"], VERSION)
-        if _DEFINITIONS not in server.endpoints:
-            _leave_validation_to_clients(flat)
-        body = v2.encode(flat) if form == "protobuf" else msgspec.json.encode(flat)
-        server.openapi_documents[f"v2/{form}"] = body
-    answered = Reply(200, body)
-    if form == "protobuf":
-        answered.content_type = V2_PROTOBUF
-    answered.headers["Vary"] = "Accept"
+    source = _source(server)
+    form = _form(request, _V2_NAMES)
+    return _cached(request, source.kept(f"v2/{form}", lambda: _encode_v2(source, form)), form)
+
+
+def _source(server: ApiServer) -> Source:
+    """What the documents are made of, made anew after a kind has come or gone."""
+    endpoints = tuple(server.endpoints.values())
+    known = server.openapi
+    if known is None or known.endpoints != endpoints:
+        known = Source(endpoints, server.media, server.definitions)
+        server.openapi = known
+    return known
+
+
+def _index(source: Source) -> dict[str, Any]:
+    return {
+        path: {"serverRelativeURL": _address(path, source.digest(path))}
+        for path in sorted(source.documents())
+    }
+
+
+def _address(path: str, digest: str) -> str:
+    return f"/openapi/v3/{path}?hash={digest}"
+
+
+def _encode_v3(document: dict[str, Any], form: str) -> bytes:
+    return v3proto.encode(document) if form == V3_PROTOBUF else msgspec.json.encode(document)
+
+
+def _encode_v2(source: Source, form: str) -> bytes:
+    whole = source.whole()
+    flat = v2.document(whole["paths"], whole["components"]["schemas"], VERSION)
+    return v2.encode(flat) if form == V2_PROTOBUF else msgspec.json.encode(flat)
+
+
+def _form(request: Request, names: dict[str, str]) -> str:
+    """JSON, or protobuf by one of its names; 406 for anything else."""
+    for clause in negotiate.clauses(request.headers.get("accept", "") or "*/*"):
+        media = f"{clause.type}/{clause.subtype}"
+        if media in names:
+            return names[media]
+        if clause.covers(JSON):
+            return JSON
+    raise errors.not_acceptable((JSON, *names))
+
+
+def _cached(request: Request, body: bytes, form: str, digest: str = "") -> Reply:
+    """A document with its ETag; 304 for who has it already."""
+    tag = f'"{digest or hashlib.sha512(body).hexdigest().upper()}"'
+    answered = Reply(200, body, form, {"ETag": tag, "Vary": "Accept"})
+    known = request.headers.get("if-none-match", "")
+    if known and tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+        return Reply(304, b"", form, answered.headers)
     return answered
-
-
-def _leave_validation_to_clients(flat: dict[str, Any]) -> None:
-    """Leave out that PATCH of a Namespace validates fields.
-
-    Where a kind has no PATCH in v3 (the reviews), or is none at all, kubectl looks here for that
-    parameter; finding it, kubectl lists CustomResourceDefinitions, and gives up where they are not
-    served. Not finding it, kubectl checks the fields itself: upstream's outcome for these kinds.
-    """
-    patch = flat["paths"].get("/api/v1/namespaces/{name}", {}).get("patch")
-    if patch is not None:
-        patch["parameters"] = [
-            item for item in patch["parameters"] if item["name"] != "fieldValidation"
-        ]
-
-
-def _index(found: dict[str, dict[str, list[Resource]]]) -> dict[str, Any]:
-    index = {}
-    for group, versions in found.items():
-        for version, resources in versions.items():
-            path = f"apis/{group}/{version}" if group else f"api/{version}"
-            address = f"/openapi/v3/{path}?hash={_hash(resources)}"
-            index[path] = {"serverRelativeURL": address}
-    return index
-
-
-def _hash(resources: list[Resource]) -> str:
-    """What a document is made from: the kinds and the version of their published types."""
-    told = [documents.api_resource_list("", [resource]) for resource in resources]
-    return hashlib.sha512(VERSION.encode() + msgspec.json.encode(told)).hexdigest().upper()
-
-
-def _group_version(parts: list[str]) -> tuple[str, str]:
-    if len(parts) == 2 and parts[0] == "api":
-        return "", parts[1]
-    if len(parts) == 3 and parts[0] == "apis":
-        return parts[1], parts[2]
-    return "", ""
 
 
 V2 = Route("/openapi/v2", swagger)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 _FILE = "kubernetes-json-schema/v1.36.0-local-strict/_definitions.json"
@@ -27,8 +28,9 @@ COMMON = (
 )
 
 
+@cache
 def load() -> dict[str, Any]:
-    """All definitions of v1.36, in the published form."""
+    """All definitions of v1.36, in the published form; shared, not to be changed."""
     folder = importlib.resources.files("kubernetes_validate")
     raw = json.loads(folder.joinpath(_FILE).read_bytes())["$defs"]
     return {name: _published(name, schema) for name, schema in raw.items()}
@@ -42,6 +44,23 @@ def names_by_kind(definitions: dict[str, Any]) -> dict[tuple[str, str, str], str
             key = (identity["group"], identity["version"], identity["kind"])
             found.setdefault(key, name)
     return found
+
+
+@cache
+def published_names() -> dict[tuple[str, str, str], str]:
+    """``names_by_kind`` of the published definitions."""
+    return names_by_kind(load())
+
+
+def default_name(group: str, version: str, kind: str) -> str:
+    """How the definition of a kind would be named that has none: by its group, turned round."""
+    parts = reversed(group.split(".")) if group else ["core", "api", "k8s", "io"]
+    return ".".join([*parts, version, kind])
+
+
+def references(operations: Any) -> list[str]:
+    """The names of the definitions that operations refer to."""
+    return _references(operations)
 
 
 def reachable(definitions: dict[str, Any], roots: Iterable[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from trireme.machinery.codec.protobuf import wire
 
 _REF = "#/components/schemas/"
 _OLD_REF = "#/definitions/"
+_SAME = ("tags", "description", "operationId", "deprecated")
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 
 
@@ -27,6 +28,15 @@ def document(
         "info": {"title": "Kubernetes", "version": version},
         "paths": {path: _path(item) for path, item in operations.items()},
         "definitions": {name: _schema(item) for name, item in definitions.items()},
+        "securityDefinitions": {
+            "BearerToken": {
+                "description": "A bearer token.",
+                "type": "apiKey",
+                "name": "authorization",
+                "in": "header",
+            }
+        },
+        "security": [{"BearerToken": []}],
     }
 
 
@@ -41,30 +51,33 @@ def _path(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(operation: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: value for key, value in operation.items() if key.startswith("x-")}
-    shown["tags"] = operation["tags"]
-    parameters = [_parameter(each) for each in operation["parameters"]]
-    body = operation.get("requestBody")
-    if body is not None:
-        media = body["content"]
-        schema = next(iter(media.values()))["schema"]
-        parameters.append(
-            {
-                "name": "body",
-                "in": "body",
-                "required": body["required"],
-                "schema": _schema(schema),
-            }
-        )
-        shown["consumes"] = list(media)
-    shown["parameters"] = parameters
+    shown = {key: value for key, value in operation.items() if key in _SAME or key[:2] == "x-"}
+    shown["schemes"] = ["https"]
+    parameters = [_parameter(each) for each in operation.get("parameters", ())]
+    produces: list[str] = []
     responses: dict[str, Any] = {}
     for code, answer in operation["responses"].items():
         responses[code] = {"description": answer["description"]}
         content = answer.get("content")
         if content:
-            shown["produces"] = list(content)
+            produces = list(content)
             responses[code]["schema"] = _schema(next(iter(content.values()))["schema"])
+    if produces:
+        shown["produces"] = produces
+    body = operation.get("requestBody")
+    if body is not None:
+        media = body["content"]
+        wanted = {"name": "body", "in": "body"}
+        if body.get("required"):
+            wanted["required"] = True
+        parameters.append(wanted | {"schema": _schema(next(iter(media.values()))["schema"])})
+        shown["consumes"] = list(media)
+    elif "x-kubernetes-action" in operation:
+        shown["consumes"] = ["*/*"]
+    elif "$ref" in next(iter(responses.values())).get("schema", ()):
+        shown["consumes"] = produces
+    if parameters:
+        shown["parameters"] = parameters
     shown["responses"] = responses
     return shown
 
@@ -96,6 +109,16 @@ def _schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 # The protobuf form.
 
+_NUMBERS = {"multipleOf": 6, "maximum": 7, "minimum": 9}
+_COUNTS = {
+    "maxLength": 11,
+    "minLength": 12,
+    "maxItems": 14,
+    "minItems": 15,
+    "maxProperties": 17,
+    "minProperties": 18,
+}
+
 
 def encode(document: dict[str, Any]) -> bytes:
     """The document as gnostic's ``openapi.v2.Document``."""
@@ -112,6 +135,28 @@ def encode(document: dict[str, Any]) -> bytes:
         + wire.message(2, info)
         + wire.message(8, paths)
         + wire.message(9, definitions)
+        + b"".join(
+            wire.message(12, wire.message(1, wire.text(1, name)))
+            for each in document["security"]
+            for name in each
+        )
+        + wire.message(
+            13,
+            b"".join(
+                wire.message(1, wire.text(1, name) + wire.message(2, wire.message(2, _key(item))))
+                for name, item in document["securityDefinitions"].items()
+            ),
+        )
+    )
+
+
+def _key(scheme: dict[str, Any]) -> bytes:
+    """A security scheme with a key in a header."""
+    return (
+        wire.text(1, scheme["type"])
+        + wire.text(2, scheme["name"])
+        + wire.text(3, scheme["in"])
+        + wire.text(4, scheme["description"])
     )
 
 
@@ -127,31 +172,38 @@ def _encode_path(item: dict[str, Any]) -> bytes:
 
 def _encode_operation(operation: dict[str, Any]) -> bytes:
     data = b"".join(wire.text(1, tag) for tag in operation["tags"])
+    data += wire.text(3, operation.get("description", "")) + wire.text(5, operation["operationId"])
     data += b"".join(wire.text(6, media) for media in operation.get("produces", ()))
     data += b"".join(wire.text(7, media) for media in operation.get("consumes", ()))
-    data += b"".join(wire.message(8, _encode_parameter(each)) for each in operation["parameters"])
+    data += b"".join(
+        wire.message(8, _encode_parameter(each)) for each in operation.get("parameters", ())
+    )
     answers = b""
     for code, answer in operation["responses"].items():
         content = wire.text(1, answer["description"])
         if "schema" in answer:
             content += wire.message(2, wire.message(1, _encode_schema(answer["schema"])))
         answers += wire.message(1, wire.text(1, code) + wire.message(2, wire.message(1, content)))
-    data += wire.message(9, answers)
+    data += wire.message(9, answers) + b"".join(
+        wire.text(10, name) for name in operation["schemes"]
+    )
+    data += wire.flag(11, operation.get("deprecated", False))
     return data + _extensions(13, operation)
 
 
 def _encode_parameter(parameter: dict[str, Any]) -> bytes:
     required = wire.flag(1, parameter.get("required", False))
+    about = wire.text(3, parameter.get("description", ""))
     if parameter["in"] == "body":
         body = wire.text(2, parameter["name"]) + wire.text(3, "body")
         body += wire.flag(4, parameter.get("required", False))
         body += wire.message(5, _encode_schema(parameter["schema"]))
         return wire.message(1, wire.message(1, body))
     if parameter["in"] == "path":
-        data = required + wire.text(2, "path") + wire.text(4, parameter["name"])
-        data += wire.text(5, parameter["type"]) + wire.flag(13, True)
+        data = required + wire.text(2, "path") + about + wire.text(4, parameter["name"])
+        data += wire.text(5, parameter["type"]) + wire.flag(19, True)
         return wire.message(1, wire.message(2, wire.message(4, data)))
-    data = required + wire.text(2, "query") + wire.text(4, parameter["name"])
+    data = required + wire.text(2, "query") + about + wire.text(4, parameter["name"])
     data += wire.text(6, parameter["type"]) + wire.flag(20, True)
     return wire.message(1, wire.message(2, wire.message(3, data)))
 
@@ -164,6 +216,7 @@ def _encode_schema(schema: dict[str, Any]) -> bytes:
     data = wire.text(1, schema.get("$ref", ""))
     data += wire.text(2, schema.get("format", "")) + wire.text(4, schema.get("description", ""))
     data += b"".join(wire.text(19, name) for name in schema.get("required", ()))
+    data += b"".join(_keyword(key, value) for key, value in schema.items())
     more = schema.get("additionalProperties")
     if isinstance(more, dict):
         data += wire.message(21, wire.message(1, _encode_schema(more)))
@@ -182,10 +235,37 @@ def _encode_schema(schema: dict[str, Any]) -> bytes:
     return data + _extensions(31, schema)
 
 
+def _keyword(key: str, value: Any) -> bytes:
+    """A keyword that only the schemas of custom resources have."""
+    if key in _NUMBERS:
+        return wire.double(_NUMBERS[key], value)
+    if key in _COUNTS:
+        return wire.number(_COUNTS[key], value)
+    match key:
+        case "title":
+            return wire.text(3, value)
+        case "default":
+            return wire.message(5, _yaml(value))
+        case "exclusiveMaximum":
+            return wire.flag(8, value)
+        case "exclusiveMinimum":
+            return wire.flag(10, value)
+        case "pattern":
+            return wire.text(13, value)
+        case "uniqueItems":
+            return wire.flag(16, value)
+        case "enum":
+            return b"".join(wire.message(20, _yaml(each)) for each in value)
+    return b""
+
+
+def _yaml(value: Any) -> bytes:
+    return wire.text(2, msgspec.json.encode(value).decode() + "\n")
+
+
 def _extensions(number: int, owner: dict[str, Any]) -> bytes:
     data = b""
     for name, value in owner.items():
         if name.startswith("x-"):
-            yaml = msgspec.json.encode(value).decode() + "\n"
-            data += wire.message(number, wire.text(1, name) + wire.message(2, wire.text(2, yaml)))
+            data += wire.message(number, wire.text(1, name) + wire.message(2, _yaml(value)))
     return data

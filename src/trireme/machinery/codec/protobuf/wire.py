@@ -7,6 +7,8 @@ https://protobuf.dev/programming-guides/encoding/.
 
 from __future__ import annotations
 
+import struct
+
 
 def message(number: int, content: bytes) -> bytes:
     """A field that holds a message or bytes."""
@@ -21,6 +23,16 @@ def text(number: int, content: str) -> bytes:
 def flag(number: int, value: bool) -> bytes:
     """A field that holds a truth value; nothing for a false one."""
     return _varint(number << 3) + b"\x01" if value else b""
+
+
+def number(field: int, value: int) -> bytes:
+    """A field that holds a count."""
+    return _varint(field << 3) + _varint(value)
+
+
+def double(field: int, value: float) -> bytes:
+    """A field that holds a number with a point."""
+    return _varint(field << 3 | 1) + struct.pack("<d", value)
 
 
 def _varint(number: int) -> bytes:

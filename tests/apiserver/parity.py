@@ -1,0 +1,161 @@
+"""Upstream's kinds and operations as tables of facts, and what is known to differ from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+DATA = Path(__file__).parent.parent / "data"
+# Everything that upstream can serve is on in the tables.
+EVERYTHING = {
+    "feature_gates": {"AllAlpha": True, "AllBeta": True},
+    "runtime_config": {"api/all": True},
+}
+
+# Kinds (group/version/plural) that are not there yet. This list only shrinks.
+NOT_YET: frozenset[str] = frozenset(
+    {
+        "/v1/persistentvolumeclaims",
+        "/v1/persistentvolumes",
+        "admissionregistration.k8s.io/v1/mutatingadmissionpolicies",
+        "admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings",
+        "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+        "admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+        "admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
+        "admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+        "admissionregistration.k8s.io/v1alpha1/mutatingadmissionpolicies",
+        "admissionregistration.k8s.io/v1alpha1/mutatingadmissionpolicybindings",
+        "admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicies",
+        "admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicybindings",
+        "apiregistration.k8s.io/v1/apiservices",
+        "autoscaling/v1/horizontalpodautoscalers",
+        "autoscaling/v2/horizontalpodautoscalers",
+        "certificates.k8s.io/v1/certificatesigningrequests",
+        "certificates.k8s.io/v1alpha1/clustertrustbundles",
+        "certificates.k8s.io/v1beta1/clustertrustbundles",
+        "certificates.k8s.io/v1beta1/podcertificaterequests",
+        "coordination.k8s.io/v1alpha2/leasecandidates",
+        "coordination.k8s.io/v1beta1/leasecandidates",
+        "events.k8s.io/v1/events",
+        "flowcontrol.apiserver.k8s.io/v1/flowschemas",
+        "flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations",
+        "internal.apiserver.k8s.io/v1alpha1/storageversions",
+        "networking.k8s.io/v1/ingressclasses",
+        "networking.k8s.io/v1/ingresses",
+        "networking.k8s.io/v1/ipaddresses",
+        "networking.k8s.io/v1/networkpolicies",
+        "networking.k8s.io/v1/servicecidrs",
+        "networking.k8s.io/v1beta1/ipaddresses",
+        "networking.k8s.io/v1beta1/servicecidrs",
+        "node.k8s.io/v1/runtimeclasses",
+        "resource.k8s.io/v1/deviceclasses",
+        "resource.k8s.io/v1/resourceclaims",
+        "resource.k8s.io/v1/resourceclaimtemplates",
+        "resource.k8s.io/v1/resourceslices",
+        "resource.k8s.io/v1alpha3/devicetaintrules",
+        "resource.k8s.io/v1alpha3/resourcepoolstatusrequests",
+        "resource.k8s.io/v1beta1/deviceclasses",
+        "resource.k8s.io/v1beta1/resourceclaims",
+        "resource.k8s.io/v1beta1/resourceclaimtemplates",
+        "resource.k8s.io/v1beta1/resourceslices",
+        "resource.k8s.io/v1beta2/deviceclasses",
+        "resource.k8s.io/v1beta2/devicetaintrules",
+        "resource.k8s.io/v1beta2/resourceclaims",
+        "resource.k8s.io/v1beta2/resourceclaimtemplates",
+        "resource.k8s.io/v1beta2/resourceslices",
+        "scheduling.k8s.io/v1alpha2/podgroups",
+        "scheduling.k8s.io/v1alpha2/workloads",
+        "storage.k8s.io/v1/volumeattachments",
+        "storage.k8s.io/v1beta1/volumeattributesclasses",
+        "storagemigration.k8s.io/v1beta1/storageversionmigrations",
+    }
+)
+
+# Operations that are left out on purpose.
+WITHOUT = {
+    "/logs/": "the API server has no log files of its own to show",
+    "/logs/{logpath}": "the API server has no log files of its own to show",
+}
+
+
+class Kind(NamedTuple):
+    """One line of resources.txt."""
+
+    group: str
+    version: str
+    on: bool
+    kind: str
+    plural: str
+    singular: str
+    short_names: tuple[str, ...]
+    categories: tuple[str, ...]
+    namespaced: bool
+    verbs: tuple[str, ...]
+    storage_hash: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}/{self.version}/{self.plural}"
+
+
+class Operation(NamedTuple):
+    """One line of operations.txt."""
+
+    path: str
+    method: str
+    name: str
+    action: str
+    kind: str
+    parameters: str
+    answers: str
+    consumes: str
+    produces: str
+
+    @property
+    def about(self) -> str:
+        """The kind's group, version and plural; those of the path where it is of no kind."""
+        parts = [
+            part
+            for part in self.path.replace("/namespaces/{namespace}/", "/").strip("/").split("/")
+            if part != "watch"
+        ]
+        if parts[0] == "api":
+            parts[0:1] = ["apis", ""]
+        return "/".join(parts[1:4])
+
+
+def kinds() -> list[Kind]:
+    """All kinds of v1.36."""
+    found = []
+    for line in _lines("resources.txt"):
+        group, version, on, kind, plural, singular, short, categories, scope, verbs, _, tag = line
+        found.append(
+            Kind(
+                "" if group == "core" else group,
+                version,
+                on == "on",
+                kind,
+                plural,
+                singular,
+                _many(short),
+                _many(categories),
+                scope == "namespaced",
+                _many(verbs),
+                "" if tag == "-" else tag,
+            )
+        )
+    return found
+
+
+def operations() -> list[Operation]:
+    """All operations of v1.36."""
+    return [Operation(*line) for line in _lines("operations.txt")]
+
+
+def _lines(name: str) -> list[list[str]]:
+    text = (DATA / name).read_text()
+    return [line.split() for line in text.splitlines() if not line.startswith("#")]
+
+
+def _many(text: str) -> tuple[str, ...]:
+    return () if text == "-" else tuple(text.split(","))
