@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply.reply import AnyReply, Reply
-from trireme.apiserver.request import Request
+from trireme.apiserver.request import Request, RequestInfo
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import delete, read, watch, write
 from trireme.machinery import errors
@@ -33,7 +33,10 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         return await _route(server, request)
     endpoint = server.endpoints.get((info.group, info.version, info.resource))
     if endpoint is None:
-        return _no_resource()
+        endpoint = server.custom.endpoint(info.group, info.version, info.resource)
+        if endpoint is None or (endpoint.resource.namespaced and not _is_somewhere(info)):
+            return _no_resource()
+        request.warnings += endpoint.warnings
     resource = endpoint.resource
     if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
         if info.name or info.verb != "create":
@@ -56,6 +59,10 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
             raise errors.method_not_supported(resource.group_resource, info.verb)
         return await answer(server, request, endpoint)
     return await _VERBS[info.verb](server, request, endpoint)
+
+
+def _is_somewhere(info: RequestInfo) -> bool:
+    return bool(info.namespace) or info.verb in ("list", "watch")
 
 
 async def _create_anywhere(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:

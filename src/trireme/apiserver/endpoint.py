@@ -9,6 +9,7 @@ answers these two.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from trireme.apiserver.request import MEDIA
 from trireme.machinery.codec import builtin
 from trireme.machinery.codec.protobuf import encode as protobuf
 from trireme.machinery.resource import Resource
-from trireme.store.contract import KeyValue, Value
+from trireme.store.contract import KeyValue, Subscription, Value
 
 # Stands where the store writes the revision; a quote inside a JSON string is always escaped, and
 # kind, apiVersion and the metadata before it hold plain strings only, so the first match is it.
@@ -28,6 +29,12 @@ _SLOT_HEAD = len(b'"resourceVersion":"')
 
 class Endpoint:
     """One served kind in one version. ``served`` are the media types of its answers."""
+
+    # How a body becomes an object, where the resource's type does not say it: (JSON bytes, field
+    # validation) -> (object, warnings).
+    read: Callable[[bytes, str], tuple[Any, list[str]]] | None = None
+    # What every request is warned of.
+    warnings: tuple[str, ...] = ()
 
     def __init__(
         self, resource: Resource, hub: Endpoint | None = None, served: tuple[str, ...] = MEDIA
@@ -87,6 +94,9 @@ class Endpoint:
             KeyValue(item.key, shown(item.key, item.value), item.revision, item.created)
             for item in items
         ]
+
+    def watching(self, subscription: Subscription) -> None:
+        """A watch has begun; an endpoint that goes away ends it."""
 
     def message(self, key: str, value: bytes) -> bytes:
         """The protobuf message of a shown value, made once for each revision."""

@@ -20,6 +20,7 @@ from trireme.apiserver import deletion
 from trireme.apiserver.admission.contract import Attributes, Chain
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
+from trireme.apiserver.crd.custom import CustomObject
 from trireme.apiserver.endpoint import Endpoint, with_revision
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.request import User
@@ -192,8 +193,11 @@ class Registry:
                     if not call.applied or not errors.is_already_exists(fault):
                         raise
                     continue
-            new, old = await self._changed(endpoint, item, change, call, subresource)
             hub = endpoint.hub
+            if hub.converts:
+                # Written in a version, or by a schema, that was the stored one before.
+                [item] = await hub.show([item])
+            new, old = await self._changed(endpoint, item, change, call, subresource)
             pinned = new.metadata.resourceVersion != ""
             self._check_version(hub, name, new, old, item, call)
             try:
@@ -264,7 +268,7 @@ class Registry:
                 path = fields.path("metadata").child("resourceVersion")
                 why = "must be specified for an update"
                 problem = fields.invalid(path, 0, why)
-                raise errors.invalid(resource.group_kind, name, [problem])
+                raise errors.invalid(resource.group_resource, name, [problem])
         elif asked != str(item.revision):
             raise errors.conflict(resource.group_resource, name)
 
@@ -327,7 +331,8 @@ class Registry:
             meta.managedFields = entries
             if quiet.head + b"%d" % item.revision + quiet.tail == item.value:
                 encoded = quiet
-        if encoded.head + b"%d" % item.revision + encoded.tail == item.value:
+        value = encoded.head + b"%d" % item.revision + encoded.tail
+        if value == item.value and self._is_current(endpoint, item):
             undo()
             return item
         if call.dry_run:
@@ -339,6 +344,13 @@ class Registry:
         except stores.StoreError:
             undo()
             raise
+
+    def _is_current(self, endpoint: Endpoint, item: KeyValue) -> bool:
+        """Whether the item is shown as it is stored; otherwise even an empty update stores it."""
+        if not endpoint.converts:
+            return True
+        there = self.store.get(item.key)
+        return there is not None and there.value == item.value
 
     async def delete(
         self,
@@ -355,6 +367,8 @@ class Registry:
         resource = endpoint.resource
         for _ in range(CONFLICT_RETRIES):
             item = self.get(endpoint, namespace, name)
+            if endpoint.converts:
+                [item] = await endpoint.show([item])
             old = endpoint.load(item)
             deletion.check_preconditions(resource, name, old, item.revision, options)
             attributes = Attributes(
@@ -462,6 +476,9 @@ def _same_but_times(new: Any, old: Any) -> bool:
 
 
 def _keep_all_but_status(new: Any, old: Any) -> None:
+    if isinstance(new, CustomObject):
+        new.keep_all_but_status(old)
+        return
     for name in new.__struct_fields__:
         if name not in ("metadata", "status"):
             setattr(new, name, getattr(old, name))

@@ -12,6 +12,7 @@ import asyncio
 from trireme.apiserver import expiry, serve
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.crd import lifecycle
 from trireme.apiserver.server import ApiServer, compact
 from trireme.kit.env import Env
 
@@ -29,7 +30,7 @@ async def run(config: ApiServerConfig, env: Env) -> None:
                 env.started()
                 await asyncio.get_running_loop().create_future()
         finally:
-            await server.kubelets.close()
+            await server.close()
 
 
 def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -38,4 +39,5 @@ def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task
         group.create_task(compact(server), name="compaction"),
         group.create_task(expiry.expire(server), name="expiry"),
         group.create_task(bootstrap.keep(server), name="system objects"),
+        group.create_task(lifecycle.run(server), name="custom kinds"),
     ]

@@ -7,6 +7,8 @@ Made from a config and the injected world by ``run`` (the Component) and by the 
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
+from typing import Any
 
 from trireme import api
 from trireme.api.catalog import Catalog
@@ -19,6 +21,8 @@ from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.crd.hooks import HttpsHooks
+from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
 from trireme.apiserver.nodes.contract import Kubelets
@@ -57,14 +61,24 @@ class ApiServer:
         admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
         self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])
-        self.registry.ownership.endpoints = self.endpoints.values
+        self.hooks = HttpsHooks(self.reader)
+        # Kinds that CustomResourceDefinitions define: they come and go.
+        self.custom = CustomKinds(self.store, env, self.hooks)
+        self.registry.ownership.endpoints = lambda: chain(
+            self.endpoints.values(), self.custom.made()
+        )
         self.subresources = {
             (handler.group_resource, handler.subresource): handler
             for handler in catalog.instances(subresources, SubresourceHandler)
         }
         self.kinds = {handler.type: handler for handler in catalog.instances(virtual, KindHandler)}
         self.routes = _routes()
-        self.openapi_documents: dict[str, bytes] = {}
+        # Definitions of kinds that come at run time, by name, as OpenAPI v3 has them.
+        self.definitions: dict[str, dict[str, Any]] = {}
+        # What discovery tells of what is served now; ``discovery/routes`` keeps it here.
+        self.discovery: Any = None
+        # The published documents of what is served now; ``openapi/routes`` keeps them here.
+        self.openapi: Any = None
         # Set once the objects that every cluster has are there.
         self.bootstrapped = asyncio.Event()
         self.authenticator = UnionAuthenticator(config, env, self.reader)
@@ -87,6 +101,11 @@ class ApiServer:
             hubs[id(resource)] = endpoint
             self.endpoints[resource.group, resource.version, resource.plural] = endpoint
             self.by_type[resource.type] = endpoint
+
+    async def close(self) -> None:
+        """Close the connections to kubelets and webhooks."""
+        await self.kubelets.close()
+        await self.hooks.close()
 
     def endpoint(self, kind: type) -> Endpoint:
         """The endpoint of a type."""

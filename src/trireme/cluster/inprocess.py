@@ -108,7 +108,7 @@ async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
                 await cluster.stop(name)
             for task in tasks:
                 task.cancel()
-            await server.kubelets.close()
+            await server.close()
 
 
 @asynccontextmanager

@@ -68,13 +68,21 @@ def status() -> Subresource:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How a kind maps to ``autoscaling/v1`` Scale; replicas live at ``spec.replicas``.
+    """How a kind maps to ``autoscaling/v1`` Scale.
 
     ``selector`` gives the label selector of the kind's pods in its string form.
     """
 
     selector: Callable[[Any], str]
     status_replicas: Callable[[Any], int]
+    spec_replicas: Callable[[Any], int | None] = lambda obj: obj.spec.replicas
+    set_replicas: Callable[[Any, int], None] = lambda obj, value: setattr(
+        obj.spec, "replicas", value
+    )
+    # Where the replicas stand, as managedFields write it.
+    path: tuple[str, ...] = ("f:spec", "f:replicas")
+    # The place that must hold replicas (custom kinds); "": absent replicas count as none.
+    required: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,8 @@ class BufferedSubscription:
     """One watcher: a bounded list of undelivered events. The backlog may exceed the bound."""
 
     __slots__ = (
-        "_buffer", "_closed", "_delivered", "_events", "_feed", "_final", "_limit", "_waiter",
-        "prefix",
+        "__weakref__", "_buffer", "_closed", "_delivered", "_events", "_feed", "_final", "_limit",
+        "_waiter", "prefix",
     )  # fmt: skip
 
     def __init__(self, feed: Feed, prefix: str, backlog: list[Event], buffer: int) -> None:

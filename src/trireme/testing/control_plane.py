@@ -57,7 +57,7 @@ async def api_server(
             else:
                 yield server
         finally:
-            await server.kubelets.close()
+            await server.close()
 
 
 @asynccontextmanager

@@ -31,6 +31,11 @@ class Derived:
             return known[1]
         return self.put(key, value, self._compute(value))
 
+    def known(self, key: str, value: bytes) -> bytes | None:
+        """What was made of ``value`` before, if it was."""
+        known = self._kept.get(key)
+        return known[1] if known is not None and known[0] == value else None
+
     def put(self, key: str, value: bytes, made: bytes) -> bytes:
         """Keep what was made elsewhere of ``value``."""
         old = self._kept.pop(key, None)

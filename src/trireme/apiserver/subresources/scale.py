@@ -22,19 +22,22 @@ from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import apply, body, options, write
-from trireme.machinery import errors, time
+from trireme.machinery import errors, gotext, time
 from trireme.machinery.apply import scale as mapping
 from trireme.machinery.apply.manager import Entries, Writer
-from trireme.machinery.apply.scale import REPLICAS, SCALE_VERSION
+from trireme.machinery.apply.scale import SCALE_VERSION
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.patch import json_patch, merge_patch
+from trireme.machinery.resource import Scale as Mapping
 from trireme.store.contract import KeyValue
 
 
 async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """The scale of an object."""
     info = request.info
-    item = server.registry.get(endpoint, info.namespace, info.name)
+    item = server.registry.get(endpoint.hub, info.namespace, info.name)
+    if endpoint.converts:
+        [item] = await endpoint.show([item])
     return _reply(endpoint, endpoint.load(item))
 
 
@@ -117,7 +120,8 @@ async def _replace(
     info = request.info
     call.any_version = call.applied = True
     version = endpoint.resource.api_version
-    paths = {version: REPLICAS}
+    kind = _mapping(endpoint)
+    paths = {version: kind.path}
 
     def replace(_old: Any, item: KeyValue) -> Any:
         obj = endpoint.load(item)
@@ -126,7 +130,7 @@ async def _replace(
         problems = scales.validate(scale)
         if problems:
             raise errors.invalid("Scale.autoscaling", info.name, problems)
-        obj.spec.replicas = scale.spec.replicas
+        kind.set_replicas(obj, scale.spec.replicas)
         obj.metadata.resourceVersion = scale.metadata.resourceVersion
         if scale.metadata.uid and scale.metadata.uid != obj.metadata.uid:
             obj.metadata.uid = scale.metadata.uid
@@ -136,13 +140,19 @@ async def _replace(
     item, _ = await server.registry.update(
         endpoint, info.namespace, info.name, replace, call, "scale"
     )
+    if endpoint.converts:
+        [item] = await endpoint.show([item])
     return _reply(endpoint, endpoint.load(item))
 
 
 def of(endpoint: Endpoint, obj: Any) -> Scale:
     """The Scale of an object."""
-    kind = endpoint.resource.scale
-    assert kind is not None, f"{endpoint.resource.plural} declares scale without its mapping"
+    kind = _mapping(endpoint)
+    replicas = kind.spec_replicas(obj)
+    if replicas is None and kind.required:
+        raise errors.internal_error(
+            f"the spec replicas field {gotext.quote(kind.required)} does not exist"
+        )
     meta = obj.metadata
     return Scale(
         metadata=ObjectMeta(
@@ -152,9 +162,15 @@ def of(endpoint: Endpoint, obj: Any) -> Scale:
             resourceVersion=meta.resourceVersion,
             creationTimestamp=meta.creationTimestamp,
         ),
-        spec=ScaleSpec(replicas=obj.spec.replicas or 0),
+        spec=ScaleSpec(replicas=replicas or 0),
         status=ScaleStatus(replicas=kind.status_replicas(obj), selector=kind.selector(obj)),
     )
+
+
+def _mapping(endpoint: Endpoint) -> Mapping:
+    found = endpoint.resource.scale
+    assert found is not None, f"{endpoint.resource.plural} declares scale without its mapping"
+    return found
 
 
 def _reply(endpoint: Endpoint, obj: Any) -> Reply:

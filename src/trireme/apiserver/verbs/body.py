@@ -71,6 +71,10 @@ def read(request: Request, endpoint: Endpoint) -> Any:
 def typed(request: Request, endpoint: Endpoint, data: bytes, mode: str) -> Any:
     """JSON bytes as the endpoint's type, with kind and version checked and defaults written."""
     resource = endpoint.resource
+    if endpoint.read is not None:
+        obj, warnings = endpoint.read(data, mode)
+        request.warnings.extend(warnings)
+        return obj
     try:
         obj = decode_as(request, resource.type, data, mode)
     except decode.DecodeError as fault:

@@ -60,6 +60,7 @@ async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> Stre
     except stores.Compacted as old:
         fault = errors.too_old_resource_version(since, old.compacted)
         return StreamReply(_only(events.error(form, fault)), content_type=content_type)
+    endpoint.watching(subscription)
     stream = _Stream(server, endpoint, wanted, write, subscription)
     return StreamReply(stream.run(first, since, initial), content_type=content_type)
 

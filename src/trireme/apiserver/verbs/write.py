@@ -125,8 +125,10 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
 def _patcher(request: Request, endpoint: Endpoint) -> Any:
     """The function from the present object to the patched one, both plain JSON."""
     media = body.media_type(request)
-    if media not in PATCHES:
-        raise errors.unsupported_media_type(PATCHES)
+    # Custom kinds do not say how lists merge by strategy.
+    accepted = PATCHES if endpoint.read is None else (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+    if media not in accepted:
+        raise errors.unsupported_media_type(accepted)
     mode = options.field_validation(request)
     if media == JSON_PATCH:
         steps, warnings = json_patch.parse(request.body, mode)

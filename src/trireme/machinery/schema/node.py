@@ -77,8 +77,6 @@ class Node:
     maximum: int | None = None
     # OBJECT: what may stand in the object's place (a JSON schema may be a bool or a list).
     alternatives: tuple[Node, ...] = ()
-    # OBJECT: fields beyond those named are kept, whatever they hold (custom resources).
-    open: bool = False
 
     @property
     def fields(self) -> Mapping[str, Node]:

@@ -110,7 +110,7 @@ def _coerce_resource(
         raise BadMetadata(field.invalid(_child(at, "metadata"), value["metadata"], why)) from None
     prefix = "" if at is None else f"{at}."
     unknown += [prefix + text for text in found]
-    value["metadata"] = msgspec.to_builtins(meta)
+    value["metadata"] = msgspec.json.decode(msgspec.json.encode(meta))
 
 
 def validate(value: Any, node: Structural, at: Path | None = None) -> list[FieldError]:

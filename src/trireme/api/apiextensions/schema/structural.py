@@ -7,6 +7,7 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Final
 
 Schema = dict[str, Any]
@@ -108,11 +109,16 @@ def of(schema: Schema) -> Structural:
     return node
 
 
+def as_root(node: Structural) -> Structural:
+    """The same node as a resource's root, whose meta fields no schema has to name."""
+    resource = copy.copy(node)
+    resource.embedded = True
+    return resource
+
+
 def root(schema: Schema | None) -> Structural:
-    """The tree of a whole object: the root is a resource even where the schema does not say so."""
-    node = of(schema or {})
-    node.embedded = True
-    return node
+    """The tree of a whole object."""
+    return as_root(of(schema or {}))
 
 
 def refuse_unsupported(schema: Schema) -> None:

@@ -1,0 +1,247 @@
+"""The endpoint of one version of a custom kind.
+
+Decoding prunes, defaults and reports unknown fields; what comes from the store may be in another
+version or older than the schema, and is brought up to date when it is shown. The endpoint of the
+stored version is the ``hub`` of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from weakref import WeakSet
+
+import msgspec
+
+from trireme.api.apiextensions.schema import default, metadata, prune, structural
+from trireme.apiserver.cache.derived import Derived
+from trireme.apiserver.crd.convert import Converter
+from trireme.apiserver.crd.custom import CustomObject, decoder
+from trireme.apiserver.crd.judge import Judge
+from trireme.apiserver.endpoint import Endpoint
+from trireme.machinery import errors
+from trireme.machinery.apply.atom import Atom, of_openapi
+from trireme.machinery.meta import ObjectMeta
+from trireme.machinery.resource import Resource
+from trireme.machinery.schema import decode, tree
+from trireme.machinery.schema.node import Node
+from trireme.store.contract import KeyValue, Subscription
+
+SERVED = ("application/json", "application/yaml")
+
+_plain = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass
+class Shared:
+    """What the versions of one kind have in common."""
+
+    preserve: bool
+    convert: Converter
+    # By version name.
+    judges: dict[str, Judge]
+    # Items up to this revision were written under another schema.
+    stale_until: int = 0
+    subscriptions: WeakSet[Any] = field(default_factory=WeakSet)
+
+    def end_watches(self) -> None:
+        """What is served has changed: clients list and watch anew."""
+        for subscription in list(self.subscriptions):
+            subscription.close()
+
+
+class CustomEndpoint(Endpoint):
+    """One served version. ``schema`` is its plain JSON."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        shared: Shared,
+        hub: CustomEndpoint | None,
+        list_kind: str,
+        warnings: Sequence[str],
+    ) -> None:
+        self.shared = shared
+        super().__init__(resource, hub, SERVED)
+        self.decode = decoder(resource.type)
+        # Items of a custom kind's lists say their kind and version.
+        self.item_prefix = 1
+        self.list_head = b'{"kind":%s,"apiVersion":%s,"metadata":' % (
+            _encode(list_kind),
+            _encode(resource.api_version),
+        )
+        self.list_kind = list_kind
+        self.warnings = tuple(warnings)
+        self._head = b'{"kind":%s,"apiVersion":%s,' % (
+            _encode(resource.kind),
+            _encode(resource.api_version),
+        )
+        self._kept = Derived(lambda value: value)
+
+    @property
+    def converts(self) -> bool:
+        return self.hub is not self or self.shared.stale_until > 0
+
+    @converts.setter
+    def converts(self, value: bool) -> None:
+        """The versions say it themselves."""
+
+    @property
+    def judge(self) -> Judge:
+        return self.shared.judges[self.resource.version]
+
+    @cached_property
+    def atom(self) -> Atom:
+        """How values merge in server-side apply."""
+        schema = dict(self.judge.node.schema)
+        properties = dict(schema.get("properties", {}))
+        atom = of_openapi(schema | {"properties": properties}, preserve=self.shared.preserve)
+        return _with_metadata(atom)
+
+    def watching(self, subscription: Subscription) -> None:
+        self.shared.subscriptions.add(subscription)
+
+    def read(self, data: bytes, mode: str) -> tuple[CustomObject, list[str]]:
+        """A request's body: pruned and defaulted; 400 for what is no object of the kind."""
+        resource = self.resource
+        try:
+            value, problems = decode.untyped(data, _looking(mode))
+            obj = self._object(value, data, problems)
+        except decode.DecodeError as fault:
+            raise decode.in_words_of(fault, resource.kind, resource.version, data) from None
+        if problems and mode == decode.STRICT:
+            text = f"strict decoding error: {', '.join(problems)}"
+            fault = decode.DecodeError(text)
+            raise decode.in_words_of(fault, resource.kind, resource.version, data)
+        return obj, problems if mode == decode.WARN else []
+
+    def _object(self, value: Any, data: bytes, problems: list[str]) -> CustomObject:
+        if not isinstance(value, dict):
+            raise decode.DecodeError(
+                "json: cannot unmarshal into Go value of type map[string]interface {}"
+            )
+        shown = data.decode(errors="replace")
+        for key, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+            if not isinstance(value.get(key), str) or not value[key]:
+                raise decode.DecodeError(f"Object '{name}' is missing in '{shown}'")
+        api_version = self.resource.api_version
+        if value["apiVersion"] != api_version:
+            raise errors.bad_request(
+                f"the API version in the data ({value['apiVersion']}) does not match the expected "
+                f"API version ({api_version})"
+            )
+        unknown: list[str] = []
+        meta = ObjectMeta()
+        if value.get("metadata") is not None:
+            meta = metadata.read(value["metadata"], lenient=False, unknown=unknown)
+        node = self.judge.node
+        if not self.shared.preserve:
+            unknown += prune.prune(value, structural.as_root(node))
+            prune.prune_nulls(value, node)
+        try:
+            unknown += metadata.coerce(value, node, lenient=False)
+        except metadata.BadMetadata as fault:
+            raise decode.DecodeError(str(fault.error)) from None
+        default.default(value, node)
+        problems += [f'unknown field "{path}"' for path in unknown]
+        value["metadata"] = meta
+        obj: CustomObject = self.resource.type(value)
+        return obj
+
+    async def store_form(self, obj: Any) -> Any:
+        if self.hub is self:
+            return obj
+        hub = self.hub
+        (plain,) = await self.shared.convert([obj.plain()], hub.resource.api_version)
+        return hub.decode(_encode(_in_order(plain)))
+
+    async def show(self, items: list[KeyValue]) -> list[KeyValue]:
+        """Stored items in this version and by its schema."""
+        head, stale = self._head, self.shared.stale_until
+        todo = [
+            position
+            for position, item in enumerate(items)
+            if item.revision <= stale or not item.value.startswith(head)
+        ]
+        if not todo:
+            return items
+        shown = list(items)
+        left: list[int] = []
+        for position in todo:
+            item = items[position]
+            known = self._kept.known(item.key, item.value)
+            if known is None:
+                left.append(position)
+            else:
+                shown[position] = _with(item, known)
+        if left:
+            plains = [self._up_to_date(items[position].value) for position in left]
+            converted = await self.shared.convert(plains, self.resource.api_version)
+            for position, plain in zip(left, converted, strict=True):
+                item = items[position]
+                made = _encode(self._settled(plain))
+                shown[position] = _with(item, self._kept.put(item.key, item.value, made))
+        return shown
+
+    def _up_to_date(self, value: bytes) -> dict[str, Any]:
+        """A stored object by the schema of the version that it is stored in."""
+        plain: dict[str, Any] = _plain(value)
+        version = plain["apiVersion"].rpartition("/")[2]
+        judge = self.shared.judges.get(version)
+        if judge is not None:
+            self._fit(plain, judge)
+            default.default(plain, judge.node)
+        return plain
+
+    def _settled(self, plain: dict[str, Any]) -> dict[str, Any]:
+        self._fit(plain, self.judge)
+        return _in_order(plain)
+
+    def _fit(self, plain: dict[str, Any], judge: Judge) -> None:
+        node = judge.node
+        if not self.shared.preserve:
+            prune.prune(plain, structural.as_root(node))
+            prune.prune_nulls(plain, node)
+        metadata.coerce(plain, node, lenient=True)
+
+
+def relabelled(kind: Callable[..., CustomObject], api_version: str) -> Any:
+    """The function to another version where versions differ in nothing but their name."""
+
+    def convert(obj: CustomObject) -> CustomObject:
+        return kind({**obj, "apiVersion": api_version})
+
+    return convert
+
+
+def _looking(mode: str) -> str:
+    return decode.IGNORE if mode == decode.IGNORE else decode.WARN
+
+
+def _with(item: KeyValue, value: bytes) -> KeyValue:
+    return KeyValue(item.key, value, item.revision, item.created)
+
+
+def _in_order(plain: dict[str, Any]) -> dict[str, Any]:
+    """Kind, version and metadata first: see ``custom``."""
+    first = {key: plain[key] for key in ("kind", "apiVersion", "metadata")}
+    return first | plain
+
+
+_META: Node = tree.of(ObjectMeta)
+
+
+def _with_metadata(atom: Atom) -> Atom:
+    """The schema's own atom, with the fields that every object has."""
+    from trireme.machinery.apply.atom import STRING, MapRule, Nodes
+
+    rule = atom.map
+    if rule is None:
+        return atom
+    text = Atom(scalar=STRING)
+    always = {"kind": text, "apiVersion": text, "metadata": Nodes().atom(_META)}
+    fields = {**rule.fields, **always}
+    return Atom(map=MapRule(lambda: fields, rule.element, atomic=rule.atomic))

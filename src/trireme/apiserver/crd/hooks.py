@@ -1,0 +1,87 @@
+"""Webhooks over HTTPS: at a URL, or at a Service of the cluster.
+
+In: the configuration of the client, a body. Out: status and body. A Service is reached at its
+cluster IP, where its port forwards; its certificate is checked for ``<name>.<namespace>.svc``.
+"""
+
+from __future__ import annotations
+
+import ssl
+from functools import lru_cache
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from trireme.api.core.v1.service import Service
+from trireme.apiserver.cache.reader import Reader
+
+_LIMIT = 16 * 1024 * 1024
+
+
+class HttpsHooks:
+    """One session for all webhooks, made at the first call inside the running loop."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
+        """POST; raises OSError in words when nobody answers."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        url, server_name = self._target(config)
+        limit = aiohttp.ClientTimeout(total=timeout)
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if server_name is not None:
+            headers["Host"] = server_name
+        try:
+            async with self._session.post(
+                URL(url, encoded=True),
+                data=body,
+                headers=headers,
+                ssl=_context(config.caBundle),
+                server_hostname=server_name,
+                allow_redirects=False,
+                timeout=limit,
+            ) as response:
+                return response.status, await response.content.read(_LIMIT)
+        except TimeoutError:
+            why = f'Post "{url}": context deadline exceeded'
+            raise OSError(why) from None
+        except aiohttp.ClientError as problem:
+            raise OSError(f'Post "{url}": {problem}') from None
+
+    def _target(self, config: Any) -> tuple[str, str | None]:
+        if config.service is None:
+            return config.url, None
+        wanted = config.service
+        port = wanted.port or 443
+        name = f"{wanted.name}.{wanted.namespace}.svc"
+        service = self._reader.get(Service, wanted.namespace, wanted.name)
+        if service is None:
+            raise OSError(f'Post "https://{name}:{port}": service "{wanted.name}" not found')
+        if service.spec.type == "ExternalName":
+            return f"https://{service.spec.externalName}:{port}{_path(wanted.path)}", name
+        if not any(item.port == port for item in service.spec.ports):
+            raise OSError(f'no service port {port} found for service "{wanted.name}"')
+        host = service.spec.clusterIP
+        host = f"[{host}]" if ":" in host else host
+        return f"https://{host}:{port}{_path(wanted.path)}", name
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _path(path: str | None) -> str:
+    text = path or ""
+    return text if text.startswith("/") or not text else f"/{text}"
+
+
+@lru_cache(maxsize=256)
+def _context(bundle: bytes) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=bundle.decode() if bundle else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,220 @@
+"""Keeps the status of definitions, and takes their instances away with them.
+
+In: the definitions in the store and every change of them. Out: writes of their status; deletions of
+instances, then of the finalizer that held the definition. Level-triggered: each look computes from
+what is there. Started by ``run``. Upstream: apiextensions-apiserver pkg/controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from trireme.api.apiextensions.v1 import types
+from trireme.api.apiextensions.v1.types import CLEANUP, CustomResourceDefinition
+from trireme.apiserver.crd import decide
+from trireme.apiserver.crd.definition import Definition
+from trireme.apiserver.crd.kinds import ROOT
+from trireme.apiserver.registry import Call
+from trireme.apiserver.request import User
+from trireme.apiserver.server import ApiServer
+from trireme.machinery import errors, time
+from trireme.machinery.meta import DeleteOptions
+from trireme.store import contract as stores
+from trireme.store.contract import KeyValue
+
+USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
+RETRY = 1.0
+# How long the instances of a definition may take to go before the definition says so.
+PATIENCE = 60.0
+
+
+async def run(server: ApiServer) -> None:
+    """Look at every definition, and again whenever one changes, for ever."""
+    async with asyncio.TaskGroup() as group:
+        await _Lifecycle(server, group).run()
+
+
+class _Lifecycle:
+    def __init__(self, server: ApiServer, group: asyncio.TaskGroup) -> None:
+        self._server = server
+        self._group = group
+        self._known: dict[str, Definition] = {}
+        self._by_group: dict[str, set[str]] = {}
+        self._deleting: set[str] = set()
+
+    async def run(self) -> None:
+        store = self._server.store
+        while True:
+            page = store.list(ROOT)
+            subscription = store.watch(ROOT, page.revision)
+            names = {item.key[len(ROOT) :] for item in page.items}
+            try:
+                for name in sorted(names | set(self._known)):
+                    await self._look(name)
+                while True:
+                    for event in await subscription.next():
+                        await self._look(event.key[len(ROOT) :])
+            except stores.SubscriptionClosed as closed:
+                if closed.reason == "store closed":
+                    return
+            finally:
+                subscription.close()
+
+    async def _look(self, name: str) -> None:
+        """One definition: errors are told and tried again later."""
+        try:
+            await self._settle(name)
+        except (errors.ApiError, stores.StoreUnavailable) as fault:
+            self._server.env.log.warning("customresourcedefinition %s: %s", name, fault)
+            self._group.create_task(self._again(name), name=f"crd {name}")
+
+    async def _again(self, name: str) -> None:
+        await self._server.env.clock.sleep(RETRY)
+        await self._look(name)
+
+    async def _settle(self, name: str) -> None:
+        server = self._server
+        # What is served follows first: who sees Established is served.
+        server.custom.look(name)
+        item = server.store.get(ROOT + name)
+        known = self._known.get(name)
+        if item is None:
+            if known is not None:
+                self._forget(name, known)
+                await self._look_at_others(name, known.spec.group)
+            return
+        if known is not None and known.revision == item.revision:
+            return
+        definition = Definition(item.value, item.revision)
+        self._remember(name, definition)
+        if definition.meta.deletionTimestamp is not None:
+            if CLEANUP in definition.meta.finalizers and name not in self._deleting:
+                self._deleting.add(name)
+                self._group.create_task(self._clean(name), name=f"instances of {name}")
+            return
+        if definition.is_settled():
+            return
+        await self._write(name, self._compute)
+        released = known is not None and known.names != self._known[name].names
+        if released:
+            await self._look_at_others(name, definition.spec.group)
+
+    def _remember(self, name: str, definition: Definition) -> None:
+        self._known[name] = definition
+        self._by_group.setdefault(definition.spec.group, set()).add(name)
+
+    def _forget(self, name: str, definition: Definition) -> None:
+        del self._known[name]
+        self._by_group[definition.spec.group].discard(name)
+
+    async def _look_at_others(self, name: str, group: str) -> None:
+        """A name may have become free: those that wait for one try again."""
+        for other in sorted(self._by_group.get(group, ())):
+            if other != name and not self._known[other].is_settled():
+                await self._write(other, self._compute)
+
+    def _compute(self, obj: CustomResourceDefinition, now: str) -> None:
+        resources: set[str] = set()
+        kinds: set[str] = set()
+        for other in self._by_group.get(obj.spec.group, ()):
+            if other != obj.metadata.name:
+                taken = self._known[other].names
+                resources.update((taken.plural, taken.singular, *taken.shortNames))
+                kinds.update((taken.kind, taken.listKind))
+        decide.settle(obj, resources, kinds, now)
+
+    async def _write(self, name: str, change: Any) -> None:
+        """Change the status of a definition that is still there."""
+        server = self._server
+        endpoint = server.endpoint(CustomResourceDefinition)
+        now = time.format(server.env.clock.now())
+
+        def changed(old: Any, _item: KeyValue) -> Any:
+            change(old, now)
+            old.metadata.resourceVersion = ""
+            return old
+
+        call = Call(USER, any_version=True)
+        try:
+            item, _ = await server.registry.update(endpoint, "", name, changed, call, "status")
+        except errors.ApiError as fault:
+            if not errors.is_not_found(fault):
+                raise
+            return
+        if server.store.get(item.key) is not None:
+            self._remember(name, Definition(item.value, item.revision))
+            server.custom.look(name)
+
+    async def _clean(self, name: str) -> None:
+        """Delete the instances of a definition, then let it go."""
+        try:
+            while True:
+                try:
+                    await self._clean_once(name)
+                    return
+                except (errors.ApiError, stores.StoreUnavailable) as fault:
+                    self._server.env.log.warning("instances of %s: %s", name, fault)
+                    await self._server.env.clock.sleep(RETRY)
+        finally:
+            self._deleting.discard(name)
+
+    async def _clean_once(self, name: str) -> None:
+        kind = self._server.custom.look(name)
+        if kind is None:
+            return
+        if not kind.definition.is_true(types.ESTABLISHED):
+            await self._finish(name, "NeverEstablished", "resource was never established")
+            return
+        await self._tell(
+            name, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"
+        )
+        if await self._delete_instances(kind.hub()):
+            await self._finish(name, "InstanceDeletionCompleted", "removed all instances")
+            return
+        why = (
+            "could not confirm zero CustomResources remaining: timed out waiting for the condition"
+        )
+        await self._tell(name, "True", "InstanceDeletionCheck", why)
+        raise errors.internal_error(why)
+
+    async def _delete_instances(self, hub: Any) -> bool:
+        """Whether all have gone in time."""
+        server, prefix = self._server, hub.prefix("")
+        page = server.store.list(prefix)
+        subscription = server.store.watch(prefix, page.revision)
+        try:
+            for item in page.items:
+                meta = hub.load(item).metadata
+                try:
+                    await server.registry.delete(
+                        hub, meta.namespace, meta.name, DeleteOptions(), Call(USER)
+                    )
+                except errors.ApiError as fault:
+                    if not errors.is_not_found(fault):
+                        raise
+            clock = server.env.clock
+            end = clock.monotonic() + PATIENCE
+            while server.store.count(prefix):
+                try:
+                    async with asyncio.timeout(end - clock.monotonic()):
+                        await subscription.next()
+                except TimeoutError:
+                    return False
+            return True
+        finally:
+            subscription.close()
+
+    async def _tell(self, name: str, status: str, reason: str, message: str) -> None:
+        def change(obj: CustomResourceDefinition, now: str) -> None:
+            decide.terminating(obj, status, reason, message, now)
+
+        await self._write(name, change)
+
+    async def _finish(self, name: str, reason: str, message: str) -> None:
+        def change(obj: CustomResourceDefinition, now: str) -> None:
+            decide.terminating(obj, "False", reason, message, now)
+            kept = [item for item in obj.metadata.finalizers if item != CLEANUP]
+            obj.metadata.finalizers = kept
+
+        await self._write(name, change)
