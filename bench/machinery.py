@@ -9,10 +9,22 @@ from __future__ import annotations
 import json as standard
 import timeit
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+from trireme import api
+from trireme.api.apps.v1.deployment import Deployment
+from trireme.api.catalog import Catalog
+from trireme.api.coordination.v1.lease import Lease
+from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.status import ContainerStatus, PodCondition
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.ownership import Ownership
 from trireme.machinery import labels, quantity
+from trireme.machinery.apply.manager import Writer
 from trireme.machinery.codec import json, yaml
+from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.patch import json_patch, merge_patch, strategic
 from trireme.machinery.schema import decode, normalise, tree
 
@@ -125,6 +137,73 @@ def main() -> None:
     _show("YAML out", lambda: yaml.dump(pod))
     _show("label selector", lambda: selector.matches(owned))
     _show("quantity, seen before", lambda: quantity.canonical("128Mi"))
+    print("managedFields, microseconds for each write")
+    _ownership(pod)
+
+
+def _ownership(pod: Pod) -> None:
+    """What the owners of fields cost a write, beyond the write itself."""
+    owners = Ownership()
+    stamp = "2024-01-01T00:00:00Z"
+
+    def created(name: str, obj: Any) -> Endpoint:
+        endpoint = Endpoint(Catalog.of(api).by_type[type(obj)])
+        _show(f"{name} create", lambda: owners.created(endpoint, obj, "kubectl", stamp))
+        obj.metadata.managedFields = owners.created(endpoint, obj, "kubectl", stamp)
+        return endpoint
+
+    def updated(name: str, endpoint: Endpoint, old: Any, new: Any, part: str = "") -> None:
+        new.metadata.managedFields = old.metadata.managedFields
+        run = partial(owners.updated, endpoint, part, old, new, "kubelet", stamp)
+        old.metadata.managedFields = run()
+        new.metadata.managedFields = old.metadata.managedFields
+        _show(name, run)
+
+    maps = ConfigMap(metadata=ObjectMeta(name="a", namespace="default"), data={"a": "1", "b": "2"})
+    created("ConfigMap", maps)
+    endpoint = created("Pod", pod)
+    copy = partial(endpoint.decode, json.encode(pod))
+    running, later = copy(), copy()
+    running.status.phase = later.status.phase = "Running"
+    running.status.podIP = later.status.podIP = "10.0.0.1"
+    kinds = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+    for one, state in ((running, "False"), (later, "True")):
+        one.status.conditions = [PodCondition(type=kind, status=state) for kind in kinds]
+        one.status.containerStatuses = [ContainerStatus(name="web", image="web:1", restartCount=0)]
+    later.status.containerStatuses[0].ready = True
+    updated("Pod status, first", endpoint, pod, running, "status")
+    updated("Pod status, five conditions", endpoint, running, later, "status")
+    lease = Lease(metadata=ObjectMeta(name="n", namespace="kube-node-lease"))
+    lease.spec.holderIdentity, lease.spec.renewTime = "n", "2024-01-01T00:00:00.000000Z"
+    endpoint = created("Lease", lease)
+    renewed = endpoint.decode(json.encode(lease))
+    renewed.spec.renewTime = "2024-01-01T00:00:10.000000Z"
+    updated("Lease renewal", endpoint, lease, renewed)
+    _apply(owners, stamp)
+
+
+def _apply(owners: Ownership, stamp: str) -> None:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": POD["spec"]}
+    config = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "labels": {"app": "web"}},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": template, "replicas": 1},
+    }
+    endpoint = Endpoint(Catalog.of(api).by_type[Deployment])
+    manager, writer = owners.manager(endpoint), Writer("me", stamp)
+    made = manager.applied(manager.empty, [], config, writer, False)
+    changed = {**config, "spec": {**config["spec"], "replicas": 2}}  # type: ignore[dict-item]
+    live, entries = made.value, made.entries
+    _show(
+        "Deployment apply, new", lambda: manager.applied(manager.empty, [], config, writer, False)
+    )
+    _show(
+        "Deployment apply, as before", lambda: manager.applied(live, entries, config, writer, False)
+    )
+    _show(
+        "Deployment apply, a change", lambda: manager.applied(live, entries, changed, writer, False)
+    )
 
 
 def _show(name: str, action: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ A version other than a manager's own is reached through the endpoints of the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,7 @@ import msgspec
 from trireme.apiserver.endpoint import Endpoint
 from trireme.machinery.apply import fieldset
 from trireme.machinery.apply.atom import Atom, Nodes
+from trireme.machinery.apply.created import Creations
 from trireme.machinery.apply.fieldset import Set
 from trireme.machinery.apply.manager import Entries, FieldManager, Writer, without_managed
 from trireme.machinery.apply.update import Updater
@@ -38,6 +40,7 @@ class Ownership:
     def __init__(self, endpoints: Callable[[], Iterable[Endpoint]] = tuple) -> None:
         self.endpoints = endpoints
         self._nodes = Nodes()
+        self._creations = Creations(self._nodes)
         self._structs: dict[tuple[type, str], FieldManager] = {}
         self._managers: WeakKeyDictionary[Endpoint, dict[str, FieldManager]] = WeakKeyDictionary()
 
@@ -94,7 +97,9 @@ class Ownership:
         """The entries of a new object; a request may bring some along."""
         given = new.metadata.managedFields
         manager = self.manager(endpoint)
-        return manager.created(bare(new), given, Writer(name, now))
+        if given or not isinstance(new, msgspec.Struct):
+            return manager.created(bare(new), given, Writer(name, now))
+        return manager.made(self._creations.fields(new), Writer(name, now))
 
     def updated(
         self, endpoint: Endpoint, subresource: str, old: Any, new: Any, name: str, now: str
@@ -147,43 +152,41 @@ def _difference(old: Any, new: Any, ignored: Set) -> tuple[dict[str, Any], dict[
         return bare(old), bare(new)
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
-    for name, wire in zip(new.__struct_fields__, new.__struct_encode_fields__, strict=True):
+    for name, wire, zero in _fields(type(new)):
         if ignored.get(f"f:{wire}", _MISSING) == fieldset.LEAF:
             continue
         was, now = getattr(old, name), getattr(new, name)
         if name == "metadata":
-            _split_metadata(was, now, before, after)
+            entries = was.managedFields, now.managedFields
+            was.managedFields, now.managedFields = [], []
+            try:
+                if was != now:
+                    before[wire], after[wire] = plain(was), plain(now)
+            finally:
+                was.managedFields, now.managedFields = entries
         elif was != now:
-            before[wire], after[wire] = was, now
-    if not before:
-        return before, after
-    return _only_present(before, old), _only_present(after, new)
+            if zero is _MISSING or was != zero:
+                before[wire] = plain(was)
+            if zero is _MISSING or now != zero:
+                after[wire] = plain(now)
+    return before, after
 
 
 _MISSING = object()
 
 
-def _split_metadata(was: Any, now: Any, before: dict[str, Any], after: dict[str, Any]) -> None:
-    entries = was.managedFields, now.managedFields
-    was.managedFields, now.managedFields = [], []
-    try:
-        if was != now:
-            before["metadata"], after["metadata"] = plain(was), plain(now)
-    finally:
-        was.managedFields, now.managedFields = entries
-
-
-def _only_present(found: dict[str, Any], obj: Any) -> dict[str, Any]:
-    """Plain values of the fields that are written at all."""
-    kept = type(obj)()
-    for name, wire in zip(obj.__struct_fields__, obj.__struct_encode_fields__, strict=True):
-        if wire in found and wire != "metadata":
-            setattr(kept, name, found[wire])
-    shown = plain(kept)
-    result = {wire: shown[wire] for wire in found if wire in shown and wire != "metadata"}
-    if "metadata" in found:
-        result["metadata"] = found["metadata"]
-    return result
+@cache
+def _fields(struct: type) -> list[tuple[str, str, Any]]:
+    """Attribute, name on the wire, and the value that is not written, for each field."""
+    found = []
+    for info in msgspec.structs.fields(struct):
+        zero: Any = _MISSING
+        if info.default is not msgspec.NODEFAULT:
+            zero = info.default
+        elif info.default_factory in (list, dict):
+            zero = info.default_factory()
+        found.append((info.name, info.encode_name, zero))
+    return found
 
 
 def _converted(source: Endpoint, target: Endpoint, value: Any) -> Any:

@@ -17,6 +17,8 @@ from trireme.machinery.apply.atom import BOOLEAN, NUMERIC, STRING, UNTYPED, Atom
 
 def problems(atom: Atom, value: Any) -> list[str]:
     """What is wrong; nothing when it fits."""
+    if type(value) is dict and atom.map is not None and _fits(atom.map, value):
+        return []
     return [f"{path}: {why}" if path else why for path, why in _value(atom, value, "")]
 
 
@@ -25,6 +27,42 @@ def told(found: list[str]) -> str:
     if len(found) == 1:
         return found[0]
     return "\n  ".join(["errors:", *found])
+
+
+def _fits(rule: MapRule, value: dict[str, Any]) -> bool:
+    """The short answer, which most configurations get; False when it takes the long one to tell."""
+    fields = rule.fields
+    for key, item in value.items():
+        atom = fields.get(key) or rule.element
+        if atom is None or not _fitting(atom, item):
+            return False
+    return True
+
+
+def _fitting(atom: Atom, item: Any) -> bool:
+    kind = type(item)
+    if kind is str:
+        return atom.scalar == STRING or atom.scalar == UNTYPED
+    if kind is dict:
+        return atom.map is not None and _fits(atom.map, item)
+    if kind is list:
+        rule = atom.list
+        if rule is None:
+            return False
+        element = rule.element
+        if not rule.atomic:
+            try:
+                names = {elements.of(rule, each) for each in item}
+            except ValueError:
+                return False
+            if len(names) < len(item):
+                return False
+        return all(_fitting(element, each) for each in item)
+    if kind is bool:
+        return atom.scalar == BOOLEAN or atom.scalar == UNTYPED
+    if kind is int or kind is float:
+        return atom.scalar == NUMERIC or atom.scalar == UNTYPED
+    return item is None
 
 
 def _value(atom: Atom, value: Any, at: str) -> Iterator[tuple[str, str]]:

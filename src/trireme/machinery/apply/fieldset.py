@@ -147,7 +147,17 @@ def _node(member: bool, below: Set) -> Set:
 
 def covers(a: Set, b: Set) -> bool:
     """Whether everything in ``b`` is in ``a``."""
-    return a == b or not difference(b, a)
+    for element, below in b.items():
+        mine = a.get(element)
+        if mine is None:
+            return False
+        if mine is below:
+            continue
+        if (not below or SELF in below) and mine and SELF not in mine:
+            return False
+        if below and not covers(mine, below):
+            return False
+    return True
 
 
 def paths(items: Set) -> Iterator[Path]:
@@ -156,7 +166,7 @@ def paths(items: Set) -> Iterator[Path]:
 
 
 def _paths(items: Set, above: Path) -> Iterator[Path]:
-    elements = _sorted(element for element in items if element != SELF)
+    elements = in_order(element for element in items if element != SELF)
     for element in elements:
         below = items[element]
         if not below or SELF in below:
@@ -201,10 +211,11 @@ def ordered(items: Set) -> Set:
     if len(items) == 1:
         [(element, below)] = items.items()
         return {element: ordered(below)} if below else items
-    return {element: ordered(items[element]) for element in _sorted(items)}
+    return {element: ordered(items[element]) for element in in_order(items)}
 
 
-def _sorted(elements: Iterable[str]) -> list[str]:
+def in_order(elements: Iterable[str]) -> list[str]:
+    """Path elements in upstream's order."""
     result = sorted(elements)
     # Texts sort as fields do; keys and values sort by what they hold.
     if len(result) > 1 and result[-1][0] > "f":

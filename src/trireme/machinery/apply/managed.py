@@ -55,12 +55,20 @@ class Identity(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """What a manager owns, in which version's fields, and when that last changed."""
+    """What a manager owns, in which version's fields, and when that last changed. ``raw`` is the
+    set as it is stored, while it is unchanged."""
 
     fields: Set
     version: str
     applied: bool
     time: str | None
+    raw: msgspec.Raw | None = None
+
+    def owning(self, fields: Set) -> Owner:
+        """The same with other fields."""
+        if fields is self.fields:
+            return self
+        return Owner(fields, self.version, self.applied, self.time)
 
 
 Owners = dict[Identity, Owner]
@@ -72,8 +80,11 @@ def identity(manager: str, operation: str, version: str, subresource: str) -> Id
     return Identity(manager or "unknown", operation, kept, subresource)
 
 
-def decode(entries: Iterable[ManagedFieldsEntry]) -> Owners:
-    """The owners of stored entries. Raises ValueError for entries that say nothing."""
+def decode(entries: Iterable[ManagedFieldsEntry], *, stored: bool = True) -> Owners:
+    """The owners of entries. Raises ValueError for entries that say nothing.
+
+    Those that are not ``stored`` were written by a client, in whatever form.
+    """
     owners: Owners = {}
     for position, entry in enumerate(entries):
         if entry.operation not in (APPLY, UPDATE):
@@ -92,7 +103,8 @@ def decode(entries: Iterable[ManagedFieldsEntry]) -> Owners:
             fields = fieldset.decode(bytes(entry.fieldsV1))
         except ValueError as why:
             raise ValueError(f"error decoding versioned set: {why}") from None
-        owners[key] = Owner(fields, entry.apiVersion, applied, entry.time)
+        raw = entry.fieldsV1 if stored else None
+        owners[key] = Owner(fields, entry.apiVersion, applied, entry.time, raw)
     return owners
 
 
@@ -104,14 +116,20 @@ def encode(owners: Owners) -> list[ManagedFieldsEntry]:
     return entries
 
 
-def _entry(key: Identity, owner: Owner) -> ManagedFieldsEntry:
+def only(key: Identity, owner: Owner) -> list[ManagedFieldsEntry]:
+    """The entries where one manager owns everything, whose set has its elements in order."""
+    return [_entry(key, owner, msgspec.Raw(_encode(owner.fields)))]
+
+
+def _entry(key: Identity, owner: Owner, fields: msgspec.Raw | None = None) -> ManagedFieldsEntry:
+    fields = fields or owner.raw or msgspec.Raw(fieldset.encode(owner.fields))
     return ManagedFieldsEntry(
         manager=key.manager,
         operation=APPLY if owner.applied else key.operation,
         apiVersion=owner.version,
         time=owner.time,
         fieldsType=FIELDS_V1,
-        fieldsV1=msgspec.Raw(fieldset.encode(owner.fields)),
+        fieldsV1=fields,
         subresource=key.subresource,
     )
 

@@ -18,7 +18,7 @@ from trireme.machinery.apply import check, collect, fieldset, managed
 from trireme.machinery.apply.compare import compare
 from trireme.machinery.apply.fieldset import Path, Set
 from trireme.machinery.apply.managed import Identity, Owners
-from trireme.machinery.apply.update import Conflicts, Updater
+from trireme.machinery.apply.update import STRIPPED, Conflicts, Updater
 from trireme.machinery.meta import ManagedFieldsEntry
 from trireme.machinery.status import StatusCause
 
@@ -60,6 +60,18 @@ class FieldManager:
         owners = {} if managed.is_reset(given) else _decoded_or_none(given) or {}
         return self._updated(self.empty, new, owners, writer)
 
+    def made(self, fields: Set, writer: Writer) -> Entries:
+        """The entries of a new object from the fields that it sets (``created.Creations``)."""
+        updater = self.updater
+        ignored = updater.ignored.get(updater.version)
+        if ignored:
+            fields = fieldset.recursive_difference(fields, ignored)
+        fields = fieldset.difference(fields, STRIPPED)
+        if not fields:
+            return []
+        who = managed.identity(writer.name, managed.UPDATE, updater.version, self.subresource)
+        return managed.only(who, managed.Owner(fields, updater.version, False, writer.now))
+
     def updated(
         self, old: Any, new: Any, stored: Entries, given: Entries, writer: Writer
     ) -> Entries:
@@ -74,10 +86,10 @@ class FieldManager:
                 if owners:
                     owners = self.updater.reconciled(old, owners)
         as_stored = not owners
-        if not owners:
+        if as_stored:
             if old == new:
                 return stored
-            owners = _decoded_or_none(stored)
+            owners = _decoded_or_none(stored, stored=True)
         if not owners:
             return []
         before = owners
@@ -198,9 +210,9 @@ def excluded(version: str, *paths: tuple[str, ...]) -> dict[str, Set]:
     return {version: fieldset.fields(*paths)}
 
 
-def _decoded_or_none(entries: Entries) -> Owners | None:
+def _decoded_or_none(entries: Entries, *, stored: bool = False) -> Owners | None:
     try:
-        return managed.decode(entries)
+        return managed.decode(entries, stored=stored)
     except ValueError:
         return None
 

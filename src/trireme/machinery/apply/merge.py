@@ -20,6 +20,8 @@ def merge(atom: Atom, live: Any, config: Any) -> Any:
     leaves what has parts of its own as it is."""
     if live is ABSENT or config is ABSENT:
         return live if config is ABSENT else config
+    if live == config:
+        return config
     kind = atom.kind_of(live if config is None else config)
     if kind == "map":
         rule = atom.map

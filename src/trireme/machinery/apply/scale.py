@@ -23,7 +23,7 @@ def to_scale(entries: Entries, replicas: Mapping[str, Path]) -> Entries:
     for key, owner in managed.decode(entries).items():
         path = replicas.get(owner.version)
         if path is not None and fieldset.has(owner.fields, path):
-            owners[key] = owner._replace(fields=fieldset.of(REPLICAS), version=SCALE_VERSION)
+            owners[key] = owner.owning(fieldset.of(REPLICAS))._replace(version=SCALE_VERSION)
     return managed.encode(owners)
 
 
@@ -47,7 +47,7 @@ def to_object(
         else:
             left = fieldset.difference(owner.fields, fieldset.of(path))
             if left:
-                owners[key] = owner._replace(fields=left)
+                owners[key] = owner.owning(left)
     for key, owner in scales.items():
         if fieldset.has(owner.fields, REPLICAS):
             before = parents.get(key)

@@ -8,7 +8,7 @@ Called by ``manager``. Upstream: structured-merge-diff ``merge.Updater``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from trireme.machinery.apply import collect, fieldset
@@ -20,6 +20,9 @@ from trireme.machinery.apply.merge import merge, remove
 
 # (object, apiVersion) -> the object and its atom in that version; None when it is not served.
 Convert = Callable[[Any, str], "tuple[Any, Atom] | None"]
+
+
+_REMEMBERED = 1024
 
 
 class Conflicts(Exception):
@@ -41,6 +44,8 @@ class Updater:
     version: str
     ignored: dict[str, Set]
     convert: Convert | None = None
+    # Stored sets that were found to fit the schema.
+    sound: set[bytes] = field(default_factory=set)
 
     def update(self, old: Any, new: Any, owners: Owners, writer: Identity, now: str) -> Owners:
         """Owners after ``writer`` changed ``old`` to ``new``; its fields are added to those it has.
@@ -49,7 +54,7 @@ class Updater:
         """
         found = compare(self.atom, old, new).without(self.ignored.get(self.version, {}))
         if not found.empty:
-            owners = self._others(old, new, owners, found, None, force=True)
+            owners = self._others(old, new, owners, found, writer, force=True)
         set_now = fieldset.union(found.modified, found.added)
         return self._credited(owners, writer, set_now, now)
 
@@ -59,6 +64,8 @@ class Updater:
             return owners
         before = owners.get(writer)
         if before is not None:
+            if fieldset.covers(before.fields, mine):
+                return {**owners, writer: before._replace(version=self.version, time=now)}
             mine = fieldset.union(mine, before.fields)
         return {**owners, writer: Owner(mine, self.version, False, now)}
 
@@ -83,8 +90,10 @@ class Updater:
         own = owners.get(writer)
         if own is not None:
             mine = fieldset.difference(own.fields, STRIPPED)
-            if mine:
-                owners[writer] = own._replace(fields=mine)
+            if mine and before is not None and mine == before.fields:
+                owners[writer] = before._replace(version=self.version)
+            elif mine:
+                owners[writer] = own.owning(mine)
             else:
                 del owners[writer]
         return (None if merged == live else merged), owners
@@ -93,9 +102,19 @@ class Updater:
         """The owners as the schema is now; those in versions that are gone are dropped."""
         result: Owners = {}
         for key, owner in owners.items():
+            if owner.raw is not None and owner.version == self.version:
+                stored = bytes(owner.raw)
+                if stored in self.sound:
+                    result[key] = owner
+                    continue
+            else:
+                stored = b""
             there = self._at(live, owner.version)
-            if there is not None:
-                result[key] = owner._replace(fields=collect.reconciled(owner.fields, there[1]))
+            if there is None:
+                continue
+            result[key] = now = owner.owning(collect.reconciled(owner.fields, there[1]))
+            if stored and now is owner and len(self.sound) < _REMEMBERED:
+                self.sound.add(stored)
         return result
 
     def _at(self, value: Any, version: str) -> tuple[Any, Atom] | None:
@@ -118,7 +137,7 @@ class Updater:
         result: Owners = {}
         conflicts: list[tuple[Identity, Set]] = []
         for key, owner in owners.items():
-            if key == writer:
+            if key == writer and owner.applied:
                 if owner.fields:
                     result[key] = owner
                 continue
@@ -127,13 +146,20 @@ class Updater:
             seen = differences[owner.version]
             if seen is None:
                 continue
-            taken = fieldset.intersection(owner.fields, fieldset.union(seen.modified, seen.added))
+            left = owner.fields
+            # What an updater takes from itself, it gets back at once.
+            taken = (
+                fieldset.intersection(left, fieldset.union(seen.modified, seen.added))
+                if key != writer
+                else {}
+            )
             if taken:
                 conflicts.append((key, taken))
-            left = fieldset.difference(owner.fields, taken)
-            left = fieldset.difference(left, seen.removed)
+                left = fieldset.difference(left, taken)
+            if seen.removed and fieldset.intersection(left, seen.removed):
+                left = fieldset.difference(left, seen.removed)
             if left:
-                result[key] = owner if left is owner.fields else owner._replace(fields=left)
+                result[key] = owner.owning(left)
         if conflicts and not force:
             conflicts.sort(key=lambda item: item[0].text())
             raise Conflicts(
