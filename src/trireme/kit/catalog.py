@@ -37,7 +37,8 @@ def lazy(package_name: str, path: Iterable[str]) -> Callable[[str], Any]:
     names: dict[str, Any] = {}
 
     def resolve(name: str) -> Any:
-        if name.startswith("__"):
+        # A module's own name is asked for here first, before it is imported.
+        if not name[0].isupper():
             raise AttributeError(name)
         if name not in names:
             # Again at every miss: the first walk may have met modules that were half imported.

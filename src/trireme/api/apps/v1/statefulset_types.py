@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.api.core.v1.persistentvolumeclaim import PersistentVolumeClaim
+from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClaim
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.machinery import meta
 from trireme.machinery.types import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from trireme.api import metadata, rules
-from trireme.api.core.v1.persistentvolumeclaim import (
+from trireme.api.core.v1.persistentvolumeclaim_types import (
     PersistentVolumeClaimSpec,
     PersistentVolumeClaimTemplate,
 )

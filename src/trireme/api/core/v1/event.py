@@ -61,6 +61,11 @@ COLUMNS = (
 
 def validate(new: Event) -> Errors:
     """The event's namespace is that of its object; events of the newer form say who and what."""
+    return legacy(new, "reportingComponent")
+
+
+def legacy(new: Event, controller: str) -> Errors:
+    """The rules of every version; ``controller`` is how the version names reportingComponent."""
     errs: Errors = []
     namespace, about = new.metadata.namespace, new.involvedObject.namespace
     if new.eventTime is None:
@@ -68,7 +73,7 @@ def validate(new: Event) -> Errors:
     else:
         # Events of the newer form about a cluster's objects may also be in kube-system.
         matches = bool(about) or namespace in ("default", "kube-system")
-        _newer(errs, new)
+        _newer(errs, new, controller)
     if not matches:
         why = "does not match event.namespace"
         errs.insert(0, field.invalid(field.path("involvedObject", "namespace"), about, why))
@@ -81,11 +86,11 @@ def validate_update(new: Event, _old: Event) -> Errors:
     return validate(new)
 
 
-def _newer(errs: Errors, new: Event) -> None:
+def _newer(errs: Errors, new: Event, controller: str) -> None:
     root = field.path()
     component = new.reportingComponent
-    rules.required(errs, root, "reportingComponent", component)
-    rules.syntax(errs, root, "reportingComponent", component, names.is_qualified_name)
+    rules.required(errs, root, controller, component)
+    rules.syntax(errs, root, controller, component, names.is_qualified_name)
     for name in ("reportingInstance", "action", "reason"):
         text = getattr(new, name)
         rules.required(errs, root, name, text)

@@ -1,98 +1,250 @@
-"""Types of persistentvolumeclaim: see the API reference, core/v1."""
+"""PersistentVolumeClaim: preparation, rules and columns; the types are in its neighbour."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
+from msgspec.structs import replace
+
+from trireme.api import columns, rules
+from trireme.api.core.v1 import claim_rules, resource_names
+from trireme.api.core.v1.persistentvolume import CLASS_ANNOTATION, access_modes
+from trireme.api.core.v1.persistentvolumeclaim_types import (
+    PersistentVolumeClaim,
+    PersistentVolumeClaimSpec,
+)
 from trireme.api.core.v1.references import TypedLocalObjectReference, TypedObjectReference
-from trireme.machinery import meta
-from trireme.machinery.types import (
-    Atomic,
-    Default,
-    Enum,
-    Merge,
-    Quantity,
-    Required,
-    Struct,
-    Time,
-    always,
-    constant,
-    listmap,
-    null,
+from trireme.api.rules import Errors
+from trireme.machinery import field, gotext, names, quantity
+from trireme.machinery.field import Path
+from trireme.machinery.resource import Column, Resource, status
+
+_SPEC = field.path("spec")
+_SNAPSHOT = ("snapshot.storage.k8s.io", "VolumeSnapshot")
+_RESIZES = (
+    "ControllerResizeInProgress",
+    "ControllerResizeInfeasible",
+    "NodeResizeInProgress",
+    "NodeResizeInfeasible",
+    "NodeResizePending",
+)
+COLUMNS = (
+    columns.NAME,
+    Column("Status", description="Whether it is bound."),
+    Column("Volume", description="The volume that it has."),
+    Column("Capacity", description="How much the volume holds."),
+    Column("Access Modes", description="Who may mount the volume, and how."),
+    Column("StorageClass", description="The class that is asked for."),
+    Column("VolumeAttributesClass", description="The class of the volume's attributes."),
+    columns.AGE,
+    Column("VolumeMode", priority=1, description="A file system or a block device."),
 )
 
-PersistentVolumeAccessMode = Annotated[
-    str, Enum(("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"))
-]
-PersistentVolumeMode = Annotated[str, Enum(("Block", "Filesystem"))]
-PersistentVolumeClaimModifyVolumeStatus = Annotated[
-    str, Enum(("Pending", "InProgress", "Infeasible"))
-]
-PersistentVolumeClaimPhase = Annotated[str, Enum(("Pending", "Bound", "Lost"))]
-ClaimResourceStatus = Annotated[
-    str,
-    Enum(
-        (
-            "ControllerResizeInProgress",
-            "ControllerResizeInfeasible",
-            "NodeResizePending",
-            "NodeResizeInProgress",
-            "NodeResizeInfeasible",
+
+def prepare_create(new: PersistentVolumeClaim) -> None:
+    """A new claim waits; the two names for where its data come from are made one (KEP-1495)."""
+    new.status.phase = "Pending"
+    _settle_sources(new.spec, None)
+
+
+def prepare_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+    """As on create, unless the old claim has what it would drop."""
+    _settle_sources(new.spec, old.spec)
+    _one_source(old.spec)
+
+
+def _settle_sources(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec | None) -> None:
+    reference, source = spec.dataSourceRef, spec.dataSource
+    known = old is not None and (old.dataSource is not None or old.dataSourceRef is not None)
+    if reference is not None and reference.namespace and (old is None or not old.dataSourceRef):
+        spec.dataSourceRef = reference = None
+    if not known and reference is None and source is not None:
+        claim = not source.apiGroup and source.kind == "PersistentVolumeClaim"
+        if not claim and (source.apiGroup, source.kind) != _SNAPSHOT:
+            spec.dataSource = None
+    _one_source(spec)
+
+
+def _one_source(spec: PersistentVolumeClaimSpec) -> None:
+    source, reference = spec.dataSource, spec.dataSourceRef
+    if source is not None and reference is None:
+        spec.dataSourceRef = TypedObjectReference(
+            apiGroup=source.apiGroup, kind=source.kind, name=source.name
         )
-    ),
-]
+    elif reference is not None and source is None and not reference.namespace:
+        spec.dataSource = TypedLocalObjectReference(
+            apiGroup=reference.apiGroup, kind=reference.kind, name=reference.name
+        )
 
 
-class VolumeResourceRequirements(Struct):
-    limits: dict[str, Quantity] = {}
-    requests: dict[str, Quantity] = {}
+def warnings(new: PersistentVolumeClaim, _old: PersistentVolumeClaim | None) -> list[str]:
+    """The class as an annotation; a part of a byte."""
+    found = []
+    if CLASS_ANNOTATION in new.metadata.annotations:
+        found.append(
+            f"metadata.annotations[{CLASS_ANNOTATION}]: deprecated since v1.8; use "
+            '"storageClassName" attribute instead'
+        )
+    return found + spec_warnings("spec", new.spec)
 
 
-class PersistentVolumeClaimSpec(Struct):
-    accessModes: Annotated[list[PersistentVolumeAccessMode], Atomic()] = []
-    selector: meta.LabelSelector | None = None
-    resources: VolumeResourceRequirements = always(VolumeResourceRequirements)
-    volumeName: str = ""
-    storageClassName: str | None = None
-    volumeMode: Annotated[PersistentVolumeMode | None, Default("Filesystem")] = None
-    dataSource: TypedLocalObjectReference | None = None
-    dataSourceRef: TypedObjectReference | None = None
-    volumeAttributesClassName: str | None = None
+def spec_warnings(where: str, spec: PersistentVolumeClaimSpec) -> list[str]:
+    """Sizes that are no whole bytes."""
+    found = []
+    for side in ("requests", "limits"):
+        text = getattr(spec.resources, side).get("storage", "0")
+        if quantity.parse(text).milli_value() % 1000:
+            found.append(
+                f"{where}.resources.{side}[storage]: fractional byte value {gotext.quote(text)} is "
+                "invalid, must be an integer"
+            )
+    return found
 
 
-class PersistentVolumeClaimTemplate(Struct):
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: Annotated[PersistentVolumeClaimSpec, Required()] = always(PersistentVolumeClaimSpec)
+def validate(new: PersistentVolumeClaim) -> Errors:
+    """The spec."""
+    errs: Errors = []
+    claim_rules.spec(errs, _SPEC, new.spec)
+    return errs
 
 
-class ModifyVolumeStatus(Struct):
-    targetVolumeAttributesClassName: str = ""
-    status: Annotated[PersistentVolumeClaimModifyVolumeStatus, Required()] = always(str)
+def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> Errors:
+    """Of a bound claim, the size may grow and the attributes may change."""
+    errs = validate(new)
+    spec, was = new.spec, old.spec
+    wanted = replace(was, volumeName=was.volumeName or spec.volumeName)
+    bound = new.status.phase == "Bound"
+    if _adopts_class(new, old):
+        wanted = replace(wanted, storageClassName=spec.storageClassName)
+    else:
+        _class_annotation(errs, new, old)
+    if bound:
+        requests = {**was.resources.requests}
+        if "storage" in spec.resources.requests:
+            requests["storage"] = spec.resources.requests["storage"]
+        wanted = replace(
+            wanted,
+            resources=replace(was.resources, requests=requests),
+            volumeAttributesClassName=spec.volumeAttributesClassName,
+        )
+    if spec != wanted:
+        why = (
+            "spec is immutable after creation except resources.requests and "
+            "volumeAttributesClassName for bound claims"
+        )
+        errs.append(field.forbidden(_SPEC, why))
+    _size(errs, new, old)
+    rules.unchanged(errs, field.path(), "volumeMode", spec.volumeMode, was.volumeMode)
+    _attributes(errs, new, old)
+    return errs
 
 
-class PersistentVolumeClaimCondition(Struct):
-    type: Annotated[str, Required()] = always(str)
-    status: Annotated[str, Required()] = always(str)
-    lastProbeTime: Time | None = null()
-    lastTransitionTime: Time | None = null()
-    reason: str = ""
-    message: str = ""
+def _adopts_class(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> bool:
+    """Whether a class is named that was only an annotation, or nowhere, before."""
+    name, before = new.spec.storageClassName, old.metadata.annotations.get(CLASS_ANNOTATION)
+    if name is None or old.spec.storageClassName is not None:
+        return False
+    return before is None or name == before
 
 
-class PersistentVolumeClaimStatus(Struct):
-    phase: Annotated[PersistentVolumeClaimPhase, Default("Pending")] = ""
-    accessModes: Annotated[list[PersistentVolumeAccessMode], Atomic()] = []
-    capacity: dict[str, Quantity] = {}
-    conditions: Annotated[list[PersistentVolumeClaimCondition], listmap("type"), Merge("type")] = []
-    allocatedResources: dict[str, Quantity] = {}
-    allocatedResourceStatuses: dict[str, ClaimResourceStatus] = {}
-    currentVolumeAttributesClassName: str | None = None
-    modifyVolumeStatus: ModifyVolumeStatus | None = None
+def _class_annotation(errs: Errors, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+    text = new.metadata.annotations.get(CLASS_ANNOTATION, "")
+    if text != old.metadata.annotations.get(CLASS_ANNOTATION, ""):
+        where = field.path("metadata", "annotations").key(CLASS_ANNOTATION)
+        errs.append(field.invalid(where, text, rules.IMMUTABLE))
 
 
-class PersistentVolumeClaim(Struct):
-    kind: str = constant("PersistentVolumeClaim")
-    apiVersion: str = constant("v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: PersistentVolumeClaimSpec = always(PersistentVolumeClaimSpec)
-    status: PersistentVolumeClaimStatus = always(PersistentVolumeClaimStatus)
+def _size(errs: Errors, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+    def read(amounts: dict[str, str]) -> quantity.Quantity:
+        return quantity.parse(amounts.get("storage", "0"))
+
+    size = read(new.spec.resources.requests)
+    if size < read(old.spec.resources.requests) and size <= read(old.status.capacity):
+        where = _SPEC.child("resources", "requests", "storage")
+        errs.append(field.forbidden(where, "field can not be less than status.capacity"))
+
+
+def _attributes(errs: Errors, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
+    name = new.spec.volumeAttributesClassName
+    if name == old.spec.volumeAttributesClassName or name:
+        return
+    if old.status.currentVolumeAttributesClassName is not None:
+        what = "nil" if name is None else "empty string"
+        why = (
+            f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
+        )
+        errs.append(field.forbidden(_SPEC.child("volumeAttributesClassName"), why))
+
+
+def validate_status(new: PersistentVolumeClaim, _old: PersistentVolumeClaim) -> Errors:
+    """Amounts, and how far a resize has come."""
+    errs: Errors = []
+    at, status = field.path("status"), new.status
+    if not new.spec.accessModes:
+        errs.append(field.required(field.path("Spec", "accessModes")))
+    for name, text in status.capacity.items():
+        _amount(errs, at.child("capacity").key(name), text)
+    here = at.child("allocatedResourceStatuses")
+    for name, state in status.allocatedResourceStatuses.items():
+        _resource_key(errs, here, name)
+        if state not in _RESIZES:
+            errs.append(field.not_supported(here, name, sorted(_RESIZES)))
+    here = at.child("allocatedResources")
+    for name, text in status.allocatedResources.items():
+        if _resource_key(errs, here, name):
+            _amount(errs, here.key(name), text)
+    return errs
+
+
+def _amount(errs: Errors, at: Path, text: str) -> None:
+    value = quantity.parse(text).value()
+    if value < 0:
+        errs.append(field.invalid(at, value, "must be a valid resource quantity"))
+
+
+def _resource_key(errs: Errors, at: Path, name: str) -> bool:
+    complaints = names.is_qualified_name(name)
+    rules.add(errs, at, name, complaints)
+    if complaints:
+        return False
+    if resource_names.is_native(name) and name != "storage":
+        errs.append(field.not_supported(at, name, ("storage",)))
+        return False
+    return True
+
+
+def row(obj: PersistentVolumeClaim, now: float) -> list[Any]:
+    """The cells of one PersistentVolumeClaim."""
+    spec, meta = obj.spec, obj.metadata
+    bound = bool(spec.volumeName)
+    attributes, mode = spec.volumeAttributesClassName, spec.volumeMode
+    deleting = meta.deletionTimestamp is not None
+    return [
+        meta.name,
+        "Terminating" if deleting else obj.status.phase,
+        spec.volumeName,
+        obj.status.capacity.get("storage", "0") if bound else "",
+        access_modes(obj.status.accessModes) if bound else "",
+        meta.annotations.get(CLASS_ANNOTATION, spec.storageClassName or ""),
+        columns.UNSET if attributes is None else attributes,
+        columns.age(meta, now),
+        columns.UNSET if mode is None else mode,
+    ]
+
+
+RESOURCE = Resource(
+    type=PersistentVolumeClaim,
+    plural="persistentvolumeclaims",
+    short_names=("pvc",),
+    subresources=(status(),),
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    warnings=warnings,
+    validate=validate,
+    validate_update=validate_update,
+    validate_status=validate_status,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+    selectable={"name": lambda obj: str(obj.metadata.name)},
+)

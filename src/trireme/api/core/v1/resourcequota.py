@@ -6,55 +6,16 @@ from typing import Annotated, Any
 
 from trireme.api import columns
 from trireme.api.core.v1 import resourcequota_rules as checks
+from trireme.api.core.v1.selection import ResourceQuotaScope, ScopeSelector
 from trireme.machinery import meta, quantity
 from trireme.machinery.resource import Column, Resource, status
 from trireme.machinery.types import (
     Atomic,
-    Enum,
     Quantity,
-    Required,
     Struct,
     always,
-    atomic,
     constant,
 )
-
-ResourceQuotaScope = Annotated[
-    str,
-    Enum(
-        (
-            "BestEffort",
-            "CrossNamespacePodAffinity",
-            "NotBestEffort",
-            "NotTerminating",
-            "PriorityClass",
-            "Terminating",
-            "VolumeAttributesClass",
-        )
-    ),
-]
-ScopeSelectorOperator = Annotated[
-    str,
-    Enum(
-        (
-            "DoesNotExist",
-            "Exists",
-            "In",
-            "NotIn",
-        )
-    ),
-]
-
-
-class ScopedResourceSelectorRequirement(Struct):
-    scopeName: Annotated[ResourceQuotaScope, Required()] = always(str)
-    operator: Annotated[ScopeSelectorOperator, Required()] = always(str)
-    values: Annotated[list[str], Atomic()] = []
-
-
-@atomic
-class ScopeSelector(Struct):
-    matchExpressions: Annotated[list[ScopedResourceSelectorRequirement], Atomic()] = []
 
 
 class ResourceQuotaSpec(Struct):

@@ -16,11 +16,8 @@ from trireme.machinery import field, quantity
 from trireme.machinery.field import Path
 
 if TYPE_CHECKING:
-    from trireme.api.core.v1.resourcequota import (
-        ResourceQuota,
-        ResourceQuotaSpec,
-        ScopedResourceSelectorRequirement,
-    )
+    from trireme.api.core.v1.resourcequota import ResourceQuota, ResourceQuotaSpec
+    from trireme.api.core.v1.selection import ScopedResourceSelectorRequirement
 
 _SPEC: Final = field.path("spec")
 _COMPUTE: Final = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.api.core.v1.persistentvolumeclaim import PersistentVolumeClaimTemplate
+from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClaimTemplate
 from trireme.api.core.v1.pod.container import PullPolicy
 from trireme.api.core.v1.pod.sources import KeyToPath, ObjectFieldSelector, ResourceFieldSelector
 from trireme.api.core.v1.references import LocalObjectReference

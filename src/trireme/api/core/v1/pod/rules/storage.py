@@ -233,6 +233,12 @@ def _partition(errs: Errors, at: Path, number: int) -> None:
         errs.append(field.invalid(at.child("partition"), number, why))
 
 
+def is_iscsi_name(name: str) -> bool:
+    """Is it a name of RFC 3720: iqn, eui or naa?"""
+    check = _ISCSI_SYNTAX.get(name[:3])
+    return check is not None and bool(check(name))
+
+
 def _iscsi_name(errs: Errors, at: Path, name: str) -> None:
     check = _ISCSI_SYNTAX.get(name[:3])
     if check is None:

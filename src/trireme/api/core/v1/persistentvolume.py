@@ -1,0 +1,114 @@
+"""PersistentVolume: preparation, warnings and columns; types and rules are its neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api import columns
+from trireme.api.core.v1 import persistentvolume_rules as checks
+from trireme.api.core.v1.persistentvolume_types import PersistentVolume
+from trireme.machinery.resource import Column, Resource, status
+
+CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
+_DEPRECATED = {
+    CLASS_ANNOTATION: 'deprecated since v1.8; use "storageClassName" attribute instead',
+    "volume.beta.kubernetes.io/mount-options": (
+        'deprecated since v1.31; use "mountOptions" attribute instead'
+    ),
+}
+_DEAD_SOURCES = {
+    "cephfs": ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    "photonPersistentDisk": (
+        "photonPersistentDisk",
+        "deprecated in v1.11, non-functional in v1.16+",
+    ),
+    "scaleIO": ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    "storageos": ("storageOS", "deprecated in v1.22, non-functional in v1.25+"),
+    "glusterfs": ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    "rbd": ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+}
+_MODES = {
+    "ReadWriteOnce": "RWO",
+    "ReadOnlyMany": "ROX",
+    "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}
+COLUMNS = (
+    columns.NAME,
+    Column("Capacity", description="How much it holds."),
+    Column("Access Modes", description="Who may mount it, and how."),
+    Column("Reclaim Policy", description="What becomes of it when its claim is gone."),
+    Column("Status", description="Whether it is bound."),
+    Column("Claim", description="The claim that has it."),
+    Column("StorageClass", description="The class that it is of."),
+    Column("VolumeAttributesClass", description="The class of its attributes."),
+    Column("Reason", description="Why it is in this state."),
+    columns.AGE,
+    Column("VolumeMode", priority=1, description="A file system or a block device."),
+)
+
+
+def prepare_create(new: PersistentVolume) -> None:
+    """A new volume waits."""
+    new.status.phase = "Pending"
+    new.status.lastPhaseTransitionTime = new.metadata.creationTimestamp
+
+
+def warnings(new: PersistentVolume, _old: PersistentVolume | None) -> list[str]:
+    """What is deprecated, and what no longer works."""
+    found = [
+        f"metadata.annotations[{key}]: {why}"
+        for key, why in _DEPRECATED.items()
+        if key in new.metadata.annotations
+    ]
+    if new.spec.persistentVolumeReclaimPolicy == "Recycle":
+        found.append(
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
+            "Instead, the recommended approach is to use dynamic provisioning."
+        )
+    for name, (shown, why) in _DEAD_SOURCES.items():
+        if getattr(new.spec, name) is not None:
+            found.append(f"spec.{shown}: {why}")
+    return found
+
+
+def access_modes(modes: list[str]) -> str:
+    """The Access Modes cell."""
+    return ",".join(short for mode, short in _MODES.items() if mode in modes)
+
+
+def row(obj: PersistentVolume, now: float) -> list[Any]:
+    """The cells of one PersistentVolume."""
+    spec, meta, claim = obj.spec, obj.metadata, obj.spec.claimRef
+    deleting = meta.deletionTimestamp is not None
+    attributes, mode = spec.volumeAttributesClassName, spec.volumeMode
+    return [
+        meta.name,
+        spec.capacity.get("storage", "0"),
+        access_modes(spec.accessModes),
+        spec.persistentVolumeReclaimPolicy,
+        "Terminating" if deleting else obj.status.phase,
+        "" if claim is None else f"{claim.namespace}/{claim.name}",
+        meta.annotations.get(CLASS_ANNOTATION, spec.storageClassName),
+        columns.UNSET if attributes is None else attributes,
+        obj.status.reason,
+        columns.age(meta, now),
+        columns.UNSET if mode is None else mode,
+    ]
+
+
+RESOURCE = Resource(
+    type=PersistentVolume,
+    plural="persistentvolumes",
+    namespaced=False,
+    short_names=("pv",),
+    subresources=(status(),),
+    prepare_create=prepare_create,
+    warnings=warnings,
+    validate=checks.validate,
+    validate_update=checks.validate_update,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+    selectable={"name": lambda obj: str(obj.metadata.name)},
+)

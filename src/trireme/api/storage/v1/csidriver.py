@@ -1,0 +1,186 @@
+"""Types of csidriver: see the API reference, storage/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
+from trireme.machinery.field import Path
+from trireme.machinery.resource import Column, Resource, spec_changed
+from trireme.machinery.types import (
+    Atomic,
+    Default,
+    Int64,
+    ListSet,
+    Required,
+    Struct,
+    always,
+    constant,
+)
+
+
+class TokenRequest(Struct):
+    audience: Annotated[str, Required()] = always(str)
+    expirationSeconds: Int64 | None = None
+
+
+class CSIDriverSpec(Struct):
+    attachRequired: Annotated[bool | None, Default(True)] = None
+    podInfoOnMount: Annotated[bool | None, Default(False)] = None
+    volumeLifecycleModes: Annotated[list[str], ListSet()] = []
+    storageCapacity: Annotated[bool | None, Default(False)] = None
+    fsGroupPolicy: Annotated[str | None, Default("ReadWriteOnceWithFSType")] = None
+    tokenRequests: Annotated[list[TokenRequest], Atomic()] = []
+    requiresRepublish: Annotated[bool | None, Default(False)] = None
+    seLinuxMount: Annotated[bool | None, Default(False)] = None
+    nodeAllocatableUpdatePeriodSeconds: Int64 | None = None
+    serviceAccountTokenInSecrets: bool | None = None
+    preventPodSchedulingIfMissing: bool | None = None
+
+
+class CSIDriver(Struct):
+    kind: str = constant("CSIDriver")
+    apiVersion: str = constant("storage.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: Annotated[CSIDriverSpec, Required()] = always(CSIDriverSpec)
+
+
+_MODES = ("Persistent", "Ephemeral")
+_GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
+_SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 1 << 32
+_LEAST_PERIOD = 10
+TOKENS_WARNING = (
+    "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to "
+    "prevent possible logging of tokens in volume attributes"
+)
+COLUMNS = (
+    columns.NAME,
+    Column("AttachRequired", "boolean", description="Whether volumes are attached to nodes."),
+    Column("PodInfoOnMount", "boolean", description="Whether it is told which pod mounts."),
+    Column("StorageCapacity", "boolean", description="Whether it reports its capacity."),
+    Column("TokenRequests", description="The audiences of the tokens that it gets."),
+    Column("RequiresRepublish", "boolean", description="Whether it is called again and again."),
+    Column("Modes", description="The lives that its volumes may have."),
+    columns.AGE,
+)
+
+
+def defaults(obj: CSIDriver) -> None:
+    """Volumes live on their own."""
+    obj.spec.volumeLifecycleModes = obj.spec.volumeLifecycleModes or ["Persistent"]
+
+
+def prepare_create(new: CSIDriver) -> None:
+    """Fields of features that are off are dropped."""
+    new.spec.preventPodSchedulingIfMissing = None
+
+
+def prepare_update(new: CSIDriver, old: CSIDriver) -> None:
+    """As on create, unless the old object has them."""
+    if old.spec.preventPodSchedulingIfMissing is None:
+        new.spec.preventPodSchedulingIfMissing = None
+
+
+def validate(new: CSIDriver) -> Errors:
+    """The spec as a whole."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    # Upstream's name for the first of them differs from the field's.
+    for name, where in (
+        ("attachRequired", "attachedRequired"),
+        ("podInfoOnMount", "podInfoOnMount"),
+        ("storageCapacity", "storageCapacity"),
+    ):
+        if getattr(spec, name) is None:
+            errs.append(field.required(at.child(where)))
+    if spec.fsGroupPolicy is not None:
+        rules.one_of(errs, at, "fsGroupPolicy", spec.fsGroupPolicy, _GROUP_POLICIES)
+    _tokens(errs, at.child("tokenRequests"), spec.tokenRequests)
+    for mode in spec.volumeLifecycleModes:
+        rules.one_of(errs, at, "volumeLifecycleModes", mode, _MODES)
+    if spec.seLinuxMount is None:
+        errs.append(field.required(at.child("seLinuxMount")))
+    period = spec.nodeAllocatableUpdatePeriodSeconds
+    if period is not None and period < _LEAST_PERIOD:
+        why = "must be greater than or equal to 10 seconds"
+        errs.append(field.invalid(at.child("nodeAllocatableUpdatePeriodSeconds"), period, why))
+    if spec.serviceAccountTokenInSecrets is not None and not spec.tokenRequests:
+        why = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        where_ = at.child("serviceAccountTokenInSecrets")
+        errs.append(field.invalid(where_, spec.serviceAccountTokenInSecrets, why))
+    return errs
+
+
+def _tokens(errs: Errors, at: Path, items: list[TokenRequest]) -> None:
+    seen: set[str] = set()
+    for position, item in enumerate(items):
+        here = at.index(position)
+        if item.audience in seen:
+            errs.append(field.duplicate(here.child("audience"), item.audience))
+            continue
+        seen.add(item.audience)
+        seconds, where = item.expirationSeconds, here.child("expirationSeconds")
+        if seconds is None:
+            continue
+        if seconds < _SHORTEST_TOKEN:
+            why = "may not specify a duration less than 10 minutes"
+            errs.append(field.invalid(where, seconds, why))
+        if seconds > _LONGEST_TOKEN:
+            why = "may not specify a duration larger than 2^32 seconds"
+            errs.append(field.invalid(where, seconds, why))
+
+
+def validate_update(new: CSIDriver, old: CSIDriver) -> Errors:
+    """How volumes are attached and live stays."""
+    errs = validate(new)
+    at, spec, was = field.path("spec"), new.spec, old.spec
+    rules.unchanged(errs, at, "attachedRequired", spec.attachRequired, was.attachRequired)
+    modes = spec.volumeLifecycleModes
+    rules.unchanged(errs, at, "volumeLifecycleModes", modes, was.volumeLifecycleModes)
+    return errs
+
+
+def warnings(new: CSIDriver, old: CSIDriver | None) -> list[str]:
+    """Tokens that the driver gets in the open."""
+    spec = new.spec
+    if not spec.tokenRequests or spec.serviceAccountTokenInSecrets is not None:
+        return []
+    if old is not None and old.spec.tokenRequests == spec.tokenRequests:
+        return []
+    return [TOKENS_WARNING]
+
+
+def row(obj: CSIDriver, now: float) -> list[Any]:
+    """The cells of one CSIDriver."""
+    spec = obj.spec
+    audiences = ",".join(item.audience for item in spec.tokenRequests)
+    return [
+        obj.metadata.name,
+        spec.attachRequired is not False,
+        bool(spec.podInfoOnMount),
+        bool(spec.storageCapacity),
+        audiences if spec.tokenRequests else columns.UNSET,
+        bool(spec.requiresRepublish),
+        ",".join(spec.volumeLifecycleModes) or columns.NONE,
+        columns.age(obj.metadata, now),
+    ]
+
+
+RESOURCE = Resource(
+    type=CSIDriver,
+    plural="csidrivers",
+    namespaced=False,
+    defaults=defaults,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    warnings=warnings,
+    validate=validate,
+    validate_update=validate_update,
+    unconditional_update=False,
+    generation=spec_changed,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+)

@@ -1,0 +1,71 @@
+"""Types of csistoragecapacity: see the API reference, storage/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names, quantity
+from trireme.machinery.resource import Column, Resource
+from trireme.machinery.types import (
+    Quantity,
+    Required,
+    Struct,
+    always,
+    constant,
+)
+
+
+class CSIStorageCapacity(Struct):
+    kind: str = constant("CSIStorageCapacity")
+    apiVersion: str = constant("storage.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    nodeTopology: meta.LabelSelector | None = None
+    storageClassName: Annotated[str, Required()] = always(str)
+    capacity: Quantity | None = None
+    maximumVolumeSize: Quantity | None = None
+
+
+COLUMNS = (
+    columns.NAME,
+    Column("StorageClassName", description="The class that volumes would be of."),
+    Column("Capacity", description="How much there is."),
+)
+
+
+def validate(new: CSIStorageCapacity) -> Errors:
+    """Where, of which class, how much."""
+    errs: Errors = []
+    rules.label_selector(errs, field.path("nodeTopology"), new.nodeTopology)
+    rules.syntax(
+        errs, field.path(), "storageClassName", new.storageClassName, names.is_dns1123_subdomain
+    )
+    if new.capacity is not None and quantity.parse(new.capacity).nanos < 0:
+        errs.append(field.invalid(field.path("capacity"), new.capacity, rules.NOT_NEGATIVE))
+    return errs
+
+
+def validate_update(new: CSIStorageCapacity, old: CSIStorageCapacity) -> Errors:
+    """Only the amounts change."""
+    errs = validate(new)
+    for name in ("nodeTopology", "storageClassName"):
+        rules.unchanged(errs, field.path(), name, getattr(new, name), getattr(old, name))
+    return errs
+
+
+def row(obj: CSIStorageCapacity, _now: float) -> list[Any]:
+    """The cells of one CSIStorageCapacity."""
+    capacity = columns.UNSET if obj.capacity is None else obj.capacity
+    return [obj.metadata.name, obj.storageClassName, capacity]
+
+
+RESOURCE = Resource(
+    type=CSIStorageCapacity,
+    plural="csistoragecapacities",
+    validate=validate,
+    validate_update=validate_update,
+    unconditional_update=False,
+    columns=COLUMNS,
+    row=row,
+)

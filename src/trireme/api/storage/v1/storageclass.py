@@ -1,0 +1,125 @@
+"""Types of storageclass: see the API reference, storage/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.core.v1.references import TopologySelectorTerm
+from trireme.api.rules import Errors
+from trireme.api.storage.v1 import rules as checks
+from trireme.machinery import field, meta, names
+from trireme.machinery.resource import Column, Resource
+from trireme.machinery.types import (
+    Atomic,
+    Default,
+    Enum,
+    Required,
+    Struct,
+    always,
+    constant,
+)
+
+VolumeBindingMode = Annotated[str, Enum(("Immediate", "WaitForFirstConsumer"))]
+
+
+class StorageClass(Struct):
+    kind: str = constant("StorageClass")
+    apiVersion: str = constant("storage.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    provisioner: Annotated[str, Required()] = always(str)
+    parameters: dict[str, str] = {}
+    reclaimPolicy: Annotated[str | None, Default("Delete")] = None
+    mountOptions: Annotated[list[str], Atomic()] = []
+    allowVolumeExpansion: bool | None = None
+    volumeBindingMode: Annotated[VolumeBindingMode | None, Default("Immediate")] = None
+    allowedTopologies: Annotated[list[TopologySelectorTerm], Atomic()] = []
+
+
+DEFAULT = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+)
+_RECLAIM = ("Delete", "Retain")
+_MODES = ("Immediate", "WaitForFirstConsumer")
+_FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+COLUMNS = (
+    columns.NAME,
+    Column("Provisioner", description="Who makes the volumes."),
+    Column("ReclaimPolicy", description="What becomes of a volume whose claim is gone."),
+    Column("VolumeBindingMode", description="When a claim gets its volume."),
+    Column("AllowVolumeExpansion", description="Whether volumes may grow."),
+    columns.AGE,
+)
+
+
+def validate(new: StorageClass) -> Errors:
+    """Provisioner, parameters, policies and topologies."""
+    errs: Errors = []
+    top = field.path()
+    checks.driver(errs, field.path("provisioner"), new.provisioner)
+    checks.parameters(errs, field.path("parameters"), new.parameters, needed=False)
+    if new.reclaimPolicy:
+        rules.one_of(errs, top, "reclaimPolicy", new.reclaimPolicy, _RECLAIM)
+    if new.volumeBindingMode is None:
+        errs.append(field.required(field.path("volumeBindingMode")))
+    else:
+        rules.one_of(errs, top, "volumeBindingMode", new.volumeBindingMode, _MODES)
+    _topologies(errs, new.allowedTopologies)
+    return errs
+
+
+def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
+    seen: list[dict[str, set[str]]] = []
+    for position, term in enumerate(terms):
+        at = field.path("allowedTopologies").index(position).child("matchLabelExpressions")
+        asked: dict[str, set[str]] = {}
+        for number, item in enumerate(term.matchLabelExpressions):
+            here, values = at.index(number), item.values or []
+            rules.required(errs, here, "values", values)
+            for place, value in enumerate(values):
+                if value in values[:place]:
+                    errs.append(field.duplicate(here.child("values").index(place), value))
+            rules.syntax(errs, here, "key", item.key, names.is_qualified_name)
+            if item.key in asked:
+                errs.append(field.duplicate(here.child("key"), item.key))
+            asked[item.key] = {*values}
+        if asked in seen:
+            errs.append(field.duplicate(at, ""))
+        seen.append(asked)
+
+
+def validate_update(new: StorageClass, old: StorageClass) -> Errors:
+    """What volumes were made by stays."""
+    errs = validate(new)
+    for name in _FIXED:
+        rules.unchanged(errs, field.path(), name, getattr(new, name), getattr(old, name))
+    return errs
+
+
+def row(obj: StorageClass, now: float) -> list[Any]:
+    """The cells of one StorageClass."""
+    name, annotations = obj.metadata.name, obj.metadata.annotations
+    if any(annotations.get(key) == "true" for key in DEFAULT):
+        name += " (default)"
+    return [
+        name,
+        obj.provisioner,
+        "Delete" if obj.reclaimPolicy is None else obj.reclaimPolicy,
+        "Immediate" if obj.volumeBindingMode is None else obj.volumeBindingMode,
+        bool(obj.allowVolumeExpansion),
+        columns.age(obj.metadata, now),
+    ]
+
+
+RESOURCE = Resource(
+    type=StorageClass,
+    plural="storageclasses",
+    namespaced=False,
+    short_names=("sc",),
+    validate=validate,
+    validate_update=validate_update,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+)
