@@ -235,12 +235,11 @@ class _Checker:
 
     # Literals of containers.
 
-    def join(self, node: Node, previous: Type | None, current: Type) -> Type:
+    def join(self, previous: Type | None, current: Type) -> Type:
+        """The type of entries so far and one more; mixed literals are refused by ``validators``."""
         if previous is None:
             return current
-        if self.fits(previous, current):
-            return unify.most_general(previous, current)
-        return self.mismatch(node.pos, previous, current)
+        return unify.most_general(previous, current) if self.fits(previous, current) else t.DYN
 
     def entry(self, node: Node, optional: bool) -> Type:
         type_ = self.check(node)
@@ -254,15 +253,15 @@ class _Checker:
     def list(self, node: ListExpr) -> Type:
         elem: Type | None = None
         for i, e in enumerate(node.elems):
-            elem = self.join(e, elem, self.entry(e, i in node.optionals))
+            elem = self.join(elem, self.entry(e, i in node.optionals))
         return t.list_of(elem if elem is not None else self.new_variable())
 
     def map(self, node: MapExpr) -> Type:
         key: Type | None = None
         value: Type | None = None
         for k, v, optional in node.entries:
-            key = self.join(k, key, self.check(k))
-            value = self.join(v, value, self.entry(v, optional))
+            key = self.join(key, self.check(k))
+            value = self.join(value, self.entry(v, optional))
         if key is None or value is None:
             return t.map_of(self.new_variable(), self.new_variable())
         return t.map_of(key, value)

@@ -72,8 +72,7 @@ class Environment:
         """The program for ``text``; ``CelError`` when it cannot be one."""
         node = parser.parse(text, self.macros, self.optionals)
         checker.check(text, node, self.types, self.type_names, self.functions)
-        if self.validate:
-            validators.validate(text, node)
+        validators.validate(text, node, self.validate)
         return Program(text, node, self)
 
 

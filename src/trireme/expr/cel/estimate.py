@@ -64,6 +64,8 @@ class Estimator:
 
     def __init__(self, roots: Mapping[str, DeclType]) -> None:
         self.roots = roots
+        # A rule's variables are all of one schema, and upstream takes any name for one of them.
+        self.only = next(iter(roots.values())) if len(set(roots.values())) == 1 else None
         self.paths: dict[Node, Path] = {}
         self.sizes: dict[Node, Range] = {}
         self.entries: dict[Node, _Entry] = {}
@@ -75,7 +77,7 @@ class Estimator:
         """The size that the schema promises for what lies at ``path``."""
         if not path:
             return None
-        decl = self.roots.get(path[0])
+        decl = self.only or self.roots.get(path[0])
         if decl is None:
             return None
         for name in path[1:]:

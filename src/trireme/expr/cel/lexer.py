@@ -42,7 +42,10 @@ _TOKEN: Final = re.compile(
     re.ASCII,
 ).match
 # A first character that begins an operator or a string of which the rest is missing.
-_BROKEN: Final = re.compile(r"[=&|](?s:.)?|[rRbB]{0,2}(?:\"[^\n]*|'[^\n]*)|`[^`]*|(?s:.)").match
+_BROKEN: Final = re.compile(
+    rf"""[=&|](?s:.)?|[rRbB]{{0,2}}(?:"(?:{_ESCAPE}|[^\\"\n])*(?:\\.?)?"""
+    rf"""|'(?:{_ESCAPE}|[^\\'\n])*(?:\\.?)?)|`[^`]*|(?s:.)"""
+).match
 
 
 def tokens(text: str, issues: list[Issue]) -> list[Token]:

@@ -41,6 +41,9 @@ _OPERAND: Final = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
     "STRING, BYTES, IDENTIFIER}"
 )
+_STARTS: Final = frozenset(
+    ("ident", "int", "uint", "float", "string", "bytes", "true", "false", "null", *"[{(.-!")
+)
 _RESERVED: Final = frozenset(
     [
         "as",
@@ -297,7 +300,9 @@ class _Parser:
                 return self.list_literal()
             case "{":
                 return self.map_literal()
-        raise self.stop(f"mismatched input '{token.text}' expecting {_OPERAND}")
+        extra = kind != "eof" and self.tokens[self.at + 1].kind in _STARTS
+        what = "extraneous" if extra else "mismatched"
+        raise self.stop(f"{what} input '{token.text}' expecting {_OPERAND}")
 
     def number(self, pos: int) -> Node:
         sign = ""
@@ -306,7 +311,10 @@ class _Parser:
         token = self.next()
         text = token.text
         if token.kind == "float":
-            return Const(pos, float(sign + text))
+            number = float(sign + text)
+            if number in (float("inf"), -float("inf")):
+                return self.complain(pos, "invalid double literal")
+            return Const(pos, number)
         digits = text[:-1] if token.kind == "uint" else text
         value = int(digits[2:], 16) if digits.startswith("0x") else int(digits)
         if token.kind == "uint":
@@ -366,7 +374,9 @@ class _Parser:
             raise self.stop(f"missing ')' at '{text}'")
         if kind == "]" and self.kind == "eof":
             raise self.stop("missing ']' at '<EOF>'")
-        raise self.stop(f"mismatched input '{text}' expecting '{kind}'")
+        extra = self.kind != "eof" and self.tokens[self.at + 1].kind == kind
+        what = "extraneous" if extra else "mismatched"
+        raise self.stop(f"{what} input '{text}' expecting '{kind}'")
 
     def mark(self) -> bool:
         """Whether a ``?`` stands before an entry of a literal."""
@@ -381,6 +391,8 @@ class _Parser:
         """After an entry of a literal: whether it was the last."""
         if self.kind == ",":
             self.next()
+            if self.kind == ",":
+                raise self.stop(f"mismatched input ',' expecting '{close}'")
             if self.kind != close:
                 return False
         if self.kind != close:

@@ -1,7 +1,7 @@
 """What is checked beyond types: literals that would fail at each evaluation.
 
-In: a checked tree. Out: ``CelError`` with all findings. Called by: ``environment``, for versions
-since 1.29. Rules: cel-go ``cel/validator`` and ``ext/formatting`` (format strings).
+In: a checked tree. Out: ``CelError`` with all findings. Called by: ``environment``. Rules: cel-go
+``cel/validator`` and ``ext/formatting`` (format strings).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .library import formatting
 from .types import Type
 
 
-def validate(text: str, root: Node) -> None:
-    """Raises what is wrong with the literals of ``root``."""
+def validate(text: str, root: Node, literals: bool = True) -> None:
+    """Raises what is wrong with the literals of ``root``; without ``literals`` only mixed lists."""
     issues: list[Issue] = []
     nodes = list(_walk(root, False))
-    for check in (_times, _patterns, _mixed, _formats):
+    for check in (_times, _patterns, _mixed, _formats) if literals else (_mixed,):
         check(nodes, issues)
     if issues:
         raise errors.compile_error(text, issues)

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from .. import types as t
-from ..errors import EvalError
+from ..errors import EvalError, no_such_overload
 from ..functions import Overload, define, method
 from ..values import Opaque
 
@@ -226,6 +226,14 @@ def _masked(c: CIDR) -> CIDR:
     return CIDR(kind(int(c.address) >> host << host), c.bits)
 
 
+def _contains_ip(c: CIDR, text: str) -> bool:
+    try:
+        address = parse_ip(text).address
+    except EvalError:  # as upstream, which forgets why
+        raise no_such_overload() from None
+    return c.contains(address)
+
+
 def _contains_cidr(c: CIDR, other: CIDR) -> bool:
     return c.bits <= other.bits and c.contains(other.address)
 
@@ -260,7 +268,7 @@ CIDR_OVERLOADS: Final[list[Overload]] = [
         "cidr_contains_ip_string",
         (_CIDR, _S),
         t.BOOL,
-        lambda c, s: c.contains(parse_ip(s).address),
+        _contains_ip,
     ),
     method(
         "containsIP",

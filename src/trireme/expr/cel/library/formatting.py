@@ -152,7 +152,7 @@ def _real(letter: str, precision: int, v: float) -> str:
     mantissa, _, exponent = format(v, f".{precision}e").partition("e")
     power = int(exponent)
     superscript = str(abs(power)).rjust(2, "0").translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa}\u202f×\u202f10{'⁻' if power < 0 else ''}{superscript}"
+    return f"{mantissa}×10{'⁻' if power < 0 else ''}{superscript}"
 
 
 def _text(v: Any) -> str:
