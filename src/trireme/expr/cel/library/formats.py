@@ -89,8 +89,8 @@ def _dns_subdomain(text: str) -> list[str]:
     if not _matches(_SUBDOMAIN, text):
         out.append(
             _regex_error(
-                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
-                "'-' or '.', and must start and end with an alphanumeric character",
+                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+                "characters, '-' or '.', and must start and end with an alphanumeric character",
                 _SUBDOMAIN,
                 "example.com",
             )
