@@ -48,6 +48,13 @@ COLUMNS = (
 )
 
 
+def defaults(obj: PersistentVolume) -> None:
+    """A file system that is kept."""
+    obj.spec.persistentVolumeReclaimPolicy = obj.spec.persistentVolumeReclaimPolicy or "Retain"
+    if obj.spec.volumeMode is None:
+        obj.spec.volumeMode = "Filesystem"
+
+
 def prepare_create(new: PersistentVolume) -> None:
     """A new volume waits."""
     new.status.phase = "Pending"
@@ -103,6 +110,7 @@ RESOURCE = Resource(
     namespaced=False,
     short_names=("pv",),
     subresources=(status(),),
+    defaults=defaults,
     prepare_create=prepare_create,
     warnings=warnings,
     validate=checks.validate,

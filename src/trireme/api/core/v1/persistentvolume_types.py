@@ -176,10 +176,10 @@ class PersistentVolumeSpec(Struct):
     csi: CSIPersistentVolumeSource | None = None
     accessModes: Annotated[list[PersistentVolumeAccessMode], Atomic()] = []
     claimRef: ObjectReference | None = None
-    persistentVolumeReclaimPolicy: Annotated[PersistentVolumeReclaimPolicy, Default("Retain")] = ""
+    persistentVolumeReclaimPolicy: PersistentVolumeReclaimPolicy = ""
     storageClassName: str = ""
     mountOptions: Annotated[list[str], Atomic()] = []
-    volumeMode: Annotated[PersistentVolumeMode | None, Default("Filesystem")] = None
+    volumeMode: PersistentVolumeMode | None = None
     nodeAffinity: VolumeNodeAffinity | None = None
     volumeAttributesClassName: str | None = None
 

@@ -73,7 +73,8 @@ def defaults(obj: CSIDriver) -> None:
 
 
 def prepare_create(new: CSIDriver) -> None:
-    """Fields of features that are off are dropped."""
+    """Changes are counted from none on; fields of features that are off are dropped."""
+    new.metadata.generation = 0
     new.spec.preventPodSchedulingIfMissing = None
 
 

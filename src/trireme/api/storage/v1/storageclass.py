@@ -70,7 +70,8 @@ def validate(new: StorageClass) -> Errors:
 
 
 def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
-    seen: list[dict[str, set[str]]] = []
+    # Upstream compares with as many empty terms: an empty one is always a duplicate.
+    seen: list[dict[str, set[str]]] = [{}]
     for position, term in enumerate(terms):
         at = field.path("allowedTopologies").index(position).child("matchLabelExpressions")
         asked: dict[str, set[str]] = {}
