@@ -35,19 +35,32 @@ def test_how_kinds_are_written() -> None:
         "services",
     }
     assert _plurals([item for item in STORED if not item.unconditional_update]) == {
+        "csidrivers",
+        "csinodes",
+        "csistoragecapacities",
         "customresourcedefinitions",
         "leases",
         "poddisruptionbudgets",
+        "volumeattachments",
     }
     assert _plurals([resource for resource in STORED if resource.status_on_create]) == {"nodes"}
 
 
 def test_how_kinds_go() -> None:
     assert _plurals([resource for resource in STORED if resource.returns_deleted]) == {
+        "csidrivers",
+        "csinodes",
         "namespaces",
+        "persistentvolumeclaims",
+        "persistentvolumes",
         "pods",
+        "podtemplates",
+        "resourcequotas",
         "serviceaccounts",
         "services",
+        "storageclasses",
+        "volumeattachments",
+        "volumeattributesclasses",
     }
     assert _plurals([resource for resource in STORED if resource.grace is not None]) == {"pods"}
     assert _plurals([resource for resource in STORED if not resource.collected]) == {"events"}

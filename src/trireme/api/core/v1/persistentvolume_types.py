@@ -28,6 +28,7 @@ from trireme.machinery.types import (
     Atomic,
     Default,
     Enum,
+    Granular,
     Int32,
     Quantity,
     Required,
@@ -175,7 +176,7 @@ class PersistentVolumeSpec(Struct):
     storageos: StorageOSPersistentVolumeSource | None = None
     csi: CSIPersistentVolumeSource | None = None
     accessModes: Annotated[list[PersistentVolumeAccessMode], Atomic()] = []
-    claimRef: ObjectReference | None = None
+    claimRef: Annotated[ObjectReference | None, Granular()] = None
     persistentVolumeReclaimPolicy: PersistentVolumeReclaimPolicy = ""
     storageClassName: str = ""
     mountOptions: Annotated[list[str], Atomic()] = []
