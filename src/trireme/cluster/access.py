@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from trireme.client import agent as agents
 from trireme.client.client import Client
 from trireme.client.http import Http, Tls
 from trireme.cluster.pki import Keys
@@ -22,7 +23,7 @@ async def client(cluster: Settings, identity: str, agent: str) -> AsyncIterator[
     on_node = identity.partition(".")[2] in {node.name for node in cluster.nodes}
     transport = Http(cluster.url(cluster.listen[-1] if on_node else "127.0.0.1"), tls)
     try:
-        yield Client(transport, user_agent=f"trireme/{agent}")
+        yield Client(transport, user_agent=agents.of(agent))
     finally:
         await transport.close()
 

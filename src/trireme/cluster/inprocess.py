@@ -20,6 +20,7 @@ from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
+from trireme.client import agent as agents
 from trireme.client.client import Client
 from trireme.client.inproc import InProcess
 from trireme.cluster import direct
@@ -52,7 +53,7 @@ class InProcessCluster:
     def client_for(self, user: User) -> Client:
         """A client that is authenticated as ``user``."""
         transport = InProcess(direct.handler(self.server, user))
-        return Client(transport, user_agent=f"trireme/{user.name}", clock=self.env.clock)
+        return Client(transport, user_agent=agents.of_user(user.name), clock=self.env.clock)
 
     async def start(self, name: str, main: Main) -> None:
         """Run a component until ``stop``; returns when it says that it has started."""

@@ -23,6 +23,8 @@ from trireme.machinery.meta import DeleteOptions
 from trireme.store.contract import KeyValue
 
 USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
+# As whom upstream's own loopback client writes.
+MANAGER = "kube-apiserver"
 DEFAULT_PORT = 6443
 # Seconds between two looks at whether all is still there (upstream: 10 for the endpoints).
 INTERVAL = 10.0
@@ -124,7 +126,9 @@ def _reconcile(
 async def _create(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
     body.default(endpoint, wanted)
     try:
-        await server.registry.create(endpoint, wanted.metadata.namespace, wanted, Call(USER))
+        await server.registry.create(
+            endpoint, wanted.metadata.namespace, wanted, Call(USER, manager=MANAGER)
+        )
     except errors.ApiError as fault:
         # Another API server of the cluster was faster.
         if not errors.is_already_exists(fault):
@@ -141,11 +145,11 @@ async def _update(
         new.metadata.resourceVersion = ""
         return new
 
-    call = Call(USER, any_version=True)
+    call = Call(USER, any_version=True, manager=MANAGER)
     await server.registry.update(endpoint, meta.namespace, meta.name, change, call)
 
 
 async def _recreate(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
-    meta, call = wanted.metadata, Call(USER)
+    meta, call = wanted.metadata, Call(USER, manager=MANAGER)
     await server.registry.delete(endpoint, meta.namespace, meta.name, DeleteOptions(), call)
     await _create(server, endpoint, wanted)

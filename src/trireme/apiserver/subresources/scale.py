@@ -53,7 +53,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     """PATCH a Scale by JSON patch, merge patch (a strategic one has the same effect here) or
     server-side apply."""
     media = body.media_type(request)
-    if media == write.APPLY_PATCH:
+    if apply.is_apply(request):
         return await _apply(server, request, endpoint)
     if media not in write.PATCHES:
         raise errors.unsupported_media_type(write.PATCHES)

@@ -23,10 +23,19 @@ from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options
 from trireme.machinery import errors, time
 from trireme.machinery.apply.manager import FieldManager, Writer
-from trireme.machinery.codec import yaml
+from trireme.machinery.codec import cbor, yaml
 from trireme.machinery.meta import ManagedFieldsEntry
 from trireme.machinery.schema import decode
 from trireme.store.contract import KeyValue
+
+YAML_PATCH = "application/apply-patch+yaml"
+CBOR_PATCH = "application/apply-patch+cbor"
+
+
+def is_apply(request: Request) -> bool:
+    """Whether a PATCH is a server-side apply, in a form that is served."""
+    media = body.media_type(request)
+    return media == YAML_PATCH or (media == CBOR_PATCH and body.CBOR in request.media)
 
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -102,7 +111,10 @@ def run(
 def read(request: Request) -> dict[str, Any]:
     """The configuration in the body: one YAML document, or JSON, which is YAML too."""
     mode = options.field_validation(request)
-    config, problem = _parsed(request.body)
+    if body.media_type(request) == CBOR_PATCH:
+        config, problem = _from_cbor(request.body), ""
+    else:
+        config, problem = _parsed(request.body)
     if not isinstance(config, dict):
         raise errors.bad_request(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
@@ -113,6 +125,13 @@ def read(request: Request) -> dict[str, Any]:
             raise errors.bad_request(f"error strict decoding YAML: {problem}")
         request.warnings.append(problem)
     return config
+
+
+def _from_cbor(data: bytes) -> Any:
+    try:
+        return cbor.load(data)
+    except ValueError as fault:
+        raise errors.bad_request(f"error decoding YAML: {fault}") from None
 
 
 def _parsed(data: bytes) -> tuple[Any, str]:

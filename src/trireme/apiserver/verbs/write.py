@@ -22,8 +22,7 @@ from trireme.store.contract import KeyValue
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
-APPLY_PATCH = "application/apply-patch+yaml"
-PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, apply.YAML_PATCH)
 
 
 def call_of(request: Request) -> Call:
@@ -97,7 +96,7 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """PATCH by JSON patch, merge patch, strategic merge patch or server-side apply."""
-    if body.media_type(request) == APPLY_PATCH:
+    if apply.is_apply(request):
         return await apply.patch(server, request, endpoint)
     info, call = request.info, tracked_call(request)
     mode = options.field_validation(request)
@@ -126,7 +125,7 @@ def _patcher(request: Request, endpoint: Endpoint) -> Any:
     """The function from the present object to the patched one, both plain JSON."""
     media = body.media_type(request)
     # Custom kinds do not say how lists merge by strategy.
-    accepted = PATCHES if endpoint.read is None else (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+    accepted = PATCHES if endpoint.read is None else (JSON_PATCH, MERGE_PATCH, apply.YAML_PATCH)
     if media not in accepted:
         raise errors.unsupported_media_type(accepted)
     mode = options.field_validation(request)

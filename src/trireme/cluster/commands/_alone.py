@@ -20,6 +20,7 @@ from typing import Any
 import click
 import uvloop
 
+from trireme.client import agent as agents
 from trireme.client import kubeconfig
 from trireme.client.client import Client
 from trireme.cluster import compose
@@ -56,7 +57,7 @@ async def client(path: Path, agent: str) -> AsyncIterator[Client]:
     """A client as the kubeconfig's user."""
     transport = kubeconfig.connect(kubeconfig.load(path), RealClock())
     try:
-        yield Client(transport, user_agent=f"trireme/{agent}")
+        yield Client(transport, user_agent=agents.of(agent))
     finally:
         await transport.close()
 
