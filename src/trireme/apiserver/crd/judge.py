@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, Final
 
-from trireme.api.apiextensions.schema import lists, metadata, structural
-from trireme.api.apiextensions.schema.openapi import Checker
+from trireme.api.apiextensions.schema import lists, metadata, rules, structural
+from trireme.api.apiextensions.schema.openapi import Checker, Correlated
 from trireme.api.apiextensions.schema.structural import Schema
 from trireme.api.apiextensions.v1.types import CustomResourceSubresourceScale
 from trireme.api.rules import Errors
@@ -48,6 +48,10 @@ class Judge:
         return Checker(self._schema or {})
 
     @cached_property
+    def _ruled(self) -> rules.Ruled | None:
+        return rules.of(self._schema or {}, True)
+
+    @cached_property
     def _status_checker(self) -> Checker | None:
         status = (self._schema or {}).get("properties", {}).get("status")
         return None if status is None else Checker(status)
@@ -61,7 +65,7 @@ class Judge:
         errs += self._spec_replicas(new) + self._status_replicas(new)
         errs += metadata.validate(new, self.node)
         errs += lists.validate(new, self.node)
-        return errs
+        return errs + self._rules(new, None, errs)
 
     def validate_update(self, new: CustomObject, old: CustomObject) -> Errors:
         """Errors of a changed object; what did not change may stay wrong."""
@@ -72,7 +76,7 @@ class Judge:
         errs += self._spec_replicas(new) + self._status_replicas(new)
         errs += metadata.validate(new, self.node)
         errs += self._lists(new, old)
-        return errs
+        return errs + self._rules(new, old, errs)
 
     def validate_status(self, new: CustomObject, old: CustomObject) -> Errors:
         """Errors of a changed status."""
@@ -85,7 +89,19 @@ class Judge:
             errs += self._status_checker.validate_update(new["status"], was, at)
         errs += self._status_replicas(new)
         errs += self._lists(new, old)
-        return errs
+        return errs + self._rules(new, old, errs)
+
+    def _rules(self, new: CustomObject, old: CustomObject | None, errs: Errors) -> Errors:
+        """Errors of the CEL rules, unless the object is so wrong that they cannot be asked."""
+        if self._ruled is None:
+            return []
+        if rules.is_blocked(errs):
+            return [rules.blocked()]
+        value = new.plain()
+        if old is None:
+            return self._ruled.validate(value, None, None, None)
+        before = old.plain()
+        return self._ruled.validate(value, before, None, Correlated(value, before))
 
     def _lists(self, new: CustomObject, old: CustomObject) -> Errors:
         found = lists.validate(new, self.node)

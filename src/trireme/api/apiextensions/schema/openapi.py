@@ -199,7 +199,7 @@ class Checker:
             for position, item in enumerate(value):
                 below = None
                 if olds is not None:
-                    old = olds.get(_map_key(item, self._list_keys), _ABSENT)
+                    old = olds.get(map_key(item, self._list_keys), _ABSENT)
                     below = None if old is _ABSENT else Correlated(item, old)
                 result.merge(self._items._ratcheted(item, f"{at}[{position}]", context, below))
         size = len(value)
@@ -215,7 +215,7 @@ class Checker:
         """The old items by their keys, where the list is a map."""
         if pair is None or self._list_type != "map" or not isinstance(pair.old, list):
             return None
-        return {_map_key(item, self._list_keys): item for item in reversed(pair.old)}
+        return {map_key(item, self._list_keys): item for item in reversed(pair.old)}
 
     def _check_object(
         self,
@@ -383,7 +383,7 @@ def _has_duplicates(items: list[Any]) -> bool:
     return any(same(item, other) for at, item in enumerate(items) for other in items[:at])
 
 
-def _map_key(item: Any, keys: list[str]) -> Any:
+def map_key(item: Any, keys: list[str]) -> Any:
     """What identifies an item of a list that is a map; None for what is no object."""
     if not isinstance(item, dict):
         return None

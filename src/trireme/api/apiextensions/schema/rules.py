@@ -1,0 +1,377 @@
+"""CEL rules of a schema (x-kubernetes-validations): compiled once, judged on every write.
+
+In: a schema as plain JSON; then values, with the old ones on update. Out: field errors. One budget
+is spent by all rules of an object. Rules: custom-resource-definitions/#validation-rules; upstream
+schema/cel/{compilation,validation}.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from trireme.api.apiextensions.schema import fieldpath, structural
+from trireme.api.apiextensions.schema.openapi import Correlated, map_key
+from trireme.api.apiextensions.schema.result import NO_FIELD
+from trireme.api.apiextensions.schema.structural import NotStructural, Schema
+from trireme.expr import cel
+from trireme.expr.cel import types as celtypes
+from trireme.machinery import field, gotext
+from trireme.machinery.field import FieldError, Path
+
+_RULES: Final = "x-kubernetes-validations"
+_BLOCKING: Final = (
+    field.NOT_SUPPORTED,
+    field.REQUIRED,
+    field.TOO_LONG,
+    field.TOO_MANY,
+    field.TYPE_INVALID,
+)
+_OUT_OF_BUDGET: Final = (
+    "validation failed due to running out of cost budget, no further validation rules will be run"
+)
+
+
+@dataclass
+class Rule:
+    """One compiled rule; ``error`` and ``message_error`` say why a part of it is none."""
+
+    source: dict[str, Any]
+    program: cel.Program | None = None
+    error: str = ""
+    uses_old: bool = False
+    cost: int = 0
+    message: cel.Program | None = None
+    message_error: str = ""
+    message_cost: int = 0
+    field_path: str = ""
+
+    @property
+    def optional_old(self) -> bool:
+        return bool(self.source.get("optionalOldSelf"))
+
+    @property
+    def shown(self) -> str:
+        """The rule as errors name it."""
+        return (self.source.get("message") or self.source["rule"]).strip()
+
+
+def compile_rules(schema: Schema, decl: cel.DeclType) -> list[Rule]:
+    """The rules of this node alone."""
+    given = schema.get(_RULES, ())
+    environments: dict[bool, cel.Environment] = {}
+    found: list[Rule] = []
+    for source in given:
+        rule = Rule(source)
+        found.append(rule)
+        if not source["rule"].strip():
+            continue
+        optional = rule.optional_old
+        if optional not in environments:
+            old: Any = celtypes.optional_of(decl.type) if optional else decl
+            environments[optional] = cel.Environment({"self": decl, "oldSelf": old})
+        _compile(rule, environments[optional], schema)
+    return found
+
+
+def _compile(rule: Rule, environment: cel.Environment, schema: Schema) -> None:
+    try:
+        program = environment.compile(rule.source["rule"])
+    except cel.CelError as fault:
+        what = "compilation" if fault.kind == "compile" else "program instantiation"
+        rule.error = f"{what} failed: {fault}"
+        return
+    if program.type.kind != "bool":
+        rule.error = "cel expression must evaluate to a bool"
+        return
+    rule.program, rule.uses_old = program, "oldSelf" in program.references
+    rule.cost = program.estimate().max
+    text = rule.source.get("messageExpression", "")
+    if text:
+        try:
+            message = environment.compile(text)
+        except cel.CelError as fault:
+            what = "compilation" if fault.kind == "compile" else "instantiation"
+            rule.message_error = f"messageExpression {what} failed: {fault}"
+            return
+        if message.type.kind != "string":
+            rule.message_error = "messageExpression must evaluate to a string"
+            return
+        rule.message, rule.message_cost = message, message.estimate().max
+    path = rule.source.get("fieldPath", "")
+    if path:
+        try:
+            rule.field_path = str(fieldpath.find(path, structural.of(schema)).path or "")
+        except (ValueError, NotStructural):
+            rule.field_path = ""
+
+
+class Ruled:
+    """A node that has rules, or something below it has."""
+
+    def __init__(self, schema: Schema, decl: cel.DeclType, rules: list[Rule]) -> None:
+        self._type = schema.get("type", "")
+        self._rules = rules
+        self._list_keys: list[str] = schema.get("x-kubernetes-list-map-keys", [])
+        self._is_map_list = schema.get("x-kubernetes-list-type") == "map"
+        self.items: Ruled | None = None
+        self.additional: Ruled | None = None
+        self.properties: dict[str, Ruled] = {}
+
+    def validate(
+        self, value: Any, old: Any, at: Path | None, pair: Correlated | None
+    ) -> list[FieldError]:
+        """Errors of all rules; ``pair`` on update: what did not change may go on failing."""
+        run = _Run()
+        run.node(self, value, old, at, pair, None)
+        return run.errors
+
+    def validate_default(self, value: Any, at: Path) -> list[FieldError]:
+        """Errors of a default, as the update to itself and as a value that is new."""
+        return self.validate(value, value, at, None) or self.validate(value, None, at, None)
+
+
+def of(schema: Schema, is_root: bool, decl: cel.DeclType | None = None) -> Ruled | None:
+    """The rules of a schema and all below it; None where there are none."""
+    if not _has_rules(schema):
+        return None
+    if decl is None:
+        decl = cel.schema_type(schema, root=is_root)
+    return None if decl is None else _node(schema, decl)
+
+
+def _node(schema: Schema, decl: cel.DeclType) -> Ruled:
+    node = Ruled(schema, decl, compile_rules(schema, decl))
+    items = schema.get("items")
+    if isinstance(items, dict) and decl.elem is not None and _has_rules(items):
+        node.items = _node(items, decl.elem)
+    more = schema.get("additionalProperties")
+    if isinstance(more, dict) and decl.elem is not None and _has_rules(more):
+        node.additional = _node(more, decl.elem)
+    for name, item in schema.get("properties", {}).items():
+        if not _has_rules(item):
+            continue
+        below = child(decl, name, item)
+        if below is not None:
+            node.properties[name] = _node(item, below)
+    return node
+
+
+def child(decl: cel.DeclType, name: str, schema: Schema) -> cel.DeclType | None:
+    """The type of a property; one whose name no expression can write has a type of its own."""
+    escaped = cel.escape(name)
+    if escaped is not None:
+        return (decl.fields or {}).get(escaped)
+    return cel.schema_type(schema, root=schema.get("x-kubernetes-embedded-resource", False))
+
+
+def _has_rules(schema: Schema) -> bool:
+    if schema.get(_RULES):
+        return True
+    below = list(schema.get("properties", {}).values())
+    below += [schema.get("items"), schema.get("additionalProperties")]
+    return any(isinstance(item, dict) and _has_rules(item) for item in below)
+
+
+def is_blocked(errs: list[FieldError]) -> bool:
+    """Whether the rules cannot be asked about an object with these errors."""
+    return any(error.type in _BLOCKING for error in errs)
+
+
+def blocked() -> FieldError:
+    """What is said in place of the rules' errors."""
+    why = (
+        "some validation rules were not checked because the object was invalid; correct the "
+        "existing errors to complete validation"
+    )
+    return field.invalid(Path(NO_FIELD), None, why)
+
+
+class _OutOfBudget(Exception):
+    """No more rules are judged."""
+
+
+class _Run:
+    """One pass over an object; the errors stay when it ends early."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+        self._budget = cel.RUNTIME_COST_BUDGET
+
+    def node(
+        self,
+        node: Ruled,
+        value: Any,
+        old: Any,
+        at: Path | None,
+        pair: Correlated | None,
+        parent: Correlated | None,
+    ) -> None:
+        try:
+            self._walk(node, value, old, at, pair, parent)
+        except _OutOfBudget:
+            return
+
+    def _walk(
+        self,
+        node: Ruled,
+        value: Any,
+        old: Any,
+        at: Path | None,
+        pair: Correlated | None,
+        parent: Correlated | None,
+    ) -> None:
+        if value is None:
+            return
+        near = pair if pair is not None else parent
+        for rule in node._rules:
+            if self._budget <= 0:
+                self._stop(node, at, _OUT_OF_BUDGET)
+            self._rule(node, rule, value, old, at, near)
+        if isinstance(value, list) and node.items is not None:
+            olds = _old_items(node, old)
+            for position, item in enumerate(value):
+                was = olds.get(map_key(item, node._list_keys)) if olds else None
+                below = Correlated(item, was) if pair is not None and was is not None else None
+                here = (at or field.path()).index(position)
+                self._walk(node.items, item, was, here, below, near)
+        elif isinstance(value, dict):
+            self._walk_object(node, value, old, at, pair, parent)
+
+    def _walk_object(
+        self,
+        node: Ruled,
+        value: dict[str, Any],
+        old: Any,
+        at: Path | None,
+        pair: Correlated | None,
+        parent: Correlated | None,
+    ) -> None:
+        olds = old if isinstance(old, dict) else {}
+        near = pair if pair is not None else parent
+        for key, item in value.items():
+            below = node.properties.get(key)
+            if below is not None:
+                here = field.path(key) if at is None else at.child(key)
+            elif node.additional is not None:
+                below = node.additional
+                here = Path(f"[{key}]") if at is None else at.key(key)
+            else:
+                continue
+            both = None
+            if pair is not None and isinstance(pair.old, dict) and key in pair.old:
+                both = Correlated(item, pair.old[key])
+            self._walk(below, item, olds.get(key), here, both, near)
+
+    def _rule(
+        self, node: Ruled, rule: Rule, value: Any, old: Any, at: Path | None, near: Any
+    ) -> None:
+        where = Path(NO_FIELD) if at is None else at
+        if rule.error:
+            why = f"rule compile error: {rule.error}"
+            self.errors.append(field.invalid(where, node._type, why))
+            return
+        if rule.program is None or (rule.uses_old and old is None and not rule.optional_old):
+            return
+        bindings = {"self": value}
+        if rule.optional_old:
+            bindings["oldSelf"] = cel.NONE if old is None else cel.Optional(old)
+        elif old is not None:
+            bindings["oldSelf"] = old
+        try:
+            holds, cost = rule.program.evaluate(bindings)
+        except cel.EvalError as fault:
+            self._spend(node, at, fault.cost)
+            self._failed(node, rule, where, fault)
+            return
+        self._spend(node, at, cost)
+        if holds is not True:
+            self._broken(node, rule, bindings, value, at, near)
+
+    def _spend(self, node: Ruled, at: Path | None, cost: int) -> None:
+        if cost > self._budget:
+            self._stop(node, at, _OUT_OF_BUDGET)
+        self._budget -= cost
+
+    def _stop(self, node: Ruled, at: Path | None, why: str) -> None:
+        self.errors.append(field.invalid(at or Path(NO_FIELD), node._type, why))
+        raise _OutOfBudget
+
+    def _failed(self, node: Ruled, rule: Rule, at: Path, fault: cel.EvalError) -> None:
+        """The rule has no value for this object."""
+        text = str(fault)
+        if text.startswith("no such overload"):
+            why = (
+                f"'{text}': call arguments did not match a supported operator, function or macro "
+                f"signature for rule: {rule.shown}"
+            )
+        elif isinstance(fault, cel.CostLimitExceeded):
+            why = (
+                f"'{text}': no further validation rules will be run due to call cost exceeds limit "
+                f"for rule: {rule.shown}"
+            )
+            self._stop(node, at, why)
+        else:
+            why = f"{text} evaluating rule: {rule.shown}"
+        self.errors.append(field.invalid(at, node._type, why))
+
+    def _broken(
+        self,
+        node: Ruled,
+        rule: Rule,
+        bindings: dict[str, Any],
+        value: Any,
+        at: Path | None,
+        near: Correlated | None,
+    ) -> None:
+        detail = self._message(node, rule, bindings, at)
+        if not rule.uses_old and near is not None and near.equal():
+            return
+        where = at
+        if rule.field_path:
+            where = Path(rule.field_path) if at is None else at.child(rule.field_path)
+        where = Path(NO_FIELD) if where is None else where
+        shown = field.OMITTED if node._type in ("object", "array") else value
+        match rule.source.get("reason"):
+            case "FieldValueForbidden":
+                error = field.forbidden(where, detail)
+            case "FieldValueRequired":
+                error = field.required(where, detail)
+            case "FieldValueDuplicate":
+                error = field.duplicate(where, shown)
+            case _:
+                error = field.invalid(where, shown, detail)
+        self.errors.append(error)
+
+    def _message(self, node: Ruled, rule: Rule, bindings: dict[str, Any], at: Path | None) -> str:
+        """The expression's text where it gives a good one, else the rule's own message."""
+        if rule.message is not None:
+            source = gotext.quote(rule.source["messageExpression"])
+            try:
+                text, cost = rule.message.evaluate(bindings)
+            except cel.CostLimitExceeded:
+                self._stop(
+                    node,
+                    at,
+                    "no further validation rules will be run due to call cost exceeds limit for "
+                    f"messageExpression: {source}",
+                )
+            except cel.EvalError as fault:
+                self._budget -= fault.cost
+            else:
+                if cost > self._budget:
+                    self._stop(node, at, f"messageExpression evaluation {_OUT_OF_BUDGET[11:]}")
+                self._budget -= cost
+                text = text.strip() if isinstance(text, str) else ""
+                size = len(text.encode())
+                if text and "\n" not in text and size <= cel.MAX_MESSAGE_BYTES:
+                    return text
+        message: str = rule.source.get("message", "")
+        return message.strip() if message else f"failed rule: {rule.shown}"
+
+
+def _old_items(node: Ruled, old: Any) -> dict[Any, Any]:
+    """The old items by their keys, where the list is a map."""
+    if not node._is_map_list or not isinstance(old, list):
+        return {}
+    return {map_key(item, node._list_keys): item for item in reversed(old)}
