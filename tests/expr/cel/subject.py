@@ -5,9 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from trireme.expr.cel import NONE, DeclType, Duration, Environment, Optional, Timestamp, Uint
+from trireme.expr.cel import (
+    NONE,
+    DeclType,
+    Duration,
+    Environment,
+    Optional,
+    Timestamp,
+    Uint,
+    times,
+    types,
+    values,
+)
 from trireme.expr.cel import schema_type as declare
-from trireme.expr.cel import times, types, values
 
 STRING = {"type": "string"}
 INTEGER = {"type": "integer"}

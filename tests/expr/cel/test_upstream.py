@@ -1,7 +1,7 @@
 """Expressions with what upstream's API server library made of them, recorded from a run of v1.36.
 
-Each line of ``upstream.jsonl``: an expression, and either why it was refused, or its type, the least
-and most it was estimated to cost, and its value with its cost, or its error.
+Each line of ``upstream.jsonl``: an expression, and either why it was refused, or its type, the
+least and most it was estimated to cost, and its value with its cost, or its error.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.expr.cel import subject
+
 from trireme.expr.cel import CelError, EvalError
 
 LINES = Path(__file__).with_name("upstream.jsonl").read_text().splitlines()

@@ -167,7 +167,8 @@ class Compiler:
         ids = [o.id for o in node.overloads]
         count = library_costs.counter(function, ids[0] if len(ids) == 1 else "")
         if function in ("_==_", "_!=_"):
-            count = library_costs.counter(function, ids[0])
+            scalar = all(n.type.kind in _SCALARS for n in nodes)
+            count = 1 if scalar else library_costs.counter(function, ids[0])
         base = sum(a.cost for a in args)
         code = _applied(implementation, [a.run for a in args], base, count)
         if function in CONVERSIONS and len(args) == 1 and args[0].const:
@@ -424,12 +425,13 @@ def _membership(args: list[Code]) -> Code | None:
     if any(type(i) not in (bool, int, values.Uint, float, str) for i in items):
         return None
     run = args[0].run
-    if all(type(i) is str for i in items):
-        words = frozenset(items)
+    kind = type(items[0])
+    if kind in (str, int) and all(type(i) is kind for i in items):
+        known = frozenset(items)
 
         def quick(s: Frame) -> bool:
             v = run(s)
-            return type(v) is str and v in words
+            return v in known if type(v) is kind else within(v, items)
 
         return Code(quick, args[0].cost)
     return Code(lambda s: within(run(s), items), args[0].cost)
@@ -538,6 +540,8 @@ def _applied(
     return Code(many, base)
 
 
+_SCALARS: Final = frozenset({"bool", "int", "uint", "double", "duration", "timestamp"})
+"""Kinds of values that cost one unit to compare."""
 _CHAINS: Final = frozenset({"or", "orValue"})
 _SPECIAL: Final[dict[str, Callable[[Compiler, Call], Code]]] = {
     "_&&_": Compiler.logic,

@@ -354,6 +354,9 @@ def _up(n: int, factor: float = TRAVERSAL) -> int:
     return math.ceil(n * factor)
 
 
+_TENTHS: Final = tuple(_up(n) for n in range(256))
+
+
 def traversal(v: Any) -> int:
     """What it costs to look at all of a value."""
     kind = type(v)
@@ -396,7 +399,16 @@ def _count_text(factor: float) -> Counter:
 
 
 def _count_smaller(args: tuple[Any, ...], result: Any) -> int:
-    return _up(min(values.size(args[0]), values.size(args[1])))
+    a, b = args
+    if type(a) is str and type(b) is str:
+        n = min(len(a), len(b))
+        return _TENTHS[n] if n < 256 else _up(n)
+    return _up(min(values.size(a), values.size(b)))
+
+
+def _count_first(args: tuple[Any, ...], result: Any) -> int:
+    n = len(args[0])
+    return _TENTHS[n] if n < 256 else _up(n)
 
 
 def _count_made(args: tuple[Any, ...], result: Any) -> int:
@@ -457,7 +469,7 @@ _COUNT_BUILTIN: Final[dict[str, Counter]] = {
     **dict.fromkeys(
         ("starts_with_string", "ends_with_string", "string_to_bytes", "bytes_to_string",
          "strings_quote", "string_format"),
-        _count_text(TRAVERSAL),
+        _count_first,
     ),
     "in_list": lambda a, r: values.size(a[1]),
     **{
