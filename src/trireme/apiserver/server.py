@@ -87,9 +87,13 @@ class ApiServer:
         )
 
     def _serve_kinds(self) -> None:
-        """An endpoint for every version of a kind; those that are stored come first."""
+        """An endpoint for every version of a kind; those that are stored come first.
+
+        The server itself also reads kinds that it does not serve.
+        """
+        served = {id(resource) for resource in self.resources}
         hubs: dict[int, Endpoint] = {}
-        for resource in sorted(self.resources, key=lambda item: item.stored_as is not None):
+        for resource in sorted(self.catalog.resources, key=lambda item: item.stored_as is not None):
             conversion, hub = resource.stored_as, None
             if conversion is not None:
                 stored = conversion.stored
@@ -99,7 +103,8 @@ class ApiServer:
                     self.by_type.setdefault(stored.type, hub)
             endpoint = Endpoint(resource, hub, self.media)
             hubs[id(resource)] = endpoint
-            self.endpoints[resource.group, resource.version, resource.plural] = endpoint
+            if id(resource) in served:
+                self.endpoints[resource.group, resource.version, resource.plural] = endpoint
             self.by_type[resource.type] = endpoint
 
     async def close(self) -> None:
