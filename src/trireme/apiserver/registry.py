@@ -83,6 +83,7 @@ class Registry:
         self.reader = reader
         self.views = views
         self.ownership = Ownership()
+        self._second = (-1, "")
         self._admission = admission
         self._env = env
         self._allocators = allocators
@@ -131,7 +132,7 @@ class Registry:
         resource = endpoint.resource
         meta = obj.metadata
         meta.uid = self._env.uid()
-        meta.creationTimestamp = time.format(self._env.clock.now())
+        meta.creationTimestamp = self._now()
         meta.deletionTimestamp = None
         meta.deletionGracePeriodSeconds = None
         meta.selfLink = ""
@@ -236,7 +237,11 @@ class Registry:
         return new, old
 
     def _now(self) -> str:
-        return time.format(self._env.clock.now())
+        """The present time as objects carry it; made once for each second."""
+        now = int(self._env.clock.now() // 1)
+        if now != self._second[0]:
+            self._second = now, time.format(now)
+        return self._second[1]
 
     async def _admit_tracked(self, attributes: Attributes, call: Call) -> None:
         """Mutating admission, which may not leave managedFields that nobody can read."""

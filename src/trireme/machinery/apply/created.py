@@ -11,6 +11,8 @@ one that it has not, where all is. A typical Pod costs a third of the general wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -193,25 +195,22 @@ def _key(rule: ListRule, node: Node) -> Callable[[Any], str | None]:
     struct = tree.struct_of(node)
     assert struct is not None
     infos = {info.encode_name: info for info in msgspec.structs.fields(struct)}
-    wanted = [(wire, infos[wire].name) for wire in sorted(rule.keys)]
-    always = {wire for wire in rule.keys if infos[wire].default_factory is not msgspec.NODEFAULT}
-    [(only, attribute), *others] = wanted
+    wires = sorted(rule.keys)
+    attributes = attrgetter(*(infos[wire].name for wire in wires))
+    always = {wire for wire in wires if infos[wire].default_factory is not msgspec.NODEFAULT}
 
-    def keyed(item: Any) -> str | None:
-        if not others:
-            text = getattr(item, attribute)
-            if type(text) is str and text.isalnum() and text.isascii():
-                return f'k:{{"{only}":"{text}"}}'
+    # The same few names come again and again.
+    @lru_cache(maxsize=1024)
+    def element(values: Any) -> str | None:
         found = {}
-        for wire, name in wanted:
-            value = getattr(item, name)
+        for wire, value in zip(wires, values if len(wires) > 1 else (values,), strict=True):
             if value or wire in always:
                 found[wire] = value
             elif wire in rule.defaults:
                 found[wire] = rule.defaults[wire]
         return fieldset.key_element(found) if found else None
 
-    return keyed
+    return lambda item: element(attributes(item))
 
 
 def _any(atom: Atom) -> Make:

@@ -311,10 +311,22 @@ def value_element(value: Any) -> str:
 
 def key_element(keys: dict[str, Any]) -> str:
     """The path element of an item of a list map, from its keys."""
-    if len(keys) > 1:
-        keys = {name: keys[name] for name in sorted(keys)}
-    keys = {name: _number(value) for name, value in keys.items()}
-    return f"k:{str(_encode(keys), 'utf-8')}"
+    parts = []
+    for name in sorted(keys):
+        value = keys[name]
+        if type(value) is int:
+            parts.append(f"{_name(name)}:{value}")
+        elif type(value) is str and value.isalnum() and value.isascii():
+            parts.append(f'{_name(name)}:"{value}"')
+        else:
+            text = str(_encode(_number(value)), "utf-8")
+            parts.append(f"{_name(name)}:{text}")
+    return f"k:{{{','.join(parts)}}}"
+
+
+@lru_cache(maxsize=512)
+def _name(name: str) -> str:
+    return str(_encode(name), "utf-8")
 
 
 def _number(value: Any) -> Any:
