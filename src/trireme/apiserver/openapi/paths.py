@@ -32,6 +32,12 @@ _METHODS = {
     "patch": "patch",
     "delete": "delete",
 }
+_CODES = {
+    "post": (200, 201, 202),
+    "put": (200, 201),
+    "patch": (200, 201),
+    "delete": (200, 202),
+}
 _TEXTS = {200: "OK", 201: "Created", 202: "Accepted"}
 # Media types of a custom resource's patches: it has no strategic merge.
 CUSTOM_PATCHES = tuple(media for media in PATCHES if "strategic" not in media)
