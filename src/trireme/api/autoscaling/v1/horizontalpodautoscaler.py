@@ -20,6 +20,7 @@ from trireme.api.autoscaling.v2.metrics import (
 from trireme.machinery import meta
 from trireme.machinery.resource import Conversion, Resource, status
 from trireme.machinery.types import (
+    Atomic,
     Default,
     Int32,
     Int64,
@@ -34,7 +35,7 @@ _METRICS, _CURRENT, _CONDITIONS, _BEHAVIOR = v2.ROUND_TRIP
 
 
 class HorizontalPodAutoscalerSpec(Struct):
-    scaleTargetRef: Annotated[CrossVersionObjectReference, Required()] = always(
+    scaleTargetRef: Annotated[CrossVersionObjectReference, Required(), Atomic()] = always(
         CrossVersionObjectReference
     )
     minReplicas: Annotated[Int32 | None, Default(1)] = None
