@@ -10,7 +10,7 @@ answers these two.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,6 +25,15 @@ from trireme.store.contract import KeyValue, Subscription, Value
 # kind, apiVersion and the metadata before it hold plain strings only, so the first match is it.
 _SLOT = b'"resourceVersion":"\x00"'.replace(b"\x00", b"\\u0000")
 _SLOT_HEAD = len(b'"resourceVersion":"')
+
+
+class Served(Protocol):
+    """What discovery and OpenAPI look at of an endpoint."""
+
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def served(self) -> tuple[str, ...]: ...
 
 
 class Endpoint:

@@ -23,7 +23,7 @@ from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.crd.hooks import HttpsHooks
 from trireme.apiserver.crd.kinds import CustomKinds
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import Endpoint, Served
 from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.nodes.https import HttpsKubelets
@@ -73,8 +73,6 @@ class ApiServer:
         }
         self.kinds = {handler.type: handler for handler in catalog.instances(virtual, KindHandler)}
         self.routes = _routes()
-        # Definitions of kinds that come at run time, by name, as OpenAPI v3 has them.
-        self.definitions: dict[str, dict[str, Any]] = {}
         # What discovery tells of what is served now; ``discovery/routes`` keeps it here.
         self.discovery: Any = None
         # The published documents of what is served now; ``openapi/routes`` keeps them here.
@@ -106,6 +104,10 @@ class ApiServer:
             if id(resource) in served:
                 self.endpoints[resource.group, resource.version, resource.plural] = endpoint
             self.by_type[resource.type] = endpoint
+
+    def told(self) -> tuple[Served, ...]:
+        """What discovery and OpenAPI tell of: all that is served now."""
+        return (*self.endpoints.values(), *self.custom.told())
 
     async def close(self) -> None:
         """Close the connections to kubelets and webhooks."""

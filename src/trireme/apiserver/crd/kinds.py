@@ -8,6 +8,7 @@ looks at every change as well, so that watches end when they should.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from trireme.api.apiextensions.v1.types import (
 )
 from trireme.apiserver.crd import columns, convert, custom, versions
 from trireme.apiserver.crd.definition import Definition
-from trireme.apiserver.crd.endpoint import CustomEndpoint, Shared, relabelled
+from trireme.apiserver.crd.endpoint import SERVED, CustomEndpoint, Shared, relabelled
 from trireme.apiserver.crd.judge import Judge, finalizer_warnings, nested
 from trireme.expr import jsonpath
 from trireme.kit.env import Env
@@ -38,14 +39,23 @@ ROOT = "/registry/customresourcedefinitions.apiextensions.k8s.io/"
 Key = tuple[str, str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A served version, as discovery and OpenAPI tell of it; its schema is not looked at."""
+
+    resource: Resource
+    served: tuple[str, ...] = SERVED
+
+
 class CustomKinds:
     """All custom kinds of one API server."""
 
     def __init__(self, store: Store, env: Env, hooks: convert.Hooks) -> None:
         self._store, self._env, self._hooks = store, env, hooks
-        self._known: dict[str, _Kind] = {}
+        self._known: dict[str, CustomKind] = {}
         # Counts the changes of what is served: documents made from it are made anew.
         self.changes = 0
+        self._told: tuple[int, tuple[Told, ...]] | None = None
 
     def endpoint(self, group: str, version: str, plural: str) -> CustomEndpoint | None:
         """The endpoint of a served version, or None."""
@@ -57,7 +67,7 @@ class CustomKinds:
         kind = self.look(name)
         return None if kind is None else kind.definition
 
-    def look(self, name: str) -> _Kind | None:
+    def look(self, name: str) -> CustomKind | None:
         """The kind by its definition's name, brought up to date."""
         item = self._store.get(ROOT + name)
         kind = self._known.get(name)
@@ -71,26 +81,26 @@ class CustomKinds:
             return kind
         definition = Definition(item.value, item.revision)
         if kind is not None and kind.take(definition):
+            self.changes += kind.told_anew
             return kind
-        new = _Kind(definition, self._store, self._env, self._hooks, kind is not None)
+        new = CustomKind(definition, self._store, self._env, self._hooks, kind is not None)
         self._known[name] = new
         self.changes += 1
         if kind is not None:
             kind.end()
         return new
 
-    def all(self) -> list[_Kind]:
+    def all(self) -> list[CustomKind]:
         """Every kind whose names are accepted, by the name of its definition."""
         found = (self.look(item.key[len(ROOT) :]) for item in self._store.list(ROOT).items)
         return [kind for kind in found if kind is not None and kind.is_served]
 
-    def resources(self) -> list[Resource]:
-        """What discovery tells of: each group's versions from the newest to the oldest."""
-        found = [resource for kind in self.all() for resource in kind.resources()]
-        found.sort(key=lambda item: item.plural)
-        found.sort(key=lambda item: versions.order(item.version), reverse=True)
-        found.sort(key=lambda item: item.group)
-        return found
+    def told(self) -> tuple[Told, ...]:
+        """What discovery and OpenAPI tell of: the same objects as long as nothing changes."""
+        kinds = self.all()
+        if self._told is None or self._told[0] != self.changes:
+            self._told = self.changes, tuple(each for kind in kinds for each in kind.told())
+        return self._told[1]
 
     def made(self) -> Iterator[CustomEndpoint]:
         """The endpoints that have been made."""
@@ -98,7 +108,7 @@ class CustomKinds:
             yield from list(kind.endpoints.values())
 
 
-class _Kind:
+class CustomKind:
     """One definition and what was made of it."""
 
     def __init__(
@@ -108,6 +118,9 @@ class _Kind:
         self._store, self._env, self._hooks = store, env, hooks
         self.endpoints: dict[str, CustomEndpoint] = {}
         self._shared: Shared | None = None
+        # Whether the newest form of the definition is told of in another way than the one before.
+        self.told_anew = False
+        self._told_versions: list[Told] | None = None
         # Objects that are there already may have been written under another schema.
         since = changed or definition.meta.generation != 1
         self._stale_until = store.revision if since else 0
@@ -116,12 +129,16 @@ class _Kind:
         """Go on with a newer form of the definition, if it serves the same."""
         if not self.definition.serves_like(definition):
             return False
-        if self.definition.is_true(types.TERMINATING) is not definition.is_true(types.TERMINATING):
-            self._resources = None
+        before = self._is_told_as
         self.definition = definition
+        self.told_anew = self._is_told_as != before
+        if self.told_anew:
+            self._told_versions = None
         return True
 
-    _resources: list[Resource] | None = None
+    @property
+    def _is_told_as(self) -> tuple[bool, bool]:
+        return self.is_served, self.definition.is_true(types.TERMINATING)
 
     def end(self) -> None:
         """What was served is so no more."""
@@ -146,14 +163,16 @@ class _Kind:
             self._make()
         return self.endpoints[self.definition.storage]
 
-    def resources(self) -> list[Resource]:
-        """The served versions, for discovery: without their schemas."""
-        if self._resources is None:
+    def told(self) -> list[Told]:
+        """The served versions, without their schemas."""
+        if self._told_versions is None:
             definition = self.definition
-            self._resources = [
-                _told(definition, version) for version in definition.spec.versions if version.served
+            self._told_versions = [
+                Told(_told(definition, version))
+                for version in definition.spec.versions
+                if version.served
             ]
-        return self._resources
+        return self._told_versions
 
     def _make(self) -> None:
         full = self.definition.full()

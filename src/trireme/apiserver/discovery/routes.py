@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.discovery import documents
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import Served
 from trireme.apiserver.handlers import Route
 from trireme.apiserver.reply import media, negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
@@ -30,7 +30,7 @@ _VERSIONS = ("v2", "v2beta1")
 class Told:
     """What one state of the server tells: its kinds, and the documents made of them so far."""
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[Served, ...]
     groups: dict[str, dict[str, list[Resource]]]
     bodies: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -89,7 +89,7 @@ async def named(server: ApiServer, request: Request) -> AnyReply:
 
 
 def _told(server: ApiServer) -> Told:
-    endpoints = tuple(server.endpoints.values())
+    endpoints = server.told()
     known: Told | None = server.discovery
     if known is None or known.endpoints != endpoints:
         found = documents.groups(endpoint.resource for endpoint in endpoints)

@@ -7,14 +7,16 @@ documents by path (``api/v1``, ``apis/apps``, ``version``), their hashes, and al
 from __future__ import annotations
 
 import hashlib
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from trireme.apiserver.config import VERSION
+from trireme.apiserver.crd.published import Published
 from trireme.apiserver.discovery import documents as discovery
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import Served
 from trireme.apiserver.openapi import general, paths, schemas
 from trireme.machinery.resource import Resource
 
@@ -29,21 +31,17 @@ _SECURITY = {
 
 
 class Source:
-    """Documents of one state of the server; ``definitions`` are those beside the published ones.
-
-    A kind that came at run time has its definition there under a name of its own, with its group,
-    version and kind in ``x-kubernetes-group-version-kind``; its list has one too.
-    """
+    """Documents of one state of the server; ``published`` are the definitions of custom kinds."""
 
     def __init__(
         self,
-        endpoints: tuple[Endpoint, ...],
+        endpoints: tuple[Served, ...],
         media: tuple[str, ...],
-        definitions: Mapping[str, dict[str, Any]],
+        published: Published,
     ) -> None:
         self.endpoints = endpoints
         self._media = media
-        self._added = dict(definitions)
+        self._added = published
         self._groups = discovery.groups(endpoint.resource for endpoint in endpoints)
         self._served = {id(endpoint.resource): endpoint.served for endpoint in endpoints}
         self._kept: dict[str, bytes] = {}
@@ -57,7 +55,7 @@ class Source:
     def document(self, path: str) -> dict[str, Any]:
         """One document. KeyError where there is none."""
         operations, resources = self._documents[path]
-        return self._finish(operations(), resources)
+        return self._finish(operations(), resources, self._added)
 
     def whole(self) -> dict[str, Any]:
         """All documents as one, with every definition."""
@@ -66,7 +64,7 @@ class Source:
         for make, concerned in self._documents.values():
             operations |= make()
             resources += concerned
-        return self._finish(operations, resources)
+        return self._finish(operations, resources, self._added.for_v2())
 
     def digest(self, path: str) -> str:
         """What changes when the document does: made from the kinds, not from the document."""
@@ -74,7 +72,7 @@ class Source:
         if known is None:
             _, resources = self._documents[path]
             told = [discovery.api_resource_list("", [item]) for item in resources]
-            own = self._own_definitions(resources)
+            own = [self._added.stamp((item.group, item.version, item.kind)) for item in resources]
             raw = msgspec.json.encode([VERSION, path, self._media, told, own])
             known = self._digests[path] = hashlib.sha512(raw).hexdigest().upper()
         return known
@@ -117,24 +115,14 @@ class Source:
         return operations
 
     def _named(self, group: str, version: str, kind: str) -> str:
-        names = self._names()
-        return names.get((group, version, kind)) or schemas.default_name(group, version, kind)
+        key = group, version, kind
+        known = schemas.published_names().get(key) or self._added.by_kind.get(key)
+        return known or schemas.default_name(group, version, kind)
 
-    def _names(self) -> dict[tuple[str, str, str], str]:
-        return schemas.names_by_kind(self._added) | schemas.published_names()
-
-    def _own_definitions(self, resources: list[Resource]) -> list[Any]:
-        if not self._added:
-            return []
-        names = schemas.names_by_kind(self._added)
-        return [
-            self._added[names[key]]
-            for item in resources
-            if (key := (item.group, item.version, item.kind)) in names
-        ]
-
-    def _finish(self, operations: dict[str, Any], resources: list[Resource]) -> dict[str, Any]:
-        definitions = schemas.load() | self._added
+    def _finish(
+        self, operations: dict[str, Any], resources: list[Resource], added: Published
+    ) -> dict[str, Any]:
+        definitions: Mapping[str, Any] = ChainMap(schemas.load(), added)  # type: ignore[arg-type]
         roots = schemas.references(operations)
         if resources:
             roots += schemas.COMMON

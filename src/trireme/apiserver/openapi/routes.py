@@ -1,4 +1,5 @@
-"""/openapi/v3: an index with hashes, and one document per path of the API; /openapi/v2: one for all.
+"""/openapi/v3: an index with hashes, and one document per path of the API; /openapi/v2: all in one.
+
 
 Documents are made when they are asked for and kept until what is served changes. A v3 document's
 address carries its hash, so that clients keep it for ever. Upstream: KEP-2896; kube-openapi
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.config import VERSION
+from trireme.apiserver.crd.published import Published
 from trireme.apiserver.handlers import Route
 from trireme.apiserver.openapi import v2, v3proto
 from trireme.apiserver.openapi.documents import Source
@@ -67,10 +69,10 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
 
 def _source(server: ApiServer) -> Source:
     """What the documents are made of, made anew after a kind has come or gone."""
-    endpoints = tuple(server.endpoints.values())
+    endpoints = server.told()
     known = server.openapi
     if known is None or known.endpoints != endpoints:
-        known = Source(endpoints, server.media, server.definitions)
+        known = Source(endpoints, server.media, Published(server.custom.all()))
         server.openapi = known
     return known
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -63,16 +63,17 @@ def references(operations: Any) -> list[str]:
     return _references(operations)
 
 
-def reachable(definitions: dict[str, Any], roots: Iterable[str]) -> dict[str, Any]:
+def reachable(definitions: Mapping[str, Any], roots: Iterable[str]) -> dict[str, Any]:
     """The definitions that ``roots`` refer to, directly or not, sorted by name."""
-    seen: set[str] = set()
+    found: dict[str, Any] = {}
     waiting = [name for name in roots if name in definitions]
     while waiting:
         name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += _references(definitions[name])
-    return {name: definitions[name] for name in sorted(seen)}
+        if name not in found:
+            # A custom kind's definition is made at each look.
+            found[name] = definitions[name]
+            waiting += _references(found[name])
+    return {name: found[name] for name in sorted(found)}
 
 
 def _references(schema: Any) -> list[str]:

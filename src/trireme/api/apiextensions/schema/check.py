@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trireme.api.apiextensions.schema import regexp
 from trireme.api.apiextensions.schema.structural import Schema, Structural
+from trireme.expr.cel import regex
 from trireme.machinery import field
 from trireme.machinery.field import FieldError, Path
 
@@ -142,7 +142,7 @@ def _values(errs: Errors, schema: Schema, skip_any: bool, skip_first: bool, at: 
     pattern = schema.get("pattern")
     if pattern:
         try:
-            regexp.compile(pattern)
+            regex.pattern(pattern)
         except ValueError as problem:
             why = f"must be a valid regular expression, but isn't: {problem}"
             errs.append(field.invalid(at.child("pattern"), pattern, why))

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from trireme.api.apiextensions.schema import formats, regexp
+from trireme.api.apiextensions.schema import formats
 from trireme.api.apiextensions.schema.numbers import Bounds
 from trireme.api.apiextensions.schema.result import NO_FIELD, Result
+from trireme.expr.cel import regex
 from trireme.machinery import field, gotext
 from trireme.machinery.field import FieldError, Path
 
@@ -177,7 +178,7 @@ class Checker:
             context.invalid(result, at, value, f"should be at least {self._min_length} chars long")
         elif self._pattern:
             try:
-                matches = regexp.compile(self._pattern).search(value) is not None
+                matches = regex.pattern(self._pattern).search(value) is not None
                 shown = self._pattern
             except ValueError as problem:
                 matches, shown = False, f"{self._pattern}, but pattern is invalid: {problem}"
