@@ -267,12 +267,7 @@ class _Maker:
 
 
 def _codes(action: str) -> tuple[int, ...]:
-    return {
-        "post": (200, 201, 202),
-        "put": (200, 201),
-        "patch": (200, 201),
-        "delete": (200, 202),
-    }.get(action, (200,))
+    return _CODES.get(action, (200,))
 
 
 def title(text: str) -> str:
