@@ -119,7 +119,7 @@ def reset_fields(resource: Resource, subresource: str) -> Set:
     if named is None:
         if subresource == "status":
             named = ("spec",)
-        elif resource.has_status and not resource.status_on_create:
+        elif resource.has_status:
             named = ("status",)
         else:
             named = ()

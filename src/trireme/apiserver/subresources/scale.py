@@ -95,11 +95,12 @@ async def _write(
 async def _apply(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     call = apply.call_of(request)
     manager = server.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
-    config = apply.read(request)
+    config, problem = apply.read(request)
 
     def owned(before: Scale, entries: Entries) -> tuple[Scale, Entries]:
         live = ownership.bare(before)
         applied = apply.run(server, request, manager, live, entries, config)
+        apply.report(request, problem)
         value = live if applied.value is None else applied.value
         scale: Scale = body.decode_as(request, Scale, msgspec.json.encode(value), "Ignore")
         if not apply.is_pinned(config):

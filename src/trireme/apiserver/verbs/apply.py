@@ -43,17 +43,18 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     info = request.info
     call = call_of(request)
     manager = server.registry.ownership.manager(endpoint, info.subresource)
-    config = read(request)
+    config, problem = read(request)
     pinned = is_pinned(config)
     warned = len(request.warnings)
 
     def merged(live: Any, entries: list[ManagedFieldsEntry]) -> Any | None:
         del request.warnings[warned:]
         applied = run(server, request, manager, live, entries, config)
+        report(request, problem)
         value = live if applied.value is None else applied.value
         obj = body.typed(request, endpoint, msgspec.json.encode(value), decode.IGNORE)
         obj.metadata.managedFields = applied.entries
-        if not pinned:
+        if not pinned or live is manager.empty:
             obj.metadata.resourceVersion = ""
         _settle_name(obj, request)
         return obj
@@ -108,9 +109,9 @@ def run(
     return manager.applied(live, entries, config, writer, request.flag("force"))
 
 
-def read(request: Request) -> dict[str, Any]:
-    """The configuration in the body: one YAML document, or JSON, which is YAML too."""
-    mode = options.field_validation(request)
+def read(request: Request) -> tuple[dict[str, Any], str]:
+    """The configuration in the body (one YAML document, or JSON, which is YAML too), and the keys
+    that it sets twice."""
     if body.media_type(request) == CBOR_PATCH:
         config, problem = _from_cbor(request.body), ""
     else:
@@ -120,11 +121,17 @@ def read(request: Request) -> dict[str, Any]:
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot "
             f"unmarshal {_kind(config)} into Go value of type map[string]interface {{}}"
         )
+    return config, problem
+
+
+def report(request: Request, problem: str) -> None:
+    """Keys that were set twice, after all else that may be wrong; as fieldValidation says."""
+    mode = options.field_validation(request)
     if problem and mode != decode.IGNORE:
         if mode == decode.STRICT:
-            raise errors.bad_request(f"error strict decoding YAML: {problem}")
-        request.warnings.append(problem)
-    return config
+            why = f"error converting YAML to JSON: {problem}"
+            raise errors.bad_request(f"error strict decoding YAML: {why}")
+        request.warnings.extend(line.strip() for line in problem.splitlines()[1:])
 
 
 def _from_cbor(data: bytes) -> Any:
@@ -146,7 +153,8 @@ def _parsed(data: bytes) -> tuple[Any, str]:
     try:
         loaded = yaml.load(data)
     except errors.ApiError as fault:
-        raise errors.bad_request(f"error decoding YAML: {fault.message}") from None
+        why = f"error converting YAML to JSON: {fault.message}"
+        raise errors.bad_request(f"error decoding YAML: {why}") from None
     return ({} if loaded.value is None else loaded.value), loaded.problem
 
 

@@ -122,7 +122,7 @@ def _scalar(kind: str, value: Any) -> str:
             return f"expected numeric (int or float), got {_type(value)}"
     elif kind == STRING:
         if not isinstance(value, str):
-            return f"expected string, got &value.valueUnstructured{{Value:{_shown(value)}}}"
+            return f"expected string, got &value.valueUnstructured{{Value:{gotext.value(value)}}}"
     elif kind == BOOLEAN:
         if not isinstance(value, bool):
             return f"expected boolean, got {_shown(value)}"
@@ -137,6 +137,5 @@ def _type(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return gotext.quote(value)
-    return gotext.plain(value)
+    """A value as Go's ``%v`` shows the box that it comes in."""
+    return f"&{{{gotext.plain(value)}}}"

@@ -161,7 +161,10 @@ class FieldManager:
         found = check.problems(self.updater.atom, config)
         if found:
             where = meta if isinstance(meta, dict) else {}
-            namespace, name = where.get("namespace", ""), where.get("name", "")
+            namespace, name = (
+                text if isinstance(text := where.get(key), str) else ""
+                for key in ("namespace", "name")
+            )
             group, slash, version = group_version.rpartition("/")
             shown = f"{namespace}/{name}; {group if slash else ''}/{version}, Kind={kind}"
             why = check.told(found)
@@ -233,6 +236,9 @@ def _with_last_applied(now: Any, config: Any, value: Any) -> Any:
         mine = {k: v for k, v in _annotations(config).items() if k != LAST_APPLIED}
         plain["metadata"] = {**config["metadata"], "annotations": mine}
     text = str(msgspec.json.encode(plain, order="sorted"), "utf-8") + "\n"
+    # Go's encoder keeps what browsers could take for markup out of its texts.
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
     changed = {**annotations, LAST_APPLIED: text}
     if sum(len(k.encode()) + len(v.encode()) for k, v in changed.items()) > _MAX_ANNOTATIONS:
         del changed[LAST_APPLIED]

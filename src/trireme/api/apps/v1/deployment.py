@@ -229,6 +229,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
+    reset_fields={"status": ("spec", "metadata.labels")},
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,

@@ -128,6 +128,7 @@ RESOURCE = Resource(
     plural="volumeattachments",
     namespaced=False,
     subresources=(status(),),
+    reset_fields={"status": ("metadata", "spec")},
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_update,

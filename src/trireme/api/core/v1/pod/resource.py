@@ -71,6 +71,11 @@ RESOURCE = Resource(
     prepare_create=prepare.create,
     prepare_update=prepare.update,
     prepare_status=prepare.status,
+    reset_fields={
+        "status": ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
+        "ephemeralcontainers": (),
+        "resize": (),
+    },
     validate=pod.create,
     validate_update=pod.update,
     validate_status=status.status,
