@@ -2,6 +2,7 @@
 
 from trireme import api
 from trireme.api.catalog import Catalog
+from trireme.apiserver.crd.published import Published
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.openapi import v2
 from trireme.apiserver.openapi.documents import Source
@@ -11,7 +12,7 @@ from trireme.apiserver.request import MEDIA
 def small() -> dict[str, object]:
     catalog = Catalog.of(api)
     resource = catalog.by_resource["", "v1", "configmaps"]
-    whole = Source((Endpoint(resource),), MEDIA, {}).whole()
+    whole = Source((Endpoint(resource),), MEDIA, Published([])).whole()
     return v2.document(whole["paths"], whole["components"]["schemas"], "v1.36.2")
 
 

@@ -30,8 +30,8 @@ from trireme.kit.hijack import Hijacked
 from trireme.kit.pki import Pair
 from trireme.machinery import errors
 
-# Upstream compresses answers from this size on, for clients that accept it.
-GZIP_FROM = 128 * 1024
+# Upstream compresses answers beyond this size, for clients that accept it.
+GZIP_OVER = 128 * 1024
 # A body is written, and compressed, in pieces of this size: the loop serves others in between.
 PIECE = 256 * 1024
 
@@ -87,6 +87,7 @@ class _Handler:
     def __init__(self, server: ApiServer, limits: Limits) -> None:
         self._server = server
         self._limits = limits
+        self._compresses = server.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
         try:
@@ -117,10 +118,14 @@ class _Handler:
             upgrade=incoming,
         )
         answer = await chain.handle(self._server, request)
+        if not isinstance(answer, UpgradeReply):
+            audit_id = incoming.headers.get("Audit-ID") or self._server.env.uid()
+            answer.headers["Audit-Id"] = audit_id
         if isinstance(answer, Reply):
-            if answer.length < GZIP_FROM:
+            if answer.length <= GZIP_OVER:
                 return _response(answer)
-            return await _large(answer, incoming, self._limits)
+            packed = self._compresses and _accepts_gzip(incoming)
+            return await _large(answer, incoming, self._limits, packed)
         if isinstance(answer, StreamReply):
             return await _stream(answer, incoming, self._limits)
         return await _upgrade(answer, incoming)
@@ -154,14 +159,21 @@ def _head(answer: Reply | StreamReply) -> CIMultiDict[str]:
     return headers
 
 
-async def _large(answer: Reply, incoming: BaseRequest, limits: Limits) -> web.StreamResponse:
+def _accepts_gzip(incoming: BaseRequest) -> bool:
+    """Whether gzip stands in the header, alone: upstream knows no qualities here."""
+    tokens = incoming.headers.get("Accept-Encoding", "").split(",")
+    return any(token.strip() == "gzip" for token in tokens)
+
+
+async def _large(
+    answer: Reply, incoming: BaseRequest, limits: Limits, packed: bool
+) -> web.StreamResponse:
     """A large body, piece by piece, compressed for clients that accept it."""
     headers = _head(answer)
-    packed = "gzip" in incoming.headers.get("Accept-Encoding", "")
     response = web.StreamResponse(status=answer.status, headers=headers)
     if packed:
         response.headers["Content-Encoding"] = "gzip"
-        response.headers["Vary"] = "Accept-Encoding"
+        response.headers.add("Vary", "Accept-Encoding")
         response.enable_chunked_encoding()
     else:
         response.content_length = answer.length

@@ -115,6 +115,8 @@ def finish(reply: Reply, form: negotiate.Form) -> Reply:
         reply.content_type = form.media
     elif form.pretty:
         reply.body = json.pretty(reply.body)
+    else:
+        reply.end_line()
     return reply
 
 

@@ -58,6 +58,14 @@ class Reply:
         self._parts: list[bytes | memoryview] = []
         self.length = len(value)
 
+    def end_line(self) -> None:
+        """End the body with a line break, as upstream's JSON does."""
+        if self._body is None:
+            self._parts.append(b"\n")
+            self.length += 1
+        else:
+            self.body = self._body + b"\n"
+
     def pieces(self, size: int) -> Iterator[bytes | memoryview]:
         """The body in pieces of about ``size`` bytes."""
         if self._body is not None:
