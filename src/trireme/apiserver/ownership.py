@@ -58,12 +58,14 @@ class Ownership:
         resource = endpoint.resource
         ignored = {
             other.resource.api_version: reset_fields(other.resource, subresource)
-            for other in self._versions(endpoint)
+            for other in self.versions(endpoint)
         }
         updater = Updater(
             self.atom(endpoint), resource.api_version, ignored, self._converter(endpoint)
         )
-        return FieldManager(updater, resource.kind, subresource, plain(resource.type()))
+        changing = getattr(endpoint, "atom", None) is not None
+        empty = plain(resource.type())
+        return FieldManager(updater, resource.kind, subresource, empty, changing=changing)
 
     def atom(self, endpoint: Endpoint) -> Atom:
         """How values of a kind merge: what the endpoint says itself, or what its type does."""
@@ -80,13 +82,14 @@ class Ownership:
             self._structs[kind, subresource] = found
         return found
 
-    def _versions(self, endpoint: Endpoint) -> list[Endpoint]:
+    def versions(self, endpoint: Endpoint) -> list[Endpoint]:
+        """The endpoints of a kind in all versions that are served, or just its own."""
         others = [other for other in self.endpoints() if other.hub is endpoint.hub]
         return others or [endpoint]
 
     def _converter(self, endpoint: Endpoint) -> Callable[[Any, str], tuple[Any, Atom] | None]:
         def convert(value: Any, version: str) -> tuple[Any, Atom] | None:
-            for other in self._versions(endpoint):
+            for other in self.versions(endpoint):
                 if other.resource.api_version == version:
                     return _converted(endpoint, other, value), self.atom(other)
             return None

@@ -122,7 +122,11 @@ async def _replace(
     call.any_version = call.applied = True
     version = endpoint.resource.api_version
     kind = _mapping(endpoint)
-    paths = {version: kind.path}
+    paths = {
+        other.resource.api_version: other.resource.scale.path
+        for other in server.registry.ownership.versions(endpoint)
+        if other.resource.scale is not None
+    }
 
     def replace(_old: Any, item: KeyValue) -> Any:
         obj = endpoint.load(item)

@@ -47,13 +47,17 @@ class Applied:
 
 
 class FieldManager:
-    """``empty`` is the kind's empty object: what a creation is compared with."""
+    """``empty`` is the kind's empty object: what a creation is compared with. ``changing``: the
+    schema may have changed since the entries were stored (custom resources)."""
 
-    def __init__(self, updater: Updater, kind: str, subresource: str, empty: Any) -> None:
+    def __init__(
+        self, updater: Updater, kind: str, subresource: str, empty: Any, *, changing: bool = False
+    ) -> None:
         self.updater = updater
         self.kind = kind
         self.subresource = subresource
         self.empty = empty
+        self.changing = changing
 
     def created(self, new: Any, given: Entries, writer: Writer) -> Entries:
         """The entries of a new object; ``given``: those that the request carries."""
@@ -93,6 +97,10 @@ class FieldManager:
         if not owners:
             return []
         before = owners
+        if self.changing and as_stored:
+            owners = self.updater.reconciled(old, owners)
+            if owners == before:
+                owners = before
         after = self._owners(old, new, owners, writer)
         return stored if as_stored and after is before else managed.encode(after)
 
