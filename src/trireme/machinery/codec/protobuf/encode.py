@@ -60,6 +60,7 @@ class Encoder:
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
         self._compiled: dict[str, Encode] = {}
+        self._tables: dict[str, _Table] = {}
         self._decoders: dict[str, Callable[[bytes], Any]] = {}
 
     def from_json(self, name: str, value: bytes) -> bytes:
@@ -73,19 +74,23 @@ class Encoder:
         """The function from a message's plain JSON value to its bytes."""
         found = self._compiled.get(name)
         if found is None:
-            table: dict[str, Encode] = {}
-            inlined: dict[str, tuple[bytes, str]] = {}
-            parts: dict[bytes, Encode] = {}
+            found = self._compiled[name] = _message(self._table(name))
+        return found
+
+    def _table(self, name: str) -> _Table:
+        """How the JSON keys of a message are written."""
+        table = self._tables.get(name)
+        if table is None:
             # Known before its fields are compiled: a message may contain itself.
-            found = self._compiled[name] = _message(table, inlined, parts)
+            table = self._tables[name] = _Table()
             for number, field in self._messages.fields(name).items():
                 if field.inline:
                     tag = _tag(number, 2)
-                    parts[tag] = self.message(field.type)
-                    inlined.update((key, (tag, key)) for key in self._keys(field.type))
+                    table.parts[tag] = self.message(field.type)
+                    table.inlined.update(dict.fromkeys(self._keys(field.type), tag))
                 else:
-                    table[field.name] = self._field(number, field)
-        return found
+                    table.fields[field.name] = self._field(number, field)
+        return table
 
     def _keys(self, name: str) -> list[str]:
         """The JSON keys of a message, with those of the messages inlined in it."""
@@ -113,7 +118,9 @@ class Encoder:
             return lambda value: yes if value else no
         if type_ == "double":
             return lambda value: tag + struct.pack("<d", value)
-        content = _SPECIAL.get(type_) or self._schema_form(type_) or self.message(type_)
+        content = _SPECIAL.get(type_) or self._schema_form(type_)
+        if content is None:
+            return _message(self._table(type_), tag)
         return lambda value: tag + sized(content(value))
 
     def _schema_form(self, type_: str) -> Encode | None:
@@ -150,10 +157,22 @@ def frame(type_: str, body: bytes) -> bytes:
     return b"".join((struct.pack(">I", len(head) + len(inner) + len(body)), head, inner, body))
 
 
-def _message(
-    table: dict[str, Encode], inlined: dict[str, tuple[bytes, str]], parts: dict[bytes, Encode]
-) -> Encode:
-    get = table.get
+class _Table:
+    """A message: JSON key → function of the value; and the keys of messages inlined in it."""
+
+    __slots__ = ("fields", "inlined", "parts")
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Encode] = {}
+        # JSON key → the tag of the inlined message that has it; tag → how that is written.
+        self.inlined: dict[str, bytes] = {}
+        self.parts: dict[bytes, Encode] = {}
+
+
+def _message(table: _Table, tag: bytes = b"") -> Encode:
+    """The function from a message's value to its bytes; as a field where there is a tag."""
+    get, inlined, parts = table.fields.get, table.inlined, table.parts
+    join = b"".join
 
     def encode(value: dict[str, Any]) -> bytes:
         out = []
@@ -167,23 +186,25 @@ def _message(
             elif key in inlined:
                 if inner is None:
                     inner = {}
-                inner.setdefault(inlined[key][0], {})[key] = item
+                inner.setdefault(inlined[key], {})[key] = item
         if inner is not None:
-            out += [tag + sized(parts[tag](items)) for tag, items in inner.items()]
-        return b"".join(out)
+            out += [part + sized(parts[part](items)) for part, items in inner.items()]
+        data = join(out)
+        if not tag:
+            return data
+        size = len(data)
+        return join((tag, _SIZES[size] if size < 4096 else varint(size), data))
 
     return encode
 
 
 def _text(tag: bytes) -> Encode:
-    heads = tuple(tag + size for size in _SIZES[:256])
-
     # Most texts are said again and again: images, reasons, names of resources.
-    @lru_cache(maxsize=128)
+    @lru_cache(maxsize=64)
     def encode(value: str) -> bytes:
         data = value.encode()
         size = len(data)
-        return heads[size] + data if size < 256 else tag + varint(size) + data
+        return tag + _SIZES[size] + data if size < 4096 else tag + varint(size) + data
 
     return encode
 
