@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -73,19 +74,21 @@ def json(item: Any) -> str:
 
 
 def number(item: float) -> str:
-    """``item`` as Go's ``%v`` prints a float64: shortest form, exponent from 1e21 on."""
+    """``item`` as Go's ``%v`` prints a float64: shortest form, exponent from 1e6 on."""
     if item != item:
         return "NaN"
     if item in (float("inf"), float("-inf")):
         return "+Inf" if item > 0 else "-Inf"
-    size = abs(item)
-    if item == int(item) and size < 1e21:
-        return str(int(item))
-    text = repr(item)
-    if 1e-4 <= size < 1e21:
-        return text
-    mantissa, _, exponent = text.partition("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
+    # The shortest digits that give the number back, as Python has them.
+    sign, digits, exponent = Decimal(repr(item)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    power = len(digits) + exponent - 1 if item else 0
+    if -4 <= power < 6:
+        text = format(Decimal(repr(item)).normalize(), "f")
+        return "-0" if item == 0 and sign else text
+    first, *rest = map(str, digits)
+    mantissa = first + ("." + "".join(rest) if rest else "")
+    return f"{'-' * sign}{mantissa}e{power:+03d}"
 
 
 def _escape(character: str) -> str:

@@ -1,6 +1,5 @@
 """/openapi/v3: an index with hashes, and one document per path of the API; /openapi/v2: all in one.
 
-
 Documents are made when they are asked for and kept until what is served changes. A v3 document's
 address carries its hash, so that clients keep it for ever. Upstream: KEP-2896; kube-openapi
 ``handler`` and ``handler3``.

@@ -49,6 +49,7 @@ _MAX_PROBLEMS: Final = 100
 _INT64: Final = (-(2**63), 2**63 - 1)
 _INT32: Final = (-(2**31), 2**31 - 1)
 _ANY_NODE: Final = Node(ANY, "interface {}")
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}").search
 _STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETS: Final = re.compile(r"[\[{]|[\]}]")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]*={0,2}")
@@ -83,7 +84,8 @@ def decode(data: bytes, type_: type[T], mode: str = WARN) -> tuple[T, list[str]]
 
 def untyped(data: bytes, mode: str = WARN, node: Node = _ANY_NODE) -> tuple[Any, list[str]]:
     """``data`` as plain values (dict, list, str, int, float, bool, None), and the warnings."""
-    if node is _ANY_NODE and not _too_deep(data):
+    # Integers that do not fit in 64 bits become floats, on the slow path.
+    if node is _ANY_NODE and not _too_deep(data) and not _LONG_NUMBER(data):
         try:
             value = _plain.decode(data)
             if mode == IGNORE or not _has_duplicates(data):

@@ -60,7 +60,7 @@ class Bounds:
             result.add(text, context.error(field.invalid, at, factor, text))
             return
         ratio = 1 / factor * value if factor < 1 else value / factor
-        if not _is_whole(ratio):
+        if not is_whole(ratio):
             shown = gotext.number(factor)
             context.invalid(result, at, float(value), f"should be a multiple of {shown}")
 
@@ -102,7 +102,7 @@ class Bounds:
         return good
 
 
-def _is_whole(value: float) -> bool:
+def is_whole(value: float) -> bool:
     """Whether a float is an integer, with the tolerance of upstream's library."""
     if value != value or value in (float("inf"), float("-inf")):
         return False

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from trireme.api.apiextensions.schema import formats
-from trireme.api.apiextensions.schema.numbers import Bounds
+from trireme.api.apiextensions.schema.numbers import Bounds, is_whole
 from trireme.api.apiextensions.schema.result import NO_FIELD, Result
 from trireme.expr.cel import regex
 from trireme.machinery import field, gotext
@@ -156,7 +156,7 @@ class Checker:
         is_kind, its_format = _kind_of(value)
         types, format_ = self._types, self._format
         numeric = "number" in types or "integer" in types
-        whole = type(value) is float and value.is_integer() and "integer" in types
+        whole = type(value) is float and is_whole(value) and "integer" in types
         fits = is_kind in types or whole or (is_kind == "integer" and "number" in types)
         texts = is_kind in ("string", "array")
         if format_ and not texts and not fits and format_ != its_format:

@@ -56,6 +56,11 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
         why = "must have exactly one version marked as storage version"
         raw = hoisted.shown_versions() if spec.versions else []
         errs.append(field.invalid(where, raw, why))
+    # Upstream's internal form names the first version once more.
+    first = spec.versions[0].name if spec.versions else ""
+    complaints = names.is_dns1035_label(first) if first else []
+    if complaints:
+        errs.append(field.invalid(at.child("version"), first, ",".join(complaints)))
 
 
 def shared(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None:
