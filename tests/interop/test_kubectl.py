@@ -69,6 +69,39 @@ def test_apply_diff_and_prune_of_a_field(cluster: Kubectl, web: str) -> None:
     assert "unchanged" in cluster("apply", "-n", web, "-f", "-", given=changed)
 
 
+def test_server_side_apply(cluster: Kubectl, namespace: str) -> None:
+    given = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owned}\ndata: {a: '1', b: '2'}\n"
+    server_side = ("apply", "--server-side", "-n", namespace, "-f", "-")
+    assert "serverside-applied" in cluster(*server_side, given=given)
+    cluster("patch", "-n", namespace, "cm", "owned", "-p", '{"data": {"a": "3"}}')
+    refused = subprocess.run(
+        ["kubectl", *server_side],
+        input=given,
+        capture_output=True,
+        text=True,
+        env=cluster.environment,
+        check=False,
+    )
+    assert 'conflict with "kubectl-patch" using v1: .data.a' in refused.stderr
+    cluster(*server_side, "--force-conflicts", given=given)
+    shown = yaml.safe_load(
+        cluster("get", "-n", namespace, "cm", "owned", "-o", "yaml", "--show-managed-fields")
+    )
+    entries = shown["metadata"]["managedFields"]
+    assert [(entry["manager"], entry["operation"]) for entry in entries] == [("kubectl", "Apply")]
+    assert shown["data"] == {"a": "1", "b": "2"}
+    cluster(*server_side, given=given.replace(", b: '2'", ""))
+    assert cluster.json("-n", namespace, "cm", "owned")["data"] == {"a": "1"}
+
+
+def test_from_client_side_to_server_side_apply(cluster: Kubectl, namespace: str) -> None:
+    given = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: moved}\ndata: {a: '1'}\n"
+    cluster("apply", "-n", namespace, "-f", "-", given=given)
+    moved = given.replace("'1'", "'2'")
+    cluster("apply", "--server-side", "-n", namespace, "-f", "-", given=moved)
+    assert cluster.json("-n", namespace, "cm", "moved")["data"] == {"a": "2"}
+
+
 @pytest.mark.parametrize(
     ("form", "wanted"),
     [
