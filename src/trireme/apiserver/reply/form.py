@@ -7,6 +7,7 @@ each revision and joined in the same way; every other form is made from the JSON
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -23,6 +24,8 @@ from trireme.store.contract import KeyValue
 
 # Lists up to this many items are joined at once.
 MANY = 64
+# How many objects are put into another form before others have their turn.
+AT_ONCE = 100
 
 
 def one(
@@ -91,6 +94,20 @@ def many(
         )
     )
     return finish(Reply(200, body), form)
+
+
+async def prepare(request: Request, endpoint: Endpoint, items: list[KeyValue]) -> None:
+    """Make the protobuf of a long list while others are served: ``many`` finds it made."""
+    if len(items) <= AT_ONCE or negotiate.PROTOBUF not in request.headers.get("accept", ""):
+        return
+    form = negotiate.of(request, endpoint.served)
+    if form.media != negotiate.PROTOBUF:
+        return
+    make = endpoint.message if form.kind == negotiate.PLAIN else endpoint.metadata_message
+    for start in range(0, len(items), AT_ONCE):
+        for item in items[start : start + AT_ONCE]:
+            make(item.key, item.value)
+        await asyncio.sleep(0)
 
 
 def settle(request: Request, answer: Reply) -> None:

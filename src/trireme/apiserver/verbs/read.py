@@ -34,6 +34,7 @@ async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     items, meta = await select(server, endpoint, request.info.namespace, wanted)
     if endpoint.converts:
         items = await endpoint.show(items)
+    await form.prepare(request, endpoint, items)
     return form.many(request, endpoint, items, meta, server.env.clock.now())
 
 
