@@ -135,14 +135,17 @@ class Program:
         except EvalError as e:
             e.cost = s[0]
             raise
-        except RecursionError:
-            error = EvalError("internal error: expression nested too deep")
+        except _BROKEN as e:  # values that are not what the schema promised
+            error = EvalError(f"internal error: {e}")
             error.cost = s[0]
-            raise error from None
+            raise error from e
         return value, s[0]
 
 
 _ABSENT: Final = object()
+_BROKEN: Final = (
+    TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError,
+)  # fmt: skip
 
 
 def _references(node: Node, variables: Mapping[str, Type]) -> Iterable[str]:

@@ -178,10 +178,8 @@ class Estimator:
         raise TypeError(type(node))
 
     def select(self, node: Select) -> Range:
-        if isinstance(node.ref, str):  # one qualified name
-            self.paths[node] = (node.ref,)
-            return ONE
-        if node.ref is not None:
+        if node.ref is not None:  # one qualified name
+            self.paths[node] = (node.ref if isinstance(node.ref, str) else node.ref.name,)
             return ONE
         cost = self.cost(node.operand)
         if node.test:

@@ -249,6 +249,10 @@ class _Parser:
                 names = "IDENTIFIER" if not optional else "{IDENTIFIER, ESC_IDENTIFIER}"
                 raise self.stop("no viable alternative at input '.'" if not optional
                                 else f"mismatched input '{text}' expecting {names}")  # fmt: skip
+            if text == "in":  # goes on as if it were the operator
+                at = self.tokens[self.at].pos
+                self.issues.append(Issue(at, "Syntax error: no viable alternative at input '.in'"))
+                return operand
             if text in ("true", "false", "null"):
                 raise self.stop(f"mismatched input '{text}' expecting IDENTIFIER")
             raise self.stop(f"no viable alternative at input '.{text}'")
@@ -283,7 +287,9 @@ class _Parser:
                     return Const(pos, lexer.unquote_bytes(token.text[1:]))
                 except ValueError as e:
                     return self.complain(pos, str(e))
-            case "int" | "uint" | "float" | "-":
+            case "int" | "uint" | "float":
+                return self.number(pos)
+            case "-" if self.tokens[self.at + 1].kind in ("int", "float"):
                 return self.number(pos)
             case "true" | "false":
                 self.next()

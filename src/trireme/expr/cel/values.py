@@ -201,14 +201,16 @@ def _lists_equal(a: list[Any], b: list[Any]) -> bool:
     if len(a) != len(b):
         return False
     if isinstance(a, SetList):
-        return all(any(equal(x, y) for y in a) for x in b) if not _hashable(a) else set(a) >= set(b)
+        if _all_strings(a) and _all_strings(b):
+            return set(a) >= set(b)
+        return all(any(equal(x, y) for y in a) for x in b)
     if isinstance(a, MapList):
         mine = {a.key(x): x for x in a}
         return all((k := a.key(y)) in mine and equal(mine[k], y) for y in b)
     return all(map(equal, a, b))
 
 
-def _hashable(items: list[Any]) -> bool:
+def _all_strings(items: list[Any]) -> bool:
     return all(type(x) is str for x in items)
 
 
@@ -270,7 +272,9 @@ def concat(a: list[Any], b: list[Any]) -> list[Any]:
     """``a + b``: lists that are sets or maps are merged."""
     if isinstance(a, SetList):
         out = SetList(a)
-        out.extend(x for x in b if not any(equal(x, y) for y in a))
+        for x in b:
+            if not any(equal(x, y) for y in out):
+                out.append(x)
         return out
     if isinstance(a, MapList):
         merged = {a.key(x): x for x in a}

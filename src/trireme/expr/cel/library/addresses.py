@@ -129,18 +129,64 @@ def _problem4(text: str, whole: str) -> str | None:
     return wrong("IPv4 address too short") if fields < 3 else None
 
 
+_HEX: Final = re.compile(r"[0-9A-Fa-f]*").match
+
+
 def _problem6(text: str) -> str | None:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return f"ParseAddr({_quote(text)}): unable to parse IP"
-    return None
+    def wrong(why: str, at: str = "") -> str:
+        place = f" (at {_quote(at)})" if at else ""
+        return f"ParseAddr({_quote(text)}): {why}{place}"
+
+    rest = text
+    gap = rest.startswith("::")
+    if gap:
+        rest = rest[2:]
+    count = 0
+    while rest and count < 8:
+        m = _HEX(rest)
+        assert m is not None
+        digits = m.end()
+        if digits > 4:
+            return wrong("each group must have 4 or less digits", rest)
+        if digits == 0:
+            return wrong("each colon-separated field must have at least one digit", rest)
+        if rest[digits : digits + 1] == ".":
+            if not gap and count != 6:
+                why = "embedded IPv4 address must replace the final 2 fields of the address"
+                return wrong(why, rest)
+            if count > 6:
+                why = "too many hex fields to fit an embedded IPv4 at the end of the address"
+                return wrong(why, rest)
+            problem = _problem4(rest, text)
+            if problem is not None:
+                return problem
+            count, rest = count + 2, ""
+            break
+        count, rest = count + 1, rest[digits:]
+        if not rest:
+            break
+        if rest[0] != ":":
+            return wrong("unexpected character, want colon", rest)
+        if len(rest) == 1:
+            return wrong("colon must be followed by more characters", rest)
+        rest = rest[1:]
+        if rest[0] == ":":
+            if gap:
+                return wrong("multiple :: in address", rest)
+            gap, rest = True, rest[1:]
+    if rest:
+        return wrong("trailing garbage after address", rest)
+    if count < 8:
+        return None if gap else wrong("address string too short")
+    return wrong("the :: must expand to at least one field of zeros") if gap else None
 
 
 def parse_ip(text: str) -> IP:
     """The address; ``EvalError`` for none, for one with a zone and for IPv4 mapped into IPv6."""
     name, percent, zone = text.partition("%")
-    problem = _problem(name if percent and zone else text)
+    problem = _problem(name if percent else text)
+    if problem is None and percent and not zone:
+        problem = f"ParseAddr({_quote(text)}): zone must be a non-empty string"
     if problem is not None:
         raise EvalError(
             f"IP Address {_quote(text)} parse error during conversion from string: {problem}"
@@ -166,7 +212,7 @@ def _prefix(text: str) -> CIDR:
     name, slash, bits = text.rpartition("/")
     if not slash:
         raise wrong("no '/'")
-    problem = _problem(name)
+    problem = _problem(name.partition("%")[0])
     if problem is not None:
         raise wrong(problem)
     if "%" in name:

@@ -48,8 +48,9 @@ def _clauses(text: str) -> Iterator[str | tuple[str, int | None]]:
             continue
         yield piece
         piece = ""
-        yield ("%", None)  # takes the argument, before the clause is looked at
         i += 1
+        # Takes the argument before the clause is looked at; 0 when there is no clause.
+        yield ("%", None if i < len(text) else 0)
         if i >= len(text):
             raise _Bad("unexpected end of string")
         precision: int | None = None
@@ -261,7 +262,7 @@ def check(text: str, args: list[Node]) -> tuple[Node | None, str] | None:
                 continue
             if clause[0] == "%":
                 count += 1
-                if count > len(args):
+                if count > len(args) and clause[1] is None:
                     return None, f"index {count - 1} out of range"
                 continue
             bad = _rejected(clause[0], args[count - 1])

@@ -18,6 +18,8 @@ from ..values import INT_MAX, INT_MIN, Opaque
 
 TYPE: Final = t.struct("kubernetes.Quantity")
 _ONE: Final = 10**9
+_DIGITS: Final = 18
+_BINARY_DIGITS: Final = 15
 _SYNTAX: Final = re.compile(
     r"([+-]?)([0-9]*)(?:\.([0-9]*))?([eEinumkKMGTP]*)([-+]?[0-9]*)", re.ASCII
 ).fullmatch
@@ -31,13 +33,14 @@ _FORMAT: Final = (
 
 
 class Quantity(Opaque):
-    """``nanos`` billionths."""
+    """``nanos`` billionths; ``wide`` when upstream keeps so many digits as no integer."""
 
-    __slots__ = ("nanos",)
+    __slots__ = ("nanos", "wide")
     type_name = "kubernetes.Quantity"
 
-    def __init__(self, nanos: int) -> None:
+    def __init__(self, nanos: int, wide: bool = False) -> None:
         self.nanos = nanos
+        self.wide = wide
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Quantity) and self.nanos == other.nanos
@@ -59,8 +62,16 @@ def parse(text: str) -> Quantity:
     whole = int((m[2] or "") + (m[3] or ""))
     number = whole * up * _ONE
     divisor = down * 10 ** len(m[3] or "")
-    nanos = min(-(-number // divisor), INT_MAX * _ONE)
-    return Quantity(-nanos if m[1] == "-" else nanos)
+    nanos = -(-number // divisor)
+    digits = len(m[2].lstrip("0")) or 1
+    if suffix in _BINARY:
+        nanos = min(nanos, INT_MAX * _ONE)
+        wide = bool(m[3]) or digits + _BINARY[suffix] * 3 // 10 + 1 > _BINARY_DIGITS
+    else:
+        places = len(m[3] or "")
+        scale = int(power) if power else _DECIMAL[suffix]
+        wide = digits + places > _DIGITS or scale - places < -9
+    return Quantity(-nanos if m[1] == "-" else nanos, wide)
 
 
 def _factor(suffix: str, power: str) -> tuple[int, int] | None:
@@ -89,7 +100,7 @@ def _is_quantity(text: str) -> bool:
 
 def _whole(q: Quantity) -> int | None:
     n, rest = divmod(q.nanos, _ONE)
-    return n if not rest and INT_MIN <= n <= INT_MAX else None
+    return n if not rest and not q.wide and INT_MIN <= n <= INT_MAX else None
 
 
 def _as_integer(q: Quantity) -> int:
@@ -115,8 +126,12 @@ OVERLOADS: Final[list[Overload]] = [
     method("asApproximateFloat", "quantity_get_float", (TYPE,), t.DOUBLE, lambda q: q.nanos / _ONE),
     method("asInteger", "quantity_get_int", (TYPE,), t.INT, _as_integer),
     method("isInteger", "quantity_is_integer", (TYPE,), t.BOOL, lambda q: _whole(q) is not None),
-    method("add", "quantity_add", _Q, TYPE, lambda a, b: Quantity(a.nanos + b.nanos)),
-    method("add", "quantity_add_int", _QI, TYPE, lambda a, n: Quantity(a.nanos + n * _ONE)),
-    method("sub", "quantity_sub", _Q, TYPE, lambda a, b: Quantity(a.nanos - b.nanos)),
-    method("sub", "quantity_sub_int", _QI, TYPE, lambda a, n: Quantity(a.nanos - n * _ONE)),
+    method(
+        "add", "quantity_add", _Q, TYPE, lambda a, b: Quantity(a.nanos + b.nanos, a.wide or b.wide)
+    ),
+    method("add", "quantity_add_int", _QI, TYPE, lambda a, n: Quantity(a.nanos + n * _ONE, a.wide)),
+    method(
+        "sub", "quantity_sub", _Q, TYPE, lambda a, b: Quantity(a.nanos - b.nanos, a.wide or b.wide)
+    ),
+    method("sub", "quantity_sub_int", _QI, TYPE, lambda a, n: Quantity(a.nanos - n * _ONE, a.wide)),
 ]
