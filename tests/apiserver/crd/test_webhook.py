@@ -1,0 +1,124 @@
+"""Conversion by a webhook: a real HTTPS server in this process."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tests.apiserver.crd.conftest import WIDGETS, crd_api, definition, version, widget
+from trireme.kit import pki
+
+NOW = time.time()
+V2 = WIDGETS.replace("/v1/", "/v2/")
+Change = Callable[[dict[str, Any], str], dict[str, Any]]
+
+
+def split(obj: dict[str, Any], wanted: str) -> dict[str, Any]:
+    """v1 has spec.size, v2 has spec.width."""
+    spec = dict(obj["spec"])
+    if wanted.endswith("/v2") and "size" in spec:
+        spec["width"] = spec.pop("size")
+    elif wanted.endswith("/v1") and "width" in spec:
+        spec["size"] = spec.pop("width")
+    return {**obj, "apiVersion": wanted, "spec": spec}
+
+
+@asynccontextmanager
+async def webhook(change: Change) -> AsyncIterator[tuple[str, bytes, list[int]]]:
+    """The address, the authority, and how many objects each call had."""
+    calls: list[int] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        review = await request.json()
+        asked = review["request"]
+        calls.append(len(asked["objects"]))
+        converted = [change(obj, asked["desiredAPIVersion"]) for obj in asked["objects"]]
+        response = {"uid": asked["uid"], "convertedObjects": converted}
+        response["result"] = {"status": "Success"}
+        review.pop("request")
+        return web.json_response({**review, "response": response})
+
+    authority = pki.new_authority("webhook authority", NOW)
+    pair = pki.issue(authority, "webhook", NOW, names=("127.0.0.1",), server=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pair.pem"
+        path.write_bytes(pair.key + pair.certificate)
+        context.load_cert_chain(path)
+    app = web.Application()
+    app.router.add_post("/convert", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        yield f"https://127.0.0.1:{port}/convert", authority.certificate, calls
+    finally:
+        await runner.cleanup()
+
+
+def converted_by(url: str, authority: bytes) -> dict[str, Any]:
+    second = version("v2", storage=False)
+    spec = {"type": "object", "properties": {"width": {"type": "integer"}}}
+    second["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    spec["properties"]["color"] = {"type": "string"}
+    client = {"url": url, "caBundle": base64.b64encode(authority).decode()}
+    conversion = {
+        "strategy": "Webhook",
+        "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": client},
+    }
+    return definition(versions=[version("v1"), second], conversion=conversion)
+
+
+async def test_versions_of_different_shapes() -> None:
+    async with webhook(split) as (url, authority, calls), crd_api() as ask:
+        await ask.install(converted_by(url, authority))
+        made = await ask.must("POST", V2, widget(api="v2", spec={"width": 3}))
+        # What is stored has the defaults of its own version.
+        assert made["spec"] == {"width": 3, "color": "blue"}
+        stored = await ask.must("GET", f"{WIDGETS}/w")
+        assert stored["spec"]["size"] == 3
+        await ask.must("POST", WIDGETS, widget("x"))
+        before = len(calls)
+        listed = await ask.must("GET", V2)
+        assert [item["spec"]["width"] for item in listed["items"]] == [3, 2]
+        # One call for all that are not known yet, and none for what was converted before.
+        await ask.must("GET", V2)
+        assert len(calls) - before <= 1
+        status, again = await ask.patch(f"{V2}/w", {"spec": {"width": 5}}, "merge-patch+json")
+        assert (status, again["spec"]["width"]) == (200, 5)
+        assert (await ask.must("GET", f"{WIDGETS}/w"))["spec"]["size"] == 5
+
+
+async def test_metadata_is_not_the_webhooks_to_change() -> None:
+    def rename(obj: dict[str, Any], wanted: str) -> dict[str, Any]:
+        changed = split(obj, wanted)
+        return {**changed, "metadata": {**obj["metadata"], "name": "other"}}
+
+    async with webhook(rename) as (url, authority, _), crd_api() as ask:
+        await ask.install(converted_by(url, authority))
+        await ask.must("POST", WIDGETS, widget())
+        status, told = await ask("GET", f"{V2}/w")
+        assert status == 500
+        assert "must have the same name: w != other" in told["message"]
+
+
+async def test_nobody_answers() -> None:
+    authority = pki.new_authority("webhook authority", NOW).certificate
+    async with crd_api(converted_by("https://127.0.0.1:1/convert", authority)) as ask:
+        await ask.must("POST", WIDGETS, widget())
+        status, told = await ask("GET", f"{V2}/w")
+        assert status == 500
+        assert told["message"].startswith(
+            "Internal error occurred: conversion webhook for example.com/v1, Kind=Widget failed: "
+            'Post "https://127.0.0.1:1/convert"'
+        )
