@@ -262,6 +262,21 @@ async def test_what_an_apply_may_not() -> None:
         assert status == 404
 
 
+async def test_forged_entries_are_judged() -> None:
+    async with api() as ask:
+        made = await ask.make("a")
+        entry = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+        entry |= {"fieldsV1": {"f:data": {"f:x": {}}}}  # type: ignore[dict-item]
+        made["metadata"]["managedFields"] = [{"manager": "x" * 129, **entry}]
+        status, refused = await ask("PUT", f"{MAPS}/a", made)
+        assert status == 422
+        assert refused["details"]["causes"][0]["field"] == "metadata.managedFields[0].manager"
+        # What cannot be read at all is as good as not sent.
+        made["metadata"]["managedFields"] = [{"manager": "x", **entry, "operation": "Move"}]
+        status, _ = await ask("PUT", f"{MAPS}/a", made)
+        assert status == 200
+
+
 async def test_dry_run_and_versions() -> None:
     async with api() as ask:
         status, made = await apply(ask, f"{MAPS}/a", config(x="1"), dryRun="All")

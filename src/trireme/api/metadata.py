@@ -11,6 +11,7 @@ from typing import Final
 
 from trireme.api import rules
 from trireme.machinery import field, gotext, names
+from trireme.machinery.apply import managed
 from trireme.machinery.field import FieldError, Path
 from trireme.machinery.meta import ObjectMeta, OwnerReference
 from trireme.machinery.resource import Resource
@@ -85,6 +86,8 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
     )
     if not unchanged:
         _common(errs, new, resource.short_finalizers)
+    elif new.managedFields is not old.managedFields:
+        errs += managed.problems(_META.child("managedFields"), new.managedFields)
     return errs
 
 
@@ -99,6 +102,8 @@ def _common(
         _owners(errs, meta.ownerReferences, at.child("ownerReferences"))
     if meta.finalizers:
         finalizers(errs, at.child("finalizers"), meta.finalizers, short_finalizers)
+    if meta.managedFields:
+        errs += managed.problems(at.child("managedFields"), meta.managedFields)
 
 
 def annotations(values: dict[str, str], at: Path) -> list[FieldError]:

@@ -18,10 +18,9 @@ from trireme.apiserver.cache.views import Selection
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.request import Request
 from trireme.machinery import errors, field, fields, labels
+from trireme.machinery.apply import managed
 from trireme.machinery.field import FieldError
 
-# Bytes of a field manager's name.
-MANAGER_LENGTH = 128
 FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
@@ -156,14 +155,7 @@ def field_manager(request: Request, *, applying: bool = False) -> str:
     if force and not applying and request.method == "PATCH":
         why = "may not be specified for non-apply patch"
         problems.append(field.forbidden(field.path("force"), why))
-    if len(wanted.encode()) > MANAGER_LENGTH:
-        problems.append(field.too_long(at, MANAGER_LENGTH))
-    position = 0
-    for character in wanted:
-        if not _printable(character):
-            why = f"invalid character U+{ord(character):04X} (at position {position})"
-            problems.append(field.invalid(at, wanted, why))
-        position += len(character.encode())
+    problems += managed.name_problems(at, wanted)
     if problems:
         raise errors.invalid(f"{_options_kind(request)}.meta.k8s.io", "", problems)
     return wanted or _agent(request.headers.get("user-agent", ""))
@@ -171,15 +163,8 @@ def field_manager(request: Request, *, applying: bool = False) -> str:
 
 @lru_cache(maxsize=256)
 def _agent(header: str) -> str:
-    name = "".join(filter(_printable, header.partition("/")[0]))
-    if len(name.encode()) <= MANAGER_LENGTH:
-        return name
-    return name.encode()[:MANAGER_LENGTH].decode(errors="ignore")
-
-
-def _printable(character: str) -> bool:
-    # Of all spaces, Go prints the ASCII one only; Python agrees.
-    return character.isprintable()
+    name = "".join(filter(str.isprintable, header.partition("/")[0]))
+    return name.encode()[: managed.NAME_LENGTH].decode(errors="ignore")
 
 
 def encode_token(revision: int, start: str) -> str:

@@ -7,19 +7,24 @@ Called by ``manager`` and ``scale``. Upstream: apimachinery ``managedfields/inte
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
-from trireme.machinery import gotext
+from trireme.machinery import field, gotext
 from trireme.machinery.apply import fieldset
 from trireme.machinery.apply.fieldset import Set
+from trireme.machinery.field import FieldError, Path
 from trireme.machinery.meta import ManagedFieldsEntry
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"
 FIELDS_V1: Final = "FieldsV1"
 MAX_UPDATERS: Final = 10
+# Bytes of a manager's name, and of a subresource's.
+NAME_LENGTH: Final = 128
+_SUBRESOURCE_LENGTH: Final = 256
 ANCIENT: Final = "ancient-changes"
 BEFORE_APPLY: Final = "before-first-apply"
 
@@ -143,6 +148,49 @@ def _order(entry: ManagedFieldsEntry) -> tuple[str, str, str, str, str]:
         entry.apiVersion,
         entry.subresource,
     )
+
+
+def problems(at: Path, entries: list[ManagedFieldsEntry]) -> list[FieldError]:
+    """What is wrong with the entries of an object, by the rules of metadata."""
+    found: list[FieldError] = []
+    for position, entry in enumerate(entries):
+        if (
+            entry.operation in (APPLY, UPDATE)
+            and entry.fieldsType in ("", FIELDS_V1)
+            and _is_plain(entry.manager)
+            and len(entry.subresource) < _SUBRESOURCE_LENGTH // 4
+        ):
+            continue
+        here = at.index(position)
+        if entry.operation not in (APPLY, UPDATE):
+            why = "must be `Apply` or `Update`"
+            found.append(field.invalid(here.child("operation"), entry.operation, why))
+        if entry.fieldsType not in ("", FIELDS_V1):
+            why = "must be `FieldsV1`"
+            found.append(field.invalid(here.child("fieldsType"), entry.fieldsType, why))
+        found += name_problems(here.child("manager"), entry.manager)
+        if len(entry.subresource.encode()) > _SUBRESOURCE_LENGTH:
+            found.append(field.too_long(here.child("subresource"), _SUBRESOURCE_LENGTH))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _is_plain(name: str) -> bool:
+    return not name_problems(field.path(), name)
+
+
+def name_problems(at: Path, name: str) -> list[FieldError]:
+    """What is wrong with a manager's name: it is short, and can be printed."""
+    found: list[FieldError] = []
+    if len(name.encode()) > NAME_LENGTH:
+        found.append(field.too_long(at, NAME_LENGTH))
+    position = 0
+    for character in name:
+        if not character.isprintable():
+            why = f"invalid character U+{ord(character):04X} (at position {position})"
+            found.append(field.invalid(at, name, why))
+        position += len(character.encode())
+    return found
 
 
 def is_reset(entries: list[ManagedFieldsEntry]) -> bool:
