@@ -10,38 +10,14 @@ as they change costs: literals and conversions of literals are free.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from . import folds, library_costs, regex, select, values
-from . import types as t
+from . import calls, counting, folds, select, values
 from .ast import Call, Const, Fold, Ident, ListExpr, MapExpr, Node, Select, StructExpr
-from .errors import CelError, CostLimitExceeded, EvalError, no_such_overload
-from .functions import Overload
-from .library.standard import CONVERSIONS, within
+from .calls import COST, FIRST, UNSET, Code, Frame
+from .errors import CelError, EvalError, no_such_overload
+from .library.standard import CONVERSIONS
 from .sizes import LIST_BASE, MAP_BASE, STRUCT_BASE
-
-Frame = list[Any]
-Run = Callable[[Frame], Any]
-
-COST: Final = 0
-LIMIT: Final = 1
-FIRST: Final = 2
-UNSET: Final = object()
-"""In the slot of a bound name that has not been used yet."""
-
-
-class Code(NamedTuple):
-    """``run`` evaluates; ``cost`` is charged by whoever runs it.
-
-    ``attribute`` tells a reference (a name, and what is selected from it), of whose cost
-    ``root`` is due to the reference as a whole and not to its steps. ``const``: the value is fixed.
-    """
-
-    run: Run
-    cost: int = 0
-    attribute: bool = False
-    root: int = 0
-    const: bool = False
 
 
 class Compiler:
@@ -82,14 +58,14 @@ class Compiler:
     # Leaves and references.
 
     def const(self, node: Const) -> Code:
-        return _constant(node.value)
+        return calls.constant(node.value)
 
     def ident(self, node: Ident) -> Code:
         return self.named(node.ref if node.ref is not None else node.name)
 
     def named(self, ref: Any) -> Code:
         if isinstance(ref, values.TypeValue):
-            return _constant(ref)
+            return calls.constant(ref)
         if ref in self.lazy:
             return self.bound(ref)
         i = self.slots[ref]
@@ -160,20 +136,20 @@ class Compiler:
         args = [self.value(a) for a in nodes]
         function = node.function
         if function == "@in" and len(node.overloads) == 1 and node.overloads[0].id == "in_list":
-            folded = _membership(args)
+            folded = calls.membership(args)
             if folded is not None:
                 return folded
-        implementation = _implementation(node, nodes, args)
+        implementation = calls.implementation(node, nodes, args)
         ids = [o.id for o in node.overloads]
-        count = library_costs.counter(function, ids[0] if len(ids) == 1 else "")
+        count = counting.counter(function, ids[0] if len(ids) == 1 else "")
         if function in ("_==_", "_!=_"):
             scalar = all(n.type.kind in _SCALARS for n in nodes)
-            count = 1 if scalar else library_costs.counter(function, ids[0])
+            count = 1 if scalar else counting.counter(function, ids[0])
         base = sum(a.cost for a in args)
-        code = _applied(implementation, [a.run for a in args], base, count)
+        code = calls.applied(implementation, [a.run for a in args], base, count)
         if function in CONVERSIONS and len(args) == 1 and args[0].const:
             try:
-                return _constant(code.run([0, 0]))
+                return calls.constant(code.run([0, 0]))
             except EvalError as e:
                 raise CelError("program", e.message) from None
         return code
@@ -191,8 +167,8 @@ class Compiler:
         first = terms[0]
         rest = [(c.run, c.cost) for c in terms[1:]]
         if len(rest) == 1:
-            return Code(_either(first.run, *rest[0], stop), first.cost)
-        return Code(_any_of(first.run, rest, stop), first.cost)
+            return Code(calls.either(first.run, *rest[0], stop), first.cost)
+        return Code(calls.any_of(first.run, rest, stop), first.cost)
 
     def conditional(self, node: Call) -> Code:
         cond = self.compile(node.args[0])
@@ -242,7 +218,7 @@ class Compiler:
         optionals = node.optionals
         if not optionals:
             if all(e.const for e in elems):
-                return _constant([r([]) for r in runs])
+                return calls.constant([r([]) for r in runs])
             return Code(lambda s: [r(s) for r in runs], LIST_BASE + sum(e.cost for e in elems))
 
         def run(s: Frame) -> Any:
@@ -283,7 +259,7 @@ class Compiler:
             return out
 
         if all(k.const and v.const for k, v, _ in pairs):
-            return _constant(run([]))
+            return calls.constant(run([]))
         return Code(run, MAP_BASE + sum(k.cost + v.cost for k, v, _ in pairs))
 
     def struct(self, node: StructExpr) -> Code:
@@ -344,200 +320,6 @@ class Compiler:
             return inner(s)
 
         return Code(run, result.cost)
-
-
-def _constant(value: Any) -> Code:
-    return Code(lambda s: value, 0, const=True)
-
-
-def _either(a: Run, b: Run, cost: int, stop: bool) -> Run:
-    """``a || b`` (``stop`` is True) or ``a && b``: the value that stops absorbs the other's
-    error."""
-    go = not stop
-
-    def run(s: Frame) -> bool:
-        try:
-            v = a(s)
-            if v is stop:
-                return stop
-            failed = None if v is go else no_such_overload()
-        except EvalError as e:
-            failed = _absorbed(e)
-        s[COST] += cost
-        if failed is None:
-            v = b(s)
-            if v is go or v is stop:
-                return v  # type: ignore[no-any-return]
-            raise no_such_overload()
-        try:
-            if b(s) is stop:
-                return stop
-        except EvalError as e:
-            _absorbed(e)
-        raise failed
-
-    return run
-
-
-def _any_of(first: Run, rest: list[tuple[Run, int]], stop: bool) -> Run:
-    go = not stop
-
-    def run(s: Frame) -> bool:
-        failed: EvalError | None = None
-        try:
-            v = first(s)
-            if v is stop:
-                return stop
-            if v is not go:
-                failed = no_such_overload()
-        except EvalError as e:
-            failed = _absorbed(e)
-        for r, cost in rest:
-            s[COST] += cost
-            try:
-                v = r(s)
-                if v is stop:
-                    return stop
-                if v is not go and failed is None:
-                    failed = no_such_overload()
-            except EvalError as e:
-                failed = failed or _absorbed(e)
-        if failed is not None:
-            raise failed
-        return go
-
-    return run
-
-
-def _absorbed(e: EvalError) -> EvalError:
-    if isinstance(e, CostLimitExceeded):
-        raise e
-    return e
-
-
-def _membership(args: list[Code]) -> Code | None:
-    """``x in [literals]``: a look into a set, free but for ``x``."""
-    if not args[1].const:
-        return None
-    items = args[1].run([])
-    if not items:
-        return _constant(False)
-    if any(type(i) not in (bool, int, values.Uint, float, str) for i in items):
-        return None
-    run = args[0].run
-    kind = type(items[0])
-    if kind in (str, int) and all(type(i) is kind for i in items):
-        known = frozenset(items)
-
-        def quick(s: Frame) -> bool:
-            v = run(s)
-            return v in known if type(v) is kind else within(v, items)
-
-        return Code(quick, args[0].cost)
-    return Code(lambda s: within(run(s), items), args[0].cost)
-
-
-def _implementation(node: Call, nodes: list[Node], args: list[Code]) -> Callable[..., Any]:
-    overloads = node.overloads
-    position = _PATTERNS.get(node.function)
-    if position is not None and len(args) > position and args[position].const:
-        text = args[position].run([])
-        if type(text) is str:
-            try:
-                regex.pattern(text)
-            except regex.PatternError as e:
-                raise CelError("program", str(e)) from None
-    if len(overloads) == 1 and overloads[0].impl is not None:
-        o = overloads[0]
-        vague = any(
-            t.is_dyn(n.type) and a.kind not in ("param", "dyn")
-            for n, a in zip(nodes, o.args, strict=True)
-        )
-        if not vague:
-            return o.impl
-    return _dispatch(node.function, overloads)
-
-
-_PATTERNS: Final = {"matches": 1, "find": 1, "findAll": 1}
-
-
-def _dispatch(function: str, overloads: tuple[Overload, ...]) -> Callable[..., Any]:
-    """Picks the overload by the values, for operands of unknown types."""
-
-    def call(*args: Any) -> Any:
-        for o in overloads:
-            if o.accepts(args) and o.impl is not None:
-                return o.impl(*args)
-        raise _no_overload(function, overloads, args)
-
-    return call
-
-
-def _no_overload(
-    function: str, overloads: tuple[Overload, ...], args: tuple[Any, ...]
-) -> EvalError:
-    if function in ("startsWith", "endsWith", "contains"):
-        return no_such_overload()
-    if len(args) == 1 and function in CONVERSIONS:
-        names = ", ".join(values.type_name(a) for a in args)
-        return no_such_overload(f"{function}({names})")
-    known = any(o.accepts((args[0],) + args[1:]) or _first(o, args[0]) for o in overloads)
-    if len(args) == 2 and known:
-        return no_such_overload()
-    return no_such_overload(function)
-
-
-def _first(o: Overload, value: Any) -> bool:
-    from .functions import fits
-
-    return fits(value, o.args[0])
-
-
-def _applied(
-    f: Callable[..., Any], runs: list[Run], base: int, count: library_costs.Counter | int
-) -> Code:
-    """A call of ``f``, which charges what depends on the values itself."""
-    if isinstance(count, int):
-        cost = base + count
-        if len(runs) == 1:
-            (a,) = runs
-            return Code(lambda s: f(a(s)), cost)
-        if len(runs) == 2:
-            a, b = runs
-            return Code(lambda s: f(a(s), b(s)), cost)
-        if not runs:
-            return Code(lambda s: f(), cost)
-        return Code(lambda s: f(*[r(s) for r in runs]), cost)
-    counted = count
-    if len(runs) == 1:
-        (a,) = runs
-
-        def one(s: Frame) -> Any:
-            x = a(s)
-            r = f(x)
-            s[COST] += counted((x,), r)
-            return r
-
-        return Code(one, base)
-    if len(runs) == 2:
-        a, b = runs
-
-        def two(s: Frame) -> Any:
-            x = a(s)
-            y = b(s)
-            r = f(x, y)
-            s[COST] += counted((x, y), r)
-            return r
-
-        return Code(two, base)
-
-    def many(s: Frame) -> Any:
-        xs = tuple(r(s) for r in runs)
-        result = f(*xs)
-        s[COST] += counted(xs, result)
-        return result
-
-    return Code(many, base)
 
 
 _SCALARS: Final = frozenset({"bool", "int", "uint", "double", "duration", "timestamp"})

@@ -14,7 +14,8 @@ from typing import Any, Final
 from . import checker, macros, parser, validators
 from . import types as t
 from .ast import Ident, Node, Select, children
-from .compiler import FIRST, Compiler, Frame
+from .calls import FIRST, Frame
+from .compiler import Compiler
 from .errors import CelError, CostLimitExceeded, EvalError
 from .estimate import Estimator
 from .functions import Overload, Registry
