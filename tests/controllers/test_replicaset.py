@@ -10,6 +10,7 @@ import pytest
 from tests.controllers import harness
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
+from trireme.api.core.v1.replicationcontroller import ReplicationController
 from trireme.controllers.workloads import batches, plan_replicaset
 from trireme.machinery import errors, meta, time
 from trireme.testing import virtual
@@ -182,3 +183,21 @@ def _with_account(name: str) -> dict:
     made = harness.template({"app": "web"})
     made["spec"]["serviceAccountName"] = name
     return made
+
+
+@virtual.test()
+async def test_a_replication_controller_keeps_its_pods(env):
+    async with harness.world(env) as w:
+        labels = {"app": "old"}
+        manifest = {
+            "metadata": {"name": "old", "namespace": "default"},
+            "spec": {"replicas": 2, "selector": labels, "template": harness.template(labels)},
+        }
+        await w.client.create(msgspec.convert(manifest, ReplicationController))
+        await w.until(lambda: len(w.pods(app="old")) == 2)
+        owner = w.pods(app="old")[0].metadata.ownerReferences[0]
+        assert (owner.apiVersion, owner.kind) == ("v1", "ReplicationController")
+        await w.until(lambda: w.get(ReplicationController, "old").status.readyReplicas == 2)
+        await w.client.patch(ReplicationController, "old", "default", {"spec": {"replicas": 1}})
+        await w.until(lambda: w.get(ReplicationController, "old").status.replicas == 1)
+        assert not await w.quiet(60)

@@ -199,9 +199,8 @@ class Handle(Generic[T]):
         """DELETE of all that the selectors match."""
         parameters = {"labelSelector": label_selector, "fieldSelector": field_selector}
         call = self._call("DELETE", "deletecollection", namespace)
-        await self._requester.send(
-            msgspec.structs.replace(call, body=_delete_body(options), parameters=_set(parameters))
-        )
+        call = msgspec.structs.replace(call, parameters=_set(parameters), accept=self._accept_list)
+        await self._requester.send(msgspec.structs.replace(call, body=_delete_body(options)))
 
     async def sub(
         self, method: str, name: str, namespace: str, subresource: str, body: Any, answer: type[R]

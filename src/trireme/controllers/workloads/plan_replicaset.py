@@ -1,7 +1,8 @@
-"""How many pods a ReplicaSet makes or deletes, which ones, and what its status says. Pure.
+"""How many pods a ReplicaSet or a ReplicationController makes or deletes, which ones, and what its
+status says. Pure.
 
-In: the ReplicaSet, its pods, the time. Out: ``Create``, ``Delete`` or None; a status. Called by
-``replicaset``. Rules: upstream pkg/controller/replicaset and the order of deletion in
+In: the set (either kind), its pods, the time. Out: ``Create``, ``Delete`` or None; a status.
+Called by ``replicaset``. Rules: upstream pkg/controller/replicaset and the order of deletion in
 pkg/controller/controller_utils;
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-a-replicaset.
 """
@@ -12,11 +13,18 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.api.core.v1.replicationcontroller import (
+    ReplicationController,
+    ReplicationControllerCondition,
+    ReplicationControllerStatus,
+)
 from trireme.domain import owners, pods
 from trireme.machinery import names, time
 from trireme.machinery.meta import ObjectMeta
@@ -24,6 +32,8 @@ from trireme.machinery.meta import ObjectMeta
 BURST = 500
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 FAILURE = "ReplicaFailure"
+AnySet = ReplicaSet | ReplicationController
+AnyStatus = ReplicaSetStatus | ReplicationControllerStatus
 _PHASES = {"Pending": 0, "Unknown": 1, "": 1, "Running": 2}
 
 
@@ -40,7 +50,7 @@ class Delete(msgspec.Struct, frozen=True):
 
 
 def change(
-    replica_set: ReplicaSet, active: Sequence[Pod], related: Iterable[Pod], now: float
+    replica_set: AnySet, active: Sequence[Pod], related: Iterable[Pod], now: float
 ) -> Create | Delete | None:
     """What brings the number of active pods to that of the spec, at most 500 at a time.
 
@@ -59,7 +69,7 @@ def change(
     return None
 
 
-def wanted(replica_set: ReplicaSet) -> int:
+def wanted(replica_set: AnySet) -> int:
     """How many pods there should be."""
     return 1 if replica_set.spec.replicas is None else replica_set.spec.replicas
 
@@ -71,9 +81,9 @@ def rank(victims: Sequence[Pod], related: Iterable[Pod], now: float) -> list[Pod
     return [item.pod for item in sorted(judged, key=functools.cmp_to_key(_compare))]
 
 
-def pod_of(replica_set: ReplicaSet) -> Pod:
+def pod_of(replica_set: AnySet) -> Pod:
     """A new pod of the ReplicaSet."""
-    template = replica_set.spec.template
+    template = _template(replica_set)
     prefix = f"{replica_set.metadata.name}-"
     if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)):
         prefix = replica_set.metadata.name
@@ -89,28 +99,34 @@ def pod_of(replica_set: ReplicaSet) -> Pod:
 
 
 def status(
-    replica_set: ReplicaSet,
+    replica_set: AnySet,
     active: Sequence[Pod],
     terminating: int,
     failure: Exception | None,
     now: float,
-) -> ReplicaSetStatus:
+) -> AnyStatus:
     """The status as it should be; equal to the present one when nothing changed."""
     old = replica_set.status
-    labels = replica_set.spec.template.metadata.labels.items()
+    labels = _template(replica_set).metadata.labels.items()
     min_ready = replica_set.spec.minReadySeconds
-    return ReplicaSetStatus(
+    new = type(old)(
         replicas=len(active),
         fullyLabeledReplicas=sum(labels <= pod.metadata.labels.items() for pod in active),
         readyReplicas=sum(pods.is_ready(pod) for pod in active),
         availableReplicas=sum(pods.is_available(pod, min_ready, now) for pod in active),
-        terminatingReplicas=terminating,
         observedGeneration=max(old.observedGeneration, replica_set.metadata.generation),
         conditions=_conditions(replica_set, len(active), failure, now),
     )
+    if isinstance(new, ReplicaSetStatus):
+        new.terminatingReplicas = terminating
+    return new
 
 
-def next_available(replica_set: ReplicaSet, active: Iterable[Pod], now: float) -> float | None:
+def _template(replica_set: AnySet) -> PodTemplateSpec:
+    return replica_set.spec.template or PodTemplateSpec()
+
+
+def next_available(replica_set: AnySet, active: Iterable[Pod], now: float) -> float | None:
     """Seconds until a pod that is ready becomes available; None when there is none."""
     min_ready = replica_set.spec.minReadySeconds
     waits = [pods.available_in(pod, min_ready, now) for pod in active]
@@ -118,8 +134,8 @@ def next_available(replica_set: ReplicaSet, active: Iterable[Pod], now: float) -
 
 
 def _conditions(
-    replica_set: ReplicaSet, active: int, failure: Exception | None, now: float
-) -> list[ReplicaSetCondition]:
+    replica_set: AnySet, active: int, failure: Exception | None, now: float
+) -> list[Any]:
     others = [item for item in replica_set.status.conditions if item.type != FAILURE]
     present = [item for item in replica_set.status.conditions if item.type == FAILURE]
     if failure is None:
@@ -127,7 +143,10 @@ def _conditions(
     if present:
         return replica_set.status.conditions
     reason = "FailedCreate" if active < wanted(replica_set) else "FailedDelete"
-    condition = ReplicaSetCondition(
+    kind = ReplicationControllerCondition
+    if isinstance(replica_set, ReplicaSet):
+        kind = ReplicaSetCondition
+    condition = kind(
         type=FAILURE,
         status="True",
         lastTransitionTime=time.format(now),

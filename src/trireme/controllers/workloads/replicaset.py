@@ -1,53 +1,75 @@
-"""ReplicaSets: keep so many pods of a template.
+"""ReplicaSets, and their elder ReplicationControllers: keep so many pods of a template.
 
-In: ReplicaSets and pods. Out: pods made, deleted, adopted and released; status; events. Decisions
-are in ``plan_replicaset``. Run by ``manager``. Upstream: pkg/controller/replicaset;
+In: sets of one of the two kinds and pods. Out: pods made, deleted, adopted and released; status;
+events. Decisions are in ``plan_replicaset``. Run by ``manager``. Upstream:
+pkg/controller/replicaset;
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetStatus
+from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.handle import ADDED, DELETED
 from trireme.controllers.definition import Definition, Tools
 from trireme.controllers.workloads import batches, claims, plan_replicaset
+from trireme.controllers.workloads.plan_replicaset import AnySet, AnyStatus
 from trireme.domain import adoption, owners, pods
 from trireme.machinery import errors, labels
+from trireme.machinery.labels import Selector
 from trireme.runtime import keys, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.expectations import Expectations
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "replicaset-controller"
 WORKERS = 5
 
 
-def make(tools: Tools) -> Controller:
-    """The control loop."""
-    return ReplicaSets(tools).loop
+@dataclass(frozen=True)
+class Flavour:
+    """What differs between the kinds of set."""
+
+    name: str
+    type: type[AnySet]
+    group: str
+    selector: Callable[[Any], Selector]
+
+    def make(self, tools: Tools) -> Controller:
+        """The control loop."""
+        return ReplicaSets(tools, self).loop
+
+
+SETS = Flavour(
+    "replicaset-controller",
+    ReplicaSet,
+    "apps",
+    lambda found: labels.from_struct(found.spec.selector),
+)
 
 
 class ReplicaSets:
     """The state of the controller: caches, and what it expects of them."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, flavour: Flavour) -> None:
+        self._flavour = flavour
+        self._owner = triggers.controller(flavour.type().kind, flavour.group)
         self._client = tools.client
         self._events = tools.recorder
         self._clock = tools.env.clock
         self._expectations = Expectations(tools.env.clock)
-        self._sets = tools.informers.of(ReplicaSet)
+        self._sets = tools.informers.of(flavour.type)
         self._pods = tools.informers.of(Pod)
         self._sets.add_index(by_controller)
         self._pods.add_index(by_controller)
         self.loop = Controller(
-            NAME,
+            flavour.name,
             self.reconcile,
             tools.env,
             triggers=[(self._sets, triggers.own()), (self._pods, self._concerned)],
@@ -77,7 +99,7 @@ class ReplicaSets:
         wait = plan_replicaset.next_available(found, active, now)
         return None if wait is None else After(wait)
 
-    async def _report(self, found: ReplicaSet, status: ReplicaSetStatus) -> bool:
+    async def _report(self, found: AnySet, status: AnyStatus) -> bool:
         """Write the status; whether the ReplicaSet was still there."""
         changed = msgspec.structs.replace(found, status=status)
         try:
@@ -88,16 +110,16 @@ class ReplicaSets:
             raise
         return True
 
-    async def _claim(self, found: ReplicaSet) -> list[Pod]:
+    async def _claim(self, found: AnySet) -> list[Pod]:
         """The pods that belong to it, terminating and finished ones included."""
         namespace = found.metadata.namespace
         candidates = self._pods.by_index(by_controller, (namespace, found.metadata.uid))
         orphans = self._pods.by_index(by_controller, (namespace, ""))
         candidates += [pod for pod in orphans if pods.is_active(pod)]
-        selector = labels.from_struct(found.spec.selector)
+        selector = self._flavour.selector(found)
         return await claims.settle(self._client, found, adoption.claim(found, selector, candidates))
 
-    async def _manage(self, found: ReplicaSet, active: list[Pod]) -> Exception | None:
+    async def _manage(self, found: AnySet, active: list[Pod]) -> Exception | None:
         """Make or delete pods; the first failure, after all was tried."""
         now = self._clock.now()
         # Only where pods have to go does it matter where the others are.
@@ -110,7 +132,7 @@ class ReplicaSets:
                 return await self._delete(found, victims)
         return None
 
-    async def _create(self, found: ReplicaSet, count: int) -> Exception | None:
+    async def _create(self, found: AnySet, count: int) -> Exception | None:
         key = keys.of(found.metadata)
         self._expectations.expect_creations(key, count)
         done, failure = await batches.slow_start(count, lambda: self._create_one(found))
@@ -118,7 +140,7 @@ class ReplicaSets:
             self._expectations.creation_observed(key)
         return failure
 
-    async def _create_one(self, found: ReplicaSet) -> None:
+    async def _create_one(self, found: AnySet) -> None:
         try:
             made = await self._client.create(plan_replicaset.pod_of(found))
         except Exception as fault:
@@ -132,7 +154,7 @@ class ReplicaSets:
         message = f"Created pod: {made.metadata.name}"
         self._events.event(found, recorder.NORMAL, "SuccessfulCreate", message)
 
-    async def _delete(self, found: ReplicaSet, victims: list[Pod]) -> Exception | None:
+    async def _delete(self, found: AnySet, victims: list[Pod]) -> Exception | None:
         key = keys.of(found.metadata)
         self._expectations.expect_deletions(key, [pod.metadata.uid for pod in victims])
 
@@ -153,7 +175,7 @@ class ReplicaSets:
         _, failure = await batches.all_at_once(lambda pod=pod: delete(pod) for pod in victims)
         return failure
 
-    def _related(self, found: ReplicaSet) -> list[Pod]:
+    def _related(self, found: AnySet) -> list[Pod]:
         """Active pods of all ReplicaSets with the same controller, this one's included."""
         namespace = found.metadata.namespace
         owner = owners.controller_uid(found.metadata)
@@ -169,7 +191,7 @@ class ReplicaSets:
         """The ReplicaSets that a pod's change concerns; notes what was expected of it."""
         pod = event.object
         found: dict[Key, None] = {}
-        for key in _OWNER(event):
+        for key in self._owner(event):
             found[key] = None
         owner = self._owner_of(pod)
         if owner is not None:
@@ -184,7 +206,7 @@ class ReplicaSets:
     def _owner_of(self, pod: Pod) -> Key | None:
         """The ReplicaSet that controls the pod, if it is the one that we know."""
         reference = owners.controller_of(pod.metadata)
-        if reference is None or reference.kind != "ReplicaSet":
+        if reference is None or reference.kind != self._flavour.type().kind:
             return None
         owner = self._sets.get(pod.metadata.namespace, reference.name)
         if owner is None or owner.metadata.uid != reference.uid:
@@ -198,11 +220,8 @@ class ReplicaSets:
         if same and owners.controller_of(old.metadata) is None:
             return
         for candidate in self._sets.list(pod.metadata.namespace):
-            if labels.from_struct(candidate.spec.selector).matches(pod.metadata.labels):
+            if self._flavour.selector(candidate).matches(pod.metadata.labels):
                 yield keys.of(candidate.metadata)
-
-
-_OWNER = triggers.controller("ReplicaSet", "apps")
 
 
 def by_controller(obj: Any) -> Iterable[Hashable]:
@@ -210,4 +229,4 @@ def by_controller(obj: Any) -> Iterable[Hashable]:
     return [(obj.metadata.namespace, owners.controller_uid(obj.metadata))]
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(SETS.name, SETS.make)

@@ -1,0 +1,21 @@
+"""ReplicationControllers: what ReplicaSets came from, run by the same code.
+
+Upstream: pkg/controller/replication;
+https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.replicationcontroller import ReplicationController
+from trireme.controllers.definition import Definition
+from trireme.controllers.workloads.replicaset import Flavour
+from trireme.machinery import labels
+
+_FLAVOUR = Flavour(
+    "replication-controller",
+    ReplicationController,
+    "",
+    lambda found: labels.from_set(found.spec.selector),
+)
+
+CONTROLLER = Definition(_FLAVOUR.name, _FLAVOUR.make)
