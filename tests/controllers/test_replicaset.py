@@ -197,6 +197,7 @@ async def test_a_replication_controller_keeps_its_pods(env):
         await w.until(lambda: len(w.pods(app="old")) == 2)
         owner = w.pods(app="old")[0].metadata.ownerReferences[0]
         assert (owner.apiVersion, owner.kind) == ("v1", "ReplicationController")
+        await w.until(lambda: w.find(ReplicationController, "old"))
         await w.until(lambda: w.get(ReplicationController, "old").status.readyReplicas == 2)
         await w.client.patch(ReplicationController, "old", "default", {"spec": {"replicas": 1}})
         await w.until(lambda: w.get(ReplicationController, "old").status.replicas == 1)
