@@ -155,7 +155,7 @@ async def test_selectors(selector: str, wanted: list[str]) -> None:
     ("query", "status", "words"),
     [
         ("labelSelector=a+b", 400, "unable to parse requirement"),
-        ("fieldSelector=data.k%3Dv", 400, "field label not supported: data.k"),
+        ("fieldSelector=data.k%3Dv", 400, '"data.k" is not a known field selector'),
         ("continue=%21%21", 400, "continue key is not valid"),
         ("limit=x", 400, "invalid syntax"),
         ("resourceVersion=x", 400, "invalid resource version: resourceVersion: Invalid value"),

@@ -181,10 +181,7 @@ def test_what_is_not_served_is_refused(accept: str) -> None:
     with pytest.raises(errors.ApiError) as fault:
         negotiate.accept(accept)
     assert fault.value.code == 406
-    assert fault.value.message == (
-        "only the following media types are accepted: "
-        f"application/json, application/yaml, {PROTOBUF}"
-    )
+    assert fault.value.message.endswith(f": application/json, application/yaml, {PROTOBUF}")
 
 
 async def test_yaml_is_no_stream() -> None:

@@ -32,7 +32,9 @@ def validate_options(options: DeleteOptions) -> list[FieldError]:
     if policy is not None and policy not in ("Foreground", "Background", "Orphan"):
         problems.append(
             field.not_supported(
-                field.path("propagationPolicy"), policy, ["Foreground", "Background", "Orphan"]
+                field.path("propagationPolicy"),
+                policy,
+                ["Foreground", "Background", "Orphan", "nil"],
             )
         )
     if any(value != "All" for value in options.dryRun):

@@ -49,14 +49,16 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         if declared is None:
             return _no_resource()
         return await _subresource(server, request, endpoint, declared)
+    if request.method == "HEAD":
+        raise errors.method_not_allowed()
     misplaced = request.method in _OF_ONE and bool(info.name) is not _OF_ONE[request.method]
     if info.verb not in resource.verbs or misplaced:
-        raise errors.method_not_supported(resource.group_resource, info.verb)
+        raise errors.method_not_allowed()
     virtual = server.kinds.get(resource.type)
     if virtual is not None:
         answer = virtual.answer(info.verb)
         if answer is None:
-            raise errors.method_not_supported(resource.group_resource, info.verb)
+            raise errors.method_not_allowed()
         return await answer(server, request, endpoint)
     return await _VERBS[info.verb](server, request, endpoint)
 
@@ -70,7 +72,7 @@ async def _create_anywhere(server: ApiServer, request: Request, endpoint: Endpoi
     virtual = server.kinds.get(endpoint.resource.type)
     if virtual is not None and virtual.create is not None:
         return await virtual.create(server, request, endpoint)
-    raise errors.method_not_supported(endpoint.resource.group_resource, "create")
+    raise errors.method_not_allowed()
 
 
 async def _subresource(
@@ -85,10 +87,10 @@ async def _subresource(
     elif declared.name == "status" or declared.prepare is not None:
         verbs = {name: _STATUS_VERBS[name] for name in declared.verbs}
     else:
-        raise errors.method_not_supported(resource.group_resource, verb)
+        raise errors.method_not_allowed()
     answer = verbs.get(verb)
     if answer is None:
-        raise errors.method_not_supported(resource.group_resource, verb)
+        raise errors.method_not_allowed()
     return await answer(server, request, endpoint)
 
 

@@ -223,6 +223,25 @@ def not_acceptable_conversion(target: str, accepted: Iterable[str]) -> ApiError:
     return ApiError(406, NOT_ACCEPTABLE, message)
 
 
+def not_acceptable_at_all(accepted: Iterable[str]) -> ApiError:
+    """406: the client takes no media type that the path has at all."""
+    names = ", ".join(accepted)
+    message = f"406: Not Acceptable\n\nAvailable representations: {names}"
+    return ApiError(406, NOT_ACCEPTABLE, message, StatusDetails())
+
+
+def method_not_allowed() -> ApiError:
+    """405: the path does not have this method."""
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, METHOD_NOT_ALLOWED, message, StatusDetails())
+
+
+def no_such_resource() -> ApiError:
+    """404: no kind is served at the path."""
+    message = "the server could not find the requested resource"
+    return ApiError(404, NOT_FOUND, message, StatusDetails())
+
+
 def not_acceptable_form(message: str) -> ApiError:
     """406: the answer cannot be transformed as asked; the message says why."""
     return ApiError(406, NOT_ACCEPTABLE, message)

@@ -20,6 +20,7 @@ from trireme.apiserver.reply import media, negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.machinery import errors
 from trireme.machinery.resource import Resource
 
 _GROUP, _KIND = "apidiscovery.k8s.io", "APIGroupDiscoveryList"
@@ -61,8 +62,10 @@ async def core(server: ApiServer, request: Request) -> AnyReply:
         return _plain(msgspec.json.encode(documents.api_versions(host)))
     versions = told.groups.get("", {})
     parts = path.split("/")[2:]
-    if len(parts) != 1 or parts[0] not in versions:
+    if len(parts) != 1:
         return _missing()
+    if parts[0] not in versions:
+        raise errors.no_such_resource()
     return _plain(
         told.body(path, lambda: documents.api_resource_list(parts[0], versions[parts[0]]))
     )
@@ -84,7 +87,7 @@ async def named(server: ApiServer, request: Request) -> AnyReply:
     if len(parts) == 1:
         return _plain(told.body(path, lambda: documents.api_group(path, versions)))
     if parts[1] not in versions:
-        return _missing()
+        raise errors.no_such_resource()
     return _plain(told.body(path, lambda: documents.api_resource_list(path, versions[parts[1]])))
 
 

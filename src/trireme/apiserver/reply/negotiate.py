@@ -71,7 +71,11 @@ def of(
     """The form that a request's answer takes; ``served`` are the media types that it may have."""
     served = served or request.media
     header = request.headers.get("accept", "")
-    form = DEFAULT if header in ("", JSON) else accept(header, served, convertible=convertible)
+    if header in ("", JSON):
+        form = DEFAULT
+    else:
+        collection = request.method == "GET" and not request.info.name
+        form = accept(header, served, convertible=convertible, collection=collection)
     if form.media == JSON and not form.pretty and pretty(request):
         return replace(form, pretty=True)
     return form
@@ -86,10 +90,17 @@ def pretty(request: Request) -> bool:
 
 
 @lru_cache(maxsize=512)
-def accept(header: str, served: tuple[str, ...] = MEDIA, *, convertible: bool = True) -> Form:
+def accept(
+    header: str,
+    served: tuple[str, ...] = MEDIA,
+    *,
+    convertible: bool = True,
+    collection: bool = False,
+) -> Form:
     """The first form in the header, by quality, that can be served.
 
     ``convertible`` False: for answers that have no Table and no metadata form (Status, discovery).
+    ``collection``: of a path that also has streams.
     """
     if not header:
         return DEFAULT
@@ -115,6 +126,10 @@ def accept(header: str, served: tuple[str, ...] = MEDIA, *, convertible: bool = 
                 wanted.get("v", "v1"),
                 media == JSON and wanted.get("pretty") == "1",
             )
+    if convertible and not any(item.covers(media) for item in clauses(header) for media in served):
+        # Not even the path has such a form; one of a collection also has streams.
+        streams = _streams(served) if collection else ()
+        raise errors.not_acceptable_at_all((*served, *streams))
     raise errors.not_acceptable(served)
 
 
@@ -125,13 +140,16 @@ def stream(form: Form, served: tuple[str, ...] = MEDIA) -> str:
     if form.media == CBOR:
         return CBOR_SEQUENCE
     if form.media == YAML:
-        streams = [
-            CBOR_SEQUENCE if media == CBOR else f"{media};stream=watch"
-            for media in served
-            if media != YAML
-        ]
-        raise errors.not_acceptable(streams)
+        raise errors.not_acceptable(_streams(served))
     return f"{form.media};stream=watch"
+
+
+def _streams(served: tuple[str, ...]) -> list[str]:
+    return [
+        CBOR_SEQUENCE if media == CBOR else f"{media};stream=watch"
+        for media in served
+        if media != YAML
+    ]
 
 
 def _transforms(wanted: dict[str, str], media: str) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.endpoint import Endpoint
-from trireme.machinery import errors
+from trireme.machinery import errors, gotext
 from trireme.machinery.meta import ListMeta
 from trireme.machinery.resource import Column, Resource
 
@@ -31,7 +31,10 @@ INCLUDE = ("", "None", "Metadata", "Object")
 def check_include(value: str) -> str:
     """The includeObject parameter, checked."""
     if value not in INCLUDE:
-        raise errors.bad_request(f'unrecognized includeObject value: "{value}"')
+        raise errors.bad_request(
+            f"Unable to convert to Table as requested: includeObject: Invalid value: "
+            f"{gotext.quote(value)}: must be 'Metadata', 'Object', 'None', or empty"
+        )
     return value or "Metadata"
 
 

@@ -23,6 +23,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 CBOR = "application/cbor"
+# How many bytes of a body that cannot be read are shown.
+_SHOWN = 30
 
 
 def media_type(request: Request) -> str:
@@ -58,7 +60,15 @@ def as_json(
             plain = cbor.load(request.body)
         return msgspec.json.encode(plain)
     except ValueError as problem:
-        raise errors.bad_request(str(problem)) from None
+        raise errors.bad_request(_unrecognized(request.body, expected[1], problem)) from None
+
+
+def _unrecognized(data: bytes, kind: str, problem: ValueError) -> str:
+    """Why a body is no object, with how it begins."""
+    if not kind:
+        return str(problem)
+    shown = data[:_SHOWN].hex() + (" ..." if len(data) > _SHOWN else "") if data else "<empty>"
+    return f"the object provided is unrecognized (must be of type {kind}): {problem} ({shown})"
 
 
 def read(request: Request, endpoint: Endpoint) -> Any:

@@ -59,7 +59,11 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
                 raise
     if endpoint.converts:
         deleted = await endpoint.show(deleted)
-    listed = ListMeta(resourceVersion=meta.resourceVersion, continue_=meta.continue_)
+    listed = ListMeta(
+        resourceVersion=meta.resourceVersion,
+        continue_=meta.continue_,
+        remainingItemCount=meta.remainingItemCount,
+    )
     return form.many(request, endpoint, deleted, listed, server.env.clock.now())
 
 

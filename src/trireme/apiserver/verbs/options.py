@@ -17,7 +17,7 @@ import msgspec
 from trireme.apiserver.cache.views import Selection
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.request import Request
-from trireme.machinery import errors, field, fields, labels
+from trireme.machinery import errors, field, fields, gotext, labels
 from trireme.machinery.apply import managed
 from trireme.machinery.field import FieldError
 
@@ -84,7 +84,7 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
         try:
             by_label = labels.parse(text)
         except ValueError as problem:
-            raise errors.bad_request(f"unable to parse requirement: {problem}") from None
+            raise errors.bad_request(str(problem)) from None
     wanted = request.param("fieldSelector")
     by_field = None
     if wanted:
@@ -114,7 +114,12 @@ def _field_selector(text: str, endpoint: Endpoint) -> fields.Selector:
         known.add("metadata.namespace")
     for name in selector.fields():
         if name not in known:
-            raise errors.bad_request(f"field label not supported: {name}")
+            if resource.selectable:
+                raise errors.bad_request(f"field label not supported: {name}")
+            raise errors.bad_request(
+                f'{gotext.quote(name)} is not a known field selector: only "metadata.name", '
+                '"metadata.namespace"'
+            )
     labels_of = resource.stored_as.field_labels if resource.stored_as is not None else {}
     if not labels_of:
         return selector
@@ -240,6 +245,11 @@ def _check(
             )
         )
     return problems
+
+
+def minimum_version(request: Request) -> int:
+    """The version that a GET must be of at least; 0 for any."""
+    return _version(request.param("resourceVersion")) or 0
 
 
 def _version(text: str) -> int | None:

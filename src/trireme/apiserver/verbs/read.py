@@ -22,6 +22,9 @@ from trireme.store.contract import KeyValue
 async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """One object."""
     info = request.info
+    asked = options.minimum_version(request)
+    if asked > server.store.revision:
+        raise errors.too_large_resource_version(asked, server.store.revision)
     item = server.registry.get(endpoint.hub, info.namespace, info.name)
     if endpoint.converts:
         (item,) = await endpoint.show([item])
