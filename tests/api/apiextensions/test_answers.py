@@ -1,7 +1,7 @@
 """Definitions and values get the errors that upstream gives, word for word.
 
-``answers.json`` holds cases and upstream's answers to them, taken from its validation packages;
-the order of errors is not compared, since upstream's is that of Go's maps.
+``answers.json`` and ``updates.json`` hold cases and upstream's answers to them, taken from its
+validation packages; the order of errors is not compared, since upstream's is that of Go's maps.
 """
 
 from __future__ import annotations
@@ -19,18 +19,29 @@ from trireme.api.apiextensions.v1 import customresourcedefinition as crd
 from trireme.machinery.schema import decode, normalise
 
 ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_bytes())
+UPDATES = json.loads(Path(__file__).with_name("updates.json").read_bytes())
 SCHEMA = ANSWERS["schema"]
 DEFINITIONS = [case for case in ANSWERS["cases"] if "definition" in case]
 VALUES = [case for case in ANSWERS["cases"] if "value" in case]
 
 
-@pytest.mark.parametrize("case", DEFINITIONS, ids=lambda case: str(case["errors"])[:60])
-def test_definitions(case: dict[str, Any]) -> None:
-    data = msgspec.json.encode(case["definition"])
-    obj, _ = decode.decode(data, crd.CustomResourceDefinition)
+def loaded(plain: dict[str, Any]) -> crd.CustomResourceDefinition:
+    obj, _ = decode.decode(msgspec.json.encode(plain), crd.CustomResourceDefinition)
     normalise.normalise(obj)
     crd.RESOURCE.defaults(obj)
+    return obj
+
+
+@pytest.mark.parametrize("case", DEFINITIONS, ids=lambda case: str(case["errors"])[:60])
+def test_definitions(case: dict[str, Any]) -> None:
+    obj = loaded(case["definition"])
     assert sorted(map(str, crd.RESOURCE.validate(obj))) == case["errors"]
+
+
+@pytest.mark.parametrize("case", UPDATES, ids=lambda case: str(case["errors"])[:60])
+def test_updates(case: dict[str, Any]) -> None:
+    new, old = loaded(case["definition"]), loaded(case["old"])
+    assert sorted(map(str, crd.RESOURCE.validate_update(new, old))) == case["errors"]
 
 
 @pytest.mark.parametrize("case", VALUES, ids=lambda case: str(case["value"]["spec"])[:60])

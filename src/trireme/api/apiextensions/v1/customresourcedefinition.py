@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trireme.api.apiextensions.v1 import types
+from trireme.api.apiextensions.v1 import jsonschema, types
 from trireme.api.apiextensions.v1.rules import definition
 from trireme.api.apiextensions.v1.types import (
     CLEANUP,
@@ -34,6 +34,10 @@ def defaults(obj: CustomResourceDefinition) -> None:
         names.listKind = names.kind + "List"
     if obj.spec.conversion is None:
         obj.spec.conversion = CustomResourceConversion(strategy="None")
+    for version in obj.spec.versions:
+        schema = types.schema_of(version)
+        if schema is not None:
+            jsonschema.settle_numbers(schema)
     if not obj.status.storedVersions:
         stored = types.storage_version(obj.spec)
         obj.status.storedVersions = [stored] if stored else None

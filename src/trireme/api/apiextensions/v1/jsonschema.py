@@ -78,3 +78,16 @@ class JSONSchemaProps(Struct):
     xValidations: Annotated[list[ValidationRule], listmap("rule")] = msgspec.field(
         name="x-kubernetes-validations", default_factory=list
     )
+
+
+def settle_numbers(schema: JSONSchemaProps) -> None:
+    """Write bounds that are whole as upstream does: 1, not 1.0; in place, all below included."""
+    for name in ("maximum", "minimum", "multipleOf"):
+        value = getattr(schema, name)
+        if type(value) is float and value.is_integer() and abs(value) < 1e21:
+            setattr(schema, name, int(value))
+    below: list[object] = [*schema.allOf, *schema.oneOf, *schema.anyOf, schema.not_]
+    below += [*schema.properties.values(), schema.items, schema.additionalProperties]
+    for item in below:
+        if isinstance(item, JSONSchemaProps):
+            settle_numbers(item)
