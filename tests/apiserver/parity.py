@@ -15,8 +15,6 @@ EVERYTHING = {
 # Kinds (group/version/plural) that are not there yet. This list only shrinks.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "/v1/persistentvolumeclaims",
-        "/v1/persistentvolumes",
         "admissionregistration.k8s.io/v1/mutatingadmissionpolicies",
         "admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings",
         "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
@@ -62,7 +60,6 @@ NOT_YET: frozenset[str] = frozenset(
         "resource.k8s.io/v1beta2/resourceslices",
         "scheduling.k8s.io/v1alpha2/podgroups",
         "scheduling.k8s.io/v1alpha2/workloads",
-        "storage.k8s.io/v1/volumeattachments",
         "storage.k8s.io/v1beta1/volumeattributesclasses",
         "storagemigration.k8s.io/v1beta1/storageversionmigrations",
     }
