@@ -30,7 +30,6 @@ from .sizes import (
     fixed,
 )
 from .types import Type
-from .values import Uint
 
 Path = tuple[str, ...]
 _SCALARS = frozenset({"bool", "double", "duration", "int", "timestamp", "uint"})
@@ -382,11 +381,3 @@ def _literal_size(node: Node) -> Range | None:
 def _is_scalar(type_: Type) -> bool:
     inner, was_optional = t.unwrap_optional(type_)
     return _is_scalar(inner) if was_optional else type_.kind in _SCALARS
-
-
-def literal_int(arg: Arg, default: int) -> int:
-    """The value of an int literal (0 for a negative one), else ``default``."""
-    node = arg.node
-    if isinstance(node, Const) and type(node.value) is int and not isinstance(node.value, Uint):
-        return max(node.value, 0)
-    return default

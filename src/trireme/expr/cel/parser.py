@@ -12,6 +12,7 @@ from typing import Final
 
 from . import errors, lexer
 from .ast import Call, Const, Ident, ListExpr, MapExpr, Node, Select, StructExpr
+from .cursor import MAX_DEPTH, Cursor, Stop
 from .errors import Issue
 from .lexer import Token
 from .values import Uint
@@ -30,12 +31,7 @@ class MacroError(Exception):
         self.message = message
 
 
-class _Stop(Exception):
-    """Nothing sensible can be said about the rest of the text."""
-
-
 MAX_CODE_POINTS: Final = 100_000
-MAX_DEPTH: Final = 250
 
 _OPERAND: Final = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, "
@@ -89,7 +85,7 @@ def parse(text: str, macros: Mapping[MacroKey, Macro], optionals: bool = True) -
     node: Node | None = None
     try:
         node = parser.start()
-    except _Stop:
+    except Stop:
         pass
     except RecursionError:
         issues.append(Issue(-1, f"expression recursion limit exceeded: {MAX_DEPTH}"))
@@ -98,7 +94,7 @@ def parse(text: str, macros: Mapping[MacroKey, Macro], optionals: bool = True) -
     return node
 
 
-class _Parser:
+class _Parser(Cursor):
     def __init__(
         self,
         tokens: list[Token],
@@ -106,42 +102,8 @@ class _Parser:
         optionals: bool,
         issues: list[Issue],
     ) -> None:
-        self.tokens = tokens
-        self.at = 0
-        self.kind = tokens[0].kind
+        super().__init__(tokens, optionals, issues)
         self.macros = macros
-        self.optionals = optionals
-        self.issues = issues
-        self.depth = 0
-
-    # The cursor.
-
-    def next(self) -> Token:
-        token = self.tokens[self.at]
-        self.at += 1
-        self.kind = self.tokens[self.at].kind if self.at < len(self.tokens) else "eof"
-        return token
-
-    def stop(self, message: str) -> _Stop:
-        token = self.tokens[self.at]
-        self.issues.append(Issue(token.pos, f"Syntax error: {message}"))
-        return _Stop()
-
-    def expect(self, kind: str, expecting: str) -> Token:
-        if self.kind != kind:
-            text = self.tokens[self.at].text
-            raise self.stop(f"mismatched input '{text}' expecting {expecting}")
-        return self.next()
-
-    def complain(self, pos: int, message: str) -> Node:
-        self.issues.append(Issue(pos, message))
-        return Const(pos, None)
-
-    def enter(self) -> None:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self.issues.append(Issue(-1, f"expression recursion limit exceeded: {MAX_DEPTH}"))
-            raise _Stop()
 
     # The grammar, loosest binding first.
 
@@ -370,53 +332,6 @@ class _Parser:
                 args.append(self.expr())
         self.close(")")
         return args
-
-    def close(self, kind: str) -> None:
-        if self.kind == kind:
-            self.next()
-            return
-        text = self.tokens[self.at].text
-        if kind == ")" and self.at and self.kind == "eof":
-            raise self.stop(f"missing ')' at '{text}'")
-        if kind == "]" and self.kind == "eof":
-            raise self.stop("missing ']' at '<EOF>'")
-        extra = self.kind != "eof" and self.tokens[self.at + 1].kind == kind
-        what = "extraneous" if extra else "mismatched"
-        raise self.stop(f"{what} input '{text}' expecting '{kind}'")
-
-    def mark(self) -> bool:
-        """Whether a ``?`` stands before an entry of a literal."""
-        if self.kind != "?":
-            return False
-        token = self.next()
-        if not self.optionals:
-            self.complain(token.pos, "unsupported syntax '?'")
-        return True
-
-    def ended(self, close: str) -> bool:
-        """After an entry of a literal: whether it was the last."""
-        if self.kind == ",":
-            self.next()
-            if self.kind == ",":
-                raise self.stop(f"mismatched input ',' expecting '{close}'")
-            if self.kind != close:
-                return False
-        if self.kind != close:
-            text = self.tokens[self.at].text
-            raise self.stop(f"mismatched input '{text}' expecting {{'{close}', ','}}")
-        self.next()
-        return True
-
-    def empty(self, close: str) -> bool:
-        """Whether the literal that was just opened has no entries."""
-        if self.kind == ",":
-            self.next()
-            self.expect(close, f"'{close}'")
-            return True
-        if self.kind == close:
-            self.next()
-            return True
-        return False
 
     def list_literal(self) -> Node:
         op = self.next()
