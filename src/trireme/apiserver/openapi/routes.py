@@ -44,7 +44,9 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     source = _source(server)
     path = "/".join(request.path.strip("/").split("/")[2:])
     if not path:
-        return _cached(request, msgspec.json.encode({"paths": _index(source)}), JSON)
+        # Upstream leaves the type of the index to be guessed from its bytes.
+        body = msgspec.json.encode({"paths": _index(source)})
+        return _cached(request, body, "text/plain; charset=utf-8")
     if path not in source.documents():
         return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
     form = _form(request, _V3_NAMES)

@@ -136,7 +136,7 @@ def encode(document: dict[str, Any]) -> bytes:
         + wire.message(8, paths)
         + wire.message(9, definitions)
         + b"".join(
-            wire.message(12, wire.message(1, wire.text(1, name)))
+            wire.message(12, wire.message(1, wire.text(1, name) + wire.message(2, b"")))
             for each in document["security"]
             for name in each
         )

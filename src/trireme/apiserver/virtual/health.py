@@ -13,6 +13,7 @@ from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.machinery.codec import json
 from trireme.store import contract as stores
 
 
@@ -49,7 +50,7 @@ async def check(server: ApiServer, request: Request) -> AnyReply:
 async def version(_server: ApiServer, _request: Request) -> AnyReply:
     """Which Kubernetes this is."""
     major, minor, _ = VERSION.lstrip("v").split(".")
-    return reply.encoded(
+    answer = reply.encoded(
         {
             "major": major,
             "minor": minor,
@@ -67,6 +68,8 @@ async def version(_server: ApiServer, _request: Request) -> AnyReply:
             + {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         }
     )
+    answer.body = json.pretty(answer.body)
+    return answer
 
 
 async def _store_problem(server: ApiServer) -> str:
