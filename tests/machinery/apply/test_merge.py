@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trireme.machinery.apply import atom, check, collect, fieldset
+from trireme.machinery.apply import check, collect, fieldset, openapi
 from trireme.machinery.apply.compare import compare
 from trireme.machinery.apply.merge import merge, remove
 
-SCHEMA = atom.of_openapi(
+SCHEMA = openapi.of_openapi(
     {
         "type": "object",
         "properties": {

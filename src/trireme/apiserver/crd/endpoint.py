@@ -22,7 +22,8 @@ from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.judge import Judge
 from trireme.apiserver.endpoint import Endpoint
 from trireme.machinery import errors
-from trireme.machinery.apply.atom import Atom, of_openapi
+from trireme.machinery.apply.atom import Atom
+from trireme.machinery.apply.openapi import of_openapi
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.resource import Resource
 from trireme.machinery.schema import decode, tree
