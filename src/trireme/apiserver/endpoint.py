@@ -89,6 +89,10 @@ class Endpoint:
         """A fresh, typed copy of a stored object."""
         return self.decode(item.value)
 
+    def judge_shown(self, new: Any, old: Any, subresource: str) -> None:
+        """Judge a write in the version that it came in, where the stored one does not speak for
+        all (custom kinds); ApiError 422. ``old`` is None for a new object."""
+
     async def store_form(self, obj: Any) -> Any:
         """An object of this version, taken over, as one of the stored version."""
         conversion = self.resource.stored_as

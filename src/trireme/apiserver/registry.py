@@ -109,6 +109,7 @@ class Registry:
                 else []
             )
         if endpoint.converts:
+            endpoint.judge_shown(obj, None, "")
             obj = await endpoint.store_form(obj)
             endpoint, resource, meta = endpoint.hub, endpoint.hub.resource, obj.metadata
         generated = not meta.name and bool(meta.generateName)
@@ -233,6 +234,7 @@ class Registry:
                 endpoint, subresource, old, new, call.manager, self._now()
             )
         if endpoint.converts:
+            endpoint.judge_shown(new, old, subresource)
             return await endpoint.store_form(new), endpoint.hub.load(item)
         return new, old
 

@@ -114,3 +114,19 @@ async def test_a_default_reaches_what_is_stored_already() -> None:
         assert made["spec"] == {"size": 2, "shape": "round"}
         listed = await ask.must("GET", WIDGETS)
         assert listed["items"][0]["spec"] == made["spec"]
+
+
+async def test_a_write_is_judged_in_its_own_version() -> None:
+    strict = version("v2", storage=False)
+    spec = {"type": "object", "properties": {"size": {"type": "integer", "minimum": 100}}}
+    strict["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+    async with crd_api(definition(versions=[version("v1"), strict])) as ask:
+        v2 = WIDGETS.replace("/v1/", "/v2/")
+        status, told = await ask("POST", v2, widget(api="v2"))
+        assert (status, told["details"]["causes"][0]["field"]) == (422, "spec.size")
+        # The stored version would demand a size; this one does not.
+        made = await ask.must("POST", v2, widget(api="v2", spec={}))
+        made["spec"] = {"size": 5}
+        assert (await ask("PUT", f"{v2}/w", made))[0] == 422
+        status, _ = await ask.patch(f"{v2}/w", {"spec": {"size": 500}}, "merge-patch+json")
+        assert status == 200

@@ -72,6 +72,10 @@ async def test_what_did_not_change_may_go_on_failing() -> None:
         await ask.must("PUT", f"{CRDS}/widgets.example.com", stricter)
         labels = {"metadata": {"labels": {"a": "b"}}}
         assert (await ask.patch(f"{WIDGETS}/w", labels, "merge-patch+json"))[0] == 200
+        same = await ask.must("GET", f"{WIDGETS}/w")
+        same["metadata"]["labels"] = {"a": "c"}
+        status, warned = await ask.warned("PUT", f"{WIDGETS}/w", same)
+        assert (status, "failed rule: self.size < 10" in warned) == (200, True)
         changed = {"spec": {"name": "n"}}
         assert (await ask.patch(f"{WIDGETS}/w", changed, "merge-patch+json"))[0] == 422
 

@@ -18,6 +18,10 @@ class CustomObject(dict[str, Any]):
     """One object. Each served version has a subclass that knows its identity."""
 
     identity: ClassVar[tuple[str, str]] = ("", "")
+    # Whether another version's rules have been asked already.
+    is_judged = False
+    # What the rules say that is no error.
+    warned: tuple[str, ...] = ()
 
     def __init__(self, content: dict[str, Any] | None = None) -> None:
         version, kind = self.identity

@@ -152,12 +152,32 @@ class CustomEndpoint(Endpoint):
         obj: CustomObject = self.resource.type(value)
         return obj
 
+    def judge_shown(self, new: Any, old: Any, subresource: str) -> None:
+        if self.hub is self:
+            return
+        judge, resource = self.judge, self.resource
+        if old is None:
+            resource.prepare_create(new)
+            problems = judge.validate(new)
+        elif subresource == "status":
+            new.keep_all_but_status(old)
+            problems = judge.validate_status(new, old)
+        else:
+            if resource.has_status:
+                new.status = old.status
+            problems = judge.validate_update(new, old)
+        if problems:
+            raise errors.invalid(resource.group_kind, new.metadata.name, problems)
+
     async def store_form(self, obj: Any) -> Any:
         if self.hub is self:
             return obj
         hub = self.hub
         (plain,) = await self.shared.convert([obj.plain()], hub.resource.api_version)
-        return hub.decode(_encode(_in_order(plain)))
+        stored: CustomObject = hub.decode(_encode(_in_order(plain)))
+        # The version that the write came in has judged it; what is stored is its other form.
+        stored.is_judged = True
+        return stored
 
     async def show(self, items: list[KeyValue]) -> list[KeyValue]:
         """Stored items in this version and by its schema."""

@@ -59,7 +59,7 @@ class Judge:
     def validate(self, new: CustomObject) -> Errors:
         """Errors of a new object."""
         errs = self._types(new)
-        if errs:
+        if errs or new.is_judged:
             return errs
         errs = self._checker.validate(self._plain(new))
         errs += self._spec_replicas(new) + self._status_replicas(new)
@@ -70,7 +70,7 @@ class Judge:
     def validate_update(self, new: CustomObject, old: CustomObject) -> Errors:
         """Errors of a changed object; what did not change may stay wrong."""
         errs = self._types(new)
-        if errs:
+        if errs or new.is_judged:
             return errs
         errs = self._checker.validate_update(self._plain(new), self._plain(old))
         errs += self._spec_replicas(new) + self._status_replicas(new)
@@ -81,7 +81,7 @@ class Judge:
     def validate_status(self, new: CustomObject, old: CustomObject) -> Errors:
         """Errors of a changed status."""
         errs = self._types(new)
-        if errs:
+        if errs or new.is_judged:
             return errs
         if "status" in new and self._status_checker is not None:
             at = field.path("status")
@@ -101,7 +101,10 @@ class Judge:
         if old is None:
             return self._ruled.validate(value, None, None, None)
         before = old.plain()
-        return self._ruled.validate(value, before, None, Correlated(value, before))
+        warned: list[str] = []
+        found = self._ruled.validate(value, before, None, Correlated(value, before), warned)
+        new.warned = tuple(warned)
+        return found
 
     def _lists(self, new: CustomObject, old: CustomObject) -> Errors:
         found = lists.validate(new, self.node)
@@ -135,8 +138,12 @@ class Judge:
         return errs
 
 
-def finalizer_warnings(new: CustomObject, old: CustomObject | None) -> list[str]:
-    """Finalizers that came with this write and may clash with others'."""
+def warnings(new: CustomObject, old: CustomObject | None) -> list[str]:
+    """Rules that go on failing, and finalizers of this write that may clash with others'."""
+    return [*new.warned, *_finalizer_warnings(new, old)]
+
+
+def _finalizer_warnings(new: CustomObject, old: CustomObject | None) -> list[str]:
     before = set() if old is None else set(old.metadata.finalizers)
     found: list[str] = []
     for name in sorted({*new.metadata.finalizers} - before):

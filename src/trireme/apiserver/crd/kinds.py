@@ -21,7 +21,7 @@ from trireme.api.apiextensions.v1.types import (
 from trireme.apiserver.crd import columns, convert, custom, versions
 from trireme.apiserver.crd.definition import Definition
 from trireme.apiserver.crd.endpoint import SERVED, CustomEndpoint, Shared, relabelled
-from trireme.apiserver.crd.judge import Judge, finalizer_warnings, nested
+from trireme.apiserver.crd.judge import Judge, nested, warnings
 from trireme.expr import jsonpath
 from trireme.kit.env import Env
 from trireme.machinery import errors, gotext, names
@@ -248,7 +248,7 @@ class CustomKind:
             validate=judge.validate,
             validate_update=judge.validate_update,
             validate_status=judge.validate_status,
-            warnings=finalizer_warnings,
+            warnings=warnings,
             name_errors=names.is_dns1123_subdomain,
             unconditional_update=False,
             generation=_changed,
@@ -263,8 +263,8 @@ class CustomKind:
             row=row,
             selectable=selectable,
         )
-        warnings = versions.deprecation(definition, version.name)
-        endpoint = CustomEndpoint(resource, shared, hub, definition.names.listKind, warnings)
+        told = versions.deprecation(definition, version.name)
+        endpoint = CustomEndpoint(resource, shared, hub, definition.names.listKind, told)
         self.endpoints[version.name] = endpoint
         return endpoint
 

@@ -119,10 +119,16 @@ class Ruled:
         self.properties: dict[str, Ruled] = {}
 
     def validate(
-        self, value: Any, old: Any, at: Path | None, pair: Correlated | None
+        self,
+        value: Any,
+        old: Any,
+        at: Path | None,
+        pair: Correlated | None,
+        warned: list[str] | None = None,
     ) -> list[FieldError]:
-        """Errors of all rules; ``pair`` on update: what did not change may go on failing."""
-        run = _Run()
+        """Errors of all rules; ``pair`` on update: what did not change may go on failing, and
+        ``warned`` gets what would have been an error."""
+        run = _Run(warned)
         run.node(self, value, old, at, pair, None)
         return run.errors
 
@@ -194,8 +200,9 @@ class _OutOfBudget(Exception):
 class _Run:
     """One pass over an object; the errors stay when it ends early."""
 
-    def __init__(self) -> None:
+    def __init__(self, warned: list[str] | None) -> None:
         self.errors: list[FieldError] = []
+        self._warned = warned
         self._budget = cel.RUNTIME_COST_BUDGET
 
     def node(
@@ -325,8 +332,6 @@ class _Run:
         near: Correlated | None,
     ) -> None:
         detail = self._message(node, rule, bindings, at)
-        if not rule.uses_old and near is not None and near.equal():
-            return
         where = at
         if rule.field_path:
             where = Path(rule.field_path) if at is None else at.child(rule.field_path)
@@ -341,7 +346,10 @@ class _Run:
                 error = field.duplicate(where, shown)
             case _:
                 error = field.invalid(where, shown, detail)
-        self.errors.append(error)
+        if rule.uses_old or near is None or not near.equal():
+            self.errors.append(error)
+        elif self._warned is not None:
+            self._warned.append(str(error))
 
     def _message(self, node: Ruled, rule: Rule, bindings: dict[str, Any], at: Path | None) -> str:
         """The expression's text where it gives a good one, else the rule's own message."""
