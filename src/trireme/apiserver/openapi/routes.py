@@ -21,9 +21,9 @@ from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.machinery import errors
 
 JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 V3_PROTOBUF = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 # The first is the name that clients used to ask by; the @ in it is no token of a media type.
@@ -46,10 +46,12 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     if not path:
         # Upstream leaves the type of the index to be guessed from its bytes.
         body = msgspec.json.encode({"paths": _index(source)})
-        return _cached(request, body, "text/plain; charset=utf-8")
+        return _cached(request, body, _TEXT)
     if path not in source.documents():
-        return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        return Reply(404, b"", _TEXT)
     form = _form(request, _V3_NAMES)
+    if not form:
+        return Reply(406, b"", _TEXT)
     found = source.digest(path)
     wanted = request.param("hash")
     if wanted and wanted != found:
@@ -65,6 +67,8 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
     """The whole API as one v2 document, as JSON or as protobuf."""
     source = _source(server)
     form = _form(request, _V2_NAMES)
+    if not form:
+        return Reply(406, b"", _TEXT)
     return _cached(request, source.kept(f"v2/{form}", lambda: _encode_v2(source, form)), form)
 
 
@@ -100,14 +104,14 @@ def _encode_v2(source: Source, form: str) -> bytes:
 
 
 def _form(request: Request, names: dict[str, str]) -> str:
-    """JSON, or protobuf by one of its names; 406 for anything else."""
+    """JSON, or protobuf by one of its names; "" where neither is accepted."""
     for clause in negotiate.clauses(request.headers.get("accept", "") or "*/*"):
         media = f"{clause.type}/{clause.subtype}"
         if media in names:
             return names[media]
         if clause.covers(JSON):
             return JSON
-    raise errors.not_acceptable((JSON, *names))
+    return ""
 
 
 def _cached(request: Request, body: bytes, form: str, digest: str = "") -> Reply:
