@@ -38,6 +38,8 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
             return _no_resource()
         request.warnings += endpoint.warnings
     resource = endpoint.resource
+    if resource.deprecated:
+        request.warnings.append(resource.deprecated)
     if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
         if info.name or info.verb != "create":
             return _no_resource()

@@ -198,6 +198,8 @@ class Resource:
     row_conditions: Callable[[Any], list[dict[str, str]]] | None = None
     # Field labels beyond metadata.name and metadata.namespace.
     selectable: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
+    # What every request for a deprecated kind is warned of.
+    deprecated: str = ""
     # Seconds until the stored object expires by itself (events).
     ttl: float | None = None
 

@@ -87,12 +87,12 @@ def typed(request: Request, endpoint: Endpoint, data: bytes, mode: str) -> Any:
         return obj
     try:
         obj = decode_as(request, resource.type, data, mode)
+        _check_identity(endpoint, obj)
+        default(endpoint, obj)
     except decode.DecodeError as fault:
         if fault.message.startswith("strict decoding error"):
             raise
         raise decode.in_words_of(fault, resource.kind, resource.version, data) from None
-    _check_identity(endpoint, obj)
-    default(endpoint, obj)
     return obj
 
 

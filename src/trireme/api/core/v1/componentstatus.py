@@ -44,6 +44,7 @@ def row(obj: ComponentStatus, _now: float) -> list[Any]:
 RESOURCE = Resource(
     type=ComponentStatus,
     plural="componentstatuses",
+    deprecated="v1 ComponentStatus is deprecated in v1.19+",
     singular="componentstatus",
     namespaced=False,
     short_names=("cs",),

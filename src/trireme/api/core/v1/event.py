@@ -136,6 +136,7 @@ def _involved(name: str) -> tuple[str, Any]:
 RESOURCE = Resource(
     type=Event,
     plural="events",
+    name_errors=lambda _name: [],
     short_names=("ev",),
     validate=validate,
     validate_update=validate_update,
