@@ -91,6 +91,14 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
     return errs
 
 
+def keep_for_status(new: ObjectMeta, old: ObjectMeta) -> None:
+    """Of the metadata, a write of the status sets nothing (kinds whose /status is strict)."""
+    new.labels = old.labels
+    new.annotations = old.annotations
+    new.finalizers = old.finalizers
+    new.ownerReferences = old.ownerReferences
+
+
 def _common(
     errs: list[FieldError], meta: ObjectMeta, short_finalizers: bool, at: Path = _META
 ) -> None:

@@ -1,0 +1,1 @@
+"""API group networking.k8s.io."""

@@ -1,0 +1,80 @@
+"""Ingress: which Service answers which host and path. Warnings, columns, ``RESOURCE``.
+
+In: Ingresses. Called by: the write path, server-side printing. Upstream:
+pkg/registry/networking/ingress.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from trireme.api import columns
+from trireme.api.networking.v1 import ingress_rules
+from trireme.api.networking.v1.ingress_types import Ingress, IngressRule
+from trireme.machinery.resource import Column, Resource, spec_changed, status
+
+_MOST_HOSTS: Final = 3
+_ADDRESS_WIDTH: Final = 16
+COLUMNS = (
+    columns.NAME,
+    Column("Class", description="The IngressClass that serves it."),
+    Column("Hosts", description="The hosts of its rules."),
+    Column("Address", description="Where it is reached."),
+    Column("Ports", description="The ports that are open."),
+    columns.AGE,
+)
+
+
+def warnings(new: Ingress, old: Ingress | None) -> list[str]:
+    """The annotation that was there before the field."""
+    noted = ingress_rules.CLASS_ANNOTATION
+    if old is None and noted in new.metadata.annotations and new.spec.ingressClassName is None:
+        return [f"annotation \"{noted}\" is deprecated, please use 'spec.ingressClassName' instead"]
+    return []
+
+
+def _hosts(items: list[IngressRule]) -> str:
+    shown: list[str] = []
+    more = False
+    for item in items:
+        more = more or len(shown) == _MOST_HOSTS
+        if item.host and not more:
+            shown.append(item.host)
+    if not shown:
+        return "*"
+    text = ",".join(shown)
+    return f"{text} + {len(items) - _MOST_HOSTS} more..." if more else text
+
+
+def _address(obj: Ingress) -> str:
+    found = {item.ip or item.hostname for item in obj.status.loadBalancer.ingress} - {""}
+    text = ",".join(sorted(found))
+    return text[: _ADDRESS_WIDTH - 3] + "..." if len(text) > _ADDRESS_WIDTH else text
+
+
+def row(obj: Ingress, now: float) -> list[Any]:
+    """The cells of one Ingress."""
+    name = obj.spec.ingressClassName
+    return [
+        obj.metadata.name,
+        columns.NONE if name is None else name,
+        _hosts(obj.spec.rules),
+        _address(obj),
+        "80, 443" if obj.spec.tls else "80",
+        columns.age(obj.metadata, now),
+    ]
+
+
+RESOURCE = Resource(
+    type=Ingress,
+    plural="ingresses",
+    short_names=("ing",),
+    subresources=(status(),),
+    validate=ingress_rules.validate,
+    validate_update=ingress_rules.validate_update,
+    validate_status=ingress_rules.validate_status,
+    warnings=warnings,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+)

@@ -1,0 +1,87 @@
+"""IPAddress: an address that is taken, and by which object.
+
+In: IPAddresses. Called by: the write path, server-side printing. Upstream:
+pkg/apis/networking/validation, pkg/registry/networking/ipaddress.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
+from trireme.machinery.resource import Column, Resource
+from trireme.machinery.types import Required, Struct, always, constant
+
+
+class ParentReference(Struct):
+    group: str = ""
+    resource: Annotated[str, Required()] = ""
+    namespace: str = ""
+    name: Annotated[str, Required()] = ""
+
+
+class IPAddressSpec(Struct):
+    parentRef: Annotated[ParentReference | None, Required()] = None
+
+
+class IPAddress(Struct):
+    kind: str = constant("IPAddress")
+    apiVersion: str = constant("networking.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: Annotated[IPAddressSpec, Required()] = always(IPAddressSpec)
+
+
+COLUMNS = (
+    columns.NAME,
+    Column("ParentRef", description="The object that has the address."),
+    columns.AGE,
+)
+
+
+def validate(new: IPAddress) -> Errors:
+    """Somebody has it."""
+    errs: Errors = []
+    at, parent = field.path("spec"), new.spec.parentRef
+    if parent is None:
+        errs.append(field.required(at.child("parentRef")))
+        return errs
+    at = at.child("parentRef")
+    if parent.group:
+        rules.syntax(errs, at, "group", parent.group, names.is_dns1123_subdomain)
+    rules.required_syntax(errs, at, "resource", parent.resource, names.is_path_segment)
+    rules.required_syntax(errs, at, "name", parent.name, names.is_path_segment)
+    if parent.namespace:
+        rules.syntax(errs, at, "namespace", parent.namespace, names.is_path_segment)
+    return errs
+
+
+def validate_update(new: IPAddress, old: IPAddress) -> Errors:
+    """It stays theirs."""
+    errs = validate(new)
+    rules.unchanged(errs, field.path("spec"), "parentRef", new.spec.parentRef, old.spec.parentRef)
+    return errs
+
+
+def row(obj: IPAddress, now: float) -> list[Any]:
+    """The cells of one IPAddress."""
+    parent, shown = obj.spec.parentRef, columns.NONE
+    if parent is not None:
+        kind = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
+        namespace = f"/{parent.namespace}" if parent.namespace else ""
+        shown = f"{kind.lower()}{namespace}/{parent.name}"
+    return [obj.metadata.name, shown, columns.age(obj.metadata, now)]
+
+
+RESOURCE = Resource(
+    type=IPAddress,
+    plural="ipaddresses",
+    namespaced=False,
+    short_names=("ip",),
+    name_errors=names.is_ip,
+    validate=validate,
+    validate_update=validate_update,
+    columns=COLUMNS,
+    row=row,
+)

@@ -1,0 +1,1 @@
+"""API group node.k8s.io."""
