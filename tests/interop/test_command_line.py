@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.interop.cluster import TRIREME, Kubectl, needs_kubectl, needs_root, trireme, until
+from tests.interop.alone import alone, api_server, free_port
+from tests.interop.cluster import TRIREME, needs_kubectl, needs_root, trireme, until
 from trireme.cluster.hosts import spawn
 
 pytestmark = [pytest.mark.interop, needs_kubectl]
@@ -30,39 +31,6 @@ CAPACITY = (
     ' "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},'
     ' "conditions": [{"type": "Ready", "status": "True"}]}}'
 )
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def alone(*words: str, log: Path) -> Iterator[subprocess.Popen[str]]:
-    """A component in the foreground of a process of its own; it has to end well."""
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [*TRIREME, *words], stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-        try:
-            yield process
-            assert process.poll() is None, log.read_text()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0, log.read_text()
-        finally:
-            process.kill()
-            process.communicate()
-
-
-@contextmanager
-def api_server(folder: Path) -> Iterator[Kubectl]:
-    words = ("apiserver", "--port", str(free_port()), "--state-dir", str(folder))
-    with alone(*words, "--datastore", "memory", log=folder / "apiserver.log") as process:
-        assert process.stdout is not None
-        kubectl = Kubectl(Path(process.stdout.readline().strip()), "alone")
-        until(lambda: "ready" in (folder / "apiserver.log").read_text())
-        yield kubectl
 
 
 def test_an_api_server_alone_answers_kubectl(tmp_path: Path) -> None:
@@ -234,6 +202,8 @@ def test_an_unknown_cluster_is_named(command: str) -> None:
         (("up", "--name", "Big_Name", "--control-plane-only"), "cluster name 'Big_Name'"),
         (("up", "--nodes", "0"), "must be 1 to 200"),
         (("up", "--control-plane-only", "--api-port", "70000"), "must be 1 to 65535"),
+        (("apiserver", "--node", "n"), "must be NAME=ADDRESS"),
+        (("apiserver", "--node", "N=192.0.2.1"), "must be NAME=ADDRESS"),
         (("scheduler", "--kubeconfig", "/nowhere"), "does not exist"),
         (("nonsense",), "No such command 'nonsense'"),
     ],

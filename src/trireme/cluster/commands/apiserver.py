@@ -10,9 +10,10 @@ import click
 from trireme.cluster import compose, settings
 from trireme.cluster.commands import _alone
 from trireme.cluster.pki import Keys
-from trireme.cluster.settings import Settings
+from trireme.cluster.settings import BadSetting, NodeSettings, Settings
 from trireme.cluster.up import port_problem
 from trireme.kit.env import Env
+from trireme.machinery import names
 
 
 @click.command()
@@ -26,11 +27,21 @@ from trireme.kit.env import Env
     show_default=True,
     help="For keys, kubeconfigs and data; made when missing.",
 )
-def COMMAND(datastore: str, port: int, listen: str, state_dir: Path) -> None:
+@click.option(
+    "--node",
+    "nodes",
+    multiple=True,
+    metavar="NAME=ADDRESS",
+    help="A node that will join; may be given several times.",
+)
+def COMMAND(
+    datastore: str, port: int, listen: str, state_dir: Path, nodes: tuple[str, ...]
+) -> None:
     """Run an API server alone in the foreground.
 
     Prints the path of the administrator's kubeconfig. Beside it are those of the other components:
-    controllers.kubeconfig, scheduler.kubeconfig.
+    controllers.kubeconfig, scheduler.kubeconfig; for each node kubelet.NAME.kubeconfig and
+    proxy.NAME.kubeconfig, and in pki/ the kubelet's own certificate: kubelet.NAME.crt and .key.
     """
     folder = state_dir.absolute()
     cluster = Settings(
@@ -40,6 +51,7 @@ def COMMAND(datastore: str, port: int, listen: str, state_dir: Path) -> None:
         datastore=settings.check_datastore(datastore or f"sqlite:{folder}/state.db"),
         port=port,
         listen=(listen,),
+        nodes=tuple(_node(text) for text in nodes),
     )
     problem = port_problem(port, listen)
     if problem:
@@ -47,7 +59,8 @@ def COMMAND(datastore: str, port: int, listen: str, state_dir: Path) -> None:
     keys = Keys(cluster.pki_dir)
     keys.make(cluster, time.time())
     _write(cluster.kubeconfig, keys.kubeconfig(cluster, "admin", cluster.url(listen)))
-    for name in ("controllers", "scheduler"):
+    of_nodes = (f"{part}.{node.name}" for node in cluster.nodes for part in ("kubelet", "proxy"))
+    for name in ("controllers", "scheduler", *of_nodes):
         text = keys.kubeconfig(cluster, name, cluster.url(listen))
         _write(folder / f"{name}.kubeconfig", text)
     click.echo(str(cluster.kubeconfig))
@@ -56,6 +69,26 @@ def COMMAND(datastore: str, port: int, listen: str, state_dir: Path) -> None:
         await compose.api_server(cluster)(env.started)
 
     _alone.run("apiserver", main)
+
+
+def _node(text: str) -> NodeSettings:
+    """A node of which only name and address matter here: it is made elsewhere."""
+    name, _, ip = text.partition("=")
+    problems = [*names.is_dns1123_subdomain(name), *names.is_ip(ip)]
+    if problems:
+        raise BadSetting(f"--node {text!r}: must be NAME=ADDRESS: {problems[0]}")
+    return NodeSettings(
+        name=name,
+        ip=ip,
+        pod_cidr="",
+        netns_path="",
+        containerd_socket="",
+        cgroup="",
+        cgroup_parent="",
+        state_dir="",
+        run_dir="",
+        log_dir="",
+    )
 
 
 def _write(path: Path, text: str) -> None:
