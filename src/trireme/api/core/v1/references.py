@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from trireme.machinery.types import Atomic, Required, Struct, always, atomic
+from trireme.machinery.types import Atomic, Required, Struct, always, atomic, null
 
 
 @atomic
@@ -14,13 +14,13 @@ class LocalObjectReference(Struct):
 
 @atomic
 class TypedLocalObjectReference(Struct):
-    apiGroup: str | None = None
+    apiGroup: str | None = null()
     kind: Annotated[str, Required()] = always(str)
     name: Annotated[str, Required()] = always(str)
 
 
 class TypedObjectReference(Struct):
-    apiGroup: str | None = None
+    apiGroup: str | None = null()
     kind: Annotated[str, Required()] = always(str)
     name: Annotated[str, Required()] = always(str)
     namespace: str | None = None

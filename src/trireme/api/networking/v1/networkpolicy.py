@@ -70,6 +70,7 @@ class NetworkPolicy(Struct):
     spec: NetworkPolicySpec = always(NetworkPolicySpec)
 
 
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("Ingress", "Egress")
 COLUMNS = (
     columns.NAME,
@@ -121,9 +122,9 @@ def _spec(spec: NetworkPolicySpec, known: list[str] | tuple[str, ...]) -> Errors
 def _ports(errs: Errors, at: Path, items: list[NetworkPolicyPort]) -> None:
     for position, item in enumerate(items):
         here = at.index(position)
-        if item.protocol is not None and item.protocol not in rules.PROTOCOLS:
+        if item.protocol is not None and item.protocol not in _PROTOCOLS:
             where = here.child("protocol")
-            errs.append(field.not_supported(where, item.protocol, rules.PROTOCOLS))
+            errs.append(field.not_supported(where, item.protocol, _PROTOCOLS))
         port, end = item.port, item.endPort
         if port is None or isinstance(port, str):
             if end is not None:
