@@ -36,6 +36,11 @@ class Served(Protocol):
     def served(self) -> tuple[str, ...]: ...
 
 
+# Maps with their keys in order, as Go writes them: the same object is always the same bytes, and a
+# write that only turns keys around is none.
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
 class Endpoint:
     """One served kind in one version. ``served`` are the media types of its answers."""
 
@@ -81,7 +86,7 @@ class Endpoint:
     def encode(self, obj: Any) -> Value:
         """The bytes of an object around the place where the store writes its revision."""
         obj.metadata.resourceVersion = "\x00"
-        data = msgspec.json.encode(obj)
+        data = _encode(obj)
         at = data.index(_SLOT) + _SLOT_HEAD
         return Value(data[:at], data[at + 6 :])
 
@@ -138,7 +143,7 @@ class Endpoint:
     def _encode_shown(self, value: bytes) -> bytes:
         conversion = self.resource.stored_as
         assert conversion is not None
-        return msgspec.json.encode(conversion.from_stored(self.hub.decode(value)))
+        return _encode(conversion.from_stored(self.hub.decode(value)))
 
 
 def _encode_metadata(value: bytes) -> bytes:
