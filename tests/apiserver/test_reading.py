@@ -14,6 +14,7 @@ from trireme.apiserver.request import Request, User
 from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
 from trireme.machinery import time
+from trireme.machinery.codec.protobuf import decode, table
 from trireme.testing import control_plane, virtual
 
 ADMIN = User("admin", groups=("system:masters", "system:authenticated"))
@@ -301,3 +302,10 @@ async def test_component_statuses_are_made_when_asked_for() -> None:
         assert one["conditions"][0]["status"] == "True"
         assert (await ask("GET", "/api/v1/componentstatuses/other"))[0] == 404
         assert (await ask("POST", "/api/v1/componentstatuses", {}))[0] == 405
+
+
+async def test_discovery_in_protobuf_is_whole() -> None:
+    async with api() as ask:
+        _, plain = await ask("GET", "/api/v1")
+        answer = await ask.raw("GET", "/api/v1", accept="application/vnd.kubernetes.protobuf")
+        assert decode.decode(answer.body, table.built_in()) == plain
