@@ -1,0 +1,1 @@
+"""API group apiregistration.k8s.io."""

@@ -1,0 +1,192 @@
+"""APIService: who serves a version of a group: this API server, or another behind a Service.
+
+In: APIServices. Called by: the write path, server-side printing. Upstream: kube-aggregator
+pkg/apis/apiregistration/validation, pkg/registry/apiservice.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from trireme.api import columns, metadata, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, gotext, meta, names
+from trireme.machinery.field import Path
+from trireme.machinery.resource import Column, Resource, status
+from trireme.machinery.types import (
+    Atomic,
+    Default,
+    Int32,
+    Merge,
+    Required,
+    Struct,
+    Time,
+    always,
+    constant,
+    listmap,
+    null,
+)
+
+
+class ServiceReference(Struct):
+    namespace: str = ""
+    name: str = ""
+    port: Annotated[Int32 | None, Default(443)] = None
+
+
+class APIServiceSpec(Struct):
+    service: ServiceReference | None = None
+    group: str = ""
+    version: str = ""
+    insecureSkipTLSVerify: bool = False
+    caBundle: Annotated[bytes, Atomic()] = b""
+    groupPriorityMinimum: Annotated[Int32, Required()] = always(int)
+    versionPriority: Annotated[Int32, Required()] = always(int)
+
+
+class APIServiceCondition(Struct):
+    type: Annotated[str, Required()] = always(str)
+    status: Annotated[str, Required()] = always(str)
+    lastTransitionTime: Time | None = null()
+    reason: str = ""
+    message: str = ""
+
+
+class APIServiceStatus(Struct):
+    conditions: Annotated[list[APIServiceCondition], listmap("type"), Merge("type")] = []
+
+
+class APIService(Struct):
+    kind: str = constant("APIService")
+    apiVersion: str = constant("apiregistration.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: APIServiceSpec = always(APIServiceSpec)
+    status: APIServiceStatus = always(APIServiceStatus)
+
+
+AVAILABLE: Final = "Available"
+_STATUSES: Final = ("True", "False", "Unknown")
+COLUMNS = (
+    columns.NAME,
+    Column("Service", description="Which Service leads to the server."),
+    Column("Available", description="Whether the server answers."),
+    columns.AGE,
+)
+
+
+def prepare_create(new: APIService) -> None:
+    """What this server itself serves is there from the start."""
+    if new.spec.service is None:
+        new.status.conditions = [
+            APIServiceCondition(
+                type=AVAILABLE,
+                status="True",
+                lastTransitionTime=new.metadata.creationTimestamp,
+                reason="Local",
+                message="Local APIServices are always available",
+            )
+        ]
+
+
+def validate(new: APIService) -> Errors:
+    """Named by version and group; priorities within bounds; the server's Service and its trust."""
+    errs: Errors = []
+    at, spec = field.path("spec"), new.spec
+    name = new.metadata.name
+    wanted = f"{spec.version}.{spec.group}"
+    if name and name != wanted and not names.is_path_segment(name):
+        why = f'must be `spec.version+"."+spec.group`: {gotext.quote(wanted)}'
+        errs.append(field.invalid(field.path("metadata", "name"), name, why))
+    if spec.group:
+        rules.syntax(errs, at, "group", spec.group, names.is_dns1123_subdomain)
+    elif spec.version != "v1":
+        why = "only v1 may have an empty group and it better be legacy kube"
+        errs.append(field.required(at.child("group"), why))
+    rules.syntax(errs, at, "version", spec.version, names.is_dns1035_label)
+    for number, most in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
+        value: int = getattr(spec, number)
+        if not 0 < value <= most:
+            why = f"must be positive and less than {most}"
+            errs.append(field.invalid(at.child(number), value, why))
+    if spec.service is None:
+        _local(errs, at, spec)
+    else:
+        _remote(errs, at, spec, spec.service)
+    return errs
+
+
+def _local(errs: Errors, at: Path, spec: APIServiceSpec) -> None:
+    if spec.caBundle:
+        why, shown = "local APIServices may not have a caBundle", f"{len(spec.caBundle)} bytes"
+        errs.append(field.invalid(at.child("caBundle"), shown, why))
+    if spec.insecureSkipTLSVerify:
+        why = "local APIServices may not have insecureSkipTLSVerify"
+        errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, why))
+
+
+def _remote(errs: Errors, at: Path, spec: APIServiceSpec, service: ServiceReference) -> None:
+    where = at.child("service")
+    rules.required(errs, where, "namespace", service.namespace)
+    rules.required(errs, where, "name", service.name)
+    port = service.port or 0
+    complaints = names.is_port_number(port)
+    if complaints:
+        why = "port is not valid: " + ", ".join(complaints)
+        errs.append(field.invalid(where.child("port"), port, why))
+    if spec.insecureSkipTLSVerify and spec.caBundle:
+        why = "may not be true if caBundle is present"
+        errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, why))
+
+
+def validate_update(new: APIService, _old: APIService) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def prepare_status(new: APIService, old: APIService) -> None:
+    """A write of the status leaves metadata alone."""
+    metadata.keep_for_status(new.metadata, old.metadata)
+
+
+def validate_status(new: APIService, _old: APIService) -> Errors:
+    """Conditions are true, false or unknown."""
+    errs: Errors = []
+    at = field.path("status", "conditions")
+    for position, item in enumerate(new.status.conditions):
+        rules.one_of(errs, at.index(position), "status", item.status, _STATUSES)
+    return errs
+
+
+def row(obj: APIService, now: float) -> list[Any]:
+    """The cells of one APIService."""
+    service, shown = obj.spec.service, "Unknown"
+    for item in obj.status.conditions:
+        if item.type == AVAILABLE:
+            told = item.status != "True" and item.reason
+            shown = f"{item.status} ({item.reason})" if told else item.status
+            break
+    return [
+        obj.metadata.name,
+        "Local" if service is None else f"{service.namespace}/{service.name}",
+        shown,
+        columns.age(obj.metadata, now),
+    ]
+
+
+RESOURCE = Resource(
+    type=APIService,
+    plural="apiservices",
+    namespaced=False,
+    categories=("api-extensions",),
+    subresources=(status(),),
+    reset_fields={"status": ("spec", "metadata")},
+    name_errors=names.is_path_segment,
+    prepare_create=prepare_create,
+    validate=validate,
+    validate_update=validate_update,
+    prepare_status=prepare_status,
+    validate_status=validate_status,
+    unconditional_update=False,
+    columns=COLUMNS,
+    row=row,
+)

@@ -1,0 +1,1 @@
+"""API group flowcontrol.apiserver.k8s.io."""

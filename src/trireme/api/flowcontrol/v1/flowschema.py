@@ -1,0 +1,71 @@
+"""FlowSchema: which requests belong to which priority level, and what tells their flows apart.
+
+In: FlowSchemas. Called by: the write path, server-side printing. Upstream:
+pkg/registry/flowcontrol/flowschema.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api import columns, metadata
+from trireme.api.flowcontrol.v1 import conditions, flowschema_rules
+from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
+from trireme.api.rules import Errors
+from trireme.machinery.resource import Column, Resource, spec_changed, status
+
+COLUMNS = (
+    columns.NAME,
+    Column("PriorityLevel", description="Where its requests go."),
+    Column("MatchingPrecedence", description="Which schema wins: the lowest."),
+    Column("DistinguisherMethod", description="What tells the flows in it apart."),
+    columns.AGE,
+    Column("MissingPL", description="Whether its priority level is not there."),
+)
+
+
+def validate_update(new: FlowSchema, _old: FlowSchema) -> Errors:
+    """As on create."""
+    return flowschema_rules.validate(new)
+
+
+def prepare_status(new: FlowSchema, old: FlowSchema) -> None:
+    """A write of the status leaves metadata alone."""
+    metadata.keep_for_status(new.metadata, old.metadata)
+
+
+def validate_status(new: FlowSchema, _old: FlowSchema) -> Errors:
+    """Each condition once."""
+    errs: Errors = []
+    conditions.check(errs, new.status.conditions)
+    return errs
+
+
+def row(obj: FlowSchema, now: float) -> list[Any]:
+    """The cells of one FlowSchema."""
+    method = obj.spec.distinguisherMethod
+    dangling = (item.status for item in obj.status.conditions if item.type == "Dangling")
+    return [
+        obj.metadata.name,
+        obj.spec.priorityLevelConfiguration.name,
+        obj.spec.matchingPrecedence,
+        columns.NONE if method is None else method.type,
+        columns.age(obj.metadata, now),
+        next(dangling, "?"),
+    ]
+
+
+RESOURCE = Resource(
+    type=FlowSchema,
+    plural="flowschemas",
+    namespaced=False,
+    subresources=(status(),),
+    reset_fields={"status": ("metadata", "spec")},
+    validate=flowschema_rules.validate,
+    validate_update=validate_update,
+    prepare_status=prepare_status,
+    validate_status=validate_status,
+    generation=spec_changed,
+    columns=COLUMNS,
+    row=row,
+)
