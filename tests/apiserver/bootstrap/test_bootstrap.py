@@ -10,6 +10,7 @@ from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.rules import PolicyRule
 from trireme.apiserver.bootstrap import notation, policy
 from trireme.apiserver.bootstrap import run as bootstrap
+from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.testing import virtual
 
@@ -195,3 +196,14 @@ def test_the_policy_is_fresh_each_time() -> None:
     policy.cluster_roles()[0].metadata.labels["x"] = "y"
     assert "x" not in policy.cluster_roles()[0].metadata.labels
     assert isinstance(policy.cluster_roles()[0], ClusterRole)
+
+
+async def test_what_other_servers_need_to_know_is_in_kube_system(asking):
+    authority = pki.new_authority("clients", 1767225600.0).certificate
+    async with asking(None, client_authority=authority) as ask:
+        maps = "/api/v1/namespaces/kube-system/configmaps"
+        found = await ask.must("GET", f"{maps}/extension-apiserver-authentication")
+        assert found["data"] == {"client-ca-file": authority.decode()}
+        tracking = "kube-apiserver-legacy-service-account-token-tracking"
+        since = (await ask.must("GET", f"{maps}/{tracking}"))["data"]["since"]
+        assert len(since) == len("2026-01-01")

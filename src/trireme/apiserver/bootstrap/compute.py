@@ -8,6 +8,7 @@ people added stays; an object whose ``autoupdate`` annotation says "false" is le
 
 from __future__ import annotations
 
+from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.api.rbac.v1.clusterrole import AggregationRule, ClusterRole
@@ -68,6 +69,14 @@ def endpoint_slice(stored: EndpointSlice, wanted: EndpointSlice) -> EndpointSlic
     changed = changed or stored.endpoints != wanted.endpoints or stored.ports != wanted.ports
     stored.endpoints, stored.ports = wanted.endpoints, wanted.ports
     return stored if changed else None
+
+
+def data(stored: ConfigMap, wanted: ConfigMap) -> ConfigMap | None:
+    """A ConfigMap with the wanted entries; what others wrote there stays."""
+    if wanted.data.items() <= stored.data.items():
+        return None
+    stored.data = {**stored.data, **wanted.data}
+    return stored
 
 
 def _is_protected(meta: ObjectMeta) -> bool:

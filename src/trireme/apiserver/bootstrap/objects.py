@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.endpoints import (
     EndpointAddress,
     EndpointPort,
@@ -19,6 +20,7 @@ from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
 from trireme.api.discovery.v1 import endpointslice as slices
 from trireme.api.scheduling.v1.priorityclass import PriorityClass
+from trireme.machinery import time
 from trireme.machinery.meta import ObjectMeta
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -47,6 +49,24 @@ def priority_classes() -> list[PriorityClass]:
             "moved to another node if necessary.",
         ),
     ]
+
+
+def authentication(authority: bytes) -> ConfigMap:
+    """What servers beside this one need to know its clients by: the authority of certificates."""
+    return ConfigMap(
+        metadata=ObjectMeta(name="extension-apiserver-authentication", namespace="kube-system"),
+        data={"client-ca-file": authority.decode()} if authority else {},
+    )
+
+
+def token_tracking(now: float) -> ConfigMap:
+    """From which day on the use of old tokens, kept in Secrets, is noted."""
+    return ConfigMap(
+        metadata=ObjectMeta(
+            name="kube-apiserver-legacy-service-account-token-tracking", namespace="kube-system"
+        ),
+        data={"since": time.format(now).partition("T")[0]},
+    )
 
 
 def service(cidr: str, port: int) -> Service:

@@ -39,6 +39,10 @@ async def run(server: ApiServer) -> None:
             *_policy(server),
             *(_missing(server, obj) for obj in objects.priority_classes()),
             *_service(server),
+            _reconcile(
+                server, objects.authentication(server.config.client_authority), compute.data
+            ),
+            _missing(server, objects.token_tracking(server.env.clock.now())),
         ]
     )
     server.bootstrapped.set()
