@@ -40,7 +40,13 @@ def test_how_kinds_are_written() -> None:
         "csistoragecapacities",
         "customresourcedefinitions",
         "leases",
+        "mutatingadmissionpolicies",
+        "mutatingadmissionpolicybindings",
+        "mutatingwebhookconfigurations",
         "poddisruptionbudgets",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+        "validatingwebhookconfigurations",
         "volumeattachments",
     }
     assert _plurals([resource for resource in STORED if resource.status_on_create]) == {"nodes"}

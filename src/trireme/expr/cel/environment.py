@@ -7,6 +7,7 @@ Called by: the users named in the package's description. Rules: apiserver
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -63,7 +64,9 @@ class Environment:
         self.macros = base.macros
         self.optionals = base.optionals
         self.validate = base.validate
-        self.type_names = {**base.type_names, **(type_names or {})}
+        self.type_names: Mapping[str, Type] = base.type_names
+        if type_names is not None:  # it may know more names than it lists
+            self.type_names = ChainMap(type_names, base.type_names)  # type: ignore[arg-type]
         self.types = {
             name: v.type if isinstance(v, DeclType) else v for name, v in variables.items()
         }

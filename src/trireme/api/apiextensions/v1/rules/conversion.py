@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import base64
 import re
-from urllib.parse import urlsplit
 
-from trireme.api import rules
+from trireme.api import rules, webhooks
 from trireme.api.apiextensions.v1.rules.options import REVIEW_VERSIONS, Options
 from trireme.api.apiextensions.v1.types import (
     CustomResourceConversion,
-    ServiceReference,
     WebhookClientConfig,
 )
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
-_FORM = "; desired format: https://host[/path]"
 _PEM = re.compile(
     rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----", re.DOTALL
 )
@@ -56,9 +53,9 @@ def _client(errs: Errors, config: WebhookClientConfig, options: Options, at: Pat
     if (config.url is None) == (config.service is None):
         errs.append(field.required(at, "exactly one of url or service is required"))
     elif config.url is not None:
-        url(errs, config.url, at.child("url"))
+        webhooks.url(errs, config.url, at.child("url"))
     elif config.service is not None:
-        service(errs, config.service, at.child("service"))
+        webhooks.service(errs, config.service, at.child("service"))
     if config.caBundle and not options.any_authority and not is_authority(config.caBundle):
         shown = base64.b64encode(config.caBundle).decode()
         errs.append(field.invalid(at.child("caBundle"), shown, BAD_AUTHORITY))
@@ -75,54 +72,6 @@ def is_authority(bundle: bytes) -> bool:
         except ValueError:
             continue
     return False
-
-
-def url(errs: Errors, text: str, at: Path) -> None:
-    """A webhook's address."""
-    try:
-        parts = urlsplit(text)
-    except ValueError as problem:
-        errs.append(field.required(at, f"url must be a valid URL: {problem}{_FORM}"))
-        return
-    if parts.scheme != "https":
-        why = f"'https' is the only allowed URL scheme{_FORM}"
-        errs.append(field.invalid(at, parts.scheme, why))
-    user, mark, host = parts.netloc.rpartition("@")
-    if not host:
-        errs.append(field.invalid(at, "", f"host must be specified{_FORM}"))
-    if mark:
-        errs.append(field.invalid(at, user, "user information is not permitted in the URL"))
-    if parts.fragment:
-        why = "fragments are not permitted in the URL"
-        errs.append(field.invalid(at, parts.fragment, why))
-    if parts.query:
-        why = "query parameters are not permitted in the URL"
-        errs.append(field.invalid(at, parts.query, why))
-
-
-def service(errs: Errors, wanted: ServiceReference, at: Path) -> None:
-    """A webhook behind a Service."""
-    rules.required(errs, at, "name", wanted.name)
-    rules.required(errs, at, "namespace", wanted.namespace)
-    port = 443 if wanted.port is None else wanted.port
-    complaints = names.is_port_number(port)
-    if complaints:
-        why = f"port is not valid: {', '.join(complaints)}"
-        errs.append(field.invalid(at.child("port"), port, why))
-    path, where = wanted.path, at.child("path")
-    if not path or path == "/":
-        return
-    if path == "//":
-        errs.append(field.invalid(where, path, "segment[0] may not be empty"))
-        return
-    if not path.startswith("/"):
-        errs.append(field.invalid(where, path, "must start with a '/'"))
-    for position, step in enumerate(path[1:].removesuffix("/").split("/")):
-        if not step:
-            errs.append(field.invalid(where, path, f"segment[{position}] may not be empty"))
-            continue
-        for complaint in names.is_dns1123_subdomain(step):
-            errs.append(field.invalid(where, path, f"segment[{position}]: {complaint}"))
 
 
 def _reviews(errs: Errors, given: list[str], options: Options, at: Path) -> None:

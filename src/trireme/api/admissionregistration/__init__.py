@@ -1,0 +1,1 @@
+"""API group admissionregistration.k8s.io."""
