@@ -7,6 +7,7 @@ that are on by default and not in this list are not there yet.
 from __future__ import annotations
 
 from trireme.apiserver.admission.contract import Plugin
+from trireme.apiserver.admission.plugins.certificate_requests import CertificateRequests
 from trireme.apiserver.admission.plugins.default_toleration_seconds import (
     DefaultTolerationSeconds,
 )
@@ -30,6 +31,8 @@ def plugins() -> list[Plugin]:
         Priority(),
         DefaultTolerationSeconds(),
         PodTopologyLabels(),
+        # In upstream a part of the requests' storage: what others made of them does not count.
+        CertificateRequests(),
         # In upstream a part of the roles' storage: it has to see what all others made of a role.
         RbacEscalation(),
     ]

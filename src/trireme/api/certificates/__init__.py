@@ -1,0 +1,1 @@
+"""API group certificates.k8s.io."""

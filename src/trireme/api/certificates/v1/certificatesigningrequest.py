@@ -1,0 +1,102 @@
+"""CertificateSigningRequest: a request for a certificate, what was decided, and what came of it.
+
+In: requests. Called by: the write path, server-side printing. Who asks, and when a condition
+changed, are filled in by the admission plugin ``certificate_requests``. Upstream:
+pkg/registry/certificates/certificates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trireme.api import columns
+from trireme.api.certificates.v1 import csr_rules
+from trireme.api.certificates.v1.csr_types import CertificateSigningRequest
+from trireme.machinery import time
+from trireme.machinery.resource import Column, Resource, Subresource, status
+
+COLUMNS = (
+    columns.NAME,
+    columns.AGE,
+    Column("SignerName", description="Who is asked to sign."),
+    Column("Requestor", description="Who asks."),
+    Column("RequestedDuration", description="How long the certificate shall be good for."),
+    Column("Condition", description="What was decided and what came of it."),
+)
+
+
+def prepare_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
+    """A request stays as it is, but for its metadata."""
+    new.spec = old.spec
+
+
+def prepare_status(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
+    """Decisions stay as they are; new and missing ones are for ``validate_status`` to refuse."""
+    for kind in csr_rules.DECISIONS:
+        kept = csr_rules.named(old, kind)
+        places = [at for at, item in enumerate(new.status.conditions) if item.type == kind]
+        if len(kept) == len(places):
+            for place, item in zip(places, kept, strict=True):
+                new.status.conditions[place] = item
+
+
+def prepare_approval(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
+    """Conditions alone are written."""
+    new.spec = old.spec
+    new.status.certificate = old.status.certificate
+
+
+def _condition(obj: CertificateSigningRequest) -> str:
+    types = {item.type for item in obj.status.conditions}
+    shown = "Pending"
+    if csr_rules.DENIED in types:
+        shown = "Denied"
+    elif csr_rules.APPROVED in types:
+        shown = "Approved"
+    if csr_rules.FAILED in types:
+        shown += ",Failed"
+    return shown + ",Issued" if obj.status.certificate else shown
+
+
+def row(obj: CertificateSigningRequest, now: float) -> list[Any]:
+    """The cells of one CertificateSigningRequest."""
+    seconds = obj.spec.expirationSeconds
+    return [
+        obj.metadata.name,
+        columns.age(obj.metadata, now),
+        obj.spec.signerName or columns.NONE,
+        obj.spec.username,
+        columns.NONE if seconds is None else time.human_duration(seconds),
+        _condition(obj),
+    ]
+
+
+RESOURCE = Resource(
+    type=CertificateSigningRequest,
+    plural="certificatesigningrequests",
+    namespaced=False,
+    short_names=("csr",),
+    subresources=(
+        status(),
+        Subresource(
+            "approval",
+            ("get", "patch", "update"),
+            prepare=prepare_approval,
+            validate=csr_rules.validate_approval,
+        ),
+    ),
+    reset_fields={
+        "": ("spec", "status"),
+        "status": ("spec", "status.conditions"),
+        "approval": ("spec", "status.certificate"),
+    },
+    name_errors=lambda _name: [],
+    validate=csr_rules.validate,
+    validate_update=csr_rules.validate_update,
+    validate_status=csr_rules.validate_status,
+    prepare_update=prepare_update,
+    prepare_status=prepare_status,
+    columns=COLUMNS,
+    row=row,
+    selectable={"spec.signerName": lambda obj: obj.spec.signerName},
+)
