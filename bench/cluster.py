@@ -37,8 +37,9 @@ NAME = "bench"
 EXAMPLE = Path(__file__).parents[1] / "examples" / "hello"
 TRIREME = (sys.executable, "-m", "trireme.cluster.main")
 SPACE = "measured"
-# The supervisor starts what ends; it is counted although it tends the nodes as well.
-CONTROL_PLANE = ("apiserver", "controllers", "scheduler", "supervisor")
+# The supervisor starts what ends, the guardian the supervisor; they are counted although they tend
+# the nodes as well.
+CONTROL_PLANE = ("apiserver", "controllers", "scheduler", "supervisor", "guardian")
 SETTLE, WATCHED, PATIENCE = 15.0, 30.0, 120.0
 
 

@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from subjects import TOKEN, Subject
 
 SPACE = "measured"
 SEEDED = 9_664
+# Those of them that the lists by label and by field find.
+FEW = 10
 # The size of a pod in the big list: 47 MB in all.
 POD_SIZE = 4_860
-_PODS, _MAPS = f"/api/v1/namespaces/{SPACE}/pods", f"/api/v1/namespaces/{SPACE}/configmaps"
+PODS, MAPS = f"/api/v1/namespaces/{SPACE}/pods", f"/api/v1/namespaces/{SPACE}/configmaps"
 
 
 class Failed(Exception):
@@ -61,32 +64,129 @@ def pod(padding: int = 0) -> dict[str, Any]:
 def creates(subject: Subject, kind: str, connections: int, seconds: int) -> float:
     """Durable creates per second of "pods" or "configmaps"."""
     body = pod() if kind == "pods" else config_map()
-    path = _PODS if kind == "pods" else _MAPS
+    path = PODS if kind == "pods" else MAPS
     return float(_wrk(subject, "POST", path, connections, seconds, json.dumps(body))["rate"])
 
 
 def gets(subject: Subject, name: str, connections: int, seconds: int) -> float:
     """GETs of one pod per second."""
-    return float(_wrk(subject, "GET", f"{_PODS}/{name}", connections, seconds)["rate"])
+    return float(_wrk(subject, "GET", f"{PODS}/{name}", connections, seconds)["rate"])
 
 
-def lists(subject: Subject, seconds: int) -> float:
-    """The median time of a list of all pods, in seconds."""
-    return float(_wrk(subject, "GET", "/api/v1/pods", 1, seconds)["median"]) / 1e6
+def lists(subject: Subject, path: str, seconds: int) -> float:
+    """The median time of any list, in seconds."""
+    return float(_wrk(subject, "GET", path, 1, seconds)["median"]) / 1e6
+
+
+async def definitions(subject: Subject, count: int) -> float:
+    """Seconds to create so many CustomResourceDefinitions, each served before the next."""
+    async with session(subject) as client:
+        began = time.perf_counter()
+        for number in range(count):
+            plural = f"things{number}"
+            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            await make(client, path, _definition(plural, f"Thing{number}"))
+            served = f"/apis/bench.example.com/v1/namespaces/default/{plural}"
+            while True:
+                async with client.get(served) as answer:
+                    await answer.read()
+                    if answer.status == 200:
+                        break
+                await asyncio.sleep(0.005)
+        return time.perf_counter() - began
+
+
+def _definition(plural: str, kind: str) -> dict[str, Any]:
+    """A definition with forty fields and a few rules of its schema."""
+    fields: dict[str, Any] = {
+        f"field{number}": {"type": "string", "maxLength": 100, "description": "A field."}
+        for number in range(40)
+    }
+    fields["count"] = {"type": "integer", "minimum": 1, "default": 1}
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": fields}},
+    }
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.bench.example.com"},
+        "spec": {
+            "group": "bench.example.com",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind},
+            "versions": [version],
+        },
+    }
+
+
+async def chunks(subject: Subject, limit: int) -> float:
+    """Seconds to list all pods in pages of ``limit``."""
+    async with session(subject) as client:
+        token, began = "", time.perf_counter()
+        while True:
+            query = {"limit": str(limit), **({"continue": token} if token else {})}
+            async with client.get("/api/v1/pods", params=query) as answer:
+                token = (await answer.json())["metadata"].get("continue", "")
+            if not token:
+                return time.perf_counter() - began
+
+
+def writes(
+    subject: Subject,
+    method: str,
+    path: str,
+    query: str,
+    media: str,
+    body: str,
+    objects: int,
+    connections: int,
+    seconds: int,
+) -> float:
+    """Writes per second to ``path`` + 0, 1, ... in turn; NAME and COUNTER in the body are filled
+    in for each."""
+    script = f"""
+local n = 0
+local body = {json.dumps(body)}
+request = function()
+  n = n + 1
+  local at = n % {objects}
+  local told = body:gsub("NAME", "o-" .. at):gsub("COUNTER", tostring(n) .. "-{connections}")
+  return wrk.format("{method}", "{path}" .. at .. "{query}", nil, told)
+end
+"""
+    return float(
+        _wrk(subject, method, path, connections, seconds, media=media, script=script)["rate"]
+    )
 
 
 def _wrk(
-    subject: Subject, method: str, path: str, connections: int, seconds: int, body: str = ""
+    subject: Subject,
+    method: str,
+    path: str,
+    connections: int,
+    seconds: int,
+    body: str = "",
+    *,
+    media: str = "application/json",
+    script: str = "",
 ) -> dict[str, float]:
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("wrk is not installed: apt install wrk")
-    script = f"""
+    told = f"""
 wrk.method = "{method}"
 wrk.path = "{path}"
 wrk.body = {json.dumps(body)}
 wrk.headers["Authorization"] = "Bearer {TOKEN}"
-wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Content-Type"] = "{media}"
+{script}
 done = function(summary, latency)
   local e = summary.errors
   io.write(string.format('\\nRESULT {{"rate": %f, "median": %f, "bad": %d}}\\n',
@@ -96,42 +196,47 @@ end
 """
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as folder:
         file = Path(folder, "load.lua")
-        file.write_text(script)
+        file.write_text(told)
         command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
-        told = subprocess.run(
+        said = subprocess.run(
             [*command, "-s", str(file), subject.url], capture_output=True, text=True, check=True
         ).stdout
-    result: dict[str, float] = json.loads(told.partition("RESULT ")[2])
+    result: dict[str, float] = json.loads(said.partition("RESULT ")[2])
     if result["bad"]:
-        raise Failed(f"{method} {path}: {result['bad']:.0f} answers were errors\n{told}")
+        raise Failed(f"{method} {path}: {result['bad']:.0f} answers were errors\n{said}")
     return result
 
 
 async def prepare(subject: Subject) -> str:
     """The namespace and account that pods need, and one pod; returns that pod's name."""
-    async with _session(subject) as session:
-        await _make(session, "/api/v1/namespaces", _named("Namespace", SPACE))
+    async with session(subject) as client:
+        await make(client, "/api/v1/namespaces", _named("Namespace", SPACE))
         account = f"/api/v1/namespaces/{SPACE}/serviceaccounts"
-        await _make(session, account, _named("ServiceAccount", "default"))
-        name: str = (await _make(session, _PODS, pod()))["metadata"]["name"]
+        await make(client, account, _named("ServiceAccount", "default"))
+        name: str = (await make(client, PODS, pod()))["metadata"]["name"]
         return name
 
 
 async def seed(subject: Subject) -> float:
     """``SEEDED`` pods of ``POD_SIZE`` each; returns the MB that a list of them has."""
-    async with _session(subject) as session:
-        made = await _make(session, _PODS, pod(1))
-        async with session.get(f"{_PODS}/{made['metadata']['name']}") as answer:
+    async with session(subject) as client:
+        made = await make(client, PODS, pod(1))
+        async with client.get(f"{PODS}/{made['metadata']['name']}") as answer:
             padding = POD_SIZE - len(await answer.read())
-        body, left = json.dumps(pod(max(padding, 1))).encode(), iter(range(SEEDED - 2))
+        few = pod(max(padding, 1))
+        few["metadata"]["labels"]["few"] = "yes"
+        few["spec"]["nodeName"] = "few"
+        for _ in range(FEW):
+            await make(client, PODS, few)
+        body, left = json.dumps(pod(max(padding, 1))).encode(), iter(range(SEEDED - 2 - FEW))
 
         async def some() -> None:
             for _ in left:
-                await _make(session, _PODS, body)
+                await make(client, PODS, body)
 
         await asyncio.gather(*(some() for _ in range(16)))
         size = 0
-        async with session.get("/api/v1/pods") as answer:
+        async with client.get("/api/v1/pods") as answer:
             async for chunk in answer.content.iter_any():
                 size += len(chunk)
         return size / 1e6
@@ -141,16 +246,18 @@ def _named(kind: str, name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
 
 
-async def _make(session: aiohttp.ClientSession, path: str, body: Any) -> dict[str, Any]:
+async def make(client: aiohttp.ClientSession, path: str, body: Any) -> dict[str, Any]:
+    """Create an object; the answer. Failed."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    async with session.post(path, data=data) as answer:
+    async with client.post(path, data=data) as answer:
         made: dict[str, Any] = await answer.json()
         if answer.status >= 300:
             raise Failed(f"POST {path}: {answer.status} {made.get('message')}")
         return made
 
 
-def _session(subject: Subject) -> aiohttp.ClientSession:
+def session(subject: Subject) -> aiohttp.ClientSession:
+    """Connections of our own, as the administrator."""
     return aiohttp.ClientSession(
         subject.url,
         connector=aiohttp.TCPConnector(ssl=subject.context(), limit=64),

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import changes
 import fanout
 import load
 import results
@@ -34,9 +35,21 @@ MEASURES: dict[str, tuple[str, float | None, bool]] = {
     "create ConfigMap, durable, 1 connection": ("/s", None, True),
     "create Pod, durable, 16 connections": ("/s", 2000, True),
     "create Pod, durable, 1 connection": ("/s", 1000, True),
+    **{
+        f"{verb} {kind}, durable, {many}": ("/s", None, True)
+        for kind in ("ConfigMap", "Pod")
+        for verb in ("update", "patch", "apply", "delete")
+        for many in ("16 connections", "1 connection")
+    },
     "GET Pod, 16 connections": ("/s", 8000, True),
     "LIST 9,664 pods, 47 MB": ("s", 0.12, False),
     "memory after that (PSS)": ("MB", 300, False),
+    "LIST 10 of them by label": ("s", None, False),
+    "LIST 10 of them by field": ("s", None, False),
+    "LIST all of them, 500 at a time": ("s", None, False),
+    "LIST 500 ConfigMaps": ("s", None, False),
+    "install 1,000 CRDs, one after the other": ("s", None, False),
+    "memory with 1,000 CRDs (PSS)": ("MB", None, False),
     "1 write to 1,000 watchers, median": ("s", None, False),
     "1 write to 1,000 watchers, last": ("s", None, False),
     "1,000 writes to 100 watchers": ("events/s", None, True),
@@ -107,8 +120,29 @@ def _list(subject: Subject, seconds: int) -> Figures:
     size = asyncio.run(load.seed(subject))
     print(f"a list of {size:.1f} MB")
     return {
-        "LIST 9,664 pods, 47 MB": load.lists(subject, seconds),
+        "LIST 9,664 pods, 47 MB": load.lists(subject, "/api/v1/pods", seconds),
         "memory after that (PSS)": subject.pss(),
+        "LIST 10 of them by label": load.lists(
+            subject, "/api/v1/pods?labelSelector=few%3Dyes", seconds
+        ),
+        "LIST 10 of them by field": load.lists(
+            subject, "/api/v1/pods?fieldSelector=spec.nodeName%3Dfew", seconds
+        ),
+        "LIST all of them, 500 at a time": asyncio.run(load.chunks(subject, 500)),
+    }
+
+
+def _change(subject: Subject, seconds: int) -> Figures:
+    asyncio.run(load.prepare(subject))
+    found = changes.measure(subject, seconds)
+    return {**found, "LIST 500 ConfigMaps": load.lists(subject, load.MAPS, seconds)}
+
+
+def _crds(subject: Subject, _seconds: int) -> Figures:
+    took = asyncio.run(load.definitions(subject, 1_000))
+    return {
+        "install 1,000 CRDs, one after the other": took,
+        "memory with 1,000 CRDs (PSS)": subject.pss(),
     }
 
 
@@ -126,9 +160,11 @@ def _watch(subject: Subject, _seconds: int) -> Figures:
 GROUPS: dict[str, Callable[[Subject, int], Figures]] = {
     "start": _start,
     "create": _create,
+    "change": _change,
     "get": _get,
     "list": _list,
     "watch": _watch,
+    "crds": _crds,
 }
 
 
