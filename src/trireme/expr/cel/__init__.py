@@ -18,21 +18,29 @@ selectors, authentication and authorization configuration. Pure: no clock, no I/
 Read first: ``environment`` (the stages in order), then ``checker``, ``compiler``, ``estimate``.
 """
 
-from .environment import (
-    MATCH_CONDITIONS_BUDGET,
-    MAX_MESSAGE_BYTES,
-    PER_CALL_LIMIT,
-    RUNTIME_COST_BUDGET,
-    STATIC_COST_LIMIT,
-    STATIC_CRD_COST_LIMIT,
-    Environment,
-    Program,
-)
-from .errors import CelError, CostLimitExceeded, EvalError
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# At once: the module's own name is that of the function.
 from .escape import escape, unescape
-from .schema import DeclType, schema_type, with_meta
-from .sizes import Range
-from .values import NONE, Duration, Optional, Timestamp, Uint
+
+if TYPE_CHECKING:
+    from .environment import (
+        MATCH_CONDITIONS_BUDGET,
+        MAX_MESSAGE_BYTES,
+        PER_CALL_LIMIT,
+        RUNTIME_COST_BUDGET,
+        STATIC_COST_LIMIT,
+        STATIC_CRD_COST_LIMIT,
+        Environment,
+        Program,
+    )
+    from .errors import CelError, CostLimitExceeded, EvalError
+    from .schema import DeclType, schema_type, with_meta
+    from .sizes import Range
+    from .values import NONE, Duration, Optional, Timestamp, Uint
 
 __all__ = [
     "MATCH_CONDITIONS_BUDGET",
@@ -58,3 +66,52 @@ __all__ = [
     "unescape",
     "with_meta",
 ]
+
+# Imported at the first use of a name: whoever only may need an expression starts without.
+_HOMES = {
+    name: module
+    for module, names in {
+        "environment": (
+            "MATCH_CONDITIONS_BUDGET",
+            "MAX_MESSAGE_BYTES",
+            "PER_CALL_LIMIT",
+            "RUNTIME_COST_BUDGET",
+            "STATIC_COST_LIMIT",
+            "STATIC_CRD_COST_LIMIT",
+            "Environment",
+            "Program",
+        ),
+        "errors": (
+            "CelError",
+            "CostLimitExceeded",
+            "EvalError",
+        ),
+        "escape": (
+            "escape",
+            "unescape",
+        ),
+        "schema": (
+            "DeclType",
+            "schema_type",
+            "with_meta",
+        ),
+        "sizes": ("Range",),
+        "values": (
+            "NONE",
+            "Duration",
+            "Optional",
+            "Timestamp",
+            "Uint",
+        ),
+    }.items()
+    for name in names
+}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    return value
