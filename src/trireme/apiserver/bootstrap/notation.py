@@ -1,8 +1,9 @@
 """The notation of the bootstrap policy, read into typed objects. Pure.
 
 In: the text of a file in ``policy/``. Out: roles or bindings, as they are to be stored. Called by
-``policy``. A line that begins at the margin names an object (a namespace before the name where the
-kind has one); the indented lines below are its content, and a deeper indent continues a line:
+``policy``; ``fairness`` reads blocks and rules with it. A line that begins at the margin names an
+object (a namespace before the name where the kind has one); the indented lines below are its
+content, and a deeper indent continues a line:
 
 - ``label X``, ``sums X``: the role carries, or aggregates the roles that carry, the label
   ``rbac.authorization.k8s.io/X: "true"``
@@ -40,12 +41,12 @@ AnyBinding = TypeVar("AnyBinding", ClusterRoleBinding, RoleBinding)
 
 def roles(text: str, kind: type[AnyRole]) -> list[AnyRole]:
     """The roles in a text."""
-    return [_role(head, lines, kind) for head, lines in _blocks(text)]
+    return [_role(head, lines, kind) for head, lines in blocks(text)]
 
 
 def bindings(text: str, kind: type[AnyBinding]) -> list[AnyBinding]:
     """The bindings in a text; those in a namespace bind a Role, the others a ClusterRole."""
-    return [_binding(head, lines, kind) for head, lines in _blocks(text)]
+    return [_binding(head, lines, kind) for head, lines in blocks(text)]
 
 
 def metadata(head: str) -> ObjectMeta:
@@ -59,7 +60,7 @@ def metadata(head: str) -> ObjectMeta:
     )
 
 
-def _blocks(text: str) -> list[tuple[str, list[str]]]:
+def blocks(text: str) -> list[tuple[str, list[str]]]:
     """Each object's head and its lines, continued lines joined."""
     blocks: list[tuple[str, list[str]]] = []
     for line in text.splitlines():

@@ -19,9 +19,14 @@ from trireme.api.core.v1.endpoints import (
 from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
 from trireme.api.discovery.v1 import endpointslice as slices
+from trireme.api.networking.v1.servicecidr import (
+    ServiceCIDR,
+    ServiceCIDRSpec,
+    ServiceCIDRStatus,
+)
 from trireme.api.scheduling.v1.priorityclass import PriorityClass
 from trireme.machinery import time
-from trireme.machinery.meta import ObjectMeta
+from trireme.machinery.meta import Condition, ObjectMeta
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 SERVICE = "kubernetes"
@@ -85,6 +90,32 @@ def service(cidr: str, port: int) -> Service:
             sessionAffinity="None",
             ipFamilyPolicy="SingleStack",
         ),
+    )
+
+
+def service_cidr(cidr: str) -> ServiceCIDR:
+    """``kubernetes``: where the addresses of Services come from."""
+    return ServiceCIDR(metadata=ObjectMeta(name=SERVICE), spec=ServiceCIDRSpec(cidrs=[cidr]))
+
+
+def with_readiness(stored: ServiceCIDR, wanted: ServiceCIDR, now: str) -> ServiceCIDR | None:
+    """A copy that says it is ready, None where that is for nobody or for others to say."""
+    ready = next((item for item in stored.status.conditions if item.type == "Ready"), None)
+    if stored.metadata.deletionTimestamp is not None or stored.spec != wanted.spec:
+        return None
+    if ready is not None and ready.status != "Unknown":
+        return None
+    condition = Condition(
+        type="Ready",
+        status="True",
+        lastTransitionTime=now,
+        message="Kubernetes default Service CIDR is ready",
+    )
+    others = [item for item in stored.status.conditions if item.type != "Ready"]
+    return ServiceCIDR(
+        metadata=stored.metadata,
+        spec=stored.spec,
+        status=ServiceCIDRStatus(conditions=[*others, condition]),
     )
 
 

@@ -12,19 +12,25 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from trireme.apiserver.bootstrap import compute, objects, policy
+from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
+from trireme.api.flowcontrol.v1.prioritylevel_types import PriorityLevelConfiguration
+from trireme.api.networking.v1.servicecidr import ServiceCIDR
+from trireme.apiserver.aggregate import register
+from trireme.apiserver.bootstrap import compute, fairness, objects, policy
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.registry import Call
 from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
-from trireme.machinery import errors
+from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
 from trireme.store.contract import KeyValue
 
 USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
 # As whom upstream's own loopback client writes.
 MANAGER = "kube-apiserver"
+FAIRNESS_MANAGER = "api-priority-and-fairness-config-producer-v1"
+CIDR_MANAGER = "kubernetes-service-cidr-controller"
 DEFAULT_PORT = 6443
 # Seconds between two looks at whether all is still there (upstream: 10 for the endpoints).
 INTERVAL = 10.0
@@ -43,18 +49,21 @@ async def run(server: ApiServer) -> None:
                 server, objects.authentication(server.config.client_authority), compute.data
             ),
             _missing(server, objects.token_tracking(server.env.clock.now())),
+            *_fairness(server),
+            _service_cidr(server),
+            register.start(server),
         ]
     )
     server.bootstrapped.set()
 
 
 async def keep(server: ApiServer) -> None:
-    """Put the namespaces and the way to the API server back, for ever."""
+    """Put back, for ever, the namespaces, the way to the API server, and what orders its load."""
     while True:
         await server.env.clock.sleep(INTERVAL)
         try:
             await _all(_missing(server, obj) for obj in objects.namespaces())
-            await _all(_service(server))
+            await _all([*_service(server), *_fairness(server), _service_cidr(server)])
         except errors.ApiError as problem:
             server.env.log.error("system objects were not restored: %s", problem)
 
@@ -92,6 +101,52 @@ def _service(server: ApiServer) -> list[Awaitable[None] | None]:
     return writes
 
 
+def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
+    """Levels and schemas brought to what they should be; what they no longer should be, deleted."""
+    writes: list[Awaitable[None] | None] = []
+    for kind, wanted in (
+        (PriorityLevelConfiguration, fairness.priority_levels()),
+        (FlowSchema, fairness.flow_schemas()),
+    ):
+        for obj in wanted:
+            writes.append(_reconcile(server, obj, fairness.revised, manager=FAIRNESS_MANAGER))
+        names = frozenset(obj.metadata.name for obj in wanted)
+        for stored in server.reader.list(kind):
+            if fairness.is_unwanted(stored, names):
+                writes.append(_delete(server, kind, stored.metadata.name))
+    return writes
+
+
+async def _delete(server: ApiServer, kind: type, name: str) -> None:
+    try:
+        await server.registry.delete(
+            server.endpoint(kind), "", name, DeleteOptions(), Call(USER, manager=FAIRNESS_MANAGER)
+        )
+    except errors.ApiError as fault:
+        if not errors.is_not_found(fault):
+            raise
+
+
+async def _service_cidr(server: ApiServer) -> None:
+    """The networks that the server was told, as an object; it is ready at once."""
+    wanted = objects.service_cidr(server.config.service_cidr)
+    name, endpoint = wanted.metadata.name, server.endpoint(ServiceCIDR)
+    creation = _missing(server, wanted)
+    if creation is not None:
+        await creation
+    stored = server.reader.get(ServiceCIDR, "", name)
+    now = time.format(server.env.clock.now())
+    if stored is None or objects.with_readiness(stored, wanted, now) is None:
+        return
+
+    def change(old: ServiceCIDR, _item: KeyValue) -> ServiceCIDR:
+        old.metadata.resourceVersion = ""
+        return objects.with_readiness(old, wanted, now) or old
+
+    call = Call(USER, any_version=True, manager=CIDR_MANAGER)
+    await server.registry.update(endpoint, "", name, change, call, "status")
+
+
 def _missing(server: ApiServer, wanted: Any) -> Awaitable[None] | None:
     """The write that creates an object, None where it is there."""
     endpoint = server.endpoint(type(wanted))
@@ -106,6 +161,7 @@ def _reconcile(
     wanted: Any,
     compute_change: Callable[[Any, Any], Any],
     initial_rules: Callable[[], Any] | None = None,
+    manager: str = MANAGER,
 ) -> Awaitable[None] | None:
     """The write that brings an object to what is wanted, None where it is that already.
 
@@ -118,20 +174,22 @@ def _reconcile(
     if item is None:
         if initial_rules is not None:
             wanted.rules = initial_rules()
-        return _create(server, endpoint, wanted)
+        return _create(server, endpoint, wanted, manager)
     change = compute_change(endpoint.load(item), wanted)
     if change is None:
         return None
     if change is wanted:
         return _recreate(server, endpoint, wanted)
-    return _update(server, endpoint, wanted, compute_change)
+    return _update(server, endpoint, wanted, compute_change, manager)
 
 
-async def _create(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
+async def _create(
+    server: ApiServer, endpoint: Endpoint, wanted: Any, manager: str = MANAGER
+) -> None:
     body.default(endpoint, wanted)
     try:
         await server.registry.create(
-            endpoint, wanted.metadata.namespace, wanted, Call(USER, manager=MANAGER)
+            endpoint, wanted.metadata.namespace, wanted, Call(USER, manager=manager)
         )
     except errors.ApiError as fault:
         # Another API server of the cluster was faster.
@@ -140,7 +198,11 @@ async def _create(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
 
 
 async def _update(
-    server: ApiServer, endpoint: Endpoint, wanted: Any, compute_change: Callable[[Any, Any], Any]
+    server: ApiServer,
+    endpoint: Endpoint,
+    wanted: Any,
+    compute_change: Callable[[Any, Any], Any],
+    manager: str,
 ) -> None:
     meta = wanted.metadata
 
@@ -149,7 +211,7 @@ async def _update(
         new.metadata.resourceVersion = ""
         return new
 
-    call = Call(USER, any_version=True, manager=MANAGER)
+    call = Call(USER, any_version=True, manager=manager)
     await server.registry.update(endpoint, meta.namespace, meta.name, change, call)
 
 

@@ -1,0 +1,1 @@
+"""Which APIServices there are: who serves each version of each group."""

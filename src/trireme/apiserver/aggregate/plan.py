@@ -1,0 +1,123 @@
+"""Which APIServices this server keeps, and what has to be done about one. Pure.
+
+In: the versions of groups that are served here. Out: APIServices, and what to do. A version that is
+built in is registered once, when the server starts; one that a CustomResourceDefinition serves is
+kept as long as that is so. Others' objects, which do not carry the label, are left alone. Called by
+``register``. Upstream: kube-aggregator ``autoregister``, pkg/controlplane/apiserver/aggregator.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import Final
+
+from trireme.api.apiregistration.v1.apiservice import APIService, APIServiceSpec
+from trireme.machinery.meta import ObjectMeta
+
+LABEL: Final = "kube-aggregator.kubernetes.io/automanaged"
+ON_START: Final = "onstart"
+ALWAYS: Final = "true"
+
+# Where a group comes in discovery, and a version within its group: the highest is first. Versions
+# that are not here have no APIService.
+_PRIORITIES: Final = """
+core 18000 v1=1
+apps 17800 v1=15
+events.k8s.io 17750 v1=15 v1beta1=5
+authentication.k8s.io 17700 v1=15 v1beta1=9 v1alpha1=1
+authorization.k8s.io 17600 v1=15
+autoscaling 17500 v1=15 v2=30 v2beta1=9 v2beta2=1
+batch 17400 v1=15 v1beta1=9 v2alpha1=9
+certificates.k8s.io 17300 v1=15 v1beta1=9 v1alpha1=1
+networking.k8s.io 17200 v1=15 v1beta1=9
+policy 17100 v1=15 v1beta1=9
+rbac.authorization.k8s.io 17000 v1=15
+storage.k8s.io 16800 v1=15 v1beta1=9 v1alpha1=1
+apiextensions.k8s.io 16700 v1=15
+admissionregistration.k8s.io 16700 v1=15 v1beta1=12 v1alpha1=9
+scheduling.k8s.io 16600 v1=15 v1alpha2=2
+coordination.k8s.io 16500 v1=15 v1beta1=13 v1alpha2=12
+node.k8s.io 16300 v1=15 v1beta1=9 v1alpha1=1
+discovery.k8s.io 16200 v1=15 v1beta1=12
+resource.k8s.io 16200 v1=21 v1beta2=15 v1beta1=9 v1alpha3=1
+flowcontrol.apiserver.k8s.io 16100 v1=21 v1beta3=18 v1beta2=15 v1beta1=12 v1alpha1=9
+internal.apiserver.k8s.io 16000 v1alpha1=9
+storagemigration.k8s.io 15800 v1beta1=9
+"""
+_CUSTOM: Final = (1000, 100)
+
+
+class Step(Enum):
+    """What has to be done about an APIService."""
+
+    NOTHING = auto()
+    CREATE = auto()
+    # Its spec becomes the wanted one.
+    UPDATE = auto()
+    DELETE = auto()
+
+
+def name(group: str, version: str) -> str:
+    """``v1.apps``; the group without a name gives ``v1.``."""
+    return f"{version}.{group}"
+
+
+def built_in(versions: Iterable[tuple[str, str]]) -> list[APIService]:
+    """The APIServices of (group, version) pairs that the server itself serves."""
+    priorities = _priorities()
+    return [
+        _local(*each, priorities[each], ON_START) for each in sorted(versions) if each in priorities
+    ]
+
+
+def custom(group: str, version: str) -> APIService:
+    """The APIService of a version that a definition serves."""
+    return _local(group, version, _CUSTOM, ALWAYS)
+
+
+def at_start(current: APIService | None, wanted: APIService | None) -> Step:
+    """What to do when the server starts."""
+    if current is None:
+        return Step.NOTHING if wanted is None else Step.CREATE
+    managed = current.metadata.labels.get(LABEL)
+    if managed not in (ON_START, ALWAYS) or (wanted is None and managed == ALWAYS):
+        return Step.NOTHING
+    return _settle(current, wanted)
+
+
+def later(current: APIService | None, wanted: APIService | None) -> Step:
+    """What to do about a version of custom kinds while the server runs."""
+    if current is None:
+        return Step.NOTHING if wanted is None else Step.CREATE
+    if current.metadata.labels.get(LABEL) != ALWAYS:
+        return Step.NOTHING
+    return _settle(current, wanted)
+
+
+def _settle(current: APIService, wanted: APIService | None) -> Step:
+    if wanted is None:
+        return Step.DELETE
+    return Step.NOTHING if current.spec == wanted.spec else Step.UPDATE
+
+
+def _local(group: str, version: str, priority: tuple[int, int], managed: str) -> APIService:
+    return APIService(
+        metadata=ObjectMeta(name=name(group, version), labels={LABEL: managed}),
+        spec=APIServiceSpec(
+            group=group,
+            version=version,
+            groupPriorityMinimum=priority[0],
+            versionPriority=priority[1],
+        ),
+    )
+
+
+def _priorities() -> dict[tuple[str, str], tuple[int, int]]:
+    found = {}
+    for line in _PRIORITIES.split("\n"):
+        group, *words = line.split() or [""]
+        for word in words[1:]:
+            version, _, number = word.partition("=")
+            found["" if group == "core" else group, version] = int(words[0]), int(number)
+    return found
