@@ -144,6 +144,8 @@ class Registry:
         meta.generation = 1 if resource.generation is not None else 0
         if resource.has_status and not resource.status_on_create:
             obj.status = type(obj.status)()
+        if resource.stamp is not None:
+            resource.stamp(obj, None, meta.creationTimestamp)
         resource.prepare_create(obj)
         problems = metadata.validate_create(resource, meta)
         problems += resource.validate(obj)
@@ -309,6 +311,8 @@ class Registry:
         elif subresource in WITH_KIND_RULES:
             if resource.has_status:
                 new.status = endpoint.load(item).status
+            if resource.stamp is not None:
+                resource.stamp(new, old, self._now())
             resource.prepare_update(new, old)
         meta.generation = was.generation
         counted = subresource in WITH_KIND_RULES or part is not None
@@ -325,6 +329,8 @@ class Registry:
             raise errors.invalid(resource.group_kind, name, problems)
         if not subresource:
             call.warnings += resource.warnings(new, old)
+        elif subresource == "status":
+            call.warnings += resource.status_warnings(new, old)
         await self._admission.validate(attributes)
         if deletion.is_over(resource, new):
             return await self._remove(endpoint, item, new, call)

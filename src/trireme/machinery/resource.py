@@ -129,7 +129,7 @@ class Resource:
     """A kind: its names, its rules and how it is shown.
 
     The write path calls, in this order: ``defaults`` (after the ``Default`` markers; on create,
-    update and patch), the admission plugins, then ``prepare_create(new)`` or
+    update and patch), the admission plugins, ``stamp``, then ``prepare_create(new)`` or
     ``prepare_update(new, old)`` (reset what clients may not set), ``validate(new)`` on create, or
     ``validate_update(new, old)`` (which itself calls ``validate`` where upstream does).
     Generic metadata rules are the API server's own.
@@ -146,6 +146,8 @@ class Resource:
     scale: Scale | None = None
 
     defaults: Callable[[Any], None] = _nothing
+    # (new, old or None, now as RFC 3339): times that a write sets which the client left out.
+    stamp: Callable[[Any, Any, str], None] | None = None
     prepare_create: Callable[[Any], None] = _nothing
     prepare_update: Callable[[Any, Any], None] = _nothing_with_old
     validate: Callable[[Any], Errors] = _no_errors
@@ -153,6 +155,8 @@ class Resource:
     prepare_status: Callable[[Any, Any], None] = _nothing_with_old
     # (new, old or None) -> what the client is warned of, though it is no error.
     warnings: Callable[[Any, Any], list[str]] = _no_warnings
+    # The same of a write of the status.
+    status_warnings: Callable[[Any, Any], list[str]] = _no_warnings
     validate_status: Callable[[Any, Any], Errors] = _no_update_errors
 
     # The syntax of metadata.name; messages, none where it is fine.

@@ -92,11 +92,12 @@ def validate(new: APIService) -> Errors:
     """Named by version and group; priorities within bounds; the server's Service and its trust."""
     errs: Errors = []
     at, spec = field.path("spec"), new.spec
-    name = new.metadata.name
     wanted = f"{spec.version}.{spec.group}"
-    if name and name != wanted and not names.is_path_segment(name):
-        why = f'must be `spec.version+"."+spec.group`: {gotext.quote(wanted)}'
-        errs.append(field.invalid(field.path("metadata", "name"), name, why))
+    for part in ("generateName", "name"):
+        name: str = getattr(new.metadata, part)
+        if name and name != wanted and not names.is_path_segment(name):
+            why = f'must be `spec.version+"."+spec.group`: {gotext.quote(wanted)}'
+            errs.append(field.invalid(field.path("metadata", part), name, why))
     if spec.group:
         rules.syntax(errs, at, "group", spec.group, names.is_dns1123_subdomain)
     elif spec.version != "v1":

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trireme.api import columns
+from trireme.api import addresses, columns
 from trireme.api.networking.v1 import ingress_rules
 from trireme.api.networking.v1.ingress_types import Ingress, IngressRule
+from trireme.machinery import field
 from trireme.machinery.resource import Column, Resource, spec_changed, status
 
 _MOST_HOSTS: Final = 3
-_ADDRESS_WIDTH: Final = 16
 COLUMNS = (
     columns.NAME,
     Column("Class", description="The IngressClass that serves it."),
@@ -33,6 +33,16 @@ def warnings(new: Ingress, old: Ingress | None) -> list[str]:
     return []
 
 
+def status_warnings(new: Ingress, _old: Ingress) -> list[str]:
+    """Addresses in a form that is not the usual one."""
+    at = field.path("status", "loadBalancer", "ingress")
+    found: list[str] = []
+    for position, item in enumerate(new.status.loadBalancer.ingress):
+        if item.ip:
+            found += addresses.ip_warnings(at.index(position), item.ip)
+    return found
+
+
 def _hosts(items: list[IngressRule]) -> str:
     shown: list[str] = []
     more = False
@@ -48,8 +58,7 @@ def _hosts(items: list[IngressRule]) -> str:
 
 def _address(obj: Ingress) -> str:
     found = {item.ip or item.hostname for item in obj.status.loadBalancer.ingress} - {""}
-    text = ",".join(sorted(found))
-    return text[: _ADDRESS_WIDTH - 3] + "..." if len(text) > _ADDRESS_WIDTH else text
+    return ",".join(sorted(found))
 
 
 def row(obj: Ingress, now: float) -> list[Any]:
@@ -74,6 +83,7 @@ RESOURCE = Resource(
     validate_update=ingress_rules.validate_update,
     validate_status=ingress_rules.validate_status,
     warnings=warnings,
+    status_warnings=status_warnings,
     generation=spec_changed,
     columns=COLUMNS,
     row=row,

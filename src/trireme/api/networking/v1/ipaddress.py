@@ -36,7 +36,6 @@ class IPAddress(Struct):
 COLUMNS = (
     columns.NAME,
     Column("ParentRef", description="The object that has the address."),
-    columns.AGE,
 )
 
 
@@ -65,7 +64,7 @@ def validate_update(new: IPAddress, old: IPAddress) -> Errors:
 
 
 def row(obj: IPAddress, now: float) -> list[Any]:
-    """The cells of one IPAddress."""
+    """The cells of one IPAddress; upstream has no column for the last one."""
     parent, shown = obj.spec.parentRef, columns.NONE
     if parent is not None:
         kind = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
