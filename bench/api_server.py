@@ -15,20 +15,23 @@ from pathlib import Path
 
 import uvloop
 
-from trireme.apiserver import run
-from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
-from trireme.kit.env import Env
-from trireme.kit.pki import Pair
-from trireme.store.sqlite import SqliteStore
+from trireme.cluster import compose
 
 TOKEN = "measured"
 
 
 async def main(folder: Path, port: int) -> None:
     """Serve until SIGTERM."""
+    from trireme.apiserver import run
+    from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+    from trireme.kit.env import Env
+    from trireme.kit.pki import Pair
+    from trireme.store.sqlite import SqliteStore
+
     # As the warmed parent of a real cluster does it: what is imported is never looked at again.
     gc.collect()
     gc.freeze()
+    gc.enable()
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -47,4 +50,6 @@ async def main(folder: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()
+    compose.import_api_server()
     uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -10,7 +10,8 @@ from trireme.api.core.v1.service import Service, ServiceSpec
 from trireme.api.discovery.v1.endpointslice import Endpoint, EndpointSlice
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder, resolvers
-from trireme.dns.server import bind, listening
+from trireme.dns.server import listening
+from trireme.dns.sockets import bind
 from trireme.dns.zone import Zone
 from trireme.kit.clock import RealClock
 from trireme.machinery.meta import ObjectMeta

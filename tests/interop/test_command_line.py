@@ -136,7 +136,7 @@ def test_a_control_plane_without_root(user: User) -> None:
         for component in ("apiserver", "controllers", "scheduler"):
             assert component in shown
         pids = [int(line.split()[1]) for line in shown.splitlines() if " running " in line]
-        assert len(pids) == 4
+        assert len(pids) == 5
     finally:
         user(*TRIREME, "down", *name)
     assert [pid for pid in pids if not spawn.ended(pid)] == []

@@ -67,7 +67,7 @@ def hello() -> Iterator[Kubectl]:
 @pytest.fixture
 def whole(hello: Kubectl) -> Kubectl:
     """The cluster once the test before has left it as it found it."""
-    until(lambda: all(spawn.alive(record) for record in records()) and len(records()) == 12)
+    until(lambda: all(spawn.alive(record) for record in records()) and len(records()) == 13)
     until(lambda: ready_nodes(hello) == {"node-0", "node-1"})
     return hello
 
@@ -145,12 +145,14 @@ def answering(kubectl: Kubectl, wanted: str = WHOLE_ANSWER) -> Iterator[Visits]:
     assert visits.failures == []
 
 
-def killed(name: str) -> None:
-    """Kill a component, and wait until another process is in its place and says it is ready."""
+def killed(name: str, ready: str | None = None) -> None:
+    """Kill a component, and wait until another process is in its place and says it is ready.
+
+    ``ready`` names the component whose word is waited for, empty for none; else its own."""
     before = record_of(name)
     os.kill(before.pid, signal.SIGKILL)
-    ready = Path(f"/run/trireme/{NAME}/ready", name)
-    until(lambda: record_of(name) != before and spawn.alive(record_of(name)) and ready.exists())
+    mark = Path(f"/run/trireme/{NAME}/ready", name if ready is None else ready)
+    until(lambda: record_of(name) != before and spawn.alive(record_of(name)) and mark.exists())
 
 
 @pytest.mark.parametrize(
@@ -238,12 +240,36 @@ def test_acknowledged_writes_outlive_the_api_server(whole: Kubectl) -> None:
     whole("delete", "configmap", "-n", "hello", *acknowledged)
 
 
-def test_a_supervisor_killed_leaves_the_application_and_up_brings_all_back(whole: Kubectl) -> None:
-    # Without its supervisor a cluster has no DNS, so "web" may not find "api"; it answers itself.
+def test_a_supervisor_killed_comes_back_with_all_that_ended_with_it(whole: Kubectl) -> None:
+    members = [record_of(name) for name in ("apiserver", "kubelet.node-0", "dns.node-1")]
+    containerd, guardian = record_of("containerd.node-0"), record_of("guardian")
+    # The whole answer needs DNS: questions wait in sockets that outlive the supervisor.
+    with answering(whole):
+        killed("supervisor", ready="kubelet.node-0")
+        until(lambda: not any(spawn.alive(member) for member in members))
+        until(lambda: all(spawn.alive(record) for record in records()))
+        until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+    assert record_of("containerd.node-0") == containerd
+    assert record_of("guardian") == guardian
+    assert "is running already" in trireme("up", "--name", NAME).stderr
+
+
+def test_a_guardian_killed_comes_back_and_still_guards(whole: Kubectl) -> None:
+    supervisor = record_of("supervisor")
+    killed("guardian", ready="")
+    assert record_of("supervisor") == supervisor
+    with answering(whole):
+        killed("supervisor", ready="apiserver")
+        until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+
+
+def test_up_brings_back_what_lost_both(whole: Kubectl) -> None:
+    containerd = record_of("containerd.node-0")
+    # "web" answers itself; without DNS it may not find "api".
     with answering(whole, "Hello from web-"):
-        os.kill(record_of("supervisor").pid, signal.SIGKILL)
+        for name in ("guardian", "supervisor"):
+            os.kill(record_of(name).pid, signal.SIGKILL)
         until(lambda: not any(spawn.alive(record_of(n)) for n in ("apiserver", "kubelet.node-0")))
-        containerd = record_of("containerd.node-0")
         assert "is running already" not in trireme("up", "--name", NAME).stderr
         assert record_of("containerd.node-0") == containerd
         until(lambda: ready_nodes(whole) == {"node-0", "node-1"})

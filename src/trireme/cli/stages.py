@@ -13,17 +13,20 @@ from rich.console import Console
 
 
 class Stages:
-    """The stages of one command. ``monotonic`` gives seconds; tests pass their own."""
+    """The stages of one command. ``monotonic`` gives seconds; tests pass their own. ``began`` is
+    when the command did, now by default."""
 
-    def __init__(self, console: Console, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, console: Console, monotonic: Callable[[], float], began: float | None = None
+    ) -> None:
         self._console = console
         self._monotonic = monotonic
-        self._began = monotonic()
+        self._began = monotonic() if began is None else began
         self.times: list[tuple[str, float]] = []
 
     @property
     def total(self) -> float:
-        """Seconds since the first stage could begin."""
+        """Seconds since the command began."""
         return self._monotonic() - self._began
 
     @contextmanager

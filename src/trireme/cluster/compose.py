@@ -2,7 +2,7 @@
 
 In: the cluster's settings. Out: for each component the main that a process runs. Nothing else knows
 two components at once. Modules are imported here, once, by the parent of all processes
-(``import_all``), and again by each main, which by then costs nothing.
+(``import_api_server``, ``import_rest``), and again by each main, which by then costs nothing.
 """
 
 from __future__ import annotations
@@ -12,31 +12,43 @@ import random
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from trireme.client.client import Client
-from trireme.cluster import access, pki
+from trireme.cluster import pki
 from trireme.cluster.pki import Keys
 from trireme.cluster.processes import Main, Started
 from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
+from trireme.dns.sockets import Held
+from trireme.kit import preload
 from trireme.kit.env import Env
 from trireme.store.contract import Store
 
-DNS_PORT = 53
+if TYPE_CHECKING:
+    from trireme.client.client import Client
 
 
-def import_all(*, nodes: bool) -> None:
-    """Import every component, so that forked processes share what importing costs."""
+def import_api_server() -> None:
+    """Import what the API server's process has, before it is forked."""
+    preload.aiohttp()
     import trireme.apiserver.run
-    import trireme.controllers.manager
-    import trireme.scheduler.loop
+    import trireme.store.sqlite  # noqa: F401
     from trireme import api
     from trireme.api.catalog import Catalog
 
     Catalog.of(api)
+
+
+def import_rest(*, nodes: bool) -> None:
+    """Import every other component, so that forked processes share what importing costs."""
+    import trireme.cluster.access
+    import trireme.controllers.manager
+    import trireme.scheduler.loop
+
+    trireme.controllers.manager.definitions()
     if nodes:
+        import trireme.cluster.kubelets
         import trireme.dns.run
-        import trireme.kubelet.run
-        import trireme.proxy.run  # noqa: F401
+        import trireme.proxy.run
 
 
 def environment(component: str, started: Started) -> Env:
@@ -55,6 +67,7 @@ def api_server(cluster: Settings) -> Main:
     """The API server and its store."""
 
     async def main(started: Started) -> None:
+        import_api_server()
         from trireme.apiserver import run
         from trireme.apiserver.config import ApiServerConfig, KubeletAccess, ServiceAccountKeys
 
@@ -92,6 +105,7 @@ def controllers(cluster: Settings) -> Main:
     """All controllers."""
 
     async def main(started: Started) -> None:
+        from trireme.cluster import access
         from trireme.controllers import definition, manager
 
         env = environment("controllers", started)
@@ -122,6 +136,7 @@ def scheduler(cluster: Settings) -> Main:
     """The scheduler."""
 
     async def main(started: Started) -> None:
+        from trireme.cluster import access
         from trireme.scheduler import loop
 
         env = environment("scheduler", started)
@@ -131,9 +146,8 @@ def scheduler(cluster: Settings) -> Main:
     return main
 
 
-def kubelet(cluster: Settings, node: NodeSettings | None) -> Main:
+def kubelet(cluster: Settings, node: NodeSettings) -> Main:
     """A node's kubelet."""
-    assert node is not None, "a kubelet needs a node"
 
     async def main(started: Started) -> None:
         from trireme.cluster import kubelets
@@ -143,11 +157,11 @@ def kubelet(cluster: Settings, node: NodeSettings | None) -> Main:
     return main
 
 
-def proxy(cluster: Settings, node: NodeSettings | None) -> Main:
+def proxy(cluster: Settings, node: NodeSettings) -> Main:
     """A node's Service proxy."""
-    assert node is not None, "a proxy needs a node"
 
     async def main(started: Started) -> None:
+        from trireme.cluster import access
         from trireme.proxy import run
 
         env = environment(f"proxy.{node.name}", started)
@@ -166,15 +180,12 @@ def proxy(cluster: Settings, node: NodeSettings | None) -> Main:
     return main
 
 
-def dns(cluster: Settings, node: NodeSettings | None) -> Main:
-    """A node's DNS server. Its sockets are made here, in the network namespace of the caller: the
-    caller keeps them, so that questions wait while a server that was killed starts again."""
-    from trireme.dns import server
-
-    assert node is not None, "a DNS server needs a node"
-    held = (server.bind(node.ip, DNS_PORT),)
+def dns(cluster: Settings, node: NodeSettings, held: Held) -> Main:
+    """A node's DNS server. The caller keeps its sockets, so that questions wait while a server that
+    was killed starts again."""
 
     async def main(started: Started) -> None:
+        from trireme.cluster import access
         from trireme.dns import run
 
         env = environment(f"dns.{node.name}", started)

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from trireme.cluster import lock, members, settings
+from trireme.cluster import guardian, lock, settings
 from trireme.cluster.hosts import spawn, teardown
 from trireme.cluster.hosts.plan import Places
 
@@ -28,7 +28,8 @@ def _down(name: str, places: Places, *, root: bool) -> str:
         running = [item for item in spawn.records(kept.records_dir) if spawn.alive(item)]
         processes = len(running)
         if not root or not kept.nodes:
-            # Nothing of it is in a cgroup of ours: the supervisor ends its members itself.
+            # Nothing of it is in a cgroup of ours: the guardian ends the supervisor, that its
+            # members.
             asyncio.run(_end(running, kept.records_dir))
     if root:
         removed = teardown.teardown(name, places)
@@ -44,6 +45,7 @@ def _down(name: str, places: Places, *, root: bool) -> str:
 
 
 async def _end(running: list[spawn.Running], folder: str) -> None:
-    running.sort(key=lambda item: item.name != members.SUPERVISOR)
+    first = (guardian.GUARDIAN, guardian.SUPERVISOR)
+    running.sort(key=lambda item: first.index(item.name) if item.name in first else len(first))
     for process in running:
         await spawn.stop(process, grace=3.0, folder=folder)

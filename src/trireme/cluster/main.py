@@ -36,8 +36,6 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point: faults that a user can do something about are one line, not a traceback."""
-    from trireme.cluster.faults import EXPECTED
-
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as done:
@@ -47,7 +45,12 @@ def main() -> None:
     except click.ClickException as fault:
         fault.show()
         sys.exit(fault.exit_code)
-    except EXPECTED as fault:
+    except Exception as fault:
+        # Only now: it imports all that can fail.
+        from trireme.cluster.faults import EXPECTED
+
+        if not isinstance(fault, EXPECTED):
+            raise
         sys.exit(f"trireme: {fault}")
 
 

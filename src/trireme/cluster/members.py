@@ -1,141 +1,134 @@
 """Which component runs in which process, and what it is told: the local topology.
 
-``start_supervisor`` forks the process that owns all others: it starts the API server, waits until
-it is ready, then the controllers and the scheduler, and on each node containerd, kubelet, proxy and
-DNS. ``component`` runs a single one in the foreground for ``trireme apiserver`` and its sisters.
+``prepare`` imports what the API server needs; ``supervise`` is the life of the process that owns
+all others: it starts the API server, and meanwhile imports the rest; once the API server is ready
+it starts DNS on each node, the controllers and the scheduler, then each node's kubelet and proxy.
+Containerd runs beside them: started, never ended.
+Called by ``guardian``, in the process that it forks.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
 
-from trireme.cluster import compose
-from trireme.cluster.hosts import cgroups, containerd, names, spawn
-from trireme.cluster.hosts.local import LocalHosts
-from trireme.cluster.hosts.plan import NodePlan, Places
-from trireme.cluster.processes import Member, Supervisor, inside, warm
+from trireme.cluster import compose, guardian
+from trireme.cluster.hosts import cgroups, containerd, enter, kept, spawn
+from trireme.cluster.hosts.plan import NodePlan
+from trireme.cluster.pki import Keys
+from trireme.cluster.processes import Main, Member, Supervisor, warm
 from trireme.cluster.settings import NodeSettings, Settings
+from trireme.dns.sockets import Held, Pair
 
-SUPERVISOR = "supervisor"
-
-
-def start_supervisor(cluster: Settings) -> None:
-    """Fork the supervisor, a session of its own, and return at once."""
-    for folder in (cluster.ready_dir, Path(cluster.state_dir, "logs")):
-        folder.mkdir(parents=True, exist_ok=True)
-    for mark in cluster.ready_dir.iterdir():
-        mark.unlink()
-    log = cluster.log_file(SUPERVISOR)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid:
-        os.waitpid(pid, 0)
-        return
-    # Twice, so that the supervisor is nobody's child and the caller reaps nothing later.
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    code = 1
-    try:
-        _detach(log)
-        _supervise(cluster)
-        code = 0
-    except BaseException:
-        logging.getLogger("trireme").exception("the supervisor failed")
-    finally:
-        os._exit(code)
+# A node, the name of a component on it, and the component.
+Part = tuple[NodeSettings, str, Main]
 
 
-def _detach(log: str) -> None:
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)
-    append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(append, 1)
-    os.dup2(append, 2)
-    os.chdir("/")
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+def prepare() -> None:
+    """Import what the first member needs. It knows nothing of the cluster yet."""
+    compose.import_api_server()
 
 
-def _supervise(cluster: Settings) -> None:
-    spawn.record(
-        cluster.records_dir,
-        spawn.Running(
-            SUPERVISOR,
-            os.getpid(),
-            spawn.started_at(os.getpid()),
-            ("trireme", SUPERVISOR),
-            cluster.log_file(SUPERVISOR),
-        ),
-    )
-    layout = cgroups.probe() if cluster.nodes else None
-    if layout is not None:
-        _join(layout, names.cgroup(cluster.name, "control-plane"))
-    compose.import_all(nodes=bool(cluster.nodes))
+def supervise(cluster: Settings, held: Held) -> None:
+    """Start all processes and keep them running until SIGTERM. ``held``: for each node the sockets
+    of its DNS server."""
+    enter.call_itself(guardian.SUPERVISOR)
+    # Left by a supervisor that was killed: applications run, and may be waiting.
+    again = (cluster.ready_dir / "apiserver").exists()
+    for mark in ("apiserver", "controllers", "scheduler"):
+        (cluster.ready_dir / mark).unlink(missing_ok=True)
+    runtimes = Runtimes(cluster) if cluster.nodes else None
+    watch = _Guardian(cluster, held)
+
+    def tend() -> None:
+        watch.tend()
+        if runtimes is not None:
+            runtimes.tend()
+
+    supervisor = Supervisor(cluster.records_dir, cluster.ready_dir, tend)
     warm()
-    runtimes = Runtimes(cluster, layout) if layout is not None else None
-    supervisor = Supervisor(
-        cluster.records_dir, cluster.ready_dir, runtimes.tend if runtimes else lambda: None
+    supervisor.start(
+        Member("apiserver", compose.api_server(cluster), cluster.log_file("apiserver"))
     )
-    supervisor.start(Member("apiserver", compose.api_server(cluster), _log(cluster, "apiserver")))
     if runtimes is not None:
         runtimes.tend()
+    compose.import_rest(nodes=bool(cluster.nodes))
+    Keys(cluster.pki_dir).make_controllers(time.time())
+    warm()
     supervisor.wait("apiserver")
     supervisor.tend()
+    servers = [_dns(cluster, node, pair) for node, pair in zip(cluster.nodes, held, strict=True)]
+    if runtimes is not None:
+        _start(supervisor, cluster, runtimes, servers)
+    if again:
+        for _, part, _ in servers:
+            supervisor.wait(part)
     for name, main in (
         ("controllers", compose.controllers(cluster)),
         ("scheduler", compose.scheduler(cluster)),
     ):
-        supervisor.start(Member(name, main, _log(cluster, name)))
-    for node in cluster.nodes:
-        assert layout is not None
-        group = f"{node.cgroup}/runtime"
-        cgroups.create(layout, group)
-        entries = tuple(cgroups.entries(layout, group))
-        for part, make in (
-            ("kubelet", compose.kubelet),
-            ("proxy", compose.proxy),
-            ("dns", compose.dns),
-        ):
-            name = f"{part}.{node.name}"
-            with inside(node.netns_path):
-                main = make(cluster, node)
-            supervisor.start(Member(name, main, _log(cluster, name), node.netns_path, entries))
+        supervisor.start(Member(name, main, cluster.log_file(name)))
+    if runtimes is not None:
+        _start(supervisor, cluster, runtimes, _of_nodes(cluster))
     supervisor.run()
 
 
-def _log(cluster: Settings, component: str) -> str:
-    return cluster.log_file(component)
+def _dns(cluster: Settings, node: NodeSettings, pair: Pair) -> Part:
+    return node, f"dns.{node.name}", compose.dns(cluster, node, (pair,))
 
 
-def _join(layout: cgroups.Layout, group: str) -> None:
-    cgroups.create(layout, group)
-    for entry in cgroups.entries(layout, group):
-        Path(entry).write_text("0")
+def _of_nodes(cluster: Settings) -> list[Part]:
+    made = (("kubelet", compose.kubelet), ("proxy", compose.proxy))
+    return [
+        (node, f"{part}.{node.name}", make(cluster, node))
+        for node in cluster.nodes
+        for part, make in made
+    ]
+
+
+def _start(
+    supervisor: Supervisor, cluster: Settings, runtimes: Runtimes, parts: list[Part]
+) -> None:
+    """Start parts of nodes, each in its node's network and cgroup."""
+    for node, name, main in parts:
+        log, entries = cluster.log_file(name), runtimes.entries(node)
+        supervisor.start(Member(name, main, log, node.netns_path, entries))
+
+
+class _Guardian:
+    """The guardian as the supervisor sees it: started again when it has ended."""
+
+    def __init__(self, cluster: Settings, held: Held) -> None:
+        self._cluster = cluster
+        self._held = held
+        records = spawn.records(cluster.records_dir)
+        self._running = next(one for one in records if one.name == guardian.GUARDIAN)
+
+    def tend(self) -> None:
+        if not spawn.alive(self._running):
+            logging.getLogger("trireme.supervisor").warning("the guardian ended; starting another")
+            self._running = guardian.again(self._cluster, self._held, os.getpid())
 
 
 class Runtimes:
     """The containerds of the nodes: started when they do not run, adopted when they do."""
 
-    def __init__(self, cluster: Settings, layout: cgroups.Layout) -> None:
+    def __init__(self, cluster: Settings) -> None:
         self._cluster = cluster
-        self._layout = layout
-        places = Places(
-            state=str(Path(cluster.state_dir).parent), run=str(Path(cluster.run_dir).parent)
-        )
-        hosts = LocalHosts(cluster.name, len(cluster.nodes), places=places)
-        self._nodes = hosts.plan().nodes
+        self._layout = cgroups.probe()
+        plan = kept.read(cluster.state_dir)
+        assert plan is not None, "the network was made before"
+        self._nodes = plan.nodes
         self._facts = containerd.probe(cluster.state_dir)
         self._log = logging.getLogger("trireme.supervisor")
+
+    def entries(self, node: NodeSettings) -> tuple[str, ...]:
+        """Where a process of the node puts itself into the node's cgroup."""
+        group = f"{node.cgroup}/runtime"
+        cgroups.create(self._layout, group)
+        return tuple(cgroups.entries(self._layout, group))
 
     def tend(self) -> None:
         """Start what does not run. Called about once a second."""
@@ -158,16 +151,3 @@ class Runtimes:
             containerd.start(node, self._facts, self._layout, records=self._cluster.records_dir)
         except spawn.SpawnFailed as fault:
             self._log.error("containerd of %s: %s", node.name, fault)
-
-
-def component(cluster: Settings, name: str) -> Callable[[NodeSettings | None], object]:
-    """The composition of a single component, for running it alone in the foreground."""
-    table = {
-        "apiserver": lambda _node: compose.api_server(cluster),
-        "controllers": lambda _node: compose.controllers(cluster),
-        "scheduler": lambda _node: compose.scheduler(cluster),
-        "kubelet": lambda node: compose.kubelet(cluster, node),
-        "proxy": lambda node: compose.proxy(cluster, node),
-        "dns": lambda node: compose.dns(cluster, node),
-    }
-    return table[name]

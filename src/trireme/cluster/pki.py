@@ -13,7 +13,6 @@ from pathlib import Path
 import yaml
 
 from trireme.cluster.settings import DOMAIN, Settings
-from trireme.controllers import manager
 from trireme.kit import pki
 from trireme.kit.pki import Pair
 
@@ -28,7 +27,7 @@ _SERVICE_NAMES = (
 
 
 class Keys:
-    """The files of a cluster's keys. ``make`` creates what is missing."""
+    """The files of a cluster's keys. ``make`` and ``make_controllers`` create what is missing."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -62,13 +61,6 @@ class Keys:
         self._issue("admin", ADMIN, now, groups=("system:masters",))
         self._issue("apiserver-kubelet-client", "kube-apiserver", now, groups=("system:masters",))
         self._issue("controllers", "system:kube-controller-manager", now)
-        for controller in manager.identities():
-            self._issue(
-                controller_file(controller),
-                f"system:serviceaccount:kube-system:{controller}",
-                now,
-                groups=("system:serviceaccounts", "system:serviceaccounts:kube-system"),
-            )
         self._issue("scheduler", "system:kube-scheduler", now)
         for node in settings.nodes:
             user = f"system:node:{node.name}"
@@ -82,6 +74,19 @@ class Keys:
             )
             self._issue(f"proxy.{node.name}", "system:kube-proxy", now)
             self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:coredns", now)
+
+    def make_controllers(self, now: float) -> None:
+        """Create what each controller needs to be its own service account. Apart from ``make``, as
+        it imports all controllers to know their names."""
+        from trireme.controllers import manager
+
+        for controller in manager.identities():
+            self._issue(
+                controller_file(controller),
+                f"system:serviceaccount:kube-system:{controller}",
+                now,
+                groups=("system:serviceaccounts", "system:serviceaccounts:kube-system"),
+            )
 
     def kubeconfig(self, settings: Settings, name: str, server: str) -> str:
         """A kubeconfig that carries everything inside, as YAML."""

@@ -1,16 +1,15 @@
 """The processes of a local cluster: forked from one warmed parent, watched, started again.
 
-The parent has imported every component before it forks, so that a child starts in milliseconds and
+The parent has imported a component before it forks it, so that a child starts in milliseconds and
 shares its memory. It runs no event loop, no thread and no gRPC: it forks and it waits. A member
 that ends is started again with a growing pause. When the parent ends, for whatever reason, the
-kernel ends the members with it: nothing is orphaned.
+kernel ends the members with it: nothing is orphaned, and the guardian starts the parent again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import logging
 import os
@@ -18,14 +17,14 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from trireme.cluster.hosts import spawn
+from trireme.cluster.hosts import enter, spawn
 from trireme.cluster.hosts.spawn import Running
 
 Started = Callable[[], None]
@@ -36,8 +35,6 @@ LONGEST_PAUSE = 10.0
 # A member that ran this long has recovered: its pause begins anew.
 STEADY = 60.0
 READY_TIMEOUT = 60.0
-_PR_SET_NAME, _PR_SET_PDEATHSIG = 15, 1
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -166,17 +163,17 @@ def _become(member: Member, ready: Path, parent: int) -> None:
     """In the child: enter its place, run its main, and never return."""
     code = 1
     try:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        enter.end_with_parent()
         if os.getppid() != parent:
             os._exit(1)
-        _libc.prctl(_PR_SET_NAME, f"tri-{member.name}".encode()[:15], 0, 0, 0)
+        enter.call_itself(member.name)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         for entry in member.cgroup_procs:
             Path(entry).write_text("0")
         if member.netns_path:
-            _enter(member.netns_path)
+            enter.network(member.netns_path)
         append = os.open(member.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(append, 1)
         os.dup2(append, 2)
@@ -198,33 +195,6 @@ async def _run(main: Main, ready: Path) -> None:
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task
-
-
-@contextlib.contextmanager
-def inside(netns_path: str) -> Iterator[None]:
-    """Be in another network namespace for a moment: a socket stays in the one it was made in."""
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    try:
-        _enter(netns_path)
-        try:
-            yield
-        finally:
-            _set_namespace(home, "the namespace that we came from")
-    finally:
-        os.close(home)
-
-
-def _enter(netns_path: str) -> None:
-    handle = os.open(netns_path, os.O_RDONLY)
-    try:
-        _set_namespace(handle, netns_path)
-    finally:
-        os.close(handle)
-
-
-def _set_namespace(handle: int, what: str) -> None:
-    if _libc.setns(handle, 0x40000000) != 0:
-        raise OSError(ctypes.get_errno(), f"cannot enter {what}")
 
 
 def warm() -> None:

@@ -15,7 +15,8 @@ from trireme.client.client import Client
 from trireme.client.handle import DELETED
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder
-from trireme.dns.server import Held, listening
+from trireme.dns.server import listening
+from trireme.dns.sockets import Held
 from trireme.dns.zone import Zone
 from trireme.kit.env import Env
 from trireme.runtime.informer import Event, Informers
@@ -25,7 +26,7 @@ from trireme.runtime.informer import Event, Informers
 class DnsConfig:
     """``listen`` are (address, port), each by UDP and TCP. ``resolvers`` know the outside.
 
-    ``held`` are sockets that outlive this server (``server.bind``), instead of ``listen``.
+    ``held`` are sockets that outlive this server (``sockets.bind``), instead of ``listen``.
     """
 
     client: Client

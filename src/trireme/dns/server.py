@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from trireme.dns.chain import Chain
+from trireme.dns.sockets import Held
 
 # A TCP client that says nothing for this long is hung up on.
 IDLE = 10.0
 # Questions that wait for an upstream at once; more than that are dropped, as UDP allows.
 MOST_WAITING = 1000
-
-
-Held = tuple[tuple[socket.socket, socket.socket], ...]
-
-
-def bind(address: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """The UDP and the listening TCP socket of an address, to be held beyond a server's life."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.create_server((address, port), family=family, backlog=128)
-    datagrams = socket.socket(family, socket.SOCK_DGRAM)
-    datagrams.bind(listener.getsockname())
-    return datagrams, listener
 
 
 @asynccontextmanager
@@ -37,8 +25,8 @@ async def listening(
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Listen on every address by UDP and TCP; yields what is bound (port 0 resolved).
 
-    ``held`` are sockets of ``bind`` that somebody else keeps open: questions that come while no
-    server runs wait in them for the next one.
+    ``held`` are sockets of ``sockets.bind`` that somebody else keeps open: questions that come
+    while no server runs wait in them for the next one.
     """
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster import compose, settings
+from trireme.cluster import compose, ports, settings
 from trireme.cluster.commands import _alone
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import BadSetting, NodeSettings, Settings
-from trireme.cluster.up import port_problem
 from trireme.kit.env import Env
 from trireme.machinery import names
 
@@ -53,7 +52,7 @@ def COMMAND(
         listen=(listen,),
         nodes=tuple(_node(text) for text in nodes),
     )
-    problem = port_problem(port, listen)
+    problem = ports.problem(port, listen)
     if problem:
         raise click.ClickException(problem)
     keys = Keys(cluster.pki_dir)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from trireme.cli.stages import Stages
-from trireme.cluster import example, settings
+from trireme.cluster import settings
 from trireme.cluster import up as upping
+
+if TYPE_CHECKING:
+    from trireme.cli.stages import Stages
 
 
 @click.command()
@@ -42,8 +43,17 @@ def COMMAND(
     folder: Path | None,
 ) -> None:
     """Start a cluster on this machine."""
-    console = Console(stderr=True, highlight=False)
-    stages = Stages(console, time.monotonic)
+    began = time.monotonic()
+    shown: list[Stages] = []
+
+    def stages() -> Stages:
+        from rich.console import Console
+
+        from trireme.cli.stages import Stages
+
+        shown.append(Stages(Console(stderr=True, highlight=False), time.monotonic, began))
+        return shown[0]
+
     wish = upping.Wish(
         name=name,
         nodes=nodes,
@@ -54,10 +64,14 @@ def COMMAND(
     )
     cluster, was_running = upping.up(wish, stages)
     if was_running:
-        console.print(f"Cluster [bold]{name}[/bold] is running already.")
+        shown[0].say(f"Cluster [bold]{name}[/bold] is running already.")
+    import asyncio
+
+    from trireme.cluster import example
+
     if folder is not None:
-        asyncio.run(example.show(cluster, folder, stages))
-    console.print(f"\nReady after {stages.total:.1f} s. The kubeconfig is {cluster.kubeconfig}:\n")
+        asyncio.run(example.show(cluster, folder, shown[0]))
+    shown[0].say(f"\nReady after {shown[0].total:.1f} s. The kubeconfig is {cluster.kubeconfig}:\n")
     print(f"  export KUBECONFIG={cluster.kubeconfig}")
     for line in example.try_next(folder):
         print(f"  {line}")

@@ -15,8 +15,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import grpc
-
 from trireme.cluster.hosts import cgroups, render, spawn
 from trireme.cluster.hosts.plan import NodePlan
 from trireme.cluster.hosts.render import RuntimeFacts
@@ -108,6 +106,9 @@ async def ready(node: NodePlan, process: Running, *, timeout: float) -> None:
 
 async def _cri_status(path: str) -> str:
     """Empty if CRI answers, or why it does not.  What it answers is the kubelet's concern."""
+    # Only here: the supervisor starts runtimes before it needs gRPC.
+    import grpc
+
     options = [("grpc.default_authority", "localhost")]
     async with grpc.aio.insecure_channel(f"unix://{path}", options=options) as channel:
         call = channel.unary_unary("/runtime.v1.RuntimeService/Status")

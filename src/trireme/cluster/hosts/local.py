@@ -15,19 +15,15 @@ A half-done `start` may be repeated, or undone with `teardown.teardown(name)`.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
-from trireme.cluster.hosts import cgroups, containerd, names, network, spawn, teardown
+from trireme.cluster.hosts import cgroups, containerd, kept, names, network, spawn, teardown
 from trireme.cluster.hosts import plan as plans
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
 from trireme.cluster.hosts.spawn import Running
 
 _READY_TIMEOUT = 20.0
-_PLAN_FILE = "hosts.json"
 
 
 class Node:
@@ -184,27 +180,19 @@ class LocalHosts:
         plan = self.plan()
         for folder in (plan.state_dir, plan.run_dir):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        path = Path(plan.state_dir, _PLAN_FILE)
-        path.with_suffix(".new").write_bytes(msgspec.json.encode(plan))
-        path.with_suffix(".new").rename(path)
+        kept.write(plan)
 
     def _kept(self) -> HostsPlan | None:
-        with contextlib.suppress(FileNotFoundError):
-            data = Path(self._places.state, self.name, _PLAN_FILE).read_bytes()
-            kept = msgspec.json.decode(data, type=HostsPlan)
-            if len(kept.nodes) != self._count:
-                raise ValueError(
-                    f"cluster {self.name!r} has {len(kept.nodes)} nodes, not {self._count}: "
-                    "take it down first, or start it with its own number"
-                )
-            return kept
-        return None
+        found = kept.read(f"{self._places.state}/{self.name}")
+        if found is not None and len(found.nodes) != self._count:
+            raise ValueError(
+                f"cluster {self.name!r} has {len(found.nodes)} nodes, not {self._count}: "
+                "take it down first, or start it with its own number"
+            )
+        return found
 
 
 def attach(name: str, places: Places = Places()) -> LocalHosts | None:
     """The hosts of a cluster that was started earlier, None if there is no such cluster."""
-    try:
-        data = Path(places.state, names.cluster(name), _PLAN_FILE).read_bytes()
-    except FileNotFoundError:
-        return None
-    return LocalHosts(name, len(msgspec.json.decode(data, type=HostsPlan).nodes), places=places)
+    found = kept.read(f"{places.state}/{names.cluster(name)}")
+    return None if found is None else LocalHosts(name, len(found.nodes), places=places)

@@ -10,7 +10,6 @@ there is no moment at which it or a child of it runs outside.  Only the network 
 netns exec` would also remount /sys, and with it hide the cgroups.
 """
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -132,6 +131,9 @@ def started_at(pid: int) -> int:
 
 
 async def _ended(process: Running, patience: float) -> None:
+    # Only here: those who start processes have no event loop, and are to be small.
+    import asyncio
+
     try:
         handle = os.pidfd_open(process.pid)
     except ProcessLookupError:

@@ -1,0 +1,252 @@
+"""The guardian of a local cluster: the process that starts the supervisor again when it ends.
+
+In: a cluster's name and places, from ``up``. Out: two processes. The supervisor owns all others
+(``members``); the guardian owns nothing but the DNS servers' sockets, in which questions wait
+while all processes start anew. Each of the two watches the other, so that either may be killed.
+
+``hatch`` forks both while ``up`` is still small and has the network and the keys to make: the
+supervisor imports meanwhile. Both wait for ``Hatched.go``. This module imports little: what is in
+memory here stays there for as long as the cluster runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from trireme.cluster import settings
+from trireme.cluster.hosts import cgroups, enter, names, spawn
+from trireme.cluster.hosts.plan import Places
+from trireme.cluster.settings import Settings
+from trireme.dns import sockets
+
+GUARDIAN, SUPERVISOR = "guardian", "supervisor"
+DNS_PORT = 53
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+# A supervisor that ran this long has recovered: its pause begins anew.
+STEADY = 60.0
+_GO = b"go"
+
+
+class Hatched:
+    """The two processes, before they have begun."""
+
+    def __init__(self, order: socket.socket) -> None:
+        self._order = order
+
+    def go(self) -> None:
+        """The settings are saved, the network is there: begin."""
+        self._order.send(_GO)
+        self._order.close()
+
+    def close(self) -> None:
+        """End them, unless they have begun."""
+        self._order.close()
+
+
+def hatch(name: str, places: Places) -> Hatched:
+    """Fork the guardian, a session of its own, and through it the supervisor; returns at once."""
+    order, waiting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        waiting.close()
+        os.waitpid(pid, 0)
+        return Hatched(order)
+    # Twice, so that the guardian is nobody's child and the caller reaps nothing later.
+    order.close()
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    _process(lambda: _begin(name, places, waiting))
+
+
+def again(cluster: Settings, held: sockets.Held, supervisor: int) -> spawn.Running:
+    """Fork a guardian in place of one that has ended. Called by the supervisor."""
+    pid = os.fork()
+    if pid == 0:
+        _process(lambda: _Watch(cluster, held, supervisor).run())
+    return _running(cluster, GUARDIAN, pid)
+
+
+def _detach(log: str) -> None:
+    """Input from nowhere, output and complaints into a log."""
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(append, 1)
+    os.dup2(append, 2)
+    os.chdir("/")
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+
+
+def _join(cluster: Settings) -> None:
+    """Enter the cluster's own cgroup, by which `down` finds what runs. Nothing without nodes."""
+    if not cluster.nodes:
+        return
+    layout, group = cgroups.probe(), names.cgroup(cluster.name, "control-plane")
+    cgroups.create(layout, group)
+    for entry in cgroups.entries(layout, group):
+        with open(entry, "w") as file:
+            file.write("0")
+
+
+def _process(work: Callable[[], None]) -> NoReturn:
+    """In a forked child: nothing of the parent's signals, and never a return."""
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        work()
+        code = 0
+    except BaseException:
+        logging.getLogger("trireme").exception("the processes' parent failed")
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _begin(name: str, places: Places, waiting: socket.socket) -> None:
+    pid, order = _fork(name, places, waiting)
+    if waiting.recv(16) != _GO:
+        return
+    waiting.close()
+    cluster = settings.load(name, places)
+    assert cluster is not None, "the settings were saved before"
+    _detach(cluster.log_file(SUPERVISOR))
+    _join(cluster)
+    watch = _Watch(cluster, _bound(cluster), pid)
+    watch.tell(order)
+    watch.run()
+
+
+def _bound(cluster: Settings) -> sockets.Held:
+    held = []
+    for node in cluster.nodes:
+        with enter.inside(node.netns_path):
+            held.append(sockets.bind(node.ip, DNS_PORT))
+    return tuple(held)
+
+
+def _fork(name: str, places: Places, *closed: socket.socket) -> tuple[int, socket.socket]:
+    """A supervisor that waits for its order."""
+    order, waiting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid == 0:
+        for end in (order, *closed):
+            end.close()
+        _process(lambda: _supervisor(name, places, waiting))
+    waiting.close()
+    return pid, order
+
+
+def _supervisor(name: str, places: Places, waiting: socket.socket) -> None:
+    # Collections while modules are imported find nothing and cost a tenth of the time.
+    gc.disable()
+    from trireme.cluster import members
+
+    members.prepare()
+    if waiting.recv(16) != _GO:
+        return
+    cluster = settings.load(name, places)
+    assert cluster is not None, "the settings were saved before"
+    # A message for each node: a single one carries no more than some 250 sockets.
+    held = tuple(_received(waiting) for _ in cluster.nodes)
+    waiting.close()
+    _detach(cluster.log_file(SUPERVISOR))
+    _join(cluster)
+    spawn.record(cluster.records_dir, _running(cluster, SUPERVISOR, os.getpid()))
+    members.supervise(cluster, held)
+
+
+def _received(waiting: socket.socket) -> sockets.Pair:
+    _, numbers, _, _ = socket.recv_fds(waiting, 16, 2)
+    for number in numbers:
+        # As all of Python's own are; a container runtime would hold them beyond our end.
+        os.set_inheritable(number, False)
+    datagrams, listener = (socket.socket(fileno=number) for number in numbers)
+    return datagrams, listener
+
+
+def _running(cluster: Settings, name: str, pid: int) -> spawn.Running:
+    """A process as ``status`` and ``down`` know it."""
+    log = cluster.log_file(SUPERVISOR)
+    return spawn.Running(name, pid, spawn.started_at(pid), ("trireme", name), log)
+
+
+class _Watch:
+    """The guardian's life: wait for the supervisor's end, start another one."""
+
+    def __init__(self, cluster: Settings, held: sockets.Held, supervisor: int) -> None:
+        self._cluster = cluster
+        self._held = held
+        self._pid = supervisor
+        self._ending = False
+        self._log = logging.getLogger("trireme.guardian")
+        enter.call_itself(GUARDIAN)
+        spawn.record(cluster.records_dir, _running(cluster, GUARDIAN, os.getpid()))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def tell(self, order: socket.socket) -> None:
+        """Let a supervisor begin, with the sockets that it gives to the DNS servers."""
+        order.send(_GO)
+        for pair in self._held:
+            socket.send_fds(order, [b"dns"], [one.fileno() for one in pair])
+        order.close()
+
+    def run(self) -> None:
+        """Until SIGTERM, which ends the supervisor, too."""
+        pause = FIRST_PAUSE
+        while True:
+            began = time.monotonic()
+            self._wait()
+            if self._ending:
+                return
+            if time.monotonic() - began > STEADY:
+                pause = FIRST_PAUSE
+            self._log.warning("the supervisor ended; starting it again in %.1f s", pause)
+            time.sleep(pause)
+            if self._ending:
+                return
+            pause = min(pause * 2, LONGEST_PAUSE)
+            self._pid, order = _fork(self._cluster.name, _places(self._cluster))
+            # A supervisor that fails at once has closed its end; the next turn sees it ended.
+            with contextlib.suppress(OSError):
+                self.tell(order)
+
+    def _wait(self) -> None:
+        # The supervisor is this process's child only if it was not there before.
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(self._pid)
+            try:
+                select.select([handle], [], [])
+            finally:
+                os.close(handle)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+    def _end(self, *_: object) -> None:
+        self._ending = True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGTERM)
+
+
+def _places(cluster: Settings) -> Places:
+    return Places(state=os.path.dirname(cluster.state_dir), run=os.path.dirname(cluster.run_dir))

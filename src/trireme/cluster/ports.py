@@ -1,0 +1,33 @@
+"""Ports for the API server: the first free one, and why one cannot be had."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from trireme.cluster.up import CannotStart
+
+FIRST = 6443
+
+
+def first_free() -> int:
+    """The first port from 6443 on that is free on this machine. Raises CannotStart."""
+    for port in range(FIRST, FIRST + 100):
+        if not problem(port, "127.0.0.1"):
+            return port
+    raise CannotStart(f"no free port from {FIRST} on: choose one with --api-port")
+
+
+def problem(port: int, address: str, option: str = "--port") -> str:
+    """Why a port cannot be listened on, and what to do; empty if it can."""
+    if not 0 < port < 65536:
+        return f"{option} {port}: must be 1 to 65535"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as fault:
+            if fault.errno == errno.EADDRINUSE:
+                return f"port {port} on {address} is in use: choose another with {option}"
+            return f"cannot listen on {address}:{port}: {fault.strerror}; see {option}"
+    return ""
