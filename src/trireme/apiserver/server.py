@@ -61,7 +61,7 @@ class ApiServer:
         admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
         self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])
-        self.hooks = HttpsHooks(self.reader)
+        self.hooks = HttpsHooks(self.reader, self.env.rng)
         # Kinds that CustomResourceDefinitions define: they come and go.
         self.custom = CustomKinds(self.store, env, self.hooks)
         self.registry.ownership.endpoints = lambda: chain(

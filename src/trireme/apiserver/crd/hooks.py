@@ -1,13 +1,14 @@
 """Webhooks over HTTPS: at a URL, or at a Service of the cluster.
 
-In: the configuration of the client, a body. Out: status and body. A Service is reached at its
-cluster IP, where its port forwards; its certificate is checked for ``<name>.<namespace>.svc``.
+In: the configuration of the client, a body. Out: status and body. A Service is reached at one of
+its ready endpoints; its certificate is checked for ``<name>.<namespace>.svc``.
 """
 
 from __future__ import annotations
 
 import ssl
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,7 @@ from yarl import URL
 
 from trireme.api.core.v1.service import Service
 from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.nodes import services
 
 _LIMIT = 16 * 1024 * 1024
 
@@ -22,8 +24,9 @@ _LIMIT = 16 * 1024 * 1024
 class HttpsHooks:
     """One session for all webhooks, made at the first call inside the running loop."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, rng: Random) -> None:
         self._reader = reader
+        self._rng = rng
         self._session: aiohttp.ClientSession | None = None
 
     async def __call__(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
@@ -63,11 +66,15 @@ class HttpsHooks:
             raise OSError(f'Post "https://{name}:{port}": service "{wanted.name}" not found')
         if service.spec.type == "ExternalName":
             return f"https://{service.spec.externalName}:{port}{_path(wanted.path)}", name
-        if not any(item.port == port for item in service.spec.ports):
+        served = next((item for item in service.spec.ports if item.port == port), None)
+        if served is None:
             raise OSError(f'no service port {port} found for service "{wanted.name}"')
-        host = service.spec.clusterIP
+        choices = services.backends(self._reader, wanted.namespace, wanted.name, served.name)
+        if not choices:
+            raise OSError(f'no endpoints available for service "{wanted.name}"')
+        host, number = self._rng.choice(choices)
         host = f"[{host}]" if ":" in host else host
-        return f"https://{host}:{port}{_path(wanted.path)}", name
+        return f"https://{host}:{number}{_path(wanted.path)}", name
 
     async def close(self) -> None:
         """Close what is open."""

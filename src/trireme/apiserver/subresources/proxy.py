@@ -15,9 +15,9 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
+from trireme.apiserver.nodes import services
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.reply import links
 from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
@@ -26,7 +26,6 @@ from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext
 
 KUBELET_PORT = 10250
-SERVICE_LABEL = "kubernetes.io/service-name"
 # Headers that belong to one connection, or that are the API server's own business.
 _NOT_PASSED = frozenset(
     [
@@ -102,16 +101,7 @@ async def service(server: ApiServer, request: Request, endpoint: Endpoint) -> An
             f"no service port {gotext.quote(target.port)} found for service "
             f"{gotext.quote(target.name)}"
         )
-    choices = []
-    for slice_ in server.reader.list(EndpointSlice, info.namespace):
-        if slice_.metadata.labels.get(SERVICE_LABEL) != target.name:
-            continue
-        number = next((p.port for p in slice_.ports if (p.name or "") == wanted[0].name), None)
-        choices += [
-            (item.addresses[0], number)
-            for item in slice_.endpoints
-            if number is not None and item.addresses and item.conditions.ready is not False
-        ]
+    choices = services.backends(server.reader, info.namespace, target.name, wanted[0].name)
     if not choices:
         raise errors.service_unavailable(
             f"no endpoints available for service {gotext.quote(target.name)}"
