@@ -19,6 +19,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import results
+import subjects
 from results import Row
 
 from trireme.api.core.v1.namespace import Namespace
@@ -49,6 +50,7 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=30, help="how many pods are timed")
     wanted = parser.parse_args()
     busy = os.getloadavg()[0]
+    subjects.compiled()
     try:
         _trireme("up")
         _trireme("down")

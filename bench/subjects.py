@@ -7,6 +7,7 @@ Out: a ``Subject``: its address, its processes, how long it took until it was re
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import socket
@@ -22,6 +23,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trireme as trireme_package
 from trireme.cluster import usage
 from trireme.kit import pki
 
@@ -58,10 +60,16 @@ def trireme() -> Iterator[Subject]:
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as name, ExitStack() as undo:
         folder, port = Path(name), _free_port()
         _keys(folder)
+        compiled()
         script = Path(__file__).with_name("api_server.py")
         began = time.monotonic()
         server = undo.enter_context(_process([sys.executable, str(script), name, str(port)], name))
         yield _ready(port, folder, {"API server": server}, began)
+
+
+def compiled() -> None:
+    """Compile our sources, as ``scripts/up`` does: Python itself may be forbidden to keep that."""
+    compileall.compile_dir(Path(trireme_package.__file__).parent, quiet=1)
 
 
 @contextmanager

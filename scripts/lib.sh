@@ -42,6 +42,12 @@ install_missing() {
 
 # The environment in .venv holds exactly what requirements.lock names, and this checkout.
 environment() {
+  install_environment
+  # Half of the time to start would be compiling, where Python may not write down what it compiles.
+  .venv/bin/python -m compileall -q src
+}
+
+install_environment() {
   local stamp=".venv/.locked"
   if [ -e "$stamp" ] && cat requirements.lock pyproject.toml | cmp -s - "$stamp"; then
     return 0
