@@ -19,6 +19,7 @@ from trireme.machinery.resource import Resource
 ANNOTATIONS_LIMIT: Final = 256 * 1024
 # Finalizers without a slash that built-in kinds may carry.
 SHORT_FINALIZERS: Final = ("kubernetes", "orphan", "foregroundDeletion")
+_TEMPLATE: Final = ("annotations", "labels")
 _META: Final = field.path("metadata")
 _FINALIZERS: Final = _META.child("finalizers")
 
@@ -125,6 +126,17 @@ def annotations(values: dict[str, str], at: Path) -> list[FieldError]:
         total += len(key.encode()) + len(value.encode())
     if total > ANNOTATIONS_LIMIT:
         errs.append(field.too_long(at, ANNOTATIONS_LIMIT))
+    return errs
+
+
+def of_template(meta: ObjectMeta, at: Path) -> list[FieldError]:
+    """The metadata of what is made for somebody: only labels and annotations count."""
+    errs = annotations(meta.annotations, at.child("annotations")) if meta.annotations else []
+    rules.labels(errs, at.child("labels"), meta.labels)
+    unset = ObjectMeta()
+    for name in ObjectMeta.__struct_fields__:
+        if name not in _TEMPLATE and getattr(meta, name) != getattr(unset, name):
+            errs.append(field.forbidden(at.child(name), "cannot be set"))
     return errs
 
 

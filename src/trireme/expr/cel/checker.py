@@ -317,7 +317,7 @@ class _Checker:
                 return (t.INT, elem) if node.var2 else (elem, elem)
             case "map":
                 return range_type.params[0], range_type.params[1]
-            case "dyn" | "error" | "param" | "any":
+            case "dyn" | "error" | "param":
                 self.fits(t.DYN, range_type)
                 return t.DYN, t.DYN
         self.complain(

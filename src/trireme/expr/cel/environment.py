@@ -44,8 +44,9 @@ Version = tuple[int, int]
 class Environment:
     """``variables`` maps names to a ``DeclType`` or a ``Type``.
 
-    ``version`` is Kubernetes' version whose libraries are there; ``extra`` are overloads besides;
-    ``type_names`` are struct types that expressions may build (``Name{field: value}``).
+    ``version`` is Kubernetes' version whose libraries are there; ``extra`` are overloads besides,
+    ``extra_macros`` macros; ``type_names`` are struct types that expressions may build
+    (``Name{field: value}``).
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Environment:
         version: Version = (1, 36),
         extra: Iterable[Overload] = (),
         type_names: Mapping[str, Type] | None = None,
+        extra_macros: Mapping[parser.MacroKey, parser.Macro] | None = None,
     ) -> None:
         base = _base(version)
         self.functions = base.functions
@@ -61,7 +63,7 @@ class Environment:
         if extra:
             self.functions = Registry(o for have in base.functions.by_name.values() for o in have)
             self.functions.add(extra)
-        self.macros = base.macros
+        self.macros = {**base.macros, **extra_macros} if extra_macros else base.macros
         self.optionals = base.optionals
         self.validate = base.validate
         self.type_names: Mapping[str, Type] = base.type_names

@@ -172,6 +172,15 @@ def _sort_by(pos: int, target: Node | None, args: list[Node]) -> Node:
     )  # fmt: skip
 
 
+def _cel_bind(pos: int, target: Node | None, args: list[Node]) -> Node:
+    if not isinstance(target, Ident) or target.name != "cel":
+        return Call(pos, "bind", args, target)
+    var, value, result = args
+    if not isinstance(var, Ident):
+        raise MacroError(var.pos, "cel.bind() variable names must be simple identifiers")
+    return _bind(pos, var.name, value, result)
+
+
 STANDARD: Final[dict[MacroKey, Macro]] = {
     ("has", 1, False): _has,
     ("all", 2, True): _all,
@@ -199,3 +208,5 @@ TWO_VARIABLES: Final[dict[MacroKey, Macro]] = {
     ("transformMapEntry", 4, True): _transform_map_entry,
 }
 LISTS: Final[dict[MacroKey, Macro]] = {("sortBy", 2, True): _sort_by}
+BINDINGS: Final[dict[MacroKey, Macro]] = {("bind", 3, True): _cel_bind}
+"""``cel.bind(name, value, expression)``; an environment gets it as ``extra_macros``."""

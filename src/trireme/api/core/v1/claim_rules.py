@@ -18,23 +18,14 @@ from trireme.api.core.v1.references import TypedLocalObjectReference, TypedObjec
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
-from trireme.machinery.meta import ObjectMeta
 
 _ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _VOLUME_MODES: Final = ("Block", "Filesystem")
-_TEMPLATE_METADATA: Final = ("annotations", "labels")
 
 
 def template(errs: Errors, at: Path, value: PersistentVolumeClaimTemplate) -> None:
     """A claim that is made for a pod: only labels and annotations of its metadata count."""
-    meta, here = value.metadata, at.child("metadata")
-    if meta.annotations:
-        errs += metadata.annotations(meta.annotations, here.child("annotations"))
-    rules.labels(errs, here.child("labels"), meta.labels)
-    unset = ObjectMeta()
-    for name in ObjectMeta.__struct_fields__:
-        if name not in _TEMPLATE_METADATA and getattr(meta, name) != getattr(unset, name):
-            errs.append(field.forbidden(here.child(name), "cannot be set"))
+    errs += metadata.of_template(value.metadata, at.child("metadata"))
     spec(errs, at.child("spec"), value.spec)
 
 

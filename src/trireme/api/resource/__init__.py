@@ -1,0 +1,1 @@
+"""API group resource.k8s.io."""

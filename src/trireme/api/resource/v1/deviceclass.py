@@ -1,0 +1,76 @@
+"""Types of deviceclass: see the API reference, resource/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns
+from trireme.api.core.v1 import resource_names
+from trireme.api.resource.v1 import checks, claim_rules
+from trireme.api.resource.v1.claim_types import DeviceSelector, OpaqueDeviceConfiguration
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
+from trireme.machinery.field import Path
+from trireme.machinery.resource import Resource, spec_changed
+from trireme.machinery.types import Atomic, Required, Struct, always, constant
+
+
+class DeviceClassConfiguration(Struct):
+    opaque: OpaqueDeviceConfiguration | None = None
+
+
+class DeviceClassSpec(Struct):
+    selectors: Annotated[list[DeviceSelector], Atomic()] = []
+    config: Annotated[list[DeviceClassConfiguration], Atomic()] = []
+    extendedResourceName: str | None = None
+
+
+class DeviceClass(Struct):
+    kind: str = constant("DeviceClass")
+    apiVersion: str = constant("resource.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: Annotated[DeviceClassSpec, Required()] = always(DeviceClassSpec)
+
+
+COLUMNS = (columns.NAME, columns.AGE)
+
+
+def validate(new: DeviceClass) -> Errors:
+    """Which devices are of the class, and what their drivers are told."""
+    errs: Errors = []
+    spec, at = new.spec, field.path("spec")
+    where = at.child("selectors")
+    checks.each(errs, where, spec.selectors, claim_rules.MOST_SELECTORS, claim_rules.selector)
+    checks.each(errs, at.child("config"), spec.config, checks.MOST_CONFIGS, _config)
+    name = spec.extendedResourceName
+    if name is not None and not resource_names.is_extended(name):
+        why = "must be a valid extended resource name"
+        errs.append(field.invalid(at.child("extendedResourceName"), name, why))
+    return errs
+
+
+def _config(errs: Errors, at: Path, item: DeviceClassConfiguration) -> None:
+    claim_rules.opaque(errs, at, item.opaque)
+
+
+def validate_update(new: DeviceClass, _old: DeviceClass) -> Errors:
+    """As on create."""
+    return validate(new)
+
+
+def row(obj: DeviceClass, now: float) -> list[Any]:
+    """The cells of one DeviceClass."""
+    return [obj.metadata.name, columns.age(obj.metadata, now)]
+
+
+RESOURCE = Resource(
+    type=DeviceClass,
+    plural="deviceclasses",
+    namespaced=False,
+    validate=validate,
+    validate_update=validate_update,
+    generation=spec_changed,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+)

@@ -1,0 +1,78 @@
+"""Types of resourceclaim: see the API reference, resource/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns, rules
+from trireme.api.resource.v1 import claim_rules, claim_status_rules
+from trireme.api.resource.v1.claim_status_types import ResourceClaimStatus
+from trireme.api.resource.v1.claim_types import ResourceClaimSpec
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta
+from trireme.machinery.resource import Column, Resource, status
+from trireme.machinery.types import Required, Struct, always, constant
+
+
+class ResourceClaim(Struct):
+    kind: str = constant("ResourceClaim")
+    apiVersion: str = constant("resource.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: Annotated[ResourceClaimSpec, Required()] = always(ResourceClaimSpec)
+    status: ResourceClaimStatus = always(ResourceClaimStatus)
+
+
+COLUMNS = (
+    columns.NAME,
+    Column("State", description="Whether devices are allocated, and for somebody."),
+    columns.AGE,
+)
+
+
+def defaults(obj: ResourceClaim) -> None:
+    """How many devices are requested."""
+    claim_rules.defaults(obj.spec.devices)
+
+
+def validate(new: ResourceClaim) -> Errors:
+    """What is claimed."""
+    errs: Errors = []
+    claim_rules.claim(errs, field.path("spec", "devices"), new.spec.devices)
+    return errs
+
+
+def validate_update(new: ResourceClaim, old: ResourceClaim) -> Errors:
+    """The spec stays, and is not judged again."""
+    errs: Errors = []
+    rules.unchanged(errs, field.path(), "spec", new.spec, old.spec)
+    return errs
+
+
+def row(obj: ResourceClaim, now: float) -> list[Any]:
+    """The cells of one ResourceClaim."""
+    deleted, states = obj.metadata.deletionTimestamp is not None, []
+    if deleted:
+        states.append("deleted")
+    if obj.status.allocation is not None:
+        states.append("allocated")
+        if obj.status.reservedFor:
+            states.append("reserved")
+    elif not deleted:
+        states.append("pending")
+    return [obj.metadata.name, ",".join(states), columns.age(obj.metadata, now)]
+
+
+RESOURCE = Resource(
+    type=ResourceClaim,
+    plural="resourceclaims",
+    subresources=(status(),),
+    reset_fields={"status": ("metadata", "spec")},
+    defaults=defaults,
+    validate=validate,
+    validate_update=validate_update,
+    prepare_status=claim_status_rules.drop_freed,
+    validate_status=claim_status_rules.validate,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+)

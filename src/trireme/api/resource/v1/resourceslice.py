@@ -1,0 +1,87 @@
+"""Types of resourceslice: see the API reference, resource/v1."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import columns
+from trireme.api.resource.v1 import slice_rules
+from trireme.api.resource.v1.slice_types import ResourceSliceSpec
+from trireme.machinery import gotext, meta
+from trireme.machinery.resource import Column, Resource, spec_changed
+from trireme.machinery.types import Required, Struct, always, constant
+
+
+class ResourceSlice(Struct):
+    kind: str = constant("ResourceSlice")
+    apiVersion: str = constant("resource.k8s.io/v1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: Annotated[ResourceSliceSpec, Required()] = always(ResourceSliceSpec)
+
+
+COLUMNS = (
+    columns.NAME,
+    Column("Node", description="The node that has the devices, if it is one."),
+    Column("Driver", description="The driver that offers the devices."),
+    Column("Pool", description="The pool that the devices are of."),
+    columns.AGE,
+)
+
+
+def defaults(obj: ResourceSlice) -> None:
+    """A device counts once for what nodes can allocate."""
+    for device in obj.spec.devices:
+        for mapping in device.nodeAllocatableResourceMappings.values():
+            if mapping.allocationMultiplier is None:
+                mapping.allocationMultiplier = "1"
+
+
+def stamp(obj: ResourceSlice, _old: ResourceSlice | None, now: str) -> None:
+    """Taints are of now when they do not say since when they are."""
+    for device in obj.spec.devices:
+        for taint in device.taints:
+            taint.timeAdded = taint.timeAdded or now
+
+
+def prepare_create(new: ResourceSlice) -> None:
+    """Takes back what is not enabled."""
+    slice_rules.drop_disabled(new, None)
+
+
+def warnings(new: ResourceSlice, _old: ResourceSlice | None) -> list[str]:
+    """Drivers with capital letters."""
+    driver = new.spec.driver
+    if driver == driver.lower():
+        return []
+    return [
+        "spec.driver: driver names should be lowercase; "
+        f"{gotext.quote(driver)} contains uppercase characters"
+    ]
+
+
+def row(obj: ResourceSlice, now: float) -> list[Any]:
+    """The cells of one ResourceSlice."""
+    spec, age = obj.spec, columns.age(obj.metadata, now)
+    return [obj.metadata.name, spec.nodeName or "", spec.driver, spec.pool.name, age]
+
+
+RESOURCE = Resource(
+    type=ResourceSlice,
+    plural="resourceslices",
+    namespaced=False,
+    defaults=defaults,
+    stamp=stamp,
+    prepare_create=prepare_create,
+    prepare_update=slice_rules.drop_disabled,
+    validate=slice_rules.validate,
+    validate_update=slice_rules.validate_update,
+    warnings=warnings,
+    generation=spec_changed,
+    returns_deleted=True,
+    columns=COLUMNS,
+    row=row,
+    selectable={
+        "spec.nodeName": lambda obj: obj.spec.nodeName or "",
+        "spec.driver": lambda obj: obj.spec.driver,
+    },
+)
