@@ -8,51 +8,17 @@ Life cycle: ``await start()``, use on one event loop, ``await close()``; or ``as
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
-import msgspec
-
-EventType = Literal["created", "modified", "deleted"]
-CREATED: EventType = "created"
-MODIFIED: EventType = "modified"
-DELETED: EventType = "deleted"
-
-
-class Value(NamedTuple):
-    """A value with one slot: stored as ``head + str(revision) + tail``."""
-
-    head: bytes
-    tail: bytes
-
-
-class KeyValue(msgspec.Struct, frozen=True, gc=False):
-    """One stored item. ``revision`` is that of its last write, ``created`` that of its creation."""
-
-    key: str
-    value: bytes
-    revision: int
-    created: int
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """One change. ``previous`` is the value before it; a deletion's ``value`` is the final one."""
-
-    type: EventType
-    key: str
-    value: bytes
-    previous: bytes | None
-    revision: int
-    created: int
-    previous_revision: int | None
-
-
-class Page(NamedTuple):
-    """Part of a listing: ``remaining`` items follow it, and ``more`` says whether that is any."""
-
-    items: list[KeyValue]
-    revision: int
-    more: bool
-    remaining: int
+from trireme.store.values import CREATED as CREATED
+from trireme.store.values import DELETED as DELETED
+from trireme.store.values import MODIFIED as MODIFIED
+from trireme.store.values import Concern as Concern
+from trireme.store.values import Event as Event
+from trireme.store.values import EventType as EventType
+from trireme.store.values import KeyValue as KeyValue
+from trireme.store.values import Page as Page
+from trireme.store.values import Value as Value
 
 
 class StoreError(Exception):
@@ -144,6 +110,8 @@ class Store(Protocol):
         self, prefix: str, *, after: str | None = None, limit: int = 0, revision: int | None = None
     ) -> Page: ...
     def count(self, prefix: str) -> int: ...
-    def watch(self, prefix: str, since: int, *, buffer: int = 10_000) -> Subscription: ...
+    def watch(
+        self, prefix: str, since: int, *, buffer: int = 10_000, concern: Concern | None = None
+    ) -> Subscription: ...  # events that are none of its concern may be left out
     async def compact(self, revision: int) -> None: ...
     async def barrier(self) -> int: ...

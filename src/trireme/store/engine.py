@@ -16,6 +16,7 @@ from trireme.store.contract import (
     CREATED,
     DELETED,
     MODIFIED,
+    Concern,
     Conflict,
     Event,
     EventType,
@@ -129,13 +130,15 @@ class Engine:
     def count(self, prefix: str) -> int:
         return self._table.count(prefix)
 
-    def watch(self, prefix: str, since: int, *, buffer: int = 10_000) -> Subscription:
+    def watch(
+        self, prefix: str, since: int, *, buffer: int = 10_000, concern: Concern | None = None
+    ) -> Subscription:
         """Compacted, FutureRevision, StoreUnavailable."""
         if self._closed is not None:
             raise StoreUnavailable(self._closed)
         if buffer < 1:
             raise ValueError(f"a buffer of {buffer} events is below 1")
-        return self._feed.subscribe(prefix, since, buffer)
+        return self._feed.subscribe(prefix, since, buffer, concern)
 
     async def barrier(self) -> int:
         """The revision that a linearizable read sees: one process writes, so the current one."""

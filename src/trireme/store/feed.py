@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from operator import attrgetter
 
-from trireme.store.contract import Compacted, Event, FutureRevision, SubscriptionClosed
+from trireme.store.contract import (
+    Compacted,
+    Concern,
+    Event,
+    FutureRevision,
+    SubscriptionClosed,
+)
 
 _revision = attrgetter("revision")
 
@@ -44,9 +50,11 @@ class Feed:
             if route is not None:
                 route.publish(event)
 
-    def subscribe(self, prefix: str, since: int, buffer: int) -> BufferedSubscription:
+    def subscribe(
+        self, prefix: str, since: int, buffer: int, concern: Concern | None
+    ) -> BufferedSubscription:
         backlog = self.since(prefix, since)
-        subscription = BufferedSubscription(self, prefix, backlog, buffer)
+        subscription = BufferedSubscription(self, prefix, backlog, buffer, concern)
         self._routes.setdefault(bucket(prefix), _Route()).add(subscription)
         return subscription
 
@@ -89,8 +97,8 @@ class Feed:
 
     def close(self, reason: str) -> None:
         for route in list(self._routes.values()):
-            for subscriptions in list(route.by_prefix.values()):
-                for subscription in list(subscriptions):
+            for watchers in list(route.by_prefix.values()):
+                for subscription in list(watchers.all()):
                     subscription.end(reason)
 
     def _remember(self, event: Event, name: str) -> None:
@@ -106,11 +114,19 @@ class BufferedSubscription:
 
     __slots__ = (
         "__weakref__", "_buffer", "_closed", "_delivered", "_events", "_feed", "_final", "_limit",
-        "_waiter", "prefix",
+        "_waiter", "concern", "prefix",
     )  # fmt: skip
 
-    def __init__(self, feed: Feed, prefix: str, backlog: list[Event], buffer: int) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        prefix: str,
+        backlog: list[Event],
+        buffer: int,
+        concern: Concern | None,
+    ) -> None:
         self.prefix = prefix
+        self.concern = concern
         self._feed = feed
         self._events = backlog
         self._buffer = buffer
@@ -185,7 +201,7 @@ class _Route:
     """
 
     def __init__(self) -> None:
-        self.by_prefix: dict[str, dict[BufferedSubscription, None]] = {}
+        self.by_prefix: dict[str, _Watchers] = {}
         self.lengths: list[int] = []
         self._uses: dict[int, int] = {}
 
@@ -194,33 +210,101 @@ class _Route:
         for length in tuple(self.lengths):
             if length > len(key):
                 break
-            subscriptions = self.by_prefix.get(key[:length])
-            if subscriptions is not None:
-                # A full subscription unsubscribes itself while we walk.
-                for subscription in tuple(subscriptions):
-                    subscription.push(event)
+            watchers = self.by_prefix.get(key[:length])
+            if watchers is not None:
+                watchers.publish(event)
 
     def add(self, subscription: BufferedSubscription) -> None:
         prefix = subscription.prefix
         if prefix not in self.by_prefix:
-            self.by_prefix[prefix] = {}
+            self.by_prefix[prefix] = _Watchers()
             uses = self._uses.get(len(prefix), 0)
             self._uses[len(prefix)] = uses + 1
             if not uses:
                 insort(self.lengths, len(prefix))
-        self.by_prefix[prefix][subscription] = None
+        self.by_prefix[prefix].add(subscription)
 
     def remove(self, subscription: BufferedSubscription) -> None:
         prefix = subscription.prefix
-        subscriptions = self.by_prefix[prefix]
-        del subscriptions[subscription]
-        if subscriptions:
+        watchers = self.by_prefix[prefix]
+        watchers.remove(subscription)
+        if not watchers.empty():
             return
         del self.by_prefix[prefix]
         self._uses[len(prefix)] -= 1
         if not self._uses[len(prefix)]:
             del self._uses[len(prefix)]
             self.lengths.remove(len(prefix))
+
+
+class _Watchers:
+    """Subscriptions of one prefix: those that want every event, and the others by their concern.
+
+    Ten thousand that wait for other values cost an event one reading for each index.
+    """
+
+    __slots__ = ("_concerned", "_everything")
+
+    def __init__(self) -> None:
+        self._everything: dict[BufferedSubscription, None] = {}
+        # index -> value -> subscriptions
+        self._concerned: dict[Hashable, dict[str, dict[BufferedSubscription, None]]] = {}
+
+    def publish(self, event: Event) -> None:
+        # A full subscription unsubscribes itself while we walk.
+        for subscription in tuple(self._everything):
+            subscription.push(event)
+        for by_value in tuple(self._concerned.values()):
+            for subscription in _concerned(by_value, event):
+                subscription.push(event)
+
+    def add(self, subscription: BufferedSubscription) -> None:
+        concern = subscription.concern
+        if concern is None:
+            self._everything[subscription] = None
+            return
+        by_value = self._concerned.setdefault(concern.index, {})
+        for value in concern.values:
+            by_value.setdefault(value, {})[subscription] = None
+
+    def remove(self, subscription: BufferedSubscription) -> None:
+        concern = subscription.concern
+        if concern is None:
+            del self._everything[subscription]
+            return
+        by_value = self._concerned[concern.index]
+        for value in concern.values:
+            del by_value[value][subscription]
+            if not by_value[value]:
+                del by_value[value]
+        if not by_value:
+            del self._concerned[concern.index]
+
+    def empty(self) -> bool:
+        return not self._everything and not self._concerned
+
+    def all(self) -> dict[BufferedSubscription, None]:
+        """Each of them, once."""
+        found = dict(self._everything)
+        for by_value in self._concerned.values():
+            for subscriptions in by_value.values():
+                found.update(subscriptions)
+        return found
+
+
+def _concerned(
+    by_value: dict[str, dict[BufferedSubscription, None]], event: Event
+) -> dict[BufferedSubscription, None]:
+    """Whom of one index an event concerns, each once."""
+    concern = next(iter(next(iter(by_value.values())))).concern
+    assert concern is not None
+    read = concern.read(event)
+    found: dict[BufferedSubscription, None] = {}
+    for value in by_value if read is None else read:
+        subscriptions = by_value.get(value)
+        if subscriptions is not None:
+            found.update(subscriptions)
+    return found
 
 
 def bucket(path: str) -> str:

@@ -1,7 +1,8 @@
 """Labels and selectable fields of stored objects, decoded once per write and shared by all readers.
 
 In: stored items or events. Out: ``View``. A view is kept per key and replaced when its revision
-moves on, so a list by label over 10,000 pods decodes only what changed since the last one.
+moves on, so a list by label over 10,000 pods decodes only what changed since the last one. What an
+event changed is kept for a while as well: all its watchers share two views.
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.endpoint import Endpoint
+from trireme.machinery import selection
 from trireme.machinery.fields import Selector as FieldSelector
 from trireme.machinery.labels import Selector
+from trireme.store import contract as stores
+from trireme.store.contract import Concern, Event
+
+# Events whose views are kept.
+RECENT = 1024
+_ONE_OF = (selection.EQUALS, selection.DOUBLE_EQUALS, selection.IN)
 
 
 class _Meta(msgspec.Struct, gc=False):
@@ -50,10 +58,26 @@ class Selection:
     def everything(self) -> bool:
         return self.labels is None and self.fields is None
 
-    def matches(self, view: View) -> bool:
+    def one_of(self) -> tuple[bool, str, tuple[str, ...]] | None:
+        """A field (True) or label (False), and the values that alone it may have."""
+        for wanted in self.fields.requirements if self.fields is not None else ():
+            if wanted.operator == selection.EQUALS and wanted.field != "metadata.namespace":
+                return True, wanted.field, (wanted.value,)
+        for demanded in self.labels.requirements if self.labels is not None else ():
+            if demanded.operator in _ONE_OF:
+                return False, demanded.key, demanded.values
+        return None
+
+    def matches(self, view: View | None) -> bool:
+        if view is None:
+            return False
         if self.labels is not None and not self.labels.matches(view.labels):
             return False
         return self.fields is None or self.fields.matches(view.fields)
+
+
+# An endpoint, and what its object was before and after an event; None where it was not.
+_Change = tuple[Endpoint, View | None, View | None]
 
 
 class Views:
@@ -61,6 +85,54 @@ class Views:
 
     def __init__(self) -> None:
         self._views: dict[str, View] = {}
+        self._changes: dict[int, _Change] = {}
+
+    def change(self, endpoint: Endpoint, event: Event) -> tuple[View | None, View | None]:
+        """What an event's object was before it and after it; None where there was none."""
+        known = self._changes.get(event.revision)
+        if known is not None and known[0] is endpoint:
+            return known[1], known[2]
+        before = after = None
+        if event.previous is not None:
+            earlier = event.previous_revision or 0
+            known = self._changes.get(earlier)
+            if known is not None and known[0] is endpoint:
+                before = known[2]
+            if before is None:
+                before = self._seen(endpoint, event.key, earlier, event.previous)
+        if event.type != stores.DELETED:
+            after = self._seen(endpoint, event.key, event.revision, event.value)
+        self._changes[event.revision] = (endpoint, before, after)
+        if len(self._changes) > RECENT:
+            del self._changes[next(iter(self._changes))]
+        return before, after
+
+    def concern(self, endpoint: Endpoint, selected: Selection) -> Concern | None:
+        """What of a selection tells most of a kind's events apart; None if nothing does."""
+        wanted = selected.one_of()
+        if wanted is None:
+            return None
+        of_fields, name, values = wanted
+
+        def read(event: Event) -> set[str] | None:
+            try:
+                views = self.change(endpoint, event)
+            except Exception:
+                # The store is publishing: it is each watcher's matter to fail.
+                return None
+            there = [view for view in views if view is not None]
+            if of_fields:
+                return {view.fields.get(name, "") for view in there}
+            return {view.labels[name] for view in there if name in view.labels}
+
+        return Concern((endpoint, of_fields, name), values, read)
+
+    def _seen(self, endpoint: Endpoint, key: str, revision: int, value: bytes) -> View:
+        """A view that is not kept: the object may have gone meanwhile."""
+        view = self._views.get(key)
+        if view is not None and view.revision == revision:
+            return view
+        return _look(endpoint, revision, value)
 
     def of(self, endpoint: Endpoint, key: str, revision: int, value: bytes) -> View:
         view = self._views.get(key)

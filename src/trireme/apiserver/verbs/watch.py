@@ -9,7 +9,7 @@ What goes wrong once the options are known to be good is told as an event of the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator
 
 import msgspec
 
@@ -52,21 +52,52 @@ async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> Stre
         fault = errors.too_large_resource_version(asked, store.revision)
         return StreamReply(_only(events.error(form, fault)), content_type=content_type)
     since = store.revision if initial or not asked else asked
-    prefix = endpoint.prefix(request.info.namespace)
+    prefix = _prefix(request, endpoint, wanted)
     first = store.list(prefix).items if initial else []
     try:
         # A revision that is still to come is waited for.
-        subscription = store.watch(prefix, min(since, store.revision))
+        concern = server.views.concern(endpoint.hub, wanted.selection)
+        subscription = store.watch(prefix, min(since, store.revision), concern=concern)
     except stores.Compacted as old:
         fault = errors.too_old_resource_version(since, old.compacted)
         return StreamReply(_only(events.error(form, fault)), content_type=content_type)
     endpoint.watching(subscription)
     stream = _Stream(server, endpoint, wanted, write, subscription)
-    return StreamReply(stream.run(first, since, initial), content_type=content_type)
+    chunks = _Closing(stream.run(first, since, initial), subscription)
+    return StreamReply(chunks, content_type=content_type)
+
+
+def _prefix(request: Request, endpoint: Endpoint, wanted: ListOptions) -> str:
+    """The keys that are watched: those of the kind, of a namespace, or one object's."""
+    namespace, selected = request.info.namespace, wanted.selection.fields
+    name = None if selected is None else selected.exact("metadata.name")
+    if name and (namespace or not endpoint.resource.namespaced):
+        return endpoint.key(namespace, name)
+    return endpoint.prefix(namespace)
 
 
 async def _only(line: bytes) -> AsyncIterator[bytes]:
     yield line
+
+
+class _Closing:
+    """A stream that ends its subscription even when nobody ever began to read it."""
+
+    __slots__ = ("_chunks", "_subscription")
+
+    def __init__(self, chunks: AsyncGenerator[bytes], subscription: Subscription) -> None:
+        self._chunks = chunks
+        self._subscription = subscription
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._chunks.__anext__()
+
+    async def aclose(self) -> None:
+        self._subscription.close()
+        await self._chunks.aclose()
 
 
 class _Stream:
@@ -87,7 +118,7 @@ class _Stream:
         self._subscription = subscription
         self._sent = 0
 
-    async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncIterator[bytes]:
+    async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncGenerator[bytes]:
         """Chunks of whole events; ends after the timeout or when the reader is too slow."""
         clock = self._server.env.clock
         timeout = self._wanted.timeout
@@ -159,14 +190,10 @@ class _Stream:
         selection = self._wanted.selection
         if selection.everything:
             return _TYPES[event.type], _item(event, event.value)
-        views, hub = self._server.views, self._endpoint.hub
-        was = False
-        if event.previous is not None:
-            before = event.previous_revision or 0
-            was = selection.matches(views.of(hub, event.key, before, event.previous))
+        before, after = self._server.views.change(self._endpoint.hub, event)
+        was, matches = selection.matches(before), selection.matches(after)
         if event.type == stores.DELETED:
             return (_DELETED, _item(event, event.value)) if was else None
-        matches = selection.matches(views.of(hub, event.key, event.revision, event.value))
         if matches:
             return _MODIFIED if was else _ADDED, _item(event, event.value)
         if was and event.previous is not None:
