@@ -111,12 +111,10 @@ def _format_lines(name: str, node: Node) -> Iterator[str]:
         # Year 1 is upstream's absent time, and leaves as null.
         empty = " or None" if node.nullable and "time" in node.format else ""
         function = _function(node.format)
+        # A quantity that is no pointer is never absent: an empty text is a bad one.
+        present = "v is not None" if node.nullable or node.format == "quantity" else "v"
         yield f"v = o.{name}"
-        yield (
-            f"if v is not None: o.{name} = {function}(v){empty}"
-            if node.nullable
-            else (f"if v: o.{name} = {function}(v)")
-        )
+        yield f"if {present}: o.{name} = {function}(v){empty}"
     elif node.item is not None and node.item.format in _CANONICAL:
         # A map of quantities is a ResourceList, which upstream rounds up to thousandths.
         rounded = node.kind == MAP and node.item.format == "quantity"

@@ -7,6 +7,7 @@ from typing import Annotated
 from trireme.machinery.types import (
     AnyJSON,
     Atomic,
+    Default,
     Enum,
     Int64,
     Quantity,
@@ -51,7 +52,7 @@ class CapacityRequirements(Struct):
 
 class DeviceToleration(Struct):
     key: str = ""
-    operator: DeviceTolerationOperator = ""
+    operator: Annotated[DeviceTolerationOperator, Default("Equal")] = ""
     value: str = ""
     effect: DeviceTaintEffect = ""
     tolerationSeconds: Int64 | None = None
