@@ -97,6 +97,11 @@ class Condition(Struct):
     message: Annotated[str, Required()] = always(str)
 
 
+class GroupResource(Struct):
+    group: Annotated[str, Required()] = always(str)
+    resource: Annotated[str, Required()] = always(str)
+
+
 class Preconditions(Struct):
     uid: str | None = None
     resourceVersion: str | None = None

@@ -1,0 +1,1 @@
+"""API group internal.apiserver.k8s.io."""

@@ -1,0 +1,1 @@
+"""API group storagemigration.k8s.io."""

@@ -1,0 +1,121 @@
+"""StorageVersionMigration: bring all objects of a kind to the version that is stored now.
+
+In: StorageVersionMigrations. Called by: the write path, server-side printing. Upstream:
+pkg/apis/storagemigration/validation, pkg/registry/storagemigration; KEP-4192.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from trireme.api import metadata, rules
+from trireme.api.rules import Errors
+from trireme.machinery import field, meta, names
+from trireme.machinery.resource import Column, Resource, status
+from trireme.machinery.types import Merge, Required, Struct, always, constant, listmap
+
+
+class StorageVersionMigrationSpec(Struct):
+    resource: Annotated[meta.GroupResource, Required()] = always(meta.GroupResource)
+
+
+class StorageVersionMigrationStatus(Struct):
+    conditions: Annotated[list[meta.Condition], listmap("type"), Merge("type")] = []
+    resourceVersion: str = ""
+
+
+class StorageVersionMigration(Struct):
+    kind: str = constant("StorageVersionMigration")
+    apiVersion: str = constant("storagemigration.k8s.io/v1beta1")
+    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    spec: StorageVersionMigrationSpec = always(StorageVersionMigrationSpec)
+    status: StorageVersionMigrationStatus = always(StorageVersionMigrationStatus)
+
+
+_PHASES = ("Running", "Succeeded", "Failed")
+COLUMNS = (
+    Column("Name", description="What the object is called."),
+    Column("Resource", description="The kind that is brought up to date."),
+    Column("Status", description="How far it is."),
+)
+
+
+def validate(new: StorageVersionMigration) -> Errors:
+    """A kind by its group and resource."""
+    errs: Errors = []
+    at, resource = field.path("spec", "resource"), new.spec.resource
+    if rules.required(errs, at, "resource", resource.resource, "resource is required to be set"):
+        complaints = names.is_dns1035_label(resource.resource)
+        if complaints:
+            where = at.child("resource")
+            errs.append(field.invalid(where, resource.resource, ",".join(complaints)))
+    complaints = names.is_dns1123_subdomain(resource.group) if resource.group else []
+    if complaints:
+        errs.append(field.invalid(at.child("group"), resource.group, ",".join(complaints)))
+    return errs
+
+
+def validate_update(new: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
+    """The kind stays."""
+    errs = validate(new)
+    rules.unchanged(errs, field.path(), "spec", new.spec, old.spec)
+    return errs
+
+
+def prepare_status(new: StorageVersionMigration, old: StorageVersionMigration) -> None:
+    """A write of the status leaves metadata alone."""
+    metadata.keep_for_status(new.metadata, old.metadata)
+
+
+def validate_status(new: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
+    """It ends once, one way or the other."""
+    errs: Errors = []
+    at = field.path("status")
+    revision, before = new.status.resourceVersion, old.status.resourceVersion
+    if revision and not (revision.isascii() and revision.isdigit() and revision[0] != "0"):
+        why = f"resource version is not well formed: {revision}"
+        errs.append(field.invalid(at.child("resourceVersion"), revision, why))
+    where, conditions = at.child("conditions"), new.status.conditions
+    rules.conditions(errs, where, conditions)
+    if before:
+        rules.unchanged(errs, at, "resourceVersion", revision, before)
+    if _is(new, "Succeeded") and _is(new, "Failed"):
+        why = "Both success and failed conditions cannot be true at the same time"
+        errs.append(field.invalid(where, conditions, why))
+    for kind, shown in (("Succeeded", "Success"), ("Failed", "Failed")):
+        if _is(old, kind) and not _is(new, kind):
+            why = f"{shown} condition cannot be set to false once it is true"
+            errs.append(field.invalid(where, conditions, why))
+    return errs
+
+
+def _is(obj: StorageVersionMigration, kind: str) -> bool:
+    found = next((item for item in obj.status.conditions if item.type == kind), None)
+    return found is not None and found.status == "True"
+
+
+def row(obj: StorageVersionMigration, _now: float) -> list[Any]:
+    """The cells of one StorageVersionMigration."""
+    resource = obj.spec.resource
+    name = f"{resource.resource}.{resource.group}" if resource.group else resource.resource
+    true = [item.type for item in obj.status.conditions if item.status == "True"]
+    phases = [kind for kind in true if kind in _PHASES]
+    return [obj.metadata.name, name, phases[-1] if phases else "Unknown"]
+
+
+RESOURCE = Resource(
+    type=StorageVersionMigration,
+    plural="storageversionmigrations",
+    namespaced=False,
+    subresources=(status(),),
+    reset_fields={"status": ("metadata", "spec")},
+    validate=validate,
+    validate_update=validate_update,
+    prepare_status=prepare_status,
+    validate_status=validate_status,
+    unconditional_update=False,
+    columns=COLUMNS,
+    row=row,
+    default_on=False,
+    gate="StorageVersionMigrator",
+)
