@@ -111,8 +111,9 @@ def _format_lines(name: str, node: Node) -> Iterator[str]:
         # Year 1 is upstream's absent time, and leaves as null.
         empty = " or None" if node.nullable and "time" in node.format else ""
         function = _function(node.format)
-        # A quantity that is no pointer is never absent: an empty text is a bad one.
-        present = "v is not None" if node.nullable or node.format == "quantity" else "v"
+        # A quantity that must be there is never absent: an empty text is a bad one.
+        there = node.nullable or (node.required and node.format == "quantity")
+        present = "v is not None" if there else "v"
         yield f"v = o.{name}"
         yield f"if {present}: o.{name} = {function}(v){empty}"
     elif node.item is not None and node.item.format in _CANONICAL:
