@@ -55,6 +55,19 @@ def request_problem(text: bytes) -> str:
     return _UNSIGNED
 
 
+def organizations(text: bytes) -> list[str]:
+    """The organizations of a request's subject: the groups of who gets the certificate."""
+    block = next(pem.blocks(text), None)
+    if block is None:
+        return []
+    try:
+        subject = x509.load_der_x509_csr(block.content).subject
+    except ValueError:
+        return []
+    found = subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    return [str(item.value) for item in found]
+
+
 def certificates_problem(text: bytes) -> str:
     """One certificate or more, and nothing else; an empty text is fine."""
     if not text:

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from trireme.apiserver.admission.contract import Plugin
 from trireme.apiserver.admission.plugins.certificate_requests import CertificateRequests
+from trireme.apiserver.admission.plugins.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
 from trireme.apiserver.admission.plugins.default_toleration_seconds import (
     DefaultTolerationSeconds,
 )
 from trireme.apiserver.admission.plugins.namespace_lifecycle import NamespaceLifecycle
 from trireme.apiserver.admission.plugins.node_restriction import NodeRestriction
+from trireme.apiserver.admission.plugins.pod_certificate_requests import (
+    PodCertificateRequests,
+)
 from trireme.apiserver.admission.plugins.pod_topology_labels import PodTopologyLabels
 from trireme.apiserver.admission.plugins.priority import Priority
 from trireme.apiserver.admission.plugins.rbac_escalation import RbacEscalation
@@ -30,9 +39,14 @@ def plugins() -> list[Plugin]:
         TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),
+        CertificateApproval(),
+        CertificateSigning(),
+        ClusterTrustBundleAttest(),
+        CertificateSubjectRestriction(),
         PodTopologyLabels(),
         # In upstream a part of the requests' storage: what others made of them does not count.
         CertificateRequests(),
+        PodCertificateRequests(),
         # In upstream a part of the roles' storage: it has to see what all others made of a role.
         RbacEscalation(),
     ]

@@ -1,0 +1,208 @@
+"""Rules of the status of PodCertificateRequests: issued, denied or failed, once.
+
+In: the new and the stored request. Out: field errors. Called by: ``podcertificaterequest``. That
+the certificate begins about now is for the admission plugin ``pod_certificate_requests`` to see.
+Upstream: pkg/apis/certificates/validation; KEP-4317.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from trireme.api import rules
+from trireme.api.certificates import pem
+from trireme.api.certificates.v1beta1.pcr_types import (
+    PodCertificateRequest,
+    PodCertificateRequestSpec,
+    PodCertificateRequestStatus,
+)
+from trireme.api.rules import Errors
+from trireme.machinery import field, time
+
+ENDS: Final = ("Issued", "Denied", "Failed")
+STATUS: Final = field.path("status")
+_CHAIN: Final = STATUS.child("certificateChain")
+_LARGEST: Final = 100 * 1024
+_WAIT: Final = 600.0
+
+
+def validate(new: PodCertificateRequest, old: PodCertificateRequest) -> Errors:
+    """What has ended stays; what ends says how, and only what that needs."""
+    errs: Errors = []
+    _conditions(errs, new.status)
+    if errs:
+        return errs
+    before, now = _end(old), _end(new)
+    if before:
+        if new.status != old.status:
+            why = "immutable after PodCertificateRequest is issued, denied, or failed"
+            errs.append(field.invalid(STATUS, field.OMITTED, why))
+    elif now == "Issued":
+        _issued(errs, new.status, old.spec)
+    elif now:
+        if new.status != PodCertificateRequestStatus(conditions=new.status.conditions):
+            why = (
+                "non-condition status fields must be empty when denying or failing the "
+                "PodCertificateRequest"
+            )
+            errs.append(field.invalid(STATUS, field.OMITTED, why))
+    elif new.status != old.status:
+        why = 'status is immutable unless transitioning to "Issued", "Denied", or "Failed"'
+        errs.append(field.invalid(STATUS, field.OMITTED, why))
+    return errs
+
+
+def _end(obj: PodCertificateRequest) -> str:
+    """How a request has ended; "" while it has not."""
+    true = [item.type for item in obj.status.conditions if item.status == "True"]
+    return next((kind for kind in true if kind in ENDS), "")
+
+
+def _conditions(errs: Errors, status: PodCertificateRequestStatus) -> None:
+    ended = 0
+    for position, item in enumerate(status.conditions):
+        # Upstream writes the position as a field of its own.
+        here = STATUS.child("conditions", f"[{position}]")
+        if item.type not in ENDS:
+            errs.append(field.not_supported(here.child("type"), item.type, ENDS))
+            continue
+        ended += 1
+        if ended > 1:
+            why = 'There may be at most one condition with type "Issued", "Denied", or "Failed"'
+            errs.append(field.invalid(here.child("type"), item.type, why))
+        if item.status != "True":
+            errs.append(field.not_supported(here.child("status"), item.status, ("True",)))
+    rules.conditions(errs, STATUS.child("conditions"), status.conditions)
+
+
+def _issued(errs: Errors, status: PodCertificateRequestStatus, spec: Any) -> None:
+    chain = status.certificateChain
+    if len(chain.encode()) > _LARGEST:
+        errs.append(field.too_long(_CHAIN, _LARGEST))
+        return
+    blocks = list(pem.blocks(chain.encode()))
+    if not blocks:
+        why = "issued certificate chain must contain at least one certificate"
+        errs.append(field.invalid(_CHAIN, chain, why))
+        return
+    if blocks[0].type != "CERTIFICATE":
+        why = "issued certificate chain must consist entirely of CERTIFICATE PEM blocks"
+        errs.append(field.invalid(_CHAIN, chain, why))
+        return
+    try:
+        leaf = x509.load_der_x509_certificate(blocks[0].content)
+    except ValueError:
+        why = "leaf certificate does not parse as valid X.509"
+        errs.append(field.invalid(_CHAIN, chain, why))
+        return
+    _names(errs, leaf)
+    if _key(leaf) != _wanted_key(spec):
+        why = "leaf certificate was not issued to the requested public key"
+        errs.append(field.invalid(_CHAIN, chain, why))
+        return
+    if not _times(errs, status, spec, leaf):
+        return
+    for block in blocks[1:]:
+        if block.type != "CERTIFICATE":
+            why = "issued certificate chain must consist entirely of CERTFICATE PEM blocks"
+            errs.append(field.invalid(_CHAIN, chain, why))
+            return
+        try:
+            x509.load_der_x509_certificate(block.content)
+        except ValueError:
+            why = "intermediate certificate does not parse as valid X.509"
+            errs.append(field.invalid(_CHAIN, chain, why))
+            return
+
+
+def _names(errs: Errors, leaf: x509.Certificate) -> None:
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, ValueError):
+        return
+    for name in extension.value.get_values_for_type(x509.DNSName):
+        if not name:
+            why = "leaf certificate should not contain empty DNSName"
+            errs.append(field.invalid(_CHAIN, name, why))
+        if ".." in name:
+            why = "leaf certificate's DNSName should not contain '..'"
+            errs.append(field.invalid(_CHAIN, name, why))
+        if name.startswith(".") or name.endswith("."):
+            why = "leaf certificate's DNSName should not start or end with '.'"
+            errs.append(field.invalid(_CHAIN, name, why))
+    for address in extension.value.get_values_for_type(x509.RFC822Name):
+        user, at, host = address.rpartition("@")
+        if not at or not user or not host:
+            why = "leaf certificate should not contain invalid EmailAddress"
+            errs.append(field.invalid(_CHAIN, address, why))
+
+
+def _key(holder: Any) -> bytes:
+    found: bytes = holder.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return found
+
+
+def _wanted_key(spec: PodCertificateRequestSpec) -> bytes:
+    if spec.stubPKCS10Request:
+        return _key(x509.load_der_x509_csr(spec.stubPKCS10Request))
+    return spec.pkixPublicKey or b""
+
+
+def _times(
+    errs: Errors,
+    status: PodCertificateRequestStatus,
+    spec: PodCertificateRequestSpec,
+    leaf: x509.Certificate,
+) -> bool:
+    """Whether the times are those of the certificate, and far enough from each other."""
+    consistent = "must be present and consistent with the issued certificate"
+    within = "must be present and in the range [notbefore+10min, notafter-10min]"
+    start, end, refresh = status.notBefore, status.notAfter, status.beginRefreshAt
+    for name, value, why in (
+        ("notBefore", start, consistent),
+        ("notAfter", end, consistent),
+        ("beginRefreshAt", refresh, within),
+    ):
+        if value is None:
+            errs.append(field.required(STATUS.child(name), why))
+    if errs or start is None or end is None or refresh is None:
+        return False
+    begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    life = ends - begins
+    for name, value, moment, shown in (
+        ("notBefore", start, begins, "NotBefore"),
+        ("notAfter", end, ends, "NotAfter"),
+    ):
+        if time.parse(value) != moment.timestamp():
+            why = f"must be set to the {shown} time encoded in the leaf certificate"
+            errs.append(field.invalid(STATUS.child(name), value, why))
+            return False
+    if life < timedelta(hours=1):
+        why = "leaf certificate lifetime must be >= 1 hour"
+        errs.append(field.invalid(_CHAIN, _nanoseconds(begins, ends), why))
+        return False
+    most = spec.maxExpirationSeconds or 0
+    if life > timedelta(seconds=most):
+        why = f"leaf certificate lifetime must be <= spec.maxExpirationSeconds ({most})"
+        errs.append(field.invalid(_CHAIN, _nanoseconds(begins, ends), why))
+        return False
+    where = STATUS.child("beginRefreshAt")
+    if time.parse(refresh) < time.parse(start) + _WAIT:
+        why = "must be at least 10 minutes after status.notBefore"
+        errs.append(field.invalid(where, refresh, why))
+        return False
+    if time.parse(refresh) > time.parse(end) - _WAIT:
+        why = "must be at least 10 minutes before status.notAfter"
+        errs.append(field.invalid(where, refresh, why))
+        return False
+    return True
+
+
+def _nanoseconds(begin: datetime, end: datetime) -> int:
+    return int((end - begin).total_seconds()) * 10**9
