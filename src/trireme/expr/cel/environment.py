@@ -117,9 +117,12 @@ class Program:
             (name, slots[name], env.types[name].leaf) for name in sorted(self.references)
         )
 
-    def estimate(self) -> Range:
-        """What one evaluation may cost, at least and at most, by the sizes that schemas promise."""
-        return Estimator(self._roots).cost(self._node)
+    def estimate(self, any_name: bool = True) -> Range:
+        """What one evaluation may cost, at least and at most, by the sizes that schemas promise.
+
+        ``any_name`` is as in ``Estimator``: true for rules of CustomResourceDefinitions alone.
+        """
+        return Estimator(self._roots, any_name).cost(self._node)
 
     def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> tuple[Any, int]:
         """The value and what it cost.

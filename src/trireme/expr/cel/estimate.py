@@ -59,12 +59,14 @@ class Arg(NamedTuple):
 
 
 class Estimator:
-    """One estimation. ``roots`` are the variables made from schemas."""
+    """One estimation. ``roots`` are the variables made from schemas; ``any_name``: a name that is
+    none of them is taken for one, where all of them are of one schema."""
 
-    def __init__(self, roots: Mapping[str, DeclType]) -> None:
+    def __init__(self, roots: Mapping[str, DeclType], any_name: bool = True) -> None:
         self.roots = roots
-        # A rule's variables are all of one schema, and upstream takes any name for one of them.
-        self.only = next(iter(roots.values())) if len(set(roots.values())) == 1 else None
+        # For the rules of CustomResourceDefinitions, upstream takes any name for a variable.
+        one = any_name and len(set(roots.values())) == 1
+        self.only = next(iter(roots.values())) if one else None
         self.paths: dict[Node, Path] = {}
         self.sizes: dict[Node, Range] = {}
         self.entries: dict[Node, _Entry] = {}

@@ -71,5 +71,5 @@ def variable(errs: Errors, at: Path, compiler: Compiler, item: Variable) -> None
         return
     try:
         compiler.variable(item.name, item.expression)
-    except ValueError as error:
-        errs.append(field.invalid(at.child("expression"), item.expression, str(error)))
+    except expressions.Refused as error:
+        errs.append(error.of(at.child("expression"), item.expression))

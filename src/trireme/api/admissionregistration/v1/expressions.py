@@ -20,7 +20,7 @@ from trireme.expr.cel import types as t
 from trireme.expr.cel.library import authz, jsonpatch, objects
 from trireme.expr.cel.types import Type
 from trireme.machinery import field
-from trireme.machinery.field import Path
+from trireme.machinery.field import FieldError, Path
 
 
 def _struct(name: str, fields: Mapping[str, Type]) -> Type:
@@ -141,6 +141,20 @@ def _environment(
 _stateless = lru_cache(8)(_environment)
 
 
+class Refused(ValueError):
+    """Why an expression cannot be used; ``internal``: it is not the text that is wrong."""
+
+    def __init__(self, why: str, internal: bool = False) -> None:
+        super().__init__(why)
+        self.internal = internal
+
+    def of(self, at: Path, shown: str) -> FieldError:
+        """The error about the field that shows ``shown``."""
+        if self.internal:
+            return field.internal(at, str(self))
+        return field.invalid(at, shown, str(self))
+
+
 class Compiler:
     """Compiles the expressions of one policy.
 
@@ -164,16 +178,17 @@ class Compiler:
         authorizer: bool = True,
         patches: bool = False,
     ) -> cel.Program:
-        """The program, whose type is one of ``wanted`` (none: any). ``ValueError`` says why not."""
+        """The program, whose type is one of ``wanted`` (none: any). ``Refused`` says why not."""
         try:
             program = self._environment(authorizer, patches).compile(text)
         except cel.CelError as error:
-            how = "compilation" if error.kind == "compile" else "program instantiation"
-            raise ValueError(f"{how} failed: {error}") from None
+            if error.kind == "compile":
+                raise Refused(f"compilation failed: {error}") from None
+            raise Refused(f"program instantiation failed: {error}", internal=True) from None
         if wanted and not any(t.same(program.type, type_) for type_ in wanted):
             texts = [_shown(type_) for type_ in wanted]
             which = texts[0] if len(texts) == 1 else f"one of [{' '.join(texts)}]"
-            raise ValueError(f"must evaluate to {which} but got {_shown(program.type)}")
+            raise Refused(f"must evaluate to {which} but got {_shown(program.type)}")
         return program
 
     def variable(self, name: str, text: str) -> cel.Program:
@@ -181,7 +196,7 @@ class Compiler:
         assert self._fields is not None
         try:
             program = self.compile(text)
-        except ValueError:
+        except Refused:
             self._fields[name] = t.Field(name, t.DYN)
             raise
         self._fields[name] = t.Field(name, _visible(program.type))
@@ -225,5 +240,5 @@ def check(
     """``text`` compiles to one of the ``wanted`` types; the error shows ``shown`` in its place."""
     try:
         compiler.compile(text, wanted, authorizer=authorizer, patches=patches)
-    except ValueError as error:
-        errs.append(field.invalid(at, text if shown is None else shown, str(error)))
+    except Refused as error:
+        errs.append(error.of(at, text if shown is None else shown))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trireme.api import rules
+from trireme.api import metadata, rules
 from trireme.api.admissionregistration.v1 import (
     condition_rules,
     expressions,
@@ -212,6 +212,11 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
         errs.append(field.invalid(at.child(other), f"{{{other}}}", why))
 
 
+def prepare_status(new: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> None:
+    """Metadata stays."""
+    metadata.keep_for_status(new.metadata, old.metadata)
+
+
 def validate_status(new: ValidatingAdmissionPolicy, _old: ValidatingAdmissionPolicy) -> Errors:
     """What the type check found, and conditions."""
     errs: Errors = []
@@ -232,6 +237,6 @@ def _warning(errs: Errors, at: Path, item: ExpressionWarning) -> None:
         errs.append(field.required(where))
         return
     try:
-        jsonpath.parse(path)
+        jsonpath.parse(f"{{{path}}}")
     except jsonpath.JsonPathError as error:
         errs.append(field.invalid(where, path, f"invalid JSONPath: {error}"))

@@ -101,6 +101,7 @@ RESOURCE = Resource(
     defaults=policy_rules.defaults,
     validate=policy_rules.validate_validating,
     validate_update=policy_rules.validate_validating,
+    prepare_status=policy_rules.prepare_status,
     validate_status=policy_rules.validate_status,
     warnings=policy_rules.warnings,
     unconditional_update=False,

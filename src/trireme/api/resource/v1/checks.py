@@ -37,7 +37,6 @@ def each(
     most: int,
     check: Callable[[Errors, Path, T], None],
     key: Callable[[T], Hashable] | None = None,
-    shown: Callable[[Any], Any] = lambda key: key,
 ) -> None:
     """Every item, when there are not too many (``most`` < 0: any number); ``key``: no twice."""
     if 0 <= most < len(items):
@@ -51,7 +50,7 @@ def each(
     for position, item in enumerate(items):
         found = key(item)
         if found in seen:
-            errs.append(field.duplicate(at.index(position), shown(found)))
+            errs.append(field.duplicate(at.index(position), found))
         seen.add(found)
 
 

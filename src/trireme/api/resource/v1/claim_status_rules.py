@@ -7,9 +7,11 @@ pkg/registry/resource/resourceclaim; KEP-4817 for the status of devices.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from trireme.api import rules
+import msgspec
+
+from trireme.api import metadata, rules
 from trireme.api.core.v1.pod.rules import placement
 from trireme.api.resource.v1 import checks, claim_rules
 from trireme.api.rules import Errors
@@ -35,15 +37,18 @@ _MOST_ADDRESSES: Final = 16
 _LONGEST_INTERFACE: Final = 256
 _LONGEST_HARDWARE: Final = 128
 
-_Id = tuple[str, str, str, str]
+
+class _Id(msgspec.Struct, frozen=True):
+    """Names one device, or one share of it; errors show it under these names."""
+
+    Driver: str
+    Pool: str
+    Device: str
+    ShareID: str
 
 
 def _device_id(item: DeviceRequestAllocationResult | AllocatedDeviceStatus) -> _Id:
-    return item.driver, item.pool, item.device, item.shareID or ""
-
-
-def _shown(item: Any) -> str:
-    return "/".join(item).removesuffix("/")
+    return _Id(item.driver, item.pool, item.device, item.shareID or "")
 
 
 def _allocated(claim: ResourceClaim) -> set[_Id]:
@@ -51,8 +56,9 @@ def _allocated(claim: ResourceClaim) -> set[_Id]:
     return {_device_id(item) for item in allocation.devices.results} if allocation else set()
 
 
-def drop_freed(new: ResourceClaim, old: ResourceClaim) -> None:
-    """Takes the status of devices away that the claim no longer has."""
+def prepare(new: ResourceClaim, old: ResourceClaim) -> None:
+    """Takes the status of devices away that the claim no longer has; metadata stays."""
+    metadata.keep_for_status(new.metadata, old.metadata)
     freed = _allocated(old) - _allocated(new)
     new.status.devices = [item for item in new.status.devices if _device_id(item) not in freed]
 
@@ -68,7 +74,7 @@ def validate(new: ResourceClaim, old: ResourceClaim) -> Errors:
     def device(errs: Errors, at: Path, item: AllocatedDeviceStatus) -> None:
         _device(errs, at, item, allocated)
 
-    checks.each(errs, at.child("devices"), status.devices, -1, device, _device_id, _shown)
+    checks.each(errs, at.child("devices"), status.devices, -1, device, _device_id)
     if status.reservedFor and status.allocation is None:
         why = "may not be specified when `allocated` is not set"
         errs.append(field.forbidden(where, why))
@@ -125,7 +131,7 @@ def _device(errs: Errors, at: Path, item: AllocatedDeviceStatus, allocated: set[
     which = _device_id(item)
     if which not in allocated:
         why = "must be an allocated device in the claim"
-        errs.append(field.invalid(at, _shown(which), why))
+        errs.append(field.invalid(at, which, why))
     conditions, where = item.conditions or [], at.child("conditions")
     if len(conditions) > _MOST_CONDITIONS:
         errs.append(field.too_many(where, len(conditions), _MOST_CONDITIONS))

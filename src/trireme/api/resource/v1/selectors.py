@@ -87,5 +87,5 @@ def check(errs: Errors, at: Path, text: str) -> None:
         shown = "null_type" if program.type.kind == "null_type" else str(program.type)
         why = f"must evaluate to bool or the unknown type, not {shown}"
         errs.append(field.invalid(at, text, why))
-    elif program.estimate().max > MOST_COST:
+    elif program.estimate(any_name=False).max > MOST_COST:
         errs.append(field.forbidden(at, "too complex, exceeds cost limit"))
