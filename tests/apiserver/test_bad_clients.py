@@ -10,7 +10,7 @@ import gzip
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -332,8 +332,9 @@ async def test_half_a_body_times_out(site: Site) -> None:
 async def test_a_client_that_goes_away_in_the_middle_of_its_body(site: Site) -> None:
     wire = await site.wire()
     wire.send(request("POST", MAPS, b"x" * 100)[:-50])
-    await asyncio.sleep(0.05)
+    await begun("read")
     wire.close()
+    await left("read", 0)
 
 
 # Heads.
@@ -352,7 +353,8 @@ async def test_a_head_that_drips_is_not_waited_for(site: Site) -> None:
     async def drip() -> None:
         while not wire.writer.is_closing():
             wire.send(b"X-A: b\r\n")
-            await asyncio.sleep(0.05)
+            # The client's own pace: quicker than a head may take, slower than it lasts.
+            await asyncio.sleep(LIMITS.head / 6)
 
     dripping = asyncio.create_task(drip())
     assert await wire.ended() == b""
@@ -436,7 +438,7 @@ async def test_a_client_that_never_reads_its_watch_is_cut_off(site: Site) -> Non
         async with asyncio.timeout(PATIENCE):
             while f'"name":"w-{number}"'.encode() not in seen:
                 seen = seen[-100:] + await other.reader.read(1 << 20)
-    await until(lambda: _watchers() == 1)
+    await left("_stream", 1)
 
 
 async def test_a_client_that_never_reads_its_list_is_cut_off(site: Site) -> None:
@@ -448,16 +450,16 @@ async def test_a_client_that_never_reads_its_list_is_cut_off(site: Site) -> None
     await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), PATIENCE)
     wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
     await site.alive()
-    await until(lambda: not _running("_large"))
+    await left("_large", 0)
 
 
 async def test_a_watch_ends_when_its_client_goes(site: Site) -> None:
     wire = await site.wire()
     wire.send(request("GET", f"{MAPS}?watch=1"))
     await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), PATIENCE)
-    assert _watchers() == 1
+    assert len(_inside("_stream")) == 1
     wire.close()
-    await until(lambda: _watchers() == 0)
+    await left("_stream", 0)
 
 
 async def test_a_compressed_list_is_whole(site: Site) -> None:
@@ -481,23 +483,30 @@ async def test_a_list_in_pieces_is_whole(site: Site) -> None:
     assert "kind" not in listed["items"][0] and "kind" not in listed["items"][149]
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what a client cannot see."""
+# What a client cannot see.
+
+
+async def begun(name: str) -> None:
+    """Return once a task is inside a function of this name."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        while not _inside(name):  # noqa: ASYNC110
+            # The server runs on this loop: each turn brings it on.
+            await asyncio.sleep(0)
 
 
-def _watchers() -> int:
-    """How many connections serve a watch."""
-    return _running("_stream")
+async def left(name: str, count: int) -> None:
+    """Return once no more than so many tasks are inside a function of this name."""
+    async with asyncio.timeout(PATIENCE):
+        while len(inside := _inside(name)) > count:
+            await asyncio.wait(inside, return_when=asyncio.FIRST_COMPLETED)
 
 
-def _running(name: str) -> int:
-    """How many tasks are inside a function of this name."""
-    return sum(
-        any(frame.f_code.co_name == name for frame in _frames(task)) for task in asyncio.all_tasks()
-    )
+def _inside(name: str) -> list[asyncio.Task[Any]]:
+    return [
+        task
+        for task in asyncio.all_tasks()
+        if any(frame.f_code.co_name == name for frame in _frames(task))
+    ]
 
 
 def _frames(task: asyncio.Task[Any]) -> list[Any]:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trireme.kit.clock import RealClock
+from trireme.kit.env import Env
 from trireme.kubelet import stamps
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.host.memory import MemoryHost
@@ -19,6 +20,7 @@ from trireme.kubelet.logs import parse, read
 from trireme.kubelet.logs.read import Options
 from trireme.kubelet.volumes import atomic
 from trireme.kubelet.volumes.atomic import File
+from trireme.testing import virtual
 
 
 @pytest.fixture(params=["memory", "real"])
@@ -123,7 +125,8 @@ async def test_partial_records_are_one_line(place: tuple[Host, str]) -> None:
     assert await collect(host, path, timestamps=True) == f"{stamp} abcd\n".encode()
 
 
-async def test_following_sees_what_comes_and_survives_rotation(tmp_path: Path) -> None:
+@virtual.test()
+async def test_following_sees_what_comes_and_survives_rotation(env: Env, tmp_path: Path) -> None:
     host, path = RealHost(), str(tmp_path / "0.log")
     host.write(path, log("one"))
     running, got = True, b""
@@ -133,20 +136,21 @@ async def test_following_sees_what_comes_and_survives_rotation(tmp_path: Path) -
 
     async def follow() -> None:
         nonlocal got
-        async for text in read.stream(host, RealClock(), path, Options(follow=True), is_running):
+        async for text in read.stream(host, env.clock, path, Options(follow=True), is_running):
             got += text
 
     task = asyncio.create_task(follow())
-    await asyncio.sleep(0.05)
+    await virtual.settle()
+    assert got == b"one\n"
     with open(path, "ab") as file:  # noqa: ASYNC230
         file.write(log("two"))
         file.flush()
         os.rename(path, path + ".1")
         file.write(log("three"))
     host.write(path, log("four"))
-    await asyncio.sleep(0.3)
+    await env.clock.sleep(1)
     running = False
-    await asyncio.wait_for(task, 3)
+    await task
     assert got == b"one\ntwo\nthree\nfour\n"
 
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
 from trireme.kit.env import Env
-from trireme.machinery import meta
+from trireme.machinery import errors, meta
 from trireme.runtime import recorder
 from trireme.runtime.correlate import Correlator
 from trireme.runtime.recorder import NORMAL, WARNING, EventRecorder
@@ -92,6 +92,23 @@ async def test_a_refused_event_is_dropped_and_the_next_written(env: Env, serving
         events.event(lost, NORMAL, "Lost", "m")
         events.event(POD, NORMAL, "Kept", "m")
         assert [event.reason for event in await stored(client)] == ["Kept"]
+        # A namespace that has gone took with it whoever would want to know.
+        assert [record.levelname for record in caplog.records if "Lost" in record.message] == []
+
+
+@virtual.test()
+async def test_a_component_that_may_not_write_events_says_so(
+    env: Env, serving, caplog, monkeypatch
+) -> None:
+    async def refuse(_event: core.Event) -> core.Event:
+        raise errors.forbidden("events", "p", "may not")
+
+    async with serving(env) as client, recording(client, env) as events:
+        monkeypatch.setattr(client, "create", refuse)
+        events.event(POD, NORMAL, "Refused", "m")
+        assert await stored(client) == []
+        told = [record.levelname for record in caplog.records if "Refused" in record.message]
+        assert told == ["WARNING"]
 
 
 def _event(message: str = "m", reason: str = "R") -> core.Event:

@@ -104,9 +104,8 @@ class EventRecorder:
                 stored = await self._send(write)
             except errors.ApiError as fault:
                 self._correlator.forget(write.identity)
-                quiet = errors.is_already_exists(fault) or errors.is_namespace_terminating(fault)
                 self._env.log.log(
-                    logging.DEBUG if quiet else logging.WARNING,
+                    logging.DEBUG if _expected(fault) else logging.WARNING,
                     "event %s about %s/%s not written: %s",
                     write.event.reason,
                     about.namespace,
@@ -152,6 +151,16 @@ class EventRecorder:
         self._stamp = max(self._stamp + 1, millis * 10**6 + self._env.rng.randrange(10**6))
         made = f"{name}.{self._stamp:x}"
         return made if not names.is_dns1123_subdomain(made) else self._env.uid()
+
+
+def _expected(fault: errors.ApiError) -> bool:
+    """What comes of writing twice, and of objects that go with their namespace: no mistake."""
+    missing = fault.details.kind if errors.is_not_found(fault) and fault.details else ""
+    return (
+        missing == "namespaces"
+        or errors.is_already_exists(fault)
+        or errors.is_namespace_terminating(fault)
+    )
 
 
 def reference(obj: Any) -> ObjectReference:
