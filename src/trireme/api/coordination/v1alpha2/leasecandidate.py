@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.api.coordination.v1beta1 import leasecandidate as v1beta1
-from trireme.machinery import meta
+from trireme.machinery import meta, names
 from trireme.machinery.resource import Conversion, Resource
 from trireme.machinery.types import Required, Struct, always, constant
 
@@ -30,6 +30,7 @@ def from_v1beta1(obj: v1beta1.LeaseCandidate) -> LeaseCandidate:
 RESOURCE = Resource(
     type=LeaseCandidate,
     plural="leasecandidates",
+    name_errors=names.is_config_key,
     unconditional_update=False,
     create_on_update=True,
     columns=v1beta1.COLUMNS,

@@ -101,6 +101,7 @@ def row(obj: LeaseCandidate, now: float) -> list[Any]:
 RESOURCE = Resource(
     type=LeaseCandidate,
     plural="leasecandidates",
+    name_errors=names.is_config_key,
     validate=validate,
     validate_update=validate_update,
     unconditional_update=False,

@@ -17,9 +17,10 @@ from trireme.api.scheduling.v1alpha2.podgroups import (
     PodGroupSchedulingConstraints,
     PodGroupSchedulingPolicy,
 )
-from trireme.machinery import field, meta, names
+from trireme.machinery import field, meta
 from trireme.machinery.resource import Column, Resource, status
 from trireme.machinery.types import (
+    Default,
     Int32,
     Merge,
     Required,
@@ -50,7 +51,7 @@ class PodGroupSpec(Struct):
     resourceClaims: Annotated[
         list[PodGroupResourceClaim], listmap("name"), Merge("name"), RetainKeys()
     ] = []
-    disruptionMode: DisruptionMode | None = None
+    disruptionMode: Annotated[DisruptionMode | None, Default("Pod")] = None
     priorityClassName: str = ""
     priority: Int32 | None = None
 
@@ -87,8 +88,9 @@ COLUMNS = (
 
 
 def prepare_create(new: PodGroup) -> None:
-    """Undo what waits for gates."""
+    """Undo what waits for gates, but for what is the default."""
     podgroups.drop_disabled(new.spec, None)
+    new.spec.disruptionMode = "Pod"
 
 
 def prepare_update(new: PodGroup, old: PodGroup) -> None:
@@ -105,15 +107,14 @@ def validate(new: PodGroup) -> Errors:
         podgroups.union(errs, where, reference, ("workload",))
         if reference.workload is not None:
             where, of = where.child("workload"), reference.workload
-            check = names.is_dns1123_subdomain
+            check = podgroups.long_name
             rules.required_syntax(errs, where, "workloadName", of.workloadName, check)
-            check = names.is_dns1123_label
+            check = podgroups.short_name
             rules.required_syntax(
                 errs, where, "podGroupTemplateName", of.podGroupTemplateName, check
             )
     podgroups.policy(errs, _AT.child("schedulingPolicy"), new.spec.schedulingPolicy)
     podgroups.claims(errs, _AT.child("resourceClaims"), new.spec.resourceClaims)
-    podgroups.forbid_disabled(errs, _AT, new.spec, None)
     return errs
 
 
@@ -158,7 +159,7 @@ def validate_status(new: PodGroup, old: PodGroup) -> Errors:
         if any(other.name == item.name for other in items[:position]):
             errs.append(field.duplicate(here, item))
         if item.resourceClaimName is not None:
-            check = names.is_dns1123_subdomain
+            check = podgroups.long_name
             rules.syntax(errs, here, "resourceClaimName", item.resourceClaimName, check)
     return errs
 

@@ -17,6 +17,7 @@ from trireme.machinery.field import Path
 from trireme.machinery.types import Atomic, Enum, Int32, Required, Struct, always
 
 DisruptionMode = Annotated[str, Enum(("Pod", "PodGroup"))]
+_AT_MOST: Final = "must be no more than"
 GATED: Final[dict[str, Any]] = {
     "schedulingConstraints": None,
     "disruptionMode": None,
@@ -65,8 +66,24 @@ def forbid_disabled(errs: Errors, at: Path, new: Any, old: Any) -> None:
     """What was there may stay as it is, but not become another."""
     for name, nothing in GATED.items():
         value = getattr(new, name)
-        if value != nothing and (old is None or value != getattr(old, name)):
+        if value != nothing and value != getattr(old, name):
             errs.append(field.forbidden(at.child(name), ""))
+
+
+def short_name(text: str) -> list[str]:
+    """A DNS label, in the words of rules that are written as tags."""
+    return [
+        each.replace("characters", "bytes") if each.startswith(_AT_MOST) else each
+        for each in names.is_dns1123_label(text)
+    ]
+
+
+def long_name(text: str) -> list[str]:
+    """The same of a DNS subdomain."""
+    return [
+        each.replace("characters", "bytes") if each.startswith(_AT_MOST) else each
+        for each in names.is_dns1123_subdomain(text)
+    ]
 
 
 def policy(errs: Errors, at: Path, value: PodGroupSchedulingPolicy) -> None:
@@ -103,8 +120,8 @@ def claims(errs: Errors, at: Path, items: list[PodGroupResourceClaim]) -> None:
     for position, item in enumerate(items):
         here = at.index(position)
         union(errs, here, item, ("resourceClaimName", "resourceClaimTemplateName"))
-        rules.required_syntax(errs, here, "name", item.name, names.is_dns1123_label)
+        rules.required_syntax(errs, here, "name", item.name, short_name)
         for name in ("resourceClaimName", "resourceClaimTemplateName"):
             text = getattr(item, name)
             if text is not None:
-                rules.syntax(errs, here, name, text, names.is_dns1123_subdomain)
+                rules.syntax(errs, here, name, text, long_name)

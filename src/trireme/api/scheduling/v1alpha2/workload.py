@@ -99,10 +99,9 @@ def validate(new: Workload) -> Errors:
             errs.append(field.duplicate(where.index(position), item))
     for position, item in enumerate(templates):
         here = where.index(position)
-        rules.required_syntax(errs, here, "name", item.name, names.is_dns1123_label)
+        rules.required_syntax(errs, here, "name", item.name, podgroups.short_name)
         podgroups.policy(errs, here.child("schedulingPolicy"), item.schedulingPolicy)
         podgroups.claims(errs, here.child("resourceClaims"), item.resourceClaims)
-        podgroups.forbid_disabled(errs, here, item, None)
     return errs
 
 
@@ -112,7 +111,7 @@ def _reference(errs: Errors, new: Workload) -> None:
         return
     at = field.path("spec", "controllerRef")
     if reference.apiGroup:
-        rules.syntax(errs, at, "apiGroup", reference.apiGroup, names.is_dns1123_subdomain)
+        rules.syntax(errs, at, "apiGroup", reference.apiGroup, podgroups.long_name)
     rules.required_syntax(errs, at, "kind", reference.kind, names.is_path_segment)
     rules.required_syntax(errs, at, "name", reference.name, names.is_path_segment)
 
