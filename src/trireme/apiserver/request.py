@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+import msgspec
+
 from trireme.machinery import fields, names
 
 # The media types of API objects, in the order in which a wildcard chooses.
@@ -31,8 +33,7 @@ class User:
 ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True, gc=False):
     """What a path asks for. For anything outside the API's resources, ``resource`` is empty."""
 
     verb: str
@@ -118,7 +119,9 @@ _VERB = {"POST": "create", "PUT": "update", "PATCH": "patch", "HEAD": "get", "GE
 
 def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
     """What a method and a path ask for, by upstream's rules for special paths and verbs."""
-    parts = [unquote(part) for part in path.strip("/").split("/")] if len(path) > 1 else []
+    parts = path.strip("/").split("/") if len(path) > 1 else []
+    if "%" in path:
+        parts = [unquote(part) for part in parts]
     if len(parts) >= 3 and parts[0] == "api":
         group, version, rest = "", parts[1], parts[2:]
     elif len(parts) >= 4 and parts[0] == "apis":

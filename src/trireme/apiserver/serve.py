@@ -92,7 +92,12 @@ class _Handler:
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
         try:
             body = b""
-            if incoming.body_exists:
+            if not incoming.body_exists:
+                pass
+            elif incoming.content.is_eof():
+                # All of it came with the head, as short ones do.
+                body = await incoming.read()
+            else:
                 async with asyncio.timeout(self._limits.body):
                     body = await incoming.read()
             if len(body) > BODY_LIMIT:

@@ -81,7 +81,7 @@ def authenticated(user: User) -> User:
     """The user, in the group of all that are authenticated."""
     if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
         return user
-    return replace(user, groups=(*user.groups, AUTHENTICATED))
+    return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
 
 
 def bearer_token(request: Request) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.scheduling.v1.priorityclass import PriorityClass
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
+from trireme.apiserver.cache.changes import Changes
 from trireme.apiserver.cache.reader import Reader
 from trireme.machinery.resource import Resource
 
@@ -19,6 +20,10 @@ class Priority(PluginBase):
     """For pods and priority classes that are created or updated."""
 
     name = "Priority"
+
+    def __init__(self) -> None:
+        self._changes: Changes | None = None
+        self._default: PriorityClass | None = None
 
     def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
         return (
@@ -34,7 +39,7 @@ class Priority(PluginBase):
         if attributes.operation == "UPDATE":
             _keep(pod, attributes.old)
             return
-        chosen = _choose(attributes, context.reader, pod)
+        chosen = self._choose(attributes, context.reader, pod)
         spec, value, policy = pod.spec, chosen.value, chosen.preemptionPolicy
         if spec.priority is not None and spec.priority != value:
             raise forbidden(
@@ -54,6 +59,19 @@ class Priority(PluginBase):
                 "given PriorityClass name",
             )
         spec.preemptionPolicy = policy
+
+    def _choose(self, attributes: Attributes, reader: Reader, pod: Pod) -> PriorityClass:
+        name = pod.spec.priorityClassName
+        if name:
+            found = reader.get(PriorityClass, "", name)
+            if found is None:
+                raise forbidden(attributes, f"no PriorityClass with name {name} was found")
+            return found
+        if self._changes is None:
+            self._changes = reader.changes(PriorityClass)
+        if self._changes.any():
+            self._default = _default_class(reader)
+        return self._default or NO_CLASS
 
     def validate(self, attributes: Attributes, context: Context) -> None:
         if attributes.resource.type is not PriorityClass or not attributes.new.globalDefault:
@@ -75,16 +93,6 @@ def _keep(pod: Pod, old: Pod) -> None:
         pod.spec.priority = old.spec.priority
     if pod.spec.preemptionPolicy is None:
         pod.spec.preemptionPolicy = old.spec.preemptionPolicy
-
-
-def _choose(attributes: Attributes, reader: Reader, pod: Pod) -> PriorityClass:
-    name = pod.spec.priorityClassName
-    if not name:
-        return _default_class(reader) or NO_CLASS
-    found = reader.get(PriorityClass, "", name)
-    if found is None:
-        raise forbidden(attributes, f"no PriorityClass with name {name} was found")
-    return found
 
 
 def _default_class(reader: Reader) -> PriorityClass | None:
