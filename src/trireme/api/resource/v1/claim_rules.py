@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ExactDeviceRequest,
         OpaqueDeviceConfiguration,
     )
+    from trireme.api.resource.v1beta1 import claim_types as flat
 
     Request = DeviceSubRequest | ExactDeviceRequest
 
@@ -50,12 +51,13 @@ def defaults(claim: DeviceClaim) -> None:
     """One device for a request that does not say how many."""
     for request in claim.requests or ():
         if request.exactly is not None:
-            _default_count(request.exactly)
+            default_count(request.exactly)
         for alternative in request.firstAvailable:
-            _default_count(alternative)
+            default_count(alternative)
 
 
-def _default_count(request: Request) -> None:
+def default_count(request: Request | flat.DeviceRequest) -> None:
+    """One device, where nothing else is said."""
     if not request.allocationMode:
         request.allocationMode = "ExactCount"
     if request.allocationMode == "ExactCount" and not request.count:

@@ -1,0 +1,47 @@
+"""MutatingAdmissionPolicy in v1alpha1: the same as in v1, in which it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from trireme.api.admissionregistration.v1 import mutatingadmissionpolicy as v1
+from trireme.api.admissionregistration.v1.matching import Variable
+from trireme.machinery.resource import Conversion
+from trireme.machinery.types import Atomic, Granular, always, constant
+
+
+class MutatingAdmissionPolicySpec(v1.MutatingAdmissionPolicySpec):
+    # This version does not say that a variable is owned as a whole.
+    variables: Annotated[list[Annotated[Variable, Granular()]], Atomic()] = []
+
+
+class MutatingAdmissionPolicy(v1.MutatingAdmissionPolicy):
+    apiVersion: str = constant("admissionregistration.k8s.io/v1alpha1")
+    spec: MutatingAdmissionPolicySpec = always(MutatingAdmissionPolicySpec)
+
+
+def _parts(spec: v1.MutatingAdmissionPolicySpec) -> dict[str, Any]:
+    return {name: getattr(spec, name) for name in v1.MutatingAdmissionPolicySpec.__struct_fields__}
+
+
+def to_v1(obj: MutatingAdmissionPolicy) -> v1.MutatingAdmissionPolicy:
+    """The stored form."""
+    spec = v1.MutatingAdmissionPolicySpec(**_parts(obj.spec))
+    return v1.MutatingAdmissionPolicy(metadata=obj.metadata, spec=spec)
+
+
+def from_v1(obj: v1.MutatingAdmissionPolicy) -> MutatingAdmissionPolicy:
+    """The form of this version."""
+    spec = MutatingAdmissionPolicySpec(**_parts(obj.spec))
+    return MutatingAdmissionPolicy(metadata=obj.metadata, spec=spec)
+
+
+RESOURCE = replace(
+    v1.RESOURCE,
+    type=MutatingAdmissionPolicy,
+    stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
+    default_on=False,
+    deprecated="admissionregistration.k8s.io/v1alpha1 MutatingAdmissionPolicy is deprecated "
+    "in v1.35+, unavailable in v1.38+",
+)

@@ -1,0 +1,102 @@
+"""Rules of requests for the status of pools: asked once, answered once.
+
+Called by: ResourcePoolStatusRequest. Upstream: pkg/apis/resource/validation and the tags of
+resource/v1alpha3; KEP-5677.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trireme.api import metadata, rules
+from trireme.api.resource.v1 import checks
+from trireme.api.rules import Errors
+from trireme.machinery import field, names
+from trireme.machinery.field import Path
+
+if TYPE_CHECKING:
+    from trireme.api.resource.v1alpha3.resourcepoolstatusrequest import (
+        PoolStatus,
+        ResourcePoolStatusRequest,
+        ResourcePoolStatusRequestStatus,
+    )
+
+_MOST_POOLS: Final = 1000
+_MOST_CONDITIONS: Final = 10
+_LONGEST_ERROR: Final = 256
+_COUNTS: Final = ("totalDevices", "allocatedDevices", "availableDevices", "unavailableDevices")
+
+
+def validate(new: ResourcePoolStatusRequest) -> Errors:
+    """Whose pools, and how many of them."""
+    errs: Errors = []
+    at, spec = field.path("spec"), new.spec
+    _driver(errs, at, spec.driver)
+    if spec.poolName is not None:
+        checks.pool(errs, at.child("poolName"), spec.poolName)
+    if spec.limit is None:
+        errs.append(field.required(at.child("limit")))
+    else:
+        if spec.limit > _MOST_POOLS:
+            why = f"must be less than or equal to {_MOST_POOLS}"
+            errs.append(field.invalid(at.child("limit"), spec.limit, why))
+        _at_least(errs, at, "limit", spec.limit, 1)
+    return errs
+
+
+def _driver(errs: Errors, at: Path, name: str) -> None:
+    rules.required_syntax(errs, at, "driver", name, names.is_dns1123_subdomain_caseless)
+
+
+def _at_least(errs: Errors, at: Path, name: str, value: int | None, least: int) -> None:
+    if value is not None and value < least:
+        why = f"must be greater than or equal to {least}"
+        errs.append(field.invalid(at.child(name), value, why))
+
+
+def validate_update(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> Errors:
+    """The question stays."""
+    errs: Errors = []
+    rules.unchanged(errs, field.path(), "spec", new.spec, old.spec)
+    return errs
+
+
+def prepare_status(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> None:
+    """Metadata stays."""
+    metadata.keep_for_status(new.metadata, old.metadata)
+
+
+def validate_status(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> Errors:
+    """An answer that is there stays."""
+    errs: Errors = []
+    if old.status is not None:
+        rules.unchanged(errs, field.path(), "status", new.status, old.status)
+    elif new.status is not None:
+        _answer(errs, field.path("status"), new.status)
+    return errs
+
+
+def _answer(errs: Errors, at: Path, answer: ResourcePoolStatusRequestStatus) -> None:
+    where = at.child("conditions")
+    rules.conditions(errs, where, answer.conditions)
+    if answer.poolCount is None:
+        errs.append(field.required(at.child("poolCount")))
+    _at_least(errs, at, "poolCount", answer.poolCount, 0)
+    checks.each(errs, at.child("pools"), answer.pools, _MOST_POOLS, _pool)
+    if len(answer.conditions) > _MOST_CONDITIONS:
+        errs.append(field.too_many(where, len(answer.conditions), _MOST_CONDITIONS))
+
+
+def _pool(errs: Errors, at: Path, pool: PoolStatus) -> None:
+    _driver(errs, at, pool.driver)
+    checks.pool(errs, at.child("poolName"), pool.poolName)
+    if not pool.generation:
+        errs.append(field.required(at.child("generation")))
+    _at_least(errs, at, "generation", pool.generation, 0)
+    _at_least(errs, at, "resourceSliceCount", pool.resourceSliceCount, 1)
+    for name in _COUNTS:
+        _at_least(errs, at, name, getattr(pool, name), 0)
+    if pool.nodeName is not None:
+        rules.syntax(errs, at, "nodeName", pool.nodeName, names.is_dns1123_subdomain)
+    if pool.validationError is not None and len(pool.validationError.encode()) > _LONGEST_ERROR:
+        errs.append(field.too_long(at.child("validationError"), _LONGEST_ERROR))
