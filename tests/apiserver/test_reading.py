@@ -1,6 +1,7 @@
 """GET, LIST and WATCH: versions, pages, selectors, forms, bookmarks."""
 
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -309,3 +310,44 @@ async def test_discovery_in_protobuf_is_whole() -> None:
         _, plain = await ask("GET", "/api/v1")
         answer = await ask.raw("GET", "/api/v1", accept="application/vnd.kubernetes.protobuf")
         assert decode.decode(answer.body, table.built_in()) == plain
+
+
+async def test_an_index_finds_what_a_scan_finds() -> None:
+    """The pods of a node, whatever was written, moved and deleted, and however much of it."""
+    pods = "/api/v1/namespaces/default/pods"
+
+    def pod(number: int, node: str) -> dict[str, Any]:
+        spec = {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
+        return {"metadata": {"name": f"p{number:03}"}, "spec": spec}
+
+    async with api() as ask:
+        rng = random.Random(7)
+        where: dict[str, str] = {}
+        # The longest round leaves the index behind, so that it is made anew.
+        for rounds in (0, 5, 20, 600):
+            for _ in range(rounds):
+                number, node = rng.randrange(400), rng.choice(["n1", "n2", "n3"])
+                name = f"p{number:03}"
+                if name in where:
+                    del where[name]
+                    await ask("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
+                else:
+                    status, _ = await ask("POST", pods, pod(number, node))
+                    assert status == 201
+                    where[name] = node
+            for node in ("n1", "n2", "absent"):
+                expected = sorted(name for name, its in where.items() if its == node)
+                _, listed = await ask("GET", f"/api/v1/pods?fieldSelector=spec.nodeName%3D{node}")
+                assert names(listed) == expected
+                _, page = await ask("GET", f"{pods}?fieldSelector=spec.nodeName%3D{node}&limit=2")
+                assert names(page) == expected[:2]
+                watching = f"{pods}?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
+                watching += "&resourceVersionMatch=NotOlderThan"
+                async with ask.watch(f"{watching}&fieldSelector=spec.nodeName%3D{node}") as seen:
+                    for name in expected:
+                        assert (await anext(seen))["object"]["metadata"]["name"] == name
+                    assert (await anext(seen))["type"] == "BOOKMARK"
+        _, elsewhere = await ask(
+            "GET", "/api/v1/namespaces/other/pods?fieldSelector=spec.nodeName%3Dn1"
+        )
+        assert names(elsewhere) == []

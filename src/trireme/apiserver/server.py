@@ -18,6 +18,7 @@ from trireme.apiserver.admission.contract import Chain, Context
 from trireme.apiserver.allocators.services import ServiceAllocator
 from trireme.apiserver.authn.union import UnionAuthenticator
 from trireme.apiserver.authz.union import UnionAuthorizer
+from trireme.apiserver.cache.indexes import Indexes
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
@@ -56,6 +57,7 @@ class ApiServer:
         )
         self._serve_kinds()
         self.views = Views()
+        self.indexes = Indexes(self.store, self.views)
         self.reader = Reader(self.store, self.by_type)
         self.authorizer = UnionAuthorizer(self.store, self.reader, self.by_type)
         admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))

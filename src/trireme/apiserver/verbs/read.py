@@ -16,7 +16,7 @@ from trireme.apiserver.verbs.options import ListOptions
 from trireme.machinery import errors
 from trireme.machinery.meta import ListMeta
 from trireme.store import contract as stores
-from trireme.store.contract import KeyValue
+from trireme.store.contract import KeyValue, Page
 
 
 async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -58,7 +58,11 @@ async def select(
             page = store.list(prefix, after=after, limit=limit, revision=revision)
             items, more, remaining = page.items, page.more, page.remaining
         else:
-            page = store.list(prefix, after=after, revision=revision)
+            if revision is None or revision == store.revision:
+                among = server.indexes.newest(hub, namespace, selection, after)
+                page = Page(among, store.revision, False, 0)
+            else:
+                page = store.list(prefix, after=after, revision=revision)
             views = server.views
             items, more, remaining = [], False, 0
             for item in page.items:

@@ -53,7 +53,9 @@ async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> Stre
         return StreamReply(_only(events.error(form, fault)), content_type=content_type)
     since = store.revision if initial or not asked else asked
     prefix = _prefix(request, endpoint, wanted)
-    first = store.list(prefix).items if initial else []
+    first: list[KeyValue] = []
+    if initial:
+        first = server.indexes.newest(endpoint.hub, request.info.namespace, wanted.selection)
     try:
         # A revision that is still to come is waited for.
         concern = server.views.concern(endpoint.hub, wanted.selection)

@@ -86,4 +86,5 @@ RESOURCE = Resource(
     row=columns.row,
     row_conditions=columns.row_conditions,
     selectable=SELECTABLE,
+    indexed=("spec.nodeName",),
 )
