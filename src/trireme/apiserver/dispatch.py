@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trireme.apiserver.aggregate import remote
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request, RequestInfo
@@ -34,6 +35,8 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
     endpoint = server.endpoints.get((info.group, info.version, info.resource))
     if endpoint is None:
         endpoint = server.custom.endpoint(info.group, info.version, info.resource)
+        if endpoint is None:
+            remote.refuse(server, info.group, info.version)
         if endpoint is None or (endpoint.resource.namespaced and not _is_somewhere(info)):
             return _no_resource()
         request.warnings += endpoint.warnings

@@ -181,7 +181,7 @@ def row(obj: StorageVersion, now: float) -> list[Any]:
     return [
         obj.metadata.name,
         columns.UNSET if common is None else common,
-        columns.few(each),
+        columns.few(each) or columns.UNSET,
         columns.age(obj.metadata, now),
     ]
 

@@ -35,7 +35,6 @@ RESOURCE = Resource(
     create_on_update=True,
     columns=v1beta1.COLUMNS,
     row=v1beta1.row,
-    selectable=v1beta1.RESOURCE.selectable,
     stored_as=Conversion(stored=v1beta1.RESOURCE, to_stored=to_v1beta1, from_stored=from_v1beta1),
     default_on=False,
     deprecated="coordination.k8s.io/v1alpha2 LeaseCandidate is deprecated in v1.35+, "

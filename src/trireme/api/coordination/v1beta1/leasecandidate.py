@@ -108,7 +108,6 @@ RESOURCE = Resource(
     create_on_update=True,
     columns=COLUMNS,
     row=row,
-    selectable={"spec.leaseName": lambda obj: obj.spec.leaseName},
     default_on=False,
     deprecated="coordination.k8s.io/v1beta1 LeaseCandidate is deprecated in v1.36+, "
     "unavailable in v1.39+",
