@@ -1,8 +1,8 @@
 """What a write costs as the cluster grows: microseconds of CPU per create, in process.
 
 Run: ``python bench/growth.py [OBJECTS [WATCHERS]]``. With 0, a tenth and all of OBJECTS stored, and
-beside 0, a tenth and all of WATCHERS that wait for something else: another label, another node,
-another name, or no label at all (the one case that no index tells apart).
+beside 0, a tenth and all of WATCHERS that wait for something else: another label, another name,
+another node, no label (the same one), no labels (each another one: no index tells these apart).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ SELECTORS: dict[str, Callable[[int], str]] = {
     "another label": lambda n: f"labelSelector=app%3Dother-{n}",
     "another name": lambda n: f"fieldSelector=metadata.name%3Dother-{n}",
     "another node": lambda n: f"fieldSelector=spec.nodeName%3Dnode-{n}",
-    "no label !app": lambda _n: "labelSelector=%21app",
+    "no label": lambda _n: "labelSelector=%21app",
+    "no labels": lambda n: f"labelSelector=%21app%2C%21other-{n}",
 }
 
 

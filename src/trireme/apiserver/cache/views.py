@@ -7,7 +7,7 @@ event changed is kept for a while as well: all its watchers share two views.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ from trireme.store.contract import Concern, Event
 
 # Events whose views are kept.
 RECENT = 1024
+_SELECTED = ("selected",)
 _ONE_OF = (selection.EQUALS, selection.DOUBLE_EQUALS, selection.IN)
 
 
@@ -108,24 +109,48 @@ class Views:
         return before, after
 
     def concern(self, endpoint: Endpoint, selected: Selection) -> Concern | None:
-        """What of a selection tells most of a kind's events apart; None if nothing does."""
-        wanted = selected.one_of()
-        if wanted is None:
+        """Which of a kind's events a selection has to be told of; None for every one.
+
+        A value that it demands tells most events apart without a look at the selection itself;
+        where it demands none, those that select the same are judged together.
+        """
+        if selected.everything:
             return None
-        of_fields, name, values = wanted
+        wanted = selected.one_of()
+        if wanted is not None:
+            of_fields, name, values = wanted
+            return Concern(
+                (endpoint, of_fields, name),
+                values,
+                lambda event: self._values(endpoint, event, of_fields, name),
+            )
+        same = (endpoint, str(selected.labels), str(selected.fields))
+        return Concern(same, _SELECTED, lambda event: self._selected(endpoint, event, selected))
 
-        def read(event: Event) -> set[str] | None:
-            try:
-                views = self.change(endpoint, event)
-            except Exception:
-                # The store is publishing: it is each watcher's matter to fail.
-                return None
-            there = [view for view in views if view is not None]
-            if of_fields:
-                return {view.fields.get(name, "") for view in there}
-            return {view.labels[name] for view in there if name in view.labels}
+    def _values(
+        self, endpoint: Endpoint, event: Event, of_fields: bool, name: str
+    ) -> Collection[str] | None:
+        there = self._there(endpoint, event)
+        if there is None:
+            return None
+        if of_fields:
+            return {view.fields.get(name, "") for view in there}
+        return {view.labels[name] for view in there if name in view.labels}
 
-        return Concern((endpoint, of_fields, name), values, read)
+    def _selected(
+        self, endpoint: Endpoint, event: Event, selected: Selection
+    ) -> Collection[str] | None:
+        there = self._there(endpoint, event)
+        if there is None:
+            return None
+        return _SELECTED if any(map(selected.matches, there)) else ()
+
+    def _there(self, endpoint: Endpoint, event: Event) -> list[View] | None:
+        try:
+            return [view for view in self.change(endpoint, event) if view is not None]
+        except Exception:
+            # The store is publishing: to fail over this object is each watcher's own matter.
+            return None
 
     def _seen(self, endpoint: Endpoint, key: str, revision: int, value: bytes) -> View:
         """A view that is not kept: the object may have gone meanwhile."""
