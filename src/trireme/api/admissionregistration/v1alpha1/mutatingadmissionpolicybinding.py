@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from trireme.api.admissionregistration.v1 import binding_rules
 from trireme.api.admissionregistration.v1 import mutatingadmissionpolicybinding as v1
 from trireme.machinery.resource import Conversion
 from trireme.machinery.types import constant
@@ -11,6 +12,14 @@ from trireme.machinery.types import constant
 
 class MutatingAdmissionPolicyBinding(v1.MutatingAdmissionPolicyBinding):
     apiVersion: str = constant("admissionregistration.k8s.io/v1alpha1")
+
+
+def defaults(obj: MutatingAdmissionPolicyBinding) -> None:
+    """As in v1; and what a parameter that is not found means."""
+    binding_rules.defaults(obj)
+    ref = obj.spec.paramRef
+    if ref is not None and ref.parameterNotFoundAction is None:
+        ref.parameterNotFoundAction = "Deny"
 
 
 def to_v1(obj: MutatingAdmissionPolicyBinding) -> v1.MutatingAdmissionPolicyBinding:
@@ -26,6 +35,7 @@ def from_v1(obj: v1.MutatingAdmissionPolicyBinding) -> MutatingAdmissionPolicyBi
 RESOURCE = replace(
     v1.RESOURCE,
     type=MutatingAdmissionPolicyBinding,
+    defaults=defaults,
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
     deprecated="admissionregistration.k8s.io/v1alpha1 MutatingAdmissionPolicyBinding is deprecated "
