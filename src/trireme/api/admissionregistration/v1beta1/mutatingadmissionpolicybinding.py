@@ -28,7 +28,4 @@ RESOURCE = replace(
     type=MutatingAdmissionPolicyBinding,
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
-    deprecated="admissionregistration.k8s.io/v1beta1 MutatingAdmissionPolicyBinding is deprecated "
-    "in v1.37+, unavailable in v1.40+; use admissionregistration.k8s.io/v1 "
-    "MutatingAdmissionPolicyBinding",
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST_POOLS: Final = 1000
 _MOST_CONDITIONS: Final = 10
 _LONGEST_ERROR: Final = 256
+_LONGEST_POOL: Final = 253
 _COUNTS: Final = ("totalDevices", "allocatedDevices", "availableDevices", "unavailableDevices")
 
 
@@ -33,7 +34,7 @@ def validate(new: ResourcePoolStatusRequest) -> Errors:
     at, spec = field.path("spec"), new.spec
     _driver(errs, at, spec.driver)
     if spec.poolName is not None:
-        checks.pool(errs, at.child("poolName"), spec.poolName)
+        _pool_name(errs, at.child("poolName"), spec.poolName)
     if spec.limit is None:
         errs.append(field.required(at.child("limit")))
     else:
@@ -46,6 +47,17 @@ def validate(new: ResourcePoolStatusRequest) -> Errors:
 
 def _driver(errs: Errors, at: Path, name: str) -> None:
     rules.required_syntax(errs, at, "driver", name, names.is_dns1123_subdomain_caseless)
+
+
+def _pool_name(errs: Errors, at: Path, name: str) -> None:
+    if len(name.encode()) > _LONGEST_POOL:
+        errs.append(field.too_long(at, _LONGEST_POOL))
+    for position, part in enumerate(name.split("/")):
+        if not part:
+            errs.append(field.invalid(at, name, f"segment {position}: must not be empty"))
+            continue
+        for complaint in names.is_dns1123_subdomain(part):
+            errs.append(field.invalid(at, part, f"segment {position}: {complaint}"))
 
 
 def _at_least(errs: Errors, at: Path, name: str, value: int | None, least: int) -> None:
@@ -85,11 +97,18 @@ def _answer(errs: Errors, at: Path, answer: ResourcePoolStatusRequestStatus) -> 
     checks.each(errs, at.child("pools"), answer.pools, _MOST_POOLS, _pool)
     if len(answer.conditions) > _MOST_CONDITIONS:
         errs.append(field.too_many(where, len(answer.conditions), _MOST_CONDITIONS))
+        return
+    seen: set[str] = set()
+    for position, condition in enumerate(answer.conditions):
+        if condition.type in seen:
+            errs.append(field.duplicate(where.index(position), condition))
+        seen.add(condition.type)
 
 
 def _pool(errs: Errors, at: Path, pool: PoolStatus) -> None:
     _driver(errs, at, pool.driver)
-    checks.pool(errs, at.child("poolName"), pool.poolName)
+    if rules.required(errs, at, "poolName", pool.poolName):
+        _pool_name(errs, at.child("poolName"), pool.poolName)
     if not pool.generation:
         errs.append(field.required(at.child("generation")))
     _at_least(errs, at, "generation", pool.generation, 0)
