@@ -18,6 +18,7 @@ from trireme.apiserver.nodes import pods
 from trireme.apiserver.reply.reply import AnyReply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.apiserver.verbs import options
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.field import FieldError
 
@@ -67,7 +68,7 @@ def check_options(request: Request) -> list[FieldError]:
         text = request.param(name)
         if not text:
             continue
-        if not text.lstrip("-").isdigit():
+        if not options.is_integer(text):
             raise errors.bad_request(
                 f"strconv.ParseInt: parsing {gotext.quote(text)}: invalid syntax"
             )
@@ -77,7 +78,7 @@ def check_options(request: Request) -> list[FieldError]:
     if request.param("sinceSeconds") and request.param("sinceTime"):
         problems.append(
             field.forbidden(
-                field.path(), "at most one of `sinceTime` or `sinceSeconds` may be specified"
+                field.path("[]"), "at most one of `sinceTime` or `sinceSeconds` may be specified"
             )
         )
     stream = request.param("stream")
@@ -88,7 +89,7 @@ def check_options(request: Request) -> list[FieldError]:
     elif stream in ("Stdout", "Stderr") and request.param("tailLines"):
         problems.append(
             field.forbidden(
-                field.path(), "`tailLines` and specific `stream` are mutually exclusive for now"
+                field.path("[]"), "`tailLines` and specific `stream` are mutually exclusive for now"
             )
         )
     return problems

@@ -78,7 +78,7 @@ async def pod(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyRep
     if not port:
         ports = [p for c in found.spec.containers for p in c.ports if p.protocol != "UDP"]
         port = str(ports[0].containerPort) if ports else ""
-    elif not port.isdigit():
+    elif not (port.isascii() and port.isdigit()):
         named = [p for c in found.spec.containers for p in c.ports if p.name == port]
         if not named:
             raise errors.bad_request(f"pod {target.name} has no port {gotext.quote(port)}")

@@ -85,7 +85,7 @@ def _from_query(request: Request) -> DeleteOptions:
     wanted = DeleteOptions()
     grace = request.param("gracePeriodSeconds")
     if grace:
-        if not grace.lstrip("-").isdigit():
+        if not options.is_integer(grace):
             raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax')
         wanted.gracePeriodSeconds = int(grace)
     if request.param("propagationPolicy"):

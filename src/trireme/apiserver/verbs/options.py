@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import posixpath
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +22,8 @@ from trireme.machinery import errors, field, fields, gotext, labels
 from trireme.machinery.apply import managed
 from trireme.machinery.field import FieldError
 
+# Python's own int would also take spaces, underlines and the digits of other scripts.
+is_integer = re.compile(r"[-+]?[0-9]{1,30}", re.ASCII).fullmatch
 FIELD_VALIDATION = ("", "Ignore", "Strict", "Warn")
 
 
@@ -293,13 +296,9 @@ def _integer(request: Request, name: str) -> int | None:
     text = request.param(name)
     if not text:
         return None
-    try:
-        value = int(text)
-        if not -(2**63) <= value < 2**63:
-            raise ValueError
-        return value
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    if not is_integer(text) or not -(2**63) <= int(text) < 2**63:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
 
 
 def _seconds(request: Request) -> float | None:

@@ -46,7 +46,7 @@ def validate(new: ConfigMap) -> Errors:
             rules.add(errs, field.path("binaryData").key(key), key, complaints)
         size += len(data)
     if size > MAX_SIZE:
-        errs.append(field.too_long(field.path(), MAX_SIZE))
+        errs.append(field.too_long(field.path("[]"), MAX_SIZE))
     return errs
 
 

@@ -89,7 +89,7 @@ def ephemeral_containers(new: Pod, old: Pod) -> Errors:
     errs: Errors = []
     if annotations.MIRROR in old.metadata.annotations:
         why = "static pods do not support ephemeral containers"
-        return [field.forbidden(field.path(), why)]
+        return [field.forbidden(field.path("[]"), why)]
     whole(errs, new)
     by_name = {container.name: container for container in new.spec.ephemeralContainers}
     where = SPEC.child("ephemeralContainers")

@@ -27,9 +27,9 @@ _ONLY: Final = "only cpu and memory resources are mutable"
 def resize(new: Pod, old: Pod) -> Errors:
     """Only requests and limits of CPU and memory change, and none is taken away."""
     if annotations.MIRROR in old.metadata.annotations:
-        return [field.forbidden(field.path(), "static pods cannot be resized")]
+        return [field.forbidden(field.path("[]"), "static pods cannot be resized")]
     if old.spec.os is not None and old.spec.os.name == "windows":
-        return [field.forbidden(field.path(), "windows pods cannot be resized")]
+        return [field.forbidden(field.path("[]"), "windows pods cannot be resized")]
     errs: Errors = []
     pod.whole(errs, new)
     at = pod.SPEC

@@ -122,7 +122,9 @@ def _claims(errs: Errors, at: Path, items: Sequence[PodResourceClaim], mirror: b
     seen: set[str] = set()
     for position, item in enumerate(items):
         if mirror:
-            errs.append(field.forbidden(field.path(), "static pods do not support resource claims"))
+            errs.append(
+                field.forbidden(field.path("[]"), "static pods do not support resource claims")
+            )
             continue
         here = at.index(position)
         if not item.name:
