@@ -15,11 +15,11 @@ def main(arguments: list[str]) -> int:
     print(f"{report.asked} requests in {report.seconds:.1f} s, seed {seed}")
     print("answers:", dict(sorted(report.answers.items())))
     print(f"slowest: {report.slowest[0] * 1000:.0f} ms: {report.slowest[1][:400]}")
-    print(f"tasks left: {report.tasks}; subscriptions left: {report.subscriptions}")
+    print(f"tasks left: {report.tasks}; watches after each round: {set(report.subscriptions)}")
     print("resident MiB after each round:", *(f"{at / 2**20:.1f}" for at in report.memory))
     for fault in report.faults:
         print("\n" + fault)
-    return 1 if report.faults or report.tasks or report.subscriptions else 0
+    return 1 if report.faults or report.leaks() else 0
 
 
 if __name__ == "__main__":

@@ -58,6 +58,11 @@ HEADERS = (
 )  # fmt: skip
 
 
+_DEFINITION = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+_OF_ONE = (
+    ("GET", ""), ("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("PUT", "/status"), ("GET", "/scale"),
+    ("PATCH", "/status"), ("PATCH", "/scale"),
+)  # fmt: skip
 _OPTIONS = ("", "v1", "DeleteOptions")
 
 
@@ -77,6 +82,7 @@ class _Operation(NamedTuple):
     kind: tuple[str, str, str] | None  # group, version, kind
     schema: dict[str, Any] | None
     definitions: dict[str, Any]
+    parameters: tuple[str, ...] = ()
 
 
 class Asks:
@@ -85,10 +91,35 @@ class Asks:
     def __init__(self, rng: Random, documents: list[dict[str, Any]]) -> None:
         self.rng = rng
         self._operations = [one for document in documents for one in _operations(document)]
-        self._writing = [one for one in self._operations if one.schema is not None]
         self._manifests = _manifests()
+        self._operations += self._custom()
+        self._writing = [one for one in self._operations if one.schema is not None]
         # Names that the server gave: the next requests ask for them.
         self.known: list[str] = list(NAMES)
+
+    def _custom(self) -> list[_Operation]:
+        """The kinds that the definitions among the manifests make."""
+        found = []
+        for text in self._manifests[_DEFINITION]:
+            spec = json.loads(text)["spec"]
+            group, plural, kind = spec["group"], spec["names"]["plural"], spec["names"]["kind"]
+            place = "namespaces/{namespace}/" if spec["scope"] == "Namespaced" else ""
+            for version in spec["versions"]:
+                schema = version["schema"]["openAPIV3Schema"]
+                gvk = (group, version["name"], kind)
+                root = f"/apis/{group}/{version['name']}/{place}{plural}"
+                for method, path in (("POST", root), ("GET", root), *_OF_ONE):
+                    whole = path if path.startswith("/apis") else f"{root}/{{name}}{path}"
+                    given = schema if method in ("POST", "PUT", "PATCH") else None
+                    found += [_Operation(method, whole, gvk, given, {})] * 2
+        return found
+
+    def definitions(self) -> list[Ask]:
+        """What a round begins with: the definitions of its custom kinds."""
+        path, headers = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {}
+        return [
+            Ask("POST", path, "", headers, text.encode()) for text in self._manifests[_DEFINITION]
+        ]
 
     def next(self) -> Ask:
         rng = self.rng
@@ -157,7 +188,9 @@ class Asks:
             settings.append("watch=1")
         while rng.random() < 0.25:
             setting = rng.choice(SETTINGS).encode("utf-8", "replace")
-            settings.append(f"{rng.choice(PARAMETERS)}={quote(setting)}")
+            named = operation.parameters or PARAMETERS
+            name = rng.choice(named if rng.random() < 0.7 else PARAMETERS)
+            settings.append(f"{name}={quote(setting)}")
         return "&".join(settings)
 
     def _object(self, values: Values, operation: _Operation, path: str) -> Any:
@@ -269,7 +302,13 @@ def _operations(document: dict[str, Any]) -> list[_Operation]:
             gvk = (kind["group"], kind["version"], kind["kind"]) if isinstance(kind, dict) else None
             if method == "delete":
                 gvk = _OPTIONS
-            found.append(_Operation(method.upper(), path, gvk, schema, definitions))
+            parameters = tuple(
+                one["name"]
+                for one in (*item.get("parameters", ()), *said.get("parameters", ()))
+                if one["in"] == "query"
+            )
+            upper = method.upper()
+            found.append(_Operation(upper, path, gvk, schema, definitions, parameters))
     return found
 
 
