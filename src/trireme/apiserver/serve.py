@@ -216,23 +216,64 @@ async def _send(
     limits: Limits,
 ) -> web.StreamResponse:
     """Write the chunks; a client that takes nothing for too long is cut off."""
+    patience = _Patience(incoming, limits.stalled)
     try:
         await response.prepare(incoming)
         async for chunk in chunks:
             if chunk:
-                async with asyncio.timeout(limits.stalled):
-                    await response.write(chunk)
+                patience.begins()
+                await response.write(chunk)
+                patience.ends()
+        patience.begins()
         await response.write_eof()
-    except TimeoutError:
-        if incoming.transport is not None:
-            incoming.transport.abort()
-        return Hijacked()
     except ConnectionError:
-        # The client has gone; there is nobody to tell.
-        pass
+        # The client has gone, or was cut off; there is nobody to tell.
+        if patience.lost:
+            return Hijacked()
     finally:
+        patience.close()
         await chunks.aclose()  # type: ignore[attr-defined]
     return response
+
+
+class _Patience:
+    """How long one chunk may take to be written. One timer for many chunks: with one for each, the
+    timers would cost a sixth of what it takes to tell a thousand watchers."""
+
+    __slots__ = ("_began", "_incoming", "_limit", "_loop", "_timer", "lost")
+
+    def __init__(self, incoming: BaseRequest, limit: float) -> None:
+        self._incoming = incoming
+        self._limit = limit
+        self._loop = asyncio.get_running_loop()
+        self._began = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.lost = False
+
+    def begins(self) -> None:
+        self._began = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limit, self._look)
+
+    def ends(self) -> None:
+        self._began = 0.0
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._began:
+            return
+        left = self._began + self._limit - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+            return
+        self.lost = True
+        if self._incoming.transport is not None:
+            # Whoever waits for the client is woken, or cancelled, by the loss of its connection.
+            self._incoming.transport.abort()
 
 
 async def _upgrade(answer: UpgradeReply, incoming: BaseRequest) -> web.StreamResponse:
