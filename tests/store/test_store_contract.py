@@ -391,6 +391,28 @@ async def test_cancelling_next_loses_nothing(store: Store):
     assert [event.revision for event in await take(subscription, 1)] == [made.revision]
 
 
+async def test_rousing_ends_a_wait_and_loses_nothing(store: Store):
+    subscription = store.watch("/r/", 1)
+    subscription.rouse()  # nobody waits
+    waiting = asyncio.ensure_future(subscription.next())
+    await asyncio.sleep(0)
+    subscription.rouse()
+    subscription.rouse()
+    assert await waiting == []
+    made = await store.create("/r/a", slot("x"))
+    assert [event.revision for event in await take(subscription, 1)] == [made.revision]
+
+
+async def test_a_watch_that_ends_as_it_is_roused_has_ended(store: Store):
+    subscription = store.watch("/r/", 1)
+    waiting = asyncio.ensure_future(subscription.next())
+    await asyncio.sleep(0)
+    subscription.rouse()
+    subscription.close()
+    with pytest.raises(SubscriptionClosed, match="closed"):
+        await waiting
+
+
 async def test_closing_a_watch(store: Store):
     subscription = store.watch("/r/", 1)
     waiting = asyncio.ensure_future(subscription.next())

@@ -79,8 +79,9 @@ class Subscription(Protocol):
         """Every matching event up to here has been returned by ``next``."""
 
     async def next(self) -> list[Event]:
-        """At least one event; waits for it. Cancelling loses nothing. SubscriptionClosed."""
+        """Waits for events; none only when roused. Cancelling loses nothing. SubscriptionClosed."""
 
+    def rouse(self) -> None: ...  # ends a wait that is going on
     def take(self) -> list[Event]: ...  # what ``next`` would give now, maybe nothing
     def close(self) -> None: ...
 

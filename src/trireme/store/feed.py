@@ -131,7 +131,7 @@ class BufferedSubscription:
         self._events = backlog
         self._buffer = buffer
         self._limit = len(backlog) + buffer  # until the backlog has been read
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None  # whether it was roused
         self._closed: str | None = None
         # Set when closed; until then both are computed.
         self._delivered = self._final = 0
@@ -150,10 +150,16 @@ class BufferedSubscription:
                 raise RuntimeError("a subscription has one reader")
             self._waiter = asyncio.get_running_loop().create_future()
             try:
-                await self._waiter
+                roused = await self._waiter
             finally:
                 self._waiter = None
+            if roused:
+                return self.take()
         return self._hand_over()
+
+    def rouse(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(True)
 
     def take(self) -> list[Event]:
         if not self._events and self._closed is not None:
@@ -173,7 +179,7 @@ class BufferedSubscription:
             events.pop()
             self.end("slow", discard=True)
         elif self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(False)
 
     def close(self) -> None:
         self.end("closed", discard=True)
@@ -188,7 +194,7 @@ class BufferedSubscription:
             self._events = []
         self._feed.unsubscribe(self)
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(False)
 
     def _progress(self) -> int:
         return self._events[0].revision - 1 if self._events else self._feed.revision

@@ -119,6 +119,9 @@ class _Stream:
         self._write = write
         self._subscription = subscription
         self._sent = 0
+        # One timer for many waits: it is set anew only when it is to ring at another time.
+        self._alarm: asyncio.TimerHandle | None = None
+        self._due = 0.0
 
     async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncGenerator[bytes]:
         """Chunks of whole events; ends after the timeout or when the reader is too slow."""
@@ -137,7 +140,7 @@ class _Stream:
                 if now >= end:
                     return
                 due = min(end, next_mark) if self._wanted.bookmarks else end
-                told = [one for event in await self._next(due - now) if (one := self._told(event))]
+                told = [one for event in await self._next(due) if (one := self._told(event))]
                 for chunk in _bundled(await self._lines(told)):
                     yield chunk
                 if self._wanted.bookmarks and clock.monotonic() >= next_mark:
@@ -147,18 +150,29 @@ class _Stream:
             # Too slow, or the store is closing: the client resumes from what it has seen.
             return
         finally:
+            self._silence()
             self._subscription.close()
 
-    async def _next(self, patience: float) -> list[Event]:
-        """The events that are there, or come within some seconds. SubscriptionClosed."""
+    async def _next(self, due: float) -> list[Event]:
+        """The events that are there, or come until it is time. SubscriptionClosed."""
         events = self._subscription.take()
         if events:
             return events
-        try:
-            async with asyncio.timeout(patience):
-                return await self._subscription.next()
-        except TimeoutError:
-            return []
+        if self._alarm is None or self._due != due:
+            self._silence()
+            patience = due - self._server.env.clock.monotonic()
+            self._due = due
+            self._alarm = asyncio.get_running_loop().call_later(patience, self._ring)
+        return await self._subscription.next()
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._subscription.rouse()
+
+    def _silence(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     async def _lines(self, told: list[Told]) -> Iterator[bytes]:
         """Events as they are sent, in the version that this watcher asks for."""
