@@ -17,6 +17,7 @@ from trireme.apiserver.admission.plugins.certificates import (
 from trireme.apiserver.admission.plugins.default_toleration_seconds import (
     DefaultTolerationSeconds,
 )
+from trireme.apiserver.admission.plugins.device_admin_access import DeviceAdminAccess
 from trireme.apiserver.admission.plugins.namespace_lifecycle import NamespaceLifecycle
 from trireme.apiserver.admission.plugins.node_restriction import NodeRestriction
 from trireme.apiserver.admission.plugins.pod_certificate_requests import (
@@ -47,6 +48,8 @@ def plugins() -> list[Plugin]:
         # In upstream a part of the requests' storage: what others made of them does not count.
         CertificateRequests(),
         PodCertificateRequests(),
+        # In upstream a part of the claims' storage.
+        DeviceAdminAccess(),
         # In upstream a part of the roles' storage: it has to see what all others made of a role.
         RbacEscalation(),
     ]
