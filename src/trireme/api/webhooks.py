@@ -7,11 +7,10 @@ by: the rules of apiextensions and admissionregistration. Upstream: apiserver ``
 from __future__ import annotations
 
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from trireme.api import rules
 from trireme.api.rules import Errors
-from trireme.machinery import field, names
+from trireme.machinery import field, gourl, names
 from trireme.machinery.field import Path
 
 _FORM = "; desired format: https://host[/path]"
@@ -29,18 +28,18 @@ class Service(Protocol):
 def url(errs: Errors, text: str, at: Path) -> None:
     """A webhook's address."""
     try:
-        parts = urlsplit(text)
+        parts = gourl.parse(text)
     except ValueError as problem:
         errs.append(field.required(at, f"url must be a valid URL: {problem}{_FORM}"))
         return
     if parts.scheme != "https":
         why = f"'https' is the only allowed URL scheme{_FORM}"
         errs.append(field.invalid(at, parts.scheme, why))
-    user, mark, host = parts.netloc.rpartition("@")
-    if not host:
+    if not parts.host:
         errs.append(field.invalid(at, "", f"host must be specified{_FORM}"))
-    if mark:
-        errs.append(field.invalid(at, user, "user information is not permitted in the URL"))
+    if parts.user is not None:
+        why = "user information is not permitted in the URL"
+        errs.append(field.invalid(at, parts.user, why))
     if parts.fragment:
         why = "fragments are not permitted in the URL"
         errs.append(field.invalid(at, parts.fragment, why))
