@@ -430,3 +430,40 @@ async def test_rules_that_turn_out_to_cost_too_much(api: Api) -> None:
     body["spec"] = {"n": ["x" * 100] * 40}
     status, told = await api("POST", WIDGETS, json.dumps(body).encode())
     assert status in (201, 422), told
+
+
+async def test_a_scale_of_what_has_no_replicas(api: Api) -> None:
+    wanted = definition({"type": "object", "properties": {"n": {"type": "integer"}}})
+    status = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    version = wanted["spec"]["versions"][0]
+    version["schema"]["openAPIV3Schema"]["properties"]["status"] = status
+    paths = {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"}
+    version["subresources"] = {"status": {}, "scale": paths}
+    await install(api, wanted)
+    body = {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": "a"}}
+    await api.made(WIDGETS, json.dumps(body).encode())
+    # Upstream's own answer: an InternalError.
+    message = await api.refused(500, "GET", f"{WIDGETS}/a/scale")
+    assert message.endswith('the spec replicas field ".spec.n" does not exist')
+    message = await api.refused(400, "PATCH", f"{WIDGETS}/a/scale", b"{}", MERGE)
+    assert message == 'the spec replicas field ".spec.n" cannot be empty'
+    patch = b'{"spec":{"replicas":3}}'
+    code, scale = await api("PATCH", f"{WIDGETS}/a/scale", patch, MERGE)
+    assert (code, scale["spec"]) == (200, {"replicas": 3})
+    assert (await api("GET", f"{WIDGETS}/a/scale"))[1]["spec"] == {"replicas": 3}
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        (JSON, b'{"metadata": {"name": "a", "managedFields":[], "labels": {"x": "\\ud800"}}}'),
+        (JSON, b'{"metadata": {"name": "a", "managedFields":[], "labels": {"x": "\xff"}}}'),
+        (YAML, b'{"metadata": {"name": "a", "managedFields":[]}, "data": {a: b}}'),
+    ],
+)
+async def test_owners_that_are_cleared_in_an_odd_body(api: Api, media: str, body: bytes) -> None:
+    await api.made(MAPS, config_map())
+    whole = b'{"kind": "ConfigMap", "apiVersion": "v1", ' + body[1:]
+    status, told = await api("PUT", f"{MAPS}/a", whole, media)
+    assert status == (200 if media == YAML else 422), told
+    assert "managedFields" not in told["metadata"]

@@ -32,6 +32,7 @@ from trireme.apiserver.registry import Registry
 from trireme.apiserver.request import MEDIA
 from trireme.kit import catalog
 from trireme.kit.env import Env
+from trireme.store.contract import StoreUnavailable
 
 
 class ApiServer:
@@ -135,10 +136,16 @@ def _routes() -> tuple[dict[str, Route], list[Route]]:
 
 
 async def compact(server: ApiServer) -> None:
-    """Forget history that is older than the interval, for ever."""
+    """Forget history that is older than the interval, for ever.
+
+    What cannot be forgotten now (the disk is full, say) is so with the next try.
+    """
     clock, store = server.env.clock, server.store
     before = store.revision
     while True:
         await clock.sleep(server.config.compaction_interval)
-        await store.compact(before)
+        try:
+            await store.compact(before)
+        except StoreUnavailable as problem:
+            server.env.log.warning("history is not compacted: %s", problem)
         before = store.revision

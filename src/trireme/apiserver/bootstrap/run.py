@@ -24,7 +24,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
-from trireme.store.contract import KeyValue
+from trireme.store.contract import KeyValue, StoreUnavailable
 
 USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
 # As whom upstream's own loopback client writes.
@@ -64,8 +64,9 @@ async def keep(server: ApiServer) -> None:
         try:
             await _all(_missing(server, obj) for obj in objects.namespaces())
             await _all([*_service(server), *_fairness(server), _service_cidr(server)])
-        except errors.ApiError as problem:
-            server.env.log.error("system objects were not restored: %s", problem)
+        except* (errors.ApiError, StoreUnavailable) as problems:
+            for problem in problems.exceptions:
+                server.env.log.error("system objects were not restored: %s", problem)
 
 
 async def _all(writes: Any) -> None:

@@ -31,6 +31,9 @@ from trireme.machinery.patch import json_patch, merge_patch
 from trireme.machinery.resource import Scale as Mapping
 from trireme.store.contract import KeyValue
 
+# The replicas of a Scale whose object has none: the smallest int32, as upstream marks it.
+_ABSENT = -(2**31)
+
 
 async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """The scale of an object."""
@@ -131,7 +134,11 @@ async def _replace(
     def replace(_old: Any, item: KeyValue) -> Any:
         obj = endpoint.load(item)
         stored = obj.metadata.managedFields
-        scale, entries = owned(of(endpoint, obj), mapping.to_scale(stored, paths))
+        scale, entries = owned(_before(endpoint, obj), mapping.to_scale(stored, paths))
+        if scale.spec.replicas == _ABSENT:
+            raise errors.bad_request(
+                f"the spec replicas field {gotext.quote(kind.required)} cannot be empty"
+            )
         problems = scales.validate(scale)
         if problems:
             raise errors.invalid("Scale.autoscaling", info.name, problems)
@@ -151,14 +158,23 @@ async def _replace(
 
 
 def of(endpoint: Endpoint, obj: Any) -> Scale:
-    """The Scale of an object."""
+    """The Scale of an object; InternalError, as upstream's, where it has no replicas."""
     kind = _mapping(endpoint)
-    replicas = kind.spec_replicas(obj)
-    if replicas is None and kind.required:
+    if kind.required and kind.spec_replicas(obj) is None:
         raise errors.internal_error(
             f"the spec replicas field {gotext.quote(kind.required)} does not exist"
         )
-    meta = obj.metadata
+    return _shown(kind, obj, 0)
+
+
+def _before(endpoint: Endpoint, obj: Any) -> Scale:
+    """The Scale that a write changes: it may be the first to set the replicas."""
+    kind = _mapping(endpoint)
+    return _shown(kind, obj, _ABSENT if kind.required else 0)
+
+
+def _shown(kind: Mapping, obj: Any, absent: int) -> Scale:
+    meta, replicas = obj.metadata, kind.spec_replicas(obj)
     return Scale(
         metadata=ObjectMeta(
             name=meta.name,
@@ -167,7 +183,7 @@ def of(endpoint: Endpoint, obj: Any) -> Scale:
             resourceVersion=meta.resourceVersion,
             creationTimestamp=meta.creationTimestamp,
         ),
-        spec=ScaleSpec(replicas=replicas or 0),
+        spec=ScaleSpec(replicas=absent if replicas is None else replicas),
         status=ScaleStatus(replicas=kind.status_replicas(obj), selector=kind.selector(obj)),
     )
 

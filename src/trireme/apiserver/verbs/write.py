@@ -16,7 +16,7 @@ from trireme.apiserver.verbs import apply, body, options
 from trireme.machinery import errors
 from trireme.machinery.meta import ManagedFieldsEntry
 from trireme.machinery.patch import json_patch, merge_patch, strategic
-from trireme.machinery.schema import tree
+from trireme.machinery.schema import decode, tree
 from trireme.store.contract import KeyValue
 
 JSON_PATCH = "application/json-patch+json"
@@ -42,9 +42,23 @@ def _note_reset(obj: Any, data: bytes) -> None:
     them; a list of one empty entry says the same."""
     if obj.metadata.managedFields or b'"managedFields":[]' not in data.replace(b" ", b""):
         return
-    meta = msgspec.json.decode(data).get("metadata")
+    meta = decode.untyped(data, decode.IGNORE)[0].get("metadata")
     if isinstance(meta, dict) and meta.get("managedFields") == []:
         obj.metadata.managedFields = [ManagedFieldsEntry()]
+
+
+def _sent(request: Request, endpoint: Endpoint) -> bytes:
+    """The body as JSON, where it may say something of managedFields (protobuf cannot say [])."""
+    media = body.media_type(request)
+    if media == body.JSON:
+        return request.body
+    if media == body.PROTOBUF or b"managedFields" not in request.body:
+        return b""
+    told = len(request.warnings)
+    data = body.as_json(request, endpoint.served)
+    # It has been read before, and warned of.
+    del request.warnings[told:]
+    return data
 
 
 async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -75,7 +89,7 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         )
     if not obj.metadata.name:
         obj.metadata.name = info.name
-    _note_reset(obj, request.body)
+    _note_reset(obj, _sent(request, endpoint))
     encoded = msgspec.json.encode(obj)
 
     def change(_old: Any, _item: KeyValue) -> Any:

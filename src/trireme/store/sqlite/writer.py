@@ -140,7 +140,7 @@ class Writer:
             # has queued of this epoch, and we skip it.
             self._dead_epoch = batch[-1].epoch
             self._doubt = True
-            self._reports.failed(_reason(error))
+            self._reports.failed(_reason(self._path, error))
             return
         finally:
             self._progress.set()
@@ -172,11 +172,12 @@ class Writer:
             error = None
         except Exception as failure:
             # What is left is tried again with the next compaction.
-            error = _reason(failure)
+            error = _reason(self._path, failure)
         while self._compactions:
             self._reports.reclaimed(self._compactions.popleft().ticket, error)
 
 
-def _reason(error: Exception) -> str:
+def _reason(path: Path, error: Exception) -> str:
+    """What clients are told: whoever runs the server has to know which disk it is."""
     kind = "" if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: "
-    return f"{kind}{error}"
+    return f"{path}: {kind}{error}"
