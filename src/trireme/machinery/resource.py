@@ -202,6 +202,8 @@ class Resource:
     row_conditions: Callable[[Any], list[dict[str, str]]] | None = None
     # Field labels beyond metadata.name and metadata.namespace.
     selectable: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
+    # How a label that is none of them is refused.
+    label_refusal: str = "field label not supported"
     # Those of them whose lists must be quick, however many objects there are.
     indexed: tuple[str, ...] = ()
     # What every request for a deprecated kind is warned of.

@@ -118,7 +118,7 @@ def _field_selector(text: str, endpoint: Endpoint) -> fields.Selector:
     for name in selector.fields():
         if name not in known:
             if resource.selectable:
-                raise errors.bad_request(f"field label not supported: {name}")
+                raise errors.bad_request(f"{resource.label_refusal}: {name}")
             raise errors.bad_request(
                 f'{gotext.quote(name)} is not a known field selector: only "metadata.name", '
                 '"metadata.namespace"'

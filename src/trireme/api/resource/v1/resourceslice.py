@@ -84,4 +84,5 @@ RESOURCE = Resource(
         "spec.nodeName": lambda obj: obj.spec.nodeName or "",
         "spec.driver": lambda obj: obj.spec.driver,
     },
+    label_refusal="field label not supported for resource.k8s.io/v1, Kind=ResourceSlice",
 )

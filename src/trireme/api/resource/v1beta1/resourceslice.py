@@ -122,4 +122,5 @@ RESOURCE = replace(
     default_on=False,
     deprecated="resource.k8s.io/v1beta1 ResourceSlice is deprecated in v1.35+, "
     "unavailable in v1.38+",
+    label_refusal="field label not supported for resource.k8s.io/v1beta1, Kind=ResourceSlice",
 )

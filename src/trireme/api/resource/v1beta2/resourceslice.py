@@ -30,4 +30,5 @@ RESOURCE = replace(
     default_on=False,
     deprecated="resource.k8s.io/v1beta2 ResourceSlice is deprecated in v1.36+, "
     "unavailable in v1.39+",
+    label_refusal="field label not supported for resource.k8s.io/v1beta2, Kind=ResourceSlice",
 )
