@@ -1,23 +1,39 @@
 """The v2 document: the same operations as v3's, as JSON and in protobuf."""
 
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from trireme import api
 from trireme.api.catalog import Catalog
 from trireme.apiserver.crd.published import Published
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.openapi import v2
-from trireme.apiserver.openapi.documents import Source
+from trireme.apiserver.openapi.documents import Source, Steps
 from trireme.apiserver.request import MEDIA
 
+T = TypeVar("T")
 
-def small() -> dict[str, object]:
+
+def finish(steps: Steps[T]) -> T:
+    """The result of work that is done in steps."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+
+def small(encode: Callable[[Any, Any, str], Steps[bytes]]) -> bytes:
+    """The document of one kind."""
     catalog = Catalog.of(api)
     resource = catalog.by_resource["", "v1", "configmaps"]
-    whole = Source((Endpoint(resource),), MEDIA, Published([])).whole()
-    return v2.document(whole["paths"], whole["components"]["schemas"], "v1.36.2")
+    whole = finish(Source((Endpoint(resource),), MEDIA, Published([])).whole())
+    return finish(encode(whole["paths"], whole["components"]["schemas"], "v1.36.2"))
 
 
 def test_operations_and_definitions() -> None:
-    document = small()
+    document = json.loads(small(v2.json))
     patch = document["paths"]["/api/v1/namespaces/{namespace}/configmaps/{name}"]["patch"]
     names = [item["name"] for item in patch["parameters"]]
     assert {"dryRun", "fieldManager", "fieldValidation", "body"} <= set(names)
@@ -56,8 +72,8 @@ def fields(data: bytes) -> list[tuple[int, bytes]]:
 
 
 def test_the_protobuf_form_holds_every_path_and_definition() -> None:
-    document = small()
-    top = fields(v2.encode(document))
+    document = json.loads(small(v2.json))
+    top = fields(small(v2.protobuf))
     assert (1, b"2.0") in top
     (paths,) = [value for number, value in top if number == 8]
     names = [dict(fields(item))[1].decode() for _, item in fields(paths)]

@@ -2,14 +2,17 @@
 
 In: the endpoints, the media types, and the definitions of kinds that came at run time. Out: the
 documents by path (``api/v1``, ``apis/apps``, ``version``), their hashes, and all of them as one.
+With thousands of custom kinds that takes seconds, so it is done in steps of about a millisecond.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import ChainMap
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -30,6 +33,11 @@ _SECURITY = {
 }
 
 
+T = TypeVar("T")
+# Work that is done step by step.
+Steps = Generator[None, None, T]
+
+
 class Source:
     """Documents of one state of the server; ``published`` are the definitions of custom kinds."""
 
@@ -45,6 +53,7 @@ class Source:
         self._groups = discovery.groups(endpoint.resource for endpoint in endpoints)
         self._served = {id(endpoint.resource): endpoint.served for endpoint in endpoints}
         self._kept: dict[str, bytes] = {}
+        self._making = asyncio.Lock()
         self._documents = self._list()
         self._digests: dict[str, str] = {}
 
@@ -52,86 +61,101 @@ class Source:
         """The paths of all documents."""
         return self._documents
 
-    def document(self, path: str) -> dict[str, Any]:
+    def document(self, path: str) -> Steps[dict[str, Any]]:
         """One document. KeyError where there is none."""
-        operations, resources = self._documents[path]
-        return self._finish(operations(), resources, self._added)
+        return self._make([self._documents[path]], self._added)
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self) -> Steps[dict[str, Any]]:
         """All documents as one, with every definition."""
-        operations: dict[str, Any] = {}
-        resources: list[Resource] = []
-        for make, concerned in self._documents.values():
-            operations |= make()
-            resources += concerned
-        return self._finish(operations, resources, self._added.for_v2())
+        return self._make(self._documents.values(), self._added.for_v2())
 
     def digest(self, path: str) -> str:
         """What changes when the document does: made from the kinds, not from the document."""
         known = self._digests.get(path)
         if known is None:
-            _, resources = self._documents[path]
+            resources = self._documents[path].resources
             told = [discovery.api_resource_list("", [item]) for item in resources]
             own = [self._added.stamp((item.group, item.version, item.kind)) for item in resources]
             raw = msgspec.json.encode([VERSION, path, self._media, told, own])
             known = self._digests[path] = hashlib.sha512(raw).hexdigest().upper()
         return known
 
-    def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
-        """An encoded document, made at the first call."""
+    async def kept(self, name: str, make: Callable[[], Steps[bytes]]) -> bytes:
+        """An encoded document, made at the first call; others are served between its steps."""
         body = self._kept.get(name)
-        if body is None:
-            body = self._kept[name] = make()
-        return body
+        if body is not None:
+            return body
+        async with self._making:
+            if name not in self._kept:
+                self._kept[name] = await _gently(make())
+            return self._kept[name]
 
-    def _list(self) -> dict[str, tuple[Callable[[], dict[str, Any]], list[Resource]]]:
-        """Path → how its operations are made, and the kinds that they are about."""
+    def _list(self) -> dict[str, _Part]:
         media = self._media
-        found: dict[str, tuple[Callable[[], dict[str, Any]], list[Resource]]] = {
-            ".well-known/openid-configuration": (general.configuration, []),
-            "api": (lambda: general.core(media), []),
-            "apis": (lambda: general.all_groups(media), []),
-            "openid/v1/jwks": (general.key_set, []),
-            "version": (general.version, []),
+        found = {
+            ".well-known/openid-configuration": _Part([general.configuration]),
+            "api": _Part([lambda: general.core(media)]),
+            "apis": _Part([lambda: general.all_groups(media)]),
+            "openid/v1/jwks": _Part([general.key_set]),
+            "version": _Part([general.version]),
         }
         for group, versions in self._groups.items():
             if group:
-                found[f"apis/{group}"] = (lambda group=group: general.group(group, media), [])
+                found[f"apis/{group}"] = _Part([partial(general.group, group, media)])
             for version, resources in versions.items():
                 path = f"apis/{group}/{version}" if group else f"api/{version}"
-                found[path] = (
-                    lambda g=group, v=version, r=resources: self._of_version(g, v, r),
-                    resources,
-                )
+                about = partial(general.group_version, group, version, media)
+                of_each = [partial(self._operations, resource) for resource in resources]
+                found[path] = _Part([about, *of_each], resources)
         return found
 
-    def _of_version(self, group: str, version: str, resources: list[Resource]) -> dict[str, Any]:
-        operations = general.group_version(group, version, self._media)
-        for resource in resources:
-            served = self._served[id(resource)]
-            custom = "application/vnd.kubernetes.protobuf" not in served
-            patches = paths.CUSTOM_PATCHES if custom else paths.PATCHES
-            operations |= paths.of(resource, paths.Style(served, self._named, patches))
-        return operations
+    def _operations(self, resource: Resource) -> dict[str, Any]:
+        served = self._served[id(resource)]
+        custom = "application/vnd.kubernetes.protobuf" not in served
+        patches = paths.CUSTOM_PATCHES if custom else paths.PATCHES
+        return paths.of(resource, paths.Style(served, self._named, patches))
 
     def _named(self, group: str, version: str, kind: str) -> str:
         key = group, version, kind
         known = schemas.published_names().get(key) or self._added.by_kind.get(key)
         return known or schemas.default_name(group, version, kind)
 
-    def _finish(
-        self, operations: dict[str, Any], resources: list[Resource], added: Published
-    ) -> dict[str, Any]:
+    def _make(self, parts: Iterable[_Part], added: Published) -> Steps[dict[str, Any]]:
         definitions: Mapping[str, Any] = ChainMap(schemas.load(), added)  # type: ignore[arg-type]
-        roots = schemas.references(operations)
-        if resources:
-            roots += schemas.COMMON
+        operations: dict[str, Any] = {}
+        roots: list[str] = []
+        for part in parts:
+            for make in part.makers:
+                made = make()
+                operations |= made
+                roots += schemas.references(made)
+                yield
+            if part.resources:
+                roots += schemas.COMMON
         return {
             "openapi": "3.0.0",
             "info": {"title": "Kubernetes", "version": VERSION},
             "paths": dict(sorted(operations.items())),
             "components": {
-                "schemas": schemas.reachable(definitions, roots),
+                "schemas": (yield from schemas.reachable(definitions, roots)),
                 "securitySchemes": _SECURITY,
             },
         }
+
+
+class _Part(NamedTuple):
+    """What makes the operations of a document, and the kinds that it is about."""
+
+    makers: list[Callable[[], dict[str, Any]]]
+    resources: Sequence[Resource] = ()
+
+
+async def _gently(work: Steps[bytes]) -> bytes:
+    """Take every step of some work, and let others run in between."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            made: bytes = done.value
+            return made
+        await asyncio.sleep(0)

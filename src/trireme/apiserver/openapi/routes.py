@@ -16,7 +16,7 @@ from trireme.apiserver.config import VERSION
 from trireme.apiserver.crd.published import Published
 from trireme.apiserver.handlers import Route
 from trireme.apiserver.openapi import v2, v3proto
-from trireme.apiserver.openapi.documents import Source
+from trireme.apiserver.openapi.documents import Source, Steps
 from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
@@ -56,7 +56,7 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     wanted = request.param("hash")
     if wanted and wanted != found:
         return Reply(301, b"", "text/plain", {"Location": _address(path, found)})
-    body = source.kept(f"v3/{form}/{path}", lambda: _encode_v3(source.document(path), form))
+    body = await source.kept(f"v3/{form}/{path}", lambda: _encode_v3(source, path, form))
     answered = _cached(request, body, form, found)
     if wanted:
         answered.headers["Cache-Control"] = _FOR_EVER
@@ -69,7 +69,8 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
     form = _form(request, _V2_NAMES)
     if not form:
         return Reply(406, b"", _TEXT)
-    return _cached(request, source.kept(f"v2/{form}", lambda: _encode_v2(source, form)), form)
+    body = await source.kept(f"v2/{form}", lambda: _encode_v2(source, form))
+    return _cached(request, body, form)
 
 
 def _source(server: ApiServer) -> Source:
@@ -93,14 +94,15 @@ def _address(path: str, digest: str) -> str:
     return f"/openapi/v3/{path}?hash={digest}"
 
 
-def _encode_v3(document: dict[str, Any], form: str) -> bytes:
+def _encode_v3(source: Source, path: str, form: str) -> Steps[bytes]:
+    document = yield from source.document(path)
     return v3proto.encode(document) if form == V3_PROTOBUF else msgspec.json.encode(document)
 
 
-def _encode_v2(source: Source, form: str) -> bytes:
-    whole = source.whole()
-    flat = v2.document(whole["paths"], whole["components"]["schemas"], VERSION)
-    return v2.encode(flat) if form == V2_PROTOBUF else msgspec.json.encode(flat)
+def _encode_v2(source: Source, form: str) -> Steps[bytes]:
+    whole = yield from source.whole()
+    encode = v2.protobuf if form == V2_PROTOBUF else v2.json
+    return (yield from encode(whole["paths"], whole["components"]["schemas"], VERSION))
 
 
 def _form(request: Request, names: dict[str, str]) -> str:

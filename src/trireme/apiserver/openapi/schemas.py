@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.resources
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -63,8 +63,10 @@ def references(operations: Any) -> list[str]:
     return _references(operations)
 
 
-def reachable(definitions: Mapping[str, Any], roots: Iterable[str]) -> dict[str, Any]:
-    """The definitions that ``roots`` refer to, directly or not, sorted by name."""
+def reachable(
+    definitions: Mapping[str, Any], roots: Iterable[str]
+) -> Generator[None, None, dict[str, Any]]:
+    """The definitions that ``roots`` refer to, directly or not, sorted by name; one a step."""
     found: dict[str, Any] = {}
     waiting = [name for name in roots if name in definitions]
     while waiting:
@@ -73,6 +75,7 @@ def reachable(definitions: Mapping[str, Any], roots: Iterable[str]) -> dict[str,
             # A custom kind's definition is made at each look.
             found[name] = definitions[name]
             waiting += _references(found[name])
+            yield
     return {name: found[name] for name in sorted(found)}
 
 

@@ -1,43 +1,55 @@
 """The whole API as one OpenAPI v2 (Swagger) document: from the v3 operations and schemas. Pure.
 
-In: what ``paths`` and ``schemas`` make. Out: the document as a plain value, and as the protobuf
-message that kubectl and older clients ask for (gnostic's ``openapi.v2.Document``; the numbers below
-are its fields). Extensions are carried as YAML text, and JSON is YAML.
+In: what ``paths`` and ``schemas`` make. Out: the document as JSON, and as the protobuf message that
+kubectl and older clients ask for (gnostic's ``openapi.v2.Document``; the numbers below are its
+fields). Extensions are carried as YAML text, and JSON is YAML.
 """
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import msgspec
 
 from trireme.machinery.codec.protobuf import wire
 
+_SWAGGER = "2.0"
+_TITLE = "Kubernetes"
+_TOKEN = "BearerToken"
+_SCHEME = {
+    "description": "A bearer token.",
+    "type": "apiKey",
+    "name": "authorization",
+    "in": "header",
+}
 _REF = "#/components/schemas/"
 _OLD_REF = "#/definitions/"
 _SAME = ("tags", "description", "operationId", "deprecated")
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 
 
-def document(
+def json(
     operations: dict[str, Any], definitions: dict[str, Any], version: str
-) -> dict[str, Any]:
-    """The document as a plain value."""
-    return {
-        "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": version},
-        "paths": {path: _path(item) for path, item in operations.items()},
-        "definitions": {name: _schema(item) for name, item in definitions.items()},
-        "securityDefinitions": {
-            "BearerToken": {
-                "description": "A bearer token.",
-                "type": "apiKey",
-                "name": "authorization",
-                "in": "header",
-            }
-        },
-        "security": [{"BearerToken": []}],
+) -> Generator[None, None, bytes]:
+    """The document as JSON, a path or a definition a step."""
+    paths: dict[str, msgspec.Raw] = {}
+    for path, item in operations.items():
+        paths[path] = msgspec.Raw(msgspec.json.encode(_path(item)))
+        yield
+    schemas: dict[str, msgspec.Raw] = {}
+    for name, schema in definitions.items():
+        schemas[name] = msgspec.Raw(msgspec.json.encode(_schema(schema)))
+        yield
+    whole = {
+        "swagger": _SWAGGER,
+        "info": {"title": _TITLE, "version": version},
+        "paths": paths,
+        "definitions": schemas,
+        "securityDefinitions": {_TOKEN: _SCHEME},
+        "security": [{_TOKEN: []}],
     }
+    return msgspec.json.encode(whole)
 
 
 def _path(item: dict[str, Any]) -> dict[str, Any]:
@@ -120,33 +132,28 @@ _COUNTS = {
 }
 
 
-def encode(document: dict[str, Any]) -> bytes:
-    """The document as gnostic's ``openapi.v2.Document``."""
-    info = wire.text(1, document["info"]["title"]) + wire.text(2, document["info"]["version"])
-    paths = b"".join(
-        wire.message(2, wire.text(1, path) + wire.message(2, _encode_path(item)))
-        for path, item in document["paths"].items()
-    )
-    definitions = b"".join(
-        wire.message(1, _named_schema(name, item)) for name, item in document["definitions"].items()
-    )
+def protobuf(
+    operations: dict[str, Any], definitions: dict[str, Any], version: str
+) -> Generator[None, None, bytes]:
+    """The document as gnostic's ``openapi.v2.Document``, a path or a definition a step."""
+    paths: list[bytes] = []
+    for path, item in operations.items():
+        paths.append(
+            wire.message(2, wire.text(1, path) + wire.message(2, _encode_path(_path(item))))
+        )
+        yield
+    schemas: list[bytes] = []
+    for name, schema in definitions.items():
+        schemas.append(wire.message(1, _named_schema(name, _schema(schema))))
+        yield
+    token = wire.text(1, _TOKEN)
     return (
-        wire.text(1, document["swagger"])
-        + wire.message(2, info)
-        + wire.message(8, paths)
-        + wire.message(9, definitions)
-        + b"".join(
-            wire.message(12, wire.message(1, wire.text(1, name) + wire.message(2, b"")))
-            for each in document["security"]
-            for name in each
-        )
-        + wire.message(
-            13,
-            b"".join(
-                wire.message(1, wire.text(1, name) + wire.message(2, wire.message(2, _key(item))))
-                for name, item in document["securityDefinitions"].items()
-            ),
-        )
+        wire.text(1, _SWAGGER)
+        + wire.message(2, wire.text(1, _TITLE) + wire.text(2, version))
+        + wire.message(8, b"".join(paths))
+        + wire.message(9, b"".join(schemas))
+        + wire.message(12, wire.message(1, token + wire.message(2, b"")))
+        + wire.message(13, wire.message(1, token + wire.message(2, wire.message(2, _key(_SCHEME)))))
     )
 
 
