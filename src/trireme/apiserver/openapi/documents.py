@@ -38,6 +38,13 @@ T = TypeVar("T")
 Steps = Generator[None, None, T]
 
 
+class Encoded(NamedTuple):
+    """A document as it is sent, and its hash."""
+
+    body: bytes
+    digest: str
+
+
 class Source:
     """Documents of one state of the server; ``published`` are the definitions of custom kinds."""
 
@@ -52,7 +59,7 @@ class Source:
         self._added = published
         self._groups = discovery.groups(endpoint.resource for endpoint in endpoints)
         self._served = {id(endpoint.resource): endpoint.served for endpoint in endpoints}
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[str, Encoded] = {}
         self._making = asyncio.Lock()
         self._documents = self._list()
         self._digests: dict[str, str] = {}
@@ -80,14 +87,15 @@ class Source:
             known = self._digests[path] = hashlib.sha512(raw).hexdigest().upper()
         return known
 
-    async def kept(self, name: str, make: Callable[[], Steps[bytes]]) -> bytes:
+    async def kept(self, name: str, make: Callable[[], Steps[bytes]]) -> Encoded:
         """An encoded document, made at the first call; others are served between its steps."""
-        body = self._kept.get(name)
-        if body is not None:
-            return body
+        known = self._kept.get(name)
+        if known is not None:
+            return known
         async with self._making:
             if name not in self._kept:
-                self._kept[name] = await _gently(make())
+                body = await _gently(make())
+                self._kept[name] = Encoded(body, hashlib.sha512(body).hexdigest().upper())
             return self._kept[name]
 
     def _list(self) -> dict[str, _Part]:

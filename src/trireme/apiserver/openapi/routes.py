@@ -46,7 +46,7 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     if not path:
         # Upstream leaves the type of the index to be guessed from its bytes.
         body = msgspec.json.encode({"paths": _index(source)})
-        return _cached(request, body, _TEXT)
+        return _cached(request, body, _TEXT, hashlib.sha512(body).hexdigest().upper())
     if path not in source.documents():
         return Reply(404, b"", _TEXT)
     form = _form(request, _V3_NAMES)
@@ -56,8 +56,8 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     wanted = request.param("hash")
     if wanted and wanted != found:
         return Reply(301, b"", "text/plain", {"Location": _address(path, found)})
-    body = await source.kept(f"v3/{form}/{path}", lambda: _encode_v3(source, path, form))
-    answered = _cached(request, body, form, found)
+    made = await source.kept(f"v3/{form}/{path}", lambda: _encode_v3(source, path, form))
+    answered = _cached(request, made.body, form, found)
     if wanted:
         answered.headers["Cache-Control"] = _FOR_EVER
     return answered
@@ -69,8 +69,8 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
     form = _form(request, _V2_NAMES)
     if not form:
         return Reply(406, b"", _TEXT)
-    body = await source.kept(f"v2/{form}", lambda: _encode_v2(source, form))
-    return _cached(request, body, form)
+    made = await source.kept(f"v2/{form}", lambda: _encode_v2(source, form))
+    return _cached(request, made.body, form, made.digest)
 
 
 def _source(server: ApiServer) -> Source:
@@ -116,9 +116,9 @@ def _form(request: Request, names: dict[str, str]) -> str:
     return ""
 
 
-def _cached(request: Request, body: bytes, form: str, digest: str = "") -> Reply:
+def _cached(request: Request, body: bytes, form: str, digest: str) -> Reply:
     """A document with its ETag; 304 for who has it already."""
-    tag = f'"{digest or hashlib.sha512(body).hexdigest().upper()}"'
+    tag = f'"{digest}"'
     answered = Reply(200, body, form, {"ETag": tag, "Vary": "Accept"})
     known = request.headers.get("if-none-match", "")
     if known and tag in (each.strip().removeprefix("W/") for each in known.split(",")):
