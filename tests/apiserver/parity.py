@@ -12,38 +12,6 @@ EVERYTHING = {
     "runtime_config": {"api/all": True},
 }
 
-# Kinds (group/version/plural) that are not there yet. This list only shrinks.
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "admissionregistration.k8s.io/v1/mutatingadmissionpolicies",
-        "admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings",
-        "admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
-        "admissionregistration.k8s.io/v1/validatingadmissionpolicies",
-        "admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
-        "admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
-        "admissionregistration.k8s.io/v1alpha1/mutatingadmissionpolicies",
-        "admissionregistration.k8s.io/v1alpha1/mutatingadmissionpolicybindings",
-        "admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicies",
-        "admissionregistration.k8s.io/v1beta1/mutatingadmissionpolicybindings",
-        "resource.k8s.io/v1/deviceclasses",
-        "resource.k8s.io/v1/resourceclaims",
-        "resource.k8s.io/v1/resourceclaimtemplates",
-        "resource.k8s.io/v1/resourceslices",
-        "resource.k8s.io/v1alpha3/devicetaintrules",
-        "resource.k8s.io/v1alpha3/resourcepoolstatusrequests",
-        "resource.k8s.io/v1beta1/deviceclasses",
-        "resource.k8s.io/v1beta1/resourceclaims",
-        "resource.k8s.io/v1beta1/resourceclaimtemplates",
-        "resource.k8s.io/v1beta1/resourceslices",
-        "resource.k8s.io/v1beta2/deviceclasses",
-        "resource.k8s.io/v1beta2/devicetaintrules",
-        "resource.k8s.io/v1beta2/resourceclaims",
-        "resource.k8s.io/v1beta2/resourceclaimtemplates",
-        "resource.k8s.io/v1beta2/resourceslices",
-        "storage.k8s.io/v1beta1/volumeattributesclasses",
-    }
-)
-
 # Operations that are left out on purpose.
 WITHOUT = {
     "/logs/": "the API server has no log files of its own to show",
