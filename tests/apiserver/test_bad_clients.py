@@ -366,6 +366,7 @@ async def test_a_head_that_drips_is_not_waited_for(site: Site) -> None:
     [
         b"rubbish\r\n\r\n",
         b"GET /api HTTP/9.9\r\n\r\n",
+        b"GET /api\r\n\r\n",
         b"GET /api HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET /api HTTP/1.1\r\nHost: a\r\nA\x00B: c\r\n\r\n",
         b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",

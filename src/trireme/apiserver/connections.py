@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
@@ -87,9 +87,23 @@ class _Connection(RequestHandler):
         return answer
 
 
+class OtherHTTP(BaseRequest):
+    """A request of another version than HTTP/1, such as one that names none."""
+
+
+def refusal() -> web.StreamResponse:
+    """What Go's server answers it, and the end of the connection."""
+    answer = web.Response(status=400, text="400 Bad Request")
+    answer.force_close()
+    return answer
+
+
 def _bounded(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> BaseRequest:
     """A request whose body may be as large as upstream allows."""
+    kind = BaseRequest
+    if message.version.major != 1:
+        # The answer is in the version of the request, and so has to be one.
+        message = message._replace(version=HttpVersion11)
+        kind = OtherHTTP
     loop = asyncio.get_running_loop()
-    return BaseRequest(
-        message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT + 1
-    )
+    return kind(message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT + 1)

@@ -21,7 +21,7 @@ from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
 from trireme.apiserver import chain
-from trireme.apiserver.connections import BODY_LIMIT, Front, Limits
+from trireme.apiserver.connections import BODY_LIMIT, Front, Limits, OtherHTTP, refusal
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
@@ -90,6 +90,8 @@ class _Handler:
         self._compresses = server.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
+        if type(incoming) is OtherHTTP:
+            return refusal()
         try:
             body = b""
             if not incoming.body_exists:
