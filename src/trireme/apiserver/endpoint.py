@@ -49,6 +49,8 @@ class Endpoint:
     read: Callable[[bytes, str], tuple[Any, list[str]]] | None = None
     # What every request is warned of.
     warnings: tuple[str, ...] = ()
+    # Whether field selectors look at the version that is served, not at the one that is stored.
+    selects_shown = False
 
     def __init__(
         self, resource: Resource, hub: Endpoint | None = None, served: tuple[str, ...] = MEDIA

@@ -82,7 +82,7 @@ CREATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[str]]] = 
     ("in both maps", configmap.RESOURCE, MAP, {"binaryData": {"a": "Yg=="}},
      ['data[a]: Invalid value: "a": duplicate of key present in binaryData']),
     ("too large", configmap.RESOURCE, MAP, {"data": {"a": "x" * (1 << 20), "b": "y"}},
-     [": Too long: may not be more than 1048576 bytes"]),
+     ["[]: Too long: may not be more than 1048576 bytes"]),
     ("secret key", secret.RESOURCE, SECRET, {"data": {"..": ""}},
      ["data[..]: Invalid value: \"..\": must not be '..'"]),
     ("secret of an account", secret.RESOURCE, SECRET,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import ssl
 import tempfile
 import time
@@ -13,7 +14,9 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.apiserver.crd.conftest import WIDGETS, crd_api, definition, version, widget
+from tests.apiserver.crd.conftest import WIDGETS, CrdAsker, crd_api, definition, version, widget
+from trireme.apiserver import chain
+from trireme.apiserver.request import Request
 from trireme.kit import pki
 
 NOW = time.time()
@@ -97,6 +100,48 @@ async def test_versions_of_different_shapes() -> None:
         status, again = await ask.patch(f"{V2}/w", {"spec": {"width": 5}}, "merge-patch+json")
         assert (status, again["spec"]["width"]) == (200, 5)
         assert (await ask.must("GET", f"{WIDGETS}/w"))["spec"]["size"] == 5
+
+
+async def test_fields_are_selected_in_the_version_that_is_asked_for() -> None:
+    wide = f"{V2}?fieldSelector=spec.width%3D3"
+    async with webhook(split) as (url, authority, _), crd_api() as ask:
+        given = converted_by(url, authority)
+        first, second = given["spec"]["versions"]
+        first["selectableFields"] = [{"jsonPath": ".spec.size"}]
+        second["selectableFields"] = [{"jsonPath": ".spec.width"}]
+        await ask.install(given)
+        await ask.must("POST", WIDGETS, widget("a", spec={"size": 3}))
+        seen = await watched(ask, f"{wide}&watch=true&resourceVersion=0&timeoutSeconds=100")
+        old = await watched(ask, f"{WIDGETS}?fieldSelector=spec.size%3D3&watch=true")
+        for each in (seen, old):
+            assert await anext(each) == ("ADDED", "a")
+        await ask.must("POST", V2, widget("b", api="v2", spec={"width": 3}))
+        await ask.must("POST", V2, widget("c", api="v2", spec={"width": 4}))
+        listed = await ask.must("GET", wide)
+        assert [item["metadata"]["name"] for item in listed["items"]] == ["a", "b"]
+        await ask.patch(f"{V2}/b", {"spec": {"width": 5}}, "merge-patch+json")
+        await ask.must("DELETE", wide)
+        for each in (seen, old):
+            told = [await anext(each) for _ in range(3)]
+            assert told == [("ADDED", "b"), ("DELETED", "b"), ("DELETED", "a")]
+        listed = await ask.must("GET", WIDGETS)
+        assert [item["metadata"]["name"] for item in listed["items"]] == ["b", "c"]
+        status, _ = await ask("GET", f"{V2}?fieldSelector=spec.size%3D3")
+        assert status == 400
+
+
+async def watched(ask: CrdAsker, path: str) -> AsyncIterator[tuple[str, str]]:
+    """The types of events and the names of what they are about."""
+    path, _, query = path.partition("?")
+    answer = await chain.handle(ask.server, Request("GET", path, query, {}, b"", user=ask.user))
+
+    async def events() -> AsyncIterator[tuple[str, str]]:
+        async for chunk in answer.chunks:
+            for line in bytes(chunk).splitlines():
+                event = json.loads(line)
+                yield event["type"], event["object"]["metadata"]["name"]
+
+    return events()
 
 
 async def test_metadata_is_not_the_webhooks_to_change() -> None:

@@ -17,7 +17,7 @@ from trireme.machinery import selection
 from trireme.machinery.fields import Selector as FieldSelector
 from trireme.machinery.labels import Selector
 from trireme.store import contract as stores
-from trireme.store.contract import Concern, Event
+from trireme.store.contract import Concern, Event, KeyValue
 
 # Events whose views are kept.
 RECENT = 1024
@@ -59,6 +59,12 @@ class Selection:
     def everything(self) -> bool:
         return self.labels is None and self.fields is None
 
+    @property
+    def looks_inside(self) -> bool:
+        """Whether it asks for fields beyond metadata, which versions may have elsewhere."""
+        asked = self.fields.requirements if self.fields is not None else ()
+        return any(not each.field.startswith("metadata.") for each in asked)
+
     def one_of(self) -> tuple[bool, str, tuple[str, ...]] | None:
         """A field (True) or label (False), and the values that alone it may have."""
         for wanted in self.fields.requirements if self.fields is not None else ():
@@ -75,6 +81,11 @@ class Selection:
         if self.labels is not None and not self.labels.matches(view.labels):
             return False
         return self.fields is None or self.fields.matches(view.fields)
+
+
+async def shown(endpoint: Endpoint, items: list[KeyValue]) -> list[View]:
+    """The views of items in the version that an endpoint serves; not kept."""
+    return [_look(endpoint, item.revision, item.value) for item in await endpoint.show(items)]
 
 
 # An endpoint, and what its object was before and after an event; None where it was not.

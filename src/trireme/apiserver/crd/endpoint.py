@@ -57,6 +57,8 @@ class Shared:
 class CustomEndpoint(Endpoint):
     """One served version. ``schema`` is its plain JSON."""
 
+    selects_shown = True
+
     def __init__(
         self,
         resource: Resource,

@@ -196,11 +196,10 @@ class CustomKind:
         stale = self._stale_until if count else 0
         shared = self._shared = Shared(spec.preserveUnknownFields, converter, judges, stale)
         stored = next(item for item in spec.versions if item.storage)
-        rest = [item for item in spec.versions if item is not stored]
-        selectable = _selectable([stored, *rest])
-        hub = self._endpoint(stored, shared, None, selectable)
-        for version in rest:
-            self._endpoint(version, shared, hub, _selectable([version]))
+        hub = self._endpoint(stored, shared, None)
+        for version in spec.versions:
+            if version is not stored:
+                self._endpoint(version, shared, hub)
 
     def _prepare(self, has_status: bool) -> Any:
         def prepare(obj: custom.CustomObject) -> None:
@@ -220,7 +219,6 @@ class CustomKind:
         version: CustomResourceDefinitionVersion,
         shared: Shared,
         hub: CustomEndpoint | None,
-        selectable: dict[str, Any],
     ) -> CustomEndpoint:
         definition, judge = self.definition, shared.judges[version.name]
         api_version = f"{definition.spec.group}/{version.name}"
@@ -261,7 +259,7 @@ class CustomKind:
             stored_as=conversion,
             columns=heads,
             row=row,
-            selectable=selectable,
+            selectable=_selectable(version),
         )
         told = versions.deprecation(definition, version.name)
         endpoint = CustomEndpoint(resource, shared, hub, definition.names.listKind, told)
@@ -300,13 +298,11 @@ def _told(definition: Definition, version: Any) -> Resource:
     )
 
 
-def _selectable(given: list[CustomResourceDefinitionVersion]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for version in given:
-        for item in version.selectableFields:
-            label = item.jsonPath.removeprefix(".")
-            found.setdefault(label, _reader(jsonpath.parse(item.jsonPath)))
-    return found
+def _selectable(version: CustomResourceDefinitionVersion) -> dict[str, Any]:
+    return {
+        item.jsonPath.removeprefix("."): _reader(jsonpath.parse(item.jsonPath))
+        for item in version.selectableFields
+    }
 
 
 def _reader(path: jsonpath.JsonPath) -> Any:

@@ -6,6 +6,10 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from trireme.apiserver.cache import views
+from trireme.apiserver.cache.views import Selection, View
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
@@ -63,10 +67,11 @@ async def select(
                 page = Page(among, store.revision, False, 0)
             else:
                 page = store.list(prefix, after=after, revision=revision)
-            views = server.views
             items, more, remaining = [], False, 0
-            for item in page.items:
-                if selection.matches(views.of(hub, item.key, item.revision, item.value)):
+            for item, view in zip(
+                page.items, await looked(server, endpoint, selection, page.items), strict=True
+            ):
+                if selection.matches(view):
                     items.append(item)
                     if limit and len(items) == limit:
                         more = item is not page.items[-1]
@@ -82,6 +87,16 @@ async def select(
         # With a selector nobody knows how many of the rest match.
         meta.remainingItemCount = remaining if selection.everything else None
     return items, meta
+
+
+async def looked(
+    server: ApiServer, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
+) -> Iterable[View]:
+    """What a selection looks at of stored items."""
+    if endpoint.selects_shown and selection.looks_inside:
+        return await views.shown(endpoint, items)
+    of, hub = server.views.of, endpoint.hub
+    return (of(hub, item.key, item.revision, item.value) for item in items)
 
 
 def _revision(wanted: ListOptions, current: int) -> int | None:

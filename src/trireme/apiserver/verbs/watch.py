@@ -13,13 +13,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, 
 
 import msgspec
 
+from trireme.apiserver.cache import views
+from trireme.apiserver.cache.views import View
 from trireme.apiserver.endpoint import Endpoint, with_revision
 from trireme.apiserver.reply import events, negotiate
 from trireme.apiserver.reply.events import Write
 from trireme.apiserver.reply.reply import StreamReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import options
+from trireme.apiserver.verbs import options, read
 from trireme.apiserver.verbs.options import ListOptions
 from trireme.machinery import errors
 from trireme.store import contract as stores
@@ -58,7 +60,9 @@ async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> Stre
         first = server.indexes.newest(endpoint.hub, request.info.namespace, wanted.selection)
     try:
         # A revision that is still to come is waited for.
-        concern = server.views.concern(endpoint.hub, wanted.selection)
+        concern = None
+        if not (endpoint.selects_shown and wanted.selection.looks_inside):
+            concern = server.views.concern(endpoint.hub, wanted.selection)
         subscription = store.watch(prefix, min(since, store.revision), concern=concern)
     except stores.Compacted as old:
         fault = errors.too_old_resource_version(since, old.compacted)
@@ -140,7 +144,7 @@ class _Stream:
                 if now >= end:
                     return
                 due = min(end, next_mark) if self._wanted.bookmarks else end
-                told = [one for event in await self._next(due) if (one := self._told(event))]
+                told = await self._told(await self._next(due))
                 for chunk in _bundled(await self._lines(told)):
                     yield chunk
                 if self._wanted.bookmarks and clock.monotonic() >= next_mark:
@@ -183,38 +187,36 @@ class _Stream:
         return (write(type_, item.key, item.value) for type_, item in told)
 
     async def _initial(self, first: list[KeyValue], since: int, mark: bool) -> bytes:
-        selection, views, hub = self._wanted.selection, self._server.views, self._endpoint.hub
-        chosen = [
-            (_ADDED, item)
-            for item in first
-            if selection.everything
-            or selection.matches(views.of(hub, item.key, item.revision, item.value))
-        ]
+        selection = self._wanted.selection
+        if not selection.everything:
+            looked = await read.looked(self._server, self._endpoint, selection, first)
+            first = [
+                item for item, view in zip(first, looked, strict=True) if selection.matches(view)
+            ]
+        chosen = [(_ADDED, item) for item in first]
         lines = list(await self._lines(chosen))
         if mark and self._wanted.bookmarks:
             lines.append(self._bookmark(since, {"k8s.io/initial-events-end": "true"}))
         return b"".join(lines)
 
-    def _told(self, event: Event) -> Told | None:
-        """What this watcher is told of an event; None when it is not concerned.
-
-        An object that leaves the selection is DELETED, one that enters it is ADDED.
-        """
-        if event.revision <= self._sent:
-            return None
-        self._sent = event.revision
-        selection = self._wanted.selection
+    async def _told(self, given: list[Event]) -> list[Told]:
+        """What this watcher is told of events: of some nothing."""
+        fresh = [event for event in given if event.revision > self._sent]
+        if not fresh:
+            return []
+        self._sent = fresh[-1].revision
+        selection, endpoint = self._wanted.selection, self._endpoint
         if selection.everything:
-            return _TYPES[event.type], _item(event, event.value)
-        before, after = self._server.views.change(self._endpoint.hub, event)
-        was, matches = selection.matches(before), selection.matches(after)
-        if event.type == stores.DELETED:
-            return (_DELETED, _item(event, event.value)) if was else None
-        if matches:
-            return _MODIFIED if was else _ADDED, _item(event, event.value)
-        if was and event.previous is not None:
-            return _DELETED, _item(event, with_revision(event.previous, event.revision))
-        return None
+            return [(_TYPES[event.type], _item(event, event.value)) for event in fresh]
+        if endpoint.selects_shown and selection.looks_inside:
+            changes = await _changes_shown(endpoint, fresh)
+        else:
+            changes = [self._server.views.change(endpoint.hub, event) for event in fresh]
+        told = (
+            _seen(event, selection.matches(before), selection.matches(after))
+            for event, (before, after) in zip(fresh, changes, strict=True)
+        )
+        return [one for one in told if one is not None]
 
     def _bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
         resource = self._endpoint.resource
@@ -225,6 +227,40 @@ class _Stream:
             {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
         )
         return self._write(events.BOOKMARK, "", value)
+
+
+def _seen(event: Event, was: bool, matches: bool) -> Told | None:
+    """An event as a selection sees it, which matched the object before or matches it now.
+
+    An object that leaves the selection is DELETED, one that enters it is ADDED.
+    """
+    if event.type == stores.DELETED:
+        return (_DELETED, _item(event, event.value)) if was else None
+    if matches:
+        return _MODIFIED if was else _ADDED, _item(event, event.value)
+    if was and event.previous is not None:
+        return _DELETED, _item(event, with_revision(event.previous, event.revision))
+    return None
+
+
+async def _changes_shown(
+    endpoint: Endpoint, given: list[Event]
+) -> list[tuple[View | None, View | None]]:
+    """What objects were before events and after them, in the version that is served."""
+    old = {
+        at: KeyValue(event.key, event.previous, event.previous_revision or 0, event.created)
+        for at, event in enumerate(given)
+        if event.previous is not None
+    }
+    new = {
+        at: _item(event, event.value)
+        for at, event in enumerate(given)
+        if event.type != stores.DELETED
+    }
+    found = await views.shown(endpoint, [*old.values(), *new.values()])
+    before = dict(zip(old, found, strict=False))
+    after = dict(zip(new, found[len(old) :], strict=True))
+    return [(before.get(at), after.get(at)) for at in range(len(given))]
 
 
 def _item(event: Event, value: bytes) -> KeyValue:
