@@ -1,41 +1,39 @@
-"""What ``up`` makes and waits for: network, keys, settings; then API server, images, nodes.
+"""What ``up`` makes before the processes begin: network, keys, settings.
 
 In: what the user asked for. Out: the cluster's settings in its state folder, and what they say on
-the host. Called by ``up``, which starts the processes between ``prepare`` and ``finish``; it is
-apart from there because what it imports costs more time than starting the processes does. Every
-step can be repeated, so an ``up`` that was interrupted is finished by the next one.
+the host. Called by ``up`` while the processes import what they need. Every step can be repeated, so
+an ``up`` that was interrupted is finished by the next one.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 
-from trireme.api.core.v1.node import Node
 from trireme.cli.stages import Stages
-from trireme.client.client import Client
-from trireme.cluster import access, addons, ports, prerequisites, settings
-from trireme.cluster.hosts import names, network, outside
-from trireme.cluster.hosts.local import LocalHosts
+from trireme.cluster import ports, prerequisites, settings
+from trireme.cluster.hosts import names
 from trireme.cluster.hosts.plan import Places
-from trireme.cluster.images import build, load, recipes
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import BadSetting, NodeSettings, Settings
 from trireme.cluster.up import CannotStart, Wish
-
-API_TIMEOUT = 30.0
-NODES_TIMEOUT = 60.0
 
 
 def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -> Settings:
     """Everything before the first process: checks, network, keys, settings."""
     with stages.stage("prerequisites"):
-        port = kept.port if kept is not None else wish.port or ports.first_free()
+        if kept is not None:
+            port = kept.port
+        else:
+            port = wish.port or ports.first_free(settings.ports(places))
         _check(wish, port)
     if wish.control_plane_only:
         made = _settings(wish, kept, places, port, ("127.0.0.1",), ())
     else:
         with stages.stage("network"):
+            # Netlink is a large import, and only for nodes.
+            from trireme.cluster.hosts import network, outside
+            from trireme.cluster.hosts.local import LocalHosts
+
             hosts = LocalHosts(wish.name, wish.nodes, places=places)
             plan = hosts.plan()
             hosts.keep()
@@ -104,72 +102,3 @@ def _check(wish: Wish, port: int) -> None:
     problems = [problem for problem in prerequisites.check((port,)) if problem.fatal]
     if problems:
         raise CannotStart("\n".join(str(problem) for problem in problems))
-
-
-async def finish(cluster: Settings, stages: Stages) -> None:
-    """Wait until the cluster can be used: API and add-ons, and meanwhile images; then nodes."""
-    began = time.monotonic()
-    images = asyncio.create_task(_load_images(cluster))
-    try:
-        with stages.stage("API server"):
-            await _ready(cluster, "apiserver", API_TIMEOUT)
-        async with access.admin(cluster) as client:
-            await addons.apply(client, cluster)
-            await images
-            if cluster.nodes:
-                stages.done("images", time.monotonic() - began)
-                with stages.stage("nodes"):
-                    await _nodes_ready(client, len(cluster.nodes))
-        cluster.finished_file.touch()
-    finally:
-        images.cancel()
-
-
-async def wait(cluster: Settings, stages: Stages) -> None:
-    with stages.stage("API server"):
-        await _ready(cluster, "apiserver", API_TIMEOUT)
-    async with access.admin(cluster) as client:
-        if cluster.nodes:
-            with stages.stage("nodes"):
-                await _nodes_ready(client, len(cluster.nodes))
-
-
-async def _ready(cluster: Settings, component: str, timeout: float) -> None:
-    mark = cluster.ready_dir / component
-    end = time.monotonic() + timeout
-    while not mark.exists():
-        if time.monotonic() > end:
-            raise CannotStart(
-                f"{component} is not ready after {timeout:.0f} s; its log: "
-                f"{cluster.log_file(component)}"
-            )
-        await asyncio.sleep(0.005)
-
-
-async def _load_images(cluster: Settings) -> None:
-    if not cluster.nodes:
-        return
-    content = await asyncio.to_thread(lambda: build.build(recipes.bundled()))
-    for node in cluster.nodes:
-        await _ready(cluster, f"containerd.{node.name}", API_TIMEOUT)
-    await load.load_built(content, [node.containerd_socket for node in cluster.nodes])
-
-
-async def _nodes_ready(client: Client, count: int) -> None:
-    """Wait until all nodes are Ready."""
-    end = time.monotonic() + NODES_TIMEOUT
-    while True:
-        listed = await client.list(Node)
-        ready = [
-            node.metadata.name
-            for node in listed.items
-            if any(c.type == "Ready" and c.status == "True" for c in node.status.conditions)
-        ]
-        if len(ready) >= count:
-            return
-        if time.monotonic() > end:
-            raise CannotStart(
-                f"{len(ready)} of {count} nodes are ready after {NODES_TIMEOUT:.0f} s; "
-                "see `trireme logs kubelet.node-0`"
-            )
-        await asyncio.sleep(0.02)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Collection
 
 from trireme.cluster.up import CannotStart
 
 FIRST = 6443
 
 
-def first_free() -> int:
-    """The first port from 6443 on that is free on this machine. Raises CannotStart."""
+def first_free(others: Collection[int] = ()) -> int:
+    """The first port from 6443 on that is free on this machine. Raises CannotStart.
+
+    ``others`` are those of other clusters, which come back to them after a moment's absence.
+    """
     for port in range(FIRST, FIRST + 100):
-        if not problem(port, "127.0.0.1"):
+        if port not in others and not problem(port, "127.0.0.1"):
             return port
     raise CannotStart(f"no free port from {FIRST} on: choose one with --api-port")
 

@@ -4,6 +4,7 @@ that ``up`` run again, ``status`` and ``down`` know the cluster that an earlier 
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -101,6 +102,16 @@ def save(settings: Settings) -> None:
     new = folder / f"{_FILE}.new"
     new.write_bytes(msgspec.json.format(msgspec.json.encode(settings)))
     new.rename(folder / _FILE)
+
+
+def ports(places: Places) -> set[int]:
+    """The ports of all clusters that are there, whether they run or not."""
+    found = set()
+    for path in Path(places.state).glob(f"*/{_FILE}"):
+        # One that is going away, or that an older version wrote, holds no port against others.
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            found.add(msgspec.json.decode(path.read_bytes(), type=Settings).port)
+    return found
 
 
 def load(name: str, places: Places) -> Settings | None:

@@ -2,7 +2,7 @@
 
 In: what the user asked for. Out: running processes, and the cluster's settings in its state folder.
 The processes are forked first, before there is an event loop or a thread, and import while
-``making.prepare`` makes network and keys here; then they begin, and ``making.finish`` waits.
+``making.prepare`` makes network and keys here; then they begin, and ``finishing.finish`` waits.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from trireme.cluster import guardian, lock, settings
 from trireme.cluster.hosts import spawn
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.settings import Settings
+from trireme.kit import preload
 
 if TYPE_CHECKING:
     from trireme.cli.stages import Stages
@@ -54,15 +55,18 @@ def up(wish: Wish, made_stages: Callable[[], Stages]) -> tuple[Settings, bool]:
         if kept is not None and _runs(kept):
             return kept, _go_on(kept, made_stages())
         with closing(guardian.hatch(wish.name, places)) as hatched:
-            import asyncio
-
             from trireme.cluster import making
 
             stages = made_stages()
             made = making.prepare(wish, kept, places, stages)
             _clear(made)
             hatched.go()
-        asyncio.run(making.finish(made, stages))
+        import asyncio
+
+        preload.aiohttp()
+        from trireme.cluster import finishing
+
+        asyncio.run(finishing.finish(made, stages))
         return made, False
 
 
@@ -70,13 +74,13 @@ def _go_on(cluster: Settings, stages: Stages) -> bool:
     """Wait for processes that run already; returns whether an earlier ``up`` had finished."""
     import asyncio
 
-    from trireme.cluster import making
+    from trireme.cluster import finishing
 
     if cluster.finished_file.exists():
-        asyncio.run(making.wait(cluster, stages))
+        asyncio.run(finishing.wait(cluster, stages))
         return True
     # It was interrupted after it had started the processes.
-    asyncio.run(making.finish(cluster, stages))
+    asyncio.run(finishing.finish(cluster, stages))
     return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 
@@ -13,6 +12,8 @@ def aiohttp() -> None:
     whole internet: some 50 ms. All our connections bring contexts of their own; the default one
     that is left after this trusts nobody.
     """
+    import ssl
+
     make = ssl.create_default_context
 
     def bare(*_: Any, **__: Any) -> ssl.SSLContext:
