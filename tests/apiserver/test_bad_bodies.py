@@ -467,3 +467,24 @@ async def test_owners_that_are_cleared_in_an_odd_body(api: Api, media: str, body
     status, told = await api("PUT", f"{MAPS}/a", whole, media)
     assert status == (200 if media == YAML else 422), told
     assert "managedFields" not in told["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"authorization": "Bearer x\udcff.y.z"}, 401),
+        ({"impersonate-user": "a\udcff"}, 201),
+        ({"impersonate-user": "a", "impersonate-group": "\udcff"}, 201),
+        ({"impersonate-user": "a", "impersonate-extra-\udcff": "\udcff"}, 201),
+        ({"user-agent": "\udcff/1"}, 201),
+        ({"accept": "\udcff"}, 406),
+        ({"content-type": "\udcff"}, 415),
+    ],
+)
+async def test_headers_that_are_no_utf8(api: Api, headers: dict[str, str], code: int) -> None:
+    review = b'{"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1"}'
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    user = None if "authorization" in headers else ADMIN
+    request = Request("POST", path, "", headers, review, user=user)
+    answer = await chain.handle(api.server, request)
+    assert answer.status == code, answer

@@ -54,7 +54,11 @@ HEADERS = (
     ("impersonate-extra-%ff", "y"), ("authorization", "Bearer x.y.z"), ("authorization", "Basic"),
     ("user-agent", "\x7f/é"), ("if-none-match", '"x"'), ("if-none-match", "*"),
     ("accept-encoding", "gzip;q=0"), ("upgrade", "SPDY/3.1"), ("connection", "Upgrade"),
-    ("x-remote-user", "root"), ("audit-id", "\x00"), ("origin", "http://x"),
+    ("impersonate-user", "a\udcff"), ("authorization", "Bearer x\udcff.y.z"),
+    ("user-agent", "a\udcff/1"), ("accept", "\udcff"), ("content-type", "\udcff"),
+    ("impersonate-extra-a", "\udcff"), ("impersonate-group", "\udcff"), ("upgrade", "\udcff"),
+    ("sec-websocket-protocol", "\udcff"), ("x-remote-user", "root"),
+    ("audit-id", "\x00"), ("origin", "http://x"),
 )  # fmt: skip
 
 
@@ -136,7 +140,7 @@ class Asks:
             headers["content-type"] = media
             if rng.random() < 0.25:
                 data = wire.damaged(rng, data)
-        if rng.random() < 0.05:
+        if rng.random() < 0.08:
             name, setting = rng.choice(HEADERS)
             headers[name] = setting
         return Ask(method, path, self._query(operation), headers, data)

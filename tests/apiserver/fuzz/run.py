@@ -172,7 +172,9 @@ def _fair(ask: Ask, status: int, told: bytes) -> bool:
 
 
 async def _answer(server: ApiServer, ask: Ask, started: bool) -> tuple[int, bytes]:
-    request = Request(ask.method, ask.path, ask.query, ask.headers, ask.body, user=ADMIN)
+    # One that says who it is, is asked to prove it.
+    user = None if "authorization" in ask.headers else ADMIN
+    request = Request(ask.method, ask.path, ask.query, ask.headers, ask.body, user=user)
     answer = await chain.handle(server, request)
     if isinstance(answer, StreamReply):
         await _leave(answer.chunks, started)

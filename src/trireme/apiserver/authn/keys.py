@@ -97,7 +97,8 @@ class TokenKeys:
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
-        except jwt.PyJWTError:
+        except (jwt.PyJWTError, UnicodeEncodeError):
+            # Bytes of a header that are no UTF-8 arrive as surrogates.
             return None
         if unverified.get("iss") != self.issuer:
             return None

@@ -56,6 +56,9 @@ def _read(request: Request) -> _Wanted | None:
         lower = name.lower()
         if not lower.startswith("impersonate-"):
             continue
+        if not (name.isascii() and value.isascii()):
+            # Bytes that are no UTF-8 arrive as surrogates: Go's JSON has U+FFFD for them.
+            lower, value = _whole(lower), _whole(value)
         if lower == "impersonate-user":
             user = user or value
         elif lower == "impersonate-group":
@@ -73,6 +76,10 @@ def _read(request: Request) -> _Wanted | None:
         asked += [f"uid {gotext.quote(uid)}"] if uid else []
         raise errors.bad_request(f"requested [{', '.join(asked)}] without impersonating a user")
     return _Wanted(user, tuple(groups), extra, uid)
+
+
+def _whole(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _parts(wanted: _Wanted) -> Iterator[dict[str, str]]:
