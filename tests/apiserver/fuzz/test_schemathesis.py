@@ -23,7 +23,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.testing import control_plane
 
 # Operations that are asked, and cases of each.
-OPERATIONS = int(os.environ.get("TRIREME_FUZZ_OPERATIONS", "30"))
+OPERATIONS = int(os.environ.get("TRIREME_FUZZ_OPERATIONS", "15"))
 CASES = int(os.environ.get("TRIREME_FUZZ_CASES", "3"))
 SEED = 20_300_101
 
