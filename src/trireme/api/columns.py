@@ -21,6 +21,17 @@ NAME: Final = Column("Name", format="name", description="What the object is call
 AGE: Final = Column("Age", description="How long ago the object was created.")
 CONTAINERS: Final = Column("Containers", priority=1, description="The template's container names.")
 IMAGES: Final = Column("Images", priority=1, description="The images of the template's containers.")
+# Those of what keeps a number of pods.
+REPLICAS: Final = (
+    NAME,
+    Column("Desired", "integer", description="How many pods there should be."),
+    Column("Current", "integer", description="How many pods there are."),
+    Column("Ready", "integer", description="How many pods are ready."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    Column("Selector", priority=1, description="The labels of its pods."),
+)
 
 NONE: Final = "<none>"
 UNKNOWN: Final = "<unknown>"

@@ -14,6 +14,7 @@ from . import errors, lexer
 from .ast import Call, Const, Ident, ListExpr, MapExpr, Node, Select, StructExpr
 from .cursor import MAX_DEPTH, Cursor, Stop
 from .errors import Issue
+from .escape import RESERVED
 from .lexer import Token
 from .values import Uint
 
@@ -40,27 +41,7 @@ _OPERAND: Final = (
 _STARTS: Final = frozenset(
     ("ident", "int", "uint", "float", "string", "bytes", "true", "false", "null", *"[{(.-!")
 )
-_RESERVED: Final = frozenset(
-    [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ]
-)
+_RESERVED: Final = RESERVED - {"true", "false", "null", "in"}
 _RELATIONS: Final = {op: f"_{op}_" for op in ("<", "<=", ">", ">=", "==", "!=")} | {"in": "@in"}
 _SUMS: Final = {"+": "_+_", "-": "_-_"}
 _PRODUCTS: Final = {"*": "_*_", "/": "_/_", "%": "_%_"}

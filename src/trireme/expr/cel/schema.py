@@ -17,7 +17,7 @@ from . import times, types
 from .errors import EvalError
 from .escape import escape
 from .types import Field, Type
-from .values import Duration, MapList, SetList, Timestamp
+from .values import MapList, SetList
 
 MAX_REQUEST: Final = 3 * 1024 * 1024
 _STRING_MIN: Final = 2
@@ -234,28 +234,20 @@ def _byte(v: Any) -> Any:
         raise EvalError(f"Invalid byte formatted string {v}: {e}") from None
 
 
-def _duration(v: Any) -> Duration:
-    if type(v) is not str:
-        return v  # type: ignore[no-any-return]
-    try:
-        return times.parse_format_duration(v)
-    except ValueError as e:
-        raise EvalError(f"Invalid duration {v}: {e}") from None
+def _parsed(parse: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
+    """A reader of text in a format; what is no text stays as it is."""
+
+    def read(v: Any) -> Any:
+        if type(v) is not str:
+            return v
+        try:
+            return parse(v)
+        except ValueError as e:
+            raise EvalError(f"Invalid {what} {v}: {e}") from None
+
+    return read
 
 
-def _date(v: Any) -> Timestamp:
-    if type(v) is not str:
-        return v  # type: ignore[no-any-return]
-    try:
-        return times.parse_date(v)
-    except ValueError as e:
-        raise EvalError(f"Invalid date formatted string {v}: {e}") from None
-
-
-def _datetime(v: Any) -> Timestamp:
-    if type(v) is not str:
-        return v  # type: ignore[no-any-return]
-    try:
-        return times.parse_datetime(v)
-    except ValueError as e:
-        raise EvalError(f"Invalid date-time formatted string {v}: {e}") from None
+_duration = _parsed(times.parse_format_duration, "duration")
+_date = _parsed(times.parse_date, "date formatted string")
+_datetime = _parsed(times.parse_datetime, "date-time formatted string")

@@ -14,7 +14,6 @@ from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
 from trireme.machinery import field, labels, meta
 from trireme.machinery.resource import (
-    Column,
     Resource,
     Scale,
     Subresource,
@@ -77,16 +76,6 @@ _COUNTS = (
     "observedGeneration",
 )
 _PARTS = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-COLUMNS = (
-    columns.NAME,
-    Column("Desired", "integer", description="How many pods there should be."),
-    Column("Current", "integer", description="How many pods there are."),
-    Column("Ready", "integer", description="How many pods are ready."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
-    Column("Selector", priority=1, description="The labels of its pods."),
-)
 
 
 def defaults(obj: ReplicationController) -> None:
@@ -181,7 +170,7 @@ RESOURCE = Resource(
     validate_update=validate_update,
     validate_status=validate_status,
     generation=spec_changed,
-    columns=COLUMNS,
+    columns=columns.REPLICAS,
     row=row,
     selectable={"status.replicas": lambda obj: str(obj.status.replicas)},
 )
