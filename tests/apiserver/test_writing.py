@@ -346,3 +346,20 @@ async def test_unknown_paths_resources_and_verbs() -> None:
         assert (raw.status, raw.body) == (404, b"404 page not found\n")
         status, answer = await ask("DELETE", "/api/v1/namespaces")
         assert (status, answer["reason"]) == (405, "MethodNotAllowed")
+
+
+async def test_an_owner_is_named_once() -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}
+    other = owner | {"name": "another"}
+    given = config_map("owned")
+    given["metadata"]["ownerReferences"] = [owner, owner, other]
+    async with api() as ask:
+        answer = await ask.raw("POST", MAPS, given)
+        assert "duplicate UID(s) observed: u" in answer.headers["Warning"]
+        _, made = await ask("GET", f"{MAPS}/owned")
+        assert made["metadata"]["ownerReferences"] == [owner, other]
+        patch = [{"op": "add", "path": "/metadata/ownerReferences/-", "value": other}]
+        answer = await ask.raw("PATCH", f"{MAPS}/owned", patch, media=JSON_PATCH)
+        assert "after mutating admission happens" in answer.headers["Warning"]
+        _, same = await ask("GET", f"{MAPS}/owned")
+        assert same["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]

@@ -14,7 +14,7 @@ from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import apply, body, options
 from trireme.machinery import errors
-from trireme.machinery.meta import ManagedFieldsEntry
+from trireme.machinery.meta import ManagedFieldsEntry, OwnerReference
 from trireme.machinery.patch import json_patch, merge_patch, strategic
 from trireme.machinery.schema import decode, tree
 from trireme.store.contract import KeyValue
@@ -23,6 +23,13 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, apply.YAML_PATCH)
+
+
+_SAME_OWNER = (
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in "
+    "1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate "
+    "UID(s) observed: {}"
+)
 
 
 def call_of(request: Request) -> Call:
@@ -47,6 +54,20 @@ def _note_reset(obj: Any, data: bytes) -> None:
         obj.metadata.managedFields = [ManagedFieldsEntry()]
 
 
+def _name_owners_once(obj: Any, request: Request, when: str = "") -> None:
+    """Drop owner references that the object has already, and warn of them."""
+    kept: list[OwnerReference] = []
+    again: list[str] = []
+    for ref in obj.metadata.ownerReferences:
+        if ref in kept:
+            again.append(ref.uid)
+        else:
+            kept.append(ref)
+    if again:
+        obj.metadata.ownerReferences = kept
+        request.warnings.append(_SAME_OWNER.format(when, ", ".join(again)))
+
+
 def _sent(request: Request, endpoint: Endpoint) -> bytes:
     """The body as JSON, where it may say something of managedFields (protobuf cannot say [])."""
     media = body.media_type(request)
@@ -65,6 +86,7 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     """POST to a collection: 201 with the stored object."""
     call = tracked_call(request)
     obj = body.read(request, endpoint)
+    _name_owners_once(obj, request)
     item = await server.registry.create(endpoint, request.info.namespace, obj, call)
     return await answer(server, request, endpoint, item, 201)
 
@@ -89,6 +111,7 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         )
     if not obj.metadata.name:
         obj.metadata.name = info.name
+    _name_owners_once(obj, request)
     _note_reset(obj, _sent(request, endpoint))
     encoded = msgspec.json.encode(obj)
 
@@ -124,6 +147,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
         del request.warnings[warned:]
         after = msgspec.json.encode(patched(msgspec.json.decode(item.value)))
         obj = body.typed(request, endpoint, after, mode)
+        _name_owners_once(obj, request, " after mutating admission happens")
         _note_reset(obj, after)
         if call.any_version:
             obj.metadata.resourceVersion = ""
