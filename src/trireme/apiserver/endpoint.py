@@ -51,6 +51,8 @@ class Endpoint:
     warnings: tuple[str, ...] = ()
     # Whether field selectors look at the version that is served, not at the one that is stored.
     selects_shown = False
+    # Whether another version is known only by asking somebody else, with ``elsewhere``.
+    asks_webhook = False
 
     def __init__(
         self, resource: Resource, hub: Endpoint | None = None, served: tuple[str, ...] = MEDIA
@@ -77,6 +79,10 @@ class Endpoint:
         self._messages = Derived(self._encode_message)
         self._shown = Derived(self._encode_shown)
         self._metadata = Derived(_encode_metadata)
+
+    async def elsewhere(self, value: Any, version: str) -> Any:
+        """A plain object of this version in another one; where ``asks_webhook``."""
+        raise NotImplementedError(f"{self.resource.api_version} is converted here")
 
     def prefix(self, namespace: str) -> str:
         """The keys of a namespace, or of all when it is empty."""

@@ -5,14 +5,15 @@ that the new object carries. Called by ``registry`` before admission, as upstrea
 adds has no owner. The rules are ``machinery/apply``; here are the kinds, their versions, and the
 cheap way from structs to plain values.
 
-A version other than a manager's own is reached through the endpoints of the same stored kind.
+A version other than a manager's own is reached through the endpoints of the same stored kind. Where
+a webhook converts, the rules run again with its answer: they do not wait, and ``settled`` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -27,8 +28,19 @@ from trireme.machinery.apply.update import Updater
 from trireme.machinery.resource import Resource
 from trireme.machinery.schema import tree
 
+T = TypeVar("T")
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+
+
+class Unconverted(Exception):
+    """A value is wanted in a version that only a webhook can tell."""
+
+    def __init__(self, source: Endpoint, value: Any, version: str) -> None:
+        super().__init__(version)
+        self.source, self.value, self.version = source, value, version
+        self.key = version, _encode(value)
 
 
 class Ownership:
@@ -43,6 +55,21 @@ class Ownership:
         self._creations = Creations(self._nodes)
         self._structs: dict[tuple[type, str], FieldManager] = {}
         self._managers: WeakKeyDictionary[Endpoint, dict[str, FieldManager]] = WeakKeyDictionary()
+        # What webhooks have told, for the run of the rules that is going on.
+        self._told: dict[tuple[str, bytes], Any] = {}
+
+    async def settled(self, compute: Callable[[], T]) -> T:
+        """What ``compute`` gives, run again for each value that a webhook had to convert first."""
+        told: dict[tuple[str, bytes], Any] = {}
+        while True:
+            # Nobody else runs until ``compute`` has come back.
+            self._told = told
+            try:
+                return compute()
+            except Unconverted as wanted:
+                told[wanted.key] = await wanted.source.elsewhere(wanted.value, wanted.version)
+            finally:
+                self._told = {}
 
     def manager(self, endpoint: Endpoint, subresource: str = "") -> FieldManager:
         """The field manager of a kind in a version at a subresource."""
@@ -90,8 +117,14 @@ class Ownership:
     def _converter(self, endpoint: Endpoint) -> Callable[[Any, str], tuple[Any, Atom] | None]:
         def convert(value: Any, version: str) -> tuple[Any, Atom] | None:
             for other in self.versions(endpoint):
-                if other.resource.api_version == version:
+                if other.resource.api_version != version:
+                    continue
+                if not endpoint.asks_webhook:
                     return _converted(endpoint, other, value), self.atom(other)
+                wanted = Unconverted(endpoint, value, version)
+                if wanted.key not in self._told:
+                    raise wanted
+                return self._told[wanted.key], self.atom(other)
             return None
 
         return convert

@@ -228,13 +228,18 @@ class Registry:
         if endpoint.converts:
             [shown] = await endpoint.show([item])
         old = endpoint.load(shown)
-        new = change(endpoint.load(shown), shown)
-        if call.manager is None:
-            new.metadata.managedFields = old.metadata.managedFields
-        elif not call.applied:
-            new.metadata.managedFields = self.ownership.updated(
-                endpoint, subresource, old, new, call.manager, self._now()
-            )
+
+        def made() -> Any:
+            new = change(endpoint.load(shown), shown)
+            if call.manager is None:
+                new.metadata.managedFields = old.metadata.managedFields
+            elif not call.applied:
+                new.metadata.managedFields = self.ownership.updated(
+                    endpoint, subresource, old, new, call.manager, self._now()
+                )
+            return new
+
+        new = await self.ownership.settled(made) if endpoint.asks_webhook else made()
         if endpoint.converts:
             endpoint.judge_shown(new, old, subresource)
             return await endpoint.store_form(new), endpoint.hub.load(item)

@@ -21,6 +21,7 @@ from trireme.kit import pki
 
 NOW = time.time()
 V2 = WIDGETS.replace("/v1/", "/v2/")
+APPLY = "application/apply-patch+yaml"
 Change = Callable[[dict[str, Any], str], dict[str, Any]]
 
 
@@ -128,6 +129,33 @@ async def test_fields_are_selected_in_the_version_that_is_asked_for() -> None:
         assert [item["metadata"]["name"] for item in listed["items"]] == ["b", "c"]
         status, _ = await ask("GET", f"{V2}?fieldSelector=spec.size%3D3")
         assert status == 400
+
+
+async def test_owners_of_other_versions_are_asked_about_by_webhook() -> None:
+    def apply(ask: CrdAsker, path: str, who: str, given: dict[str, Any], force: str = "") -> Any:
+        query = f"?fieldManager={who}{force}"
+        return ask("PATCH", f"{path}/w{query}", given, {"content-type": APPLY})
+
+    async with webhook(split) as (url, authority, _), crd_api() as ask:
+        await ask.install(converted_by(url, authority))
+        old, new = widget(spec={"size": 3}), widget(api="v2", spec={"width": 3})
+        assert (await apply(ask, WIDGETS, "one", old))[0] == 201
+        # The same value under the other version's name is shared, another one conflicts.
+        status, _ = await apply(ask, V2, "two", new)
+        assert status == 200
+        status, told = await apply(ask, V2, "two", widget(api="v2", spec={"width": 4}))
+        assert (status, told["reason"]) == (409, "Conflict")
+        assert 'conflict with "one": .spec.size' in told["message"]
+        _, forced = await apply(ask, V2, "two", widget(api="v2", spec={"width": 4}), "&force=true")
+        assert forced["spec"]["width"] == 4
+        # It lost its field, so that leaving it out removes nothing.
+        owners = {item["manager"]: item for item in forced["metadata"]["managedFields"]}
+        assert "one" not in owners
+        assert owners["two"]["fieldsV1"] == {"f:spec": {"f:width": {}}}
+        # What an update in one version changes is lost by who owns it in the other.
+        status, updated = await ask.patch(f"{WIDGETS}/w", {"spec": {"size": 7}}, "merge-patch+json")
+        assert status == 200
+        assert "two" not in {item["manager"] for item in updated["metadata"]["managedFields"]}
 
 
 async def watched(ask: CrdAsker, path: str) -> AsyncIterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ import msgspec
 
 from trireme.api.apiextensions.schema import default, metadata, prune, structural
 from trireme.apiserver.cache.derived import Derived
-from trireme.apiserver.crd.convert import Converter
+from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.judge import Judge
 from trireme.apiserver.endpoint import Endpoint
@@ -91,6 +91,14 @@ class CustomEndpoint(Endpoint):
     @converts.setter
     def converts(self, value: bool) -> None:
         """The versions say it themselves."""
+
+    @property
+    def asks_webhook(self) -> bool:  # type: ignore[override]
+        return isinstance(self.shared.convert, WebhookConverter)
+
+    async def elsewhere(self, value: Any, version: str) -> Any:
+        (converted,) = await self.shared.convert([value], version)
+        return converted
 
     @property
     def judge(self) -> Judge:
