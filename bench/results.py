@@ -53,6 +53,8 @@ class Row:
         )
 
     def _text(self, value: float) -> str:
+        if self.unit == "s" and value < 0.1:
+            return f"{value * 1e3:.{1 if value >= 0.01 else 2}f} ms"
         digits = 0 if value >= 100 else 1 if value >= 10 else 2
         return f"{value:,.{digits}f} {self.unit}"
 

@@ -7,7 +7,7 @@ event changed is kept for a while as well: all its watchers share two views.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -177,6 +177,22 @@ class Views:
             if self._views.get(key) is None or self._views[key].revision < revision:
                 self._views[key] = view
         return view
+
+    def chosen(
+        self, endpoint: Endpoint, wanted: Selection, items: list[KeyValue]
+    ) -> Iterator[KeyValue]:
+        """The items that a selection matches. Written out: this is asked of each of 10,000 pods."""
+        views, of = self._views, self.of
+        by_label = wanted.labels.matches if wanted.labels is not None else None
+        by_field = wanted.fields.matches if wanted.fields is not None else None
+        for item in items:
+            view = views.get(item.key)
+            if view is None or view.revision != item.revision:
+                view = of(endpoint, item.key, item.revision, item.value)
+            if by_label is not None and not by_label(view.labels):
+                continue
+            if by_field is None or by_field(view.fields):
+                yield item
 
     def drop(self, key: str) -> None:
         """Forget a deleted object."""

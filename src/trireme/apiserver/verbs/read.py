@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trireme.apiserver.cache import views
-from trireme.apiserver.cache.views import Selection, View
+from trireme.apiserver.cache.views import Selection
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
@@ -68,14 +68,11 @@ async def select(
             else:
                 page = store.list(prefix, after=after, revision=revision)
             items, more, remaining = [], False, 0
-            for item, view in zip(
-                page.items, await looked(server, endpoint, selection, page.items), strict=True
-            ):
-                if selection.matches(view):
-                    items.append(item)
-                    if limit and len(items) == limit:
-                        more = item is not page.items[-1]
-                        break
+            for item in await chosen(server, endpoint, selection, page.items):
+                items.append(item)
+                if limit and len(items) == limit:
+                    more = item is not page.items[-1]
+                    break
     except stores.Compacted:
         if wanted.at is None:
             raise errors.expired(errors.LIST_EXPIRED) from None
@@ -89,14 +86,14 @@ async def select(
     return items, meta
 
 
-async def looked(
+async def chosen(
     server: ApiServer, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
-) -> Iterable[View]:
-    """What a selection looks at of stored items."""
+) -> Iterable[KeyValue]:
+    """Those of stored items that a selection matches, in their order."""
     if endpoint.selects_shown and selection.looks_inside:
-        return await views.shown(endpoint, items)
-    of, hub = server.views.of, endpoint.hub
-    return (of(hub, item.key, item.revision, item.value) for item in items)
+        found = await views.shown(endpoint, items)
+        return (item for item, view in zip(items, found, strict=True) if selection.matches(view))
+    return server.views.chosen(endpoint.hub, selection, items)
 
 
 def _revision(wanted: ListOptions, current: int) -> int | None:

@@ -189,10 +189,7 @@ class _Stream:
     async def _initial(self, first: list[KeyValue], since: int, mark: bool) -> bytes:
         selection = self._wanted.selection
         if not selection.everything:
-            looked = await read.looked(self._server, self._endpoint, selection, first)
-            first = [
-                item for item, view in zip(first, looked, strict=True) if selection.matches(view)
-            ]
+            first = list(await read.chosen(self._server, self._endpoint, selection, first))
         chosen = [(_ADDED, item) for item in first]
         lines = list(await self._lines(chosen))
         if mark and self._wanted.bookmarks:
