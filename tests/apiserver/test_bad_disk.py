@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import logging
 import os
 import resource
@@ -102,13 +103,14 @@ async def test_a_full_disk(
                 assert words in told["message"]
             # Reads go on, and tell of what was acknowledged: no more, no less.
             assert await _names(ask) == acked
-            # Compaction fails as well, and the server goes on.
+            # Compaction fails as well, or makes a little room; the server goes on either way, and a
+            # write is done or refused.
             await asyncio.sleep(0.1)
             status, _ = await ask("PATCH", f"{MAPS}/{min(acked)}", {"data": {"k": "y" * 50_000}},
                                   {"content-type": "application/merge-patch+json"})  # fmt: skip
-            assert status == 503
+            assert status in (200, 503)
             _, kept = await ask("GET", f"{MAPS}/{min(acked)}")
-            assert kept["data"]["k"] == "x" * 20_000
+            assert kept["data"]["k"] == ("y" * 50_000 if status == 200 else "x" * 20_000)
 
             make_room()
             status, told = await ask("POST", MAPS, config_map("after"))
@@ -149,14 +151,14 @@ async def _names(ask: Asker) -> set[str]:
 
 
 async def _seen(watch: StreamReply, count: int) -> set[str]:
-    """The names that a watch has told of, each once."""
+    """The names that a watch has told of as added, each once."""
     seen: list[str] = []
     async with asyncio.timeout(10):
         while len(seen) < count:
             chunk = await anext(watch.chunks)
-            for part in chunk.split(b'"metadata":{"name":"')[1:]:
-                name = part[: part.index(b'"')].decode()
-                if name != "kube-root-ca.crt":
+            for event in map(json.loads, bytes(chunk).splitlines()):
+                name = event["object"]["metadata"]["name"]
+                if event["type"] == "ADDED" and name != "kube-root-ca.crt":
                     seen.append(name)
     await watch.chunks.aclose()  # type: ignore[attr-defined]
     assert len(seen) == len(set(seen))

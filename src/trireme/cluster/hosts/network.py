@@ -177,9 +177,10 @@ def _switch(plan: HostsPlan, unplugged: set[str]) -> None:
         for node in plan.nodes:
             if node.name not in unplugged:
                 continue
-            # A port whose other end is in a namespace that is about to end.
+            # A port whose other end is in a namespace that is about to end, and ends it too.
             for stale in switch.link_lookup(ifname=node.name):
-                switch.link("del", index=stale)
+                with _missing_is_fine():
+                    switch.link("del", index=stale)
             peer = {"ifname": "eth0", "net_ns_fd": node.netns_path}
             switch.link("add", ifname=node.name, kind="veth", peer=peer)
         for name in (_HOST_PORT, *(node.name for node in plan.nodes)):
