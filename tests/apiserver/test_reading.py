@@ -351,3 +351,12 @@ async def test_an_index_finds_what_a_scan_finds() -> None:
             "GET", "/api/v1/namespaces/other/pods?fieldSelector=spec.nodeName%3Dn1"
         )
         assert names(elsewhere) == []
+
+
+@pytest.mark.parametrize(("gates", "status"), [({}, 200), ({"ShardedListAndWatch": True}, 400)])
+async def test_shards_are_refused_where_they_would_count(gates: Any, status: int) -> None:
+    async with control_plane.api_server(feature_gates=gates) as server:
+        ask = Api(server)
+        for method in ("GET", "DELETE"):
+            answer = await ask(method, f"{MAPS}?shardSelector=x")
+            assert answer[0] == status

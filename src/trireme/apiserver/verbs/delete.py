@@ -41,6 +41,7 @@ async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
 
 async def delete_collection(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """All objects that the selectors match; answers with the list of them."""
+    options.refuse_shards(request, server.gates)
     info = request.info
     wanted, call = delete_options(request), write.call_of(request)
     call.dry_run = call.dry_run or bool(wanted.dryRun)

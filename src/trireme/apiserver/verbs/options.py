@@ -17,6 +17,7 @@ import msgspec
 
 from trireme.apiserver.cache.views import Selection
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.gates import Gates
 from trireme.apiserver.request import Request
 from trireme.machinery import errors, field, fields, gotext, labels
 from trireme.machinery.apply import managed
@@ -77,6 +78,12 @@ def list_options(request: Request, endpoint: Endpoint, *, watching: bool = False
         bookmarks=request.flag("allowWatchBookmarks"),
         initial_events=initial,
     )
+
+
+def refuse_shards(request: Request, gates: Gates) -> None:
+    """400 for a selector of shards where its gate is on; upstream ignores it where it is off."""
+    if request.param("shardSelector") and gates.on("ShardedListAndWatch"):
+        raise errors.bad_request("shardSelector is not supported by this server")
 
 
 def selection(request: Request, endpoint: Endpoint) -> Selection:

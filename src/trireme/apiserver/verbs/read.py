@@ -37,6 +37,7 @@ async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
 
 async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """A list, or a page of one."""
+    options.refuse_shards(request, server.gates)
     wanted = options.list_options(request, endpoint)
     items, meta = await select(server, endpoint, request.info.namespace, wanted)
     if endpoint.converts:

@@ -42,6 +42,7 @@ Told = tuple[str, KeyValue]
 
 async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> StreamReply:
     """Check the options, subscribe, and answer with the stream."""
+    options.refuse_shards(request, server.gates)
     form = negotiate.of(request, endpoint.served)
     wanted = options.list_options(request, endpoint, watching=True)
     content_type = negotiate.stream(form, endpoint.served)
