@@ -133,10 +133,54 @@ def test_service_records_come_with_the_addresses_of_their_targets(zone: Zone) ->
     )
 
 
-def test_an_external_name_is_to_be_completed_outside(zone: Zone) -> None:
-    found = answer.answer(zone, f"ext.shop.{D}", "A")
+def external(zone: Zone, name: str, target: str) -> None:
+    zone.set_service(service(name, type="ExternalName", externalName=target))
+
+
+def followed(zone: Zone, name: str, type_: str = "A") -> tuple[list[object], bool, bool, str]:
+    """The data, whether the name exists, whether an SOA goes along, what is left to look up."""
+    found = answer.answer(zone, f"{name}.shop.{D}", type_)
     assert found is not None
-    assert found.chase == "example.org"
+    data = [record.data for record in found.records]
+    return data, found.exists, found.is_negative(type_), found.target
+
+
+def test_an_external_name_outside_the_zone_is_left_to_look_up(zone: Zone) -> None:
+    assert followed(zone, "ext") == (["example.org"], True, False, "example.org")
+    assert followed(zone, "ext", "CNAME") == (["example.org"], True, False, "")
+
+
+def test_an_external_name_in_the_zone_is_followed(zone: Zone) -> None:
+    external(zone, "alias", f"Web.shop.{D}.")
+    external(zone, "twice", f"alias.shop.{D}")
+    external(zone, "out", f"ext.shop.{D}")
+    external(zone, "all", f"_sql._tcp.db.shop.{D}")
+    web, alias = f"Web.shop.{D}", f"alias.shop.{D}"
+    assert followed(zone, "alias") == ([web, "10.96.7.7"], True, False, "")
+    assert followed(zone, "twice") == ([alias, web, "10.96.7.7"], True, False, "")
+    assert followed(zone, "out") == ([f"ext.shop.{D}", "example.org"], True, False, "example.org")
+    assert followed(zone, "alias", "AAAA") == ([web], True, True, "")
+    assert followed(zone, "alias", "CNAME") == ([web], True, False, "")
+    found = answer.answer(zone, f"all.shop.{D}", "SRV")
+    assert found is not None
+    assert [record.type for record in found.records] == ["CNAME", "SRV", "SRV"]
+    assert len(found.additional) == 2
+
+
+def test_an_external_name_to_nothing_does_not_exist(zone: Zone) -> None:
+    external(zone, "lost", f"nope.shop.{D}")
+    assert followed(zone, "lost") == ([f"nope.shop.{D}"], False, True, "")
+
+
+def test_names_that_point_in_a_circle_end(zone: Zone) -> None:
+    external(zone, "self", f"self.shop.{D}")
+    external(zone, "ping", f"pong.shop.{D}")
+    external(zone, "pong", f"ping.shop.{D}")
+    for number in range(30):
+        external(zone, f"chain-{number}", f"chain-{number + 1}.shop.{D}")
+    assert followed(zone, "self") == ([f"self.shop.{D}"], True, True, "")
+    assert followed(zone, "ping")[0] == [f"pong.shop.{D}", f"ping.shop.{D}"]
+    assert len(followed(zone, "chain-0")[0]) == answer.MAX_CNAMES + 1
 
 
 def test_unready_endpoints_show_when_the_service_says_so(zone: Zone) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import socket
 
 from dnslib import QTYPE, RCODE, RR, A, DNSQuestion, DNSRecord
@@ -13,7 +14,6 @@ from trireme.dns.forward import Forwarder, resolvers
 from trireme.dns.server import listening
 from trireme.dns.sockets import bind
 from trireme.dns.zone import Zone
-from trireme.kit.clock import RealClock
 from trireme.machinery.meta import ObjectMeta
 
 LOG = logging.getLogger("test")
@@ -75,7 +75,7 @@ def question(name: str, type_: str = "A") -> bytes:
 
 
 def chain(zone: Zone, upstream: list[tuple[str, int]] | None = None) -> Chain:
-    return Chain(zone, Forwarder(upstream or [], RealClock()), LOG)
+    return Chain(zone, Forwarder(upstream or []), random.Random(1))
 
 
 async def test_answers_by_both_transports() -> None:

@@ -16,6 +16,8 @@ from trireme.dns.zone import Backend, Named, Port, Zone
 VERSION = "1.1.0"
 TTL = 5
 SRV_WEIGHT = 100
+# CNAMEs of one answer, as CoreDNS bounds them; a chain that is longer, or turns in a circle, ends.
+MAX_CNAMES = 8
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -28,18 +30,52 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """``exists`` False is NXDOMAIN. ``zone`` names whose SOA a negative answer carries."""
+    """``exists`` False is NXDOMAIN. ``zone`` names whose SOA a negative answer carries.
+
+    ``target`` is the name that the last CNAME points to, where it is still to be looked up.
+    """
 
     records: tuple[Record, ...] = ()
     additional: tuple[Record, ...] = ()
     exists: bool = True
     zone: str = ""
-    # An ExternalName points outside: the forwarder completes the answer.
-    chase: str = ""
+    target: str = ""
+
+    def is_negative(self, type_: str) -> bool:
+        """Whether there are no records of the type: then the zone's SOA goes with the answer."""
+        if not self.exists:
+            return True
+        if self.target:
+            return False
+        ends_in_cname = bool(self.records) and self.records[-1].type == "CNAME"
+        return not self.records or (ends_in_cname and type_ not in ("CNAME", "ANY"))
 
 
 def answer(zone: Zone, name: str, type_: str) -> Answer | None:
-    """Answer a question; ``name`` is lower case, without the final dot."""
+    """Answer a question; ``name`` is lower case, without the final dot.
+
+    CNAMEs are followed as long as they stay in the zone (RFC 1034, 4.3.2); the code is that of the
+    last name (RFC 6604). A ``target`` that is left is outside: somebody else completes the answer.
+    """
+    found = _lookup(zone, name, type_)
+    if found is None or not found.target:
+        return found
+    records, names = list(found.records), {name}
+    while found.target:
+        target = found.target
+        if target in names or len(names) > MAX_CNAMES:
+            return Answer(tuple(records), zone=zone.domain)
+        names.add(target)
+        following = _lookup(zone, target, type_)
+        if following is None:
+            return Answer(tuple(records), zone=zone.domain, target=target)
+        records += following.records
+        found = following
+    return msgspec.structs.replace(found, records=tuple(records))
+
+
+def _lookup(zone: Zone, name: str, type_: str) -> Answer | None:
+    """What the zone holds under exactly this name."""
     if name == zone.domain or name.endswith("." + zone.domain):
         below = name.removesuffix(zone.domain).rstrip(".")
         labels = below.split(".") if below else []
@@ -93,8 +129,8 @@ def _service(zone: Zone, name: str, namespace: str, rest: list[str], type_: str)
         if len(rest) > 1:
             return missing
         record = Record(name, "CNAME", service.external)
-        chase = service.external if type_ in ("A", "AAAA") else ""
-        return Answer((record,), zone=zone.domain, chase=chase)
+        target = "" if type_ in ("CNAME", "ANY") else service.external.lower()
+        return Answer((record,), zone=zone.domain, target=target)
     backends = zone.backends(service) if service.headless else []
     if service.headless and not backends:
         # Nothing stands behind it: the name is as good as none.

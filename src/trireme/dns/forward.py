@@ -10,7 +10,7 @@ import asyncio
 
 from dnslib import QTYPE, RCODE, RR, DNSQuestion, DNSRecord
 
-from trireme.kit.clock import Clock
+from trireme.dns import message
 
 TIMEOUT = 2.0
 TRIES = 3
@@ -19,29 +19,35 @@ TRIES = 3
 class Forwarder:
     """Asks upstream resolvers, given as (address, port)."""
 
-    def __init__(self, resolvers: list[tuple[str, int]], clock: Clock) -> None:
+    def __init__(self, resolvers: list[tuple[str, int]]) -> None:
         self._resolvers = list(resolvers)
-        self._clock = clock
 
-    async def ask(self, query: DNSRecord, message: bytes, *, stream: bool) -> bytes:
+    async def ask(self, query: DNSRecord, packet: bytes, *, stream: bool) -> bytes:
         """The reply to a query."""
         if not self._resolvers:
-            return _coded(query, RCODE.REFUSED)
+            return message.error(query, RCODE.REFUSED)
         for resolver in self._resolvers[:TRIES]:
             try:
                 async with asyncio.timeout(TIMEOUT):
                     if stream:
-                        return await _by_stream(message, resolver)
-                    return await _by_datagram(message, resolver)
+                        return await _by_stream(packet, resolver)
+                    return await _by_datagram(packet, resolver)
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 self._resolvers.remove(resolver)
                 self._resolvers.append(resolver)
-        return _coded(query, RCODE.SERVFAIL)
+        return message.error(query, RCODE.SERVFAIL)
 
-    async def addresses(self, name: str, qtype: int) -> list[RR]:
-        """The answer records for a name outside; none when it cannot be had."""
+    async def records(self, name: str, qtype: int) -> list[RR]:
+        """The answers for a name outside, with the CNAMEs to them; none when it cannot be had."""
         query = DNSRecord(q=DNSQuestion(name, qtype))
-        reply = DNSRecord.parse(await self.ask(query, query.pack(), stream=False))
+        packet = query.pack()
+        try:
+            reply = DNSRecord.parse(await self.ask(query, packet, stream=False))
+            if reply.header.tc:
+                reply = DNSRecord.parse(await self.ask(query, packet, stream=True))
+        except Exception:
+            # dnslib raises many things on malformed packets.
+            return []
         return [record for record in reply.rr if record.rtype in (qtype, QTYPE.CNAME)]
 
 
@@ -59,13 +65,13 @@ def _is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
 
 
-async def _by_datagram(message: bytes, resolver: tuple[str, int]) -> bytes:
+async def _by_datagram(packet: bytes, resolver: tuple[str, int]) -> bytes:
     loop = asyncio.get_running_loop()
     reply: asyncio.Future[bytes] = loop.create_future()
 
     class Client(asyncio.DatagramProtocol):
         def datagram_received(self, data: bytes, _address: object) -> None:
-            if data[:2] == message[:2] and not reply.done():
+            if data[:2] == packet[:2] and not reply.done():
                 reply.set_result(data)
 
         def error_received(self, problem: Exception) -> None:
@@ -74,25 +80,18 @@ async def _by_datagram(message: bytes, resolver: tuple[str, int]) -> bytes:
 
     transport, _ = await loop.create_datagram_endpoint(Client, remote_addr=resolver)
     try:
-        transport.sendto(message)
+        transport.sendto(packet)
         return await reply
     finally:
         transport.close()
 
 
-async def _by_stream(message: bytes, resolver: tuple[str, int]) -> bytes:
+async def _by_stream(packet: bytes, resolver: tuple[str, int]) -> bytes:
     reader, writer = await asyncio.open_connection(*resolver)
     try:
-        writer.write(len(message).to_bytes(2, "big") + message)
+        writer.write(len(packet).to_bytes(2, "big") + packet)
         await writer.drain()
         size = int.from_bytes(await reader.readexactly(2), "big")
         return await reader.readexactly(size)
     finally:
         writer.close()
-
-
-def _coded(query: DNSRecord, code: int) -> bytes:
-    reply = query.reply(ra=1)
-    reply.header.rcode = code
-    packed: bytes = reply.pack()
-    return packed

@@ -44,7 +44,7 @@ async def run(config: DnsConfig, env: Env) -> None:
         follow(zone, informers)
         informers.start(group)
         await informers.synced()
-        chain = Chain(zone, Forwarder(list(config.resolvers), env.clock), env.log)
+        chain = Chain(zone, Forwarder(list(config.resolvers)), env.rng)
         async with listening(config.listen, chain, env.log, config.held) as bound:
             env.log.info("answering %s on %s", zone.domain, bound)
             env.started()

@@ -58,6 +58,8 @@ class Zone:
         self._by_address: dict[str, Key] = {}
         self._slices: dict[Key, dict[str, tuple[Backend, ...]]] = {}
         self._slice_owner: dict[Key, Key] = {}
+        # For each endpoint's address, its host in each slice that has it.
+        self._hosts: dict[str, dict[Key, str]] = {}
         self._namespaces: set[str] = set()
 
     def set_namespace(self, name: str, present: bool) -> None:
@@ -93,15 +95,23 @@ class Zone:
         if not service or endpoints.addressType not in ("IPv4", "IPv6"):
             return
         owner = (meta.namespace, service)
-        self._slices.setdefault(owner, {})[meta.name] = tuple(_backends(endpoints))
+        backends = tuple(_backends(endpoints))
+        self._slices.setdefault(owner, {})[meta.name] = backends
         self._slice_owner[meta.namespace, meta.name] = owner
+        for backend in backends:
+            hosts = self._hosts.setdefault(backend.address, {})
+            hosts[meta.namespace, meta.name] = backend.host
 
     def drop_slice(self, namespace: str, name: str) -> None:
         """An EndpointSlice has gone."""
         owner = self._slice_owner.pop((namespace, name), None)
         if owner is not None:
             slices = self._slices[owner]
-            slices.pop(name, None)
+            for backend in slices.pop(name):
+                hosts = self._hosts[backend.address]
+                hosts.pop((namespace, name), None)
+                if not hosts:
+                    del self._hosts[backend.address]
             if not slices:
                 del self._slices[owner]
 
@@ -122,21 +132,13 @@ class Zone:
         key = self._by_address.get(address)
         if key is not None:
             return [f"{key[1]}.{key[0]}.svc"]
-        return sorted(
-            f"{backend.host}.{name}.{namespace}.svc"
-            for (namespace, name), backend in self._all_backends()
-            if backend.address == address and self._tells_of(namespace, name)
-        )
-
-    def _tells_of(self, namespace: str, name: str) -> bool:
-        service = self._services.get((namespace, name))
-        return service is not None and not service.external
-
-    def _all_backends(self) -> Iterator[tuple[Key, Backend]]:
-        for owner, slices in self._slices.items():
-            for backends in slices.values():
-                for backend in backends:
-                    yield owner, backend
+        names = set()
+        for slice_key, host in self._hosts.get(address, {}).items():
+            namespace, name = self._slice_owner[slice_key]
+            service = self._services.get((namespace, name))
+            if service is not None and not service.external:
+                names.add(f"{host}.{name}.{namespace}.svc")
+        return sorted(names)
 
 
 def _named(service: Service) -> Named:
