@@ -1,9 +1,17 @@
-"""A two-node cluster for the tests of a file that only need a cluster."""
+"""A two-node cluster for the tests of a file that only need a cluster; our API server beside
+upstream's."""
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -29,3 +37,33 @@ def namespace(cluster: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]
     cluster("create", "namespace", name)
     yield name
     cluster("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def both_servers() -> Iterator[tuple[Any, str]]:
+    """Upstream's API server, with its etcd, and ours; and the administrator's token of both.
+
+    Needs the folder of upstream's ``kube-apiserver`` and ``etcd`` in UPSTREAM_BINARIES (ETCD may
+    name the latter).
+    """
+    binaries = os.environ.get("UPSTREAM_BINARIES", "")
+    if not binaries:
+        pytest.skip("UPSTREAM_BINARIES names no folder")
+    subjects: Any = _subjects()
+    with ExitStack() as undo:
+        upstream = undo.enter_context(subjects.upstream(Path(binaries)))
+        yield (upstream, undo.enter_context(subjects.trireme())), subjects.TOKEN
+
+
+def _subjects() -> ModuleType:
+    folder = Path(__file__).parents[2] / "bench"
+    sys.path.append(str(folder))
+    try:
+        spec = importlib.util.spec_from_file_location("subjects", folder / "subjects.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["subjects"] = module
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.remove(str(folder))

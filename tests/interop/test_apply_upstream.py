@@ -6,24 +6,14 @@ the latter). Every step is sent to both; status, managedFields, spec, data and e
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import sys
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-BINARIES = os.environ.get("UPSTREAM_BINARIES", "")
-pytestmark = [
-    pytest.mark.interop,
-    pytest.mark.skipif(not BINARIES, reason="UPSTREAM_BINARIES names no folder"),
-]
+pytestmark = pytest.mark.interop
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -169,35 +159,10 @@ STEPS: list[Step] = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def servers() -> Any:
-    with ExitStack() as undo:
-        subjects = _subjects()
-        both = (
-            undo.enter_context(subjects.upstream(Path(BINARIES))),
-            undo.enter_context(subjects.trireme()),
-        )
-        yield both, subjects.TOKEN
-
-
-def test_every_step_gives_the_same(servers: Any) -> None:
-    (upstream, ours), token = servers
+def test_every_step_gives_the_same(both_servers: Any) -> None:
+    (upstream, ours), token = both_servers
     for step in STEPS:
         assert _ask(ours, token, step) == _ask(upstream, token, step), step[:2]
-
-
-def _subjects() -> ModuleType:
-    folder = Path(__file__).parents[2] / "bench"
-    sys.path.append(str(folder))
-    try:
-        spec = importlib.util.spec_from_file_location("subjects", folder / "subjects.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules["subjects"] = module
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(folder))
 
 
 def _ask(server: Any, token: str, step: Step) -> tuple[int, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trireme.apiserver.aggregate import remote
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request, RequestInfo
 from trireme.apiserver.server import ApiServer
@@ -37,22 +38,26 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         endpoint = server.custom.endpoint(info.group, info.version, info.resource)
         if endpoint is None:
             remote.refuse(server, info.group, info.version)
-        if endpoint is None or (endpoint.resource.namespaced and not _is_somewhere(info)):
-            return _no_resource()
+        if endpoint is None and info.group in server.groups:
+            raise errors.no_such_resource()
+        if endpoint is None or not _is_in_scope(endpoint, info):
+            return reply.no_page()
         request.warnings += endpoint.warnings
     resource = endpoint.resource
     if resource.deprecated:
         request.warnings.append(resource.deprecated)
     if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
         if info.name or info.verb != "create":
-            return _no_resource()
+            raise errors.no_such_resource()
         return await _create_anywhere(server, request, endpoint)
     if not resource.namespaced and info.namespace and info.resource != "namespaces":
-        return _no_resource()
+        raise errors.no_such_resource()
     if info.subresource:
         declared = resource.subresource(info.subresource)
         if declared is None:
-            return _no_resource()
+            if info.group in server.groups:
+                raise errors.no_such_resource()
+            raise errors.not_found(resource.group_resource, info.name)
         return await _subresource(server, request, endpoint, declared)
     if request.method == "HEAD":
         raise errors.method_not_allowed()
@@ -68,8 +73,10 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
     return await _VERBS[info.verb](server, request, endpoint)
 
 
-def _is_somewhere(info: RequestInfo) -> bool:
-    return bool(info.namespace) or info.verb in ("list", "watch")
+def _is_in_scope(endpoint: Endpoint, info: RequestInfo) -> bool:
+    if endpoint.resource.namespaced:
+        return bool(info.namespace) or info.verb in ("list", "watch")
+    return not info.namespace
 
 
 async def _create_anywhere(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
@@ -106,16 +113,7 @@ async def _route(server: ApiServer, request: Request) -> AnyReply:
     if route is None:
         route = next((r for r in prefixes if path == r.path or path.startswith(r.path + "/")), None)
     if route is None:
-        return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        return reply.no_page()
     if request.method not in route.methods:
         return Reply(405, b"405 method not allowed\n", "text/plain; charset=utf-8")
     return await route.answer(server, request)
-
-
-def _no_resource() -> AnyReply:
-    raise errors.ApiError(
-        404,
-        errors.NOT_FOUND,
-        "the server could not find the requested resource",
-        errors.StatusDetails(),
-    )

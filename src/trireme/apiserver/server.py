@@ -57,6 +57,8 @@ class ApiServer:
             if gates.serves(resource, config.runtime_config, self.gates)
         )
         self._serve_kinds()
+        # The groups of built-in kinds that are served.
+        self.groups = frozenset(group for group, _, _ in self.endpoints)
         self.views = Views()
         self.indexes = Indexes(self.store, self.views)
         self.reader = Reader(self.store, self.by_type)

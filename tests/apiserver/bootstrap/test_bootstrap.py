@@ -52,8 +52,8 @@ def test_what_is_no_rule() -> None:
 
 
 def test_how_much_there_is() -> None:
-    assert len(policy.cluster_roles()) == 71
-    assert len(policy.cluster_role_bindings()) == 52
+    assert len(policy.cluster_roles()) == 69
+    assert len(policy.cluster_role_bindings()) == 50
     assert len(policy.roles()) == len(policy.role_bindings()) == 7
 
 

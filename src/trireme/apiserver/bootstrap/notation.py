@@ -86,7 +86,10 @@ def _role(head: str, lines: list[str], kind: type[AnyRole]) -> AnyRole:
             selector = LabelSelector(matchLabels={label: "true"})
             role.aggregationRule = AggregationRule(clusterRoleSelectors=[selector])  # type: ignore[union-attr]
         else:
-            role.rules.append(rule(line))
+            found = rule(line)
+            # Upstream builds every rule of a role sorted.
+            found.verbs.sort()
+            role.rules.append(found)
     return role
 
 

@@ -20,6 +20,8 @@ from trireme.machinery import labels
 
 CONTROLLER_PREFIX = "system:controller:"
 NODE_ROLE = "system:node"
+# ClusterRoles and ClusterRoleBindings that earlier versions made and upstream's policy has not.
+RETIRED = ("system:openshift:public-info-viewer", "system:controller:service-ca-cert-publisher")
 
 
 def cluster_roles() -> list[ClusterRole]:

@@ -15,6 +15,8 @@ from typing import Any
 from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
 from trireme.api.flowcontrol.v1.prioritylevel_types import PriorityLevelConfiguration
 from trireme.api.networking.v1.servicecidr import ServiceCIDR
+from trireme.api.rbac.v1.clusterrole import ClusterRole
+from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
 from trireme.apiserver.aggregate import register
 from trireme.apiserver.bootstrap import compute, fairness, objects, policy
 from trireme.apiserver.endpoint import Endpoint
@@ -86,6 +88,10 @@ def _policy(server: ApiServer) -> list[Awaitable[None] | None]:
     writes += [_reconcile(server, role, compute.role) for role in policy.roles()]
     for binding in (*policy.cluster_role_bindings(), *policy.role_bindings()):
         writes.append(_reconcile(server, binding, compute.binding))
+    for kind in (ClusterRole, ClusterRoleBinding):
+        for name in policy.RETIRED:
+            if server.reader.get(kind, "", name) is not None:
+                writes.append(_delete(server, kind, name))
     return writes
 
 
@@ -121,7 +127,7 @@ def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
 async def _delete(server: ApiServer, kind: type, name: str) -> None:
     try:
         await server.registry.delete(
-            server.endpoint(kind), "", name, DeleteOptions(), Call(USER, manager=FAIRNESS_MANAGER)
+            server.endpoint(kind), "", name, DeleteOptions(), Call(USER, manager=MANAGER)
         )
     except errors.ApiError as fault:
         if not errors.is_not_found(fault):

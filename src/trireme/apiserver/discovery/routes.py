@@ -16,7 +16,7 @@ import msgspec
 from trireme.apiserver.discovery import documents
 from trireme.apiserver.endpoint import Served
 from trireme.apiserver.handlers import Route
-from trireme.apiserver.reply import media, negotiate
+from trireme.apiserver.reply import media, negotiate, reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
@@ -63,7 +63,7 @@ async def core(server: ApiServer, request: Request) -> AnyReply:
     versions = told.groups.get("", {})
     parts = path.split("/")[2:]
     if len(parts) != 1:
-        return _missing()
+        return reply.no_page()
     if parts[0] not in versions:
         raise errors.no_such_resource()
     return _plain(
@@ -83,10 +83,12 @@ async def named(server: ApiServer, request: Request) -> AnyReply:
         return _plain(told.body("/apis", lambda: documents.api_group_list(told.groups)))
     versions = told.groups.get(parts[0]) if parts[0] else None
     if versions is None or len(parts) > 2:
-        return _missing()
+        return reply.no_page()
     if len(parts) == 1:
         return _plain(told.body(path, lambda: documents.api_group(path, versions)))
     if parts[1] not in versions:
+        if parts[0] not in server.groups:
+            return reply.no_page()
         raise errors.no_such_resource()
     return _plain(told.body(path, lambda: documents.api_resource_list(path, versions[parts[1]])))
 
@@ -134,10 +136,6 @@ def _plain(body: bytes) -> Reply:
     answer = Reply(200, body)
     answer.negotiable = True
     return answer
-
-
-def _missing() -> Reply:
-    return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
 
 
 CORE = Route("/api", core, prefix=True)

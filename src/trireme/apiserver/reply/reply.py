@@ -16,6 +16,7 @@ import msgspec
 from trireme.machinery import errors
 
 JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
 
 
 class Reply:
@@ -109,6 +110,11 @@ def described(obj: Any, status: int = 200) -> Reply:
     answer = encoded(obj, status)
     answer.negotiable = True
     return answer
+
+
+def no_page() -> Reply:
+    """404 for a path that leads nowhere: text, as no group of the API answers."""
+    return Reply(404, b"404 page not found\n", TEXT)
 
 
 def error(fault: errors.ApiError) -> Reply:

@@ -28,7 +28,7 @@ async def check(server: ApiServer, request: Request) -> AnyReply:
         checks["bootstrap"] = "" if server.bootstrapped.is_set() else "not finished"
     if single:
         if single not in checks:
-            return Reply(404, b"404 page not found\n", "text/plain; charset=utf-8")
+            return reply.no_page()
         checks = {single: checks[single]}
     excluded = set(request.query.get("exclude", []))
     failed = [name for name, problem in checks.items() if problem and name not in excluded]

@@ -1,0 +1,139 @@
+"""Our API server's answers beside upstream's own: the same requests, the same bytes.
+
+Needs UPSTREAM_BINARIES (see ``both_servers``).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.interop
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+JSON = {"Content-Type": "application/json"}
+# What upstream's binary may carry when it is built from a vendor's fork.
+VENDORS = (
+    "system:openshift:",
+    "system:controller:service-ca-cert-publisher",
+    "endpointslices/restricted",
+)
+# Paths of groups, versions and kinds that are not served, and of parts that objects do not have.
+NOT_THERE = (
+    ("GET", "/apis/nope.example.com/v1/things"),
+    ("POST", "/apis/nope.example.com/v1/namespaces/default/things"),
+    ("DELETE", "/apis/nope.example.com/v1/things/a"),
+    ("GET", "/apis/nope.example.com/v1"),
+    ("GET", "/apis/nope.example.com"),
+    ("GET", "/apis/storagemigration.k8s.io/v1beta1/storageversionmigrations"),
+    ("GET", "/apis/apps/v1/things"),
+    ("GET", "/apis/apps/v9/deployments"),
+    ("GET", "/apis/apps/v9"),
+    ("PUT", "/apis/apps/v1/things/a"),
+    ("GET", "/apis/apiextensions.k8s.io/v1/things"),
+    ("GET", "/apis/apiregistration.k8s.io/v9/things"),
+    ("GET", "/api/v2"),
+    ("GET", "/api/v1/things"),
+    ("GET", "/api/v1/namespaces/default/nodes"),
+    ("GET", "/api/v1/namespaces/default/pods/a/part"),
+    ("GET", "/apis/example.com/v1/things"),
+    ("GET", "/apis/example.com/v9/gadgets"),
+    ("GET", "/apis/example.com/v9"),
+    ("GET", "/apis/example.com/v1/namespaces/default/gadgets"),
+    ("GET", "/apis/example.com/v1/namespaces/default/gadgets/a"),
+    ("GET", "/apis/example.com/v1/widgets/a"),
+    ("POST", "/apis/example.com/v1/widgets"),
+    ("GET", "/apis/example.com/v1/gadgets/a"),
+    ("GET", "/apis/example.com/v1/gadgets/a/part"),
+    ("PATCH", "/apis/example.com/v1/gadgets/a/part"),
+    ("GET", "/apis/example.com/v1/gadgets/a/status"),
+)
+
+
+def ask(
+    server: Any, token: str, method: str, path: str, body: Any = None, headers: Any = None
+) -> tuple[int, str, bytes]:
+    """Status, content type and body."""
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, context=server.context())
+    try:
+        connection.putrequest(method, path)
+        data = None if body is None else json.dumps(body).encode()
+        sent = [("Authorization", f"Bearer {token}"), *(headers or {}).items()]
+        if data is not None:
+            sent += [("Content-Length", str(len(data))), *JSON.items()]
+        for name, value in sent:
+            for item in [value] if isinstance(value, str) else value:
+                connection.putheader(name, item)
+        connection.endheaders(data)
+        answer = connection.getresponse()
+        return answer.status, answer.headers["Content-Type"], answer.read()
+    finally:
+        connection.close()
+
+
+def test_the_bootstrap_policy(both_servers: Any) -> None:
+    (upstream, ours), token = both_servers
+    for plural in ("clusterroles", "clusterrolebindings", "roles", "rolebindings"):
+        assert _policy(ours, token, plural) == _policy(upstream, token, plural)
+
+
+def test_what_is_not_there(both_servers: Any) -> None:
+    servers, token = both_servers
+    for server in servers:
+        for scope, plural, kind in (
+            ("Namespaced", "widgets", "Widget"),
+            ("Cluster", "gadgets", "Gadget"),
+        ):
+            assert ask(server, token, "POST", CRDS, _definition(scope, plural, kind))[0] == 201
+            path = f"/apis/example.com/v1/{plural}"
+            while ask(server, token, "GET", path)[0] != 200:
+                time.sleep(0.1)
+    upstream, ours = servers
+    for method, path in NOT_THERE:
+        body = None if method == "GET" else {}
+        wanted = ask(upstream, token, method, path, body)
+        assert wanted[0] == 404
+        assert ask(ours, token, method, path, body) == wanted, (method, path)
+
+
+def _policy(server: Any, token: str, plural: str) -> dict[str, Any]:
+    """What was made at the start, without what a controller sums up later, or a vendor adds."""
+    found = json.loads(ask(server, token, "GET", f"{RBAC}/{plural}")[2])["items"]
+    kept = {}
+    for item in found:
+        meta = item["metadata"]
+        if meta["name"].startswith(VENDORS):
+            continue
+        rules = [rule for rule in item.get("rules") or [] if not _is_vendors(rule)]
+        kept[meta.get("namespace", ""), meta["name"]] = {
+            "labels": meta.get("labels"),
+            "annotations": meta.get("annotations"),
+            "rules": None if item.get("aggregationRule") else rules,
+            **{key: item.get(key) for key in ("aggregationRule", "roleRef", "subjects")},
+        }
+    return kept
+
+
+def _is_vendors(rule: dict[str, Any]) -> bool:
+    return any(name.startswith(VENDORS) for name in rule.get("resources", []))
+
+
+def _definition(scope: str, plural: str, kind: str) -> dict[str, Any]:
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object"}},
+    }
+    names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {"group": "example.com", "scope": scope, "names": names, "versions": [version]},
+    }
