@@ -14,8 +14,13 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.pod.status import PodCondition, PodStatus
+from trireme.api.policy.v1.poddisruptionbudget import (
+    PodDisruptionBudget,
+    PodDisruptionBudgetSpec,
+    PodDisruptionBudgetStatus,
+)
 from trireme.machinery import labels
-from trireme.machinery.meta import ObjectMeta
+from trireme.machinery.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from trireme.scheduler import decide, preempt, profile
 from trireme.scheduler.framework import Subject
 from trireme.scheduler.preempt import Budget, Plan, Situation
@@ -158,6 +163,26 @@ def test_a_budget_is_used_up_pod_by_pod() -> None:
     violating, others = preempt.by_budget(pods, (budget,))
     assert [one.metadata.name for one in violating] == ["a2"]
     assert [one.metadata.name for one in others] == ["a1", "a3", "b"]
+
+
+def test_budgets_are_read_from_their_status() -> None:
+    def budget(selector: LabelSelector | None) -> PodDisruptionBudget:
+        return PodDisruptionBudget(
+            metadata=ObjectMeta(name="b", namespace="d"),
+            spec=PodDisruptionBudgetSpec(selector=selector),
+            status=PodDisruptionBudgetStatus(
+                disruptionsAllowed=2, disruptedPods={"a3": "2030-01-01T00:00:00Z"}
+            ),
+        )
+
+    broken = LabelSelector(matchExpressions=[LabelSelectorRequirement(key="x", operator="Like")])
+    given = [LabelSelector(matchLabels={"app": "a"}), LabelSelector(), None, broken]
+    found = preempt.budgets(budget(selector) for selector in given)
+    assert found[0] == Budget("d", labels.from_set({"app": "a"}), 2, frozenset({"a3"}))
+    # A budget whose selector is empty or missing protects nothing, one that is broken is left out.
+    pods = [pod("a", 1)] * 5
+    assert preempt.by_budget(pods, found[1:]) == ([], pods)
+    assert len(found) == 3
 
 
 def test_room_that_is_promised_to_a_more_important_pod_is_not_taken() -> None:

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
+import pytest
+
 from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetSpec
+from trireme.api.apps.v1.statefulset_types import StatefulSet, StatefulSetSpec
 from trireme.api.core.v1.event import Event
 from trireme.api.core.v1.node import Node, NodeSpec, NodeStatus
 from trireme.api.core.v1.pod.container import Container, ContainerPort
@@ -13,7 +16,15 @@ from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.scheduling import PodSchedulingGate, TopologySpreadConstraint
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.api.core.v1.replicationcontroller import (
+    ReplicationController,
+    ReplicationControllerSpec,
+)
 from trireme.api.core.v1.selection import Taint
+from trireme.api.policy.v1.poddisruptionbudget import (
+    PodDisruptionBudget,
+    PodDisruptionBudgetSpec,
+)
 from trireme.api.scheduling.v1.priorityclass import PriorityClass
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
@@ -251,25 +262,69 @@ async def test_a_pod_that_never_preempts_waits(env: Env) -> None:
 
 
 @virtual.test()
-async def test_pods_of_a_replica_set_spread_over_zones(env: Env) -> None:
+async def test_preemption_spares_what_a_budget_protects(env: Env) -> None:
+    """The budget outweighs priority: without it the less important pod would go."""
+    async with scheduling(env) as client:
+        for name, value in (("low", 1), ("middle", 10), ("high", 100)):
+            await client.create(PriorityClass(metadata=ObjectMeta(name=name), value=value))
+        for name, priority in (("guarded", "low"), ("other", "middle")):
+            await add_node(client, node(f"for-{name}", cpu="1"))
+            one = pod(name, cpu="800m", priorityClassName=priority)
+            one.metadata.labels = {"app": name}
+            await client.create(one)
+            await asyncio.sleep(0.5)
+        budget = PodDisruptionBudget(
+            metadata=ObjectMeta(name="guard", namespace="default"),
+            spec=PodDisruptionBudgetSpec(
+                minAvailable=1, selector=LabelSelector(matchLabels={"app": "guarded"})
+            ),
+        )
+        await client.create(budget)
+        await asyncio.sleep(0.5)
+        await client.create(pod("urgent", cpu="800m", priorityClassName="high"))
+        await asyncio.sleep(0.5)
+        leaving = {
+            item.metadata.name
+            for item in (await client.list(Pod, "default")).items
+            if item.metadata.deletionTimestamp is not None
+        }
+        assert leaving == {"other"}
+
+
+def workloads() -> list[ReplicaSet | StatefulSet | ReplicationController]:
+    """One of each kind that the default selector knows, with pods of labels app=x."""
+    meta = ObjectMeta(name="web", namespace="default")
+    selector = LabelSelector(matchLabels={"app": "x"})
+    template = PodTemplateSpec(
+        metadata=ObjectMeta(labels={"app": "x"}), spec=pod("template", cpu="100m").spec
+    )
+    by_map = ReplicationControllerSpec(replicas=0, selector={"app": "x"}, template=template)
+    sets = ReplicaSetSpec(replicas=0, selector=selector, template=template)
+    stateful = StatefulSetSpec(
+        replicas=0, selector=selector, template=template, serviceName="elsewhere"
+    )
+    return [
+        ReplicaSet(metadata=meta, spec=sets),
+        StatefulSet(metadata=meta, spec=stateful),
+        ReplicationController(metadata=meta, spec=by_map),
+    ]
+
+
+@pytest.mark.parametrize("workload", workloads(), ids=lambda workload: type(workload).__name__)
+@virtual.test()
+async def test_pods_of_a_workload_spread_over_zones(
+    env: Env, workload: ReplicaSet | StatefulSet | ReplicationController
+) -> None:
     async with scheduling(env) as client:
         for name, zone in (("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")):
             labels = {"topology.kubernetes.io/zone": zone}
-            await add_node(client, node(name, cpu="64", labels=labels))
-        template = pod("template", cpu="100m")
-        wanted = ReplicaSet(
-            metadata=ObjectMeta(name="web", namespace="default"),
-            spec=ReplicaSetSpec(
-                replicas=0,
-                selector=LabelSelector(matchLabels={"app": "x"}),
-                template=PodTemplateSpec(
-                    metadata=ObjectMeta(labels={"app": "x"}), spec=template.spec
-                ),
-            ),
-        )
-        made = await client.create(wanted)
+            # The node in zone b is the fullest with every pod: without spreading it would be last.
+            cpu = "64" if zone == "a" else "8"
+            await add_node(client, node(name, cpu=cpu, labels=labels))
+        made = await client.create(workload)
+        version = "v1" if isinstance(made, ReplicationController) else "apps/v1"
         owner = OwnerReference(
-            apiVersion="apps/v1", kind="ReplicaSet", name="web", uid=made.metadata.uid,
+            apiVersion=version, kind=type(made).__name__, name="web", uid=made.metadata.uid,
             controller=True,
         )  # fmt: skip
         for number in range(6):

@@ -12,11 +12,10 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.api.core.v1.service import Service
+from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.client.client import Client
 from trireme.client.handle import ADDED, DELETED
 from trireme.kit.env import Env
@@ -26,11 +25,11 @@ from trireme.runtime.recorder import EventRecorder
 from trireme.scheduler import act, decide, hints, preempt, profile
 from trireme.scheduler.act import Actor
 from trireme.scheduler.decide import Decision
+from trireme.scheduler.default_selector import DefaultSelectors
 from trireme.scheduler.framework import Subject
 from trireme.scheduler.nominations import Nominations
 from trireme.scheduler.preempt import Plan, Situation
 from trireme.scheduler.queue import Concerns, Queue, Waiting
-from trireme.scheduler.siblings import Siblings
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
 from trireme.scheduler.standing import Standings
@@ -72,7 +71,8 @@ class Scheduler:
         self._informers = informers = Informers(config.client, env)
         self._recorder = EventRecorder(config.client, config.profile.name, "", env)
         self._actor = Actor(config.client, self._recorder, config.profile.name, env)
-        self._siblings = Siblings(informers.of(Service), informers.of(ReplicaSet))
+        self._default_selectors = DefaultSelectors(informers)
+        self._budgets = informers.of(PodDisruptionBudget)
         self._standings = Standings(config.profile)
         self._signatures = Signatures()
         self._namespaces: dict[str, dict[str, str]] = {}
@@ -220,7 +220,7 @@ class Scheduler:
 
     def _subject(self, pod: Pod) -> Subject:
         own = pod.spec.topologySpreadConstraints
-        selector = None if own else self._siblings.selector(pod)
+        selector = None if own else self._default_selectors.of(pod)
         return Subject(pod, self._signatures.of(pod), selector, self._namespaces)
 
     def _assume(self, subject: Subject, node: str) -> None:
@@ -256,7 +256,9 @@ class Scheduler:
         """Whether others should go for a pod that fits nowhere."""
         if not decision.total or subject.pod.metadata.uid in self._evicting:
             return Plan(keep=True)
-        case = Situation(self.columns, subject, self._profile, ahead, (), self._env.clock.now())
+        budgets = preempt.budgets(self._budgets.list())
+        now = self._env.clock.now()
+        case = Situation(self.columns, subject, self._profile, ahead, budgets, now)
         plan = preempt.plan(case, decision, self._env.rng.random())
         if plan.node:
             self._evicting.add(subject.pod.metadata.uid)

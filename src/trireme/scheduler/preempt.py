@@ -7,12 +7,13 @@ were afterwards. Upstream: the DefaultPreemption plugin and framework/preemption
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.machinery import labels, time
 from trireme.scheduler import decide
 from trireme.scheduler.decide import Decision, Nominated
@@ -68,6 +69,21 @@ class Candidate:
     node: str
     victims: tuple[Pod, ...]
     violations: int
+
+
+def budgets(found: Iterable[PodDisruptionBudget]) -> list[Budget]:
+    """What PodDisruptionBudgets allow as their status has it. One whose selector is missing, empty
+    or cannot be read protects nothing."""
+    result = []
+    for budget in found:
+        try:
+            selector = labels.from_struct(budget.spec.selector)
+        except ValueError:
+            continue
+        allowed, disrupted = budget.status.disruptionsAllowed, budget.status.disruptedPods
+        namespace = budget.metadata.namespace
+        result.append(Budget(namespace, selector, allowed, frozenset(disrupted)))
+    return result
 
 
 def plan(case: Situation, decision: Decision, chance: float) -> Plan:
