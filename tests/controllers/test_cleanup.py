@@ -36,6 +36,42 @@ def test_a_deployment_takes_its_pods_with_it(policy):
 
 
 @virtual.test()
+async def test_foreground_deletion_waits_only_for_dependents_that_block(env):
+    """Dependents go at once, whether they block or not; the owner waits for those that do."""
+    async with harness.world(env) as w:
+
+        def config(name: str, *owners: meta.OwnerReference) -> core.ConfigMap:
+            kept = ["a.b/keep"] if name.startswith("held") else []
+            metadata = meta.ObjectMeta(
+                name=name, namespace="default", ownerReferences=[*owners], finalizers=kept
+            )
+            return core.ConfigMap(metadata=metadata)
+
+        made = await w.client.create(config("owner"))
+        for name, blocks in (("held-blocking", True), ("loose", False), ("held-loose", False)):
+            reference = meta.OwnerReference(
+                apiVersion="v1",
+                kind="ConfigMap",
+                name="owner",
+                uid=made.metadata.uid,
+                blockOwnerDeletion=blocks,
+            )
+            await w.client.create(config(name, reference))
+        await w.until(lambda: w.find(core.ConfigMap, "held-loose") is not None)
+        await w.quiet(5)
+        foreground = meta.DeleteOptions(propagationPolicy="Foreground")
+        await w.client.delete(core.ConfigMap, "owner", "default", foreground)
+        await w.until(lambda: w.find(core.ConfigMap, "loose") is None, 2)
+        for name in ("held-blocking", "held-loose"):
+            assert w.get(core.ConfigMap, name).metadata.deletionTimestamp is not None
+        assert w.find(core.ConfigMap, "owner") is not None
+        free = {"metadata": {"finalizers": None}}
+        await w.client.patch(core.ConfigMap, "held-blocking", "default", free)
+        await w.until(lambda: w.find(core.ConfigMap, "owner") is None, 2)
+        assert w.find(core.ConfigMap, "held-loose") is not None
+
+
+@virtual.test()
 async def test_orphans_stay_and_are_adopted_again(env):
     async with harness.world(env) as w:
         await rolled_out(w)

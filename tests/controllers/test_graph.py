@@ -51,7 +51,9 @@ def test_an_owner_that_waits_looks_when_its_dependents_change():
     graph.put(owner("web"))
     graph.put(pod("a", reference("web")))
     graph.put(pod("b", reference("web")))
-    assert graph.put(owner("web", "foregroundDeletion")) == ["web"]
+    # All dependents are looked at once, as those that do not block go at once, too.
+    assert graph.put(owner("web", "foregroundDeletion")) == ["web", "a", "b"]
+    assert graph.put(owner("web", "foregroundDeletion", "a.b/more")) == ["web"]
     assert [node.uid for node in graph.blocking("web")] == ["a", "b"]
     assert graph.put(pod("a", reference("web", blocks=False))) == ["a", "web"]
     assert [node.uid for node in graph.blocking("web")] == ["b"]

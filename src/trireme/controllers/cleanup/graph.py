@@ -99,7 +99,7 @@ class Graph:
         return list(self._nodes.values())
 
     def put(self, new: Node) -> list[str]:
-        """Add or replace a node; the uids that this concerns."""
+        """Add or replace a node; the uids to look at because of it."""
         old = self._nodes.get(new.uid)
         if old == new:
             return []
@@ -113,8 +113,9 @@ class Graph:
         concerned: dict[str, None] = {}
         if new.deleting or self._is_doubtful(new):
             concerned[new.uid] = None
-        if old is None:
-            # Dependents that were here first may have called it by a wrong name.
+        if old is None or new.waits != old.waits:
+            # Dependents that were here first may have called it by a wrong name. Those of an owner
+            # that waits are deleted at once, be it waiting for them or not.
             concerned |= {d.uid: None for d in self.dependents(new.uid) if self._is_doubtful(d)}
         # An owner that waits looks again when a dependent no longer blocks it, or is new.
         references = (*new.owners, *(old.owners if old is not None else ()))

@@ -8,15 +8,16 @@ https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/. Hints 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 
 from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
-from trireme.client.handle import DELETED, MODIFIED
+from trireme.client.handle import MODIFIED
 from trireme.controllers.definition import Definition, Tools
 from trireme.controllers.network import backends, changes, plan_slices
+from trireme.controllers.network.slices import SliceTracker
 from trireme.machinery import errors
 from trireme.runtime import index, recorder, triggers
 from trireme.runtime.controller import Controller
@@ -41,13 +42,11 @@ class EndpointSlices:
         self._services = tools.informers.of(Service)
         self._pods = tools.informers.of(Pod)
         self._nodes = tools.informers.of(Node)
-        self._slices = tools.informers.of(EndpointSlice)
+        slices = tools.informers.of(EndpointSlice)
         self._pods.add_index(index.namespace)
         self._pods.add_index(index.node_name)
-        self._slices.add_index(of_service)
+        self._slices = SliceTracker(tools.client, slices, plan_slices.MANAGER)
         self._times = changes.TriggerTimes()
-        # By Service: the revisions of slices that we wrote, until the cache has them.
-        self._written: dict[Key, dict[str, int]] = {}
         self.loop = Controller(
             NAME,
             self.reconcile,
@@ -56,7 +55,7 @@ class EndpointSlices:
                 (self._services, triggers.own()),
                 (self._pods, changes.trigger(self._services)),
                 (self._nodes, self._of_node),
-                (self._slices, self._of_slice),
+                (slices, self._slices.trigger),
             ],
             workers=WORKERS,
         )
@@ -66,16 +65,12 @@ class EndpointSlices:
         service = self._services.get(*key)
         if service is None:
             self._times.forget(key)
-            self._written.pop(key, None)
+            self._slices.forget(key)
             return
         if not backends.has_backends(service):
             return
-        there = [
-            item
-            for item in self._slices.by_index(of_service, key)
-            if item.metadata.deletionTimestamp is None
-        ]
-        if self._is_stale(key, there):
+        there = self._slices.latest(key)
+        if there is None:
             # The slices' own events bring us back.
             return
         selected = [
@@ -90,7 +85,7 @@ class EndpointSlices:
         actions = plan_slices.plan(service, selected, zones, there)
         try:
             for action in actions:
-                await self._do(key, service, action, when)
+                await self._slices.apply(key, service, _timed(action, when))
         except errors.ApiError as fault:
             if errors.is_namespace_terminating(fault):
                 return
@@ -102,46 +97,6 @@ class EndpointSlices:
         """The nodes of the pods, as far as they are there."""
         found = {pod.spec.nodeName: self._nodes.get("", pod.spec.nodeName) for pod in selected}
         return [node for node in found.values() if node is not None]
-
-    async def _do(self, key: Key, service: Service, action: plan_slices.Action, when: str) -> None:
-        match action:
-            case plan_slices.Create(item):
-                if service.metadata.deletionTimestamp is None:
-                    made = await self._client.create(changes.timed(item, when))
-                    self._note(key, made)
-            case plan_slices.Update(item):
-                self._note(key, await self._client.update(changes.timed(item, when)))
-            case plan_slices.Delete(name):
-                try:
-                    await self._client.delete(EndpointSlice, name, key.namespace)
-                except errors.ApiError as fault:
-                    if not errors.is_not_found(fault):
-                        raise
-
-    def _note(self, key: Key, written: EndpointSlice) -> None:
-        revision = int(written.metadata.resourceVersion)
-        there = self._slices.get(key.namespace, written.metadata.name)
-        if there is None or int(there.metadata.resourceVersion) < revision:
-            self._written.setdefault(key, {})[written.metadata.name] = revision
-
-    def _is_stale(self, key: Key, there: Iterable[EndpointSlice]) -> bool:
-        """Whether the cache lacks something that we wrote; forgets what it has by now."""
-        waiting = self._written.get(key)
-        if not waiting:
-            return False
-        for item in there:
-            if int(item.metadata.resourceVersion) >= waiting.get(item.metadata.name, 0):
-                waiting.pop(item.metadata.name, None)
-        return bool(waiting)
-
-    def _of_slice(self, event: Event[EndpointSlice]) -> Iterable[Key]:
-        found = dict.fromkeys(of_service(event.object))
-        if event.old is not None:
-            found |= dict.fromkeys(of_service(event.old))
-        if event.type == DELETED:
-            for key in found:
-                self._written.get(key, {}).pop(event.object.metadata.name, None)
-        return found
 
     def _of_node(self, event: Event[Node]) -> Iterable[Key]:
         """The Services with pods on a node that comes or goes, or moves to another zone."""
@@ -156,13 +111,14 @@ class EndpointSlices:
                     yield Key(service.metadata.namespace, service.metadata.name)
 
 
-def of_service(item: EndpointSlice) -> Iterable[Hashable]:
-    """Index: the Service of a slice that this controller manages."""
-    labels = item.metadata.labels
-    if labels.get(plan_slices.LABEL_MANAGER) != plan_slices.MANAGER:
-        return []
-    name = labels.get(plan_slices.LABEL_SERVICE)
-    return [Key(item.metadata.namespace, name)] if name else []
+def _timed(action: plan_slices.Action, when: str) -> plan_slices.Action:
+    """The action, whose slice carries the time of the change that it is for."""
+    match action:
+        case plan_slices.Create(item):
+            return plan_slices.Create(changes.timed(item, when))
+        case plan_slices.Update(item):
+            return plan_slices.Update(changes.timed(item, when))
+    return action
 
 
 CONTROLLER = Definition(NAME, make)

@@ -8,7 +8,6 @@ this; it holds at most 1000 addresses.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Sequence
 
@@ -23,7 +22,7 @@ from trireme.api.core.v1.endpoints import (
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.core.v1.service import Service
-from trireme.controllers.network import backends
+from trireme.controllers.network import backends, repack
 from trireme.domain import pods
 from trireme.machinery import meta
 
@@ -31,10 +30,6 @@ CAPACITY = 1000
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 LABEL_MANAGER = "endpoints.kubernetes.io/managed-by"
 MANAGER = "endpoint-controller"
-
-Port = tuple[str, int, str, str | None]
-# (position in the sort order, is it ready, the address)
-Placed = tuple[tuple[int, int, str], bool]
 
 
 def plan(service: Service, selected: Sequence[Pod], there: Endpoints | None) -> Endpoints | None:
@@ -66,38 +61,22 @@ def labels(service: Service) -> dict[str, str]:
 
 
 def subsets(service: Service, selected: Sequence[Pod]) -> list[EndpointSubset]:
-    """Addresses by the ports that they serve: ports with the same addresses share a subset."""
+    """Addresses by the ports that they serve."""
     family = backends.families(service)[0]
-    addresses: dict[tuple[int, int, str], EndpointAddress] = {}
-    by_port: dict[Port | None, set[Placed]] = {}
+    found = []
     for pod in selected:
         ending = pod.metadata.deletionTimestamp is not None
         wants_all = service.spec.publishNotReadyAddresses
-        found = backends.addresses(pod, family) if backends.answers(pod) else []
-        if not found or (ending and not wants_all):
+        texts = backends.addresses(pod, family) if backends.answers(pod) else []
+        ports = _ports(service, pod)
+        if not texts or ports is None or (ending and not wants_all):
             continue
-        ip = ipaddress.ip_address(found[0])
-        place = (ip.version, int(ip), pod.metadata.uid)
-        addresses[place] = _address(service, pod, found[0])
-        for port in _ports(service, pod):
-            by_port.setdefault(port, set()).add((place, wants_all or pods.is_ready(pod)))
-    by_addresses: dict[frozenset[Placed], list[Port]] = {}
-    for port, placed in by_port.items():
-        ports = by_addresses.setdefault(frozenset(placed), [])
-        if port is not None:
-            ports.append(port)
-    made = []
-    for placed, ports in by_addresses.items():
-        ready = sorted(place for place, is_ready in placed if is_ready)
-        waiting = sorted(place for place, is_ready in placed if not is_ready)
-        made.append(
-            EndpointSubset(
-                addresses=[addresses[place] for place in ready],
-                notReadyAddresses=[addresses[place] for place in waiting],
-                ports=[_port(port) for port in sorted(ports, key=lambda p: (p[0], p[1], p[2]))],
-            )
-        )
-    return sorted(made, key=lambda s: [(port.name, port.port, port.protocol) for port in s.ports])
+        address = [_address(service, pod, texts[0])]
+        if wants_all or pods.is_ready(pod):
+            found.append(EndpointSubset(addresses=address, ports=ports))
+        else:
+            found.append(EndpointSubset(notReadyAddresses=address, ports=ports))
+    return repack.repack(found)
 
 
 def truncate(whole: list[EndpointSubset]) -> tuple[list[EndpointSubset], bool]:
@@ -123,21 +102,24 @@ def truncate(whole: list[EndpointSubset]) -> tuple[list[EndpointSubset], bool]:
     return [item for item in kept if item.addresses or item.notReadyAddresses], True
 
 
-def _ports(service: Service, pod: Pod) -> list[Port | None]:
-    if not service.spec.ports:
-        # A headless Service may have none; its addresses count all the same.
-        return [None] if backends.is_headless(service) else []
-    found: list[Port | None] = []
+def _ports(service: Service, pod: Pod) -> list[EndpointPort] | None:
+    """The pod's ports that the Service names; None where it has none of them."""
+    if not service.spec.ports and backends.is_headless(service):
+        # Its addresses count all the same.
+        return []
+    found = []
     for port in service.spec.ports:
         number = backends.port_number(pod, port)
         if number is not None:
-            found.append((port.name, number, port.protocol, port.appProtocol))
-    return found
-
-
-def _port(port: Port) -> EndpointPort:
-    name, number, protocol, app = port
-    return EndpointPort(name=name, port=number, protocol=protocol, appProtocol=app)
+            found.append(
+                EndpointPort(
+                    name=port.name,
+                    port=number,
+                    protocol=port.protocol,
+                    appProtocol=port.appProtocol,
+                )
+            )
+    return found or None
 
 
 def _address(service: Service, pod: Pod, ip: str) -> EndpointAddress:
