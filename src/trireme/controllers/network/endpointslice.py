@@ -83,9 +83,9 @@ class EndpointSlices:
         }
         when = self._times.take(service, selected)
         actions = plan_slices.plan(service, selected, zones, there)
+        timed = [_timed(action, when) for action in actions]
         try:
-            for action in actions:
-                await self._slices.apply(key, service, _timed(action, when))
+            await self._slices.apply(key, timed, create=service.metadata.deletionTimestamp is None)
         except errors.ApiError as fault:
             if errors.is_namespace_terminating(fault):
                 return

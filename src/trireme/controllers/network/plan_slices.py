@@ -193,12 +193,8 @@ class _Draft:
         )
 
     def _new(self, ports: Ports, endpoints: list[Endpoint]) -> EndpointSlice:
-        name = self._service.metadata.name
-        prefix = f"{name}-"
-        if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)):
-            prefix = name
         metadata = meta.ObjectMeta(
-            generateName=prefix,
+            generateName=name_prefix(self._service.metadata.name),
             namespace=self._service.metadata.namespace,
             labels=labels(self._service),
             ownerReferences=[owners.reference(self._service)],
@@ -212,6 +208,12 @@ class _Draft:
                 for label, number, protocol, app in ports
             ],
         )
+
+
+def name_prefix(name: str) -> str:
+    """What the names of a Service's slices begin with; without the dash where it is too long."""
+    prefix = f"{name}-"
+    return name if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)) else prefix
 
 
 def labels(service: Service) -> dict[str, str]:

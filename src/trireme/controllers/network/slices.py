@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trireme.api.core.v1.endpoints import Endpoints
-from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.client import Client
 from trireme.client.handle import DELETED
@@ -48,20 +46,23 @@ class SliceTracker:
         """The Service has no slices of ours to keep."""
         self._written.pop(key, None)
 
-    async def apply(self, key: Key, owner: Service | Endpoints, action: plan_slices.Action) -> None:
-        """Write one action; no slice is made for an owner that is being deleted."""
-        match action:
-            case plan_slices.Create(item):
-                if owner.metadata.deletionTimestamp is None:
-                    self._note(key, await self._client.create(item))
-            case plan_slices.Update(item):
-                self._note(key, await self._client.update(item))
-            case plan_slices.Delete(name):
-                try:
-                    await self._client.delete(EndpointSlice, name, key.namespace)
-                except errors.ApiError as error:
-                    if not errors.is_not_found(error):
-                        raise
+    async def apply(
+        self, key: Key, actions: Iterable[plan_slices.Action], *, create: bool = True
+    ) -> None:
+        """Write the actions in order. ``create``: not for an owner that is being deleted."""
+        for action in actions:
+            match action:
+                case plan_slices.Create(item):
+                    if create:
+                        self._note(key, await self._client.create(item))
+                case plan_slices.Update(item):
+                    self._note(key, await self._client.update(item))
+                case plan_slices.Delete(name):
+                    try:
+                        await self._client.delete(EndpointSlice, name, key.namespace)
+                    except errors.ApiError as error:
+                        if not errors.is_not_found(error):
+                            raise
 
     def trigger(self, event: Event[EndpointSlice]) -> Iterable[Key]:
         """The Services of a slice that has changed, before and after."""

@@ -1,0 +1,114 @@
+"""EndpointSlices for Endpoints that somebody made by hand, for a Service without a selector.
+
+In: Endpoints, Services, EndpointSlices. Out: EndpointSlices, which the proxy and DNS read.
+Decisions are in ``plan_mirroring``. Run by ``manager``. Upstream:
+pkg/controller/endpointslicemirroring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from trireme.api.core.v1.endpoints import Endpoints
+from trireme.api.core.v1.service import Service
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.network import plan_mirroring
+from trireme.controllers.network.plan_slices import Delete
+from trireme.controllers.network.slices import SliceTracker
+from trireme.machinery import errors
+from trireme.runtime import recorder
+from trireme.runtime.controller import Controller
+from trireme.runtime.informer import Event
+from trireme.runtime.keys import Key
+
+NAME = "endpointslicemirroring-controller"
+WORKERS = 5
+
+
+def make(tools: Tools) -> Controller:
+    """The control loop."""
+    return EndpointSliceMirroring(tools).loop
+
+
+class EndpointSliceMirroring:
+    """The caches. Keys are those of Services, which their Endpoints share."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._events = tools.recorder
+        self._services = tools.informers.of(Service)
+        self._endpoints = tools.informers.of(Endpoints)
+        slices = tools.informers.of(EndpointSlice)
+        self._slices = SliceTracker(tools.client, slices, plan_mirroring.MANAGER)
+        self.loop = Controller(
+            NAME,
+            self.reconcile,
+            tools.env,
+            triggers=[
+                (self._services, _of_service),
+                (self._endpoints, _of_endpoints),
+                (slices, self._slices.trigger),
+            ],
+            workers=WORKERS,
+        )
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring the slices that mirror one Endpoints object in line with it."""
+        slices = self._slices.latest(key)
+        if slices is None:
+            # The slices' own events bring us back.
+            return
+        endpoints, service = self._endpoints.get(*key), self._services.get(*key)
+        if (
+            endpoints is None
+            or service is None
+            or service.spec.selector
+            or not plan_mirroring.mirrors(endpoints)
+        ):
+            await self._slices.apply(key, [Delete(item.metadata.name) for item in slices])
+            self._slices.forget(key)
+            return
+        plan = plan_mirroring.plan(endpoints, slices)
+        self._report(endpoints, plan)
+        deleting = endpoints.metadata.deletionTimestamp is not None
+        try:
+            await self._slices.apply(key, plan.actions, create=not deleting)
+        except errors.ApiError as error:
+            if not errors.is_namespace_terminating(error):
+                raise
+
+    def _report(self, endpoints: Endpoints, plan: plan_mirroring.Mirrored) -> None:
+        if plan.invalid:
+            self._events.event(
+                endpoints,
+                recorder.WARNING,
+                "InvalidIPAddress",
+                f"Skipped {plan.invalid} invalid IP addresses when mirroring to EndpointSlices",
+            )
+        if plan.skipped:
+            skipped = plan.skipped + plan.invalid
+            self._events.event(
+                endpoints,
+                recorder.WARNING,
+                "TooManyAddressesToMirror",
+                f"A max of {plan_mirroring.LIMIT} addresses can be mirrored to EndpointSlices per "
+                f"Endpoints subset. {skipped} addresses were skipped",
+            )
+
+
+def _of_service(event: Event[Service]) -> Iterable[Key]:
+    """A Service without a selector, or one that gains or loses it."""
+    had = event.old is not None and bool(event.old.spec.selector)
+    if not event.object.spec.selector or (event.old is not None and not had):
+        yield event.key
+
+
+def _of_endpoints(event: Event[Endpoints]) -> Iterable[Key]:
+    """Endpoints that are mirrored, or were."""
+    if plan_mirroring.mirrors(event.object) or (
+        event.old is not None and plan_mirroring.mirrors(event.old)
+    ):
+        yield event.key
+
+
+CONTROLLER = Definition(NAME, make)
