@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.filters import authorize
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.nodes import joining, pods, translate
 from trireme.apiserver.nodes.contract import RawStream
@@ -39,6 +40,7 @@ _COMMAND_OPTIONS = ("stdin", "stdout", "stderr", "tty")
 
 async def exec_(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
     """Run a command in a container."""
+    _check_create(server, request)
     if not request.query.get("command"):
         raise errors.bad_request("you must specify at least 1 command for the container")
     return await _command(server, request, endpoint, "exec")
@@ -46,11 +48,13 @@ async def exec_(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyR
 
 async def attach(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
     """Join a container's own process."""
+    _check_create(server, request)
     return await _command(server, request, endpoint, "attach")
 
 
 async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
     """Carry connections to a pod's ports."""
+    _check_create(server, request)
     pod = pods.pod_of(server, request)
     node = pods.node_of(pod)
     user = request.user or ANONYMOUS
@@ -72,6 +76,12 @@ async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) 
         return await _pass_through(incoming, stream, answer)
 
     return UpgradeReply(run)
+
+
+def _check_create(server: ApiServer, request: Request) -> None:
+    """WebSockets begin with a GET: the right to read is not enough for what is done here."""
+    if server.gates.on("AuthorizePodWebsocketUpgradeCreatePermission"):
+        authorize.check_verb(server, request, "create")
 
 
 async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb: str) -> AnyReply:
