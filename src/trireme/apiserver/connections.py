@@ -12,14 +12,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import HttpVersion11, web
+from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 BODY_LIMIT = 3 * 1024 * 1024
-# Of the request line and of each header line. Go allows 1 MiB for the whole head.
-LINE_LIMIT = 128 * 1024
+# The request line and all header lines together, as in Go; the connection notices it between two
+# reads of the socket, so a little more may pass.
+HEAD_LIMIT = 1024 * 1024
+# So many lines of 20 bytes fill a head. Shorter ones would only cost time.
+LINES_LIMIT = HEAD_LIMIT // 20
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,22 @@ class Front(web.Server):
             logger=self._log,
             keepalive_timeout=self._limits.head,
             lingering_time=self._limits.farewell,
-            max_line_size=LINE_LIMIT,
-            max_field_size=LINE_LIMIT,
+            max_line_size=HEAD_LIMIT,
+            max_field_size=HEAD_LIMIT,
+            max_headers=LINES_LIMIT,
             # A bomb must not be unpacked before its size is looked at.
             auto_decompress=False,
         )
 
 
 class _Connection(RequestHandler):
-    """One client. Public hooks only: what aiohttp says when it cannot go on."""
+    """One client."""
 
     __slots__ = ()
+
+    def __init__(self, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._parser = _HeadParser(self._parser)  # type: ignore[assignment]
 
     def handle_error(
         self,
@@ -87,7 +95,42 @@ class _Connection(RequestHandler):
         return answer
 
 
-class OtherHTTP(BaseRequest):
+class _HeadParser:
+    """aiohttp's parser with a bound for the whole head: its own are for each line, and a number."""
+
+    __slots__ = ("_body", "_head", "_parser", "message_consumed", "pause_reading")
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+        # Bytes of a head that is not complete, and the body that comes before the next head.
+        self._head = 0
+        self._body: Any = EMPTY_PAYLOAD
+        self.message_consumed = parser.message_consumed
+        self.pause_reading = parser.pause_reading
+
+    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        if self._body.is_eof():
+            self._head += len(data)
+        found: tuple[Any, bool, bytes] = self._parser.feed_data(data)
+        if found[0]:
+            self._head, self._body = 0, found[0][-1][1]
+        elif self._head > HEAD_LIMIT:
+            raise LineTooLong(b"", HEAD_LIMIT)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+class _Request(BaseRequest):
+    """An HTTP/1 request."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        # aiohttp's name and version are nobody's business, and upstream sends none.
+        response.headers.popall("Server", None)
+
+
+class OtherHTTP(_Request):
     """A request of another version than HTTP/1, such as one that names none."""
 
 
@@ -100,7 +143,7 @@ def refusal() -> web.StreamResponse:
 
 def _bounded(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> BaseRequest:
     """A request whose body may be as large as upstream allows."""
-    kind = BaseRequest
+    kind = _Request
     if message.version.major != 1:
         # The answer is in the version of the request, and so has to be one.
         message = message._replace(version=HttpVersion11)
