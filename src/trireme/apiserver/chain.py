@@ -10,7 +10,7 @@ from __future__ import annotations
 from trireme.apiserver import dispatch
 from trireme.apiserver.filters import authorize, impersonate, warnings
 from trireme.apiserver.reply import form, reply
-from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.reply.reply import AnyReply, Reply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors
@@ -35,8 +35,8 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         answer = reply.error(errors.internal_error(fault))
     if isinstance(answer, Reply) and answer.negotiable:
         answer = _settled(request, answer)
-    if request.warnings:
-        warnings.attach(request, answer)
+    if request.warnings and not isinstance(answer, UpgradeReply):
+        warnings.attach(request.warnings, answer)
     return answer
 
 

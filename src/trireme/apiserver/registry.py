@@ -146,7 +146,7 @@ class Registry:
             obj.status = type(obj.status)()
         if resource.stamp is not None:
             resource.stamp(obj, None, meta.creationTimestamp)
-        resource.prepare_create(obj)
+        call.warnings += resource.prepare_create(obj) or ()
         problems = metadata.validate_create(resource, meta)
         problems += resource.validate(obj)
         if problems:
@@ -332,7 +332,7 @@ class Registry:
             problems += resource.validate_update(new, old)
         if problems:
             raise errors.invalid(resource.group_kind, name, problems)
-        if not subresource:
+        if subresource in WITH_KIND_RULES:
             call.warnings += resource.warnings(new, old)
         elif subresource == "status":
             call.warnings += resource.status_warnings(new, old)

@@ -163,6 +163,8 @@ def _head(answer: Reply | StreamReply) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict(answer.headers)
     headers["Content-Type"] = answer.content_type
     headers.setdefault("Cache-Control", "no-cache, private")
+    for warning in answer.warnings:
+        headers.add("Warning", warning)
     return headers
 
 

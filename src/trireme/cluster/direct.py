@@ -28,6 +28,8 @@ def handler(server: ApiServer, user: User) -> Handler:
             raise ConnectionError(f"{method} {path}: no upgrades within one process")
         answered = {"content-type": answer.content_type}
         answered |= {name.lower(): value for name, value in answer.headers.items()}
+        if answer.warnings:
+            answered["warning"] = ", ".join(answer.warnings)
         content = answer.chunks if isinstance(answer, StreamReply) else answer.body
         return answer.status, answered, content
 

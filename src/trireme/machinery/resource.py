@@ -148,7 +148,8 @@ class Resource:
     defaults: Callable[[Any], None] = _nothing
     # (new, old or None, now as RFC 3339): times that a write sets which the client left out.
     stamp: Callable[[Any, Any, str], None] | None = None
-    prepare_create: Callable[[Any], None] = _nothing
+    # (new) -> warnings of what it takes the place of, if there are any.
+    prepare_create: Callable[[Any], list[str] | None] = _nothing
     prepare_update: Callable[[Any, Any], None] = _nothing_with_old
     validate: Callable[[Any], Errors] = _no_errors
     validate_update: Callable[[Any, Any], Errors] = _no_update_errors
@@ -181,6 +182,8 @@ class Resource:
     collected: bool = True
     # propagationPolicy when the client names none.
     default_orphan: bool = False
+    # What a deletion is warned of that does not say what becomes of the dependents.
+    orphan_warning: str = ""
     # DELETE answers with the object instead of a Status.
     returns_deleted: bool = False
 

@@ -102,7 +102,7 @@ class CrdAsker(Asker):
         path, _, query = path.partition("?")
         request = Request(method, path, query, {}, msgspec.json.encode(body), user=self.user)
         answer = await chain.handle(self.server, request)
-        return answer.status, answer.headers.get("Warning", "")
+        return answer.status, ", ".join(answer.warnings)
 
 
 @asynccontextmanager

@@ -24,6 +24,9 @@ from trireme.machinery import errors
 
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
+_SPACE_BEFORE_TOKEN = (
+    "the provided Authorization header contains extra space before the bearer token, and is ignored"
+)
 _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 
 
@@ -89,9 +92,11 @@ def bearer_token(request: Request) -> str:
 
     Browsers cannot set headers on a WebSocket, so the token comes as one of its protocols.
     """
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
+    scheme, *rest = request.headers.get("authorization", "").strip().split(" ", 2)
+    if scheme.lower() == "bearer" and rest:
+        if not rest[0] and len(rest) == 2:
+            request.warnings.append(_SPACE_BEFORE_TOKEN)
+        return rest[0]
     for protocol in request.headers.get("sec-websocket-protocol", "").split(","):
         encoded = protocol.strip().removeprefix(_WEBSOCKET_TOKEN)
         if encoded != protocol.strip():

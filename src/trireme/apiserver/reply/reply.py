@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,16 @@ class Reply:
     """A complete answer. Its body is one piece, or parts that are joined when they are needed: a
     large list never exists as a whole beside the objects that it is made of."""
 
-    __slots__ = ("_body", "_parts", "content_type", "headers", "length", "negotiable", "status")
+    __slots__ = (
+        "_body",
+        "_parts",
+        "content_type",
+        "headers",
+        "length",
+        "negotiable",
+        "status",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -35,6 +44,8 @@ class Reply:
         self.status = status
         self.content_type = content_type
         self.headers = {} if headers is None else headers
+        # The values of the Warning headers, of which there may be several.
+        self.warnings: Sequence[str] = ()
         self.body = body
         # An API object in JSON that ``form.settle`` still puts into the form that is accepted.
         self.negotiable = False
@@ -87,6 +98,7 @@ class StreamReply:
     status: int = 200
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     wanted, call = delete_options(request), write.call_of(request)
     call.dry_run = call.dry_run or bool(wanted.dryRun)
     hub = endpoint.hub
+    _warn_of_orphans(request, endpoint, wanted)
     item, gone = await server.registry.delete(hub, info.namespace, info.name, wanted, call)
     resource = hub.resource
     if not gone or resource.returns_deleted:
@@ -44,6 +45,7 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
     options.refuse_shards(request, server.gates)
     info = request.info
     wanted, call = delete_options(request), write.call_of(request)
+    _warn_of_orphans(request, endpoint, wanted)
     call.dry_run = call.dry_run or bool(wanted.dryRun)
     chosen, meta = await read.select(
         server, endpoint, info.namespace, options.list_options(request, endpoint)
@@ -66,6 +68,12 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
         remainingItemCount=meta.remainingItemCount,
     )
     return form.many(request, endpoint, deleted, listed, server.env.clock.now())
+
+
+def _warn_of_orphans(request: Request, endpoint: Endpoint, wanted: DeleteOptions) -> None:
+    text = endpoint.resource.orphan_warning
+    if text and wanted.propagationPolicy is None and wanted.orphanDependents is None:
+        request.warnings.append(text)
 
 
 def delete_options(request: Request) -> DeleteOptions:

@@ -30,7 +30,7 @@ async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyRep
     """One component."""
     name = request.info.name
     if name != _STORE and name not in _LEASES:
-        raise errors.not_found(endpoint.resource.group_resource, name)
+        raise errors.not_found(endpoint.resource.singular_name, name)
     item = _item(server, endpoint, name)
     return form.one(request, endpoint, item, server.env.clock.now())
 

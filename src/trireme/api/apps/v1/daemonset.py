@@ -8,6 +8,7 @@ from trireme.api import columns, rules
 from trireme.api.apps.v1 import counts
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod import warnings as pod_warnings
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
@@ -148,6 +149,13 @@ def _count_templates(obj: DaemonSet, number: int) -> None:
     obj.metadata.annotations = {**obj.metadata.annotations, **kept}
 
 
+def warnings(new: DaemonSet, old: DaemonSet | None) -> list[str]:
+    """Those of the template, when it is another one."""
+    if old is not None and _template_number(new) == _template_number(old):
+        return []
+    return pod_warnings.template(pod_warnings.TEMPLATE, new.spec.template)
+
+
 def validate(new: DaemonSet) -> Errors:
     """The spec as a whole."""
     errs: Errors = []
@@ -251,6 +259,7 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
+    warnings=warnings,
     generation=spec_changed,
     columns=COLUMNS,
     row=row,

@@ -9,6 +9,7 @@ from trireme.api.apps.v1 import counts
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod import warnings as pod_warnings
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
@@ -148,6 +149,7 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
+    warnings=pod_warnings.workload,
     generation=spec_changed,
     columns=columns.REPLICAS,
     row=row,

@@ -12,9 +12,11 @@ from trireme.api.apps.v1.statefulset_types import (
     StatefulSetPersistentVolumeClaimRetentionPolicy,
 )
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
+from trireme.api.core.v1 import persistentvolumeclaim as claims
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
-from trireme.machinery import labels, names
+from trireme.api.core.v1.pod import warnings as pod_warnings
+from trireme.machinery import field, labels, names
 from trireme.machinery.resource import (
     Column,
     Resource,
@@ -67,15 +69,22 @@ def prepare_update(new: StatefulSet, old: StatefulSet) -> None:
     pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
 
 
-def warnings(new: StatefulSet, _old: StatefulSet | None) -> list[str]:
-    """A history that only grows."""
+def warnings(new: StatefulSet, old: StatefulSet | None) -> list[str]:
+    """Those of the template and of the claims; a history that only grows."""
+    found = []
+    if pod_warnings.is_other(new, old):
+        found += pod_warnings.template(pod_warnings.TEMPLATE, new.spec.template)
+    for position, claim in enumerate(new.spec.volumeClaimTemplates):
+        where = field.path("spec", "volumeClaimTemplates").index(position)
+        # Upstream's path for updates, capital and all.
+        found += claims.spec_warnings(where if old is None else where.child("Spec"), claim.spec)
     limit = new.spec.revisionHistoryLimit
-    if limit is None or limit >= 0:
-        return []
-    return [
-        "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= "
-        "0 is recommended"
-    ]
+    if limit is not None and limit < 0:
+        found.append(
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a "
+            "value >= 0 is recommended"
+        )
+    return found
 
 
 def row(obj: StatefulSet, now: float) -> list[Any]:

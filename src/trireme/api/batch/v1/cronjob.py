@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 from trireme.api import columns, rules
 from trireme.api.batch.v1 import job_rules
-from trireme.api.batch.v1.job import name_warnings, spec_warnings
+from trireme.api.batch.v1.job import spec_warnings
 from trireme.api.batch.v1.job_types import JobSpec
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod import warnings as pod_warnings
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.rules import Errors
 from trireme.machinery import cron, field, labels, meta
@@ -99,11 +100,9 @@ def prepare_update(new: CronJob, old: CronJob) -> None:
 
 def warnings(new: CronJob, old: CronJob | None) -> list[str]:
     """Those of jobs; a time zone inside the schedule."""
-    found = []
-    if old is None:
-        found += name_warnings(new.metadata.name)
-    if old is None or new.spec != old.spec:
-        found += spec_warnings("spec.jobTemplate.spec", new.spec.jobTemplate.spec)
+    found = pod_warnings.named(new.metadata.name) if old is None else []
+    if pod_warnings.is_other(new, old):
+        found += spec_warnings(field.path("spec", "jobTemplate", "spec"), new.spec.jobTemplate.spec)
     if old is not None and "TZ" in new.spec.schedule:
         found.append(
             "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "

@@ -10,7 +10,9 @@ from trireme.api.batch.v1 import job_status_rules
 from trireme.api.batch.v1.job_types import Job, JobSpec
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
-from trireme.machinery import gotext, labels, names, time
+from trireme.api.core.v1.pod import warnings as pod_warnings
+from trireme.machinery import field, labels, time
+from trireme.machinery.field import Path
 from trireme.machinery.meta import LabelSelector
 from trireme.machinery.resource import Column, Resource, spec_changed, status
 
@@ -77,36 +79,24 @@ def prepare_update(new: Job, old: Job) -> None:
 
 
 def warnings(new: Job, old: Job | None) -> list[str]:
-    """Names that pods cannot bear, and too many indexes."""
-    found = []
-    if old is None:
-        found += name_warnings(new.metadata.name)
-    if old is None or new.spec != old.spec:
-        found += spec_warnings("spec", new.spec)
+    """A name that is no pod's, and what the spec asks for."""
+    found = pod_warnings.named(new.metadata.name) if old is None else []
+    if pod_warnings.is_other(new, old):
+        found += spec_warnings(field.path("spec"), new.spec)
     return found
 
 
-def name_warnings(name: str) -> list[str]:
-    """A name that is no DNS label."""
-    complaints = names.is_dns1123_label(name)
-    if not complaints:
-        return []
-    return [
-        "metadata.name: this is used in Pod names and hostnames, which can result in surprising "
-        f"behavior; a DNS label is recommended: {gotext.plain(complaints)}"
-    ]
-
-
-def spec_warnings(where: str, spec: JobSpec) -> list[str]:
-    """More indexes than the status may be able to hold."""
+def spec_warnings(at: Path, spec: JobSpec) -> list[str]:
+    """More indexes than the status may be able to hold; those of the template."""
+    found = []
     many = (spec.completions or 0) > _MANY_COMPLETIONS and (spec.parallelism or 0) > _MANY_PODS
-    if spec.completionMode != "Indexed" or not many:
-        return []
-    return [
-        f"{where}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism "
-        "higher than 10^4, Kubernetes might not be able to track completedIndexes when a big "
-        "number of indexes fail"
-    ]
+    if spec.completionMode == "Indexed" and many:
+        found.append(
+            f"{at}: In Indexed Jobs with a number of completions higher than 10^5 and a "
+            "parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes "
+            "when a big number of indexes fail"
+        )
+    return found + pod_warnings.template(at.child("template"), spec.template)
 
 
 def state(obj: Job) -> str:
@@ -155,6 +145,11 @@ RESOURCE = Resource(
     categories=("all",),
     subresources=(status(),),
     default_orphan=True,
+    orphan_warning=(
+        "child pods are preserved by default when jobs are deleted; set "
+        "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
+        "this warning"
+    ),
     defaults=defaults,
     prepare_create=prepare_create,
     prepare_update=prepare_update,

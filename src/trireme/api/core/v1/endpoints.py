@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from trireme.api import columns, rules
+from trireme.api import addresses, columns, rules
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.rules import Errors
@@ -21,6 +21,9 @@ from trireme.machinery.types import (
     atomic,
     constant,
 )
+
+MANAGED_BY = "endpoints.kubernetes.io/managed-by"
+CONTROLLER = "endpoint-controller"
 
 
 @atomic
@@ -81,6 +84,20 @@ def validate_update(new: Endpoints, old: Endpoints) -> Errors:
     return validate(new) if new.subsets != old.subsets else []
 
 
+def warnings(new: Endpoints, _old: Endpoints | None) -> list[str]:
+    """Addresses in a form that is not the usual one; the controller's own are not looked at."""
+    if new.metadata.labels.get(MANAGED_BY) == CONTROLLER:
+        return []
+    found: list[str] = []
+    for position, subset in enumerate(new.subsets):
+        here = field.path("subsets").index(position)
+        for kind in ("addresses", "notReadyAddresses"):
+            for number, address in enumerate(getattr(subset, kind)):
+                where = here.child(kind).index(number).child("ip")
+                found += addresses.ip_warnings(where, address.ip)
+    return found
+
+
 def _validate_address(errs: Errors, at: Path, address: EndpointAddress) -> None:
     rules.syntax(errs, at, "ip", address.ip, names.is_legacy_ip)
     if address.hostname:
@@ -127,6 +144,7 @@ RESOURCE = Resource(
     short_names=("ep",),
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     create_on_update=True,
     columns=COLUMNS,
     row=row,

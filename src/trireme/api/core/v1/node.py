@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from trireme.api import columns
+from trireme.api import addresses, columns
 from trireme.api.core.v1 import node_rules
 from trireme.api.core.v1.selection import Taint
-from trireme.machinery import meta
+from trireme.machinery import field, meta
 from trireme.machinery.resource import Column, Resource, Subresource, status
 from trireme.machinery.types import (
     Atomic,
@@ -192,6 +192,18 @@ def prepare_status(new: Node, old: Node) -> None:
         new.status.config = None
 
 
+def warnings(new: Node, _old: Node | None) -> list[str]:
+    """Fields that nothing reads; networks in a form that is not the usual one."""
+    found: list[str] = []
+    if new.spec.configSource is not None:
+        found.append("spec.configSource: the feature is removed")
+    if new.spec.externalID:
+        found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for position, text in enumerate(new.spec.podCIDRs):
+        found += addresses.cidr_warnings(field.path("spec", "podCIDRs").index(position), text)
+    return found
+
+
 def row(obj: Node, now: float) -> list[Any]:
     """The cells of one Node."""
     info = obj.status.nodeInfo
@@ -246,6 +258,7 @@ RESOURCE = Resource(
     validate=node_rules.create,
     validate_update=node_rules.update,
     validate_status=node_rules.status,
+    warnings=warnings,
     status_on_create=True,
     columns=COLUMNS,
     row=row,

@@ -5,27 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from trireme.api import columns
+from trireme.api.core.v1 import node_labels, volume_warnings
 from trireme.api.core.v1 import persistentvolume_rules as checks
 from trireme.api.core.v1.persistentvolume_types import PersistentVolume
+from trireme.machinery import field
 from trireme.machinery.resource import Column, Resource, status
 
+_SPEC = field.path("spec")
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _DEPRECATED = {
     CLASS_ANNOTATION: 'deprecated since v1.8; use "storageClassName" attribute instead',
     "volume.beta.kubernetes.io/mount-options": (
         'deprecated since v1.31; use "mountOptions" attribute instead'
     ),
-}
-_DEAD_SOURCES = {
-    "cephfs": ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
-    "photonPersistentDisk": (
-        "photonPersistentDisk",
-        "deprecated in v1.11, non-functional in v1.16+",
-    ),
-    "scaleIO": ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
-    "storageos": ("storageOS", "deprecated in v1.22, non-functional in v1.25+"),
-    "glusterfs": ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
-    "rbd": ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
 }
 _MODES = {
     "ReadWriteOnce": "RWO",
@@ -73,10 +65,12 @@ def warnings(new: PersistentVolume, _old: PersistentVolume | None) -> list[str]:
             "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. "
             "Instead, the recommended approach is to use dynamic provisioning."
         )
-    for name, (shown, why) in _DEAD_SOURCES.items():
-        if getattr(new.spec, name) is not None:
-            found.append(f"spec.{shown}: {why}")
-    return found
+    affinity = new.spec.nodeAffinity
+    if affinity is not None and affinity.required is not None:
+        where = _SPEC.child("nodeAffinity", "required", "nodeSelectorTerms")
+        for position, term in enumerate(affinity.required.nodeSelectorTerms):
+            found += node_labels.term_warnings(where.index(position), term, check_values=False)
+    return found + volume_warnings.persistent(_SPEC, new.spec)
 
 
 def access_modes(modes: list[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from trireme.api import columns, rules
+from trireme.api import columns, quantities, rules
 from trireme.api.core.v1 import claim_rules, resource_names
 from trireme.api.core.v1.persistentvolume import CLASS_ANNOTATION, access_modes
 from trireme.api.core.v1.persistentvolumeclaim_types import (
@@ -15,7 +15,7 @@ from trireme.api.core.v1.persistentvolumeclaim_types import (
 )
 from trireme.api.core.v1.references import TypedLocalObjectReference, TypedObjectReference
 from trireme.api.rules import Errors
-from trireme.machinery import field, gotext, names, quantity
+from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
 from trireme.machinery.resource import Column, Resource, status
 
@@ -85,20 +85,16 @@ def warnings(new: PersistentVolumeClaim, _old: PersistentVolumeClaim | None) -> 
             f"metadata.annotations[{CLASS_ANNOTATION}]: deprecated since v1.8; use "
             '"storageClassName" attribute instead'
         )
-    return found + spec_warnings("spec", new.spec)
+    return found + spec_warnings(_SPEC, new.spec)
 
 
-def spec_warnings(where: str, spec: PersistentVolumeClaimSpec) -> list[str]:
+def spec_warnings(at: Path, spec: PersistentVolumeClaimSpec) -> list[str]:
     """Sizes that are no whole bytes."""
-    found = []
-    for side in ("requests", "limits"):
-        text = getattr(spec.resources, side).get("storage", "0")
-        if quantity.parse(text).milli_value() % 1000:
-            found.append(
-                f"{where}.resources.{side}[storage]: fractional byte value {gotext.quote(text)} is "
-                "invalid, must be an integer"
-            )
-    return found
+    asked, where = spec.resources, at.child("resources")
+    return [
+        *quantities.byte_warnings(where.child("requests"), asked.requests, "storage"),
+        *quantities.byte_warnings(where.child("limits"), asked.limits, "storage"),
+    ]
 
 
 def validate(new: PersistentVolumeClaim) -> Errors:

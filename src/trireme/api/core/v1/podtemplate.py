@@ -7,6 +7,7 @@ from typing import Any
 from trireme.api import columns
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod import warnings as pod_warnings
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
@@ -57,6 +58,13 @@ def validate_update(new: PodTemplate, _old: PodTemplate) -> Errors:
     return validate(new)
 
 
+def warnings(new: PodTemplate, old: PodTemplate | None) -> list[str]:
+    """Those of the template."""
+    if not pod_warnings.is_other(new, old):
+        return []
+    return pod_warnings.template(field.path("template"), new.template)
+
+
 def changed(new: PodTemplate, old: PodTemplate) -> bool:
     """The generation counts the template."""
     return new.template != old.template
@@ -76,6 +84,7 @@ RESOURCE = Resource(
     prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     generation=changed,
     returns_deleted=True,
     columns=COLUMNS,

@@ -9,6 +9,7 @@ from trireme.api.apps.v1 import counts
 from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
+from trireme.api.core.v1.pod import warnings as pod_warnings
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
@@ -103,6 +104,16 @@ def prepare_update(new: ReplicationController, old: ReplicationController) -> No
         pod_prepare.drop_disabled(new.spec.template.spec, was)
 
 
+def warnings(new: ReplicationController, old: ReplicationController | None) -> list[str]:
+    """A name that is no pod's; those of the template, and on update, as upstream does, of the one
+    that was."""
+    found = pod_warnings.named(new.metadata.name) if old is None else []
+    made = new.spec.template if old is None else old.spec.template
+    if made is not None and pod_warnings.is_other(new, old):
+        found += pod_warnings.template(pod_warnings.TEMPLATE, made)
+    return found
+
+
 def validate(new: ReplicationController) -> Errors:
     """The spec as a whole."""
     errs: Errors = []
@@ -169,6 +180,7 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     validate_status=validate_status,
+    warnings=warnings,
     generation=spec_changed,
     columns=columns.REPLICAS,
     row=row,

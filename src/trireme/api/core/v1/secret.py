@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from trireme.api import columns, rules
+from trireme.api.core.v1 import key_pairs
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
@@ -100,6 +101,14 @@ def validate_update(new: Secret, old: Secret) -> Errors:
     return errs + validate(new)
 
 
+def warnings(new: Secret, _old: Secret | None) -> list[str]:
+    """A certificate and a key that do not belong together."""
+    if new.type != "kubernetes.io/tls":
+        return []
+    problem = key_pairs.problem(new.data.get("tls.crt", b""), new.data.get("tls.key", b""))
+    return [problem] if problem else []
+
+
 def row(obj: Secret, now: float) -> list[Any]:
     """The cells of one Secret."""
     return [obj.metadata.name, obj.type, len(obj.data), columns.age(obj.metadata, now)]
@@ -112,6 +121,7 @@ RESOURCE = Resource(
     prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     columns=COLUMNS,
     row=row,
     selectable={"type": lambda obj: obj.type},

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trireme.api import columns
-from trireme.api.core.v1 import service_rules
+from trireme.api.core.v1 import service_rules, service_warnings
 from trireme.api.core.v1.loadbalancer import LoadBalancerStatus
 from trireme.api.core.v1.service import (
     ClientIPConfig,
@@ -205,6 +205,8 @@ RESOURCE = Resource(
     validate=service_rules.create,
     validate_update=service_rules.update,
     validate_status=service_rules.status,
+    warnings=service_warnings.service,
+    status_warnings=service_warnings.status,
     name_errors=names.is_dns1123_label,
     create_on_update=True,
     returns_deleted=True,

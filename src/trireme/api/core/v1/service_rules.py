@@ -27,8 +27,8 @@ _POLICIES: Final = ("Cluster", "Local")
 _DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _IP_MODES: Final = ("Proxy", "VIP")
 _MAX_AFFINITY: Final = 86400
-_HINTS: Final = "service.kubernetes.io/topology-aware-hints"
-_MODE: Final = "service.kubernetes.io/topology-mode"
+HINTS: Final = "service.kubernetes.io/topology-aware-hints"
+MODE: Final = "service.kubernetes.io/topology-mode"
 _SOURCE_RANGES: Final = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _BALANCER_ONLY: Final = "may only be used when `type` is 'LoadBalancer'"
 
@@ -87,10 +87,10 @@ def status(new: Service, old: Service) -> Errors:
 
 def _whole(errs: Errors, new: Service, old: Service | None) -> None:
     spec, annotations = new.spec, new.metadata.annotations
-    hints, mode = annotations.get(_HINTS), annotations.get(_MODE)
+    hints, mode = annotations.get(HINTS), annotations.get(MODE)
     if hints is not None and mode is not None and hints != mode:
-        where = field.path("metadata", "annotations").key(_MODE)
-        why = f"must match annotations[{_HINTS}] when both are specified"
+        where = field.path("metadata", "annotations").key(MODE)
+        why = f"must match annotations[{HINTS}] when both are specified"
         errs.append(field.invalid(where, mode, why))
     _by_type(errs, new)
     _ports(errs, new)

@@ -11,6 +11,8 @@ from trireme.machinery import meta
 from trireme.machinery.resource import Resource, Subresource
 from trireme.machinery.types import Atomic, Merge, Struct, always, constant, listmap
 
+ENFORCE_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+
 
 class ServiceAccount(Struct):
     kind: str = constant("ServiceAccount")
@@ -31,6 +33,18 @@ def prepare_update(new: ServiceAccount, _old: ServiceAccount) -> None:
     prepare_create(new)
 
 
+def warnings(new: ServiceAccount, old: ServiceAccount | None) -> list[str]:
+    """An annotation that is deprecated, when it is set anew."""
+    if ENFORCE_MOUNTABLE not in new.metadata.annotations:
+        return []
+    if old is not None and ENFORCE_MOUNTABLE in old.metadata.annotations:
+        return []
+    return [
+        f"metadata.annotations[{ENFORCE_MOUNTABLE}]: deprecated in v1.32+; prefer separate "
+        "namespaces to isolate access to mounted secrets"
+    ]
+
+
 def row(obj: ServiceAccount, now: float) -> list[Any]:
     """The cells of one ServiceAccount."""
     return [obj.metadata.name, columns.age(obj.metadata, now)]
@@ -43,6 +57,7 @@ RESOURCE = Resource(
     subresources=(Subresource("token", ("create",), TokenRequest),),
     prepare_create=prepare_create,
     prepare_update=prepare_update,
+    warnings=warnings,
     returns_deleted=True,
     columns=(columns.NAME, columns.AGE),
     row=row,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from trireme.api import columns
+from trireme.api import addresses, columns
 from trireme.api.core.v1.pod.container import Protocol
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.discovery.v1 import endpointslice_rules
-from trireme.machinery import meta, names
+from trireme.machinery import field, meta, names
 from trireme.machinery.resource import Column, Resource
 from trireme.machinery.types import (
     Atomic,
@@ -81,6 +81,8 @@ COLUMNS = (
     columns.AGE,
 )
 HOSTNAME = "kubernetes.io/hostname"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
 
 
 def prepare_create(new: EndpointSlice) -> None:
@@ -100,6 +102,21 @@ def prepare_update(new: EndpointSlice, old: EndpointSlice) -> None:
         if kept and not names.is_dns1123_subdomain(node or ""):
             endpoint.nodeName = node
         endpoint.deprecatedTopology = {}
+
+
+def warnings(new: EndpointSlice, old: EndpointSlice | None) -> list[str]:
+    """Names as addresses; addresses in a form that is not the usual one, but for those that the
+    controllers write."""
+    found: list[str] = []
+    if old is None and new.addressType == "FQDN":
+        found.append("spec.addressType: FQDN endpoints are deprecated")
+    if new.metadata.labels.get(MANAGED_BY) in CONTROLLERS:
+        return found
+    for position, endpoint in enumerate(new.endpoints):
+        where = field.path("endpoints").index(position).child("addresses")
+        for number, address in enumerate(endpoint.addresses):
+            found += addresses.ip_warnings(where.index(number), address)
+    return found
 
 
 def changed(new: EndpointSlice, old: EndpointSlice) -> bool:
@@ -138,6 +155,7 @@ RESOURCE = Resource(
     validate=endpointslice_rules.create,
     validate_update=endpointslice_rules.update,
     generation=changed,
+    warnings=warnings,
     columns=COLUMNS,
     row=row,
 )

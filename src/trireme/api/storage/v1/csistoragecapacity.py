@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from trireme.api import columns, rules
+from trireme.api.core.v1 import node_labels
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names, quantity
 from trireme.machinery.resource import Column, Resource
@@ -54,6 +55,11 @@ def validate_update(new: CSIStorageCapacity, old: CSIStorageCapacity) -> Errors:
     return errs
 
 
+def warnings(new: CSIStorageCapacity, _old: CSIStorageCapacity | None) -> list[str]:
+    """Labels of nodes that are deprecated."""
+    return node_labels.selector_warnings(field.path("nodeTopology"), new.nodeTopology)
+
+
 def row(obj: CSIStorageCapacity, _now: float) -> list[Any]:
     """The cells of one CSIStorageCapacity."""
     capacity = columns.UNSET if obj.capacity is None else obj.capacity
@@ -65,6 +71,7 @@ RESOURCE = Resource(
     plural="csistoragecapacities",
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     unconditional_update=False,
     columns=COLUMNS,
     row=row,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from trireme.api import columns, rules
+from trireme.api.core.v1.node_labels import DEPRECATED
 from trireme.api.core.v1.references import TopologySelectorTerm
 from trireme.api.rules import Errors
 from trireme.api.storage.v1 import rules as checks
@@ -98,6 +99,16 @@ def validate_update(new: StorageClass, old: StorageClass) -> Errors:
     return errs
 
 
+def warnings(new: StorageClass, _old: StorageClass | None) -> list[str]:
+    """Labels of nodes that are deprecated."""
+    return [
+        f"allowedTopologies[{position}].matchLabelExpressions[{number}].key: {DEPRECATED[item.key]}"
+        for position, term in enumerate(new.allowedTopologies)
+        for number, item in enumerate(term.matchLabelExpressions)
+        if item.key in DEPRECATED
+    ]
+
+
 def row(obj: StorageClass, now: float) -> list[Any]:
     """The cells of one StorageClass."""
     name, annotations = obj.metadata.name, obj.metadata.annotations
@@ -120,6 +131,7 @@ RESOURCE = Resource(
     short_names=("sc",),
     validate=validate,
     validate_update=validate_update,
+    warnings=warnings,
     returns_deleted=True,
     columns=COLUMNS,
     row=row,

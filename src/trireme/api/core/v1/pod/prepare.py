@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from trireme.api.core.v1.pod.pod import Pod
 
 APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
+USE_APPARMOR: Final = 'deprecated since v1.30; use the "appArmorProfile" field instead'
 _LOCALHOST: Final = "localhost/"
 
 
-def create(new: Pod) -> None:
-    """A fresh status, and the parts of the spec that follow from labels and annotations."""
+def create(new: Pod) -> list[str]:
+    """A fresh status, and the parts of the spec that follow from labels and annotations.
+
+    Returns warnings of the annotations, which the fields have taken the place of.
+    """
     spec = new.spec
     defaults.same_account(spec)
     new.status = PodStatus(phase="Pending", qosClass=qos.of(spec))
@@ -46,7 +50,8 @@ def create(new: Pod) -> None:
     for constraint in spec.topologySpreadConstraints:
         _merge_keys(constraint.labelSelector, constraint.matchLabelKeys, "In", labels)
     if new.metadata.annotations and (spec.os is None or spec.os.name != "windows"):
-        _apparmor_fields(new)
+        return _apparmor_fields(new)
+    return []
 
 
 def update(new: Pod, old: Pod) -> None:
@@ -184,8 +189,9 @@ def _merge_keys(
             )
 
 
-def _apparmor_fields(new: Pod) -> None:
+def _apparmor_fields(new: Pod) -> list[str]:
     """Copy the deprecated annotation to the field where the field says nothing."""
+    warnings: list[str] = []
     annotations, spec = new.metadata.annotations, new.spec
     of_pod = spec.securityContext.appArmorProfile if spec.securityContext is not None else None
     everyone: list[Container | EphemeralContainer] = [
@@ -194,18 +200,23 @@ def _apparmor_fields(new: Pod) -> None:
         *spec.ephemeralContainers,
     ]
     for container in everyone:
-        text = annotations.get(APPARMOR_ANNOTATION + container.name)
+        key = APPARMOR_ANNOTATION + container.name
+        text = annotations.get(key)
         if text is None:
             continue
         context = container.securityContext
         if context is not None and context.appArmorProfile is not None:
             continue
         profile = apparmor_profile(text)
-        if profile is None or profile == of_pod:
+        if profile is not None and profile == of_pod:
+            continue
+        warnings.append(f"metadata.annotations[{key}]: {USE_APPARMOR}")
+        if profile is None:
             continue
         if context is None:
             context = container.securityContext = SecurityContext()
         context.appArmorProfile = profile
+    return warnings
 
 
 def apparmor_profile(annotation: str) -> AppArmorProfile | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from trireme.api.core.v1.pod import columns, defaults, prepare
+from trireme.api.core.v1.pod import columns, defaults, prepare, warnings
 from trireme.api.core.v1.pod.binding import Binding
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.rules import pod, resize, status
@@ -79,6 +79,8 @@ RESOURCE = Resource(
     validate=pod.create,
     validate_update=pod.update,
     validate_status=status.status,
+    warnings=warnings.pod,
+    status_warnings=warnings.status,
     generation=spec_changed,
     grace=grace,
     returns_deleted=True,

@@ -24,8 +24,8 @@ from trireme.machinery.field import Path
 MIRROR: Final = "kubernetes.io/config.mirror"
 _TOLERATIONS: Final = "scheduler.alpha.kubernetes.io/tolerations"
 _DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
-_SECCOMP_POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
-_SECCOMP_CONTAINER: Final = "container.seccomp.security.alpha.kubernetes.io/"
+SECCOMP_POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
+SECCOMP_CONTAINER: Final = "container.seccomp.security.alpha.kubernetes.io/"
 _LOCALHOST: Final = "localhost/"
 _RUNTIME_DEFAULT: Final = ("runtime/default", "docker/default")
 _KINDS: Final = ("initContainers", "containers", "ephemeralContainers")
@@ -45,7 +45,7 @@ def known(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) ->
     if cost is not None and not _is_cost(cost):
         errs.append(field.invalid(at.key(_DELETION_COST), cost, "must be a 32bit integer"))
     for key, value in annotations.items():
-        if key == _SECCOMP_POD or key.startswith(_SECCOMP_CONTAINER):
+        if key == SECCOMP_POD or key.startswith(SECCOMP_CONTAINER):
             _seccomp(errs, at.child(key), value)
         elif key.startswith(APPARMOR_ANNOTATION):
             _apparmor(errs, at.key(key), key, value, spec)
@@ -78,7 +78,7 @@ def agree(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) ->
     context = spec.securityContext
     if context is not None and context.seccompProfile is not None:
         here = at.child("securityContext", "seccompProfile")
-        _seccomp_agrees(errs, here, context.seccompProfile, annotations.get(_SECCOMP_POD))
+        _seccomp_agrees(errs, here, context.seccompProfile, annotations.get(SECCOMP_POD))
     check_apparmor = spec.os is None or spec.os.name != "windows"
     of_pod = context.appArmorProfile if context is not None else None
     for kind in _KINDS:
@@ -86,7 +86,7 @@ def agree(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) ->
             own = container.securityContext
             here = at.child(kind).index(position).child("securityContext")
             if own is not None and own.seccompProfile is not None:
-                text = annotations.get(_SECCOMP_CONTAINER + container.name)
+                text = annotations.get(SECCOMP_CONTAINER + container.name)
                 _seccomp_agrees(errs, here.child("seccompProfile"), own.seccompProfile, text)
             profile = own.appArmorProfile if own is not None else None
             text = annotations.get(APPARMOR_ANNOTATION + container.name)

@@ -1,0 +1,300 @@
+"""What a client is warned of when it writes a pod, or a template of pods, that the rules let pass.
+
+In: defaulted and prepared pods and templates, and where the template stands. Out: texts. Called by:
+the ``warnings`` of Pod and of every kind with a template. Upstream: pkg/api/pod/warnings.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from trireme.api import addresses, quantities
+from trireme.api.core.v1 import node_labels, volume_warnings
+from trireme.api.core.v1 import persistentvolumeclaim as claims
+from trireme.api.core.v1.pod import overlaps
+from trireme.api.core.v1.pod.container import Container, ContainerPort, EnvVar
+from trireme.api.core.v1.pod.prepare import APPARMOR_ANNOTATION, USE_APPARMOR, apparmor_profile
+from trireme.api.core.v1.pod.rules.annotations import SECCOMP_CONTAINER, SECCOMP_POD
+from trireme.api.core.v1.pod.scheduling import PodAffinity, PodAntiAffinity
+from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.template import PodTemplateSpec
+from trireme.machinery import field, gotext, names
+from trireme.machinery.field import Path
+from trireme.machinery.meta import ObjectMeta
+
+if TYPE_CHECKING:
+    from trireme.api.core.v1.pod.pod import Pod
+
+_ANNOTATIONS: Final = {
+    "scheduler.alpha.kubernetes.io/critical-pod": (
+        'non-functional in v1.16+; use the "priorityClassName" field instead'
+    ),
+    "security.alpha.kubernetes.io/sysctls": (
+        'non-functional in v1.11+; use the "sysctls" field instead'
+    ),
+    "security.alpha.kubernetes.io/unsafe-sysctls": (
+        'non-functional in v1.11+; use the "sysctls" field instead'
+    ),
+}
+TEMPLATE: Final = field.path("spec", "template")
+_USE_SECCOMP: Final = 'non-functional in v1.27+; use the "seccompProfile" field instead'
+_NO_SELECTOR: Final = "a null labelSelector results in matching no pod"
+_IN_BYTES: Final = ("memory", "ephemeral-storage")
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
+
+Found = list[str]
+
+
+def pod(new: Pod, old: Pod | None) -> Found:
+    """A new pod; of updates, which are many and seldom a person's, there are none."""
+    if old is not None:
+        return []
+    found = named(new.metadata.name, "the Pod's hostname")
+    _whole(found, field.path(), new.metadata, new.spec, is_pod=True)
+    return found
+
+
+def status(new: Pod, _old: Pod) -> Found:
+    """Addresses in a form that is not the usual one."""
+    at = field.path("status", "podIPs")
+    found: Found = []
+    for position, item in enumerate(new.status.podIPs):
+        found += addresses.ip_warnings(at.index(position).child("ip"), item.ip)
+    return found
+
+
+def template(at: Path, value: PodTemplateSpec) -> Found:
+    """A template of pods at ``at``."""
+    found: Found = []
+    _whole(found, at, value.metadata, value.spec, is_pod=False)
+    return found
+
+
+def workload(new: Any, old: Any) -> Found:
+    """An object that makes pods of ``spec.template``: its name, and what it asks for."""
+    found = named(new.metadata.name) if old is None else []
+    return found + (template(TEMPLATE, new.spec.template) if is_other(new, old) else [])
+
+
+def is_other(new: Any, old: Any) -> bool:
+    """Whether what an object asks for is new."""
+    return old is None or bool(new.metadata.generation != old.metadata.generation)
+
+
+def named(name: str, used_in: str = "Pod names and hostnames") -> Found:
+    """A name that is no DNS label, of an object whose pods have it in theirs."""
+    problems = names.is_dns1123_label(name)
+    if not problems:
+        return []
+    return [
+        f"metadata.name: this is used in {used_in}, which can result in surprising behavior; a DNS "
+        f"label is recommended: {gotext.plain(problems)}"
+    ]
+
+
+def _whole(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod: bool) -> None:
+    here = at.child("spec")
+    _nodes(found, here, spec)
+    if meta.annotations:
+        for key, why in _ANNOTATIONS.items():
+            if key in meta.annotations:
+                found.append(f"{at.child('metadata', 'annotations').key(key)}: {why}")
+    if spec.volumes:
+        _volumes(found, here.child("volumes"), spec)
+    _named_twice(found, here, spec)
+    found += quantities.byte_warnings(here.child("overhead"), spec.overhead, *_IN_BYTES)
+    _containers(found, at, meta, spec, is_pod)
+    _ports(found, here, spec)
+    if (spec.terminationGracePeriodSeconds or 0) < 0:
+        found.append(
+            f"{here.child('terminationGracePeriodSeconds')}: must be >= 0; negative values are "
+            "invalid and will be treated as 1"
+        )
+    if spec.affinity is not None:
+        where = here.child("affinity")
+        _pods(found, where.child("podAffinity"), spec.affinity.podAffinity)
+        _pods(found, where.child("podAntiAffinity"), spec.affinity.podAntiAffinity)
+    if spec.dnsConfig is not None:
+        for position, text in enumerate(spec.dnsConfig.nameservers):
+            where = here.child("dnsConfig", "nameservers").index(position)
+            found += addresses.ip_warnings(where, text)
+    for position, alias in enumerate(spec.hostAliases):
+        where = here.child("hostAliases").index(position).child("ip")
+        found += addresses.ip_warnings(where, alias.ip)
+
+
+def _nodes(found: Found, at: Path, spec: PodSpec) -> None:
+    """Deprecated labels of nodes, wherever nodes are chosen by them; pods that nothing selects."""
+    deprecated = node_labels.DEPRECATED
+    for key in spec.nodeSelector:
+        if key in deprecated:
+            found.append(f"{at.child('nodeSelector').key(key)}: {deprecated[key]}")
+    nodes = None if spec.affinity is None else spec.affinity.nodeAffinity
+    if nodes is not None:
+        here = at.child("affinity", "nodeAffinity")
+        required = nodes.requiredDuringSchedulingIgnoredDuringExecution
+        for position, term in enumerate(required.nodeSelectorTerms if required else ()):
+            where = here.child(_REQUIRED, "nodeSelectorTerms").index(position)
+            found += node_labels.term_warnings(where, term, check_values=False)
+        for position, item in enumerate(nodes.preferredDuringSchedulingIgnoredDuringExecution):
+            where = here.child(_PREFERRED).index(position).child("preference")
+            found += node_labels.term_warnings(where, item.preference, check_values=True)
+    for position, constraint in enumerate(spec.topologySpreadConstraints):
+        here, key = at.child("topologySpreadConstraints").index(position), constraint.topologyKey
+        if key in deprecated:
+            found.append(f"{here.child('topologyKey')}: {key} is {deprecated[key]}")
+        if constraint.labelSelector is None:
+            found.append(f"{here.child('labelSelector')}: {_NO_SELECTOR}")
+
+
+def _volumes(found: Found, at: Path, spec: PodSpec) -> None:
+    for position, volume in enumerate(spec.volumes):
+        here = at.index(position)
+        found += volume_warnings.in_pod(here, volume)
+        made = volume.ephemeral.volumeClaimTemplate if volume.ephemeral is not None else None
+        if made is not None:
+            where = here.child("ephemeral", "volumeClaimTemplate", "spec")
+            found += claims.spec_warnings(where, made.spec)
+    found += overlaps.warnings(spec.volumes)
+
+
+def _named_twice(found: Found, at: Path, spec: PodSpec) -> None:
+    """Aliases and secrets of one name, and secrets without one."""
+    seen: set[str] = set()
+    for position, alias in enumerate(spec.hostAliases):
+        if alias.ip in seen:
+            where = at.child("hostAliases").index(position).child("ip")
+            found.append(f"{where}: duplicate ip {gotext.quote(alias.ip)}")
+        seen.add(alias.ip)
+    seen = set()
+    nameless: Found = []
+    for position, secret in enumerate(spec.imagePullSecrets):
+        where = at.child("imagePullSecrets").index(position).child("name")
+        if secret.name in seen:
+            found.append(f"{where}: duplicate name {gotext.quote(secret.name)}")
+        seen.add(secret.name)
+        if not secret.name:
+            nameless.append(f'{where}: invalid empty name ""')
+    found += nameless
+
+
+def _containers(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod: bool) -> None:
+    annotations, where = meta.annotations, at.child("metadata", "annotations")
+    context = spec.securityContext
+    if SECCOMP_POD in annotations and (context is None or context.seccompProfile is None):
+        found.append(f"{where.key(SECCOMP_POD)}: {_USE_SECCOMP}")
+    for here, container in _everyone(at.child("spec"), spec):
+        if annotations:
+            _annotated(found, where, annotations, container, spec, is_pod)
+        asked, place = container.resources, here.child("resources")
+        for name in _IN_BYTES if asked.limits or asked.requests else ():
+            found += quantities.byte_warnings(place.child("limits"), asked.limits, name)
+            found += quantities.byte_warnings(place.child("requests"), asked.requests, name)
+        if len(container.env) > 1:
+            _hidden(found, here.child("env"), container.env)
+
+
+def _everyone(at: Path, spec: PodSpec) -> Iterator[tuple[Path, Container]]:
+    # A pod gets its ephemeral containers later, by a subresource that warns of nothing.
+    for kind in ("initContainers", "containers"):
+        for position, container in enumerate(getattr(spec, kind)):
+            yield at.child(kind).index(position), container
+
+
+def _annotated(
+    found: Found,
+    at: Path,
+    annotations: dict[str, str],
+    container: Container,
+    spec: PodSpec,
+    is_pod: bool,
+) -> None:
+    """Annotations about one container where the field that replaced them says nothing."""
+    own, key = container.securityContext, SECCOMP_CONTAINER + container.name
+    if key in annotations and (own is None or own.seccompProfile is None):
+        found.append(f"{at.key(key)}: {_USE_SECCOMP}")
+    # A pod's own were copied to the fields, with a warning, before.
+    key = APPARMOR_ANNOTATION + container.name
+    if is_pod or key not in annotations or (own is not None and own.appArmorProfile is not None):
+        return
+    of_pod = spec.securityContext.appArmorProfile if spec.securityContext is not None else None
+    if of_pod is None or of_pod != apparmor_profile(annotations[key]):
+        found.append(f"{at.key(key)}: {USE_APPARMOR}")
+
+
+def _hidden(found: Found, at: Path, env: list[EnvVar]) -> None:
+    """Variables that are set again without making use of what they were."""
+    seen: set[str] = set()
+    for position, item in enumerate(env):
+        if item.name in seen:
+            before = f"$({item.name})"
+            if item.valueFrom is not None or item.value == before or before not in item.value:
+                found.append(
+                    f"{at.index(position)}: hides previous definition of "
+                    f"{gotext.quote(item.name)}, which may be dropped when using apply"
+                )
+        seen.add(item.name)
+
+
+def _ports(found: Found, at: Path, spec: PodSpec) -> None:
+    """Ports that are, or may be, one and the same; names of ports that are not unique."""
+    ports = [
+        (here.child("ports").index(position), port)
+        for here, container in _everyone(at, spec)
+        if container.ports
+        for position, port in enumerate(container.ports)
+    ]
+    taken: dict[tuple[int, str], list[tuple[Path, ContainerPort]]] = {}
+    for where, port in ports:
+        if port.hostIP and not port.hostPort:
+            found.append(f"{where}: hostIP set without hostPort: {_shown(port)}")
+        others = taken.setdefault((port.containerPort, port.protocol), [])
+        for other_place, other in others:
+            how = _clash(port, other)
+            if how:
+                found.append(f"{where}: {how} port definition with {other_place}")
+        others.append((where, port))
+    by_name: dict[str, Path] = {}
+    for where, port in ports:
+        if port.name in by_name:
+            first = by_name[port.name]
+            found.append(
+                f"{where}: duplicate port name {gotext.quote(port.name)} with {first}, services "
+                f"and probes that select ports by name will use {first}"
+            )
+        elif port.name:
+            by_name[port.name] = where
+
+
+def _clash(one: ContainerPort, other: ContainerPort) -> str:
+    if one.hostIP == other.hostIP and one.hostPort == other.hostPort:
+        return "duplicate"
+    if not one.hostPort or not other.hostPort:
+        return "overlapping"
+    if one.hostPort == other.hostPort and bool(one.hostIP) != bool(other.hostIP):
+        return "dangerously ambiguous"
+    return ""
+
+
+def _shown(port: ContainerPort) -> str:
+    """A port as Go prints the struct."""
+    return (
+        f"{{Name:{port.name} HostPort:{port.hostPort} ContainerPort:{port.containerPort} "
+        f"Protocol:{port.protocol} HostIP:{port.hostIP}}}"
+    )
+
+
+def _pods(found: Found, at: Path, affinity: PodAffinity | PodAntiAffinity | None) -> None:
+    """Terms that match no pod."""
+    if affinity is None:
+        return
+    for position, term in enumerate(affinity.requiredDuringSchedulingIgnoredDuringExecution):
+        if term.labelSelector is None:
+            where = at.child(_REQUIRED).index(position).child("labelSelector")
+            found.append(f"{where}: {_NO_SELECTOR}")
+    for position, item in enumerate(affinity.preferredDuringSchedulingIgnoredDuringExecution):
+        if item.podAffinityTerm.labelSelector is None:
+            where = at.child(_PREFERRED).index(position).child("podAffinityTerm", "labelSelector")
+            found.append(f"{where}: {_NO_SELECTOR}")
