@@ -17,7 +17,7 @@ from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.client.client import Client
-from trireme.cluster.settings import DNS_ADDRESS, Settings
+from trireme.cluster.settings import Settings
 from trireme.machinery import errors
 from trireme.machinery.meta import ObjectMeta
 
@@ -30,7 +30,7 @@ async def apply(client: Client, cluster: Settings) -> None:
     """Create what is missing; what is there is left as it is."""
     if not cluster.nodes:
         return
-    for wanted in (dns_role(), dns_binding(), dns_service(), dns_endpoints(cluster)):
+    for wanted in (dns_role(), dns_binding(), dns_service(cluster), dns_endpoints(cluster)):
         try:
             await client.create(wanted)
         except errors.ApiError as fault:
@@ -63,7 +63,7 @@ def dns_binding() -> ClusterRoleBinding:
     )
 
 
-def dns_service() -> Service:
+def dns_service(cluster: Settings) -> Service:
     """The Service at the address that pods' resolv.conf names."""
     return Service(
         metadata=ObjectMeta(
@@ -72,7 +72,7 @@ def dns_service() -> Service:
             labels={"k8s-app": DNS, "kubernetes.io/name": "CoreDNS"},
         ),
         spec=ServiceSpec(
-            clusterIP=DNS_ADDRESS,
+            clusterIP=cluster.dns_address,
             internalTrafficPolicy="Local",
             ports=[
                 ServicePort(name="dns", protocol="UDP", port=53, targetPort=53),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trireme.cluster import access
-from trireme.cluster.settings import DNS_ADDRESS, DOMAIN, NodeSettings, Settings
+from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
 from trireme.kit.env import Env
 from trireme.kubelet import run as kubelet
 from trireme.kubelet.config import KubeletConfig, ServerConfig
@@ -19,7 +19,7 @@ def config(cluster: Settings, node: NodeSettings) -> KubeletConfig:
         logs_dir=f"{node.state_dir}/pods",
         cgroup_parent=node.cgroup_parent,
         cluster_domain=DOMAIN,
-        cluster_dns=(DNS_ADDRESS,),
+        cluster_dns=(cluster.dns_address,),
         server=ServerConfig(
             address=node.ip,
             certificate_file=str(cluster.pki_dir / f"{identity}.crt"),

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from trireme.cli.stages import Stages
 from trireme.cluster import ports, prerequisites, settings
 from trireme.cluster.hosts import names
-from trireme.cluster.hosts.plan import Places
+from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import BadSetting, NodeSettings, Settings
 from trireme.cluster.up import CannotStart, Wish
@@ -27,7 +29,7 @@ def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -
             port = wish.port or ports.first_free(settings.ports(places))
         _check(wish, port)
     if wish.control_plane_only:
-        made = _settings(wish, kept, places, port, ("127.0.0.1",), ())
+        made = _settings(wish, kept, places, port, None)
     else:
         with stages.stage("network"):
             # Netlink is a large import, and only for nodes.
@@ -40,23 +42,7 @@ def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -
             network.create(plan)
             if wish.outside:
                 outside.open_way(plan, outside.networks(wish.outside))
-        nodes = tuple(
-            NodeSettings(
-                name=node.name,
-                ip=node.ip,
-                pod_cidr=node.pod_cidr,
-                netns_path=node.netns_path,
-                containerd_socket=node.containerd_socket,
-                cgroup=node.cgroup,
-                cgroup_parent=node.cgroup_parent,
-                state_dir=node.state_dir,
-                run_dir=node.run_dir,
-                log_dir=node.log_dir,
-            )
-            for node in plan.nodes
-        )
-        listen = ("127.0.0.1", plan.host_ip)
-        made = _settings(wish, kept, places, port, listen, nodes)
+        made = _settings(wish, kept, places, port, plan)
     with stages.stage("keys"):
         keys = Keys(made.pki_dir)
         keys.make(made, time.time())
@@ -68,23 +54,41 @@ def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -
 
 
 def _settings(
-    wish: Wish,
-    kept: Settings | None,
-    places: Places,
-    port: int,
-    listen: tuple[str, ...],
-    nodes: tuple[NodeSettings, ...],
+    wish: Wish, kept: Settings | None, places: Places, port: int, plan: HostsPlan | None
 ) -> Settings:
+    """What every component is made from: addresses and networks are those of the hosts' plan."""
     state_dir = f"{places.state}/{wish.name}"
     datastore = wish.datastore or (kept.datastore if kept else f"sqlite:{state_dir}/state.db")
-    return Settings(
+    made = Settings(
         name=names.cluster(wish.name),
         state_dir=state_dir,
         run_dir=f"{places.run}/{wish.name}",
         datastore=settings.check_datastore(datastore),
         port=port,
-        listen=listen,
-        nodes=nodes,
+    )
+    if plan is None:
+        return made
+    return msgspec.structs.replace(
+        made,
+        listen=(*made.listen, plan.host_ip),
+        nodes=tuple(_node(node) for node in plan.nodes),
+        pod_network=plan.pod_network,
+        service_network=plan.service_network,
+    )
+
+
+def _node(node: NodePlan) -> NodeSettings:
+    return NodeSettings(
+        name=node.name,
+        ip=node.ip,
+        pod_cidr=node.pod_cidr,
+        netns_path=node.netns_path,
+        containerd_socket=node.containerd_socket,
+        cgroup=node.cgroup,
+        cgroup_parent=node.cgroup_parent,
+        state_dir=node.state_dir,
+        run_dir=node.run_dir,
+        log_dir=node.log_dir,
     )
 
 

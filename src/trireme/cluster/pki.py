@@ -16,7 +16,6 @@ from trireme.cluster.settings import DOMAIN, Settings
 from trireme.kit import pki
 from trireme.kit.pki import Pair
 
-SERVICE_IP = "10.96.0.1"
 ADMIN = "kubernetes-admin"
 _SERVICE_NAMES = (
     "kubernetes",
@@ -56,7 +55,7 @@ class Keys:
             _write(self._folder / "sa.key", pki.new_key(), secret=True)
         if not (self._folder / "ca.key").exists():
             self._keep("ca", pki.new_authority("kubernetes", now))
-        addresses = ("localhost", *settings.listen, SERVICE_IP, *_SERVICE_NAMES)
+        addresses = ("localhost", *settings.listen, settings.service_ip, *_SERVICE_NAMES)
         self._issue("apiserver", "kube-apiserver", now, names=addresses, server=True)
         self._issue("admin", ADMIN, now, groups=("system:masters",))
         self._issue("apiserver-kubelet-client", "kube-apiserver", now, groups=("system:masters",))

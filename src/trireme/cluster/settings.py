@@ -5,15 +5,15 @@ that ``up`` run again, ``status`` and ``down`` know the cluster that an earlier 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from pathlib import Path
 
 import msgspec
 
 from trireme.cluster.hosts.names import cluster as check_name
-from trireme.cluster.hosts.plan import Places
+from trireme.cluster.hosts.plan import POD_NETWORK, SERVICE_NETWORK, Places
 
 DEFAULT_NAME = "trireme"
-DNS_ADDRESS = "10.96.0.10"
 DOMAIN = "cluster.local"
 _FILE = "cluster.json"
 
@@ -48,8 +48,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     listen: tuple[str, ...] = ("127.0.0.1",)
     nodes: tuple[NodeSettings, ...] = ()
-    pod_network: str = "10.244.0.0/16"
-    service_network: str = "10.96.0.0/12"
+    pod_network: str = POD_NETWORK
+    service_network: str = SERVICE_NETWORK
+
+    @property
+    def service_ip(self) -> str:
+        """The address of the Service ``kubernetes``: the first of the network."""
+        return str(ipaddress.ip_network(self.service_network)[1])
+
+    @property
+    def dns_address(self) -> str:
+        """The address of the Service ``kube-dns``."""
+        return dns_address_in(self.service_network)
 
     @property
     def pki_dir(self) -> Path:
@@ -85,6 +95,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if dot and item.name == node:
                 return str(Path(item.log_dir, f"{part}.log"))
         return str(Path(self.state_dir, "logs", f"{component}.log"))
+
+
+def dns_address_in(service_network: str) -> str:
+    """The address of the Service ``kube-dns`` in a network: the tenth, as kubeadm has it."""
+    return str(ipaddress.ip_network(service_network)[10])
 
 
 def check_datastore(text: str) -> str:

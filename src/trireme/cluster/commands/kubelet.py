@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from trireme.cluster.commands import _alone
-from trireme.cluster.settings import DNS_ADDRESS, DOMAIN, BadSetting
+from trireme.cluster.hosts.plan import SERVICE_NETWORK
+from trireme.cluster.settings import DOMAIN, BadSetting, dns_address_in
 from trireme.kit.env import Env
 
 
@@ -24,7 +25,7 @@ from trireme.kit.env import Env
 @click.option("--root-dir", default="/var/lib/kubelet", show_default=True, help="Pods' volumes.")
 @click.option("--logs-dir", default="/var/log/pods", show_default=True, help="Containers' logs.")
 @click.option("--cgroup-parent", default="/kubepods", show_default=True, help="Of all pods.")
-@click.option("--cluster-dns", default=DNS_ADDRESS, show_default=True)
+@click.option("--cluster-dns", default=dns_address_in(SERVICE_NETWORK), show_default=True)
 @click.option("--cluster-domain", default=DOMAIN, show_default=True)
 @click.option("--tls-cert-file", "certificate", default="", help="Of its own HTTPS server.")
 @click.option("--tls-private-key-file", "key", default="", help="The certificate's key.")
