@@ -26,15 +26,14 @@ def test_a_link_fits_the_kernel(cluster):
 
 
 @given(CLUSTERS, CLUSTERS, st.integers(0, 199))
-def test_a_namespace_belongs_to_one_cluster(mine, other, index):
-    for netns in (names.netns(mine, index), names.switch(mine)):
-        assert names.is_netns(mine, netns)
-        assert names.is_netns(other, netns) == (other == mine)
+def test_a_pod_network_belongs_to_one_cluster(mine, other, index):
+    network = names.cni_network(mine, index)
+    assert names.is_cni_network(mine, network)
+    assert names.is_cni_network(other, network) == (other == mine)
 
 
 def test_names_that_look_like_other_names():
-    assert names.cluster_of_netns(names.netns("a-node-1", 0)) == "a-node-1"
-    assert names.cluster_of_netns(names.netns("a", 1)) == "a"
-    assert names.cluster_of_netns(names.switch("a-switch")) == "a-switch"
-    for foreign in ("cni-1234", "trireme", "trireme-a", "trireme--node-0", "my-trireme-a-node-0"):
-        assert names.cluster_of_netns(foreign) is None
+    assert names.is_cni_network("a-node-1", names.cni_network("a-node-1", 0))
+    assert not names.is_cni_network("a", names.cni_network("a-node-1", 0))
+    for foreign in ("cni-1234", "trireme", "trireme-a", "my-trireme-a-node-0"):
+        assert not names.is_cni_network("a", foreign)

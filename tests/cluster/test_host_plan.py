@@ -22,7 +22,7 @@ def test_a_plan_of_two_nodes():
     assert [node.ip.rpartition(".")[2] for node in made.nodes] == ["2", "3"]
     first = made.nodes[0]
     assert first.name == "node-0"
-    assert first.netns_path == "/run/netns/trireme-dev-node-0"
+    assert first.netns_path == "/run/trireme/dev/netns/node-0"
     assert first.cgroup_parent == "/trireme-dev/node-0/kubepods"
     assert first.containerd_socket == "/run/trireme/dev/node-0/containerd.sock"
     assert plan.make("dev", 2) == made

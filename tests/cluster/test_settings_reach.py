@@ -97,7 +97,7 @@ def test_dns(chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_node_is_as_planned(chosen: Any) -> None:
     made, cluster = chosen
     assert [node.pod_cidr for node in cluster.nodes] == [node.pod_cidr for node in made.nodes]
-    assert all(node.netns_path.startswith(plan.NETNS_DIR) for node in cluster.nodes)
+    assert [node.netns_path for node in cluster.nodes] == [n.netns_path for n in made.nodes]
 
 
 def test_without_nodes_the_defaults_hold(tmp_path: Path) -> None:

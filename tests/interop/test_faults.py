@@ -307,7 +307,8 @@ def settled(kubectl: Kubectl) -> bool:
 @contextmanager
 def unplugged(index: int) -> Iterator[None]:
     """The node's port of the switch is down; what runs on the node goes on."""
-    port = ("ip", "-n", names.switch(NAME), "link", "set", names.node(index))
+    inside = ("nsenter", f"--net=/run/trireme/{NAME}/netns/switch", "--")
+    port = (*inside, "ip", "link", "set", names.node(index))
     subprocess.run([*port, "down"], check=True)
     try:
         yield

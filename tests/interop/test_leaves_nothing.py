@@ -117,7 +117,7 @@ def test_without_any_record(before):
 
 def test_a_process_that_left_its_cgroup_is_found_by_its_namespace(before):
     make_until("nodes")
-    netns = f"/run/netns/trireme-{NAME}-node-0"
+    netns = f"/run/trireme/{NAME}/netns/node-0"
     script = f"nsenter --net={netns} sleep 1000 >/dev/null 2>&1 & echo $!"
     stray = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert Path(f"/proc/{stray.stdout.strip()}").exists()

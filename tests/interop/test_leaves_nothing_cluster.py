@@ -24,7 +24,7 @@ STATE, RUN = Path("/var/lib/trireme", NAME), Path("/run/trireme", NAME)
 # What an `up` has just made when it is killed.
 INSTANTS = {
     "plan": STATE / "hosts.json",
-    "first namespace": Path("/run/netns", names.switch(NAME)),
+    "first namespace": RUN / "netns/switch",
     "authority": STATE / "pki/ca.crt",
     "settings": STATE / "cluster.json",
     "supervisor": RUN / "processes/supervisor.json",
@@ -137,6 +137,33 @@ def test_the_supervisor_killed(before: host_state.HostState) -> None:
     assert spawn.alive(record_of("containerd.node-0"))
     trireme("down", "--name", NAME)
     assert_as(before)
+
+
+def test_network_namespaces_that_somebody_adds_meanwhile_are_left_alone(tmp_path: Path) -> None:
+    """`ip netns add` mounts /run/netns over itself: it must hide nothing of the cluster's, and what
+    was added is somebody else's. In a mount namespace, since the mount would outlive the test."""
+    script = f"""
+        set -e
+        mount --make-rprivate /
+        mount -t tmpfs tmpfs /run
+        $TRIREME up --name {NAME} --nodes 1
+        ip netns add t-somebody
+        $TRIREME down --name {NAME}
+        ip netns list | grep -q t-somebody
+        grep -q ' /run/netns ' /proc/self/mountinfo
+        test ! -e /run/trireme
+        ip netns del t-somebody
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        env={**os.environ, "TRIREME": " ".join(TRIREME)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "umount" not in done.stderr
 
 
 def test_two_clusters_do_not_know_of_each_other(before: host_state.HostState) -> None:

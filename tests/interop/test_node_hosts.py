@@ -238,8 +238,9 @@ async def test_another_number_of_nodes_is_refused(hosts):
 async def test_the_network_can_be_completed(hosts):
     """A namespace's name without the namespace, as a maker leaves it that is killed between."""
     await hosts.start_network()
-    await asyncio.to_thread(network.remove_netns, hosts.nodes[1].netns)
-    (network.NETNS_DIR / hosts.nodes[1].netns).touch()
+    path = Path(hosts.nodes[1].netns_path)
+    await asyncio.to_thread(network.remove_netns, path)
+    await asyncio.to_thread(path.touch)
     await hosts.start()
     assert len(hosts.running()) == 2
 

@@ -21,7 +21,6 @@ from trireme.cluster.images import build, recipes
 
 pytestmark = [pytest.mark.interop, needs_root, needs_kubectl]
 
-SPACE = "trireme-test-outside"
 NETWORK, HOST, SERVER = "198.51.100.0/24", "198.51.100.1", "198.51.100.2"
 
 # The reading half of the OCI distribution API over a folder of blobs, and who asked.
@@ -73,24 +72,19 @@ def registry(tmp_path: Path) -> Iterator[Path]:
     script = tmp_path / "registry.py"
     script.write_text(textwrap.dedent(REGISTRY))
     # Not by `ip netns add`: that mounts /run/netns over what is there, and leaves it so.
-    network.make_netns(SPACE)
+    space = tmp_path / "outside"
+    network.make_netns(space)
+    inside = f"nsenter --net={space} --"
     for command in (
-        f"ip link add tri-out type veth peer name eth0 netns {SPACE}",
+        f"ip link add tri-out type veth peer name eth0 netns {space}",
         f"ip address add {HOST}/24 dev tri-out",
         "ip link set tri-out up",
-        f"ip -n {SPACE} address add {SERVER}/24 dev eth0",
-        f"ip -n {SPACE} link set eth0 up",
+        f"{inside} ip address add {SERVER}/24 dev eth0",
+        f"{inside} ip link set eth0 up",
     ):
         subprocess.run(command.split(), check=True)
     server = subprocess.Popen(
-        [
-            "nsenter",
-            f"--net=/run/netns/{SPACE}",
-            sys.executable,
-            str(script),
-            str(tmp_path),
-            SERVER,
-        ],
+        [*inside.split(), sys.executable, str(script), str(tmp_path), SERVER],
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -99,7 +93,7 @@ def registry(tmp_path: Path) -> Iterator[Path]:
         server.kill()
         server.wait()
         subprocess.run(["ip", "link", "del", "tri-out"], check=True)
-        network.remove_netns(SPACE)
+        network.remove_netns(space)
 
 
 def trust(cluster: Kubectl) -> None:

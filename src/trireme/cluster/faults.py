@@ -5,7 +5,6 @@ from __future__ import annotations
 from trireme.client.transport import Unreachable
 from trireme.cluster.hosts.cgroups import NoCgroups
 from trireme.cluster.hosts.containerd import NotReady
-from trireme.cluster.hosts.network import Hidden
 from trireme.cluster.hosts.plan import NoNetworkLeft
 from trireme.cluster.hosts.spawn import SpawnFailed
 from trireme.cluster.hosts.teardown import StillThere
@@ -26,7 +25,6 @@ EXPECTED = (
     Busy,
     CannotOpen,
     CannotStart,
-    Hidden,
     LoadFailed,
     NoCgroups,
     NoNetworkLeft,

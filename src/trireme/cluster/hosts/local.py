@@ -36,7 +36,6 @@ class Node:
         self.index = plan.index
         self.ip = plan.ip
         self.pod_cidr = plan.pod_cidr
-        self.netns = plan.netns
         self.netns_path = plan.netns_path
         self.containerd_socket = plan.containerd_socket
         self.cgroup_parent = plan.cgroup_parent

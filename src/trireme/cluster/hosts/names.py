@@ -5,7 +5,7 @@ In: a cluster's name and a node's index.  Out: the name of each thing made for t
 `testing.host_state` recognise leftovers by them, so a thing made under another name is a leak.
 
 No mark of one cluster can be taken for that of another: where the kernel allows long names they
-end in `-node-<index>` or `-switch`, and where it does not (links: 15 characters) a hash stands
+end in `-node-<index>`, and where it does not (links: 15 characters) a hash stands
 for the name and the link's alias carries it in full.
 """
 
@@ -40,26 +40,6 @@ def node(index: int) -> str:
     return f"node-{index}"
 
 
-def netns(cluster: str, index: int) -> str:
-    return f"{mark(cluster)}-{node(index)}"
-
-
-def switch(cluster: str) -> str:
-    """The network namespace of the bridge that joins the nodes."""
-    return f"{mark(cluster)}-switch"
-
-
-def is_netns(cluster: str, name: str) -> bool:
-    """Whether a network namespace of that name is one of the cluster's."""
-    return cluster_of_netns(name) == cluster
-
-
-def cluster_of_netns(name: str) -> str | None:
-    """The cluster whose namespace this is, None for a namespace that is not Trireme's."""
-    found = re.fullmatch(rf"{MARK}-(.+)-(?:node-\d+|switch)", name)
-    return found[1] if found and _NAME.fullmatch(found[1]) else None
-
-
 def host_link(cluster: str) -> str:
     """The one link of a cluster on the host: 11 characters."""
     return "tri" + hashlib.sha256(cluster.encode()).hexdigest()[:8]
@@ -77,4 +57,10 @@ def cgroup(cluster: str, *below: str) -> str:
 
 def cni_network(cluster: str, index: int) -> str:
     """The name of a node's pod network, which CNI uses for the files it keeps."""
-    return netns(cluster, index)
+    return f"{mark(cluster)}-{node(index)}"
+
+
+def is_cni_network(cluster: str, name: str) -> bool:
+    """Whether a pod network of that name is one of the cluster's nodes'."""
+    found = re.fullmatch(rf"{MARK}-(.+)-node-\d+", name)
+    return found is not None and found[1] == cluster

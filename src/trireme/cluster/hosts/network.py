@@ -28,7 +28,6 @@ from trireme.cluster.hosts import names
 from trireme.cluster.hosts import plan as plans
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan
 
-NETNS_DIR = Path(plans.NETNS_DIR)
 _BRIDGE = "switch"
 _HOST_PORT = "host"
 _NETFILTER_CALLS = tuple(
@@ -38,10 +37,6 @@ _MAIN_TABLE = 254
 _UNREACHABLE = "unreachable"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-class Hidden(Exception):
-    """A namespace's mount cannot be reached by its path; the text says what to do."""
 
 
 def _in_own_thread(work: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -69,8 +64,8 @@ def taken() -> list[str]:
 @_in_own_thread
 def create(plan: HostsPlan) -> None:
     """Makes the network of the whole cluster."""
-    for name in (plan.switch, *(node.netns for node in plan.nodes)):
-        make_netns(name)
+    for path in (plan.switch_path, *(node.netns_path for node in plan.nodes)):
+        make_netns(Path(path))
     with IPRoute() as host:
         link = _host(host, plan)
         unplugged = {node.name for node in plan.nodes if not within(node.netns_path, _is_plugged)}
@@ -82,23 +77,20 @@ def create(plan: HostsPlan) -> None:
 
 
 @_in_own_thread
-def remove(cluster: str) -> None:
-    """Removes the link, the routes and the namespaces that carry the cluster's mark."""
+def remove(cluster: str, run_dir: Path) -> None:
+    """Removes the link that carries the cluster's mark, with it its routes, and the namespaces."""
     with IPRoute() as host:
         # Without this the link would go only when the kernel gets round to ending its namespace.
         for link in host.link_lookup(ifname=names.host_link(cluster)):
             with _missing_is_fine():
                 host.link("del", index=link)
-    for name in netns_names():
-        if names.is_netns(cluster, name):
-            remove_netns(name)
+    for path in netns_paths(run_dir):
+        remove_netns(path)
 
 
-def netns_names() -> list[str]:
-    """The names of all network namespaces on this host, Trireme's and others'."""
-    with contextlib.suppress(FileNotFoundError):
-        return sorted(os.listdir(NETNS_DIR))
-    return []
+def netns_paths(run_dir: Path) -> list[Path]:
+    """The mounted network namespaces of a cluster."""
+    return sorted(Path(plans.netns_dir(str(run_dir))).glob("*"))
 
 
 @_in_own_thread
@@ -111,13 +103,9 @@ def links() -> list[tuple[str, str]]:
         ]
 
 
-def make_netns(name: str) -> None:
-    """Makes a namespace with a name, unless it is there.
-
-    Not by `ip netns add` or its like: they turn /run/netns itself into a mount that stays.
-    """
-    path = NETNS_DIR / name
-    NETNS_DIR.mkdir(parents=True, exist_ok=True)
+def make_netns(path: Path) -> None:
+    """Makes a namespace and mounts it on a file, unless it is there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         if _is_namespace(path):
             return
@@ -126,20 +114,9 @@ def make_netns(name: str) -> None:
     subprocess.run(["unshare", f"--net={path}", "true"], check=True, capture_output=True)
 
 
-def remove_netns(name: str) -> None:
-    path = NETNS_DIR / name
+def remove_netns(path: Path) -> None:
     subprocess.run(["umount", "--lazy", str(path)], check=False, capture_output=True)
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as problem:
-        if problem.errno != errno.EBUSY:
-            raise
-        raise Hidden(
-            f"{path} is covered by a mount of {NETNS_DIR} over itself, which `ip netns add` made "
-            f"while the cluster was up: `umount {NETNS_DIR}`, then `trireme down` again"
-        ) from None
-    with contextlib.suppress(OSError):
-        NETNS_DIR.rmdir()
+    path.unlink(missing_ok=True)
 
 
 @_in_own_thread

@@ -16,6 +16,7 @@ pod network.  Service addresses exist only within the nodes and may be the same 
 
 import hashlib
 import ipaddress
+import os
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -24,7 +25,6 @@ from trireme.cluster.hosts import names
 
 IPv4Network = ipaddress.IPv4Network
 
-NETNS_DIR = "/run/netns"
 SERVICE_NETWORK = "10.96.0.0/12"
 POD_NETWORK = "10.244.0.0/16"
 # Docker takes 172.17.0.0/16 and upwards one by one; these ends are the last that it reaches.
@@ -44,7 +44,6 @@ class NodePlan(msgspec.Struct, frozen=True):
 
     name: str
     index: int
-    netns: str
     ip: str
     pod_cidr: str
     cni_network: str
@@ -59,15 +58,13 @@ class NodePlan(msgspec.Struct, frozen=True):
 
     @property
     def netns_path(self) -> str:
-        return f"{NETNS_DIR}/{self.netns}"
+        return f"{netns_dir(os.path.dirname(self.run_dir))}/{self.name}"
 
 
 class HostsPlan(msgspec.Struct, frozen=True):
     """All hosts of one cluster."""
 
     cluster: str
-    switch: str
-    """The network namespace that holds the bridge between host and nodes."""
     host_link: str
     underlay: str
     host_ip: str
@@ -80,7 +77,17 @@ class HostsPlan(msgspec.Struct, frozen=True):
 
     @property
     def switch_path(self) -> str:
-        return f"{NETNS_DIR}/{self.switch}"
+        """The network namespace that holds the bridge between host and nodes."""
+        return f"{netns_dir(self.run_dir)}/switch"
+
+
+def netns_dir(run_dir: str) -> str:
+    """Where a cluster's network namespaces are mounted.
+
+    Not in /run/netns: the first `ip netns add` of anybody mounts that folder over itself, and what
+    was mounted there before can neither be reached nor removed any more.
+    """
+    return f"{run_dir}/netns"
 
 
 class NoNetworkLeft(Exception):
@@ -114,7 +121,6 @@ def make(
     state_dir, run_dir = f"{places.state}/{cluster}", f"{places.run}/{cluster}"
     return HostsPlan(
         cluster=cluster,
-        switch=names.switch(cluster),
         host_link=names.host_link(cluster),
         underlay=str(underlay),
         host_ip=str(underlay[1]),
@@ -138,7 +144,6 @@ def _node(
     return NodePlan(
         name=name,
         index=index,
-        netns=names.netns(cluster, index),
         ip=ip,
         pod_cidr=pod_cidr,
         cni_network=names.cni_network(cluster, index),

@@ -51,11 +51,11 @@ def teardown(cluster: str, places: Places = Places()) -> Removed:
     names.cluster(cluster)
     run_dir, state_dir = Path(places.run, cluster), Path(places.state, cluster)
     layout = cgroups.probe()
-    namespaces = [name for name in network.netns_names() if names.is_netns(cluster, name)]
+    namespaces = network.netns_paths(run_dir)
     sockets = _shim_sockets(run_dir)
     processes = _kill(cluster, layout, run_dir, namespaces)
+    network.remove(cluster, run_dir)
     mounts = _unmount([f"{run_dir}/", f"{state_dir}/"])
-    network.remove(cluster)
     _remove_tables(cluster)
     outside.close(run_dir)
     cgroups.remove(layout, names.cgroup(cluster))
@@ -79,13 +79,12 @@ def teardown(cluster: str, places: Places = Places()) -> Removed:
 
 
 def clusters(places: Places = Places()) -> list[str]:
-    """The names of all clusters of which something is on this host, even if only a namespace."""
-    found = {names.cluster_of_netns(name) for name in network.netns_names()}
-    found.update(
+    """The names of all clusters of which something is on this host, even if only a link."""
+    found = {
         alias.removeprefix(f"{names.MARK}:")
         for _, alias in network.links()
         if alias.startswith(f"{names.MARK}:")
-    )
+    }
     found.update(
         group.removeprefix(f"/{names.MARK}-")
         for group in cgroups.groups(cgroups.probe())
@@ -97,7 +96,7 @@ def clusters(places: Places = Places()) -> list[str]:
     return sorted(name for name in found if name)
 
 
-def _kill(cluster: str, layout: cgroups.Layout, run_dir: Path, namespaces: list[str]) -> int:
+def _kill(cluster: str, layout: cgroups.Layout, run_dir: Path, namespaces: list[Path]) -> int:
     """Kills by cgroup, then by namespace and by record, and returns when all have ended."""
     group = names.cgroup(cluster)
     killed = cgroups.pids(layout, group)
@@ -128,9 +127,9 @@ def _wait_for_end(pids: set[int]) -> None:
     raise StillThere(f"processes {sorted(left)} do not end after SIGKILL")
 
 
-def _in_namespaces(namespaces: list[str]) -> set[int]:
+def _in_namespaces(namespaces: list[Path]) -> set[int]:
     """Processes in the nodes' network namespaces that were in no cgroup of the cluster."""
-    wanted = {_identity(network.NETNS_DIR / name) for name in namespaces}
+    wanted = {_identity(path) for path in namespaces}
     found = set()
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         # Processes come and go while we look; into some, never ours, even root may not look.
@@ -217,7 +216,7 @@ def _remove_cni_cache(cluster: str, run_dir: Path) -> None:
     """
     for path in (CNI_CACHE / "results").glob("*"):
         network_name = re.match(r"(.+-node-\d+)-[0-9a-f]{64}-", path.name)
-        ours = network_name is not None and names.is_netns(cluster, network_name[1])
+        ours = network_name is not None and names.is_cni_network(cluster, network_name[1])
         if path.name.startswith("cni-loopback-"):
             ours = f'"{run_dir}/' in path.read_text(errors="replace")
         if ours:
