@@ -47,15 +47,26 @@ class Asker:
         peer: bytes | None = None,
     ) -> tuple[int, Any]:
         """Status and decoded answer; the text of a failure as it is."""
+        answer = await self.answer(method, path, body, headers, peer)
+        if answer.status >= 400 and answer.content_type.startswith("text/"):
+            return answer.status, answer.body.decode()
+        return answer.status, msgspec.json.decode(answer.body)
+
+    async def answer(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        peer: bytes | None = None,
+    ) -> Any:
+        """The answer as it is."""
         path, _, query = path.partition("?")
         data = b"" if body is None else msgspec.json.encode(body)
         request = Request(
             method, path, query, headers or {}, data, peer_certificate=peer, user=self.user
         )
-        answer = await chain.handle(self.server, request)
-        if answer.status >= 400 and answer.content_type.startswith("text/"):
-            return answer.status, answer.body.decode()
-        return answer.status, msgspec.json.decode(answer.body)
+        return await chain.handle(self.server, request)
 
     async def must(self, method: str, path: str, body: Any = None) -> Any:
         """The answer to a request that has to succeed."""

@@ -29,7 +29,10 @@ class ServiceAccountKeys:
 
 @dataclass(frozen=True)
 class KubeletAccess:
-    """How the API server reaches kubelets: its client certificate and the CA of their servers."""
+    """How the API server reaches kubelets: its client certificate and the CA of their servers.
+
+    RBAC gives the certificate's groups what it takes; that is no matter for system:masters.
+    """
 
     client: Pair
     authority: bytes

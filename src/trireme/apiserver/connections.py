@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
@@ -126,8 +127,13 @@ class _Request(BaseRequest):
     """An HTTP/1 request."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        # aiohttp's name and version are nobody's business, and upstream sends none.
-        response.headers.popall("Server", None)
+        # aiohttp's name and version are nobody's business, and upstream sends none. A pod's own
+        # server, behind the proxy, may say who it is.
+        if response.headers.get("Server") == SERVER_SOFTWARE:
+            del response.headers["Server"]
+        # Where there is no content, it has no type.
+        if not response.headers.get("Content-Type", "-"):
+            del response.headers["Content-Type"]
 
 
 class OtherHTTP(_Request):

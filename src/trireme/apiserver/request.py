@@ -68,6 +68,7 @@ class Request:
         "path",
         "peer_certificate",
         "query",
+        "raw_query",
         "remote",
         "upgrade",
         "user",
@@ -89,6 +90,7 @@ class Request:
     ) -> None:
         self.method = method
         self.path = path
+        self.raw_query = query
         self.query: dict[str, list[str]] = parse_qs(query, keep_blank_values=True) if query else {}
         self.headers = headers or {}
         self.body = body

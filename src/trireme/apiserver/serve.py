@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import tempfile
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
@@ -23,9 +21,10 @@ from multidict import CIMultiDict
 from trireme.apiserver import chain
 from trireme.apiserver.connections import BODY_LIMIT, Front, Limits, OtherHTTP, refusal
 from trireme.apiserver.reply import reply
-from trireme.apiserver.reply.reply import Reply, StreamReply, UpgradeReply
+from trireme.apiserver.reply.reply import Aborted, Reply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.kit import tls
 from trireme.kit.hijack import Hijacked
 from trireme.kit.pki import Pair
 from trireme.machinery import errors
@@ -68,12 +67,7 @@ def server_context(serving: Pair, client_authority: bytes) -> ssl.SSLContext:
     """TLS for a server that asks for client certificates without insisting on one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with tempfile.TemporaryDirectory() as folder:
-        # ssl reads a certificate and its key from files only.
-        path = Path(folder) / "pair.pem"
-        path.touch(0o600)
-        path.write_bytes(serving.key + serving.certificate)
-        context.load_cert_chain(path)
+    tls.load_pair(context, serving)
     if client_authority:
         context.load_verify_locations(cadata=client_authority.decode())
         context.verify_mode = ssl.CERT_OPTIONAL
@@ -209,7 +203,8 @@ async def _compressed(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
 
 async def _stream(answer: StreamReply, incoming: BaseRequest, limits: Limits) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=_head(answer))
-    response.enable_chunked_encoding()
+    if "Content-Length" not in response.headers:
+        response.enable_chunked_encoding()
     return await _send(response, incoming, answer.chunks, limits)
 
 
@@ -234,6 +229,10 @@ async def _send(
         # The client has gone, or was cut off; there is nobody to tell.
         if patience.lost:
             return Hijacked()
+    except Aborted:
+        if incoming.transport is not None:
+            incoming.transport.abort()
+        return Hijacked()
     finally:
         patience.close()
         await chunks.aclose()  # type: ignore[attr-defined]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ import yarl
 from trireme.client.transport import Response, Stream, Unreachable
 from trireme.kit.clock import Clock
 from trireme.kit.pki import Pair
+from trireme.kit.tls import load_pair
 
 # Requests beyond this many at once wait for a connection; watches have connections of their own.
 POOL = 64
@@ -165,12 +165,7 @@ def context(tls: Tls) -> ssl.SSLContext:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
     if tls.client is not None:
-        with tempfile.TemporaryDirectory() as folder:
-            # ssl reads a certificate and its key from files only.
-            path = Path(folder) / "pair.pem"
-            path.touch(0o600)
-            path.write_bytes(tls.client.key.rstrip() + b"\n" + tls.client.certificate)
-            made.load_cert_chain(path)
+        load_pair(made, tls.client)
     made.set_alpn_protocols(["http/1.1"])
     return made
 

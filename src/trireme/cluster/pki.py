@@ -1,8 +1,8 @@
 """The keys of a local cluster: one authority, a certificate for each component, kubeconfigs.
 
-In: settings and the present time. Out: files below ``<state>/pki``, made once and kept. Identities
-are upstream's, so that the bootstrap RBAC roles fit: https://kubernetes.io/docs/setup/
-best-practices/certificates/.
+In: settings and the present time. Out: files below ``<state>/pki``, made once and kept as long as
+they are for the wanted identity. Identities are upstream's, so that the bootstrap RBAC roles fit:
+https://kubernetes.io/docs/setup/best-practices/certificates/.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from trireme.kit import pki
 from trireme.kit.pki import Pair
 
 ADMIN = "kubernetes-admin"
+# The API server binds the groups of its certificate for kubelets to what it may do there.
+KUBELET_CLIENTS = "trireme:kubelet-clients"
 _SERVICE_NAMES = (
     "kubernetes",
     "kubernetes.default",
@@ -58,7 +60,8 @@ class Keys:
         addresses = ("localhost", *settings.listen, settings.service_ip, *_SERVICE_NAMES)
         self._issue("apiserver", "kube-apiserver", now, names=addresses, server=True)
         self._issue("admin", ADMIN, now, groups=("system:masters",))
-        self._issue("apiserver-kubelet-client", "kube-apiserver", now, groups=("system:masters",))
+        client = "kube-apiserver-kubelet-client"
+        self._issue("apiserver-kubelet-client", client, now, groups=(KUBELET_CLIENTS,))
         self._issue("controllers", "system:kube-controller-manager", now)
         self._issue("scheduler", "system:kube-scheduler", now)
         for node in settings.nodes:
@@ -122,7 +125,10 @@ class Keys:
         server: bool = False,
     ) -> None:
         if (self._folder / f"{name}.key").exists():
-            return
+            kept = (self._folder / f"{name}.crt").read_bytes()
+            # An earlier version may have made it for somebody else, or for other addresses.
+            if pki.is_for(kept, user, organizations=groups, names=names):
+                return
         pair = pki.issue(
             self.authority(), user, now, organizations=groups, names=names, server=server
         )

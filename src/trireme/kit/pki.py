@@ -103,6 +103,24 @@ def identity(certificate_der: bytes) -> tuple[str, list[str]]:
     return (str(names[0].value) if names else "", [str(item.value) for item in groups])
 
 
+def is_for(
+    certificate: bytes,
+    common_name: str,
+    *,
+    organizations: Sequence[str] = (),
+    names: Sequence[str] = (),
+) -> bool:
+    """Whether a PEM certificate has this subject, and these names, as ``issue`` would give it."""
+    parsed = x509.load_pem_x509_certificate(certificate)
+    try:
+        found = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        named = set(found.value)
+    except x509.ExtensionNotFound:
+        named = set()
+    subject = identity(parsed.public_bytes(serialization.Encoding.DER))
+    return subject == (common_name, list(organizations)) and named == set(map(_general_name, names))
+
+
 def _long_names() -> warnings.catch_warnings[None]:
     """X.520 ends a common name at 64 characters. Names of service accounts are longer, and nobody
     who checks Kubernetes certificates minds; the library does, aloud."""

@@ -20,6 +20,7 @@ from trireme.machinery import labels
 
 CONTROLLER_PREFIX = "system:controller:"
 NODE_ROLE = "system:node"
+KUBELET_ROLE = "system:kubelet-api-admin"
 # ClusterRoles and ClusterRoleBindings that earlier versions made and upstream's policy has not.
 RETIRED = ("system:openshift:public-info-viewer", "system:controller:service-ca-cert-publisher")
 
@@ -43,6 +44,15 @@ def roles() -> list[Role]:
 def role_bindings() -> list[RoleBinding]:
     """The RoleBindings in system namespaces."""
     return notation.bindings(_text("role_bindings"), RoleBinding)
+
+
+def kubelet_clients(groups: list[str]) -> ClusterRoleBinding:
+    """What the API server may at kubelets. Upstream leaves it to kubeadm to bind a group for it."""
+    return ClusterRoleBinding(
+        metadata=notation.metadata("trireme:kubelet-clients"),
+        roleRef=RoleRef(apiGroup=notation.GROUP, kind="ClusterRole", name=KUBELET_ROLE),
+        subjects=[Subject(kind="Group", apiGroup=notation.GROUP, name=name) for name in groups],
+    )
 
 
 def node_rules() -> list[PolicyRule]:

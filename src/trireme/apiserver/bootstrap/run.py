@@ -8,6 +8,7 @@ and ``policy``, each through the same door as any write. ``run`` sets ``server.b
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -24,6 +25,7 @@ from trireme.apiserver.registry import Call
 from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
+from trireme.kit import pki
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
 from trireme.store.contract import KeyValue, StoreUnavailable
@@ -88,6 +90,11 @@ def _policy(server: ApiServer) -> list[Awaitable[None] | None]:
     writes += [_reconcile(server, role, compute.role) for role in policy.roles()]
     for binding in (*policy.cluster_role_bindings(), *policy.role_bindings()):
         writes.append(_reconcile(server, binding, compute.binding))
+    if server.config.kubelets is not None:
+        _, groups = pki.identity(
+            ssl.PEM_cert_to_DER_cert(server.config.kubelets.client.certificate.decode())
+        )
+        writes.append(_reconcile(server, policy.kubelet_clients(groups), compute.binding))
     for kind in (ClusterRole, ClusterRoleBinding):
         for name in policy.RETIRED:
             if server.reader.get(kind, "", name) is not None:

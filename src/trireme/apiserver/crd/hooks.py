@@ -6,54 +6,56 @@ its ready endpoints; its certificate is checked for ``<name>.<namespace>.svc``.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from functools import lru_cache
 from random import Random
 from typing import Any
 
-import aiohttp
 from yarl import URL
 
 from trireme.api.core.v1.service import Service
+from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.nodes import services
+from trireme.apiserver.outgoing import Outgoing
 
 _LIMIT = 16 * 1024 * 1024
 
 
 class HttpsHooks:
-    """One session for all webhooks, made at the first call inside the running loop."""
+    """Owned by the API server: ``close`` when done."""
 
     def __init__(self, reader: Reader, rng: Random) -> None:
         self._reader = reader
         self._rng = rng
-        self._session: aiohttp.ClientSession | None = None
+        # Of a URL the administrator decides; where a Service leads, others do.
+        self._of_url, self._of_service = Outgoing(), Outgoing(filtered=True)
 
     async def __call__(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
         """POST; raises OSError in words when nobody answers."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         url, server_name = self._target(config)
-        limit = aiohttp.ClientTimeout(total=timeout)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if server_name is not None:
             headers["Host"] = server_name
+        way = self._of_url if server_name is None else self._of_service
         try:
-            async with self._session.post(
-                URL(url, encoded=True),
-                data=body,
-                headers=headers,
-                ssl=_context(config.caBundle),
-                server_hostname=server_name,
-                allow_redirects=False,
-                timeout=limit,
-            ) as response:
-                return response.status, await response.content.read(_LIMIT)
+            async with asyncio.timeout(timeout):
+                response = await way.request(
+                    "POST",
+                    url,
+                    headers,
+                    body,
+                    tls=_context(config.caBundle),
+                    server_name=server_name,
+                )
+                return response.status, await outgoing.read(response, _LIMIT)
         except TimeoutError:
-            why = f'Post "{url}": context deadline exceeded'
-            raise OSError(why) from None
-        except aiohttp.ClientError as problem:
-            raise OSError(f'Post "{url}": {problem}') from None
+            raise OSError(f'Post "{url}": context deadline exceeded') from None
+        except outgoing.FAILURES as problem:
+            target = URL(url, encoded=True)
+            why = outgoing.explain(problem, target.host or "", target.port or 0)
+            raise OSError(f'Post "{url}": {why}') from None
 
     def _target(self, config: Any) -> tuple[str, str | None]:
         if config.service is None:
@@ -78,8 +80,8 @@ class HttpsHooks:
 
     async def close(self) -> None:
         """Close what is open."""
-        if self._session is not None:
-            await self._session.close()
+        for each in (self._of_url, self._of_service):
+            await each.close()
 
 
 def _path(path: str | None) -> str:

@@ -6,19 +6,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from multidict import CIMultiDict
+
+# Of an answer that explains a failure, so many bytes are read.
+EXPLANATION = 50_000
 
 
 @dataclass(slots=True)
 class NodeAnswer:
-    """The head of a kubelet's answer and its body in pieces; closing ``chunks`` hangs up."""
+    """The head of an answer and its body in pieces; closing ``chunks`` hangs up."""
 
     status: int
-    content_type: str
     chunks: AsyncIterator[bytes]
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: MutableMapping[str, str] = field(default_factory=CIMultiDict)
+
+    async def explanation(self) -> str:
+        """The text of an answer that is a failure; hangs up."""
+        text = b""
+        async for chunk in self.chunks:
+            text += chunk
+            if len(text) >= EXPLANATION:
+                break
+        await self.chunks.aclose()  # type: ignore[attr-defined]
+        return text[:EXPLANATION].decode(errors="replace").strip()
 
 
 class RawStream(Protocol):
@@ -33,14 +47,19 @@ class RawStream(Protocol):
 
 
 class Kubelets(Protocol):
-    """Requests to the kubelet of a node. ``path`` begins with a slash; ``query`` is encoded."""
+    """Requests to nodes and pods. ``path`` begins with a slash; ``query`` is encoded."""
 
-    async def request(self, node: str, method: str, path: str, query: str) -> NodeAnswer: ...
+    def address(self, node: str) -> tuple[str, int]:
+        """Where the kubelet of a node listens."""
+
+    async def request(self, node: str, method: str, path: str, query: str) -> NodeAnswer:
+        """The API server's own request to a kubelet."""
 
     async def fetch(
-        self, method: str, url: str, headers: dict[str, str], body: bytes
+        self, method: str, url: str, headers: MutableMapping[str, str], body: bytes, node: str = ""
     ) -> NodeAnswer:
-        """A request to a pod or another server of the cluster, by its whole address."""
+        """A client's request, passed on to a pod or another server of the cluster by its whole
+        address, or with ``node`` to that node's kubelet in the API server's name."""
 
     async def upgrade(
         self, node: str, path: str, query: str, protocol: str, headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""Kubelets over HTTPS, with the API server's client certificate.
+"""Kubelets over HTTPS, with the API server's client certificate; pods and their like as they serve.
 
 Connections for plain requests are pooled; an upgraded one is made for itself alone.
 """
@@ -6,70 +6,87 @@ Connections for plain requests are pooled; an upgraded one is made for itself al
 from __future__ import annotations
 
 import asyncio
-import ssl
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, MutableMapping
 
-import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from trireme.api.core.v1.node import Node
+from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import KubeletAccess
-from trireme.apiserver.nodes.contract import NodeAnswer, RawStream
+from trireme.apiserver.nodes.contract import EXPLANATION, NodeAnswer, RawStream
+from trireme.apiserver.nodes.verify import NodeContexts
+from trireme.apiserver.outgoing import Outgoing
 from trireme.machinery import errors
 
 ADDRESS_TYPES = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 DEFAULT_PORT = 10250
-CONNECT_TIMEOUT = 5.0
+EXPLANATION_TIMEOUT = 10.0
 
 
 class HttpsKubelets:
-    """The kubelets that nodes register. Made at the first use, inside the running loop."""
+    """The kubelets that nodes register."""
 
     def __init__(self, access: KubeletAccess | None, reader: Reader) -> None:
-        self._context = None if access is None else _client_context(access)
+        self._contexts = None if access is None else NodeContexts(access)
         self._reader = reader
-        self._session: aiohttp.ClientSession | None = None
-        self._plain: aiohttp.ClientSession | None = None
+        self._own = Outgoing()
+        # What clients have passed on must not reach what only the API server's host can.
+        self._passed_on = Outgoing(filtered=True)
+
+    def address(self, node: str) -> tuple[str, int]:
+        found = self._reader.get(Node, "", node)
+        if found is None:
+            raise errors.not_found("nodes", node)
+        port = DEFAULT_PORT
+        endpoints = found.status.daemonEndpoints
+        if endpoints is not None and endpoints.kubeletEndpoint is not None:
+            port = endpoints.kubeletEndpoint.Port or port
+        for wanted in ADDRESS_TYPES:
+            for address in found.status.addresses:
+                if address.type == wanted and address.address:
+                    return address.address, port
+        known = " ".join(f"{{{item.type} {item.address}}}" for item in found.status.addresses)
+        raise _plain(f"no preferred addresses found; known addresses: [{known}]")
 
     async def request(self, node: str, method: str, path: str, query: str) -> NodeAnswer:
-        host, port = self._address(node)
-        if self._session is None:
-            self._session = _session(ssl=self._context)
+        contexts, (host, port) = self._certified(), self.address(node)
         url = f"https://{_bracketed(host)}:{port}{path}" + (f"?{query}" if query else "")
         try:
-            response = await self._session.request(method, aiohttp.client.URL(url, encoded=True))
-        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            raise _unreachable(node, path, problem) from None
-        return NodeAnswer(response.status, response.content_type, _chunks(response))
+            response = await self._own.request(method, url, {}, tls=contexts.of(node))
+        except outgoing.FAILURES as problem:
+            why = outgoing.explain(problem, host, port)
+            raise _plain(f'{method.title()} "{url}": {why}') from None
+        if 300 <= response.status < 400:
+            response.close()
+            raise _plain(f'{method.title()} "{url}": redirects forbidden')
+        return NodeAnswer(response.status, outgoing.chunks(response), CIMultiDict(response.headers))
 
     async def fetch(
-        self, method: str, url: str, headers: dict[str, str], body: bytes
+        self, method: str, url: str, headers: MutableMapping[str, str], body: bytes, node: str = ""
     ) -> NodeAnswer:
-        if self._plain is None:
-            # What pods serve over TLS is nobody's to check: their certificates are their own.
-            self._plain = _session(ssl=False)
-        target = aiohttp.client.URL(url, encoded=True)
+        # What pods serve over TLS is nobody's to verify: their certificates are their own.
+        tls = self._certified().of(node) if node else False
+        target = URL(url, encoded=True)
         try:
-            response = await self._plain.request(
-                method, target, headers=headers, data=body or None, allow_redirects=False
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            raise errors.service_unavailable(f"error trying to reach service: {problem}") from None
-        answered = dict(response.headers)
-        return NodeAnswer(response.status, response.content_type, _chunks(response), answered)
+            response = await self._passed_on.request(method, url, headers, body, tls=tls)
+        except outgoing.FAILURES as problem:
+            if outgoing.refuses(problem):
+                raise errors.bad_request("address not allowed") from None
+            why = outgoing.explain(problem, target.host or "", target.port or 0)
+            raise errors.service_unavailable(f"error trying to reach service: {why}") from None
+        return NodeAnswer(response.status, outgoing.chunks(response), CIMultiDict(response.headers))
 
     async def upgrade(
         self, node: str, path: str, query: str, protocol: str, headers: dict[str, str]
     ) -> tuple[RawStream, dict[str, str]]:
-        host, port = self._address(node)
+        contexts, (host, port) = self._certified(), self.address(node)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                reader, writer = await asyncio.open_connection(host, port, ssl=self._context)
-        except (OSError, TimeoutError) as problem:
-            raise _unreachable(node, path, problem) from None
+            reader, writer = await self._own.connect(host, port, contexts.of(node))
+        except outgoing.FAILURES as problem:
+            why = outgoing.explain(problem, host, port)
+            raise _plain(f"error dialing backend: {why}") from None
         lines = [
             f"POST {path}?{query} HTTP/1.1",
             f"Host: {_bracketed(host)}:{port}",
@@ -81,48 +98,25 @@ class HttpsKubelets:
         stream = _Stream(reader, writer)
         try:
             await stream.write("\r\n".join([*lines, "", ""]).encode())
-            head = await reader.readuntil(b"\r\n\r\n")
-            status, answer = _parse_head(head)
+            status, answer = _parse_head(await reader.readuntil(b"\r\n\r\n"))
             if status != 101:
-                length = int(answer.get("content-length", "0"))
-                body = await reader.readexactly(length) if length else b""
-                raise _refused(status, body)
+                raise _refused(status, await _explanation(reader, answer))
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as problem:
             stream.close()
-            raise _unreachable(node, path, problem) from None
+            raise _plain(f"error dialing backend: {problem!r}") from None
         except BaseException:
             stream.close()
             raise
         return stream, answer
 
     async def close(self) -> None:
-        for session in (self._session, self._plain):
-            if session is not None:
-                await session.close()
+        for each in (self._own, self._passed_on):
+            await each.close()
 
-    def _address(self, name: str) -> tuple[str, int]:
-        if self._context is None:
+    def _certified(self) -> NodeContexts:
+        if self._contexts is None:
             raise errors.service_unavailable("this API server has no certificate for kubelets")
-        node = self._reader.get(Node, "", name)
-        if node is None:
-            raise errors.not_found("nodes", name)
-        port = DEFAULT_PORT
-        endpoints = node.status.daemonEndpoints
-        if endpoints is not None and endpoints.kubeletEndpoint is not None:
-            port = endpoints.kubeletEndpoint.Port or port
-        for wanted in ADDRESS_TYPES:
-            for address in node.status.addresses:
-                if address.type == wanted and address.address:
-                    return address.address, port
-        raise errors.service_unavailable(f"no preferred addresses found for node {name}")
-
-
-def _session(ssl: Any) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=ssl, limit=0),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-        auto_decompress=False,
-    )
+        return self._contexts
 
 
 class _Stream:
@@ -146,27 +140,6 @@ class _Stream:
         self._writer.close()
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    finally:
-        response.close()
-
-
-def _client_context(access: KubeletAccess) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Kubelets are known by their authority; their names are the nodes', not their addresses.
-    context.check_hostname = False
-    context.load_verify_locations(cadata=access.authority.decode())
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pair.pem"
-        path.touch(0o600)
-        path.write_bytes(access.client.key + access.client.certificate)
-        context.load_cert_chain(path)
-    return context
-
-
 def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     first, *lines = head.decode("latin-1").split("\r\n")
     parts = first.split(" ", 2)
@@ -179,8 +152,18 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     return status, headers
 
 
-def _refused(status: int, body: bytes) -> errors.ApiError:
-    text = body.decode(errors="replace").strip() or f"the kubelet answered {status}"
+async def _explanation(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> str:
+    """What a kubelet says instead of upgrading; it may say nothing, or never end."""
+    length = headers.get("content-length", "")
+    limit = min(int(length), EXPLANATION) if length.isdecimal() else 0
+    async with asyncio.timeout(EXPLANATION_TIMEOUT):
+        return (await outgoing.first(reader, limit)).decode(errors="replace").strip()
+
+
+def _refused(status: int, text: str) -> errors.ApiError:
+    if status < 400:
+        return _plain(f"invalid upgrade response: status code {status}")
+    text = text or f"the kubelet answered {status}"
     if status == 404:
         return errors.ApiError(404, errors.NOT_FOUND, text)
     if status in (400, 403):
@@ -189,10 +172,9 @@ def _refused(status: int, body: bytes) -> errors.ApiError:
     return errors.internal_error(text)
 
 
-def _unreachable(node: str, path: str, problem: BaseException) -> errors.ApiError:
-    return errors.ApiError(
-        502, errors.UNKNOWN, f"the kubelet of node {node} cannot be reached ({path}): {problem!r}"
-    )
+def _plain(text: str) -> errors.ApiError:
+    """500 without a reason, as upstream answers what has no kind of its own."""
+    return errors.ApiError(500, errors.UNKNOWN, text)
 
 
 def _bracketed(host: str) -> str:

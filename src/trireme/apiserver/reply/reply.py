@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,11 +39,11 @@ class Reply:
         status: int = 200,
         body: bytes = b"",
         content_type: str = JSON,
-        headers: dict[str, str] | None = None,
+        headers: MutableMapping[str, str] | None = None,
     ) -> None:
         self.status = status
         self.content_type = content_type
-        self.headers = {} if headers is None else headers
+        self.headers: MutableMapping[str, str] = {} if headers is None else headers
         # The values of the Warning headers, of which there may be several.
         self.warnings: Sequence[str] = ()
         self.body = body
@@ -90,14 +90,20 @@ class Reply:
             yield b"".join(self._parts[start : start + count])
 
 
+class Aborted(Exception):
+    """The chunks of a ``StreamReply`` end before their time: so must the client's connection, or
+    what has come would pass for the whole."""
+
+
 @dataclass(slots=True)
 class StreamReply:
-    """A head and chunks; the iterator is closed when the client goes away."""
+    """A head and chunks; the iterator is closed when the client goes away. Their length may stand
+    in the header ``Content-Length``."""
 
     chunks: AsyncIterator[bytes]
     status: int = 200
     content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: MutableMapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
 

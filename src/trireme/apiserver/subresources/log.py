@@ -50,7 +50,7 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
     path = f"/containerLogs/{meta.namespace}/{meta.name}/{container}"
     answer = await server.kubelets.request(pods.node_of(pod), "GET", path, urlencode(query))
     if answer.status != 200:
-        text = b"".join([chunk async for chunk in answer.chunks]).decode(errors="replace").strip()
+        text = await answer.explanation()
         if answer.status == 404:
             raise errors.ApiError(404, errors.NOT_FOUND, text)
         if answer.status == 400:

@@ -1,0 +1,158 @@
+"""A client's request passed on to another server, and its answer on the way back.
+
+In: the request, and the origin (``http://10.0.0.1:80``) that it is for. Out: the answer, with what
+means the origin led through the API server again. Called by the proxy subresources. Upstream:
+apimachinery ``util/proxy`` (UpgradeAwareHandler, Transport), Go's ReverseProxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import posixpath
+from collections.abc import AsyncIterator, Iterable, Mapping
+from urllib.parse import quote, unquote, urlsplit
+
+from multidict import CIMultiDict
+
+from trireme.apiserver.nodes.contract import NodeAnswer
+from trireme.apiserver.reply import links, pages
+from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
+from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
+from trireme.machinery import errors, gotext
+
+# What belongs to one connection.
+_HOP = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+# Who asks is the API server's business, and so is what it has unpacked.
+_OURS = frozenset(["authorization", "content-length", "x-forwarded-for", "x-forwarded-uri"])
+_IDENTITY = ("impersonate-", "x-remote-")
+# A pod must not open the API server's own origin to others.
+_CORS = frozenset(
+    f"access-control-allow-{what}" for what in ("credentials", "headers", "methods", "origin")
+)
+# What Go leaves as it is in a path.
+_PLAIN = "$&+,/:;=@-._~"
+
+
+async def pass_on(server: ApiServer, request: Request, origin: str, node: str = "") -> AnyReply:
+    """The answer of ``origin``; with ``node`` it is that node's kubelet."""
+    path, base = _rest(request), _base(request)
+    query = f"?{request.raw_query}" if request.raw_query else ""
+    if not path and request.method in ("GET", "HEAD"):
+        # Relative links of the page would miss their target without the slash.
+        return Reply(301, b"", "", {"Location": f"{request.path}/{query}"})
+    path = path or "/"
+    headers = request_headers(request.headers, request.remote, base + path)
+    url = f"{origin}{path}{query}"
+    answer = await server.kubelets.fetch(request.method, url, headers, request.body, node)
+    return await _reply(request, answer, origin)
+
+
+def request_headers(headers: Mapping[str, str], remote: str, uri: str) -> CIMultiDict[str]:
+    """The headers that go on: nothing of this connection, and nothing that says who asks."""
+    passed = _end_to_end(headers.items(), _OURS, _IDENTITY)
+    if passed.get("Content-Encoding") == "gzip":
+        # The body has been unpacked when it was read.
+        del passed["Content-Encoding"]
+    before = [value for name, value in headers.items() if name.lower() == "x-forwarded-for"]
+    if before or remote:
+        passed["X-Forwarded-For"] = ", ".join([*before, *([remote] if remote else [])])
+    passed["X-Forwarded-Uri"] = uri
+    return passed
+
+
+def response_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The headers that come back."""
+    return _end_to_end(headers.items(), _CORS)
+
+
+def _end_to_end(
+    headers: Iterable[tuple[str, str]], dropped: frozenset[str], prefixes: tuple[str, ...] = ()
+) -> CIMultiDict[str]:
+    items = [(name, value) for name, value in headers if not name.lower().startswith(prefixes)]
+    named = {
+        token.strip().lower()
+        for name, value in items
+        if name.lower() == "connection"
+        for token in value.split(",")
+    }
+    kept = [(n, v) for n, v in items if n.lower() not in _HOP | named | dropped]
+    return CIMultiDict(kept)
+
+
+async def _reply(request: Request, answer: NodeAnswer, origin: str) -> AnyReply:
+    headers = response_headers(answer.headers)
+    content_type = headers.pop("Content-Type", "")
+    hosts = links.Hosts(urlsplit(origin).netloc, request.headers.get("host", ""))
+    location = headers.get("Location", "")
+    if location:
+        try:
+            urlsplit(location)
+        except ValueError as problem:
+            await answer.chunks.aclose()  # type: ignore[attr-defined]
+            raise errors.internal_error(
+                f"error trying to parse Location header: parse {gotext.quote(location)}: {problem}"
+            ) from None
+        headers["Location"] = links.rewrite(location, _base(request), hosts)
+    coding = headers.get("Content-Encoding", "")
+    is_page = content_type.partition(";")[0].strip() == "text/html"
+    if location or not is_page or coding not in pages.CODINGS or request.method == "HEAD":
+        return StreamReply(answer.chunks, answer.status, content_type, headers)
+    body, is_whole = await _begin(answer.chunks)
+    if is_whole:
+        page = await asyncio.to_thread(pages.rewrite, body, coding, _base(request), hosts)
+        if page is not None:
+            for name in ("Content-Encoding", "Content-Length"):
+                headers.pop(name, None)
+            return Reply(answer.status, page, content_type, headers)
+    return StreamReply(_after(body, answer.chunks), answer.status, content_type, headers)
+
+
+async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """The body, and whether it is the whole: a page that is too large is passed on as it comes."""
+    body: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        body.append(chunk)
+        size += len(chunk)
+        if size > pages.LIMIT:
+            return b"".join(body), False
+    return b"".join(body), True
+
+
+async def _after(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    try:
+        yield begun
+        async for chunk in rest:
+            yield chunk
+    finally:
+        await rest.aclose()  # type: ignore[attr-defined]
+
+
+def _rest(request: Request) -> str:
+    """The path behind the proxy, as Go's path.Join makes it; empty where there is none."""
+    path = unquote(request.path[len(_base(request)) :])
+    if not path:
+        return ""
+    # Two slashes at the beginning would stay.
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    return quote(clean + "/" if path.endswith("/") and clean != "/" else clean, safe=_PLAIN)
+
+
+def _base(request: Request) -> str:
+    """The path up to and with ``/proxy``."""
+    parts = request.path.split("/")
+    at = parts.index(request.info.resource) + 2
+    return "/".join(parts[: at + 1])
