@@ -70,6 +70,9 @@ class _Hasty(RealClock):
 class _Nobody:
     """Kubelets, pods and webhooks that cannot be reached: a run leaves this process never."""
 
+    def address(self, node: str) -> tuple[str, int]:
+        return "192.0.2.1", 10250
+
     async def request(self, node: str, *_: Any) -> NoReturn:
         raise errors.bad_request(f"nobody is at {node}")
 
