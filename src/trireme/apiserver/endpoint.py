@@ -10,15 +10,18 @@ answers these two.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
 
 from trireme.apiserver.cache.derived import Derived
 from trireme.apiserver.request import MEDIA
+from trireme.machinery import gotext
 from trireme.machinery.codec import builtin
 from trireme.machinery.codec.protobuf import encode as protobuf
 from trireme.machinery.resource import Resource
+from trireme.machinery.schema import tree
 from trireme.store.contract import KeyValue, Subscription, Value
 
 # Stands where the store writes the revision; a quote inside a JSON string is always escaped, and
@@ -45,8 +48,8 @@ class Endpoint:
     """One served kind in one version. ``served`` are the media types of its answers."""
 
     # How a body becomes an object, where the resource's type does not say it: (JSON bytes, field
-    # validation) -> (object, warnings).
-    read: Callable[[bytes, str], tuple[Any, list[str]]] | None = None
+    # validation, whether it is what an apply made) -> (object, warnings).
+    read: Callable[[bytes, str, bool], tuple[Any, list[str]]] | None = None
     # What every request is warned of.
     warnings: tuple[str, ...] = ()
     # Whether field selectors look at the version that is served, not at the one that is stored.
@@ -80,6 +83,11 @@ class Endpoint:
         self._shown = Derived(self._encode_shown)
         self._metadata = Derived(_encode_metadata)
 
+    @cached_property
+    def has_floats(self) -> bool:
+        """Whether its objects may hold numbers that are no integers."""
+        return tree.has_floats(self.resource.type)
+
     async def elsewhere(self, value: Any, version: str) -> Any:
         """A plain object of this version in another one; where ``asks_webhook``."""
         raise NotImplementedError(f"{self.resource.api_version} is converted here")
@@ -95,6 +103,8 @@ class Endpoint:
         """The bytes of an object around the place where the store writes its revision."""
         obj.metadata.resourceVersion = "\x00"
         data = _encode(obj)
+        if self.has_floats:
+            data = gotext.in_go(data)
         at = data.index(_SLOT) + _SLOT_HEAD
         return Value(data[:at], data[at + 6 :])
 
@@ -151,7 +161,8 @@ class Endpoint:
     def _encode_shown(self, value: bytes) -> bytes:
         conversion = self.resource.stored_as
         assert conversion is not None
-        return _encode(conversion.from_stored(self.hub.decode(value)))
+        shown = _encode(conversion.from_stored(self.hub.decode(value)))
+        return gotext.in_go(shown) if self.has_floats else shown
 
 
 def _encode_metadata(value: bytes) -> bytes:

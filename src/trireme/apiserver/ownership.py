@@ -25,13 +25,14 @@ from trireme.machinery.apply.created import Creations
 from trireme.machinery.apply.fieldset import Set
 from trireme.machinery.apply.manager import Entries, FieldManager, Writer, without_managed
 from trireme.machinery.apply.update import Updater
+from trireme.machinery.codec import json
 from trireme.machinery.resource import Resource
 from trireme.machinery.schema import tree
 
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_decode = json.plain
 
 
 class Unconverted(Exception):

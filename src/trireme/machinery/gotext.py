@@ -26,6 +26,9 @@ _SHORT = {
     "\v": "\\v",
 }
 _JSON = msgspec.json.Encoder(order="deterministic")
+_IN_ORDER = msgspec.json.Encoder()
+# The end of a float that msgspec writes otherwise than Go; it may stand in a text as well.
+_FLOAT = re.compile(rb"(?:\.0|[0-9]e-?[0-9]+)(?:[,}\]]|\Z)").search
 
 
 def quote(text: str) -> str:
@@ -66,11 +69,32 @@ def plain(item: Any) -> str:
 
 def json(item: Any) -> str:
     """``item`` as Go's ``json.Marshal`` prints it: compact, keys sorted, HTML escaped."""
-    text = _JSON.encode(item).decode()
+    text = in_go(_JSON.encode(item)).decode()
     for character in "<>&\u2028\u2029":
         if character in text:
             text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def in_go(data: bytes) -> bytes:
+    """JSON that msgspec made with its floats as Go writes them: 1000.0 is 1000, 1e21 is 1e+21.
+
+    Go's clients read integers into integers only.
+    """
+    if _FLOAT(data) is None:
+        return data
+    return _IN_ORDER.encode(_in_go(msgspec.json.decode(data)))
+
+
+def _in_go(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _in_go(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_in_go(item) for item in value]
+    if type(value) is not float:
+        return value
+    # Nobody sees a value that was not stored and read again, by which -0 becomes 0.
+    return msgspec.Raw(json_number(value or 0.0).encode())
 
 
 def number(item: float) -> str:
@@ -89,6 +113,17 @@ def number(item: float) -> str:
     first, *rest = map(str, digits)
     mantissa = first + ("." + "".join(rest) if rest else "")
     return f"{'-' * sign}{mantissa}e{power:+03d}"
+
+
+def json_number(item: float) -> str:
+    """``item`` as Go's ``json.Marshal`` prints a float64: no exponent between 1e-6 and 1e21."""
+    sign, digits, exponent = Decimal(repr(item)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    if not item or 1e-6 <= abs(item) < 1e21:
+        return format(Decimal(repr(item)).normalize(), "f")
+    first, *rest = map(str, digits)
+    mantissa = first + ("." + "".join(rest) if rest else "")
+    return f"{'-' * sign}{mantissa}e{len(digits) + exponent - 1:+}"
 
 
 def _escape(character: str) -> str:

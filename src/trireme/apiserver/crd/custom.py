@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from trireme.machinery.codec import json
 from trireme.machinery.meta import ObjectMeta
 
 
@@ -20,6 +21,8 @@ class CustomObject(dict[str, Any]):
     identity: ClassVar[tuple[str, str]] = ("", "")
     # Whether another version's rules have been asked already.
     is_judged = False
+    # Whether it comes from an apply, with nulls that the schema does not know.
+    is_applied = False
     # What the rules say that is no error.
     warned: tuple[str, ...] = ()
 
@@ -89,7 +92,7 @@ def decoder(kind: type[CustomObject]) -> Any:
     """From stored bytes to an object."""
 
     def decode(value: bytes) -> CustomObject:
-        content = _decode_plain(value)
+        content = json.plain(value)
         content["metadata"] = _decode_shell(value).metadata
         return kind(content)
 

@@ -21,18 +21,18 @@ from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.judge import Judge
 from trireme.apiserver.endpoint import Endpoint
-from trireme.machinery import errors
+from trireme.machinery import errors, gotext
 from trireme.machinery.apply.atom import Atom
 from trireme.machinery.apply.openapi import of_openapi
+from trireme.machinery.codec import json
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.resource import Resource
 from trireme.machinery.schema import decode, tree
 from trireme.machinery.schema.node import Node
-from trireme.store.contract import KeyValue, Subscription
+from trireme.store.contract import KeyValue, Subscription, Value
 
 SERVED = ("application/json", "application/yaml")
 
-_plain = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,6 +58,7 @@ class CustomEndpoint(Endpoint):
     """One served version. ``schema`` is its plain JSON."""
 
     selects_shown = True
+    has_floats = True
 
     def __init__(
         self,
@@ -115,12 +116,16 @@ class CustomEndpoint(Endpoint):
     def watching(self, subscription: Subscription) -> None:
         self.shared.subscriptions.add(subscription)
 
-    def read(self, data: bytes, mode: str) -> tuple[CustomObject, list[str]]:
-        """A request's body: pruned and defaulted; 400 for what is no object of the kind."""
+    def read(self, data: bytes, mode: str, applied: bool) -> tuple[CustomObject, list[str]]:
+        """A request's body: pruned and defaulted; 400 for what is no object of the kind.
+
+        Null where it is not allowed counts as absent; not so in what an apply made: somebody would
+        own a field that is not there.
+        """
         resource = self.resource
         try:
             value, problems = decode.untyped(data, _looking(mode))
-            obj = self._object(value, data, problems)
+            obj = self._object(value, data, problems, applied)
         except decode.DecodeError as fault:
             raise decode.in_words_of(fault, resource.kind, resource.version, data) from None
         if problems and mode == decode.STRICT:
@@ -129,7 +134,7 @@ class CustomEndpoint(Endpoint):
             raise decode.in_words_of(fault, resource.kind, resource.version, data)
         return obj, problems if mode == decode.WARN else []
 
-    def _object(self, value: Any, data: bytes, problems: list[str]) -> CustomObject:
+    def _object(self, value: Any, data: bytes, problems: list[str], applied: bool) -> CustomObject:
         if not isinstance(value, dict):
             raise decode.DecodeError(
                 "json: cannot unmarshal into Go value of type map[string]interface {}"
@@ -151,7 +156,8 @@ class CustomEndpoint(Endpoint):
         node = self.judge.node
         if not self.shared.preserve:
             unknown += prune.prune(value, structural.as_root(node))
-            prune.prune_nulls(value, node)
+            if not applied:
+                prune.prune_nulls(value, node)
         try:
             unknown += metadata.coerce(value, node, lenient=False)
         except metadata.BadMetadata as fault:
@@ -160,7 +166,13 @@ class CustomEndpoint(Endpoint):
         problems += [f'unknown field "{path}"' for path in unknown]
         value["metadata"] = meta
         obj: CustomObject = self.resource.type(value)
+        obj.is_applied = applied
         return obj
+
+    def encode(self, obj: CustomObject) -> Value:
+        if obj.is_applied and not self.shared.preserve:
+            prune.prune_nulls(obj, self.judge.node)
+        return super().encode(obj)
 
     def judge_shown(self, new: Any, old: Any, subresource: str) -> None:
         if self.hub is self:
@@ -187,6 +199,7 @@ class CustomEndpoint(Endpoint):
         stored: CustomObject = hub.decode(_encode(_in_order(plain)))
         # The version that the write came in has judged it; what is stored is its other form.
         stored.is_judged = True
+        stored.is_applied = obj.is_applied
         return stored
 
     async def show(self, items: list[KeyValue]) -> list[KeyValue]:
@@ -213,13 +226,13 @@ class CustomEndpoint(Endpoint):
             converted = await self.shared.convert(plains, self.resource.api_version)
             for position, plain in zip(left, converted, strict=True):
                 item = items[position]
-                made = _encode(self._settled(plain))
+                made = gotext.in_go(_encode(self._settled(plain)))
                 shown[position] = _with(item, self._kept.put(item.key, item.value, made))
         return shown
 
     def _up_to_date(self, value: bytes) -> dict[str, Any]:
         """A stored object by the schema of the version that it is stored in."""
-        plain: dict[str, Any] = _plain(value)
+        plain: dict[str, Any] = json.plain(value)
         version = plain["apiVersion"].rpartition("/")[2]
         judge = self.shared.judges.get(version)
         if judge is not None:

@@ -52,7 +52,8 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
         applied = run(server, request, manager, live, entries, config)
         report(request, problem)
         value = live if applied.value is None else applied.value
-        obj = body.typed(request, endpoint, msgspec.json.encode(value), decode.IGNORE)
+        made = msgspec.json.encode(value)
+        obj = body.typed(request, endpoint, made, decode.IGNORE, applied=True)
         obj.metadata.managedFields = applied.entries
         if not pinned or live is manager.empty:
             obj.metadata.resourceVersion = ""

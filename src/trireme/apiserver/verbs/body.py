@@ -78,11 +78,16 @@ def read(request: Request, endpoint: Endpoint) -> Any:
     return typed(request, endpoint, data, options.field_validation(request))
 
 
-def typed(request: Request, endpoint: Endpoint, data: bytes, mode: str) -> Any:
-    """JSON bytes as the endpoint's type, with kind and version checked and defaults written."""
+def typed(
+    request: Request, endpoint: Endpoint, data: bytes, mode: str, applied: bool = False
+) -> Any:
+    """JSON bytes as the endpoint's type, with kind and version checked and defaults written.
+
+    ``applied``: they are what an apply made, not what a client sent.
+    """
     resource = endpoint.resource
     if endpoint.read is not None:
-        obj, warnings = endpoint.read(data, mode)
+        obj, warnings = endpoint.read(data, mode, applied)
         request.warnings.extend(warnings)
         return obj
     try:

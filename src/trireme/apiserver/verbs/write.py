@@ -14,6 +14,7 @@ from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import apply, body, options
 from trireme.machinery import errors
+from trireme.machinery.codec import json
 from trireme.machinery.meta import ManagedFieldsEntry, OwnerReference
 from trireme.machinery.patch import json_patch, merge_patch, strategic
 from trireme.machinery.schema import decode, tree
@@ -145,7 +146,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
 
     def change(_old: Any, item: KeyValue) -> Any:
         del request.warnings[warned:]
-        after = msgspec.json.encode(patched(msgspec.json.decode(item.value)))
+        after = msgspec.json.encode(patched(json.plain(item.value)))
         obj = body.typed(request, endpoint, after, mode)
         _name_owners_once(obj, request, " after mutating admission happens")
         _note_reset(obj, after)

@@ -6,6 +6,7 @@ order of their type. Called once per write (design: encode once).
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,22 @@ import msgspec
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 encode = _ENCODER.encode
+_decode: Final = msgspec.json.Decoder().decode
+_LONG: Final = re.compile(rb"[0-9]{19}").search
+
+
+def plain(data: bytes) -> Any:
+    """JSON as plain values, as Go reads it: an integer of more than 64 bits is a float."""
+    value = _decode(data)
+    return _in_64_bits(value) if _LONG(data) else value
+
+
+def _in_64_bits(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _in_64_bits(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_in_64_bits(item) for item in value]
+    return float(value) if type(value) is int and not -(2**63) <= value < 2**63 else value
 
 
 def pretty(data: bytes) -> bytes:
@@ -22,4 +39,4 @@ def pretty(data: bytes) -> bytes:
 
 def to_plain(obj: Any) -> Any:
     """A struct as plain values: what patches and JSONPath work on."""
-    return msgspec.json.decode(encode(obj))
+    return _decode(encode(obj))

@@ -11,6 +11,7 @@ Works on libyaml's events: its composer recurses in C, and a hostile body would 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -237,7 +238,10 @@ def _resolve(text: str) -> Any:
     if not _FLOAT(bare):
         return text
     real = float(bare)
-    return int(real) if real == real // 1 and abs(real) < 1e21 else real
+    if math.isinf(real):
+        return text
+    # As Go writes the number into the JSON that is read in its place.
+    return int(gotext.json_number(real)) if real.is_integer() and abs(real) < 1e21 else real
 
 
 def _integer(text: str) -> int:
@@ -328,4 +332,18 @@ def _represent_text(dumper: _Dumper, text: str) -> pyyaml.ScalarNode:
     return dumper.represent_scalar(f"{_TAG}str", text, style=style)
 
 
+def _represent_float(dumper: _Dumper, value: float) -> pyyaml.ScalarNode:
+    text = gotext.number(value)
+    # Plain, also where a reader takes it for an integer (1e+20), as upstream writes it.
+    return dumper.represent_scalar(_TAG + _TAGS[type(_resolve(text))], text)
+
+
+def _represent_int(dumper: _Dumper, value: int) -> pyyaml.ScalarNode:
+    if -(2**63) <= value < 2**64:
+        return dumper.represent_int(value)
+    return _represent_float(dumper, float(value))
+
+
 _Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(int, _represent_int)
+_Dumper.add_representer(float, _represent_float)

@@ -71,7 +71,7 @@ def decode(data: bytes, type_: type[T], mode: str = WARN) -> tuple[T, list[str]]
     Raises DecodeError: not JSON, a wrong type, and in mode Strict unknown or duplicate fields.
     """
     decoder, open_ended = _decoder(type_)
-    if open_ended and _too_deep(data):
+    if open_ended and (_too_deep(data) or _LONG_NUMBER(data)):
         return _decode_slowly(data, type_, mode)
     try:
         obj = decoder.decode(data)

@@ -56,6 +56,19 @@ def struct_of(node: Node) -> type | None:
     return node.shape.source if isinstance(node.shape, _StructShape) else None
 
 
+def has_floats(struct: type) -> bool:
+    """Whether some place in a struct type holds a float64 (and not just JSON as it was sent)."""
+    seen: set[str] = set()
+
+    def look(node: Node) -> bool:
+        if node.kind != OBJECT or node.go_type in seen:
+            return node.kind == NUMBER or (node.item is not None and look(node.item))
+        seen.add(node.go_type)
+        return any(look(below) for below in (*node.fields.values(), *node.alternatives))
+
+    return look(of(struct))
+
+
 class _StructShape(Shape):
     """A shape that remembers the struct type it was read from."""
 

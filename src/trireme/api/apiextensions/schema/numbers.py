@@ -6,6 +6,7 @@ validate numberValidator; messages show integers and floats as Go prints them.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from trireme.api.apiextensions.schema.result import Result
@@ -90,7 +91,7 @@ class Bounds:
         """Whether the type and format can hold ``value``; a complaint where they cannot."""
         if self._type == "integer":
             low, high = _INT32 if self._format == "int32" else _INT64
-            good = (type(value) is int or float(value).is_integer()) and low <= value <= high
+            good = float(value).is_integer() and low <= _written(value) <= high
         elif self._format == "float":
             good = abs(value) <= _MAX_FLOAT32
         else:
@@ -100,6 +101,11 @@ class Bounds:
             text = f"{what} value must be of type {self._type} {form} in {at}"
             context.general(result, text)
         return good
+
+
+def _written(value: int | float) -> int:
+    """A whole number as Go writes it: of a float, the digits that tell it from others."""
+    return value if type(value) is int else int(Decimal(repr(value)))
 
 
 def is_whole(value: float) -> bool:
