@@ -17,6 +17,7 @@ from trireme.kubelet.host.contract import Host
 from trireme.kubelet.host.memory import MemoryHost
 from trireme.kubelet.host.real import RealHost
 from trireme.kubelet.logs import parse, read
+from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.logs.read import Options
 from trireme.kubelet.volumes import atomic
 from trireme.kubelet.volumes.atomic import File
@@ -39,7 +40,8 @@ async def test_atomic_writer(place: tuple[Host, str]) -> None:
     first = {"a": File(b"1"), "d/e": File(b"2", 0o600)}
     assert await atomic.write(host, directory, first, "1")
     assert host.list(directory) == ["..1", "..data", "a", "d"]
-    assert host.readlink(f"{directory}/a") == "..data/a"
+    with host.open_root(directory) as below:
+        assert below.readlink("a") == "..data/a"
     assert host.read(f"{directory}/d/e") == b"2"
     assert host.info(f"{directory}/d/e").mode == 0o600
     assert not await atomic.write(host, directory, first, "2")
@@ -93,9 +95,9 @@ async def collect(host: Host, path: str, **options: object) -> bytes:
     async def stopped() -> bool:
         return False
 
-    parts = [
-        text async for text in read.stream(host, RealClock(), path, Options(**options), stopped)
-    ]
+    logs = LogFiles(host, path.rpartition("/")[0])
+    file, wanted = logs.open(path), Options(**options)
+    parts = [text async for text in read.stream(logs, path, file, wanted, RealClock(), stopped)]
     return b"".join(parts)
 
 
@@ -136,7 +138,9 @@ async def test_following_sees_what_comes_and_survives_rotation(env: Env, tmp_pat
 
     async def follow() -> None:
         nonlocal got
-        async for text in read.stream(host, env.clock, path, Options(follow=True), is_running):
+        logs = LogFiles(host, str(tmp_path))
+        follow = Options(follow=True)
+        async for text in read.stream(logs, path, logs.open(path), follow, env.clock, is_running):
             got += text
 
     task = asyncio.create_task(follow())
@@ -157,8 +161,9 @@ async def test_following_sees_what_comes_and_survives_rotation(env: Env, tmp_pat
 @given(st.lists(st.text(alphabet="ab \t", max_size=5), max_size=40), st.integers(0, 45))
 def test_tail_is_the_end_of_the_log(texts: list[str], lines: int) -> None:
     host = MemoryHost()
-    host.write("/0.log", log(*texts))
-    got = asyncio.run(collect(host, "/0.log", tail_lines=lines))
+    host.make_dirs("/l")
+    host.write("/l/0.log", log(*texts))
+    got = asyncio.run(collect(host, "/l/0.log", tail_lines=lines))
     wanted = texts[len(texts) - lines :] if lines < len(texts) else texts
     if lines == 0:
         wanted = []

@@ -30,6 +30,7 @@ from trireme.kubelet.events import NORMAL, Events
 from trireme.kubelet.gc.collector import Collector
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
+from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.logs.rotate import Rotator
 from trireme.kubelet.node import agent as agents
 from trireme.kubelet.node.agent import NodeAgent
@@ -93,7 +94,8 @@ class Kubelet:
         self.node = NodeAgent(
             env, config, parts.client, runtime, host, parts.machine, self.events, self.pleg.problem
         )
-        self.inspector = Inspector(runtime, host, config.logs_dir)
+        self.logs = LogFiles(host, config.logs_dir)
+        self.inspector = Inspector(runtime, host, self.logs)
         prober = Prober(runtime, parts.transport)
         self.probes = ProbeManager(env, group, prober, self.events, self._changed)
         self.statuses = StatusManager(env, group, parts.client)
@@ -114,13 +116,14 @@ class Kubelet:
             env,
             config,
             host,
+            self.logs,
             objects,
             self._services,
             self.node,
             self.events,
             cgroup_v2=parts.cgroups.v2,
         )
-        remover = Remover(runtime, host, self.inspector)
+        remover = Remover(runtime, self.logs, self.inspector)
         executor = Executor(env, runtime, factory, images, killer, hooks, self.events, remover)
         self.workers = Workers(
             Deps(
@@ -155,7 +158,7 @@ class Kubelet:
             remover,
             self.events,
         )
-        self._rotator = Rotator(env, config, runtime, host)
+        self._rotator = Rotator(env, config, runtime, self.logs)
 
     async def start(self) -> None:
         """Returns when the node is registered and every pod of its first list has a worker."""

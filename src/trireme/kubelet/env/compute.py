@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet.env import downward, expand, services
+from trireme.kubelet.env import downward, envfile, expand, services
 
 Reference = tuple[str, str]  # "ConfigMap" or "Secret", and its name
 
@@ -22,7 +22,8 @@ class ConfigError(ValueError):
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """``objects`` holds ``None`` for what does not exist; ``env_file`` reads a fileKeyRef."""
+    """``objects`` holds ``None`` for what does not exist; ``env_file`` reads the file of a
+    fileKeyRef, and raises ``ConfigError`` where there is none."""
 
     pod: core.Pod
     container: core.Container
@@ -31,7 +32,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     pod_ips: tuple[str, ...] = ()
     host_ips: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = {}
-    env_file: Callable[[core.FileKeySelector], str | None] | None = None
+    env_file: Callable[[core.FileKeySelector], bytes] | None = None
 
 
 def references(container: core.Container) -> set[Reference]:
@@ -136,7 +137,12 @@ def _data(inputs: Inputs, kind: str, ref: object) -> dict[str, str] | None:
 def _file_key(inputs: Inputs, ref: core.FileKeySelector) -> str | None:
     if inputs.env_file is None:
         raise ConfigError(f'cannot find the volume "{ref.volumeName}" referenced by FileKeyRef')
-    value = inputs.env_file(ref)
-    if value is None and not ref.optional:
-        raise ConfigError(f'environment variable key "{ref.key}" not found in file "{ref.path}"')
-    return value
+    try:
+        value = envfile.value(inputs.env_file(ref), ref.key)
+    except ConfigError:
+        raise
+    except ValueError as problem:
+        raise ConfigError("couldn't parse env file") from problem
+    if value or ref.optional:
+        return value or None
+    raise ConfigError(f'environment variable key "{ref.key}" not found in file "{ref.path}"')

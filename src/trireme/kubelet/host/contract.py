@@ -1,9 +1,13 @@
 """What the kubelet needs of the machine's files.
 
-In: absolute paths. Out: content and facts. Implemented by ``host/real.py`` and, for clusters that
-live in one process, by ``host/memory.py``. Called by volumes, logs, sync/execute, cgroups, node.
-All raise OSError as the operating system would. The short calls are plain functions because they
-take microseconds; what may walk a large tree is async.
+In: paths. Out: content and facts. Implemented by ``host/real.py`` and, for clusters that live in
+one process, by ``host/memory.py``. Called by volumes, logs, sync, observe, node. All raise OSError
+as the operating system would. The short calls are plain functions because they take
+microseconds; what may walk a large tree is async.
+
+``Host`` takes absolute paths of the node itself and follows links as anyone would. Whatever lies in
+a directory that a pod can write to is reached through a ``Root`` only: a pod may put a link, a pipe
+or a device in the way at any moment, and the kubelet is root.
 """
 
 from __future__ import annotations
@@ -53,6 +57,77 @@ class Reading(Protocol):
     def close(self) -> None: ...
 
 
+class Root(Protocol):
+    """A directory held open, like Go's ``os.Root``: nothing outside it is ever reached.
+
+    Paths are relative to it and may not hold ``..``. A symbolic link on the way is refused
+    (OSError), whoever put it there and whenever; with ``follow``, links are followed as long as
+    they stay inside. The last component is never followed by what makes, changes or removes it.
+    """
+
+    def __enter__(self) -> Root: ...
+
+    def __exit__(self, *problem: object) -> None: ...
+
+    def open(self, path: str, *, follow: bool = False) -> Reading:
+        """A regular file; OSError for a pipe, a device, a directory."""
+        ...
+
+    def read(self, path: str, limit: int, *, follow: bool = False) -> bytes:
+        """The first ``limit`` bytes of a regular file."""
+        ...
+
+    def write(self, path: str, data: bytes, mode: int = 0o644, uid: int = -1) -> None:
+        """A new file: OSError when something is there. -1 leaves its owner."""
+        ...
+
+    async def gzip(self, path: str, new: str) -> None:
+        """Write a regular file, compressed, to a new one. Away from the event loop."""
+        ...
+
+    def make_dirs(self, path: str, mode: int = 0o755, *, follow: bool = False) -> None:
+        """Like ``mkdir -p``; each directory that it makes gets ``mode``, whatever the umask.
+
+        ``follow`` applies to the directories that are there already.
+        """
+        ...
+
+    def info(self, path: str = "", *, follow: bool = False) -> FileInfo | None:
+        """``None`` when there is no such file; without ``follow``, a link is a link."""
+        ...
+
+    def list(self, path: str = "") -> list[str]:
+        """Names in a directory, sorted; empty when there is no such directory."""
+        ...
+
+    def symlink(self, target: str, path: str) -> None: ...
+
+    def readlink(self, path: str) -> str | None: ...
+
+    def rename(self, old: str, new: str) -> None: ...
+
+    def remove(self, path: str) -> None:
+        """A file, a link or an empty directory; nothing when it is not there."""
+        ...
+
+    def chmod(self, path: str, mode: int) -> None:
+        """OSError for a link, which has no mode."""
+        ...
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        """-1 leaves the owner or the group as it is; a link itself is changed."""
+        ...
+
+    def bind(self, path: str, target: str) -> None:
+        """Mount what ``path`` leads to, links inside followed, on the node's own path ``target``.
+
+        Made anew when what is mounted there is another file.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 class Host(Protocol):
     """Files and mounts of one node."""
 
@@ -68,9 +143,15 @@ class Host(Protocol):
         """The last ``limit`` bytes."""
         ...
 
-    def open(self, path: str) -> Reading: ...
+    def open(self, path: str) -> Reading:
+        """A regular file; OSError for a pipe, a device, a directory."""
+        ...
 
-    def info(self, path: str, *, follow: bool = True) -> FileInfo | None:
+    def open_root(self, path: str) -> Root:
+        """What lies below the directory ``path``. Close it, or use it in a ``with``."""
+        ...
+
+    def info(self, path: str) -> FileInfo | None:
         """``None`` when there is no such file."""
         ...
 
@@ -78,32 +159,17 @@ class Host(Protocol):
         """Names in a directory, sorted; empty when there is no such directory."""
         ...
 
-    def symlink(self, target: str, path: str) -> None: ...
+    async def remove_tree(self, path: str) -> None:
+        """All of it, however deep, but nothing that is mounted below: then it raises OSError.
 
-    def readlink(self, path: str) -> str | None: ...
-
-    def rename(self, old: str, new: str) -> None: ...
-
-    def remove(self, path: str) -> None:
-        """A file, a link or an empty directory; nothing when it is not there."""
+        No link in it is followed.
+        """
         ...
-
-    async def remove_tree(self, path: str) -> None: ...
 
     def chmod(self, path: str, mode: int) -> None: ...
 
-    def chown(self, path: str, uid: int, gid: int) -> None:
-        """-1 leaves the owner or the group as it is; links are not followed."""
-        ...
-
-    def real_path(self, path: str) -> str: ...
-
     def mount_tmpfs(self, path: str, size: int = 0) -> None:
         """``size`` in bytes, 0 for the kernel's default."""
-        ...
-
-    def bind_below(self, base: str, relative: str, target: str) -> None:
-        """Bind ``base/relative`` on ``target`` without following links out of ``base``."""
         ...
 
     def unmount(self, path: str) -> None: ...
@@ -113,7 +179,3 @@ class Host(Protocol):
         ...
 
     def disk_usage(self, path: str) -> DiskUsage: ...
-
-    async def tree_size(self, path: str) -> tuple[int, int]:
-        """Bytes and inodes that a tree uses."""
-        ...

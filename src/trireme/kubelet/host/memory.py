@@ -1,15 +1,20 @@
 """Files that live in a dict, for nodes that live in a test's process.
 
-In: absolute paths. Out: ``host.contract.Host`` without any file on the machine. Made by the
-composition root together with the fake runtime. Links are followed on read; mounts are remembered
-by name only.
+In: paths. Out: ``host.contract.Host`` without any file on the machine. Made by the composition root
+together with the fake runtime. Mounts are remembered by name only.
 """
 
 from __future__ import annotations
 
+import errno
+import gzip
+import os
+from collections import deque
+
 import msgspec
 
 from trireme.kubelet.host.contract import DiskUsage, FileInfo
+from trireme.kubelet.host.root import MAX_LINKS, names_below
 
 
 class _Node(msgspec.Struct):
@@ -65,17 +70,12 @@ class MemoryHost:
             self._nodes[path].mode = mode
 
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        path = self._follow(path)
-        parent = path.rpartition("/")[0] or "/"
-        if parent not in self._nodes:
-            raise FileNotFoundError(2, "No such file or directory", path)
-        old = self._nodes.get(path)
+        old = self._nodes.get(self._follow(path))
         if old is not None and old.kind == "file":
             # The same file with other content, as who holds it open expects.
             old.data, old.mode = bytes(data), mode
-            return
-        self._numbers += 1
-        self._nodes[path] = _Node("file", mode, bytes(data), number=self._numbers)
+        else:
+            self._add(self._follow(path), _Node("file", mode, bytes(data)))
 
     def read(self, path: str) -> bytes:
         return self._get(path).data
@@ -84,13 +84,14 @@ class MemoryHost:
         return self._get(path).data[-limit:] if limit else b""
 
     def open(self, path: str) -> _Reading:
-        return _Reading(self._get(path))
+        return _opened(self._get(path))
 
-    def info(self, path: str, *, follow: bool = True) -> FileInfo | None:
-        node = self._nodes.get(self._follow(path) if follow else self._follow_parent(path))
-        if node is None:
-            return None
-        return FileInfo(node.kind, node.mode, len(node.data), node.uid, node.gid, node.number)
+    def open_root(self, path: str) -> MemoryRoot:
+        self._get(path)
+        return MemoryRoot(self, self._follow(path), self._nodes)
+
+    def info(self, path: str) -> FileInfo | None:
+        return _info(self._nodes.get(self._follow(path)))
 
     def list(self, path: str) -> list[str]:
         prefix = self._follow(path).rstrip("/") + "/"
@@ -102,36 +103,6 @@ class MemoryHost:
             }
         )
 
-    def symlink(self, target: str, path: str) -> None:
-        path = self._follow_parent(path)
-        if path in self._nodes:
-            raise FileExistsError(17, "File exists", path)
-        self._nodes[path] = _Node("link", 0o777, target=target)
-
-    def readlink(self, path: str) -> str | None:
-        node = self._nodes.get(self._follow_parent(path))
-        return node.target if node is not None and node.kind == "link" else None
-
-    def rename(self, old: str, new: str) -> None:
-        old, new = self._follow_parent(old), self._follow_parent(new)
-        if old not in self._nodes:
-            raise FileNotFoundError(2, "No such file or directory", old)
-        moved = {
-            name: node
-            for name, node in self._nodes.items()
-            if name == old or name.startswith(old + "/")
-        }
-        self._drop(new)
-        for name, node in moved.items():
-            del self._nodes[name]
-            self._nodes[new + name[len(old) :]] = node
-
-    def remove(self, path: str) -> None:
-        path = self._follow_parent(path)
-        if any(name.startswith(path + "/") for name in self._nodes):
-            raise OSError(39, "Directory not empty", path)
-        self._nodes.pop(path, None)
-
     async def remove_tree(self, path: str) -> None:
         left = self.mounts_below(path)
         if left:
@@ -141,22 +112,9 @@ class MemoryHost:
     def chmod(self, path: str, mode: int) -> None:
         self._get(path).mode = mode
 
-    def chown(self, path: str, uid: int, gid: int) -> None:
-        node = self._nodes[self._follow_parent(path)]
-        node.uid = node.uid if uid < 0 else uid
-        node.gid = node.gid if gid < 0 else gid
-
-    def real_path(self, path: str) -> str:
-        return self._follow(path)
-
     def mount_tmpfs(self, path: str, size: int = 0) -> None:
         self._get(path)
         self.mounts[path] = f"tmpfs size={size}"
-
-    def bind_below(self, base: str, relative: str, target: str) -> None:
-        self._get(f"{base}/{relative}")
-        self.make_dirs(target)
-        self.mounts[target] = f"bind {base}/{relative}"
 
     def unmount(self, path: str) -> None:
         del self.mounts[path]
@@ -170,19 +128,18 @@ class MemoryHost:
     def disk_usage(self, path: str) -> DiskUsage:
         return self.disk
 
-    async def tree_size(self, path: str) -> tuple[int, int]:
-        inside = [
-            node
-            for name, node in self._nodes.items()
-            if name == path or name.startswith(path + "/")
-        ]
-        return sum(len(node.data) for node in inside), len(inside)
-
     def _get(self, path: str) -> _Node:
         node = self._nodes.get(self._follow(path))
         if node is None:
-            raise FileNotFoundError(2, "No such file or directory", path)
+            raise _error(errno.ENOENT, path)
         return node
+
+    def _add(self, path: str, node: _Node) -> None:
+        if (path.rpartition("/")[0] or "/") not in self._nodes:
+            raise _error(errno.ENOENT, path)
+        self._numbers += 1
+        node.number = self._numbers
+        self._nodes[path] = node
 
     def _drop(self, path: str) -> None:
         for name in [name for name in self._nodes if name == path or name.startswith(path + "/")]:
@@ -193,8 +150,8 @@ class MemoryHost:
         return f"{self._follow(parent or '/').rstrip('/')}/{name}"
 
     def _follow(self, path: str, depth: int = 0) -> str:
-        if depth > 40:
-            raise OSError(40, "Too many levels of symbolic links", path)
+        if depth > MAX_LINKS:
+            raise _error(errno.ELOOP, path)
         done = ""
         parts = [part for part in path.split("/") if part and part != "."]
         for index, part in enumerate(parts):
@@ -208,3 +165,151 @@ class MemoryHost:
                 return self._follow("/".join([base, *parts[index + 1 :]]), depth + 1)
             done = step
         return done or "/"
+
+
+class MemoryRoot:
+    """``host.contract.Root`` over the same nodes."""
+
+    def __init__(self, host: MemoryHost, base: str, nodes: dict[str, _Node]) -> None:
+        self._host = host
+        self._base = base
+        self._nodes = nodes
+
+    def __enter__(self) -> MemoryRoot:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    def open(self, path: str, *, follow: bool = False) -> _Reading:
+        return _opened(self._get(path, follow=follow))
+
+    def read(self, path: str, limit: int, *, follow: bool = False) -> bytes:
+        return self.open(path, follow=follow).read(limit)
+
+    def write(self, path: str, data: bytes, mode: int = 0o644, uid: int = -1) -> None:
+        self._make(path, _Node("file", mode, bytes(data), uid=max(uid, 0)))
+
+    async def gzip(self, path: str, new: str) -> None:
+        _opened(self._get(path))
+        self._make(new, _Node("file", 0o640, gzip.compress(self._get(path).data, 6)))
+
+    def make_dirs(self, path: str, mode: int = 0o755, *, follow: bool = False) -> None:
+        names = names_below(path)
+        for count in range(len(names), -1, -1):
+            found = self._walk(names[:count], follow)
+            if found in self._nodes:
+                break
+        for name in names[count:]:
+            found = f"{found}/{name}"
+            if found in self._nodes:
+                raise _error(errno.EEXIST, found)
+            self._nodes[found] = _Node("dir", mode)
+
+    def info(self, path: str = "", *, follow: bool = False) -> FileInfo | None:
+        found = self._walk(names_below(path), True) if follow else self._place(path)
+        return _info(self._nodes.get(found))
+
+    def list(self, path: str = "") -> list[str]:
+        return self._host.list(self._walk(names_below(path), False))
+
+    def symlink(self, target: str, path: str) -> None:
+        self._make(path, _Node("link", 0o777, target=target))
+
+    def readlink(self, path: str) -> str | None:
+        node = self._nodes.get(self._place(path))
+        return node.target if node is not None and node.kind == "link" else None
+
+    def rename(self, old: str, new: str) -> None:
+        source, target = self._place(old), self._place(new)
+        if source not in self._nodes:
+            raise _error(errno.ENOENT, old)
+        moved = [
+            (name, node)
+            for name, node in self._nodes.items()
+            if name == source or name.startswith(source + "/")
+        ]
+        self._host._drop(target)
+        for name, node in moved:
+            del self._nodes[name]
+            self._nodes[target + name[len(source) :]] = node
+
+    def remove(self, path: str) -> None:
+        place = self._place(path)
+        if any(name.startswith(place + "/") for name in self._nodes):
+            raise _error(errno.ENOTEMPTY, path)
+        self._nodes.pop(place, None)
+
+    def chmod(self, path: str, mode: int) -> None:
+        self._get(path).mode = mode
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        node = self._nodes[self._place(path)]
+        node.uid = node.uid if uid < 0 else uid
+        node.gid = node.gid if gid < 0 else gid
+
+    def bind(self, path: str, target: str) -> None:
+        source = self._walk(names_below(path), True)
+        self._get(path, follow=True)
+        self._host.make_dirs(target)
+        self._host.mounts[target] = f"bind {source}"
+
+    def _make(self, path: str, node: _Node) -> None:
+        place = self._place(path)
+        if place in self._nodes:
+            raise _error(errno.EEXIST, path)
+        self._host._add(place, node)
+
+    def _get(self, path: str, *, follow: bool = False) -> _Node:
+        node = self._nodes.get(self._walk(names_below(path), follow))
+        if node is None:
+            raise _error(errno.ENOENT, path)
+        return node
+
+    def _place(self, path: str) -> str:
+        """Where ``path`` is, be it a link."""
+        if not path:
+            return self._base
+        *parents, name = names_below(path)
+        return f"{self._walk(parents, False)}/{name}"
+
+    def _walk(self, names: list[str], follow: bool) -> str:
+        done, left, links = self._base, deque(names), 0
+        while left:
+            name = left.popleft()
+            if name == "..":
+                if done == self._base:
+                    raise _error(errno.EXDEV, done)
+                done = done.rpartition("/")[0]
+                continue
+            done = f"{done}/{name}"
+            node = self._nodes.get(done)
+            if node is None or node.kind != "link":
+                continue
+            links += 1
+            if not follow or links > MAX_LINKS:
+                raise _error(errno.ELOOP, done)
+            if node.target.startswith("/"):
+                raise _error(errno.EXDEV, done)
+            done = done.rpartition("/")[0]
+            left.extendleft(p for p in reversed(node.target.split("/")) if p not in ("", "."))
+        return done
+
+
+def _opened(node: _Node) -> _Reading:
+    if node.kind != "file":
+        raise _error(errno.EINVAL, node.kind)
+    return _Reading(node)
+
+
+def _info(node: _Node | None) -> FileInfo | None:
+    if node is None:
+        return None
+    return FileInfo(node.kind, node.mode, len(node.data), node.uid, node.gid, node.number)
+
+
+def _error(number: int, path: str) -> OSError:
+    return OSError(number, os.strerror(number), path)

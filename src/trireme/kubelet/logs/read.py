@@ -13,8 +13,9 @@ import msgspec
 
 from trireme.kit.clock import Clock
 from trireme.kubelet import stamps
-from trireme.kubelet.host.contract import Host, Reading
+from trireme.kubelet.host.contract import Reading
 from trireme.kubelet.logs import parse
+from trireme.kubelet.logs.files import LogFiles
 
 BLOCK = 64 * 1024
 POLL_SECONDS = 0.1
@@ -40,15 +41,18 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def stream(
-    host: Host,
-    clock: Clock,
+    logs: LogFiles,
     path: str,
+    file: Reading,
     options: Options,
+    clock: Clock,
     running: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
-    """The log's text; with ``follow``, until ``running`` says no. Raises FileNotFoundError."""
-    file = host.open(path)
-    writer = _Writer(options)
+    """The text of ``file``, which is open at ``path`` and is closed here.
+
+    With ``follow``, until ``running`` says no.
+    """
+    writer, ended = _Writer(options), False
     try:
         if options.tail_lines is not None:
             file.seek(tail_start(file, options.tail_lines))
@@ -65,21 +69,19 @@ async def stream(
                 if writer.full:
                     return
                 continue
-            if not options.follow:
-                break
-            replaced = _replacement(host, path, file)
+            replaced = _replacement(logs, path, file) if options.follow else None
             if replaced is not None:
                 file.close()
                 file = replaced
                 continue
+            if not options.follow or ended:
+                break
             idle += 1
-            if idle % ASK_RUNNING_EVERY == 1 and not await running():
-                # What was written between the last read and the end.
-                while data := file.read(BLOCK):
-                    rest += data
-                yield writer.take(rest.split(b"\n"))
-                return
-            await clock.sleep(POLL_SECONDS)
+            if idle % ASK_RUNNING_EVERY == 1:
+                # What was written between the last read and the end is read still.
+                ended = not await running()
+            if not ended:
+                await clock.sleep(POLL_SECONDS)
         if rest:
             yield writer.take([rest])
     finally:
@@ -144,9 +146,9 @@ class _Writer:
         return bytes(out)
 
 
-def _replacement(host: Host, path: str, file: Reading) -> Reading | None:
+def _replacement(logs: LogFiles, path: str, file: Reading) -> Reading | None:
     """The new file when ``path`` has been rotated away from under us."""
-    info = host.info(path)
+    info = logs.info(path)
     if info is None or info.inode == file.inode:
         return None
-    return host.open(path)
+    return logs.open(path)

@@ -7,14 +7,14 @@ most ``log_max_files`` with the present one, tell the runtime to open a new file
 
 from __future__ import annotations
 
-import gzip
 import time
 
 from trireme.kit.env import Env
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.cri.model import ContainerState
-from trireme.kubelet.host.contract import Host
+from trireme.kubelet.host.contract import Root
+from trireme.kubelet.logs.files import LogFiles
 
 CHECK_SECONDS = 10.0
 
@@ -22,11 +22,11 @@ CHECK_SECONDS = 10.0
 class Rotator:
     """Rotates the logs of one node."""
 
-    def __init__(self, env: Env, config: KubeletConfig, runtime: Runtime, host: Host) -> None:
+    def __init__(self, env: Env, config: KubeletConfig, runtime: Runtime, logs: LogFiles) -> None:
         self._env = env
         self._config = config
         self._runtime = runtime
-        self._host = host
+        self._logs = logs
 
     async def run_forever(self) -> None:
         while True:
@@ -51,41 +51,52 @@ class Rotator:
     def _large(self) -> set[str]:
         """Present logs over the limit. Looks at the disk only: most of the time there is none."""
         found = set()
-        base = self._config.logs_dir
-        for pod in self._host.list(base):
-            for container in self._host.list(f"{base}/{pod}"):
-                for name in self._host.list(f"{base}/{pod}/{container}"):
-                    path = f"{base}/{pod}/{container}/{name}"
-                    info = self._host.info(path) if name.endswith(".log") else None
+        with self._logs.at(f"{self._logs.directory}/.") as (root, _):
+            for pod in root.list():
+                for path in _logs_of(root, pod):
+                    info = root.info(path)
                     if info is not None and info.size > self._config.log_max_bytes:
-                        found.add(path)
+                        found.add(f"{self._logs.directory}/{path}")
         return found
 
     async def _rotate(self, path: str, container_id: str) -> None:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._env.clock.now()))
-        self._compress_and_drop(path)
-        rotated = f"{path}.{stamp}"
-        self._host.rename(path, rotated)
-        try:
-            await self._runtime.reopen_log(container_id)
-        except RuntimeFailure:
-            # The runtime still writes to the old file: give it its name back, lose nothing.
-            self._host.rename(rotated, path)
-            raise
+        with self._logs.at(path) as (root, name):
+            await self._compress_and_drop(root, name)
+            rotated = f"{name}.{stamp}"
+            root.rename(name, rotated)
+            try:
+                await self._runtime.reopen_log(container_id)
+            except RuntimeFailure:
+                # The runtime still writes to the old file: give it its name back, lose nothing.
+                root.rename(rotated, name)
+                raise
 
-    def _compress_and_drop(self, path: str) -> None:
+    async def _compress_and_drop(self, root: Root, path: str) -> None:
         folder, _, name = path.rpartition("/")
-        old = [
-            f"{folder}/{entry}"
-            for entry in self._host.list(folder)
-            if entry.startswith(f"{name}.") and not entry.endswith(".tmp")
-        ]
+        for entry in root.list(folder):
+            if entry.startswith(f"{name}.") and entry.endswith(".tmp"):
+                root.remove(f"{folder}/{entry}")
+        old = [f"{folder}/{entry}" for entry in root.list(folder) if entry.startswith(f"{name}.")]
         # The present file and the one that it becomes count, too.
         keep = max(self._config.log_max_files - 2, 0)
         for entry in old[: len(old) - keep]:
-            self._host.remove(entry)
+            root.remove(entry)
         for entry in old[len(old) - keep :] if keep else []:
             if not entry.endswith(".gz"):
-                self._host.write(f"{entry}.tmp", gzip.compress(self._host.read(entry), 6))
-                self._host.rename(f"{entry}.tmp", f"{entry}.gz")
-                self._host.remove(entry)
+                await root.gzip(entry, f"{entry}.tmp")
+                root.rename(f"{entry}.tmp", f"{entry}.gz")
+                root.remove(entry)
+
+
+def _logs_of(root: Root, pod: str) -> list[str]:
+    """Nothing where something else than a pod's directory is in the way."""
+    try:
+        return [
+            f"{pod}/{container}/{name}"
+            for container in root.list(pod)
+            for name in root.list(f"{pod}/{container}")
+            if name.endswith(".log")
+        ]
+    except OSError:
+        return []

@@ -15,6 +15,7 @@ from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.cri.model import ContainerState, NamespaceMode
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.logs import parse
+from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.observe.model import ContainerSeen, PodSeen, SandboxSeen
 
 MESSAGE_LIMIT = 4096
@@ -25,10 +26,10 @@ LOG_LINES = 80
 class Inspector:
     """Reads pods from the runtime. Remembers ended containers, which never change again."""
 
-    def __init__(self, runtime: Runtime, host: Host, logs_dir: str) -> None:
+    def __init__(self, runtime: Runtime, host: Host, logs: LogFiles) -> None:
         self._runtime = runtime
         self._host = host
-        self._logs_dir = logs_dir
+        self._logs = logs
         self._ended: dict[str, ContainerSeen] = {}
 
     async def pod(self, uid: str) -> PodSeen:
@@ -106,9 +107,11 @@ class Inspector:
     def _convert(self, status: model.ContainerStatus, sandbox_id: str) -> ContainerSeen:
         notes = status.annotations
         exited = status.state == ContainerState.EXITED
-        message = status.message if exited else ""
+        message = ""
         if exited:
-            message = self._termination_message(status, notes) or message
+            # Why the runtime could not start it, and what it said itself.
+            parts = (status.message, self._termination_message(status, notes))
+            message = ": ".join(part for part in parts if part)
         resources = status.resources.linux if status.resources is not None else None
         return ContainerSeen(
             id=status.id,
@@ -139,9 +142,13 @@ class Inspector:
                 text = self._host.read_tail(mounted, MESSAGE_LIMIT).decode("utf-8", "replace")
             except FileNotFoundError:
                 text = ""
+            except OSError as error:
+                # A volume may be mounted there, and in it anything.
+                return f"Error on reading termination log {mounted}: {error.strerror}"
         if (
             not text
             and status.exit_code != 0
+            and status.reason != "ContainerCannotRun"
             and status.log_path
             and notes.get(labels.MESSAGE_POLICY) == "FallbackToLogsOnError"
         ):
@@ -151,9 +158,9 @@ class Inspector:
     def _last_log(self, path: str) -> str:
         try:
             # Each line has a prefix of about 42 bytes, which does not count.
-            raw = self._host.read_tail(path, LOG_BYTES + LOG_LINES * 64)
-        except FileNotFoundError:
-            return ""
+            raw = self._logs.tail(path, LOG_BYTES + LOG_LINES * 64)
+        except OSError as error:
+            return f"Error on reading termination message from logs: {error.strerror}: {path}"
         lines = [line.text for line in parse.lines(raw)][-LOG_LINES:]
         return b"".join(lines)[-LOG_BYTES:].decode("utf-8", "replace")
 

@@ -193,27 +193,31 @@ class App:
                 "unable to retrieve container logs for "
                 f"{self._kubelet.config.runtime_name}://{container_id}",
             ) from failure
+        try:
+            file = self._kubelet.logs.open(path)
+        except OSError as error:
+            raise Failed(400, f'failed to open log file "{path}": {error.strerror}') from error
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
-        await response.prepare(request)  # type: ignore[arg-type]
+        try:
+            await response.prepare(request)  # type: ignore[arg-type]
+        except BaseException:
+            file.close()
+            raise
         try:
             async for text in read.stream(
-                self._kubelet.parts.host,
-                self._env.clock,
+                self._kubelet.logs,
                 path,
+                file,
                 wanted,
+                self._env.clock,
                 lambda: self._is_running(container_id),
             ):
                 if text:
                     await response.write(text)
-        except FileNotFoundError as error:
-            await response.write(
-                f'failed to try resolving symlinks in path "{error.filename}": '
-                "no such file or directory".encode()
-            )
+            await response.write_eof()
         except ConnectionError:
             return response
-        await response.write_eof()
         return response
 
     async def _exec(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:

@@ -189,8 +189,11 @@ def resources(
     )
 
 
-def mount(of: core.VolumeMount, host_path: str, *, recursive_read_only: bool) -> model.Mount:
-    """``recursive_read_only``: whether the runtime can. ValueError: it must and cannot."""
+def mount(
+    of: core.VolumeMount, host_path: str, *, read_only: bool = False, recursive_read_only: bool
+) -> model.Mount:
+    """``read_only``: whatever the volumeMount says. ``recursive_read_only``: whether the runtime
+    can; ValueError: it must and cannot."""
     strict = False
     if of.recursiveReadOnly in ("Enabled", "IfPossible") and of.readOnly:
         strict = recursive_read_only
@@ -203,7 +206,7 @@ def mount(of: core.VolumeMount, host_path: str, *, recursive_read_only: bool) ->
     return model.Mount(
         container_path=path,
         host_path=host_path,
-        readonly=of.readOnly,
+        readonly=of.readOnly or read_only,
         propagation=_PROPAGATION[of.mountPropagation],
         recursive_read_only=strict,
     )

@@ -21,9 +21,10 @@ from trireme.kubelet.images.pull import ImageFailure, Images, Wanted
 from trireme.kubelet.observe.model import PodSeen
 from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.sync import plan as planning
-from trireme.kubelet.sync.create import ConfigFailure, Factory, Making
+from trireme.kubelet.sync.create import Factory, Making
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import HookFailure, Hooks
+from trireme.kubelet.sync.mounts import ConfigFailure
 from trireme.kubelet.sync.plan import (
     CreateSandbox,
     Kill,
@@ -35,17 +36,18 @@ from trireme.kubelet.sync.plan import (
     Wait,
 )
 from trireme.kubelet.sync.remove import Remover
+from trireme.kubelet.volumes.plugin import Mounted
 
 CRASH_LOOP = "CrashLoopBackOff"
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution of one plan. ``volumes``: name to host path."""
+    """One execution of one plan. ``volumes`` by name."""
 
     pod: core.Pod
     seen: PodSeen
     plan: Plan
-    volumes: Mapping[str, str]
+    volumes: Mapping[str, Mounted]
     secrets: tuple[core.Secret, ...]
     crashes: Backoff
     # Called when the sandbox is up, so that the status shows it while images are pulled.

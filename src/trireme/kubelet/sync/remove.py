@@ -7,16 +7,16 @@ and gc/collector. Rotated logs go with the container's own; another attempt's lo
 from __future__ import annotations
 
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
-from trireme.kubelet.host.contract import Host
+from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.observe.inspect import Inspector
 
 
 class Remover:
     """Removes containers of one node."""
 
-    def __init__(self, runtime: Runtime, host: Host, inspector: Inspector) -> None:
+    def __init__(self, runtime: Runtime, logs: LogFiles, inspector: Inspector) -> None:
         self._runtime = runtime
-        self._host = host
+        self._logs = logs
         self._inspector = inspector
 
     async def remove(self, container_id: str) -> None:
@@ -29,9 +29,10 @@ class Remover:
                 raise
             log_path = ""
         self._inspector.forget(container_id)
-        folder, _, name = log_path.rpartition("/")
-        if not folder or not name:
+        if not log_path:
             return
-        for entry in self._host.list(folder):
-            if entry == name or entry.startswith(f"{name}."):
-                self._host.remove(f"{folder}/{entry}")
+        with self._logs.at(log_path) as (root, path):
+            folder, _, name = path.rpartition("/")
+            for entry in root.list(folder):
+                if entry == name or entry.startswith(f"{name}."):
+                    root.remove(f"{folder}/{entry}")

@@ -5,27 +5,29 @@ configMap, secret, downwardAPI and projected plugins. Rules: reference "atomic w
 is part of what applications rely on (inotify on ``..data``).
 
 Layout: ``<dir>/..<stamp>/<files>``, ``<dir>/..data`` -> ``..<stamp>``, and for each first path
-component ``<dir>/<name>`` -> ``..data/<name>``. The swap is one rename of ``..data``.
+component ``<dir>/<name>`` -> ``..data/<name>``. The swap is one rename of ``..data``. Whatever else
+a pod managed to put there is not followed and not touched.
 """
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 
 import msgspec
 
-from trireme.kubelet.host.contract import Host
+from trireme.kubelet.host.contract import Host, Root
 
 DATA = "..data"
 NEW_DATA = "..data_tmp"
 
 
 class File(msgspec.Struct, frozen=True):
-    """``uid`` None leaves the owner as it is made."""
+    """``uid`` -1 leaves the owner as it is made."""
 
     data: bytes
     mode: int = 0o644
-    uid: int | None = None
+    uid: int = -1
 
 
 async def write(
@@ -33,31 +35,34 @@ async def write(
     directory: str,
     payload: Mapping[str, File],
     stamp: str,
-    settle: Callable[[str], None] | None = None,
+    set_perms: Callable[[Root, str], None] | None = None,
 ) -> bool:
     """Make ``directory`` show exactly ``payload``. ``stamp`` names the new version.
 
-    ``settle`` may change owners and modes in the new version before it becomes visible.
+    ``set_perms`` may change owners and modes in the new version before it becomes visible.
     """
     for path in payload:
         check_path(path)
-    old = host.readlink(f"{directory}/{DATA}")
-    if old is not None and _same(host, f"{directory}/{old}", payload):
-        _link_names(host, directory, payload)
-        return False
-    fresh = f"{directory}/..{stamp}"
-    host.make_dirs(fresh, 0o755)
-    for path, file in payload.items():
-        _write_file(host, f"{fresh}/{path}", file)
-    if settle is not None:
-        settle(fresh)
-    host.remove(f"{directory}/{NEW_DATA}")
-    host.symlink(f"..{stamp}", f"{directory}/{NEW_DATA}")
-    host.rename(f"{directory}/{NEW_DATA}", f"{directory}/{DATA}")
-    _link_names(host, directory, payload)
-    for name in host.list(directory):
-        if name.startswith("..") and name not in (DATA, f"..{stamp}"):
-            await host.remove_tree(f"{directory}/{name}")
+    payload = {posixpath.normpath(path): file for path, file in payload.items()}
+    with host.open_root(directory) as root:
+        old = root.readlink(DATA)
+        if old is not None and "/" not in old and _is_same(root, old, payload):
+            _link_names(root, payload)
+            return False
+        new = f"..{stamp}"
+        root.make_dirs(new)
+        for path, file in payload.items():
+            root.make_dirs(f"{new}/{path}".rpartition("/")[0])
+            root.write(f"{new}/{path}", file.data, file.mode, file.uid)
+        if set_perms is not None:
+            set_perms(root, new)
+        root.remove(NEW_DATA)
+        root.symlink(new, NEW_DATA)
+        root.rename(NEW_DATA, DATA)
+        _link_names(root, payload)
+        stale = [n for n in root.list() if n.startswith("..") and n not in (DATA, new)]
+    for name in stale:
+        await host.remove_tree(f"{directory}/{name}")
     return True
 
 
@@ -73,36 +78,27 @@ def check_path(path: str) -> None:
         raise ValueError(f"invalid path: must not start with '..': {path}")
 
 
-def _same(host: Host, version: str, payload: Mapping[str, File]) -> bool:
-    if set(_files(host, version, "")) != set(payload):
+def _is_same(root: Root, version: str, payload: Mapping[str, File]) -> bool:
+    names: dict[str, set[str]] = {version: set()}
+    for path in payload:
+        folder = version
+        for name in path.split("/"):
+            names.setdefault(folder, set()).add(name)
+            folder = f"{folder}/{name}"
+    try:
+        return all(set(root.list(folder)) == below for folder, below in names.items()) and all(
+            root.read(f"{version}/{path}", len(file.data) + 1) == file.data
+            for path, file in payload.items()
+        )
+    except OSError:
         return False
-    return all(host.read(f"{version}/{path}") == file.data for path, file in payload.items())
 
 
-def _files(host: Host, root: str, below: str) -> list[str]:
-    found = []
-    for name in host.list(f"{root}/{below}" if below else root):
-        path = f"{below}/{name}" if below else name
-        info = host.info(f"{root}/{path}", follow=False)
-        if info is not None and info.kind == "dir":
-            found += _files(host, root, path)
-        else:
-            found.append(path)
-    return found
-
-
-def _write_file(host: Host, path: str, file: File) -> None:
-    host.make_dirs(path.rpartition("/")[0], 0o755)
-    host.write(path, file.data, file.mode)
-    if file.uid is not None:
-        host.chown(path, file.uid, -1)
-
-
-def _link_names(host: Host, directory: str, payload: Mapping[str, File]) -> None:
+def _link_names(root: Root, payload: Mapping[str, File]) -> None:
     wanted = {path.split("/", 1)[0] for path in payload}
-    for name in host.list(directory):
-        if not name.startswith("..") and name not in wanted:
-            host.remove(f"{directory}/{name}")
+    for name in root.list():
+        if name not in wanted and root.readlink(name) == f"{DATA}/{name}":
+            root.remove(name)
     for name in sorted(wanted):
-        if host.readlink(f"{directory}/{name}") is None:
-            host.symlink(f"{DATA}/{name}", f"{directory}/{name}")
+        if root.info(name) is None:
+            root.symlink(f"{DATA}/{name}", name)

@@ -29,7 +29,7 @@ async def publish(
             path,
             content,
             mounting.stamp(),
-            lambda fresh: ownership.apply(host, fresh, mounting.pod, read_only=True),
+            lambda root, new: ownership.apply(root, new, mounting.pod, read_only=True),
         )
     except ValueError as problem:
         raise VolumeError(str(problem)) from problem

@@ -1,6 +1,6 @@
 """Mount and remove the volumes of pods.
 
-In: a pod. Out: volume name to host path, or ``VolumeError``. Called by workers in each round and
+In: a pod. Out: volume name to ``Mounted``, or ``VolumeError``. Called by workers in each round and
 when a pod has ended. Rules: reference "Volumes". Keeps no state: what is mounted is read from the
 kubelet's root directory, so a restarted kubelet cleans up what another one made.
 """
@@ -14,7 +14,14 @@ from trireme.kit import catalog
 from trireme.kit.env import Env
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes import plugins
-from trireme.kubelet.volumes.plugin import Mounting, Objects, Plugin, Tokens, VolumeError
+from trireme.kubelet.volumes.plugin import (
+    Mounted,
+    Mounting,
+    Objects,
+    Plugin,
+    Tokens,
+    VolumeError,
+)
 from trireme.machinery.errors import ApiError
 
 
@@ -46,7 +53,7 @@ class VolumeManager:
     def pod_dir(self, uid: str) -> str:
         return f"{self._root}/pods/{uid}"
 
-    async def mount(self, pod: core.Pod) -> dict[str, str]:
+    async def mount(self, pod: core.Pod) -> dict[str, Mounted]:
         """Set up, or bring up to date, every volume of ``pod``. Raises ``VolumeError``."""
         return {volume.name: await self._mount_one(pod, volume) for volume in pod.spec.volumes}
 
@@ -76,7 +83,7 @@ class VolumeManager:
         """UIDs that have a directory here."""
         return self._host.list(f"{self._root}/pods")
 
-    async def _mount_one(self, pod: core.Pod, volume: core.Volume) -> str:
+    async def _mount_one(self, pod: core.Pod, volume: core.Volume) -> Mounted:
         plugin = next(
             (plugin for name, plugin in self._plugins.items() if getattr(volume, name) is not None),
             None,
@@ -95,7 +102,7 @@ class VolumeManager:
             self._memory_backed,
         )
         try:
-            return await plugin.mount(mounting, volume)
+            return Mounted(await plugin.mount(mounting, volume), plugin.read_only)
         except (VolumeError, OSError, ApiError) as problem:
             message = f'MountVolume.SetUp failed for volume "{volume.name}" : {problem}'
             raise VolumeError(message) from problem

@@ -1,29 +1,42 @@
 """Give a volume to the pod's supplementary group (``securityContext.fsGroup``).
 
-In: a directory and the pod's security context. Out: changed groups and modes. Called by volume
-plugins after mounting. Rules: tasks/configure-pod-container/security-context; KEP-695
-(fsGroupChangePolicy).
+In: a directory below a root, and the pod's security context. Out: changed groups and modes; links
+are changed themselves and never followed. Called by volume plugins after mounting. Rules:
+tasks/configure-pod-container/security-context; KEP-695 (fsGroupChangePolicy).
 """
 
 from __future__ import annotations
 
 from trireme.api.core import v1 as core
-from trireme.kubelet.host.contract import FileInfo, Host
+from trireme.kubelet.host.contract import FileInfo, Root
 
 SETGID = 0o2000
 
 
-def apply(host: Host, root: str, pod: core.Pod, *, read_only: bool = False) -> None:
-    """Nothing without an fsGroup; nothing either when ``OnRootMismatch`` finds the root right."""
+def apply(root: Root, path: str, pod: core.Pod, *, read_only: bool = False) -> None:
+    """Nothing without an fsGroup; nothing either when ``OnRootMismatch`` finds ``path`` right."""
     context = pod.spec.securityContext
     if context is None or context.fsGroup is None:
         return
-    info = host.info(root)
-    if info is None:
+    found = root.info(path)
+    if found is None:
         return
-    if context.fsGroupChangePolicy == "OnRootMismatch" and _right(info, context.fsGroup, read_only):
+    gid = context.fsGroup
+    if context.fsGroupChangePolicy == "OnRootMismatch" and _right(found, gid, read_only):
         return
-    _walk(host, root, info, context.fsGroup, read_only)
+    left = [(path, found)]
+    while left:
+        at, found = left.pop()
+        root.chown(at, -1, gid)
+        if found.kind == "link":
+            continue
+        root.chmod(at, found.mode | _mask(found, read_only))
+        if found.kind == "dir":
+            for name in root.list(at):
+                child = f"{at}/{name}" if at else name
+                info = root.info(child)
+                if info is not None:
+                    left.append((child, info))
 
 
 def group_set(pod: core.Pod) -> bool:
@@ -42,18 +55,6 @@ def single_user(pod: core.Pod) -> int | None:
         for c in (*pod.spec.initContainers, *pod.spec.containers)
     }
     return users.pop() if len(users) == 1 else None
-
-
-def _walk(host: Host, path: str, info: FileInfo, gid: int, read_only: bool) -> None:
-    host.chown(path, -1, gid)
-    if info.kind == "link":
-        return
-    host.chmod(path, info.mode | _mask(info, read_only))
-    if info.kind == "dir":
-        for name in host.list(path):
-            child = host.info(f"{path}/{name}", follow=False)
-            if child is not None:
-                _walk(host, f"{path}/{name}", child, gid, read_only)
 
 
 def _mask(info: FileInfo, read_only: bool) -> int:

@@ -52,8 +52,17 @@ class Mounting(msgspec.Struct, frozen=True):
         return f"{int(self.env.clock.now() * 1000):013d}.{self.env.suffix(10)}"
 
 
+class Mounted(msgspec.Struct, frozen=True):
+    """A volume that containers can be given. ``path`` is on the host; ``read_only``: no container
+    may write to it, whatever its volumeMount says."""
+
+    path: str
+    read_only: bool = False
+
+
 class Plugin(msgspec.Struct, frozen=True):
     """``field``: which field of ``Volume`` it serves. ``directory``: its folder's name.
+    ``read_only``: the kubelet alone writes to its volumes.
 
     ``mount`` is called in every round of the pod, so it must be cheap when nothing changed; it
     raises ``VolumeError``.

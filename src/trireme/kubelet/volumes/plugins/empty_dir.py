@@ -26,7 +26,8 @@ async def mount(mounting: Mounting, volume: core.Volume) -> str:
     if source.medium == "Memory":
         host.mount_tmpfs(path, _size(mounting, source))
         host.chmod(path, MODE)
-    ownership.apply(host, path, mounting.pod)
+    with host.open_root(path) as root:
+        ownership.apply(root, "", mounting.pod)
     return path
 
 

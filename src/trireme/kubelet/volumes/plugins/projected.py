@@ -70,7 +70,7 @@ async def _token(
     if user is not None or ownership.group_set(pod):
         # Only who needs it: the group gets its bit from fsGroup.
         mode = TOKEN_MODE
-    return {source.path: File(token.encode(), mode, user)}
+    return {source.path: File(token.encode(), mode, -1 if user is None else user)}
 
 
 PLUGIN = Plugin("projected", "kubernetes.io~projected", mount, read_only=True)

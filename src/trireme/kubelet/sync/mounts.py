@@ -1,0 +1,150 @@
+"""What a container has mounted: volumes, parts of volumes, its hosts file, its termination log.
+
+In: a pod, a container, the pod's mounted volumes. Out: CRI mounts, and the files and bind mounts
+that they need on the host. Called by sync/create. Rules: concepts/storage/volumes (subPath);
+reference "Volumes".
+
+A volume's content is the pod's: it is reached through a ``Root`` only, so that no link in it leads
+the kubelet outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from trireme.api.core import v1 as core
+from trireme.kit.env import Env
+from trireme.kubelet import podspec
+from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.cri import model
+from trireme.kubelet.env import expand
+from trireme.kubelet.host.contract import Host
+from trireme.kubelet.network import hosts
+from trireme.kubelet.sync import compute
+from trireme.kubelet.volumes.plugin import Mounted
+
+ETC_HOSTS = "/etc/hosts"
+
+
+class ConfigFailure(Exception):
+    """The container waits with CreateContainerConfigError."""
+
+
+class NodeFacts(Protocol):
+    def recursive_read_only(self) -> bool: ...
+
+
+class Mounts:
+    """Makes the mounts of one node's containers."""
+
+    def __init__(self, env: Env, config: KubeletConfig, host: Host, node: NodeFacts) -> None:
+        self._env = env
+        self._config = config
+        self._host = host
+        self._node = node
+
+    def of_volumes(
+        self,
+        pod: core.Pod,
+        container: core.Container,
+        volumes: Mapping[str, Mounted],
+        variables: Mapping[str, str],
+    ) -> list[model.Mount]:
+        """Raises ``ConfigFailure``, ValueError, OSError."""
+        mounts = []
+        for index, wanted in enumerate(container.volumeMounts):
+            volume = volumes.get(wanted.name)
+            if volume is None:
+                raise ConfigFailure(
+                    f'cannot find volume "{wanted.name}" to mount into container "{container.name}"'
+                )
+            path, sub_path = volume.path, _sub_path(wanted, variables)
+            if sub_path:
+                target = f"{self._pod_dir(pod)}/volume-subpaths/{wanted.name}/{container.name}/"
+                path = self._bind_sub_path(path, sub_path, f"{target}{index}", wanted, container)
+            mounts.append(
+                compute.mount(
+                    wanted,
+                    path,
+                    read_only=volume.read_only,
+                    recursive_read_only=self._node.recursive_read_only(),
+                )
+            )
+        return mounts
+
+    def of_kubelet(
+        self, pod: core.Pod, container: core.Container, ips: tuple[str, ...]
+    ) -> list[model.Mount]:
+        """The hosts file and the termination log."""
+        directory, mounts = self._pod_dir(pod), []
+        if all(mount.mountPath != ETC_HOSTS for mount in container.volumeMounts):
+            path = f"{directory}/etc-hosts"
+            self._host.make_dirs(directory, 0o750)
+            self._host.write(path, self._hosts(pod, ips).encode())
+            mounts.append(model.Mount(container_path=ETC_HOSTS, host_path=path))
+        if container.terminationMessagePath:
+            folder = f"{directory}/containers/{container.name}"
+            self._host.make_dirs(folder, 0o755)
+            path = f"{folder}/{self._env.suffix(8)}"
+            # Whatever user the container runs as must be able to write its last words.
+            self._host.write(path, b"", 0o666)
+            mounts.append(
+                model.Mount(container_path=container.terminationMessagePath, host_path=path)
+            )
+        return mounts
+
+    def _bind_sub_path(
+        self,
+        volume: str,
+        sub_path: str,
+        target: str,
+        wanted: core.VolumeMount,
+        container: core.Container,
+    ) -> str:
+        """The bind mount that stands for ``sub_path``, made anew where the file is another.
+
+        The text says nothing of the host's files, as upstream's does not.
+        """
+        where = f'volumeMount "{wanted.name}" of container "{container.name}"'
+        try:
+            with self._host.open_root(volume) as root:
+                if root.info(sub_path, follow=True) is None:
+                    of_volume = root.info()
+                    mode = of_volume.mode if of_volume is not None else 0o755
+                    try:
+                        root.make_dirs(sub_path, mode, follow=True)
+                    except OSError as error:
+                        raise ConfigFailure(
+                            f"failed to create subPath directory for {where}"
+                        ) from error
+                root.bind(sub_path, target)
+        except OSError as error:
+            self._env.log.warning("%s: subPath %s: %s", where, sub_path, error)
+            raise ConfigFailure(f"failed to prepare subPath for {where}") from error
+        return target
+
+    def _hosts(self, pod: core.Pod, ips: tuple[str, ...]) -> str:
+        if podspec.is_host_network(pod):
+            info = self._host.info(self._config.hosts_file)
+            of_node = b"" if info is None else self._host.read(self._config.hosts_file)
+            return hosts.host_network_file(of_node.decode("utf-8", "replace"), pod.spec.hostAliases)
+        name, domain = hosts.hostname_and_domain(pod, self._config.cluster_domain)
+        return hosts.hosts_file(ips, name, domain, pod.spec.hostAliases)
+
+    def _pod_dir(self, pod: core.Pod) -> str:
+        return f"{self._config.root_dir}/pods/{pod.metadata.uid}"
+
+
+def _sub_path(wanted: core.VolumeMount, variables: Mapping[str, str]) -> str:
+    path = wanted.subPath
+    if wanted.subPathExpr:
+        missing = expand.unresolved(wanted.subPathExpr, variables)
+        if missing:
+            raise ConfigFailure(f'missing value for "{missing[0]}"')
+        path = expand.expand(wanted.subPathExpr, variables)
+    if path.startswith("/"):
+        raise ConfigFailure(f"error SubPath `{path}` must not be an absolute path")
+    if ".." in path.split("/"):
+        raise ConfigFailure(f"unable to provision SubPath `{path}`: must not contain '..'")
+    return path
