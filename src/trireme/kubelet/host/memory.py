@@ -200,7 +200,10 @@ class MemoryRoot:
     def make_dirs(self, path: str, mode: int = 0o755, *, follow: bool = False) -> None:
         names = names_below(path)
         for count in range(len(names), -1, -1):
-            found = self._walk(names[:count], follow)
+            try:
+                found = self._walk(names[:count], follow)
+            except FileNotFoundError:
+                continue
             if found in self._nodes:
                 break
         for name in names[count:]:
@@ -210,17 +213,26 @@ class MemoryRoot:
             self._nodes[found] = _Node("dir", mode)
 
     def info(self, path: str = "", *, follow: bool = False) -> FileInfo | None:
-        found = self._walk(names_below(path), True) if follow else self._place(path)
+        try:
+            found = self._walk(names_below(path), True) if follow else self._place(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         return _info(self._nodes.get(found))
 
     def list(self, path: str = "") -> list[str]:
-        return self._host.list(self._walk(names_below(path), False))
+        try:
+            return self._host.list(self._walk(names_below(path), False))
+        except FileNotFoundError:
+            return []
 
     def symlink(self, target: str, path: str) -> None:
         self._make(path, _Node("link", 0o777, target=target))
 
     def readlink(self, path: str) -> str | None:
-        node = self._nodes.get(self._place(path))
+        try:
+            node = self._nodes.get(self._place(path))
+        except OSError:
+            return None
         return node.target if node is not None and node.kind == "link" else None
 
     def rename(self, old: str, new: str) -> None:
@@ -238,7 +250,10 @@ class MemoryRoot:
             self._nodes[target + name[len(source) :]] = node
 
     def remove(self, path: str) -> None:
-        place = self._place(path)
+        try:
+            place = self._place(path)
+        except FileNotFoundError:
+            return
         if any(name.startswith(place + "/") for name in self._nodes):
             raise _error(errno.ENOTEMPTY, path)
         self._nodes.pop(place, None)
@@ -279,7 +294,9 @@ class MemoryRoot:
     def _walk(self, names: list[str], follow: bool) -> str:
         done, left, links = self._base, deque(names), 0
         while left:
-            name = left.popleft()
+            here, name = self._nodes.get(done), left.popleft()
+            if here is None or here.kind != "dir":
+                raise _error(errno.ENOENT if here is None else errno.ENOTDIR, done)
             if name == "..":
                 if done == self._base:
                     raise _error(errno.EXDEV, done)

@@ -26,6 +26,7 @@ MASKED = [
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 ]
+MAX_USER_ID = 2**31 - 1
 READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
 
@@ -73,7 +74,12 @@ def of_container(
     seccomp_root: str,
     target_id: str = "",
 ) -> model.ContainerSecurityContext:
-    """``seccomp_root``: the folder of the node's own profiles. Raises ``NotAllowed``."""
+    """``image_uid`` or ``image_user``: whom the image names; neither means root.
+
+    ``seccomp_root``: the folder of the node's own profiles. Raises ``NotAllowed``.
+    """
+    if image_uid is None and not image_user:
+        image_uid = 0
     of_pod = pod.spec.securityContext or core.PodSecurityContext()
     own = container.securityContext or core.SecurityContext()
     user = _first(own.runAsUser, of_pod.runAsUser)
@@ -102,7 +108,9 @@ def of_container(
             drop_capabilities=list(own.capabilities.drop),
         )
     if user is None:
-        result.run_as_user, result.run_as_username = image_uid, image_user
+        # The number wins: a runtime may say both.
+        result.run_as_user = image_uid
+        result.run_as_username = image_user if image_uid is None else ""
     return result
 
 
@@ -120,12 +128,17 @@ def _check_non_root(
     if user is not None:
         if user == 0:
             raise NotAllowed(f"container's runAsUser breaks non-root policy {where}")
-    elif image_uid == 0:
-        raise NotAllowed(f"container has runAsNonRoot and image will run as root {where}")
-    elif image_uid is None and image_user:
+    elif image_uid is None:
         raise NotAllowed(
             f"container has runAsNonRoot and image has non-numeric user "
             f"({image_user}), cannot verify user is non-root {where}"
+        )
+    elif image_uid == 0:
+        raise NotAllowed(f"container has runAsNonRoot and image will run as root {where}")
+    elif not 0 < image_uid <= MAX_USER_ID:
+        raise NotAllowed(
+            f"container has runAsNonRoot and image has an invalid user id ({image_uid}). "
+            f"(Must be 1-({MAX_USER_ID})): must be between 0 and {MAX_USER_ID}, inclusive {where}"
         )
 
 
