@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.interop.cluster import Kubectl, running
+from tests.interop.real_node import node as node
 
 # A namespace that is being deleted keeps its name for a while.
 _NUMBERS = itertools.count(1)

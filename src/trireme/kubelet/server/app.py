@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,19 +19,20 @@ from aiohttp.web_request import BaseRequest
 from prometheus_client.core import GaugeMetricFamily
 
 from trireme.api.core import v1 as core
+from trireme.kubelet import podspec
 from trireme.kubelet.component import Kubelet
 from trireme.kubelet.config import ServerConfig
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.logs import read
 from trireme.kubelet.node import machine
-from trireme.kubelet.server import logs, stats, streams
+from trireme.kubelet.server import logs, routes, stats, streams
 from trireme.kubelet.server.auth import Auth, Refused
 from trireme.kubelet.worker import Worker
-from trireme.machinery.errors import ApiError
 
 JSON = "application/json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
-Handler = Callable[["BaseRequest", list[str]], Awaitable[web.StreamResponse]]
+Parameters = dict[str, str]  # of the path: namespace, pod, uid, container
+Handler = Callable[["BaseRequest", Parameters], Awaitable[web.StreamResponse]]
 
 
 class Failed(Exception):
@@ -58,7 +59,7 @@ async def serve(kubelet: Kubelet, group: asyncio.TaskGroup) -> None:
 
 
 class App:
-    """Dispatch by the first segment of the path."""
+    """Who may, then what: each endpoint of ``routes`` has its handler here."""
 
     def __init__(self, kubelet: Kubelet, config: ServerConfig) -> None:
         self._kubelet = kubelet
@@ -70,20 +71,22 @@ class App:
         self._rates = stats.Rates()
         self._handlers: dict[str, Handler] = {
             "healthz": self._healthz,
-            "pods": self._pods,
-            "runningpods": self._running_pods,
             "configz": self._configz,
             "metrics": self._metrics,
+            "no metrics": self._no_metrics,
+            "resource metrics": self._resource_metrics,
+            "pods": self._pods,
+            "running pods": self._running_pods,
             "stats": self._stats,
-            "containerLogs": self._logs,
+            "logs": self._logs,
             "exec": self._exec,
             "attach": self._attach,
-            "portForward": self._port_forward,
             "run": self._run,
+            "port forward": self._port_forward,
         }
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
-        """Every request comes here; faults leave as a status and a text."""
+        """Every request comes here; errors leave as a status and a text."""
         try:
             await self._auth.check(
                 _certificate(request),
@@ -91,40 +94,38 @@ class App:
                 request.method,
                 request.path,
             )
-            parts = [part for part in request.path.split("/") if part]
-            handler = self._handlers.get(parts[0] if parts else "")
-            if handler is None:
-                raise Failed(404, "404 page not found\n")
-            return await handler(request, parts[1:])
+            name, parameters = routes.find(request.method, request.path)
+            return await self._handlers[name](request, parameters)
+        except routes.NoRoute as none:
+            headers = {"Allow": none.allow} if none.allow else None
+            return web.Response(status=none.status, text=none.text, headers=headers)
         except (Failed, Refused) as failed:
             return web.Response(status=failed.status, text=failed.text)
         except (RuntimeFailure, streams.StreamFailed) as failure:
             return web.Response(status=500, text=str(failure))
-        except (ApiError, OSError) as error:
-            self._env.log.warning(
-                "%s %s: the API cannot say who may: %s", request.method, request.path, error
-            )
+        except OSError as error:
+            self._env.log.warning("%s %s: %s", request.method, request.path, error)
             return web.Response(status=500, text=f"Internal Error: {error}")
 
     # ---- about the node
 
-    async def _healthz(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+    async def _healthz(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         problem = self._kubelet.pleg.problem()
-        if problem and rest in ([], ["syncloop"]):
+        if problem and not request.path.rstrip("/").endswith(("/ping", "/log")):
             raise Failed(500, problem)
         return web.Response(text="ok")
 
-    async def _pods(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+    async def _pods(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         return _pod_list(self._shown(worker) for worker in self._workers())
 
-    async def _running_pods(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+    async def _running_pods(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         return _pod_list(
             self._shown(worker)
             for worker in self._workers()
             if worker.pod.metadata.uid in self._kubelet.pleg.pods
         )
 
-    async def _configz(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
+    async def _configz(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         config = self._kubelet.config
         shown = {
             "kind": "KubeletConfiguration",
@@ -142,22 +143,17 @@ class App:
         }
         return web.Response(body=msgspec.json.encode({"kubeletconfig": shown}), content_type=JSON)
 
-    async def _metrics(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        if not rest:
-            registry = self._env.metrics
-            own = self._own_metrics()
-            body = prometheus_client.generate_latest(registry) + _render(own)
-        elif rest == ["resource"]:
-            body = _render(stats.metrics(await self._used()))
-        elif rest in (["cadvisor"], ["probes"], ["slis"]):
-            body = b""
-        else:
-            raise Failed(404, "404 page not found\n")
-        return web.Response(body=body, headers={"Content-Type": METRICS})
+    async def _metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        registry = self._env.metrics
+        return _text(prometheus_client.generate_latest(registry) + _render(self._own_metrics()))
 
-    async def _stats(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        if rest != ["summary"]:
-            raise Failed(404, "404 page not found\n")
+    async def _no_metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        return _text(b"")
+
+    async def _resource_metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        return _text(_render(stats.metrics(await self._used())))
+
+    async def _stats(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         host = self._kubelet.parts.host
         document = stats.summary(
             self._kubelet.config.node_name,
@@ -170,13 +166,11 @@ class App:
 
     # ---- about containers
 
-    async def _logs(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        if len(rest) != 3:
-            raise Failed(404, "404 page not found\n")
-        namespace, name, container = rest
-        worker = self._find(namespace, name, f'pod "{name}" not found\n')
-        if all(c.name != container for c in _containers(worker.pod)):
-            raise Failed(404, f'container "{container}" not found in pod "{name}"\n')
+    async def _logs(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        name, container = of["pod"], of["container"]
+        worker = self._find(of, f'pod "{name}" does not exist')
+        if podspec.find(worker.pod, container) is None:
+            raise Failed(404, f'container "{container}" not found in pod "{name}"')
         status = self._kubelet.statuses.get(worker.uid) or worker.pod.status
         try:
             wanted = logs.options(request.query, self._env.clock.now())
@@ -220,58 +214,45 @@ class App:
             return response
         return response
 
-    async def _exec(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        container_id = await self._container_id(rest)
-        query = request.query
-        command = query.getall("command", [])
+    async def _exec(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        wanted = _streams(request.query)
+        container_id = await self._container_id(of)
+        command = request.query.getall("command", [])
         if not command:
             raise Failed(400, "you must specify at least one command")
-        url = await self._runtime.exec_url(
-            container_id,
-            command,
-            stdin=_on(query, "input", "stdin"),
-            stdout=_on(query, "output", "stdout"),
-            stderr=_on(query, "error", "stderr") and not _on(query, "tty"),
-            tty=_on(query, "tty"),
-        )
-        return await streams.relay(request, url)
+        url = await self._runtime.exec_url(container_id, command, **wanted)
+        return await self._relay(request, url)
 
-    async def _attach(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        container_id = await self._container_id(rest)
-        query = request.query
-        url = await self._runtime.attach_url(
-            container_id,
-            stdin=_on(query, "input", "stdin"),
-            stdout=_on(query, "output", "stdout"),
-            stderr=_on(query, "error", "stderr") and not _on(query, "tty"),
-            tty=_on(query, "tty"),
-        )
-        return await streams.relay(request, url)
+    async def _attach(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        wanted = _streams(request.query)
+        url = await self._runtime.attach_url(await self._container_id(of), **wanted)
+        return await self._relay(request, url)
 
-    async def _port_forward(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        if len(rest) not in (2, 3):
-            raise Failed(404, "404 page not found\n")
-        worker = self._find(rest[0], rest[1], "pod does not exist\n")
+    async def _port_forward(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        worker = self._find(of)
+        if of.get("uid", worker.uid) != worker.uid:
+            raise Failed(404, "pod not found")
         seen = await self._kubelet.inspector.pod(worker.uid)
         if not seen.sandboxes or not seen.sandboxes[0].ready:
-            raise Failed(500, f'pod not found ("{rest[1]}_{rest[0]}")')
+            raise Failed(500, f'pod not found ("{of["pod"]}_{of["namespace"]}")')
         ports = [int(port) for port in request.query.getall("port", []) if port.isdigit()]
-        return await streams.relay(
-            request, await self._runtime.port_forward_url(seen.sandboxes[0].id, ports)
-        )
+        url = await self._runtime.port_forward_url(seen.sandboxes[0].id, ports)
+        return await self._relay(request, url)
 
-    async def _run(self, request: BaseRequest, rest: list[str]) -> web.StreamResponse:
-        container_id = await self._container_id(rest)
-        command = request.query.getall("cmd", [])
-        result = await self._runtime.exec_sync(container_id, " ".join(command).split(), 0)
-        body = result.stdout + result.stderr
+    async def _run(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
+        container_id = await self._container_id(of)
+        command = request.query.get("cmd", "").split(" ")
+        result = await self._runtime.exec_sync(container_id, command, 0)
         if result.exit_code != 0:
-            raise Failed(
-                500,
-                body.decode("utf-8", "replace")
-                + f"command terminated with exit code {result.exit_code}",
-            )
-        return web.Response(body=body, content_type="text/plain")
+            error = result.stderr.decode("utf-8", "replace")
+            what = " ".join(command)
+            raise Failed(500, f"command '{what}' exited with {result.exit_code}: {error}")
+        return web.Response(body=result.stdout + result.stderr, content_type=JSON)
+
+    async def _relay(self, request: BaseRequest, url: str) -> web.StreamResponse:
+        if "upgrade" not in request.headers.get("Connection", "").lower():
+            raise Failed(500, "Upgrade request required\n")
+        return await streams.relay(request, url)
 
     # ---- inside
 
@@ -286,23 +267,19 @@ class App:
         status = self._kubelet.statuses.get(worker.uid)
         return worker.pod if status is None else msgspec.structs.replace(worker.pod, status=status)
 
-    def _find(self, namespace: str, name: str, missing: str) -> Worker:
-        worker = self._kubelet.workers.find(namespace, name)
+    def _find(self, of: Parameters, missing: str = "pod does not exist") -> Worker:
+        worker = self._kubelet.workers.find(of["namespace"], of["pod"])
         if worker is None:
             raise Failed(404, missing)
         return worker
 
-    async def _container_id(self, rest: list[str]) -> str:
-        """``<namespace>/<pod>[/<uid>]/<container>`` to the running container's id."""
-        if len(rest) not in (3, 4):
-            raise Failed(404, "404 page not found\n")
-        worker = self._find(rest[0], rest[1], "pod does not exist\n")
-        if len(rest) == 4 and rest[2] != worker.uid:
-            raise Failed(404, "pod does not exist\n")
+    async def _container_id(self, of: Parameters) -> str:
+        """The running container's id."""
+        worker, name = self._find(of), of["container"]
         seen = await self._kubelet.inspector.pod(worker.uid)
-        latest = seen.latest(rest[-1])
+        latest = seen.latest(name)
         if latest is None or not latest.running:
-            raise Failed(500, f'container not found ("{rest[-1]}")')
+            raise Failed(500, f'container not found ("{name}")')
         return latest.id
 
     async def _is_running(self, container_id: str) -> bool:
@@ -348,12 +325,24 @@ def _pod_list(pods: Any) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), content_type=JSON)
 
 
-def _containers(pod: core.Pod) -> list[Any]:
-    return [*pod.spec.containers, *pod.spec.initContainers, *pod.spec.ephemeralContainers]
+def _text(body: bytes) -> web.Response:
+    return web.Response(body=body, headers={"Content-Type": METRICS})
 
 
-def _on(query: Any, *names: str) -> bool:
-    return any(query.get(name, "").lower() in ("1", "true") for name in names)
+def _streams(query: Mapping[str, str]) -> dict[str, bool]:
+    """Which streams the caller wants. Raises ``Failed`` when it wants none."""
+
+    def on(*names: str) -> bool:
+        return any(query.get(name, "").lower() in ("1", "true") for name in names)
+
+    wanted = {
+        "stdin": on("input", "stdin"),
+        "stdout": on("output", "stdout"),
+        "stderr": on("error", "stderr") and not on("tty"),
+    }
+    if not any(wanted.values()):
+        raise Failed(400, "you must specify at least 1 of stdin, stdout, stderr")
+    return {**wanted, "tty": on("tty")}
 
 
 def _certificate(request: BaseRequest) -> dict[str, Any] | None:

@@ -15,14 +15,16 @@ import msgspec
 from trireme.api.authentication import v1 as authentication
 from trireme.api.authorization import v1 as authorization
 from trireme.kit.env import Env
+from trireme.kubelet.server import routes
+from trireme.machinery.errors import ApiError
 
 TOKEN_SECONDS = 120.0
 ALLOWED_SECONDS = 300.0
 DENIED_SECONDS = 30.0
 LIMIT = 4096
+# Of other methods, HEAD among them, there is no verb: only who may do all may use them.
 VERBS = {
     "GET": "get",
-    "HEAD": "get",
     "POST": "create",
     "PUT": "update",
     "PATCH": "patch",
@@ -34,8 +36,8 @@ SUBRESOURCES = {
     "metrics": ("metrics",),
     "logs": ("log",),
     "checkpoint": ("checkpoint",),
-    "statusz": ("statusz", "proxy"),
-    "flagz": ("configz", "proxy"),
+    "statusz": ("statusz",),
+    "flagz": ("configz",),
     "configz": ("configz", "proxy"),
     "healthz": ("healthz", "proxy"),
     "pods": ("pods", "proxy"),
@@ -51,7 +53,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """Status 401 or 403 and the text that the caller gets."""
+    """Status 401 or 403, or 500 when the API cannot say, and the text that the caller gets."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -73,10 +75,10 @@ class Auth:
     async def check(
         self, certificate: dict[str, Any] | None, authorization_: str, method: str, path: str
     ) -> User:
-        """The user, who may. Raises ``Refused``; ApiError when the API cannot say."""
+        """The user, who may. Raises ``Refused``."""
         user = await self._authenticate(certificate, authorization_)
-        verb = VERBS.get(method, method.lower())
-        subresources = SUBRESOURCES.get(path.strip("/").split("/")[0], ("proxy",))
+        verb = VERBS.get(method, "")
+        subresources = SUBRESOURCES.get("".join(routes.split(path)[:1]), ("proxy",))
         for subresource in subresources:
             if await self._may(user, verb, subresource):
                 return user
@@ -107,9 +109,13 @@ class Auth:
         kept = self._tokens.get(token)
         if kept is not None and now < kept[0]:
             return kept[1]
-        answer = await self._client.create(
-            authentication.TokenReview(spec=authentication.TokenReviewSpec(token=token))
-        )
+        try:
+            answer = await self._client.create(
+                authentication.TokenReview(spec=authentication.TokenReviewSpec(token=token))
+            )
+        except (ApiError, OSError) as error:
+            self._env.log.warning("the API cannot say whose a token is: %s", error)
+            raise Refused(401, "Unauthorized") from error
         user = None
         if answer.status.authenticated:
             of = answer.status.user
@@ -127,23 +133,30 @@ class Auth:
         kept = self._access.get(key)
         if kept is not None and now < kept[0]:
             return kept[1]
-        answer = await self._client.create(
-            authorization.SubjectAccessReview(
-                spec=authorization.SubjectAccessReviewSpec(
-                    user=user.name,
-                    uid=user.uid,
-                    groups=list(user.groups),
-                    extra={name: list(values) for name, values in user.extra},
-                    resourceAttributes=authorization.ResourceAttributes(
-                        verb=verb,
-                        version="v1",
-                        resource="nodes",
-                        subresource=subresource,
-                        name=self._node_name,
-                    ),
-                )
+        review = authorization.SubjectAccessReview(
+            spec=authorization.SubjectAccessReviewSpec(
+                user=user.name,
+                uid=user.uid,
+                groups=list(user.groups),
+                extra={name: list(values) for name, values in user.extra},
+                resourceAttributes=authorization.ResourceAttributes(
+                    verb=verb,
+                    version="v1",
+                    resource="nodes",
+                    subresource=subresource,
+                    name=self._node_name,
+                ),
             )
         )
+        try:
+            answer = await self._client.create(review)
+        except (ApiError, OSError) as error:
+            self._env.log.warning("the API cannot say what %s may: %s", user.name, error)
+            raise Refused(
+                500,
+                f"Authorization error (user={user.name}, verb={verb}, resource=nodes, "
+                f"subresource={subresource})",
+            ) from error
         allowed = bool(answer.status.allowed)
         until = now + (ALLOWED_SECONDS if allowed else DENIED_SECONDS)
         _keep(self._access, key, (until, allowed), now)
