@@ -54,6 +54,59 @@ NOT_THERE = (
     ("GET", "/apis/example.com/v1/gadgets/a/status"),
 )
 
+REVIEW = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+AUTHENTICATION = "authentication.k8s.io"
+# What a service account may: verb, group, resources, names.
+RIGHTS = (
+    ("impersonate", "", ["users"], ["old"]),
+    ("impersonate", "", ["groups"], ["devs"]),
+    ("impersonate", "", ["serviceaccounts"], ["old"]),
+    ("impersonate", AUTHENTICATION, ["uids", "userextras/scopes"], []),
+    ("impersonate:user-info", AUTHENTICATION, ["users"], ["joe", "system:anonymous"]),
+    ("impersonate:user-info", AUTHENTICATION, ["groups"], ["devs", "a", "b", "c", "d"]),
+    ("impersonate:user-info", AUTHENTICATION, ["userextras/acme.io/x"], ["1"]),
+    ("impersonate:serviceaccount", AUTHENTICATION, ["serviceaccounts"], ["new"]),
+    ("impersonate:arbitrary-node", AUTHENTICATION, ["nodes"], ["n2"]),
+    ("impersonate:associated-node", AUTHENTICATION, ["nodes"], []),
+    ("impersonate-on:user-info:create", AUTHENTICATION, ["selfsubjectreviews"], []),
+    ("impersonate-on:user-info:list", "", ["nodes"], []),
+    ("impersonate-on:serviceaccount:create", AUTHENTICATION, ["selfsubjectreviews"], []),
+    ("impersonate-on:arbitrary-node:create", AUTHENTICATION, ["selfsubjectreviews"], []),
+    ("impersonate-on:associated-node:create", AUTHENTICATION, ["selfsubjectreviews"], []),
+)
+IMPERSONATIONS: tuple[dict[str, Any], ...] = (
+    {"User": "joe"},
+    {"User": "joe", "Group": ["devs"]},
+    {"User": "joe", "Group": ["a", "b", "c", "d"]},
+    {"User": "joe", "Group": ["a", "b", "c", "e"]},
+    {"User": "joe", "Group": ["ops"]},
+    {"User": "joe", "Group": ["system:masters"]},
+    {"User": "joe", "Group": [""]},
+    {"User": "joe", "Uid": "7"},
+    {"User": "joe", "Extra-Scopes": "a"},
+    {"User": "joe", "Extra-Acme.io%2fx": "1"},
+    {"User": "joe", "Extra-Acme.io%2fx": "2"},
+    {"User": "old"},
+    {"User": "old", "Group": ["devs"]},
+    {"User": "old", "Group": ["ops"]},
+    {"User": "old", "Uid": "7", "Extra-Scopes": ["a", "b"]},
+    {"User": "old", "Extra-Other": "a"},
+    {"User": "other"},
+    {"User": "system:anonymous"},
+    {"User": "system:serviceaccount:default:new"},
+    {"User": "system:serviceaccount:default:new", "Group": ["devs"]},
+    {"User": "system:serviceaccount:default:old"},
+    {"User": "system:serviceaccount:default:other"},
+    {"User": "system:node:n1"},
+    {"User": "system:node:n2"},
+    {"User": "system:node:n3"},
+    {"User": "system:node:n2", "Group": ["devs"]},
+    {"Group": ["g"]},
+    {"Uid": "7"},
+    {"Group": ["g", 'h"'], "Uid": "7", "Extra-B": ["1", "2"], "Extra-A": "3"},
+)
+
 
 def ask(
     server: Any, token: str, method: str, path: str, body: Any = None, headers: Any = None
@@ -99,6 +152,67 @@ def test_what_is_not_there(both_servers: Any) -> None:
         wanted = ask(upstream, token, method, path, body)
         assert wanted[0] == 404
         assert ask(ours, token, method, path, body) == wanted, (method, path)
+
+
+def test_impersonation(both_servers: Any) -> None:
+    servers, admin = both_servers
+    for server in servers:
+        _bind(server, admin)
+    for number, wanted in enumerate(IMPERSONATIONS):
+        headers = {f"Impersonate-{name}": value for name, value in wanted.items()}
+        # Upstream remembers how somebody impersonated the last time, and complains of that.
+        both = [(server, _account(server, admin, f"meg-{number}")) for server in servers]
+        for method, path, body in (("POST", REVIEWS, REVIEW), ("GET", "/api/v1/nodes", None)):
+            upstream, ours = (
+                _reviewed(ask(server, token, method, path, body, headers)) for server, token in both
+            )
+            assert ours == upstream, (wanted, path)
+
+
+def _bind(server: Any, admin: str) -> None:
+    """Gives the service accounts of the namespace RIGHTS, and makes a node."""
+    rules = [
+        {"verbs": [verb], "apiGroups": [group], "resources": resources, "resourceNames": named}
+        for verb, group, resources, named in RIGHTS
+    ]
+    meta = {"metadata": {"name": "meg"}}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "meg"}
+    group = {"kind": "Group", "name": "system:serviceaccounts:default"}
+    for path, body in (
+        ("/api/v1/nodes", {"metadata": {"name": "n1"}}),
+        (f"{RBAC}/clusterroles", meta | {"rules": rules}),
+        (f"{RBAC}/clusterrolebindings", meta | {"roleRef": ref, "subjects": [group]}),
+    ):
+        assert ask(server, admin, "POST", path, body)[0] == 201
+    token = _account(server, admin, "first")
+    # RBAC reads what was written from a cache.
+    while ask(server, token, "POST", REVIEWS, REVIEW, {"Impersonate-User": "joe"})[0] != 201:
+        time.sleep(0.1)
+
+
+def _account(server: Any, admin: str, name: str) -> str:
+    """The token of a new service account, bound to a pod on the node n1."""
+    default, meta = "/api/v1/namespaces/default", {"metadata": {"name": name}}
+    spec = {
+        "serviceAccountName": name,
+        "nodeName": "n1",
+        "containers": [{"name": "c", "image": "i:1"}],
+    }
+    assert ask(server, admin, "POST", f"{default}/serviceaccounts", meta)[0] == 201
+    status, _, made = ask(server, admin, "POST", f"{default}/pods", meta | {"spec": spec})
+    assert status == 201, made
+    uid = json.loads(made)["metadata"]["uid"]
+    bound = {"kind": "Pod", "apiVersion": "v1", "name": name, "uid": uid}
+    path = f"{default}/serviceaccounts/{name}/token"
+    answer = ask(server, admin, "POST", path, {"spec": {"boundObjectRef": bound}})
+    return str(json.loads(answer[2])["status"]["token"])
+
+
+def _reviewed(answer: tuple[int, str, bytes]) -> Any:
+    status, media, body = answer
+    found = json.loads(body)
+    found.get("metadata", {}).pop("creationTimestamp", None)
+    return status, media, found if status >= 400 else found.get("status")
 
 
 def _policy(server: Any, token: str, plural: str) -> dict[str, Any]:

@@ -123,9 +123,12 @@ BINDING: dict[str, Any] = {
         ({"group": "devs"}, 400, "without impersonating a user"),
     ],
 )
-def test_impersonation(asking: Any, headers: dict[str, str], status: int, user: Any) -> None:
+@pytest.mark.parametrize("constrained", [True, False])
+def test_impersonation(
+    asking: Any, headers: dict[str, str], status: int, user: Any, constrained: bool
+) -> None:
     async def story(env: Env) -> None:
-        async with asking(env) as ask:
+        async with asking(env, feature_gates={"ConstrainedImpersonation": constrained}) as ask:
             rbac = "/apis/rbac.authorization.k8s.io/v1"
             await ask.must("POST", f"{rbac}/clusterroles", ROLE)
             await ask.must("POST", f"{rbac}/clusterrolebindings", BINDING)
@@ -134,10 +137,76 @@ def test_impersonation(asking: Any, headers: dict[str, str], status: int, user: 
             assert got == status, answer
             if status == 201:
                 assert answer == user
+            elif constrained and status == 403:
+                # What is tried first is what is complained of.
+                assert "cannot impersonate-on:" in answer["message"]
             else:
                 assert user in answer["message"]
 
     virtual.run(story)
+
+
+CONSTRAINED: dict[str, Any] = ROLE | {
+    "rules": [
+        {
+            "verbs": ["impersonate:user-info"],
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["users", "groups"],
+            "resourceNames": ["joe", "devs"],
+        },
+        {
+            "verbs": ["impersonate:serviceaccount", "impersonate:arbitrary-node"],
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["serviceaccounts", "nodes"],
+            "resourceNames": ["x", "n1"],
+        },
+        {
+            "verbs": [
+                f"impersonate-on:{mode}:create"
+                for mode in ("user-info", "serviceaccount", "arbitrary-node")
+            ],
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["selfsubjectreviews"],
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("headers", "groups"),
+    [
+        ({"user": "joe"}, ["system:authenticated"]),
+        ({"user": "joe", "group": "devs"}, ["devs", "system:authenticated"]),
+        ({"user": "joe", "group": "ops"}, None),
+        ({"user": "joe", "group": "system:masters"}, None),
+        ({"user": "joe", "uid": "7"}, None),
+        ({"user": "max"}, None),
+        (
+            {"user": "system:serviceaccount:default:x"},
+            ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"],
+        ),
+        ({"user": "system:serviceaccount:default:y"}, None),
+        ({"user": "system:serviceaccount:default:x", "group": "devs"}, None),
+        ({"user": "system:node:n1"}, ["system:nodes", "system:authenticated"]),
+        ({"user": "system:node:n2"}, None),
+    ],
+)
+@virtual.test()
+async def test_constrained_impersonation(
+    env: Env, asking: Any, headers: dict[str, str], groups: list[str] | None
+) -> None:
+    async with asking(env) as ask:
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        await ask.must("POST", f"{rbac}/clusterroles", CONSTRAINED)
+        await ask.must("POST", f"{rbac}/clusterrolebindings", BINDING)
+        sent = {f"impersonate-{name}": value for name, value in headers.items()}
+        meg = ask.as_user("meg")
+        status, answer = await who(meg, sent)
+        assert status == (403 if groups is None else 201), answer
+        if groups is not None:
+            assert answer["groups"] == groups
+        # Only what the role names may be done as somebody else.
+        assert (await meg("GET", "/api/v1/nodes", headers=sent))[0] == 403
 
 
 @virtual.test()

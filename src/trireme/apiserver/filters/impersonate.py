@@ -1,36 +1,73 @@
 """``Impersonate-*`` headers: act as somebody else, where the real user may.
 
-In: an authenticated request. Out: its ``user`` replaced. Every part of the wanted identity (user or
-service account, each group, each extra value, the UID) takes the verb ``impersonate`` on it. The
-constrained verbs of KEP-5284 are not supported: a user who holds only those is refused.
+In: an authenticated request. Out: its ``user`` replaced. A mode says who may be impersonated in it
+and what the real user has to be allowed to: first the constrained ones, whose verb
+``impersonate:MODE`` covers each part of the wanted identity and ``impersonate-on:MODE:VERB`` what
+is then done, at last the verb ``impersonate`` on each part alone. Upstream: apiserver
+``endpoints/filters/impersonation``; KEP-5284 (gate ConstrainedImpersonation);
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
-from trireme.apiserver.authn.service_accounts import ALL_GROUP, USER_PREFIX
+from trireme.apiserver.authn.service_accounts import ALL_GROUP, EXTRA, USER_PREFIX
 from trireme.apiserver.authn.union import AUTHENTICATED, UNAUTHENTICATED
 from trireme.apiserver.authz.contract import Attributes
+from trireme.apiserver.filters import authorize
 from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext, names
 
-EXTRA = "impersonate-extra-"
-_AUTHENTICATION = "authentication.k8s.io"
+_EXTRA_HEADER = "impersonate-extra-"
+_GROUP = "authentication.k8s.io"
+_NODE_PREFIX = "system:node:"
+_MASTERS = "system:masters"
+# From so many parts on, the right to all of them is asked for first.
+_MANY = 4
+
+# What the real user has to be allowed to; ApiError where not.
+Check = Callable[[Attributes], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Who the headers ask to be."""
+@dataclass(frozen=True)
+class Mode:
+    """A constrained way to impersonate. ``covers(wanted, actor)``: whether it is for these two."""
 
-    user: str
-    groups: tuple[str, ...]
-    extra: dict[str, tuple[str, ...]]
-    uid: str
+    name: str
+    covers: Callable[[User, User], bool]
+
+
+def _is_associated_node(wanted: User, actor: User) -> bool:
+    bound = actor.extra.get(f"{EXTRA}node-name", ())
+    return _is_arbitrary_node(wanted, actor) and bound == (_node(wanted.name),)
+
+
+def _is_arbitrary_node(wanted: User, actor: User) -> bool:
+    return _is_name_alone(wanted) and bool(_node(wanted.name))
+
+
+def _is_account(wanted: User, actor: User) -> bool:
+    return _is_name_alone(wanted) and _account(wanted.name) is not None
+
+
+def _is_other(wanted: User, actor: User) -> bool:
+    return not _node(wanted.name) and _account(wanted.name) is None
+
+
+ASSOCIATED = Mode(
+    "associated-node",
+    lambda wanted, actor: _account(actor.name) is not None and _is_associated_node(wanted, actor),
+)
+MODES = (
+    ASSOCIATED,
+    Mode("arbitrary-node", _is_arbitrary_node),
+    Mode("serviceaccount", _is_account),
+    Mode("user-info", _is_other),
+)
 
 
 def apply(server: ApiServer, request: Request) -> None:
@@ -39,19 +76,134 @@ def apply(server: ApiServer, request: Request) -> None:
     if wanted is None:
         return
     actor = request.user or ANONYMOUS
-    for part in _parts(wanted):
-        question = Attributes(user=actor, verb="impersonate", **part)
-        decision = server.authorizer.authorize(question)
+
+    def check(attributes: Attributes) -> None:
+        decision = server.authorizer.authorize(attributes)
         if not decision.allowed:
-            raise errors.access_denied(
-                actor.name, "impersonate", **_shown(part), reason=decision.reason
-            )
-    request.user = _become(wanted)
+            raise authorize.denied(attributes, decision.reason)
+
+    modes = MODES if server.gates.on("ConstrainedImpersonation") else ()
+    first: errors.ApiError | None = None
+    for mode in (mode for mode in modes if mode.covers(wanted, actor)):
+        try:
+            asked = authorize.attributes(request, request.info.verb)
+            check(replace(asked, verb=f"impersonate-on:{mode.name}:{request.info.verb}"))
+            request.user = _constrained(mode, wanted, actor, check)
+            return
+        except errors.ApiError as fault:
+            first = first or fault
+    try:
+        request.user = _legacy(wanted, actor, check)
+    except errors.ApiError as fault:
+        raise first or fault from None
 
 
-def _read(request: Request) -> _Wanted | None:
+def _constrained(mode: Mode, wanted: User, actor: User, check: Check) -> User:
+    """The user that a mode makes, once every part of it is allowed."""
+    ask = Attributes(actor, f"impersonate:{mode.name}", _GROUP, "v1")
+    groups, node, account = wanted.groups, _node(wanted.name), _account(wanted.name)
+    if node:
+        check(replace(ask, resource="nodes", name="*" if mode is ASSOCIATED else node))
+        groups = ("system:nodes",)
+    elif account is not None:
+        check(replace(ask, resource="serviceaccounts", namespace=account[0], name=account[1]))
+        groups = _account_groups(account[0])
+    else:
+        check(replace(ask, resource="users", name=wanted.name))
+    if wanted.uid:
+        check(replace(ask, resource="uids", name=wanted.uid))
+    _check_groups(replace(ask, resource="groups"), wanted.groups, check)
+    _check_extra(replace(ask, resource="userextras"), wanted, check)
+    return replace(wanted, groups=_with_implied(wanted.name, groups))
+
+
+def _check_groups(ask: Attributes, groups: tuple[str, ...], check: Check) -> None:
+    if "" in groups:
+        raise authorize.denied(ask, "impersonating the empty string group is not allowed")
+    if _MASTERS in groups:
+        why = f"impersonating the {_MASTERS} group is not allowed"
+        raise authorize.denied(replace(ask, name=_MASTERS), why)
+    if len(groups) >= _MANY and _allows(check, replace(ask, name="*")):
+        return
+    for group in groups:
+        check(replace(ask, name=group))
+
+
+def _check_extra(ask: Attributes, wanted: User, check: Check) -> None:
+    pairs = [(key, value) for key, values in wanted.extra.items() for value in values]
+    for key, value in pairs:
+        problem = _extra_problem(key, value)
+        if problem:
+            raise authorize.denied(ask, problem)
+    if len(pairs) >= _MANY and _allows(check, replace(ask, subresource="*", name="*")):
+        return
+    for key, value in pairs:
+        check(replace(ask, subresource=key, name=value))
+
+
+def _extra_problem(key: str, value: str) -> str:
+    if not key:
+        return "impersonating the empty string key in extra is not allowed"
+    syntax = names.is_domain_prefixed_path(key)
+    if syntax:
+        why = f"extra.key: Invalid value: {gotext.quote(key)}: {syntax[0]}"
+        return f"impersonating an invalid key in extra is not allowed: {why}"
+    return "" if value else "impersonating the empty string value in extra is not allowed"
+
+
+def _allows(check: Check, attributes: Attributes) -> bool:
+    try:
+        check(attributes)
+    except errors.ApiError:
+        return False
+    return True
+
+
+def _legacy(wanted: User, actor: User, check: Check) -> User:
+    """The user, once the verb ``impersonate`` is allowed on every part of it."""
+    ask, groups = Attributes(actor, "impersonate", "", "v1"), wanted.groups
+    account = _account(wanted.name)
+    if account is not None:
+        check(replace(ask, resource="serviceaccounts", namespace=account[0], name=account[1]))
+        groups = groups or _account_groups(account[0])
+    else:
+        check(replace(ask, resource="users", name=wanted.name))
+    if wanted.uid:
+        check(replace(ask, group=_GROUP, resource="uids", name=wanted.uid))
+    for group in wanted.groups:
+        check(replace(ask, resource="groups", name=group))
+    for key, values in wanted.extra.items():
+        for value in values:
+            extra = replace(ask, group=_GROUP, resource="userextras", subresource=key, name=value)
+            check(extra)
+    return replace(wanted, groups=_with_implied(wanted.name, groups))
+
+
+def _read(request: Request) -> User | None:
+    """Who the headers ask to be; None where they do not."""
     user, groups, uid = "", [], ""
     extra: dict[str, tuple[str, ...]] = {}
+    for name, value in _headers(request):
+        if name == "impersonate-user":
+            user = user or value
+        elif name == "impersonate-group":
+            groups.append(value)
+        elif name == "impersonate-uid":
+            uid = uid or value
+        elif name.startswith(_EXTRA_HEADER):
+            key = unquote(name.removeprefix(_EXTRA_HEADER))
+            extra[key] = (*extra.get(key, ()), value)
+    if user:
+        return User(user, uid, tuple(groups), extra)
+    if not (groups or extra or uid):
+        return None
+    shown = f'Name:"", UID:{gotext.quote(uid)}, Groups:{_strings(groups)}, Extra:{_map(extra)}'
+    raise errors.bad_request(
+        f"requested &user.DefaultInfo{{{shown}}} without impersonating a user name"
+    )
+
+
+def _headers(request: Request) -> Iterator[tuple[str, str]]:
     for name, value in request.headers.items():
         lower = name.lower()
         if not lower.startswith("impersonate-"):
@@ -59,67 +211,44 @@ def _read(request: Request) -> _Wanted | None:
         if not (name.isascii() and value.isascii()):
             # Bytes that are no UTF-8 arrive as surrogates: Go's JSON has U+FFFD for them.
             lower, value = _whole(lower), _whole(value)
-        if lower == "impersonate-user":
-            user = user or value
-        elif lower == "impersonate-group":
-            groups.append(value)
-        elif lower == "impersonate-uid":
-            uid = uid or value
-        elif lower.startswith(EXTRA):
-            key = unquote(lower.removeprefix(EXTRA))
-            extra[key] = (*extra.get(key, ()), value)
-    if not user:
-        if not (groups or extra or uid):
-            return None
-        asked = [f"group {gotext.quote(item)}" for item in groups]
-        asked += [f"extra {gotext.quote(item)}" for item in extra]
-        asked += [f"uid {gotext.quote(uid)}"] if uid else []
-        raise errors.bad_request(f"requested [{', '.join(asked)}] without impersonating a user")
-    return _Wanted(user, tuple(groups), extra, uid)
+        yield lower, value
 
 
 def _whole(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _parts(wanted: _Wanted) -> Iterator[dict[str, str]]:
-    """What the real user has to be allowed to impersonate, one by one."""
-    account = _account(wanted.user)
-    if account is not None:
-        yield {"resource": "serviceaccounts", "namespace": account[0], "name": account[1]}
+def _strings(values: list[str] | tuple[str, ...]) -> str:
+    """As Go's ``%#v`` prints a list of strings."""
+    return f"[]string{{{', '.join(map(gotext.quote, values))}}}" if values else "[]string(nil)"
+
+
+def _map(extra: dict[str, tuple[str, ...]]) -> str:
+    if not extra:
+        return "map[string][]string(nil)"
+    pairs = (f"{gotext.quote(key)}:{_strings(extra[key])}" for key in sorted(extra))
+    return f"map[string][]string{{{', '.join(pairs)}}}"
+
+
+def _with_implied(user: str, groups: tuple[str, ...]) -> tuple[str, ...]:
+    if user == ANONYMOUS.name:
+        implied = UNAUTHENTICATED
+    elif UNAUTHENTICATED in groups:
+        return groups
     else:
-        yield {"resource": "users", "name": wanted.user}
-    for group in wanted.groups:
-        yield {"resource": "groups", "name": group}
-    for key, values in wanted.extra.items():
-        for value in values:
-            yield {
-                "group": _AUTHENTICATION,
-                "version": "v1",
-                "resource": "userextras",
-                "subresource": key,
-                "name": value,
-            }
-    if wanted.uid:
-        yield {
-            "group": _AUTHENTICATION,
-            "version": "v1",
-            "resource": "uids",
-            "name": wanted.uid,
-        }
+        implied = AUTHENTICATED
+    return groups if implied in groups else (*groups, implied)
 
 
-def _become(wanted: _Wanted) -> User:
-    groups = wanted.groups
-    account = _account(wanted.user)
-    if account is not None and not groups:
-        groups = (ALL_GROUP, f"{ALL_GROUP}:{account[0]}")
-    if wanted.user == ANONYMOUS.name:
-        if UNAUTHENTICATED not in groups:
-            groups = (*groups, UNAUTHENTICATED)
-    elif AUTHENTICATED not in groups and UNAUTHENTICATED not in groups:
-        groups = (*groups, AUTHENTICATED)
-    return User(wanted.user, wanted.uid, groups, wanted.extra)
+def _is_name_alone(user: User) -> bool:
+    return not (user.uid or user.groups or user.extra)
+
+
+def _node(user: str) -> str:
+    """The node whose user name this is, or nothing."""
+    name = user.removeprefix(_NODE_PREFIX)
+    is_node = user.startswith(_NODE_PREFIX) and not names.is_dns1123_subdomain(name)
+    return name if is_node else ""
 
 
 def _account(user: str) -> tuple[str, str] | None:
@@ -132,5 +261,5 @@ def _account(user: str) -> tuple[str, str] | None:
     return namespace, name
 
 
-def _shown(part: dict[str, str]) -> dict[str, str]:
-    return {key: value for key, value in part.items() if key != "version"}
+def _account_groups(namespace: str) -> tuple[str, ...]:
+    return (ALL_GROUP, f"{ALL_GROUP}:{namespace}")
