@@ -25,6 +25,7 @@ from trireme.kubelet.network import dns, hosts
 from trireme.kubelet.node import status as node_status
 from trireme.kubelet.node.machine import Machine
 from trireme.kubelet.status import patch
+from trireme.kubelet.sync import compute as make
 
 
 def resources(requests: dict | None = None, limits: dict | None = None) -> core.Container:
@@ -175,6 +176,8 @@ def test_host_names_and_hosts_file() -> None:
     assert "10.0.0.1\th.sub.default.svc.cluster.local\th\n" in text
     assert text.endswith("# Entries added by HostAliases.\n1.2.3.4\ta\tb\n")
     assert len(hosts.hostname_and_domain(pod("x" * 62 + "-y"), "c")[0]) == 62
+    of = pod("p", hostnameOverride="a" * 62 + ".b", subdomain="s")
+    assert hosts.hostname_and_domain(of, "c") == ("a" * 62, "")
 
 
 NODE_DNS = dns.NodeDNS(
@@ -265,6 +268,56 @@ def test_cgroup_numbers(milli: int, shares: int, quota: int) -> None:
     assert 1 <= amounts.cpu_weight(shares) <= 10_000
 
 
+def with_limits(name: str, **limits: str) -> core.Container:
+    return container(name, resources=core.ResourceRequirements(limits=limits))
+
+
+def test_containers_share_the_limits_of_their_pod() -> None:
+    of = pod("p", with_limits("a", memory="1Gi"), with_limits("b", cpu="0"))
+    of.spec.resources = core.ResourceRequirements(
+        limits={"cpu": "2", "memory": "4Gi", "hugepages-2Mi": "8Mi"}
+    )
+    a, b = of.spec.containers
+    assert amounts.container_limits(of, a) == {
+        "memory": "1Gi",
+        "cpu": "2",
+        "hugepages-2Mi": "8Mi",
+    }
+    assert amounts.container_limits(of, b) == of.spec.resources.limits
+    got = make.resources(of, b, 8 << 30, False)
+    assert (got.cpu_quota, got.memory_limit_in_bytes) == (200_000, 4 << 30)
+    # Without a request of its own, a container's share of the processors is its limit.
+    assert got.cpu_shares == 2048
+    limit = core.ResourceFieldSelector(containerName="a", resource="limits.cpu")
+    assert downward.resource(of, limit, "a", {"cpu": "7"}) == "2"
+    limit = core.ResourceFieldSelector(containerName="a", resource="limits.memory", divisor="1Gi")
+    assert downward.resource(of, limit, "a", {"memory": "64Gi"}) == "1"
+
+
+def test_a_pod_has_a_limit_when_whoever_runs_has_one() -> None:
+    def declared(*init: core.Container, **limits: str) -> bool:
+        return amounts.all_declare(
+            pod("p", with_limits("a", **limits), initContainers=list(init)), "cpu"
+        )
+
+    sidecar = with_limits("s", cpu="1")
+    sidecar.restartPolicy = "Always"
+    assert declared(cpu="1")
+    assert not declared()
+    assert not declared(with_limits("i"), cpu="1")
+    assert not declared(with_limits("i"), sidecar, cpu="1")
+    # An init container runs beside the sidecars before it, and their limits add up.
+    assert declared(sidecar, with_limits("i"), cpu="1")
+    zero = pod("p", with_limits("a"))
+    zero.spec.resources = core.ResourceRequirements(limits={"cpu": "0"})
+    assert not amounts.all_declare(zero, "cpu")
+
+
+def test_overhead_adds_to_limits_that_there_are() -> None:
+    of = pod("p", with_limits("a", memory="1Gi"), overhead={"cpu": "1", "memory": "1Gi"})
+    assert amounts.pod_limits(of) == {"memory": 2 << 30}
+
+
 def test_oom_scores() -> None:
     gi = 1 << 30
     burst = resources({"memory": "1Gi"})
@@ -274,6 +327,11 @@ def test_oom_scores() -> None:
     both = {"cpu": "1", "memory": "1Gi"}
     full = resources(both, both)
     assert amounts.oom_score_adj(pod("p", full), full, 4 * gi) == -997
+    # What the pod requests beyond its containers is theirs in equal parts.
+    shared = pod("p", burst, none)
+    shared.spec.resources = core.ResourceRequirements(requests={"memory": "2Gi"})
+    assert amounts.oom_score_adj(shared, burst, 4 * gi) == 625
+    assert amounts.oom_score_adj(shared, none, 4 * gi) == 875
 
 
 def test_pod_cgroups() -> None:

@@ -49,17 +49,30 @@ def pod_limits(pod: core.Pod) -> dict[str, int]:
         total.update(
             {name: amount(pod.spec.resources.limits, name) for name in pod.spec.resources.limits}
         )
-    return _plus(total, pod.spec.overhead) if total else total
+    overhead = {name: value for name, value in pod.spec.overhead.items() if total.get(name)}
+    return _plus(total, overhead)
+
+
+def container_limits(pod: core.Pod, container: core.Container) -> dict[str, str]:
+    """The container's own, and for what it does not limit, the pod's: they share those."""
+    own = container.resources.limits
+    of_pod = pod.spec.resources.limits if pod.spec.resources is not None else {}
+    return {**own, **{name: text for name, text in of_pod.items() if not amount(own, name)}}
 
 
 def all_declare(pod: core.Pod, name: str) -> bool:
-    """Whether the pod as a whole has a limit: every container, or the pod itself, declares it."""
-    if pod.spec.resources is not None and pod.spec.resources.limits.get(name):
+    """Whether the pod as a whole has a limit: every container, or the pod itself, declares it.
+
+    While an init container runs, the sidecars before it do, too, and their limits count for it.
+    """
+    if pod.spec.resources is not None and amount(pod.spec.resources.limits, name):
         return True
-    return all(
-        amount(container.resources.limits, name) > 0
-        for container in (*pod.spec.initContainers, *pod.spec.containers)
-    )
+    sidecars, declared = 0, [amount(c.resources.limits, name) for c in pod.spec.containers]
+    for container in pod.spec.initContainers:
+        own = amount(container.resources.limits, name)
+        declared.append(sidecars + own)
+        sidecars += own if podspec.is_sidecar(container) else 0
+    return all(declared)
 
 
 def cpu_shares(milli: int) -> int:
@@ -86,12 +99,24 @@ def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int
     if of_class == qos.BEST_EFFORT:
         return 1000
     request = amount(container.resources.requests, "memory")
-    score = 1000 - 1000 * request // max(memory_capacity, 1)
     if container in pod.spec.initContainers and podspec.is_sidecar(container):
         # A sidecar dies no earlier than the smallest of those it serves.
         smallest = min(amount(c.resources.requests, "memory") for c in pod.spec.containers)
-        score = min(score, 1000 - 1000 * smallest // max(memory_capacity, 1))
+        request = max(request, smallest)
+    request += _unassigned_memory(pod)
+    score = 1000 - 1000 * request // max(memory_capacity, 1)
     return max(1000 - 997, min(score, 999))
+
+
+def _unassigned_memory(pod: core.Pod) -> int:
+    """Each container's part of what the pod requests beyond its containers' requests."""
+    if pod.spec.resources is None:
+        return 0
+    of_pod = amount(pod.spec.resources.requests, "memory")
+    if not of_pod:
+        return 0
+    assigned = _peak(pod, lambda container: container.resources.requests).get("memory", 0)
+    return (of_pod - assigned) // (len(pod.spec.containers) + len(pod.spec.initContainers))
 
 
 def _peak(pod: core.Pod, pick: Callable[[core.Container], dict[str, str]]) -> dict[str, int]:

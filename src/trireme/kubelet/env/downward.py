@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import podspec
+from trireme.kubelet import amounts, podspec
 from trireme.machinery import gotext, quantity
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['(.*)'\]\Z").match
@@ -60,7 +60,10 @@ def resource(
     container_name: str,
     allocatable: Mapping[str, str],
 ) -> str:
-    """A request or limit in units of the divisor, rounded up; a missing limit is the node's."""
+    """A request or limit in units of the divisor, rounded up.
+
+    A missing limit is the pod's, and where the pod has none, the node's.
+    """
     container = podspec.find(pod, selector.containerName or container_name)
     if container is None:
         raise Unsupported(f"container {selector.containerName} not found")
@@ -68,7 +71,9 @@ def resource(
     known = name in _DEFAULTED or name.startswith("hugepages-")
     if kind not in ("limits", "requests") or not known:
         raise Unsupported(f"unsupported container resource : {selector.resource}")
-    block = container.resources.limits if kind == "limits" else container.resources.requests
+    block = container.resources.requests
+    if kind == "limits":
+        block = amounts.container_limits(pod, container)
     text = block.get(name, "")
     if kind == "limits" and name in _DEFAULTED and (not text or not quantity.parse(text)):
         text = allocatable.get(name, "")

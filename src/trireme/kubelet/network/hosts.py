@@ -26,13 +26,11 @@ LOCAL = (
 
 def hostname_and_domain(pod: core.Pod, cluster_domain: str) -> tuple[str, str]:
     """The short host name, and the pod's DNS domain when it has a subdomain."""
-    if pod.spec.hostnameOverride:
-        return pod.spec.hostnameOverride, ""
-    name = pod.spec.hostname or pod.metadata.name
+    name = pod.spec.hostnameOverride or pod.spec.hostname or pod.metadata.name
     if len(name) > LIMIT:
         name = name[:LIMIT].rstrip("-.")
     domain = ""
-    if pod.spec.subdomain:
+    if pod.spec.subdomain and not pod.spec.hostnameOverride:
         domain = f"{pod.spec.subdomain}.{pod.metadata.namespace}.svc.{cluster_domain}"
     return name, domain
 

@@ -22,6 +22,7 @@ from trireme.kubelet.sync.plan import Probes
 from trireme.machinery import time
 
 DISRUPTION = "DisruptionTarget"
+MAX_MESSAGES = 12 << 10  # bytes of termination messages of all containers together
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ def compute(facts: Facts) -> core.PodStatus:
                 runtime=facts.runtime,
             ),
         )
+    _limit_messages(pod, status)
     by_name = {s.name: s for s in (*status.initContainerStatuses, *status.containerStatuses)}
     regular_started = any(
         s.state.running is not None
@@ -143,6 +145,26 @@ def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodSt
     return msgspec.structs.replace(
         status, phase=old.phase or "Pending", reason=old.reason, message=old.message
     )
+
+
+def _limit_messages(pod: core.Pod, status: core.PodStatus) -> None:
+    """Each container gets an equal part of what the pod's termination messages may take."""
+    part = MAX_MESSAGES // max(sum(1 for _ in podspec.containers(pod)), 1)
+    for of_container in (
+        *status.initContainerStatuses,
+        *status.containerStatuses,
+        *status.ephemeralContainerStatuses,
+    ):
+        of_container.state = _limited(of_container.state, part)
+        of_container.lastState = _limited(of_container.lastState, part)
+
+
+def _limited(state: core.ContainerState, limit: int) -> core.ContainerState:
+    ended = state.terminated
+    if ended is None or len(ended.message) * 4 <= limit:
+        return state
+    message = ended.message.encode("utf-8", "surrogateescape")[:limit].decode("utf-8", "replace")
+    return core.ContainerState(terminated=msgspec.structs.replace(ended, message=message))
 
 
 def _keep_terminal(facts: Facts, status: core.PodStatus) -> None:

@@ -166,7 +166,7 @@ def container(inputs: ContainerInputs) -> model.ContainerConfig:
 def resources(
     pod: core.Pod, spec: core.Container, memory_capacity: int, cgroup_v2: bool
 ) -> model.LinuxResources:
-    requests, limits = spec.resources.requests, spec.resources.limits
+    requests, limits = spec.resources.requests, amounts.container_limits(pod, spec)
     cpu = amounts.amount(requests, "cpu")
     if "cpu" not in requests:
         cpu = amounts.amount(limits, "cpu")

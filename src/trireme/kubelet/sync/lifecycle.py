@@ -9,7 +9,7 @@ from __future__ import annotations
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
-from trireme.kubelet.probes.run import ProbeFailure, Prober
+from trireme.kubelet.probes.run import OUTPUT_LIMIT, ProbeFailure, Prober
 
 HTTP_TIMEOUT = 30.0
 
@@ -58,7 +58,7 @@ class Hooks:
         except RuntimeFailure as failure:
             raise HookFailure(f"{what} failed - error: {failure}") from failure
         if result.exit_code != 0:
-            output = (result.stdout + result.stderr).decode("utf-8", "replace")
+            output = (result.stdout + result.stderr)[:OUTPUT_LIMIT].decode("utf-8", "replace")
             raise HookFailure(
                 f"{what} failed - error: command exited with {result.exit_code}, "
                 f'message: "{output}"'
