@@ -33,3 +33,35 @@ async def test_bytes_after_the_request_go_both_ways_until_either_end() -> None:
         writer.close()
         await writer.wait_closed()
     assert b"".join(seen) == b"abc"
+
+
+class Socket(asyncio.Transport):
+    """A transport that only says whether it is read."""
+
+    reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_a_caller_who_sends_more_than_is_read_has_to_wait() -> None:
+    socket = Socket()
+    connection = hijack.Connection(socket, None)  # type: ignore[arg-type]
+    piece = bytes(1024)
+    sent = 0
+    while socket.reading:
+        connection.feed_data(piece)
+        sent += 1
+    assert sent * len(piece) == hijack.BUFFER + len(piece)
+    while not socket.reading:
+        assert await connection.read() == piece
+        sent -= 1
+    assert sent * len(piece) == hijack.BUFFER // 2
+    connection.feed_eof()
+    assert [await connection.read() for _ in range(sent + 2)] == [piece] * sent + [b"", b""]

@@ -1,5 +1,6 @@
 """SPDY framing: two ends talk to each other through bytes cut anywhere."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +59,14 @@ def test_a_reply_a_reset_and_a_ping() -> None:
     ping = bytes.fromhex("8003000600000004") + (2).to_bytes(4, "big")
     assert client.receive(ping) == []
     assert client.take() == ping
+
+
+def test_what_a_peer_sends_has_a_bound() -> None:
+    client, server = spdy.Connection(), spdy.Connection(client=False)
+    client.open({"bomb": "x" * 10_000_000})
+    packed = client.take()
+    assert len(packed) < 50_000
+    with pytest.raises(spdy.ProtocolError, match="headers of more than"):
+        server.receive(packed)
+    with pytest.raises(spdy.ProtocolError, match="a frame of 16777215 bytes"):
+        spdy.Connection().receive(bytes.fromhex("0000000100ffffff"))

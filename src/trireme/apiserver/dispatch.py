@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from trireme.apiserver.aggregate import remote
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.nodes import sockets
 from trireme.apiserver.reply import reply
-from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
 from trireme.apiserver.request import Request, RequestInfo
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import delete, read, watch, write
+from trireme.apiserver.verbs import delete, read, socket, watch, write
 from trireme.machinery import errors
 from trireme.machinery.resource import Subresource
 
@@ -70,7 +71,10 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         if answer is None:
             raise errors.method_not_allowed()
         return await answer(server, request, endpoint)
-    return await _VERBS[info.verb](server, request, endpoint)
+    answer = await _VERBS[info.verb](server, request, endpoint)
+    if info.verb == "watch" and isinstance(answer, StreamReply) and sockets.is_asked(request):
+        return await socket.upgraded(request, answer)
+    return answer
 
 
 def _is_in_scope(endpoint: Endpoint, info: RequestInfo) -> bool:

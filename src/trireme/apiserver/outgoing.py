@@ -14,14 +14,14 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import aiohappyeyeballs
 import aiohttp
 from yarl import URL
 
-from trireme.apiserver.reply.reply import Aborted
+from trireme.apiserver.reply.reply import Aborted, Closing
 
 CONNECT_TIMEOUT = 5.0
 # Of an answer's head, each line and all.
@@ -121,15 +121,20 @@ class Outgoing:
         return socket.socket(family, kind, protocol)
 
 
-async def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The body as it comes; closing the iterator hangs up. ``Aborted`` where the end is missing."""
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    except FAILURES as problem:
-        raise Aborted(str(problem)) from None
-    finally:
+
+    async def come() -> AsyncGenerator[bytes]:
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except FAILURES as problem:
+            raise Aborted(str(problem)) from None
+
+    async def hang_up() -> None:
         response.close()
+
+    return Closing(come(), hang_up)
 
 
 async def read(response: aiohttp.ClientResponse, limit: int) -> bytes:

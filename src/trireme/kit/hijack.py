@@ -8,10 +8,15 @@ server (exec, attach, port-forward) and by the kubelet's server, for the same.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.web_request import BaseRequest
+
+
+# Bytes that wait to be read; with more the caller's socket is not read.
+BUFFER = 256 * 1024
 
 
 def take(request: BaseRequest, head: bytes) -> Connection:
@@ -48,22 +53,41 @@ class Connection:
     def __init__(self, transport: asyncio.BaseTransport, flow: BaseProtocol) -> None:
         self._transport = transport
         self._flow = flow
-        self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
+        self._incoming: deque[bytes] = deque()
+        self._waiting = 0
+        self._arrived = asyncio.Event()
+        self._ended = self._paused = False
 
     # aiohttp's parser protocol.
     def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self._incoming.put_nowait(bytes(data))
+        self._incoming.append(bytes(data))
+        self._waiting += len(data)
+        if self._waiting > BUFFER and not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()  # type: ignore[attr-defined]
+        self._arrived.set()
         return False, b""
 
     def feed_eof(self) -> None:
-        self._incoming.put_nowait(b"")
+        self._ended = True
+        self._arrived.set()
 
     def set_exception(self, *_problem: object) -> None:
-        self._incoming.put_nowait(b"")
+        self.feed_eof()
 
     async def read(self) -> bytes:
         """Some bytes; empty at the end."""
-        return await self._incoming.get()
+        while not self._incoming:
+            if self._ended:
+                return b""
+            self._arrived.clear()
+            await self._arrived.wait()
+        data = self._incoming.popleft()
+        self._waiting -= len(data)
+        if self._paused and self._waiting <= BUFFER // 2 and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()  # type: ignore[attr-defined]
+        return data
 
     async def write(self, data: bytes) -> None:
         """Send bytes; waits while the caller is slow to take them."""

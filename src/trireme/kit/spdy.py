@@ -18,6 +18,10 @@ _VERSION = 3
 _SYN_STREAM, _SYN_REPLY, _RST_STREAM, _SETTINGS, _PING, _GOAWAY = 1, 2, 3, 4, 6, 7
 _HEADERS = 8
 CANCEL = 5
+# Of the headers of a stream, unpacked, and of a frame of data. The runtimes' library writes what it
+# is given in one frame, which are pieces of some ten kB.
+HEADERS_LIMIT = 64 * 1024
+FRAME_LIMIT = 4 * 1024 * 1024
 
 # Section 2.6.10.1: words with their lengths, then one run of text, which deflate may refer to.
 _WORDS = """
@@ -141,6 +145,8 @@ class Connection:
         while len(self._pending) - at >= 8:
             first, second = struct.unpack_from(">II", self._pending, at)
             size = second & 0xFFFFFF
+            if size > FRAME_LIMIT:
+                raise ProtocolError(f"a frame of {size} bytes")
             if len(self._pending) - at - 8 < size:
                 break
             body = self._pending[at + 8 : at + 8 + size]
@@ -195,7 +201,9 @@ class Connection:
         return self._packer.compress(plain) + self._packer.flush(zlib.Z_SYNC_FLUSH)
 
     def _unpack(self, block: bytes) -> dict[str, str]:
-        plain = self._unpacker.decompress(block)
+        plain = self._unpacker.decompress(block, HEADERS_LIMIT)
+        if self._unpacker.unconsumed_tail:
+            raise ProtocolError(f"headers of more than {HEADERS_LIMIT} bytes")
         (count,) = struct.unpack_from(">I", plain)
         at = 4
         texts = []

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 from multidict import CIMultiDict
 
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.reply import links, pages
-from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
+from trireme.apiserver.reply.reply import AnyReply, Closing, Reply, StreamReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext
@@ -117,7 +117,8 @@ async def _reply(request: Request, answer: NodeAnswer, origin: str) -> AnyReply:
             for name in ("Content-Encoding", "Content-Length"):
                 headers.pop(name, None)
             return Reply(answer.status, page, content_type, headers)
-    return StreamReply(_after(body, answer.chunks), answer.status, content_type, headers)
+    chunks = Closing(_after(body, answer.chunks), answer.chunks.aclose)  # type: ignore[attr-defined]
+    return StreamReply(chunks, answer.status, content_type, headers)
 
 
 async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
@@ -132,13 +133,10 @@ async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
     return b"".join(body), True
 
 
-async def _after(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    try:
-        yield begun
-        async for chunk in rest:
-            yield chunk
-    finally:
-        await rest.aclose()  # type: ignore[attr-defined]
+async def _after(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    yield begun
+    async for chunk in rest:
+        yield chunk
 
 
 def _rest(request: Request) -> str:

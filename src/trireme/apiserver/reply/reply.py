@@ -7,14 +7,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from trireme.machinery import errors
 
+T = TypeVar("T")
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
@@ -93,6 +102,28 @@ class Reply:
 class Aborted(Exception):
     """The chunks of a ``StreamReply`` end before their time: so must the client's connection, or
     what has come would pass for the whole."""
+
+
+class Closing(Generic[T]):
+    """Chunks whose source is closed at the end, also when nobody ever began to read them."""
+
+    __slots__ = ("_chunks", "_close")
+
+    def __init__(self, chunks: AsyncGenerator[T], close: Callable[[], Awaitable[None]]) -> None:
+        self._chunks = chunks
+        self._close = close
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    def __anext__(self) -> Awaitable[T]:
+        return self._chunks.__anext__()
+
+    async def aclose(self) -> None:
+        try:
+            await self._chunks.aclose()
+        finally:
+            await self._close()
 
 
 @dataclass(slots=True)

@@ -6,23 +6,20 @@ Upstream: pkg/registry/core/pod/rest LogREST; options are PodLogOptions.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from urllib.parse import urlencode
-
-from aiohttp import web
-from aiohttp.web_request import BaseRequest
 
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.nodes import pods
-from trireme.apiserver.reply.reply import AnyReply, StreamReply, UpgradeReply
+from trireme.apiserver.nodes import pods, sockets
+from trireme.apiserver.reply.reply import AnyReply, Closing, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import options
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.field import FieldError
 
-SOCKET_PROTOCOLS = ("binary.k8s.io", "base64.binary.k8s.io")
+SOCKET_PROTOCOLS = ("", "binary.k8s.io", "base64.binary.k8s.io")
 _PASSED_ON = (
     "follow",
     "previous",
@@ -40,11 +37,12 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
     problems = check_options(request)
     if problems:
         raise errors.invalid("PodLogOptions", request.info.name, problems)
+    protocol = sockets.chosen(request, SOCKET_PROTOCOLS) if sockets.is_asked(request) else None
     pod = pods.pod_of(server, request)
     container = pods.container_of(pod, request.param("container"))
     if not pod.spec.nodeName:
         # Not scheduled yet: nothing has been logged, which is no error.
-        return StreamReply(_nothing(), content_type="text/plain")
+        return _reply(_nothing(), protocol)
     query = {name: request.param(name) for name in _PASSED_ON if request.param(name)}
     meta = pod.metadata
     path = f"/containerLogs/{meta.namespace}/{meta.name}/{container}"
@@ -56,9 +54,15 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
         if answer.status == 400:
             raise errors.bad_request(text)
         raise errors.internal_error(text)
-    if request.headers.get("upgrade", "").lower() == "websocket":
-        return UpgradeReply(lambda incoming: _by_socket(incoming, answer.chunks))
-    return StreamReply(answer.chunks, content_type="text/plain")
+    return _reply(answer.chunks, protocol)
+
+
+def _reply(chunks: AsyncIterator[bytes], protocol: str | None) -> AnyReply:
+    """The log as a body or, as the dashboard and old clients ask for it, in messages."""
+    if protocol is None:
+        return StreamReply(chunks, content_type="text/plain")
+    messages = Closing(_messages(chunks, protocol), chunks.aclose)  # type: ignore[attr-defined]
+    return UpgradeReply(lambda incoming: sockets.push(incoming, protocol, messages))
 
 
 def check_options(request: Request) -> list[FieldError]:
@@ -95,20 +99,12 @@ def check_options(request: Request) -> list[FieldError]:
     return problems
 
 
-async def _by_socket(incoming: BaseRequest, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
-    """The log in WebSocket messages, as the dashboard and old clients ask for it."""
-    socket = web.WebSocketResponse(protocols=SOCKET_PROTOCOLS)
-    await socket.prepare(incoming)  # type: ignore[arg-type]
-    try:
-        async for chunk in chunks:
-            if socket.ws_protocol == "base64.binary.k8s.io":
-                await socket.send_str(base64.b64encode(chunk).decode())
-            else:
-                await socket.send_bytes(chunk)
-    finally:
-        await chunks.aclose()  # type: ignore[attr-defined]
-        await socket.close()
-    return socket
+async def _messages(chunks: AsyncIterator[bytes], protocol: str) -> AsyncGenerator[bytes | str]:
+    """The log as messages; the first is empty, and says that the connection is there."""
+    is_text = protocol.startswith("base64")
+    yield "" if is_text else b""
+    async for chunk in chunks:
+        yield base64.b64encode(chunk).decode() if is_text else chunk
 
 
 async def _nothing():  # type: ignore[no-untyped-def]

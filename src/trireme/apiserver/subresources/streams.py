@@ -2,9 +2,9 @@
 
 Three ways in, by what the client asks to upgrade to:
 - SPDY: bytes pass through untouched, the kubelet's runtime speaks SPDY itself;
-- WebSocket channel.k8s.io, v2 to v5 (exec, attach): translated to SPDY streams, ``translate``;
-- WebSocket v2.portforward.k8s.io: SPDY bytes tunnelled in binary messages.
-Upstream: KEP-4006; apiserver ``util/proxy``.
+- WebSocket channel.k8s.io, in its versions, base64 or without a name: translated to SPDY streams;
+- WebSocket SPDY/3.1+portforward.k8s.io: SPDY bytes tunnelled in binary messages.
+Upstream: KEP-4006; apiserver ``util/proxy``, cri-streaming.
 """
 
 from __future__ import annotations
@@ -17,24 +17,29 @@ from aiohttp.web_request import BaseRequest
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.filters import authorize
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.nodes import joining, pods, translate
+from trireme.apiserver.nodes import joining, pods, sockets, translate
 from trireme.apiserver.nodes.contract import RawStream
 from trireme.apiserver.reply.reply import AnyReply, UpgradeReply
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
 from trireme.kit import hijack, tasks
-from trireme.machinery import errors
+from trireme.machinery import errors, gotext
 
 SPDY = "SPDY/3.1"
-TUNNEL = "v2.portforward.k8s.io"
 TUNNELLED = "SPDY/3.1+portforward.k8s.io"
+V5 = "v5.channel.k8s.io"
 CHANNELS = (
-    "v5.channel.k8s.io",
-    "v4.channel.k8s.io",
-    "v3.channel.k8s.io",
-    "v2.channel.k8s.io",
+    "",
     "channel.k8s.io",
+    "base64.channel.k8s.io",
+    "v2.channel.k8s.io",
+    "v3.channel.k8s.io",
+    "v4.channel.k8s.io",
+    "v4.base64.channel.k8s.io",
 )
+PORT_CHANNELS = ("", "v4.channel.k8s.io", "v4.base64.channel.k8s.io")
+# Each takes two channels, whose numbers are a byte, and 255 means another thing.
+_PORTS_LIMIT = 127
 _COMMAND_OPTIONS = ("stdin", "stdout", "stderr", "tty")
 
 
@@ -66,12 +71,13 @@ async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) 
 
     async def run(incoming: BaseRequest) -> web.StreamResponse:
         if wanted == "websocket":
-            if TUNNELLED not in _protocols(request):
-                raise errors.bad_request(
-                    f"port-forward over WebSocket needs the subprotocol {TUNNELLED}"
-                )
+            if TUNNELLED in sockets.offered(request):
+                stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
+                return await _tunnel(incoming, stream)
+            chosen = sockets.chosen(request, PORT_CHANNELS)
+            numbers = _ports(request)
             stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
-            return await _tunnel(incoming, stream)
+            return await translate.ports(incoming, stream, numbers, chosen)
         stream, answer = await server.kubelets.upgrade(node, path, "", SPDY, headers)
         return await _pass_through(incoming, stream, answer)
 
@@ -108,12 +114,12 @@ async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb
 
     async def run(incoming: BaseRequest) -> web.StreamResponse:
         if wanted == "websocket":
-            chosen = next((item for item in CHANNELS if item in _protocols(request)), None)
-            if chosen is None:
-                raise errors.bad_request(f"the WebSocket needs one of {', '.join(CHANNELS)}")
+            # Whoever can say that its input has ended is taken at that word.
+            can_close = V5 in sockets.offered(request)
+            chosen = V5 if can_close else sockets.chosen(request, CHANNELS)
             headers = {"X-Stream-Protocol-Version": "v4.channel.k8s.io"}
             stream, _ = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
-            return await translate.run(incoming, stream, streams, chosen)
+            return await translate.command(incoming, stream, streams, chosen)
         offered = request.headers.get("x-stream-protocol-version", "")
         headers = {"X-Stream-Protocol-Version": offered or "v4.channel.k8s.io"}
         stream, answer = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
@@ -134,9 +140,17 @@ def _upgrade_of(request: Request) -> str:
     return wanted
 
 
-def _protocols(request: Request) -> list[str]:
-    offered = request.headers.get("sec-websocket-protocol", "")
-    return [item.strip() for item in offered.split(",")]
+def _ports(request: Request) -> list[int]:
+    """The ports that channels are asked for; 400 for what is none."""
+    texts = [text for value in request.query.get("ports", []) for text in value.split(",")]
+    if not texts:
+        raise errors.bad_request('query parameter "port" is required')
+    for text in texts:
+        if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+            raise errors.bad_request(f"unable to parse {gotext.quote(text)} as a port")
+    if len(texts) > _PORTS_LIMIT:
+        raise errors.bad_request(f"at most {_PORTS_LIMIT} ports are forwarded over one WebSocket")
+    return [int(text) for text in texts]
 
 
 async def _pass_through(
@@ -158,25 +172,24 @@ async def _pass_through(
 
 async def _tunnel(incoming: BaseRequest, stream: RawStream) -> web.StreamResponse:
     """Carry the kubelet's bytes in binary WebSocket messages."""
-    socket = web.WebSocketResponse(protocols=(TUNNELLED,), autoping=True, max_msg_size=0)
-    await socket.prepare(incoming)  # type: ignore[arg-type]
-
-    async def up() -> None:
-        async for message in socket:
-            if message.type in (web.WSMsgType.BINARY, web.WSMsgType.TEXT):
-                data = message.data
-                await stream.write(data if isinstance(data, bytes) else data.encode())
-
-    async def down() -> None:
-        while data := await stream.read():
-            await socket.send_bytes(data)
-
     try:
+        socket = await sockets.opened(incoming, TUNNELLED)
+
+        async def up() -> None:
+            async for message in socket:
+                if message.type in (web.WSMsgType.BINARY, web.WSMsgType.TEXT):
+                    data = message.data
+                    await stream.write(data if isinstance(data, bytes) else data.encode())
+
+        async def down() -> None:
+            while data := await stream.read():
+                await socket.send_bytes(data)
+
         await tasks.until_first(up(), down())
+        await socket.close()
+        return socket
     finally:
         stream.close()
-        await socket.close()
-    return socket
 
 
 EXEC = SubresourceHandler("pods", "exec", {"create": exec_, "get": exec_})
