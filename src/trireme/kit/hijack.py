@@ -14,7 +14,6 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.web_request import BaseRequest
 
-
 # Bytes that wait to be read; with more the caller's socket is not read.
 BUFFER = 256 * 1024
 
