@@ -21,8 +21,9 @@ import pytest
 
 from tests.apiserver.conftest import ADMIN, Asker
 from trireme.apiserver import chain
-from trireme.apiserver.reply.reply import StreamReply
+from trireme.apiserver.reply.reply import Reply, StreamReply
 from trireme.apiserver.request import Request
+from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
 from trireme.store.contract import Event
 from trireme.store.memory import MemoryStore
@@ -101,6 +102,10 @@ async def test_a_full_disk(
                     f"the store is not available: {path}: {told['message'].rpartition(': ')[2]}"
                 )
                 assert words in told["message"]
+            # It is ready no longer, and alive all the same.
+            status, told = await _probe(server, "/readyz")
+            assert (status, "[-]store failed: " in told, words in told) == (500, True, True)
+            assert (await _probe(server, "/livez"))[0] == 200
             # Reads go on, and tell of what was acknowledged: no more, no less.
             assert await _names(ask) == acked
             # Compaction fails as well, or makes a little room; the server goes on either way, and a
@@ -115,12 +120,18 @@ async def test_a_full_disk(
             make_room()
             status, told = await ask("POST", MAPS, config_map("after"))
             assert status == 201, told
+            assert (await _probe(server, "/readyz"))[0] == 200
             acked.add("after")
             assert await _names(ask) == acked
             assert await _seen(watch, len(acked)) == acked
         async with control_plane.api_server(store=SqliteStore(path), default_accounts=()) as server:
             assert await _names(Asker(server, ADMIN)) == acked
     assert [record for record in caplog.records if record.exc_info] == []
+    logged = [record.getMessage() for record in caplog.records if record.name == "trireme.store"]
+    assert words in logged[0] and str(path) in logged[0]
+    assert logged[-1] == "writes are durable again"
+    # Once for each time, and not for each write.
+    assert len(logged) < 10
 
 
 async def _write_until_it_is_full(ask: Asker) -> tuple[set[str], list[Any]]:
@@ -143,6 +154,12 @@ async def _write_until_it_is_full(ask: Asker) -> tuple[set[str], list[Any]]:
             group.create_task(write(writer))
     assert len(acked) > 20 and len(refused) > 20
     return acked, refused
+
+
+async def _probe(server: ApiServer, path: str) -> tuple[int, str]:
+    answer = await chain.handle(server, Request("GET", path, user=ADMIN))
+    assert isinstance(answer, Reply)
+    return answer.status, answer.body.decode()
 
 
 async def _names(ask: Asker) -> set[str]:

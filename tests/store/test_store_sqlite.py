@@ -402,3 +402,23 @@ def read(path: Path, statement: str) -> list[tuple[object, ...]]:
         return connection.execute(statement).fetchall()
     finally:
         connection.close()
+
+
+async def test_a_file_that_somebody_emptied_is_no_new_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with SqliteStore(path) as store:
+        await store.create("/a", Value(b"1", b""))
+    path.write_bytes(b"")
+    with pytest.raises(CannotOpen, match="is empty, and no store ever is"):
+        await SqliteStore(path).start()
+    assert path.read_bytes() == b""
+    path.unlink()
+    async with SqliteStore(path) as store:
+        assert store.count("/") == 0
+
+
+async def test_a_new_file_is_for_its_owner_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with SqliteStore(path):
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert [item.name for item in tmp_path.iterdir()] == ["store.db"]

@@ -9,6 +9,7 @@ pending write is told only once that write is durable: nobody learns of what may
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import NoReturn, Self
 
@@ -61,6 +62,8 @@ class Engine:
         self._pending: dict[str, Write] = {}
         self._unsettled: deque[Write] = deque()
         self._closed: str | None = "the store has not been started"
+        self._failure = ""
+        self._log = logging.getLogger("trireme.store")
 
     @property
     def revision(self) -> int:
@@ -69,6 +72,11 @@ class Engine:
     @property
     def compacted(self) -> int:
         return self._feed.compacted
+
+    @property
+    def failure(self) -> str:
+        """Why the last write was not durable; "" once one is."""
+        return self._failure
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -230,6 +238,9 @@ class Engine:
 
     def _settle(self, count: int) -> None:
         """The oldest ``count`` pending writes are durable."""
+        if self._failure:
+            self._log.info("writes are durable again")
+            self._failure = ""
         settled = [self._unsettled.popleft() for _ in range(count)]
         for write in settled:
             if self._pending.get(write.event.key) is write:
@@ -250,6 +261,9 @@ class Engine:
 
     def _fail(self, reason: str) -> None:
         """No pending write is durable: all fail, and judging begins anew from what is visible."""
+        if not self._failure and self._closed is None:
+            self._log.error("writes fail: %s", reason)
+        self._failure = reason
         failed = list(self._unsettled)
         self._unsettled.clear()
         self._pending.clear()

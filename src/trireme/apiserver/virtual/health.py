@@ -25,6 +25,8 @@ async def check(server: ApiServer, request: Request) -> AnyReply:
     root, _, single = request.path.strip("/").partition("/")
     checks = {"ping": "", "store": await _store_problem(server)}
     if root != "livez":
+        # A full disk is no reason to start the server anew.
+        checks["store"] = checks["store"] or server.store.failure
         checks["bootstrap"] = "" if server.bootstrapped.is_set() else "not finished"
     if single:
         if single not in checks:

@@ -71,6 +71,13 @@ class StoreFile:
     def open(cls, path: Path) -> StoreFile:
         """Open or make the file. CannotOpen."""
         with _explained(path), contextlib.ExitStack() as undo:
+            if not path.exists():
+                _make(path)
+            elif not path.stat().st_size:
+                raise CannotOpen(
+                    f"{path} is empty, and no store ever is: put a copy of the store in its place, "
+                    "or remove it to begin with an empty cluster"
+                )
             lock = _lock(path)
             undo.callback(os.close, lock)
             connection = sqlite3.connect(
@@ -176,14 +183,34 @@ def _crc(key: str, value: bytes) -> int:
     return zlib.crc32(value, zlib.crc32(key.encode()))
 
 
+def _make(path: Path) -> None:
+    """Make the file, whole or not at all: one that is empty was emptied by somebody."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    # Values hold Secrets: the file, and with it its log, is for its owner only.
+    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(new, isolation_level=None)) as connection:
+            # Both must precede the first table and the log.
+            connection.execute("PRAGMA page_size = 4096")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION};"
+                f"PRAGMA user_version = {SCHEMA}; COMMIT;"
+            )
+        # Not in place of one that another process has made meanwhile.
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+    finally:
+        new.unlink()
+
+
 def _lock(path: Path) -> int:
-    """Make the file if it is missing, lock it, and return the descriptor that holds the lock.
+    """Lock the file, and return the descriptor that holds the lock.
 
     SQLite locks it as well, but a POSIX lock falls when its process closes any descriptor of the
     file, whoever had opened that. This one stays; it also outlives us in a process forked off.
     """
-    # Values hold Secrets: the file, and with it its log, is for its owner only.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -197,23 +224,17 @@ def _locked(path: Path) -> CannotOpen:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Lock the file, check what it is, and make the tables if it is new."""
+    """Lock the file and check what it is."""
     connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
     ((application,),) = connection.execute("PRAGMA application_id")
     ((version,),) = connection.execute("PRAGMA user_version")
-    ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_master")
-    new = not (application or version or tables)
-    if not new and application != _APPLICATION:
+    if application != _APPLICATION:
         raise CannotOpen(f"{path} is an SQLite database, but not a Trireme store")
     if version > SCHEMA:
         raise CannotOpen(
             f"{path} has schema version {version}; this Trireme knows up to {SCHEMA}: "
             "it was written by a newer one"
         )
-    if new:
-        # Both must precede the first table and the log.
-        connection.execute("PRAGMA page_size = 4096")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     ((mode,),) = connection.execute("PRAGMA journal_mode = WAL")
     if mode != "wal":
         raise CannotOpen(f"{path}: the file system allows no write-ahead log (got {mode})")
@@ -221,14 +242,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA wal_autocheckpoint = 2000")
     connection.execute(f"PRAGMA journal_size_limit = {64 << 20}").fetchall()
     connection.execute("PRAGMA cache_size = -1024")
-    if new:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION};"
-            f"PRAGMA user_version = {SCHEMA}; COMMIT;"
-        )
-    else:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("COMMIT")
 
 
 def _replay(

@@ -139,6 +139,7 @@ class SqliteStore(Engine):
     def _on_stopped(self) -> None:
         if self._closed is None:
             self._closed = "the writer thread died"
+            self._log.error("%s", self._closed)
         self._fail(self._closed)
         for ticket in list(self._compactions):
             self._on_reclaimed(ticket, self._closed)
