@@ -24,7 +24,7 @@ from trireme.client import agent as agents
 from trireme.client import kubeconfig
 from trireme.client.client import Client
 from trireme.cluster import compose
-from trireme.cluster.settings import BadSetting
+from trireme.cluster.commands import _types
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 
@@ -35,11 +35,15 @@ KUBECONFIG = click.option(
     "path",
     required=True,
     envvar="KUBECONFIG",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_types.EXISTING,
     help="Where the API server is, and who this component is there.",
 )
-NODE_NAME = click.option("--node-name", required=True, help="The node that this one serves.")
-NODE_IP = click.option("--node-ip", required=True, help="The node's own address.")
+NODE_NAME = click.option(
+    "--node-name", type=_types.SUBDOMAIN, required=True, help="The node that this one serves."
+)
+NODE_IP = click.option(
+    "--node-ip", type=_types.ADDRESS, required=True, help="The node's own address."
+)
 
 
 def run(component: str, main: Main) -> None:
@@ -62,14 +66,6 @@ async def client(path: Path, agent: str) -> AsyncIterator[Client]:
         await transport.close()
 
 
-def address(text: str, option: str) -> tuple[str, int]:
-    """``ADDRESS:PORT``, as two values. Raises BadSetting."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise BadSetting(f"{option} {text!r}: must be ADDRESS:PORT")
-    return host.strip("[]"), int(port)
-
-
 async def _until_told(main: Main, env: Env) -> None:
     task = asyncio.ensure_future(main(env))
     loop = asyncio.get_running_loop()
@@ -82,20 +78,12 @@ async def _until_told(main: Main, env: Env) -> None:
 @contextlib.contextmanager
 def _one_fault(component: str) -> Iterator[None]:
     """A fault that says what to do is all that is shown, also out of a group of tasks."""
-    from trireme.cluster.faults import EXPECTED
+    from trireme.cluster.faults import expected
 
     try:
         yield
-    except BaseExceptionGroup as group:
-        known, unknown = group.split((*EXPECTED, OSError))
-        if known is None or unknown is not None:
+    except Exception as error:
+        known = expected(error)
+        if known is None:
             raise
-        sys.exit(f"trireme {component}: {_first(known)}")
-    except (*EXPECTED, OSError) as fault:
-        sys.exit(f"trireme {component}: {fault}")
-
-
-def _first(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
+        sys.exit(f"trireme {component}: {known}")

@@ -7,21 +7,30 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster import compose, ports, settings
-from trireme.cluster.commands import _alone
+from trireme.cluster import compose, ports
+from trireme.cluster.commands import _alone, _types
 from trireme.cluster.pki import Keys
-from trireme.cluster.settings import BadSetting, NodeSettings, Settings
+from trireme.cluster.settings import NodeSettings, Settings
 from trireme.kit.env import Env
-from trireme.machinery import names
 
 
 @click.command()
-@click.option("--datastore", default="", help="memory or sqlite:PATH; default: in --state-dir.")
-@click.option("--port", default=6443, show_default=True, help="Where it serves HTTPS.")
-@click.option("--listen", default="127.0.0.1", show_default=True, help="On which address.")
+@click.option(
+    "--datastore", type=_types.DATASTORE, help="memory or sqlite:PATH; default: in --state-dir."
+)
+@click.option(
+    "--port", type=_types.PORT, default=6443, show_default=True, help="Where it serves HTTPS."
+)
+@click.option(
+    "--listen",
+    type=_types.ADDRESS,
+    default="127.0.0.1",
+    show_default=True,
+    help="On which address.",
+)
 @click.option(
     "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=_types.FOLDER,
     default=Path("trireme-apiserver"),
     show_default=True,
     help="For keys, kubeconfigs and data; made when missing.",
@@ -29,12 +38,16 @@ from trireme.machinery import names
 @click.option(
     "--node",
     "nodes",
+    type=_types.NODE,
     multiple=True,
-    metavar="NAME=ADDRESS",
     help="A node that will join; may be given several times.",
 )
 def COMMAND(
-    datastore: str, port: int, listen: str, state_dir: Path, nodes: tuple[str, ...]
+    datastore: str | None,
+    port: int,
+    listen: str,
+    state_dir: Path,
+    nodes: tuple[tuple[str, str], ...],
 ) -> None:
     """Run an API server alone in the foreground.
 
@@ -47,10 +60,10 @@ def COMMAND(
         name="alone",
         state_dir=str(folder),
         run_dir=str(folder),
-        datastore=settings.check_datastore(datastore or f"sqlite:{folder}/state.db"),
+        datastore=datastore or f"sqlite:{folder}/state.db",
         port=port,
         listen=(listen,),
-        nodes=tuple(_node(text) for text in nodes),
+        nodes=tuple(_node(*node) for node in nodes),
     )
     problem = ports.problem(port, listen)
     if problem:
@@ -70,12 +83,8 @@ def COMMAND(
     _alone.run("apiserver", main)
 
 
-def _node(text: str) -> NodeSettings:
+def _node(name: str, ip: str) -> NodeSettings:
     """A node of which only name and address matter here: it is made elsewhere."""
-    name, _, ip = text.partition("=")
-    problems = [*names.is_dns1123_subdomain(name), *names.is_ip(ip)]
-    if problems:
-        raise BadSetting(f"--node {text!r}: must be NAME=ADDRESS: {problems[0]}")
     return NodeSettings(
         name=name,
         ip=ip,

@@ -7,25 +7,30 @@ from pathlib import Path
 import click
 
 from trireme.cluster import compose
-from trireme.cluster.commands import _alone
+from trireme.cluster.commands import _alone, _types
 from trireme.cluster.settings import DOMAIN
 from trireme.kit.env import Env
 
 
 @click.command()
 @_alone.KUBECONFIG
-@click.option("--listen", required=True, metavar="ADDRESS:PORT", help="By UDP and TCP.")
-@click.option("--domain", default=DOMAIN, show_default=True, help="The cluster's domain.")
-def COMMAND(path: Path, listen: str, domain: str) -> None:
+@click.option("--listen", type=_types.ADDRESS_PORT, required=True, help="By UDP and TCP.")
+@click.option(
+    "--domain",
+    type=_types.SUBDOMAIN,
+    default=DOMAIN,
+    show_default=True,
+    help="The cluster's domain.",
+)
+def COMMAND(path: Path, listen: tuple[str, int], domain: str) -> None:
     """Run a DNS server alone in the foreground; other names go to this machine's resolvers."""
-    where = _alone.address(listen, "--listen")
 
     async def main(env: Env) -> None:
         from trireme.dns import run
 
         async with _alone.client(path, "kube-dns") as client:
             config = run.DnsConfig(
-                client=client, listen=(where,), domain=domain, resolvers=compose.outside()
+                client=client, listen=(listen,), domain=domain, resolvers=compose.outside()
             )
             await run.run(config, env)
 

@@ -8,12 +8,12 @@ import time
 import click
 
 from trireme.cluster import down as downing
-from trireme.cluster import settings
+from trireme.cluster.commands import _types
 from trireme.cluster.up import default_places
 
 
 @click.command()
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@_types.NAME
 def COMMAND(name: str) -> None:
     """Remove a cluster: processes, network, cgroups, mounts, files."""
     began = time.monotonic()

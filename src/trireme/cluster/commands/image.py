@@ -8,9 +8,8 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster import settings
-from trireme.cluster.commands import _cluster
-from trireme.cluster.images import build, load, reference
+from trireme.cluster.commands import _cluster, _types
+from trireme.cluster.images import build, load
 from trireme.cluster.images.build import Config, ImageSpec
 
 
@@ -20,14 +19,36 @@ def COMMAND() -> None:
 
 
 @COMMAND.command("build")
-@click.argument("image")
+@click.argument("image", type=_types.IMAGE)
 @click.option("--folder", type=click.Path(exists=True, file_okay=False), help="Files to put in.")
-@click.option("--package", "packages", multiple=True, help="A Debian package to put in.")
-@click.option("--entrypoint", multiple=True, help="A word of the entry point; may be repeated.")
-@click.option("--cmd", multiple=True, help="A word of the default arguments; may be repeated.")
-@click.option("--env", "environment", multiple=True, help="NAME=VALUE; may be repeated.")
-@click.option("--user", default="", help="User or user:group that runs it.")
-@click.option("--workdir", default="", help="Where it starts.")
+@click.option(
+    "--package",
+    "packages",
+    type=_types.PACKAGE,
+    multiple=True,
+    help="A Debian package to put in.",
+)
+@click.option(
+    "--entrypoint",
+    type=_types.WORD,
+    multiple=True,
+    help="A word of the entry point; may be repeated.",
+)
+@click.option(
+    "--cmd",
+    type=_types.WORD,
+    multiple=True,
+    help="A word of the default arguments; may be repeated.",
+)
+@click.option(
+    "--env",
+    "environment",
+    type=_types.VARIABLE,
+    multiple=True,
+    help="NAME=VALUE; may be repeated.",
+)
+@click.option("--user", type=_types.USER, help="User or user:group that runs it.")
+@click.option("--workdir", type=_types.ABSOLUTE, help="Where it starts.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def build_image(
     image: str,
@@ -36,8 +57,8 @@ def build_image(
     entrypoint: tuple[str, ...],
     cmd: tuple[str, ...],
     environment: tuple[str, ...],
-    user: str,
-    workdir: str,
+    user: str | None,
+    workdir: str | None,
     output: Path,
 ) -> None:
     """Build IMAGE from a folder, from Debian packages, or both, into an OCI archive."""
@@ -47,9 +68,15 @@ def build_image(
     if not files:
         raise click.UsageError("nothing to put in: give --folder, --package, or both")
     spec = ImageSpec(
-        names=(reference.normalise(image),),
+        names=(image,),
         files=tuple(files),
-        config=Config(entrypoint=entrypoint, cmd=cmd, env=environment, user=user, workdir=workdir),
+        config=Config(
+            entrypoint=entrypoint,
+            cmd=cmd,
+            env=environment,
+            user=user or "",
+            workdir=workdir or "",
+        ),
         machine=platform.machine(),
     )
     output.write_bytes(build.build([spec]))
@@ -58,8 +85,8 @@ def build_image(
 
 @COMMAND.command("load")
 @click.argument("archive", type=click.Path(exists=True, dir_okay=False))
-@click.argument("names", nargs=-1)
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@click.argument("names", type=_types.IMAGE, nargs=-1)
+@_types.NAME
 def load_image(archive: str, names: tuple[str, ...], name: str) -> None:
     """Load an OCI or Docker ARCHIVE into every node; NAMES choose or rename its images."""
     cluster = _cluster.of(name)
@@ -69,7 +96,7 @@ def load_image(archive: str, names: tuple[str, ...], name: str) -> None:
 
 
 @COMMAND.command("list")
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@_types.NAME
 def list_images(name: str) -> None:
     """List the images of every node."""
     cluster = _cluster.of(name)

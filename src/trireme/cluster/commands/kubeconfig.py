@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
-from trireme.cluster import settings
-from trireme.cluster.commands import _cluster
+from trireme.cluster.commands import _cluster, _types
 
 
 @click.command()
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@_types.NAME
 @click.option("--path", is_flag=True, help="Print the file's path instead of its content.")
 def COMMAND(name: str, path: bool) -> None:
     """Print the kubeconfig of a cluster."""

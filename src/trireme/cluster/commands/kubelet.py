@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster.commands import _alone
+from trireme.cluster.commands import _alone, _types
 from trireme.cluster.hosts.plan import SERVICE_NETWORK
 from trireme.cluster.settings import DOMAIN, BadSetting, dns_address_in
 from trireme.kit.env import Env
@@ -18,18 +18,46 @@ from trireme.kit.env import Env
 @_alone.NODE_IP
 @click.option(
     "--runtime",
+    type=_types.RUNTIME,
     default="unix:///run/containerd/containerd.sock",
     show_default=True,
     help="The runtime's CRI v1 socket.",
 )
-@click.option("--root-dir", default="/var/lib/kubelet", show_default=True, help="Pods' volumes.")
-@click.option("--logs-dir", default="/var/log/pods", show_default=True, help="Containers' logs.")
-@click.option("--cgroup-parent", default="/kubepods", show_default=True, help="Of all pods.")
-@click.option("--cluster-dns", default=dns_address_in(SERVICE_NETWORK), show_default=True)
-@click.option("--cluster-domain", default=DOMAIN, show_default=True)
-@click.option("--tls-cert-file", "certificate", default="", help="Of its own HTTPS server.")
-@click.option("--tls-private-key-file", "key", default="", help="The certificate's key.")
-@click.option("--client-ca-file", "authority", default="", help="Who may ask by certificate.")
+@click.option(
+    "--root-dir",
+    type=_types.ABSOLUTE,
+    default="/var/lib/kubelet",
+    show_default=True,
+    help="Pods' volumes.",
+)
+@click.option(
+    "--logs-dir",
+    type=_types.ABSOLUTE,
+    default="/var/log/pods",
+    show_default=True,
+    help="Containers' logs.",
+)
+@click.option(
+    "--cgroup-parent",
+    type=_types.ABSOLUTE,
+    default="/kubepods",
+    show_default=True,
+    help="Of all pods.",
+)
+@click.option(
+    "--cluster-dns",
+    type=_types.ADDRESS,
+    default=dns_address_in(SERVICE_NETWORK),
+    show_default=True,
+)
+@click.option("--cluster-domain", type=_types.SUBDOMAIN, default=DOMAIN, show_default=True)
+@click.option(
+    "--tls-cert-file", "certificate", type=_types.EXISTING, help="Of its own HTTPS server."
+)
+@click.option("--tls-private-key-file", "key", type=_types.EXISTING, help="The certificate's key.")
+@click.option(
+    "--client-ca-file", "authority", type=_types.EXISTING, help="Who may ask by certificate."
+)
 def COMMAND(
     path: Path,
     node_name: str,
@@ -40,17 +68,15 @@ def COMMAND(
     cgroup_parent: str,
     cluster_dns: str,
     cluster_domain: str,
-    certificate: str,
-    key: str,
-    authority: str,
+    certificate: Path | None,
+    key: Path | None,
+    authority: Path | None,
 ) -> None:
     """Run a kubelet alone in the foreground, in this network namespace.
 
     Without a certificate for its own server, logs, exec and port-forward do not work.
     """
-    if not runtime.startswith("unix://"):
-        raise BadSetting(f"--runtime {runtime!r}: must be unix://PATH")
-    if bool(certificate) != bool(key):
+    if (certificate is None) != (key is None):
         raise BadSetting("--tls-cert-file and --tls-private-key-file need each other")
 
     async def main(env: Env) -> None:
@@ -59,9 +85,9 @@ def COMMAND(
 
         server = ServerConfig(
             address=node_ip,
-            certificate_file=certificate,
-            key_file=key,
-            client_ca_file=authority,
+            certificate_file=str(certificate or ""),
+            key_file=str(key or ""),
+            client_ca_file=str(authority or ""),
         )
         config = KubeletConfig(
             node_name=node_name,

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster import settings
-from trireme.cluster.commands import _cluster
+from trireme.cluster.commands import _cluster, _types
 
 
 @click.command()
-@click.argument("component")
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@click.argument("component", type=_types.COMPONENT)
+@_types.NAME
 def COMMAND(component: str, name: str) -> None:
     """Print a component's log: apiserver, controllers, scheduler, supervisor, or on a node
     kubelet.node-0, proxy.node-0, dns.node-0, containerd.node-0."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster.commands import _alone
+from trireme.cluster.commands import _alone, _types
 from trireme.cluster.hosts import plan
 from trireme.kit.env import Env
 
@@ -15,10 +15,22 @@ from trireme.kit.env import Env
 @_alone.KUBECONFIG
 @_alone.NODE_NAME
 @_alone.NODE_IP
-@click.option("--pod-cidr", default=plan.POD_NETWORK, show_default=True, help="All pods.")
-@click.option("--service-cidr", default=plan.SERVICE_NETWORK, show_default=True)
-@click.option("--table", default="kube-proxy", show_default=True, help="The nftables table.")
-@click.option("--health", default="", metavar="ADDRESS:PORT", help="Where /healthz is served.")
+@click.option(
+    "--pod-cidr",
+    type=_types.CIDR,
+    default=plan.POD_NETWORK,
+    show_default=True,
+    help="All pods.",
+)
+@click.option("--service-cidr", type=_types.CIDR, default=plan.SERVICE_NETWORK, show_default=True)
+@click.option(
+    "--table",
+    type=_types.TABLE,
+    default="kube-proxy",
+    show_default=True,
+    help="The nftables table.",
+)
+@click.option("--health", type=_types.ADDRESS_PORT, help="Where /healthz is served.")
 def COMMAND(
     path: Path,
     node_name: str,
@@ -26,13 +38,12 @@ def COMMAND(
     pod_cidr: str,
     service_cidr: str,
     table: str,
-    health: str,
+    health: tuple[str, int] | None,
 ) -> None:
     """Run a Service proxy alone in the foreground, in this network namespace.
 
     Its nftables table stays when it ends, as connections need it: `nft delete table ip NAME`.
     """
-    where = _alone.address(health, "--health") if health else None
 
     async def main(env: Env) -> None:
         from trireme.proxy import run
@@ -45,7 +56,7 @@ def COMMAND(
                 pod_cidrs=(pod_cidr,),
                 service_cidrs=(service_cidr,),
                 table=table,
-                health=where,
+                health=health,
             )
             await run.run(config, env)
 

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from trireme.api.core.v1.node import Node
-from trireme.cluster import access, settings, usage
-from trireme.cluster.commands import _cluster
+from trireme.cluster import access, usage
+from trireme.cluster.commands import _cluster, _types
 from trireme.cluster.hosts import spawn
 from trireme.cluster.settings import Settings
 
 
 @click.command()
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
+@_types.NAME
 def COMMAND(name: str) -> None:
     """Show a cluster's components and nodes."""
     cluster = _cluster.of(name)

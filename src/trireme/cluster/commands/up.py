@@ -8,23 +8,34 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trireme.cluster import settings
 from trireme.cluster import up as upping
+from trireme.cluster.commands import _types
+from trireme.cluster.hosts import names
 
 if TYPE_CHECKING:
     from trireme.cli.stages import Stages
 
 
 @click.command()
-@click.option("--name", default=settings.DEFAULT_NAME, show_default=True, help="The cluster.")
-@click.option("--nodes", default=2, show_default=True, help="How many nodes.")
+@_types.NAME
+@click.option(
+    "--nodes",
+    type=click.IntRange(1, names.MAX_NODES),
+    default=2,
+    show_default=True,
+    help="How many nodes.",
+)
 @click.option("--control-plane-only", is_flag=True, help="No nodes; needs no root.")
-@click.option("--datastore", default="", help="memory or sqlite:PATH; default: SQLite, kept.")
-@click.option("--api-port", default=0, help="Port on 127.0.0.1; default: first free from 6443.")
+@click.option(
+    "--datastore", type=_types.DATASTORE, help="memory or sqlite:PATH; default: SQLite, kept."
+)
+@click.option(
+    "--api-port", type=_types.PORT, help="Port on 127.0.0.1; default: first free from 6443."
+)
 @click.option(
     "--outside",
+    type=_types.IPV4_CIDR,
     multiple=True,
-    metavar="CIDR",
     help="A network that nodes and pods may reach (0.0.0.0/0: all); default: only the cluster.",
 )
 @click.option(
@@ -37,8 +48,8 @@ def COMMAND(
     name: str,
     nodes: int,
     control_plane_only: bool,
-    datastore: str,
-    api_port: int,
+    datastore: str | None,
+    api_port: int | None,
     outside: tuple[str, ...],
     folder: Path | None,
 ) -> None:
@@ -58,8 +69,8 @@ def COMMAND(
         name=name,
         nodes=nodes,
         control_plane_only=control_plane_only,
-        datastore=datastore,
-        port=api_port,
+        datastore=datastore or "",
+        port=api_port or 0,
         outside=outside,
     )
     cluster, was_running = upping.up(wish, stages)

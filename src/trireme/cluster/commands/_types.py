@@ -1,0 +1,132 @@
+"""What the commands' options take: each value is checked before a command does anything.
+
+A bad value is click's own usage error: the option, the value, and what would be right.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trireme.cluster import settings
+from trireme.cluster.hosts import names
+from trireme.machinery import names as objects
+
+
+class _Folder(click.Path):
+    """A folder that is there or can be made: no word is no folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("'': must be a path", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Checked(click.ParamType):
+    """A text; ``check`` makes a value of it, or raises ValueError that says what is wrong."""
+
+    def __init__(self, name: str, check: Callable[[str], Any]) -> None:
+        self.name = name
+        self._check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._check(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def _address(text: str) -> str:
+    if objects.parse_ip_strict(text) is None:
+        raise ValueError("must be an IPv4 or IPv6 address")
+    return text
+
+
+def _address_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("must be ADDRESS:PORT")
+    return _address(host), int(port)
+
+
+def _cidr(text: str) -> str:
+    return str(ipaddress.ip_network(text))
+
+
+def _ipv4_cidr(text: str) -> str:
+    return str(ipaddress.IPv4Network(text))
+
+
+def _subdomain(text: str) -> str:
+    if problems := objects.is_dns1123_subdomain(text):
+        raise ValueError(problems[0])
+    return text
+
+
+def _node(text: str) -> tuple[str, str]:
+    name, equals, address = text.partition("=")
+    if not equals:
+        raise ValueError("must be NAME=ADDRESS")
+    return _subdomain(name), _address(address)
+
+
+def _image(text: str) -> str:
+    # Only for the commands that need it.
+    from trireme.cluster.images import reference
+
+    return reference.normalise(text)
+
+
+def _matching(pattern: str, rule: str, text: str) -> str:
+    if not re.fullmatch(pattern, text):
+        raise ValueError(rule)
+    return text
+
+
+def matching(name: str, pattern: str, rule: str) -> Checked:
+    """A text that is as the pattern says; ``rule`` says it to a user."""
+    return Checked(name, functools.partial(_matching, pattern, rule))
+
+
+CLUSTER = Checked("name", names.cluster)
+DATASTORE = Checked("datastore", settings.check_datastore)
+ADDRESS = Checked("address", _address)
+ADDRESS_PORT = Checked("address:port", _address_port)
+CIDR = Checked("cidr", _cidr)
+IMAGE = Checked("image", _image)
+IPV4_CIDR = Checked("cidr", _ipv4_cidr)
+SUBDOMAIN = Checked("name", _subdomain)
+NODE = Checked("name=address", _node)
+PORT = click.IntRange(1, 65535)
+TABLE = matching(
+    "name",
+    r"[A-Za-z][A-Za-z0-9_-]{0,62}",
+    "must begin with a letter and have at most 63 letters, digits, '-' and '_'",
+)
+RUNTIME = matching("socket", r"unix:///[^\0]+", "must be unix:///PATH")
+ABSOLUTE = matching("path", r"/[^\0\n]*", "must be an absolute path")
+FOLDER = _Folder(file_okay=False, path_type=Path)
+EXISTING = click.Path(exists=True, dir_okay=False, path_type=Path)
+COMPONENT = matching("component", r"[a-z]+(\.node-[0-9]+)?", "must be COMPONENT or COMPONENT.NODE")
+VARIABLE = matching("variable", r"[^=\0]+=[^\0]*", "must be NAME=VALUE")
+USER = matching(
+    "user", r"[a-z0-9_][a-z0-9_.-]*(:[a-z0-9_][a-z0-9_.-]*)?", "must be USER or USER:GROUP"
+)
+PACKAGE = matching(
+    "package", r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "must be the name of a Debian package"
+)
+# What the program gets as it is; no kernel takes it with a NUL in it.
+WORD = matching("word", r"[^\0]*", "must not hold a NUL")
+
+NAME = click.option(
+    "--name", type=CLUSTER, default=settings.DEFAULT_NAME, show_default=True, help="The cluster."
+)

@@ -1,0 +1,125 @@
+"""Every option of every command says what is wrong with a bad value, before anything is done.
+
+Options are checked by their click types, so that nothing runs here. An option without bad values
+below fails the test: what would it take that it should not?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from trireme.cluster.command_line import cli
+
+NAMES = ["", "-", "Upper", "a b", "x" * 254, "ä", "../x", "a\nb", "a/b"]
+NUMBERS = ["", "x", "-1", "1.5", "0x10", "99999999999999999999999"]
+PORTS = [*NUMBERS, "0", "65536", "99999"]
+ADDRESSES = ["", "x", "1.2.3", "1.2.3.4.5", "01.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "::g"]
+ADDRESS_PORTS = ["", "53", ":53", "host:53", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "::1"]
+CIDRS = ["", "x", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "300.0.0.0/8", "10.0.0.0/8 "]
+PATHS = ["", "relative", "a\nb"]
+FILES = ["", "/nowhere", "/"]
+
+BAD = {
+    "--name": NAMES,
+    "--nodes": [*NUMBERS, "0", "201"],
+    "--datastore": ["", "etcd", "mysql:x", "sqlite", "sqlite:", "Memory"],
+    "--api-port": PORTS,
+    "--port": PORTS,
+    "--outside": [*CIDRS, "fd00::/8"],
+    "--example": ["/nowhere", "/etc/passwd"],
+    "--listen": ADDRESSES,
+    "dns --listen": ADDRESS_PORTS,
+    "--health": ADDRESS_PORTS,
+    "--state-dir": ["", "/etc/passwd"],
+    "--node": ["", "n", "=", "n=", "=192.0.2.1", "N=192.0.2.1", "n=host", "n=1.2.3"],
+    "--kubeconfig": FILES,
+    "--domain": NAMES,
+    "--node-name": NAMES,
+    "--node-ip": ADDRESSES,
+    "--pod-cidr": CIDRS,
+    "--service-cidr": CIDRS,
+    "--table": ["", "1x", "a b", "a;b", "x" * 64, "ä"],
+    "--runtime": ["", "tcp://x", "unix://", "unix:x", "/run/x.sock"],
+    "--root-dir": PATHS,
+    "--logs-dir": PATHS,
+    "--cgroup-parent": PATHS,
+    "--cluster-dns": ADDRESSES,
+    "--cluster-domain": NAMES,
+    "--tls-cert-file": FILES,
+    "--tls-private-key-file": FILES,
+    "--client-ca-file": FILES,
+    "--folder": ["/nowhere", "/etc/passwd"],
+    "--package": ["", "-x", "A", "a b", "a;b", "../x"],
+    "--env": ["", "x", "=x"],
+    "--user": ["", "a b", "a:b:c", ":", "ä"],
+    "--workdir": PATHS,
+    "--output": ["/"],
+}
+# What they take is a program's own word.
+WORDS = {"--entrypoint", "--cmd"}
+ARGUMENTS = {
+    "image": ["", "UPPER", "a b", "a:", "a@sha256:1", "/a"],
+    "names": ["", "UPPER", "a b"],
+    "archive": FILES,
+    "component": ["", "../x", "/etc/passwd", "a b"],
+}
+
+
+Words = tuple[str, ...]
+
+
+def commands(group: click.Group, words: Words = ()) -> Iterator[tuple[Words, click.Command]]:
+    with click.Context(group) as context:
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            if isinstance(command, click.Group):
+                yield from commands(command, (*words, name))
+            else:
+                yield (*words, name), command
+
+
+def cases() -> Iterator[tuple[Words, str, str]]:
+    for words, command in commands(cli):
+        for parameter in command.params:
+            if isinstance(parameter, click.Argument):
+                for value in ARGUMENTS[parameter.name or ""]:
+                    yield words, "", value
+            elif isinstance(parameter, click.Option) and not parameter.is_flag:
+                option = max(parameter.opts, key=len)
+                if option not in WORDS:
+                    found = BAD.get(f"{words[-1]} {option}") or BAD[option]
+                    for value in found:
+                        yield words, option, value
+
+
+@pytest.mark.parametrize(("words", "option", "value"), list(cases()))
+def test_a_bad_value_is_refused_by_name(
+    words: Words,
+    option: str,
+    value: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    given = [option, value] if option else ["--", value]
+    with pytest.raises(click.UsageError) as refused:
+        cli.main([*words, *given], standalone_mode=False)
+    assert not isinstance(refused.value, click.MissingParameter)
+    if option:
+        assert option in refused.value.format_message()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_takes_no_value() -> None:
+    for words, command in commands(cli):
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and parameter.is_flag:
+                option = max(parameter.opts, key=len)
+                with pytest.raises(click.UsageError, match=option):
+                    cli.main([*words, f"{option}=x"], standalone_mode=False)
