@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -200,10 +201,10 @@ def test_an_unknown_cluster_is_named(command: str) -> None:
         (("up", "--datastore", "sqlite:"), "must be 'memory' or 'sqlite:PATH'"),
         (("apiserver", "--datastore", "etcd"), "must be 'memory' or 'sqlite:PATH'"),
         (("up", "--name", "Big_Name", "--control-plane-only"), "cluster name 'Big_Name'"),
-        (("up", "--nodes", "0"), "must be 1 to 200"),
-        (("up", "--control-plane-only", "--api-port", "70000"), "must be 1 to 65535"),
+        (("up", "--nodes", "0"), "not in the range 1<=x<=200"),
+        (("up", "--control-plane-only", "--api-port", "70000"), "not in the range 1<=x<=65535"),
         (("apiserver", "--node", "n"), "must be NAME=ADDRESS"),
-        (("apiserver", "--node", "N=192.0.2.1"), "must be NAME=ADDRESS"),
+        (("apiserver", "--node", "N=192.0.2.1"), "lowercase RFC 1123 subdomain"),
         (("scheduler", "--kubeconfig", "/nowhere"), "does not exist"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
@@ -218,9 +219,9 @@ def test_a_bad_kubeconfig_and_a_bad_address(tmp_path: Path) -> None:
     bad.write_text("kind: Pod\n")
     assert "not a kubeconfig" in complaint("scheduler", "--kubeconfig", str(bad))
     told = complaint("dns", "--kubeconfig", str(bad), "--listen", "53")
-    assert "--listen '53': must be ADDRESS:PORT" in told
+    assert "'--listen': '53': must be ADDRESS:PORT" in told
     node = ("--node-name", "n", "--node-ip", "192.0.2.1", "--runtime", "tcp://x")
-    assert "must be unix://PATH" in complaint("kubelet", "--kubeconfig", str(bad), *node)
+    assert "must be unix:///PATH" in complaint("kubelet", "--kubeconfig", str(bad), *node)
 
 
 @needs_root
@@ -239,3 +240,93 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
 
 def test_down_of_nothing_is_no_fault() -> None:
     assert "is gone" in trireme("down", "--name", "t-words").stderr
+
+
+@needs_root
+@pytest.mark.parametrize("moment", ["network", "API server", "nodes", "ready"])
+def test_an_interrupted_up_says_so_in_a_line(moment: str) -> None:
+    """Whatever it is about, and whatever it has started."""
+    state, run = Path("/var/lib/trireme/t-words"), Path("/run/trireme/t-words")
+    marks = {
+        "network": state / "hosts.json",
+        "API server": run / "processes/apiserver.json",
+        "nodes": run / "ready/apiserver",
+        "ready": run / "ready/kubelet.node-0",
+    }
+    upping = subprocess.Popen(
+        [*TRIREME, "up", "--name", "t-words"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        until(lambda: marks[moment].exists() or upping.poll() is not None)
+        # As Ctrl-C does it: to all of the terminal's processes.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(upping.pid, signal.SIGINT)
+        _, told = upping.communicate(timeout=60)
+        assert "Traceback" not in told
+        # All may have been done already.
+        assert upping.returncode in (130, 0)
+        if upping.returncode == 130:
+            assert told.splitlines()[-1].startswith("interrupted: ")
+    finally:
+        trireme("down", "--name", "t-words")
+
+
+@pytest.mark.parametrize("command", ["apiserver", "dns"])
+def test_a_component_alone_ends_in_silence_when_it_is_interrupted(
+    command: str, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    serving = subprocess.Popen(
+        [*TRIREME, "apiserver", "--port", str(free_port()), "--state-dir", str(state)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert serving.stdout is not None
+    kubeconfig = serving.stdout.readline().strip()
+    process = serving
+    if command == "dns":
+        process = subprocess.Popen(
+            [*TRIREME, "dns", "--kubeconfig", kubeconfig, "--listen", f"127.0.0.1:{free_port()}"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    try:
+        for one in (process, serving):
+            assert one.stderr is not None
+            # "ready", or an interrupt before that.
+            line = one.stderr.readline()
+            os.kill(one.pid, signal.SIGINT)
+            _, told = one.communicate(timeout=30)
+            assert "Traceback" not in line + told
+            assert one.returncode in (0, 130)
+            if one is serving:
+                break
+    finally:
+        for one in (process, serving):
+            one.kill()
+            one.wait()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty, and no store ever is"),
+        (b"not a database, but long enough to be one" * 100, "is corrupt: file is not a database"),
+    ],
+)
+def test_up_shows_what_the_store_says(content: bytes, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    try:
+        told = complaint(
+            "up", "--name", "t-words", "--control-plane-only", "--datastore", f"sqlite:{path}"
+        )
+        assert f"apiserver: {path} {words}" in told
+        assert path.read_bytes() == content
+    finally:
+        trireme("down", "--name", "t-words")

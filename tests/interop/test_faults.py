@@ -246,17 +246,15 @@ def test_acknowledged_writes_outlive_the_api_server(whole: Kubectl) -> None:
     whole("delete", "configmap", "-n", "hello", *acknowledged)
 
 
-def test_a_supervisor_killed_comes_back_with_all_that_ended_with_it(whole: Kubectl) -> None:
-    members = [record_of(name) for name in ("apiserver", "kubelet.node-0", "dns.node-1")]
-    containerd, guardian = record_of("containerd.node-0"), record_of("guardian")
-    # The whole answer needs DNS: questions wait in sockets that outlive the supervisor.
+def test_a_supervisor_killed_comes_back_and_adopts_what_runs(whole: Kubectl) -> None:
+    before = [record for record in records() if record.name != "supervisor"]
     with answering(whole):
         killed("supervisor", ready="kubelet.node-0")
-        until(lambda: not any(spawn.alive(member) for member in members))
-        until(lambda: all(spawn.alive(record) for record in records()))
+        # The new one has everything in hand: what is killed comes back.
+        killed("scheduler")
         until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
-    assert record_of("containerd.node-0") == containerd
-    assert record_of("guardian") == guardian
+    kept = [record for record in before if record.name != "scheduler"]
+    assert [record for record in records() if record in before] == kept
     assert "is running already" in trireme("up", "--name", NAME).stderr
 
 
@@ -270,15 +268,36 @@ def test_a_guardian_killed_comes_back_and_still_guards(whole: Kubectl) -> None:
 
 
 def test_up_brings_back_what_lost_both(whole: Kubectl) -> None:
-    containerd = record_of("containerd.node-0")
-    # "web" answers itself; without DNS it may not find "api".
+    kept = [record_of(name) for name in ("apiserver", "kubelet.node-0", "containerd.node-0")]
+    # "web" answers itself; DNS servers begin anew, for a moment it may not find "api".
     with answering(whole, "Hello from web-"):
         for name in ("guardian", "supervisor"):
             os.kill(record_of(name).pid, signal.SIGKILL)
-        until(lambda: not any(spawn.alive(record_of(n)) for n in ("apiserver", "kubelet.node-0")))
+        until(lambda: not spawn.alive(record_of("supervisor")))
         assert "is running already" not in trireme("up", "--name", NAME).stderr
-        assert record_of("containerd.node-0") == containerd
+        assert [record_of(record.name) for record in kept] == kept
         until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+
+
+def test_components_that_hang_are_started_again(whole: Kubectl) -> None:
+    """All at once, as it takes a while until one is taken for hung."""
+    names = (
+        "controllers", "scheduler", "kubelet.node-0", "proxy.node-1", "dns.node-1",
+        "containerd.node-1", "guardian",
+    )  # fmt: skip
+    hung = [record_of(name) for name in names]
+    for record in hung:
+        os.kill(record.pid, signal.SIGSTOP)
+    until(lambda: not any(spawn.alive(record) for record in hung), 70)
+    until(lambda: all(spawn.alive(record_of(record.name)) for record in hung))
+    until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+    for name in ("apiserver", "supervisor"):
+        os.kill(record_of(name).pid, signal.SIGSTOP)
+        hung.append(record_of(name))
+    until(lambda: not any(spawn.alive(record) for record in hung), 70)
+    until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
+    with answering(whole):
+        killed("scheduler")
 
 
 def test_the_pods_of_a_silent_node_move(whole: Kubectl) -> None:

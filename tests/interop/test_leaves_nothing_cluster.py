@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.cluster import TRIREME, Kubectl, needs_kubectl, needs_root, trireme, until
+from tests.interop.cluster import TRIREME, Kubectl, needs_kubectl, needs_root, trireme
 from trireme.cluster.hosts import names, spawn, teardown
 from trireme.testing import host_state
 
@@ -127,14 +127,15 @@ def test_up_again_finishes_an_interrupted_one(instant: str, before: host_state.H
     assert_as(before)
 
 
-def test_the_supervisor_killed(before: host_state.HostState) -> None:
+@pytest.mark.parametrize("killed", [["supervisor"], ["guardian", "supervisor"]])
+def test_what_outlives_its_supervisor_goes_with_down(
+    killed: list[str], before: host_state.HostState
+) -> None:
     trireme("up", "--name", NAME)
     run_web(kubectl_of(NAME), 2)
-    supervisor = record_of("supervisor").pid
-    # The members end with it, and what they had started stays until `down`.
-    kill(supervisor)
-    until(lambda: not spawn.alive(record_of("apiserver")))
-    assert spawn.alive(record_of("containerd.node-0"))
+    for name in killed:
+        kill(record_of(name).pid)
+    assert spawn.alive(record_of("apiserver")) and spawn.alive(record_of("containerd.node-0"))
     trireme("down", "--name", NAME)
     assert_as(before)
 

@@ -35,3 +35,15 @@ EXPECTED = (
     PermissionError,
     ValueError,
 )
+
+
+def expected(error: BaseException) -> BaseException | None:
+    """The error that a user can do something about, be it one of a group of tasks; else None."""
+    if isinstance(error, BaseExceptionGroup):
+        known, unknown = error.split((*EXPECTED, OSError))
+        if known is None or unknown is not None:
+            return None
+        while isinstance(known, BaseExceptionGroup):
+            known = known.exceptions[0]
+        return known
+    return error if isinstance(error, (*EXPECTED, OSError)) else None

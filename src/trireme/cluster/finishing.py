@@ -7,6 +7,7 @@ Called by ``up``, which imports this only then: it is a client, and the processe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from trireme.api.core.v1.node import Node
@@ -14,7 +15,7 @@ from trireme.cli.stages import Stages
 from trireme.client.client import Client
 from trireme.cluster import access, addons
 from trireme.cluster.images import build, load, recipes
-from trireme.cluster.settings import Settings
+from trireme.cluster.settings import FAILED, Settings
 from trireme.cluster.up import CannotStart
 
 API_TIMEOUT = 30.0
@@ -34,7 +35,7 @@ async def finish(cluster: Settings, stages: Stages) -> None:
             if cluster.nodes:
                 stages.done("images", time.monotonic() - began)
                 with stages.stage("nodes"):
-                    await _nodes_ready(client, len(cluster.nodes))
+                    await _nodes_ready(client, cluster)
         cluster.finished_file.touch()
     finally:
         images.cancel()
@@ -46,19 +47,28 @@ async def wait(cluster: Settings, stages: Stages) -> None:
     async with access.admin(cluster) as client:
         if cluster.nodes:
             with stages.stage("nodes"):
-                await _nodes_ready(client, len(cluster.nodes))
+                await _nodes_ready(client, cluster)
 
 
 async def _ready(cluster: Settings, component: str, timeout: float) -> None:
-    mark = cluster.ready_dir / component
+    mark = cluster.mark(component)
     end = time.monotonic() + timeout
     while not mark.exists():
+        _raise_failure(cluster)
         if time.monotonic() > end:
             raise CannotStart(
                 f"{component} is not ready after {timeout:.0f} s; its log: "
                 f"{cluster.log_file(component)}"
             )
         await asyncio.sleep(0.005)
+
+
+def _raise_failure(cluster: Settings) -> None:
+    """What a component says that cannot start, as soon as it says it."""
+    for path in cluster.ready_dir.glob(f"*{FAILED}"):
+        # It may start after all at this very moment.
+        with contextlib.suppress(FileNotFoundError):
+            raise CannotStart(f"{path.name.removesuffix(FAILED)}: {path.read_text()}")
 
 
 async def _load_images(cluster: Settings) -> None:
@@ -70,8 +80,9 @@ async def _load_images(cluster: Settings) -> None:
     await load.load_built(content, [node.containerd_socket for node in cluster.nodes])
 
 
-async def _nodes_ready(client: Client, count: int) -> None:
+async def _nodes_ready(client: Client, cluster: Settings) -> None:
     """Wait until all nodes are Ready."""
+    count = len(cluster.nodes)
     end = time.monotonic() + NODES_TIMEOUT
     while True:
         listed = await client.list(Node)
@@ -82,6 +93,7 @@ async def _nodes_ready(client: Client, count: int) -> None:
         ]
         if len(ready) >= count:
             return
+        _raise_failure(cluster)
         if time.monotonic() > end:
             raise CannotStart(
                 f"{len(ready)} of {count} nodes are ready after {NODES_TIMEOUT:.0f} s; "

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from trireme.cluster import settings
+from trireme.cluster.heartbeat import Heart, Pulse
 from trireme.cluster.hosts import cgroups, enter, names, spawn
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.settings import Settings
@@ -34,6 +35,8 @@ DNS_PORT = 53
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
 # A supervisor that ran this long has recovered: its pause begins anew.
 STEADY = 60.0
+# How often the supervisor is looked at.
+LOOK = 1.0
 _GO = b"go"
 
 
@@ -137,11 +140,27 @@ def _begin(name: str, places: Places, waiting: socket.socket) -> None:
 
 
 def _bound(cluster: Settings) -> sockets.Held:
+    # DNS servers that outlived both the guardian and the supervisor hold sockets that nobody else
+    # has: they give way, and the supervisor starts others.
+    for record in spawn.records(cluster.records_dir):
+        if record.name.startswith("dns.") and spawn.alive(record):
+            _kill(record)
     held = []
     for node in cluster.nodes:
         with enter.inside(node.netns_path):
             held.append(sockets.bind(node.ip, DNS_PORT))
     return tuple(held)
+
+
+def _kill(record: spawn.Running) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(record.pid)
+        try:
+            if spawn.alive(record):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [])
+        finally:
+            os.close(handle)
 
 
 def _fork(name: str, places: Places, *closed: socket.socket) -> tuple[int, socket.socket]:
@@ -200,6 +219,9 @@ class _Watch:
         self._ending = False
         self._log = logging.getLogger("trireme.guardian")
         enter.call_itself(GUARDIAN)
+        # Members that outlive their supervisor are reaped here.
+        enter.reap_orphans()
+        self._heart = Heart(cluster.heartbeat(GUARDIAN))
         spawn.record(cluster.records_dir, _running(cluster, GUARDIAN, os.getpid()))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
@@ -226,26 +248,40 @@ class _Watch:
             if self._ending:
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
-            self._pid, order = _fork(self._cluster.name, _places(self._cluster))
+            # It gets the sockets by ``tell``; a second copy would outlive it in its members.
+            held = (one for pair in self._held for one in pair)
+            self._pid, order = _fork(self._cluster.name, _places(self._cluster), *held)
             # A supervisor that fails at once has closed its end; the next turn sees it ended.
             with contextlib.suppress(OSError):
                 self.tell(order)
 
     def _wait(self) -> None:
-        # The supervisor is this process's child only if it was not there before.
+        """Until the supervisor ends; one that is hung is ended."""
+        pulse = Pulse(self._cluster.heartbeat(SUPERVISOR))
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(self._pid)
             try:
-                select.select([handle], [], [])
+                while not select.select([handle], [], [], LOOK)[0]:
+                    self._heart.beat()
+                    _reap()
+                    if pulse.is_hung():
+                        self._log.error("the supervisor is hung; ending it")
+                        signal.pidfd_send_signal(handle, signal.SIGKILL)
             finally:
                 os.close(handle)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+        _reap()
 
     def _end(self, *_: object) -> None:
         self._ending = True
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGTERM)
+
+
+def _reap() -> None:
+    """Children that have ended: a supervisor, or members that it left."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _places(cluster: Settings) -> Places:

@@ -13,7 +13,7 @@ import msgspec
 
 from trireme.cli.stages import Stages
 from trireme.cluster import ports, prerequisites, settings
-from trireme.cluster.hosts import names
+from trireme.cluster.hosts import names, spawn
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import BadSetting, NodeSettings, Settings
@@ -27,7 +27,7 @@ def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -
             port = kept.port
         else:
             port = wish.port or ports.first_free(settings.ports(places))
-        _check(wish, port)
+        _check(wish, () if kept is not None and _serves(kept) else (port,))
     if wish.control_plane_only:
         made = _settings(wish, kept, places, port, None)
     else:
@@ -92,17 +92,24 @@ def _node(node: NodePlan) -> NodeSettings:
     )
 
 
-def _check(wish: Wish, port: int) -> None:
+def _serves(kept: Settings) -> bool:
+    """Whether the API server outlived its supervisor, and so has its port."""
+    records = spawn.records(kept.records_dir)
+    return any(one.name == "apiserver" and spawn.alive(one) for one in records)
+
+
+def _check(wish: Wish, wanted: tuple[int, ...]) -> None:
     names.cluster(wish.name)
     if wish.datastore:
         settings.check_datastore(wish.datastore)
     if not wish.control_plane_only and not 1 <= wish.nodes <= names.MAX_NODES:
         raise BadSetting(f"--nodes {wish.nodes}: must be 1 to {names.MAX_NODES}")
     if wish.control_plane_only:
-        problem = ports.problem(port, "127.0.0.1", "--api-port")
-        if problem:
-            raise CannotStart(problem)
+        for port in wanted:
+            problem = ports.problem(port, "127.0.0.1", "--api-port")
+            if problem:
+                raise CannotStart(problem)
         return
-    problems = [problem for problem in prerequisites.check((port,)) if problem.fatal]
+    problems = [problem for problem in prerequisites.check(wanted) if problem.fatal]
     if problems:
         raise CannotStart("\n".join(str(problem) for problem in problems))

@@ -9,21 +9,32 @@ Called by ``guardian``, in the process that it forks.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import signal
+import socket
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from trireme.cluster import compose, guardian
+from trireme.cluster.heartbeat import Heart, Pulse, RuntimePulse
 from trireme.cluster.hosts import cgroups, containerd, enter, kept, spawn
 from trireme.cluster.hosts.plan import NodePlan
 from trireme.cluster.pki import Keys
 from trireme.cluster.processes import Main, Member, Supervisor, warm
 from trireme.cluster.settings import NodeSettings, Settings
-from trireme.dns.sockets import Held, Pair
+from trireme.dns.sockets import Held
 
-# A node, the name of a component on it, and the component.
-Part = tuple[NodeSettings, str, Main]
+
+class Part(NamedTuple):
+    """A component on a node, and the sockets that are held for it."""
+
+    node: NodeSettings
+    name: str
+    main: Main
+    sockets: tuple[socket.socket, ...] = ()
 
 
 def prepare() -> None:
@@ -36,18 +47,19 @@ def supervise(cluster: Settings, held: Held) -> None:
     of its DNS server."""
     enter.call_itself(guardian.SUPERVISOR)
     # Left by a supervisor that was killed: applications run, and may be waiting.
-    again = (cluster.ready_dir / "apiserver").exists()
-    for mark in ("apiserver", "controllers", "scheduler"):
-        (cluster.ready_dir / mark).unlink(missing_ok=True)
+    again = cluster.mark("apiserver").exists()
     runtimes = Runtimes(cluster) if cluster.nodes else None
     watch = _Guardian(cluster, held)
 
+    heart = Heart(cluster.heartbeat(guardian.SUPERVISOR))
+
     def tend() -> None:
+        heart.beat()
         watch.tend()
         if runtimes is not None:
             runtimes.tend()
 
-    supervisor = Supervisor(cluster.records_dir, cluster.ready_dir, tend)
+    supervisor = Supervisor(cluster, tend, tuple(one for pair in held for one in pair))
     warm()
     supervisor.start(
         Member("apiserver", compose.api_server(cluster), cluster.log_file("apiserver"))
@@ -58,13 +70,15 @@ def supervise(cluster: Settings, held: Held) -> None:
     Keys(cluster.pki_dir).make_controllers(time.time())
     warm()
     supervisor.wait("apiserver")
-    supervisor.tend()
-    servers = [_dns(cluster, node, pair) for node, pair in zip(cluster.nodes, held, strict=True)]
+    servers = [
+        Part(node, f"dns.{node.name}", compose.dns(cluster, node, (pair,)), pair)
+        for node, pair in zip(cluster.nodes, held, strict=True)
+    ]
     if runtimes is not None:
         _start(supervisor, cluster, runtimes, servers)
     if again:
-        for _, part, _ in servers:
-            supervisor.wait(part)
+        for part in servers:
+            supervisor.wait(part.name)
     for name, main in (
         ("controllers", compose.controllers(cluster)),
         ("scheduler", compose.scheduler(cluster)),
@@ -75,14 +89,10 @@ def supervise(cluster: Settings, held: Held) -> None:
     supervisor.run()
 
 
-def _dns(cluster: Settings, node: NodeSettings, pair: Pair) -> Part:
-    return node, f"dns.{node.name}", compose.dns(cluster, node, (pair,))
-
-
 def _of_nodes(cluster: Settings) -> list[Part]:
     made = (("kubelet", compose.kubelet), ("proxy", compose.proxy))
     return [
-        (node, f"{part}.{node.name}", make(cluster, node))
+        Part(node, f"{part}.{node.name}", make(cluster, node))
         for node in cluster.nodes
         for part, make in made
     ]
@@ -92,9 +102,9 @@ def _start(
     supervisor: Supervisor, cluster: Settings, runtimes: Runtimes, parts: list[Part]
 ) -> None:
     """Start parts of nodes, each in its node's network and cgroup."""
-    for node, name, main in parts:
+    for node, name, main, sockets in parts:
         log, entries = cluster.log_file(name), runtimes.entries(node)
-        supervisor.start(Member(name, main, log, node.netns_path, entries))
+        supervisor.start(Member(name, main, log, node.netns_path, entries, sockets))
 
 
 class _Guardian:
@@ -105,11 +115,18 @@ class _Guardian:
         self._held = held
         records = spawn.records(cluster.records_dir)
         self._running = next(one for one in records if one.name == guardian.GUARDIAN)
+        self._pulse = Pulse(cluster.heartbeat(guardian.GUARDIAN))
+        self._log = logging.getLogger("trireme.supervisor")
 
     def tend(self) -> None:
+        if self._pulse.is_hung():
+            self._log.error("the guardian is hung; ending it")
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._running.pid, signal.SIGKILL)
         if not spawn.alive(self._running):
-            logging.getLogger("trireme.supervisor").warning("the guardian ended; starting another")
+            self._log.warning("the guardian ended; starting another")
             self._running = guardian.again(self._cluster, self._held, os.getpid())
+            self._pulse = Pulse(self._cluster.heartbeat(guardian.GUARDIAN))
 
 
 class Runtimes:
@@ -123,6 +140,7 @@ class Runtimes:
         self._nodes = plan.nodes
         self._facts = containerd.probe(cluster.state_dir)
         self._log = logging.getLogger("trireme.supervisor")
+        self._pulses: dict[str, RuntimePulse] = {}
 
     def entries(self, node: NodeSettings) -> tuple[str, ...]:
         """Where a process of the node puts itself into the node's cgroup."""
@@ -131,7 +149,7 @@ class Runtimes:
         return tuple(cgroups.entries(self._layout, group))
 
     def tend(self) -> None:
-        """Start what does not run. Called about once a second."""
+        """Start what does not run, end what is hung. Called about once a second."""
         running = {record.name: record for record in spawn.records(self._cluster.records_dir)}
         for node in self._nodes:
             name = f"containerd.{node.name}"
@@ -142,9 +160,16 @@ class Runtimes:
                 ready.unlink(missing_ok=True)
                 # One that a killed containerd left would pass for the new one's.
                 Path(node.containerd_socket).unlink(missing_ok=True)
+                self._pulses[name] = RuntimePulse(node.containerd_socket)
                 self._start(node)
-            elif not ready.exists() and Path(node.containerd_socket).exists():
+                continue
+            if not ready.exists() and Path(node.containerd_socket).exists():
                 ready.touch()
+            pulse = self._pulses.setdefault(name, RuntimePulse(node.containerd_socket))
+            if pulse.is_hung():
+                self._log.error("%s is hung; ending it", name)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(record.pid, signal.SIGKILL)
 
     def _start(self, node: NodePlan) -> None:
         try:

@@ -15,6 +15,7 @@ from trireme.cluster.hosts.plan import POD_NETWORK, SERVICE_NETWORK, Places
 
 DEFAULT_NAME = "trireme"
 DOMAIN = "cluster.local"
+FAILED = ".failed"
 _FILE = "cluster.json"
 
 
@@ -79,6 +80,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def finished_file(self) -> Path:
         """There once ``up`` has come to its end, as long as these processes run."""
         return self.ready_dir / "up"
+
+    def mark(self, component: str) -> Path:
+        """There once the component has started."""
+        return self.ready_dir / component
+
+    def failure(self, component: str) -> Path:
+        """Why the component could not start, in words for a user."""
+        return self.ready_dir / f"{component}{FAILED}"
+
+    def heartbeat(self, component: str) -> Path:
+        """Shows that the process is not hung (``heartbeat``)."""
+        return Path(self.run_dir, "heartbeats", component)
 
     @property
     def records_dir(self) -> str:

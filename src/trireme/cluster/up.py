@@ -106,5 +106,8 @@ def _clear(cluster: Settings) -> None:
     """What earlier processes said of themselves is true no more."""
     for folder in (cluster.ready_dir, Path(cluster.state_dir, "logs")):
         folder.mkdir(parents=True, exist_ok=True)
+    # Members that outlived guardian and supervisor are adopted.
+    running = {one.name for one in spawn.records(cluster.records_dir) if spawn.alive(one)}
     for mark in cluster.ready_dir.iterdir():
-        mark.unlink()
+        if mark.name not in running:
+            mark.unlink()
