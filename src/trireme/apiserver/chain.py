@@ -1,8 +1,8 @@
 """The filters that every request passes, outermost first: the order is the behaviour.
 
-faults → authenticate → impersonate → authorize → dispatch. Only ``faults`` turns exceptions into
-replies; it is also what sees a bug (500) and logs it once. Upstream: apiserver
-``server/config.go``.
+faults → authenticate → impersonate → in flight → authorize → the body → dispatch. Only ``faults``
+turns exceptions into replies; it is also what sees a bug (500) and logs it once. The body is not
+read for whoever may not send it. Upstream: apiserver ``server/config.go``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         if request.user is None:
             request.user = await server.authenticator.authenticate(request)
         impersonate.apply(server, request)
+        refusal = server.in_flight.enter(request)
+        if refusal is not None:
+            return refusal
         await authorize.check(server, request)
+        if request.receive is not None and _takes_body(request):
+            await request.receive_body()
         answer = await dispatch.dispatch(server, request)
     except errors.ApiError as fault:
         answer = reply.error(fault)
@@ -38,6 +43,11 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     if request.warnings and not isinstance(answer, UpgradeReply):
         warnings.attach(request.warnings, answer)
     return answer
+
+
+def _takes_body(request: Request) -> bool:
+    """Whether anybody looks at the body: of what reads, only a proxy passes it on."""
+    return request.method not in ("GET", "HEAD") or request.info.subresource == "proxy"
 
 
 def _settled(request: Request, answer: Reply) -> Reply:

@@ -60,6 +60,9 @@ class ApiServerConfig:
     advertise: tuple[str, int] | None = None
     compaction_interval: float = 300.0
     allow_privileged: bool = True
+    # --max-requests-inflight and --max-mutating-requests-inflight; 0: no limit.
+    max_in_flight: int = 400
+    max_mutating_in_flight: int = 200
     # --feature-gates: name -> on.
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     # --runtime-config: api/all, api/ga, api/beta, api/alpha, <group>/<version>[/<resource>] -> on.

@@ -14,14 +14,20 @@ from typing import Any
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
 from aiohttp.http import SERVER_SOFTWARE
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-BODY_LIMIT = 3 * 1024 * 1024
+from trireme.apiserver.bodies import Budget, Share
+from trireme.kit import memory
+
 # The request line and all header lines together, as in Go; the connection notices it between two
 # reads of the socket, so a little more may pass.
 HEAD_LIMIT = 1024 * 1024
+# What a head may have without counting. Nearly all come in one piece.
+HEAD_FREE = 16 * 1024
+# Seconds.
+TRIM_AFTER = 10.0
 # So many lines of 20 bytes fill a head. Shorter ones would only cost time.
 LINES_LIMIT = HEAD_LIMIT // 20
 
@@ -36,6 +42,8 @@ class Limits:
     stalled: float = 60.0
     # What a client has that was told to leave: the server stops, or gave up on its body.
     farewell: float = 1.0
+    # Bytes of bodies, and of heads that are not complete, that all requests hold together.
+    held: int = 64 * 1024 * 1024
 
 
 class Front(web.Server):
@@ -45,16 +53,20 @@ class Front(web.Server):
         self,
         handler: Callable[[BaseRequest], Awaitable[web.StreamResponse]],
         limits: Limits,
+        budget: Budget,
         log: logging.Logger,
     ) -> None:
-        super().__init__(handler, request_factory=_bounded, handler_cancellation=True)
+        super().__init__(handler, request_factory=self._made, handler_cancellation=True)
         self._limits = limits
+        self._budget = budget
         self._log = log
         self._running = asyncio.get_running_loop()
+        self._trimming: asyncio.TimerHandle | None = None
 
     def __call__(self) -> RequestHandler:
         return _Connection(
             self,
+            self._budget,
             loop=self._running,
             access_log=None,
             logger=self._log,
@@ -67,15 +79,49 @@ class Front(web.Server):
             auto_decompress=False,
         )
 
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._trim_later()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        await super().shutdown(timeout)
+        if self._trimming is not None:
+            self._trimming.cancel()
+
+    def _made(
+        self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
+    ) -> BaseRequest:
+        kind = _Request
+        if message.version.major != 1:
+            # The answer is in the version of the request, and so has to be one.
+            message = message._replace(version=HttpVersion11)
+            kind = OtherHTTP
+        self._trim_later()
+        return kind(message, payload, protocol, writer, task, self._running)
+
+    def _trim_later(self) -> None:
+        """What requests leave free goes back to the kernel, in a while."""
+        if self._trimming is None:
+            self._trimming = self._running.call_later(TRIM_AFTER, self._trim)
+
+    def _trim(self) -> None:
+        self._trimming = None
+        self._running.run_in_executor(None, memory.trim)
+
 
 class _Connection(RequestHandler):
     """One client."""
 
-    __slots__ = ()
+    __slots__ = ("_share",)
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:
+    def __init__(self, manager: web.Server, budget: Budget, **options: Any) -> None:
         super().__init__(manager, **options)
-        self._parser = _HeadParser(self._parser)  # type: ignore[assignment]
+        self._share = Share(budget, "")
+        self._parser = _HeadParser(self._parser, self._share)  # type: ignore[assignment]
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._share.close()
 
     def handle_error(
         self,
@@ -90,33 +136,73 @@ class _Connection(RequestHandler):
         reason = "400 Bad Request"
         if isinstance(exc, LineTooLong):
             status, reason = 431, "431 Request Header Fields Too Large"
+        elif isinstance(exc, _Overloaded):
+            status, reason = 503, "503 Service Unavailable"
+        if exc is not None:
+            # aiohttp keeps what it read last beside the exception, whose traceback leads back to
+            # both: too much to leave to the collector.
+            exc.__traceback__ = None
         self.logger.info("%s sent what is no request: %s", request.remote, reason)
         answer = web.Response(status=status, text=reason)
         answer.force_close()
         return answer
 
 
+class _Overloaded(HttpProcessingError):
+    """So much of other requests has not been read yet that a long head is not waited for."""
+
+    def __init__(self) -> None:
+        super().__init__(code=503, message="too much is unread")
+
+
 class _HeadParser:
-    """aiohttp's parser with a bound for the whole head: its own are for each line, and a number."""
+    """aiohttp's parser with a bound for the whole head: its own are for each line, and a number.
 
-    __slots__ = ("_body", "_head", "_parser", "message_consumed", "pause_reading")
+    A head that is not complete holds its part of the budget, but for its beginning.
+    """
 
-    def __init__(self, parser: Any) -> None:
+    __slots__ = (
+        "_body",
+        "_head",
+        "_over",
+        "_parser",
+        "_share",
+        "message_consumed",
+        "pause_reading",
+    )
+
+    def __init__(self, parser: Any, share: Share) -> None:
         self._parser = parser
+        self._share = share
         # Bytes of a head that is not complete, and the body that comes before the next head.
         self._head = 0
+        self._over = False
         self._body: Any = EMPTY_PAYLOAD
         self.message_consumed = parser.message_consumed
         self.pause_reading = parser.pause_reading
 
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
+        if self._over:
+            return (), False, b""
+        try:
+            return self._fed(data)
+        except HttpProcessingError:
+            # aiohttp would note every further piece as another error.
+            self._over = True
+            self._share.close()
+            raise
+
+    def _fed(self, data: bytes) -> tuple[Any, bool, bytes]:
         if self._body.is_eof():
             self._head += len(data)
         found: tuple[Any, bool, bytes] = self._parser.feed_data(data)
         if found[0]:
             self._head, self._body = 0, found[0][-1][1]
+            self._share.close()
         elif self._head > HEAD_LIMIT:
             raise LineTooLong(b"", HEAD_LIMIT)
+        elif self._head > HEAD_FREE and not self._share.try_grow(len(data)):
+            raise _Overloaded
         return found
 
     def __getattr__(self, name: str) -> Any:
@@ -145,14 +231,3 @@ def refusal() -> web.StreamResponse:
     answer = web.Response(status=400, text="400 Bad Request")
     answer.force_close()
     return answer
-
-
-def _bounded(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> BaseRequest:
-    """A request whose body may be as large as upstream allows."""
-    kind = _Request
-    if message.version.major != 1:
-        # The answer is in the version of the request, and so has to be one.
-        message = message._replace(version=HttpVersion11)
-        kind = OtherHTTP
-    loop = asyncio.get_running_loop()
-    return kind(message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT + 1)

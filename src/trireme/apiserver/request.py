@@ -6,7 +6,7 @@ from the path once; the filters add the user. Upstream: apiserver ``endpoints/re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -53,13 +53,15 @@ class RequestInfo(msgspec.Struct, frozen=True, gc=False):
 
 
 class Request:
-    """One request. Header names are lower case. ``body`` has been read whole and is bounded.
+    """One request. Header names are lower case. ``body`` is whole and bounded; where ``receive`` is
+    given, it is read by ``receive_body``. Whoever carries the request closes it in the end.
 
     ``upgrade`` is what the transport offers for a connection that leaves HTTP (exec, port-forward);
     None where it cannot.
     """
 
     __slots__ = (
+        "_at_end",
         "body",
         "headers",
         "info",
@@ -69,6 +71,7 @@ class Request:
         "peer_certificate",
         "query",
         "raw_query",
+        "receive",
         "remote",
         "upgrade",
         "user",
@@ -83,6 +86,7 @@ class Request:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         *,
+        receive: Callable[[Request], Awaitable[bytes]] | None = None,
         peer_certificate: bytes | None = None,
         remote: str = "",
         upgrade: Any = None,
@@ -94,6 +98,8 @@ class Request:
         self.query: dict[str, list[str]] = parse_qs(query, keep_blank_values=True) if query else {}
         self.headers = headers or {}
         self.body = body
+        self.receive = receive
+        self._at_end: list[Callable[[], None]] = []
         self.peer_certificate = peer_certificate
         self.remote = remote
         self.upgrade = upgrade
@@ -102,6 +108,21 @@ class Request:
         # The media types of this server's API objects, read and written.
         self.media = MEDIA
         self.info = parse(method, path, self.query)
+
+    async def receive_body(self) -> None:
+        """Read the body where it has not been read; ApiError where it cannot be."""
+        if self.receive is not None:
+            receive, self.receive = self.receive, None
+            self.body = await receive(self)
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call this once the request has been answered, or given up."""
+        self._at_end.append(call)
+
+    def close(self) -> None:
+        """The request is over."""
+        while self._at_end:
+            self._at_end.pop()()
 
     def param(self, name: str) -> str:
         """The first value of a query parameter, "" when it is absent."""

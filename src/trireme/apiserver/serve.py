@@ -1,27 +1,28 @@
 """HTTPS in front of the API server: aiohttp's low-level server, one handler, our own dispatch.
 
 In: connections. Out: ``Request`` values for ``chain.handle`` and its answers on the wire. The body
-is read whole (3 MiB at most) before anything else happens; a reader that goes away cancels its
-handler, and so ends its watch.
+is read (``bodies``) once the chain knows who asks and that it may be; a reader that goes away
+cancels its handler, and so ends its watch.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestPayloadError
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
-from trireme.apiserver import chain
-from trireme.apiserver.connections import BODY_LIMIT, Front, Limits, OtherHTTP, refusal
+from trireme.apiserver import bodies, chain
+from trireme.apiserver.bodies import Budget
+from trireme.apiserver.connections import Front, Limits, OtherHTTP, refusal
 from trireme.apiserver.reply import reply
-from trireme.apiserver.reply.reply import Aborted, Reply, StreamReply, UpgradeReply
+from trireme.apiserver.reply.reply import Aborted, AnyReply, Reply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.kit import tls
@@ -37,7 +38,7 @@ PIECE = 256 * 1024
 
 @asynccontextmanager
 async def listening(
-    server: ApiServer, limits: Limits | None = None
+    server: ApiServer, limits: Limits | None = None, budget: Budget | None = None
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve on the configured addresses; yields those that are bound (port 0 resolved)."""
     config = server.config
@@ -45,7 +46,8 @@ async def listening(
         raise ValueError("listening needs a serving certificate")
     context = server_context(config.serving, config.client_authority)
     limits = limits or Limits()
-    front = Front(_Handler(server, limits), limits, server.env.log)
+    budget = budget or Budget(limits.held)
+    front = Front(_Handler(server, limits, budget), limits, budget, server.env.log)
     loop = asyncio.get_running_loop()
     sockets: list[asyncio.AbstractServer] = []
     bound: list[tuple[str, int]] = []
@@ -78,53 +80,44 @@ def server_context(serving: Pair, client_authority: bytes) -> ssl.SSLContext:
 class _Handler:
     """What aiohttp calls for each request."""
 
-    def __init__(self, server: ApiServer, limits: Limits) -> None:
+    def __init__(self, server: ApiServer, limits: Limits, budget: Budget) -> None:
         self._server = server
         self._limits = limits
+        self._budget = budget
         self._compresses = server.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
         if type(incoming) is OtherHTTP:
             return refusal()
-        try:
-            body = b""
-            if not incoming.body_exists:
-                pass
-            elif incoming.content.is_eof():
-                # All of it came with the head, as short ones do.
-                body = await incoming.read()
-            else:
-                async with asyncio.timeout(self._limits.body):
-                    body = await incoming.read()
-            if len(body) > BODY_LIMIT:
-                raise web.HTTPRequestEntityTooLarge(BODY_LIMIT, len(body))
-            if incoming.headers.get("Content-Encoding", "") == "gzip":
-                body = _inflate(body)
-        except web.HTTPRequestEntityTooLarge:
-            fault = errors.request_entity_too_large(f"limit is {BODY_LIMIT}")
-            return _last(reply.error(fault))
-        except TimeoutError:
-            return _last(reply.error(errors.timeout("the request's body did not arrive")))
-        except (RequestPayloadError, zlib.error) as problem:
-            return _last(reply.error(errors.bad_request(f"the request's body: {problem}")))
+        if bodies.expects_something_else(incoming):
+            return _last(web.Response(status=417))
         url = incoming.rel_url
         request = Request(
             incoming.method,
             url.raw_path,
             url.raw_query_string,
             incoming.headers,
-            body,
             peer_certificate=_peer(incoming),
             remote=incoming.remote or "",
             upgrade=incoming,
         )
-        answer = await chain.handle(self._server, request)
+        if incoming.body_exists:
+            patience = self._limits.body
+            request.receive = functools.partial(bodies.read, incoming, self._budget, patience)
+        try:
+            answer = await chain.handle(self._server, request)
+            return await self._send(incoming, answer)
+        finally:
+            request.close()
+
+    async def _send(self, incoming: BaseRequest, answer: AnyReply) -> web.StreamResponse:
         if not isinstance(answer, UpgradeReply):
             audit_id = incoming.headers.get("Audit-ID") or self._server.env.uid()
             answer.headers["Audit-Id"] = audit_id
         if isinstance(answer, Reply):
             if answer.length <= GZIP_OVER:
-                return _response(answer)
+                response = _response(answer)
+                return _last(response) if bodies.is_unread(incoming) else response
             packed = self._compresses and _accepts_gzip(incoming)
             return await _large(answer, incoming, self._limits, packed)
         if isinstance(answer, StreamReply):
@@ -146,9 +139,8 @@ def _response(answer: Reply) -> web.StreamResponse:
     return web.Response(status=answer.status, body=answer.body, headers=_head(answer))
 
 
-def _last(answer: Reply) -> web.StreamResponse:
-    """The answer to a body that was not read: nothing after it on the connection makes sense."""
-    response = _response(answer)
+def _last(response: web.StreamResponse) -> web.StreamResponse:
+    """An answer to a body that was not read: what may follow it is no other request."""
     response.force_close()
     return response
 
@@ -287,11 +279,3 @@ async def _upgrade(answer: UpgradeReply, incoming: BaseRequest) -> web.StreamRes
         return _response(reply.error(fault))
     except ConnectionError:
         return Hijacked()
-
-
-def _inflate(body: bytes) -> bytes:
-    unpacker = zlib.decompressobj(31)
-    plain = unpacker.decompress(body, BODY_LIMIT + 1)
-    if len(plain) > BODY_LIMIT:
-        raise web.HTTPRequestEntityTooLarge(BODY_LIMIT, len(plain))
-    return plain

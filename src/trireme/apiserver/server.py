@@ -25,6 +25,7 @@ from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.crd.hooks import HttpsHooks
 from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.endpoint import Endpoint, Served
+from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.nodes.https import HttpsKubelets
@@ -84,6 +85,7 @@ class ApiServer:
         self.openapi: Any = None
         # Set once the objects that every cluster has are there.
         self.bootstrapped = asyncio.Event()
+        self.in_flight = InFlight(config.max_in_flight, config.max_mutating_in_flight)
         self.authenticator = UnionAuthenticator(config, env, self.reader)
         self.kubelets: Kubelets = config.kubelet_transport or HttpsKubelets(
             config.kubelets, self.reader

@@ -86,6 +86,8 @@ def api_server(cluster: Settings) -> Main:
             ),
             service_cidr=cluster.service_network,
             advertise=(cluster.listen[-1], cluster.port),
+            max_in_flight=cluster.max_in_flight,
+            max_mutating_in_flight=cluster.max_mutating_in_flight,
         )
         await run.run(config, environment("apiserver", started))
 

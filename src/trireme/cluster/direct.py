@@ -23,7 +23,11 @@ def handler(server: ApiServer, user: User) -> Handler:
         method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> Answer:
         request = Request(method, path, query, headers, body, user=user)
-        answer = await chain.handle(server, request)
+        try:
+            answer = await chain.handle(server, request)
+        finally:
+            # Nothing is written to a wire: what is answered is over.
+            request.close()
         if isinstance(answer, UpgradeReply):
             raise ConnectionError(f"{method} {path}: no upgrades within one process")
         answered = {"content-type": answer.content_type}

@@ -51,6 +51,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeSettings, ...] = ()
     pod_network: str = POD_NETWORK
     service_network: str = SERVICE_NETWORK
+    # Requests that the API server answers at a time; 0: no limit.
+    max_in_flight: int = 400
+    max_mutating_in_flight: int = 200
 
     @property
     def service_ip(self) -> str:

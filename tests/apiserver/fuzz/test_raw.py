@@ -11,7 +11,7 @@ from collections import Counter
 from random import Random
 
 from tests.apiserver.fuzz import wire
-from tests.apiserver.test_bad_clients import MAPS, Site, config_map, request, site
+from tests.apiserver.wire import MAPS, Site, config_map, request, site
 
 __all__ = ["site"]
 

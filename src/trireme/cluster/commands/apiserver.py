@@ -42,12 +42,30 @@ from trireme.kit.env import Env
     multiple=True,
     help="A node that will join; may be given several times.",
 )
+@click.option(
+    "--max-requests-inflight",
+    "max_in_flight",
+    type=click.IntRange(min=0),
+    default=400,
+    show_default=True,
+    help="Requests that read, answered at a time; 0: no limit.",
+)
+@click.option(
+    "--max-mutating-requests-inflight",
+    "max_mutating_in_flight",
+    type=click.IntRange(min=0),
+    default=200,
+    show_default=True,
+    help="Requests that write, answered at a time; 0: no limit.",
+)
 def COMMAND(
     datastore: str | None,
     port: int,
     listen: str,
     state_dir: Path,
     nodes: tuple[tuple[str, str], ...],
+    max_in_flight: int,
+    max_mutating_in_flight: int,
 ) -> None:
     """Run an API server alone in the foreground.
 
@@ -64,6 +82,8 @@ def COMMAND(
         port=port,
         listen=(listen,),
         nodes=tuple(_node(*node) for node in nodes),
+        max_in_flight=max_in_flight,
+        max_mutating_in_flight=max_mutating_in_flight,
     )
     problem = ports.problem(port, listen)
     if problem:

@@ -1,0 +1,204 @@
+"""The bodies of requests: read once it is known who sends them, bounded each and all together.
+
+In: a request whose sender may do what the head asks for. Out: its body, unpacked. A body is at most
+``BODY_LIMIT``; what all of them hold together is a ``Budget``. Called by ``serve``. What is too
+much, too slow or broken is an ``ApiError``. Upstream: limitedReadBody of ``endpoints/handlers``;
+``Expect: 100-continue`` as Go's server has it: told to go on when the body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import Counter
+
+from aiohttp import HttpVersion11
+from aiohttp.web_protocol import RequestPayloadError
+from aiohttp.web_request import BaseRequest
+
+from trireme.apiserver.request import ANONYMOUS, Request
+from trireme.machinery import errors
+
+BODY_LIMIT = 3 * 1024 * 1024
+# What each request may hold without asking: nearly all bodies come whole with their head.
+SMALL = 64 * 1024
+_GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Budget:
+    """Bytes that all requests hold together, no user more than half of them.
+
+    Who finds no room waits, the oldest first. So that requests which have read a part do not wait
+    for each other for ever, one may go beyond the limit.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+        self._of_user: Counter[str] = Counter()
+        self._line: list[tuple[asyncio.Future[None], Share, int]] = []
+        self._beyond: Share | None = None
+
+    async def take(self, share: Share, size: int) -> None:
+        """Let a request hold so many bytes more, once there is room."""
+        if self._has_room(share, size) or self._goes_beyond(share):
+            self.hand_out(share, size)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._line.append((turn, share, size))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            self._advance()
+            raise
+
+    def take_now(self, share: Share, size: int) -> bool:
+        """The same where there is room now."""
+        if not self._has_room(share, size):
+            return False
+        self.hand_out(share, size)
+        return True
+
+    def hand_out(self, share: Share, size: int) -> None:
+        """The same whether there is room or not."""
+        self.held += size
+        self._of_user[share.user] += size
+        share.size += size
+
+    def give_back(self, share: Share) -> None:
+        """The request is over."""
+        self.held -= share.size
+        self._of_user[share.user] -= share.size
+        if not self._of_user[share.user]:
+            del self._of_user[share.user]
+        share.size = 0
+        if share is self._beyond:
+            self._beyond = None
+        self._advance()
+
+    def _has_room(self, share: Share, size: int) -> bool:
+        mine = self._of_user[share.user] + size
+        return self.held + size <= self.limit and mine <= self.limit // 2
+
+    def _goes_beyond(self, share: Share) -> bool:
+        if self._beyond is None:
+            self._beyond = share
+        return share is self._beyond
+
+    def _advance(self) -> None:
+        waiting, self._line = self._line, []
+        for entry in waiting:
+            turn, share, size = entry
+            if turn.cancelled():
+                continue
+            if self._has_room(share, size) or self._goes_beyond(share):
+                self.hand_out(share, size)
+                turn.set_result(None)
+            else:
+                self._line.append(entry)
+
+
+class Share:
+    """What one request of a user holds of a budget."""
+
+    __slots__ = ("_budget", "size", "user")
+
+    def __init__(self, budget: Budget, user: str) -> None:
+        self._budget = budget
+        self.user = user
+        self.size = 0
+
+    async def grow(self, size: int) -> None:
+        """Hold so many bytes more; beyond a little, once there is room."""
+        if self.size + size <= SMALL:
+            self._budget.hand_out(self, size)
+        else:
+            await self._budget.take(self, size)
+
+    def try_grow(self, size: int) -> bool:
+        """Hold so many bytes more if there is room now."""
+        return self._budget.take_now(self, size)
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self.size:
+            self._budget.give_back(self)
+
+
+def expects_something_else(incoming: BaseRequest) -> bool:
+    """Whether the client expects what no server here does: it is answered 417."""
+    wanted = incoming.headers.get("Expect", "")
+    return bool(wanted) and not _expects_to_go_on(wanted)
+
+
+def is_unread(incoming: BaseRequest) -> bool:
+    """Whether the client may still send some of its body, or waits to be told to."""
+    return incoming.body_exists and not incoming.content.is_eof()
+
+
+async def read(incoming: BaseRequest, budget: Budget, patience: float, request: Request) -> bytes:
+    """The body; it has ``patience`` seconds to arrive and to find room. What it holds of the budget
+    it gives back when the request is closed."""
+    share = Share(budget, (request.user or ANONYMOUS).name)
+    request.at_end(share.close)
+    content = incoming.content
+    if content.is_eof() and "Content-Encoding" not in incoming.headers:
+        # All of it came with the head, as short ones do.
+        body = content.read_nowait()
+        await share.grow(len(body))
+        return body
+    try:
+        async with asyncio.timeout(patience):
+            body = await _arrived(incoming, share)
+            if incoming.headers.get("Content-Encoding", "") == "gzip":
+                packed = len(body)
+                # zlib lets go of the interpreter: others are served meanwhile.
+                body = await asyncio.to_thread(_inflate, body)
+                await share.grow(max(0, len(body) - packed))
+    except TimeoutError:
+        raise errors.timeout("the request's body did not arrive") from None
+    except (RequestPayloadError, zlib.error) as problem:
+        raise errors.bad_request(f"the request's body: {problem}") from None
+    return body
+
+
+async def _arrived(incoming: BaseRequest, share: Share) -> bytes:
+    content = incoming.content
+    if (incoming.content_length or 0) > BODY_LIMIT:
+        raise _too_large()
+    if not content.is_eof() and incoming.transport is not None and _waits(incoming):
+        incoming.transport.write(_GO_ON)
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await content.readany():
+        size += len(piece)
+        if size > BODY_LIMIT:
+            raise _too_large()
+        await share.grow(len(piece))
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _waits(incoming: BaseRequest) -> bool:
+    """Whether the client waits to be told to go on."""
+    return incoming.version >= HttpVersion11 and _expects_to_go_on(
+        incoming.headers.get("Expect", "")
+    )
+
+
+def _expects_to_go_on(wanted: str) -> bool:
+    return "100-continue" in (token.strip().lower() for token in wanted.split(","))
+
+
+def _inflate(body: bytes) -> bytes:
+    unpacker = zlib.decompressobj(31)
+    plain = unpacker.decompress(body, BODY_LIMIT + 1)
+    if len(plain) > BODY_LIMIT:
+        raise _too_large()
+    if not unpacker.eof:
+        raise zlib.error("unexpected EOF")
+    return plain
+
+
+def _too_large() -> errors.ApiError:
+    return errors.request_entity_too_large(f"limit is {BODY_LIMIT}")

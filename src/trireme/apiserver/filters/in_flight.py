@@ -1,0 +1,57 @@
+"""Bounds on the requests that are answered at a time: 429 beyond, to be tried again in a second.
+
+In: a request whose user is known. Out: None, and the request counts until it is closed, or the
+answer that there are too many. Those that read and those that write are counted apart. Not counted
+are requests that last (watch, proxy, exec, attach, portforward, log); system:masters are always
+answered. Upstream: apiserver ``server/filters/maxinflight.go``.
+"""
+
+from __future__ import annotations
+
+from trireme.apiserver.reply.reply import Reply
+from trireme.apiserver.request import ANONYMOUS, READ_VERBS, Request, RequestInfo
+
+PRIVILEGED = "system:masters"
+_LASTING = frozenset({"attach", "exec", "proxy", "log", "portforward"})
+
+
+class InFlight:
+    """Counts one API server's requests; a limit of 0 is none."""
+
+    def __init__(self, reading: int, mutating: int) -> None:
+        self._limits = {True: reading, False: mutating}
+        self._counts = {True: 0, False: 0}
+
+    def enter(self, request: Request) -> Reply | None:
+        """Count the request until it is closed; the refusal where it is one too many."""
+        info = request.info
+        if is_long_running(info):
+            return None
+        reads = info.verb in READ_VERBS
+        limit = self._limits[reads]
+        if limit and self._counts[reads] >= limit:
+            if PRIVILEGED in (request.user or ANONYMOUS).groups:
+                return None
+            return _too_many()
+        self._counts[reads] += 1
+        request.at_end(lambda: self._leave(reads))
+        return None
+
+    def _leave(self, reads: bool) -> None:
+        self._counts[reads] -= 1
+
+
+def is_long_running(info: RequestInfo) -> bool:
+    """Whether a request may last as long as its client wants."""
+    if info.is_resource:
+        return info.verb == "watch" or info.subresource in _LASTING
+    return info.path.startswith("/debug/pprof/")
+
+
+def _too_many() -> Reply:
+    return Reply(
+        429,
+        b"Too many requests, please try again later.\n",
+        "text/plain; charset=utf-8",
+        {"Retry-After": "1", "X-Content-Type-Options": "nosniff"},
+    )
