@@ -35,6 +35,8 @@ BAD = {
     "dns --listen": ADDRESS_PORTS,
     "--health": ADDRESS_PORTS,
     "--state-dir": ["", "/etc/passwd"],
+    "--max-requests-inflight": NUMBERS,
+    "--max-mutating-requests-inflight": NUMBERS,
     "--node": ["", "n", "=", "n=", "=192.0.2.1", "N=192.0.2.1", "n=host", "n=1.2.3"],
     "--kubeconfig": FILES,
     "--domain": NAMES,

@@ -107,6 +107,7 @@ IPV4_CIDR = Checked("cidr", _ipv4_cidr)
 SUBDOMAIN = Checked("name", _subdomain)
 NODE = Checked("name=address", _node)
 PORT = click.IntRange(1, 65535)
+COUNT = click.IntRange(0, 2**31 - 1)
 TABLE = matching(
     "name",
     r"[A-Za-z][A-Za-z0-9_-]{0,62}",

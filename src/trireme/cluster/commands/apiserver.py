@@ -45,7 +45,7 @@ from trireme.kit.env import Env
 @click.option(
     "--max-requests-inflight",
     "max_in_flight",
-    type=click.IntRange(min=0),
+    type=_types.COUNT,
     default=400,
     show_default=True,
     help="Requests that read, answered at a time; 0: no limit.",
@@ -53,7 +53,7 @@ from trireme.kit.env import Env
 @click.option(
     "--max-mutating-requests-inflight",
     "max_mutating_in_flight",
-    type=click.IntRange(min=0),
+    type=_types.COUNT,
     default=200,
     show_default=True,
     help="Requests that write, answered at a time; 0: no limit.",
