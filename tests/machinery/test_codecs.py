@@ -24,6 +24,7 @@ from trireme.machinery.schema.decode import DecodeError
         ("1:30", "1:30"),
         ("2001-01-01", "2001-01-01"), ("2001-01-01T00:00:00Z", "2001-01-01T00:00:00Z"),
         ("'1'", "1"), ('"yes"', "yes"), ("!!str 1", "1"), ("!!int 1", 1), ("!!float 1", 1),
+        ("!!binary YQ==", "a"), ("!!binary /w==", "\ufffd"),
         ("!foo 1", "1"), ("a b", "a b"), ("|\n  a\n  b\n", "a\nb\n"), (">\n  a\n  b\n", "a b\n"),
         ("{a: [1, {b: c}]}", {"a": [1, {"b": "c"}]}), ("<<", "<<"), ("٣", "٣"),
         ("1: a\ntrue: b\n1.5: c\n", {"1": "a", "true": "b", "1.5": "c"}),
@@ -51,6 +52,11 @@ def test_duplicate_keys_are_told_with_their_lines() -> None:
         'yaml: unmarshal errors:\n  line 4: key "c" already set in map\n'
         '  line 5: key "a" already set in map'
     )
+    # What is within comes first, and the line is that of the value.
+    assert yaml.lines(yaml.load("a: 1\na:\n  b: 1\n  b: 2\n").problem) == [
+        'line 4: key "b" already set in map',
+        'line 3: key "a" already set in map',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +65,14 @@ def test_duplicate_keys_are_told_with_their_lines() -> None:
         ("a: b: c", "yaml: mapping values are not allowed in this context"),
         ("a: 1\n b: 2", "yaml: line 2: mapping values are not allowed in this context"),
         ("a: [1", "yaml: line 1: did not find expected ',' or ']'"),
-        ("a: *x", "yaml: line 1: unknown anchor 'x' referenced"),
-        ("a: &x [*x]", "yaml: line 1: anchor 'x' value contains itself"),
-        ("a: .inf", "yaml: line 1: json: unsupported value: +Inf"),
-        ("a: .nan", "yaml: line 1: json: unsupported value: NaN"),
-        ("[]: a", "yaml: line 1: unsupported map key: []"),
-        ("a: !!binary YQ==", "yaml: line 1: the !!binary tag is not supported"),
-        ("a: !!int x", "yaml: line 1: cannot decode !!str `x` as a !!int"),
-        ("<<: 1", "yaml: line 1: map merge requires map or sequence of maps as the value"),
+        ("a: *x", "yaml: unknown anchor 'x' referenced"),
+        ("a: &x [*x]", "yaml: anchor 'x' value contains itself"),
+        ("a: .inf", "json: unsupported value: +Inf"),
+        ("a: .nan", "json: unsupported value: NaN"),
+        ("[]: a", "yaml: unsupported map key: []"),
+        ("a: !!binary YQ", "yaml: !!binary value contains invalid base64 data"),
+        ("a: !!int x", "yaml: cannot decode !!str `x` as a !!int"),
+        ("<<: 1", "yaml: map merge requires map or sequence of maps as the value"),
         ("[" * 100_000, "yaml: line 1: exceeded max depth"),
         ("- " * 5000 + "a", "yaml: line 1: exceeded max depth"),
     ],

@@ -332,13 +332,35 @@ def test_words_of_the_api_server() -> None:
         'Box in version "v1" cannot be handled as a Box: json: cannot unmarshal number into Go '
         "struct field Box.spec of type v1.BoxSpec"
     )
+    meant = decode.DecodeError("why", meant=("Pod", "v2"))
+    assert decode.in_words_of(meant, "Box", "v1", b"").message == (
+        'Pod in version "v2" cannot be handled as a Box: why'
+    )
     with pytest.raises(decode.DecodeError) as caught:
-        decode.decode(b"kind: Box", Box)
+        decode.of_kind(b"kind: Box")
     assert decode.in_words_of(caught.value, "Box", "v1", b"kind: Box").message == (
         "the object provided is unrecognized (must be of type Box): couldn't get version/kind; "
         "json parse error: invalid character 'k' looking for beginning of value "
         "(6b696e643a20426f78)"
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"[]", 'array into Go value of type struct { APIVersion string "json:'),
+        (b'{"kind":1}', "number into Go struct field .kind of type string"),
+        (b'{"apiVersion":[]}', "array into Go struct field .apiVersion of type string"),
+    ],
+)
+def test_an_object_says_what_it_is(data: bytes, why: str) -> None:
+    with pytest.raises(decode.DecodeError) as caught:
+        decode.of_kind(data)
+    assert caught.value.syntax
+    assert f"couldn't get version/kind; json parse error: json: cannot unmarshal {why}" in str(
+        caught.value
+    )
+    decode.of_kind(b'{"kind":"a","apiVersion":null,"metadata":1}')
 
 
 plain = st.recursive(

@@ -30,6 +30,11 @@ _SLOT = b'"resourceVersion":"\x00"'.replace(b"\x00", b"\\u0000")
 _SLOT_HEAD = len(b'"resourceVersion":"')
 
 
+# What an object was made by: a client sent it, or the server made it by a JSON or merge patch, by a
+# strategic merge patch, or by an apply.
+SENT, PATCHED, MERGED, APPLIED = "sent", "patched", "merged", "applied"
+
+
 class Served(Protocol):
     """What discovery and OpenAPI look at of an endpoint."""
 
@@ -48,8 +53,8 @@ class Endpoint:
     """One served kind in one version. ``served`` are the media types of its answers."""
 
     # How a body becomes an object, where the resource's type does not say it: (JSON bytes, field
-    # validation, whether it is what an apply made) -> (object, warnings).
-    read: Callable[[bytes, str, bool], tuple[Any, list[str]]] | None = None
+    # validation, what made it) -> (object, unknown and duplicate fields); DecodeError.
+    read: Callable[[bytes, str, str], tuple[Any, list[str]]] | None = None
     # What every request is warned of.
     warnings: tuple[str, ...] = ()
     # Whether field selectors look at the version that is served, not at the one that is stored.

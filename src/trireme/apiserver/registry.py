@@ -25,7 +25,7 @@ from trireme.apiserver.endpoint import Endpoint, with_revision
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.request import User
 from trireme.kit.env import Env
-from trireme.machinery import errors, names, time
+from trireme.machinery import errors, gotext, names, time
 from trireme.machinery import field as fields
 from trireme.machinery.apply.manager import problem as unreadable
 from trireme.machinery.meta import DeleteOptions
@@ -47,6 +47,8 @@ class Call:
     user: User
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
+    # A PUT: the object's uid is a condition of the write.
+    replaces: bool = False
     # A patch that names no resourceVersion applies to whatever version is there.
     any_version: bool = False
     # Who comes to own the fields that the write sets; None for writes that give nobody any.
@@ -100,7 +102,7 @@ class Registry:
         resource = endpoint.resource
         meta = obj.metadata
         _settle_namespace(resource.namespaced, meta, namespace)
-        if meta.resourceVersion not in ("", "0"):
+        if not call.dry_run and is_version(meta.resourceVersion):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         if not call.applied:
             meta.managedFields = (
@@ -274,7 +276,7 @@ class Registry:
     ) -> None:
         resource, asked = endpoint.resource, new.metadata.resourceVersion
         uid = new.metadata.uid
-        if uid and uid != old.metadata.uid:
+        if call.replaces and uid and uid != old.metadata.uid:
             why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
             raise errors.conflict(resource.group_resource, name, why + old.metadata.uid)
         if asked in ("", "0"):
@@ -284,6 +286,7 @@ class Registry:
                 problem = fields.invalid(path, 0, why)
                 raise errors.invalid(resource.group_resource, name, [problem])
         elif asked != str(item.revision):
+            require_version(asked)
             raise errors.conflict(resource.group_resource, name)
 
     async def _replace(
@@ -480,6 +483,20 @@ def _carry_over(meta: Any, was: Any) -> None:
     meta.generateName = meta.generateName or was.generateName
     meta.generation = was.generation
     meta.selfLink = ""
+
+
+def is_version(text: str) -> bool:
+    """Whether a resourceVersion names a version; what is no number does not."""
+    return text.isdecimal() and text.isascii() and 0 < int(text[:20]) < 2**64
+
+
+def require_version(text: str) -> None:
+    """A resourceVersion that a write depends on is a number; 400 where not."""
+    why = "" if text.isdecimal() and text.isascii() else "invalid syntax"
+    if not why and (len(text) > 20 or int(text) >= 2**64):
+        why = "value out of range"
+    if why:
+        raise errors.bad_request(f"strconv.ParseUint: parsing {gotext.quote(text)}: {why}")
 
 
 def _same_but_times(new: Any, old: Any) -> bool:

@@ -20,7 +20,7 @@ from trireme.apiserver.cache.derived import Derived
 from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.judge import Judge
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import APPLIED, SENT, Endpoint
 from trireme.machinery import errors, gotext
 from trireme.machinery.apply.atom import Atom
 from trireme.machinery.apply.openapi import of_openapi
@@ -116,39 +116,37 @@ class CustomEndpoint(Endpoint):
     def watching(self, subscription: Subscription) -> None:
         self.shared.subscriptions.add(subscription)
 
-    def read(self, data: bytes, mode: str, applied: bool) -> tuple[CustomObject, list[str]]:
-        """A request's body: pruned and defaulted; 400 for what is no object of the kind.
+    def read(self, data: bytes, mode: str, origin: str) -> tuple[CustomObject, list[str]]:
+        """A request's body: pruned and defaulted; DecodeError for what is no object of the kind.
 
         Null where it is not allowed counts as absent; not so in what an apply made: somebody would
         own a field that is not there.
         """
-        resource = self.resource
+        looking = decode.IGNORE if mode == decode.IGNORE else decode.WARN
         try:
-            value, problems = decode.untyped(data, _looking(mode))
-            obj = self._object(value, data, problems, applied)
-        except decode.DecodeError as fault:
-            raise decode.in_words_of(fault, resource.kind, resource.version, data) from None
-        if problems and mode == decode.STRICT:
-            text = f"strict decoding error: {', '.join(problems)}"
-            fault = decode.DecodeError(text)
-            raise decode.in_words_of(fault, resource.kind, resource.version, data)
-        return obj, problems if mode == decode.WARN else []
-
-    def _object(self, value: Any, data: bytes, problems: list[str], applied: bool) -> CustomObject:
-        if not isinstance(value, dict):
-            raise decode.DecodeError(
-                "json: cannot unmarshal into Go value of type map[string]interface {}"
-            )
-        shown = data.decode(errors="replace")
-        for key, name in (("kind", "Kind"), ("apiVersion", "apiVersion")):
-            if not isinstance(value.get(key), str) or not value[key]:
-                raise decode.DecodeError(f"Object '{name}' is missing in '{shown}'")
-        api_version = self.resource.api_version
-        if value["apiVersion"] != api_version:
+            value, problems = decode.untyped(data, looking)
+            texts = {} if value is None else {key: value.get(key) for key in ("apiVersion", "kind")}
+            if not all(isinstance(text, str | None) for text in texts.values()):
+                raise decode.DecodeError("kind and version are texts")
+        except (decode.DecodeError, AttributeError):
+            decode.of_kind(data)
+            raise
+        if not texts.get("kind"):
+            shown = data.decode(errors="replace")
+            raise decode.DecodeError(f"Object 'Kind' is missing in '{shown}'", syntax=True)
+        said, wanted = texts["apiVersion"] or "", self.resource.api_version
+        value["apiVersion"] = said
+        if origin == SENT and said != wanted:
             raise errors.bad_request(
-                f"the API version in the data ({value['apiVersion']}) does not match the expected "
-                f"API version ({api_version})"
+                f"the API version in the data ({said}) does not match the expected API version "
+                f"({wanted})"
             )
+        obj, unknown = self._object(value, applied=origin == APPLIED)
+        problems += [f'unknown field "{path}"' for path in unknown]
+        return obj, problems if looking == decode.WARN else []
+
+    def _object(self, value: dict[str, Any], applied: bool) -> tuple[CustomObject, list[str]]:
+        """The object, and the fields that it does not have."""
         unknown: list[str] = []
         meta = ObjectMeta()
         if value.get("metadata") is not None:
@@ -163,11 +161,10 @@ class CustomEndpoint(Endpoint):
         except metadata.BadMetadata as fault:
             raise decode.DecodeError(str(fault.error)) from None
         default.default(value, node)
-        problems += [f'unknown field "{path}"' for path in unknown]
         value["metadata"] = meta
         obj: CustomObject = self.resource.type(value)
         obj.is_applied = applied
-        return obj
+        return obj, unknown
 
     def encode(self, obj: CustomObject) -> Value:
         if obj.is_applied and not self.shared.preserve:
@@ -259,10 +256,6 @@ def relabelled(kind: Callable[..., CustomObject], api_version: str) -> Any:
         return kind({**obj, "apiVersion": api_version})
 
     return convert
-
-
-def _looking(mode: str) -> str:
-    return decode.IGNORE if mode == decode.IGNORE else decode.WARN
 
 
 def _with(item: KeyValue, value: bytes) -> KeyValue:

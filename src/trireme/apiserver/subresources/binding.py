@@ -18,7 +18,7 @@ from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body, options, write
+from trireme.apiserver.verbs import body, write
 from trireme.machinery import errors, time
 from trireme.machinery.status import Status
 from trireme.store.contract import KeyValue
@@ -27,9 +27,7 @@ from trireme.store.contract import KeyValue
 async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Reply:
     """Bind a pod to the node that the Binding names."""
     info, call = request.info, write.call_of(request)
-    binding: Binding = body.decode_as(
-        request, Binding, body.as_json(request), options.field_validation(request)
-    )
+    binding: Binding = body.read_as(request, Binding)
     name = info.name or binding.metadata.name
     if binding.metadata.name and binding.metadata.name != name:
         raise errors.bad_request(

@@ -24,7 +24,7 @@ from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body, options, write
+from trireme.apiserver.verbs import body, write
 from trireme.domain import disruption
 from trireme.machinery import errors, field, time
 from trireme.machinery.meta import DeleteOptions, Preconditions
@@ -38,9 +38,7 @@ _VIOLATION = "Cannot evict pod as it would violate the pod's disruption budget."
 async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Reply:
     """Evict the pod."""
     info, call = request.info, write.call_of(request)
-    eviction: Eviction = body.decode_as(
-        request, Eviction, body.as_json(request), options.field_validation(request)
-    )
+    eviction: Eviction = body.read_as(request, Eviction)
     if eviction.metadata.name != info.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     wanted = _delete_options(eviction, call)

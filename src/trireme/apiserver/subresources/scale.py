@@ -6,7 +6,6 @@ Upstream: pkg/registry/apps/*/storage ScaleREST.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -14,21 +13,21 @@ import msgspec
 from trireme.api.autoscaling.v1 import scale as scales
 from trireme.api.autoscaling.v1.scale import Scale, ScaleSpec, ScaleStatus
 from trireme.apiserver import ownership
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import APPLIED, Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import apply, body, options, write
+from trireme.apiserver.verbs import apply, body, write
 from trireme.machinery import errors, gotext, time
 from trireme.machinery.apply import scale as mapping
 from trireme.machinery.apply.manager import Entries, Writer
 from trireme.machinery.apply.scale import SCALE_VERSION
 from trireme.machinery.meta import ObjectMeta
-from trireme.machinery.patch import json_patch, merge_patch
 from trireme.machinery.resource import Scale as Mapping
+from trireme.machinery.schema import decode
 from trireme.store.contract import KeyValue
 
 # The replicas of a Scale whose object has none: the smallest int32, as upstream marks it.
@@ -46,38 +45,32 @@ async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
 
 async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """PUT a Scale."""
-    wanted = body.decode_as(
-        request, Scale, body.as_json(request), options.field_validation(request)
-    )
+    wanted = body.read_as(request, Scale)
+    body.check_place(wanted, request)
     return await _write(server, request, endpoint, lambda _before: wanted)
 
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """PATCH a Scale by JSON patch, merge patch (a strategic one has the same effect here) or
     server-side apply."""
-    media = body.media_type(request)
     if apply.is_apply(request):
         return await _apply(server, request, endpoint)
-    if media not in write.PATCHES:
-        raise errors.unsupported_media_type(write.PATCHES)
-    mode = options.field_validation(request)
-    if media == write.JSON_PATCH:
-        steps, warnings = json_patch.parse(request.body, mode)
-        patched = partial(json_patch.apply, steps=steps)
-    else:
-        content, warnings = merge_patch.parse(request.body, mode)
-        patched = partial(merge_patch.apply, patch=content)
-    request.warnings.extend(warnings)
+    steps = write.patching(request, write.PATCHES, Scale)
     named = b'"resourceVersion"' in request.body
 
     def change(before: Scale) -> Scale:
-        after = patched(msgspec.json.decode(msgspec.json.encode(before)))
-        scale: Scale = body.decode_as(request, Scale, msgspec.json.encode(after), "Ignore")
+        after = steps.apply(msgspec.json.decode(msgspec.json.encode(before)))
+        scale: Scale = steps.decoded(request, msgspec.json.encode(after), _read)
+        body.check_place(scale, request)
         if not named:
             scale.metadata.resourceVersion = ""
         return scale
 
     return await _write(server, request, endpoint, change)
+
+
+def _read(data: bytes, mode: str, origin: str) -> tuple[Scale, list[str]]:
+    return body.decoded(data, Scale, mode, origin)
 
 
 async def _write(
@@ -105,7 +98,7 @@ async def _apply(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         applied = apply.run(server, request, manager, live, entries, config)
         apply.report(request, problem)
         value = live if applied.value is None else applied.value
-        scale: Scale = body.decode_as(request, Scale, msgspec.json.encode(value), "Ignore")
+        scale, _ = body.decoded(msgspec.json.encode(value), Scale, decode.IGNORE, APPLIED)
         if not apply.is_pinned(config):
             scale.metadata.resourceVersion = ""
         return scale, applied.entries

@@ -31,7 +31,7 @@ from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body, options, write
+from trireme.apiserver.verbs import body, write
 from trireme.machinery import errors, field, gotext, time
 from trireme.machinery.schema import normalise
 
@@ -56,8 +56,7 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     if not keys.can_sign:
         raise errors.method_not_supported("serviceaccounts/token", "create")
     info, call = request.info, write.call_of(request)
-    mode = options.field_validation(request)
-    wanted: TokenRequest = body.decode_as(request, TokenRequest, body.as_json(request), mode)
+    wanted: TokenRequest = body.read_as(request, TokenRequest)
     normalise.normalise(wanted)
     # Before the audiences are filled in: admission judges which of them were asked for.
     await server.registry.connect(endpoint, "token", info.namespace, info.name, call.user, wanted)

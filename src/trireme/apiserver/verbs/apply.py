@@ -14,7 +14,7 @@ import msgspec
 
 from trireme.apiserver import ownership
 from trireme.apiserver.authz.contract import Attributes
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import APPLIED, Endpoint
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
@@ -22,7 +22,7 @@ from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options
 from trireme.machinery import errors, time
-from trireme.machinery.apply.manager import FieldManager, Writer
+from trireme.machinery.apply.manager import FieldManager, Writer, described
 from trireme.machinery.codec import cbor, yaml
 from trireme.machinery.meta import ManagedFieldsEntry
 from trireme.machinery.schema import decode
@@ -43,6 +43,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     info = request.info
     call = call_of(request)
     manager = server.registry.ownership.manager(endpoint, info.subresource)
+    options.field_validation(request)
     config, problem = read(request)
     pinned = is_pinned(config)
     warned = len(request.warnings)
@@ -52,12 +53,12 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
         applied = run(server, request, manager, live, entries, config)
         report(request, problem)
         value = live if applied.value is None else applied.value
-        made = msgspec.json.encode(value)
-        obj = body.typed(request, endpoint, made, decode.IGNORE, applied=True)
+        obj = _typed(endpoint, msgspec.json.encode(value), config)
         obj.metadata.managedFields = applied.entries
         if not pinned or live is manager.empty:
             obj.metadata.resourceVersion = ""
-        _settle_name(obj, request)
+        obj.metadata.name = obj.metadata.name or info.name
+        body.check_place(obj, request)
         return obj
 
     def change(old: Any, item: KeyValue) -> Any:
@@ -132,7 +133,7 @@ def report(request: Request, problem: str) -> None:
         if mode == decode.STRICT:
             why = f"error converting YAML to JSON: {problem}"
             raise errors.bad_request(f"error strict decoding YAML: {why}")
-        request.warnings.extend(line.strip() for line in problem.splitlines()[1:])
+        request.warnings += yaml.lines(problem)
 
 
 def _from_cbor(data: bytes) -> Any:
@@ -164,15 +165,17 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "number")
 
 
-def _settle_name(obj: Any, request: Request) -> None:
-    """The name comes from the path; one in the configuration must be the same."""
-    name = request.info.name
-    if obj.metadata.name and obj.metadata.name != name:
+def _typed(endpoint: Endpoint, data: bytes, config: dict[str, Any]) -> Any:
+    """What an apply made, as an object of the kind; 400 where it is none."""
+    try:
+        obj, _ = body.typed(endpoint, data, decode.IGNORE, APPLIED)
+    except decode.DecodeError as fault:
+        said, resource = described(config), endpoint.resource
         raise errors.bad_request(
-            f"the name of the object ({obj.metadata.name}) does not match the name on the URL "
-            f"({name})"
-        )
-    obj.metadata.name = name
+            f"failed to convert new object ({said}) to proper version: unable to convert "
+            f"unstructured object to {resource.api_version}, Kind={resource.kind}: {fault.message}"
+        ) from None
+    return obj
 
 
 def _may_create(server: ApiServer, request: Request) -> None:

@@ -6,11 +6,11 @@ errors, warnings or nothing, as ``fieldValidation`` says.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import APPLIED, MERGED, SENT, Endpoint
 from trireme.apiserver.request import Request
 from trireme.apiserver.verbs import options
 from trireme.machinery import errors
@@ -23,8 +23,7 @@ JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 CBOR = "application/cbor"
-# How many bytes of a body that cannot be read are shown.
-_SHOWN = 30
+T = TypeVar("T")
 
 
 def media_type(request: Request) -> str:
@@ -33,88 +32,100 @@ def media_type(request: Request) -> str:
     return text.partition(";")[0].strip().lower() or JSON
 
 
-def as_json(
-    request: Request,
-    accepted: tuple[str, ...] | None = None,
-    expected: tuple[str, str] = ("", ""),
-) -> bytes:
-    """The body as JSON bytes; 415 for a media type that is not read here.
+def read(request: Request, endpoint: Endpoint) -> Any:
+    """The object that a POST or PUT carries, defaulted."""
+    resource, mode = endpoint.resource, options.field_validation(request)
+    identity = resource.api_version, resource.kind
+    try:
+        data, twice = parsed(request, endpoint.served, identity)
+        obj, problems = typed(endpoint, data, mode)
+        settle(request, mode, twice + problems)
+    except decode.DecodeError as fault:
+        raise _in_words(fault, request, identity) from None
+    return obj
 
-    ``expected``: the apiVersion and kind of a protobuf body that does not say them.
-    """
+
+def read_as(
+    request: Request,
+    struct: type[T],
+    mode: str | None = None,
+    identity: tuple[str, str] | None = None,
+) -> T:
+    """An object of a type that no endpoint stores. ``identity``: its apiVersion and kind."""
+    empty: Any = struct()
+    identity = identity or (empty.apiVersion, empty.kind)
+    mode = mode or options.field_validation(request)
+    try:
+        data, twice = parsed(request, request.media, identity)
+        obj, problems = decoded(data, struct, mode, SENT)
+        settle(request, mode, twice + problems)
+    except decode.DecodeError as fault:
+        raise _in_words(fault, request, identity) from None
+    return obj
+
+
+def parsed(
+    request: Request, accepted: tuple[str, ...], expected: tuple[str, str]
+) -> tuple[bytes, list[str]]:
+    """The body as JSON bytes, and the keys that a YAML body sets twice. Raises DecodeError."""
     media = media_type(request)
     if media == JSON:
-        return request.body
-    accepted = accepted or request.media
+        return request.body, []
     if media not in accepted:
         raise errors.unsupported_media_type(accepted)
-    if media == YAML:
-        data, problem = yaml.to_json(request.body)
-        if problem:
-            _report(request, problem)
-        return data
     try:
+        if media == YAML:
+            data, problem = yaml.to_json(request.body)
+            return data, [problem] if problem else []
         if media == PROTOBUF:
             plain = protobuf.decode(request.body, table.built_in(), expected)
         else:
             plain = cbor.load(request.body)
-        return msgspec.json.encode(plain)
+        return msgspec.json.encode(plain), []
     except ValueError as problem:
-        raise errors.bad_request(_unrecognized(request.body, expected[1], problem)) from None
+        raise decode.DecodeError(str(problem), syntax=True) from None
 
 
-def _unrecognized(data: bytes, kind: str, problem: ValueError) -> str:
-    """Why a body is no object, with how it begins."""
-    if not kind:
-        return str(problem)
-    shown = data[:_SHOWN].hex() + (" ..." if len(data) > _SHOWN else "") if data else "<empty>"
-    return f"the object provided is unrecognized (must be of type {kind}): {problem} ({shown})"
-
-
-def read(request: Request, endpoint: Endpoint) -> Any:
-    """The object that a POST or PUT carries, defaulted."""
-    resource = endpoint.resource
-    data = as_json(request, endpoint.served, (resource.api_version, resource.kind))
-    return typed(request, endpoint, data, options.field_validation(request))
-
-
-def typed(
-    request: Request, endpoint: Endpoint, data: bytes, mode: str, applied: bool = False
-) -> Any:
-    """JSON bytes as the endpoint's type, with kind and version checked and defaults written.
-
-    ``applied``: they are what an apply made, not what a client sent.
-    """
-    resource = endpoint.resource
-    if endpoint.read is not None:
-        obj, warnings = endpoint.read(data, mode, applied)
-        request.warnings.extend(warnings)
-        return obj
-    try:
-        obj = decode_as(request, resource.type, data, mode)
-        _check_identity(endpoint, obj)
-        default(endpoint, obj)
-    except decode.DecodeError as fault:
-        if fault.message.startswith("strict decoding error"):
-            raise
-        raise decode.in_words_of(fault, resource.kind, resource.version, data) from None
-    return obj
-
-
-def decode_as(request: Request, kind: type, data: bytes, mode: str) -> Any:
-    """JSON bytes as any struct; warnings are kept on the request."""
-    obj, warnings = decode.decode(data, kind, mode)
-    request.warnings.extend(warnings)
-    return obj
-
-
-def _report(request: Request, problem: str) -> None:
-    """Keys that a YAML body sets twice: as strict as fieldValidation says."""
-    mode = options.field_validation(request)
-    if mode == decode.STRICT:
-        raise errors.bad_request(f"strict decoding error: {problem}")
+def settle(request: Request, mode: str, problems: list[str]) -> None:
+    """Unknown and duplicate fields: an error, warnings or nothing, as ``mode`` says."""
+    if problems and mode == decode.STRICT:
+        raise decode.DecodeError(f"strict decoding error: {', '.join(problems)}")
     if mode == decode.WARN:
-        request.warnings.append(problem)
+        for problem in problems:
+            request.warnings += yaml.lines(problem)
+
+
+def typed(endpoint: Endpoint, data: bytes, mode: str, origin: str = SENT) -> tuple[Any, list[str]]:
+    """JSON bytes as the endpoint's type, with kind and version checked and defaults written, and
+    the unknown and duplicate fields. Raises DecodeError."""
+    if endpoint.read is not None:
+        return endpoint.read(data, mode, origin)
+    obj, problems = decoded(data, endpoint.resource.type, mode, origin)
+    if origin == MERGED:
+        # The type is what it was made by, whatever the patch says.
+        obj.kind, obj.apiVersion = endpoint.resource.kind, endpoint.resource.api_version
+    _check_identity(endpoint, obj)
+    default(endpoint, obj)
+    return obj, problems
+
+
+def decoded(data: bytes, struct: type[T], mode: str, origin: str) -> tuple[T, list[str]]:
+    """JSON bytes as a struct, and the unknown and duplicate fields. Raises DecodeError."""
+    looking = decode.IGNORE if mode == decode.IGNORE else decode.WARN
+    made = origin in (MERGED, APPLIED)
+    try:
+        return decode.decode(data, struct, looking, converting=made)
+    except decode.DecodeError:
+        if not made:
+            decode.of_kind(data)
+        raise
+
+
+def _in_words(
+    fault: decode.DecodeError, request: Request, identity: tuple[str, str]
+) -> errors.ApiError:
+    version, kind = identity
+    return decode.in_words_of(fault, kind, version.rpartition("/")[2], request.body)
 
 
 def default(endpoint: Endpoint, obj: Any) -> None:
@@ -123,16 +134,44 @@ def default(endpoint: Endpoint, obj: Any) -> None:
     endpoint.resource.defaults(obj)
 
 
+def check_place(obj: Any, request: Request) -> None:
+    """The namespace may be left out; the name may not, and both are those of the path."""
+    info, meta = request.info, obj.metadata
+    if meta.namespace and info.namespace and meta.namespace != info.namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    if not meta.name:
+        raise errors.bad_request(
+            f"the name of the object ({info.name} based on URL) was undeterminable: name must be "
+            "provided"
+        )
+    if meta.name != info.name:
+        raise errors.bad_request(
+            f"the name of the object ({meta.name}) does not match the name on the URL ({info.name})"
+        )
+
+
 def _check_identity(endpoint: Endpoint, obj: Any) -> None:
     resource = endpoint.resource
-    if obj.kind != resource.kind:
-        raise errors.bad_request(
-            f"{resource.kind} in version {resource.version!r} cannot be handled as a "
-            f"{obj.kind}: the kind in the data ({obj.kind}) does not match the expected kind "
-            f"({resource.kind})".replace("'", '"')
+    if obj.kind == resource.kind and obj.apiVersion == resource.api_version:
+        return
+    group, _, version = obj.apiVersion.rpartition("/")
+    if "/" in group:
+        raise decode.DecodeError(f"unexpected GroupVersion string: {obj.apiVersion}", syntax=True)
+    if table.built_in().of_kind(obj.apiVersion, obj.kind) is None:
+        why = (
+            f'no kind "{obj.kind}" is registered for version "{obj.apiVersion}" in scheme '
+            '"pkg/api/legacyscheme/scheme.go:30"'
         )
-    if obj.apiVersion != resource.api_version:
+    elif obj.kind == resource.kind and group == resource.group:
         raise errors.bad_request(
             f"the API version in the data ({obj.apiVersion}) does not match the expected API "
             f"version ({resource.api_version})"
         )
+    else:
+        package = resource.group.partition(".")[0] or "core"
+        why = (
+            f"converting ({version}.{obj.kind}) to ({package}.{resource.kind}): unknown conversion"
+        )
+    raise decode.DecodeError(why, meant=(obj.kind, version))

@@ -11,6 +11,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options, read, write
 from trireme.machinery import errors
 from trireme.machinery.meta import DeleteOptions, ListMeta, Preconditions
+from trireme.machinery.schema import decode
 from trireme.machinery.status import Status, StatusDetails
 from trireme.store.contract import KeyValue
 
@@ -79,9 +80,7 @@ def _warn_of_orphans(request: Request, endpoint: Endpoint, wanted: DeleteOptions
 def delete_options(request: Request) -> DeleteOptions:
     """From the body, or from the query where there is no body; checked."""
     if request.body.strip():
-        wanted: DeleteOptions = body.decode_as(
-            request, DeleteOptions, body.as_json(request, None, _OPTIONS), "Ignore"
-        )
+        wanted = body.read_as(request, DeleteOptions, decode.IGNORE, _OPTIONS)
     else:
         wanted = _from_query(request)
     problems = deletion.validate_options(wanted)

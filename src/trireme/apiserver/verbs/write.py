@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.endpoint import MERGED, PATCHED, Endpoint
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import apply, body, options
-from trireme.machinery import errors
+from trireme.machinery import errors, field, gotext
 from trireme.machinery.codec import json
 from trireme.machinery.meta import ManagedFieldsEntry, OwnerReference
 from trireme.machinery.patch import json_patch, merge_patch, strategic
@@ -23,6 +26,8 @@ from trireme.store.contract import KeyValue
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+# From JSON bytes, the field validation and what made them to an object and its unknown fields.
+Read = Callable[[bytes, str, str], tuple[Any, list[str]]]
 PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, apply.YAML_PATCH)
 
 
@@ -76,11 +81,7 @@ def _sent(request: Request, endpoint: Endpoint) -> bytes:
         return request.body
     if media == body.PROTOBUF or b"managedFields" not in request.body:
         return b""
-    told = len(request.warnings)
-    data = body.as_json(request, endpoint.served)
-    # It has been read before, and warned of.
-    del request.warnings[told:]
-    return data
+    return body.parsed(request, endpoint.served, ("", ""))[0]
 
 
 async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -104,14 +105,9 @@ async def answer(
 async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """PUT: replace the object, or the part that a subresource names."""
     info, call = request.info, tracked_call(request)
+    call.replaces = True
     obj = body.read(request, endpoint)
-    if obj.metadata.name and obj.metadata.name != info.name:
-        raise errors.bad_request(
-            f"the name of the object ({obj.metadata.name}) does not match the name on the URL "
-            f"({info.name})"
-        )
-    if not obj.metadata.name:
-        obj.metadata.name = info.name
+    body.check_place(obj, request)
     _name_owners_once(obj, request)
     _note_reset(obj, _sent(request, endpoint))
     encoded = msgspec.json.encode(obj)
@@ -136,9 +132,11 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     """PATCH by JSON patch, merge patch, strategic merge patch or server-side apply."""
     if apply.is_apply(request):
         return await apply.patch(server, request, endpoint)
+    # Custom kinds do not say how lists merge by strategy.
+    accepted = PATCHES if endpoint.read is None else (JSON_PATCH, MERGE_PATCH, apply.YAML_PATCH)
+    steps = patching(request, accepted, endpoint.resource.type)
     info, call = request.info, tracked_call(request)
-    mode = options.field_validation(request)
-    patched = _patcher(request, endpoint)
+    read = partial(body.typed, endpoint)
     warned = len(request.warnings)
     # A patch that names a resourceVersion is judged against that one; any other is tried again on
     # a newer object when another write came in between.
@@ -146,8 +144,9 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
 
     def change(_old: Any, item: KeyValue) -> Any:
         del request.warnings[warned:]
-        after = msgspec.json.encode(patched(json.plain(item.value)))
-        obj = body.typed(request, endpoint, after, mode)
+        after = msgspec.json.encode(steps.apply(json.plain(item.value)))
+        obj = steps.decoded(request, after, read)
+        body.check_place(obj, request)
         _name_owners_once(obj, request, " after mutating admission happens")
         _note_reset(obj, after)
         if call.any_version:
@@ -160,23 +159,44 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     return await answer(server, request, endpoint, item)
 
 
-def _patcher(request: Request, endpoint: Endpoint) -> Any:
-    """The function from the present object to the patched one, both plain JSON."""
+@dataclass(frozen=True)
+class Patching:
+    """A patch that has been read: from the present object to the patched one, both plain JSON.
+
+    ``problems`` are its duplicate and unknown members; ``shown`` is what errors show of it, where
+    they do not show the patched object.
+    """
+
+    apply: Callable[[Any], Any]
+    problems: list[str]
+    mode: str
+    origin: str
+    shown: str = ""
+
+    def decoded(self, request: Request, after: bytes, read: Read) -> Any:
+        """The patched object; 422 where it is none of its kind."""
+        try:
+            obj, problems = read(after, self.mode, self.origin)
+            body.settle(request, self.mode, self.problems + sorted(problems))
+        except decode.DecodeError as fault:
+            shown = self.shown or after.decode()
+            problem = field.invalid(field.path("patch"), shown, fault.message)
+            raise errors.invalid("", "", [problem]) from None
+        return obj
+
+
+def patching(request: Request, accepted: tuple[str, ...], struct: type) -> Patching:
+    """The patch in a request's body, of an object whose lists merge as ``struct`` says."""
     media = body.media_type(request)
-    # Custom kinds do not say how lists merge by strategy.
-    accepted = PATCHES if endpoint.read is None else (JSON_PATCH, MERGE_PATCH, apply.YAML_PATCH)
     if media not in accepted:
         raise errors.unsupported_media_type(accepted)
     mode = options.field_validation(request)
     if media == JSON_PATCH:
-        steps, warnings = json_patch.parse(request.body, mode)
-        request.warnings.extend(warnings)
-        return lambda before: json_patch.apply(before, steps)
+        steps, problems = json_patch.parse(request.body, mode)
+        return Patching(partial(json_patch.apply, steps=steps), problems, mode, PATCHED)
     if media == MERGE_PATCH:
-        content, warnings = merge_patch.parse(request.body, mode)
-        request.warnings.extend(warnings)
-        return lambda before: merge_patch.apply(before, content)
-    content, warnings = strategic.parse(request.body, mode)
-    request.warnings.extend(warnings)
-    node = tree.of(endpoint.resource.type)
-    return lambda before: strategic.apply(before, content, node)
+        content, problems = merge_patch.parse(request.body, mode)
+        return Patching(partial(merge_patch.apply, patch=content), problems, mode, PATCHED)
+    content, problems = strategic.parse(request.body, mode)
+    made = partial(strategic.apply, patch=content, node=tree.of(struct))
+    return Patching(made, problems, mode, MERGED, gotext.plain(content))

@@ -155,28 +155,20 @@ class FieldManager:
         return Applied(value, managed.encode(after))
 
     def _check(self, config: dict[str, Any]) -> None:
-        group_version = config.get("apiVersion", "")
-        kind = config.get("kind", "")
-        if not isinstance(group_version, str) or not isinstance(kind, str):
-            group_version, kind = str(group_version), str(kind)
+        group_version, kind = _text(config, "apiVersion"), _text(config, "kind")
         if (group_version, kind) != (self.updater.version, self.kind):
-            group, slash, version = group_version.rpartition("/")
-            shown = f"{group if slash else ''}/{version}, Kind={kind}"
-            raise errors.bad_request(f"invalid object type: {shown}")
+            if group_version.count("/") > 1:
+                group_version = kind = ""
+            raise errors.bad_request(f"invalid object type: {_kind(group_version, kind)}")
         meta = config.get("metadata")
         if isinstance(meta, dict) and meta.get("managedFields") is not None:
             raise errors.bad_request("metadata.managedFields must be nil")
         found = check.problems(self.updater.atom, config)
         if found:
-            where = meta if isinstance(meta, dict) else {}
-            namespace, name = (
-                text if isinstance(text := where.get(key), str) else ""
-                for key in ("namespace", "name")
-            )
-            group, slash, version = group_version.rpartition("/")
-            shown = f"{namespace}/{name}; {group if slash else ''}/{version}, Kind={kind}"
             why = check.told(found)
-            raise errors.bad_request(f"failed to create typed patch object ({shown}): {why}")
+            raise errors.bad_request(
+                f"failed to create typed patch object ({described(config)}): {why}"
+            )
 
     def _beyond_last_applied(self, live: Any, conflicts: Conflicts) -> list[tuple[Identity, Path]]:
         """The conflicts over fields that ``kubectl apply`` has not set itself, client-side."""
@@ -272,3 +264,21 @@ def _refused(conflicts: Conflicts) -> errors.ApiError:
         lines.setdefault(f"conflicts with {who}:", []).append(f"- {path}")
     text = "\n".join(line for who, paths in lines.items() for line in (who, *paths))
     return errors.apply_conflict(causes, f"Apply failed with {len(found)} conflicts: {text}")
+
+
+def described(config: dict[str, Any]) -> str:
+    """What a configuration is for: its namespace and name, and its kind."""
+    meta = config.get("metadata")
+    where = meta if isinstance(meta, dict) else {}
+    shown = _kind(_text(config, "apiVersion"), _text(config, "kind"))
+    return f"{_text(where, 'namespace')}/{_text(where, 'name')}; {shown}"
+
+
+def _kind(group_version: str, kind: str) -> str:
+    group, _, version = group_version.rpartition("/")
+    return f"{group}/{version}, Kind={kind}"
+
+
+def _text(value: dict[str, Any], key: str) -> str:
+    found = value.get(key)
+    return found if isinstance(found, str) else ""

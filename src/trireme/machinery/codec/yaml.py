@@ -11,6 +11,7 @@ Works on libyaml's events: its composer recurses in C, and a hostile body would 
 
 from __future__ import annotations
 
+import binascii
 import math
 import re
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ _INTEGER: Final = re.compile(
 ).match
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:\Z|[Tt ])").match
 _MERGE: Final = object()
+_TWICE: Final = "yaml: unmarshal errors:"
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -76,6 +78,13 @@ def to_json(data: bytes | str) -> tuple[bytes, str]:
     return json.encode(loaded.value), loaded.problem
 
 
+def lines(problem: str) -> list[str]:
+    """A problem as warnings: that of keys set twice has a line for each."""
+    if problem.startswith(_TWICE):
+        return [line.strip() for line in problem.splitlines()[1:]]
+    return [problem]
+
+
 def dump(value: Any) -> str:
     """Plain values, or a struct, as YAML: keys sorted, block style, lists not indented."""
     return pyyaml.dump(
@@ -90,11 +99,13 @@ def dump(value: Any) -> str:
 class _Frame:
     """A container that is being read."""
 
-    __slots__ = ("anchor", "expanded", "key", "keys", "merges", "value")
+    __slots__ = ("anchor", "expanded", "key", "keys", "line", "merges", "twice", "value")
 
-    def __init__(self, value: Any, anchor: str | None) -> None:
+    def __init__(self, value: Any, anchor: str | None, line: int) -> None:
         self.value = value
         self.anchor = anchor
+        self.line = line
+        self.twice = False  # whether the key has been there before
         self.key: Any = None  # the key whose value comes next
         self.keys: set[str] | None = set() if isinstance(value, dict) else None
         self.merges: list[dict[str, Any]] = []
@@ -114,7 +125,7 @@ class _Reader:
 
     def result(self) -> Loaded:
         lines = "".join(f"\n  {line}" for line in self._twice)
-        return Loaded(self._root, f"yaml: unmarshal errors:{lines}" if lines else "")
+        return Loaded(self._root, _TWICE + lines if lines else "")
 
     def take(self, event: pyyaml.Event) -> None:
         match event:
@@ -123,27 +134,27 @@ class _Reader:
                 if event.anchor:
                     self._anchors[event.anchor] = (value, 1)
                 self._count(1)
-                self._place(value, 1, event)
+                self._place(value, 1, _line(event))
             case pyyaml.AliasEvent():
                 value, size = self._alias(event)
                 self._count(size, size)
-                self._place(value, size, event)
+                self._place(value, size, _line(event))
             case pyyaml.MappingStartEvent():
                 self._begin({}, event)
             case pyyaml.SequenceStartEvent():
                 self._begin([], event)
             case pyyaml.MappingEndEvent() | pyyaml.SequenceEndEvent():
-                self._end(event)
+                self._end()
 
     def _begin(self, container: Any, event: pyyaml.Event) -> None:
         if len(self._stack) >= MAX_DEPTH:
-            raise _bad(event, "exceeded max depth")
+            raise DecodeError(f"yaml: line {_line(event)}: exceeded max depth", syntax=True)
         self._count(1)
         if event.anchor:
             self._open.add(event.anchor)
-        self._stack.append(_Frame(container, event.anchor))
+        self._stack.append(_Frame(container, event.anchor, _line(event)))
 
-    def _end(self, event: pyyaml.Event) -> None:
+    def _end(self) -> None:
         frame = self._stack.pop()
         for merged in frame.merges:
             for key, value in merged.items():
@@ -151,45 +162,47 @@ class _Reader:
         if frame.anchor:
             self._open.discard(frame.anchor)
             self._anchors[frame.anchor] = (frame.value, frame.expanded)
-        self._place(frame.value, frame.expanded, event)
+        self._place(frame.value, frame.expanded, frame.line)
 
-    def _place(self, value: Any, size: int, event: pyyaml.Event) -> None:
-        """Put a finished value where it belongs: the root, a list, a key or a key's value."""
+    def _place(self, value: Any, size: int, line: int) -> None:
+        """Put a finished value, begun on ``line``, where it belongs: the root, a list, a key or a
+        key's value."""
         if not self._stack:
-            self._root = _checked(value, event)
+            self._root = _checked(value)
             return
         frame = self._stack[-1]
         frame.expanded += size
         if frame.keys is None:
-            frame.value.append(_checked(value, event))
+            frame.value.append(_checked(value))
         elif frame.key is None:
-            frame.key = self._key(value, event)
+            frame.key = self._key(value)
         elif frame.key is _MERGE:
             frame.key = None
-            frame.merges += _merged(value, event)
+            frame.merges += _merged(value)
         else:
-            frame.value[frame.key] = _checked(value, event)
+            if frame.twice:
+                shown = gotext.quote(frame.key)
+                self._twice.append(f"line {line}: key {shown} already set in map")
+            frame.value[frame.key] = _checked(value)
             frame.key = None
 
-    def _key(self, value: Any, event: pyyaml.Event) -> Any:
+    def _key(self, value: Any) -> Any:
         if value is _MERGE:
             return value
         frame = self._stack[-1]
         assert frame.keys is not None
         if value is None or isinstance(value, dict | list):
-            raise _bad(event, f"unsupported map key: {gotext.plain(value)}")
-        key = value if isinstance(value, str) else gotext.plain(_checked(value, event))
-        if key in frame.keys:
-            shown = gotext.quote(key)
-            self._twice.append(f"line {event.start_mark.line + 1}: key {shown} already set in map")
+            raise _bad(f"unsupported map key: {gotext.plain(value)}")
+        key = value if isinstance(value, str) else gotext.plain(_checked(value))
+        frame.twice = key in frame.keys
         frame.keys.add(key)
         return key
 
     def _alias(self, event: pyyaml.Event) -> tuple[Any, int]:
         if event.anchor in self._open:
-            raise _bad(event, f"anchor '{event.anchor}' value contains itself")
+            raise _bad(f"anchor '{event.anchor}' value contains itself")
         if event.anchor not in self._anchors:
-            raise _bad(event, f"unknown anchor '{event.anchor}' referenced")
+            raise _bad(f"unknown anchor '{event.anchor}' referenced")
         return self._anchors[event.anchor]
 
     def _count(self, nodes: int, aliased: int = 0) -> None:
@@ -207,7 +220,7 @@ class _Reader:
         if event.implicit[0]:
             return _MERGE if event.value == "<<" and self._expects_key() else _resolve(event.value)
         if tag == "binary":
-            raise _bad(event, "the !!binary tag is not supported")
+            return _from_base64(event.value)
         if tag not in ("bool", "int", "float", "null"):
             return event.value
         value = _resolve(event.value)
@@ -215,7 +228,7 @@ class _Reader:
             return value
         types = {"bool": bool, "int": int, "float": float, "null": type(None)}
         if type(value) is not types[tag]:
-            raise _bad(event, f"cannot decode !!str `{event.value}` as a !!{tag}")
+            raise _bad(f"cannot decode !!str `{event.value}` as a !!{tag}")
         return value
 
     def _expects_key(self) -> bool:
@@ -251,25 +264,37 @@ def _integer(text: str) -> int:
     return -number if text[0] == "-" else number
 
 
-def _checked(value: Any, event: pyyaml.Event) -> Any:
+def _from_base64(text: str) -> str:
+    try:
+        data = binascii.a2b_base64("".join(text.split("\n")), strict_mode=True)
+    except ValueError:
+        raise _bad("!!binary value contains invalid base64 data") from None
+    return data.decode("utf-8", "replace")
+
+
+def _checked(value: Any) -> Any:
     """``value`` if JSON can carry it."""
     if value is _MERGE:
         return "<<"
     if type(value) is float and (value != value or abs(value) == float("inf")):
-        raise _bad(event, f"json: unsupported value: {gotext.number(value)}")
+        raise DecodeError(f"json: unsupported value: {gotext.number(value)}", syntax=True)
     return value
 
 
-def _merged(value: Any, event: pyyaml.Event) -> list[dict[str, Any]]:
+def _merged(value: Any) -> list[dict[str, Any]]:
     """The maps that a merge key (``<<``) names; earlier ones win."""
     maps = value if isinstance(value, list) else [value]
     if not all(isinstance(item, dict) for item in maps):
-        raise _bad(event, "map merge requires map or sequence of maps as the value")
+        raise _bad("map merge requires map or sequence of maps as the value")
     return maps
 
 
-def _bad(event: pyyaml.Event, why: str) -> DecodeError:
-    return DecodeError(f"yaml: line {event.start_mark.line + 1}: {why}", syntax=True)
+def _bad(why: str) -> DecodeError:
+    return DecodeError(f"yaml: {why}", syntax=True)
+
+
+def _line(event: pyyaml.Event) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _explain(error: pyyaml.YAMLError) -> str:

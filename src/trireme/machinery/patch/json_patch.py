@@ -16,7 +16,7 @@ import msgspec
 
 from trireme.machinery import errors, gotext
 from trireme.machinery.schema import decode
-from trireme.machinery.schema.node import ANY, LIST, OBJECT, STRING, Node, Shape
+from trireme.machinery.schema.node import ANY, LIST, MAP, OBJECT, STRING, Node, Shape
 
 MAX_OPERATIONS: Final = 10_000
 # What the copy operations of one patch may add, in bytes of JSON.
@@ -44,21 +44,36 @@ _FIELDS: Final = {
 }
 _ITEM: Final = Node(OBJECT, "handlers.jsonPatchOp", Shape("jsonPatchOp", "", lambda: _FIELDS))
 _PATCH: Final = Node(LIST, "[]handlers.jsonPatchOp", item=_ITEM)
+_OPERATION: Final = Node(MAP, "jsonpatch.Operation", item=Node(ANY, "interface {}"))
+_LOOSE: Final = Node(LIST, "jsonpatch.Patch", item=_OPERATION)
 
 
 def parse(data: bytes, mode: str = decode.WARN) -> tuple[list[Operation], list[str]]:
-    """The operations that ``data`` lists, and warnings of unknown or duplicate members.
+    """The operations that ``data`` lists, and their unknown and duplicate members unless these are
+    ignored.
 
     Raises ApiError: 400 for what is no list of operations, 413 for more than MAX_OPERATIONS.
     """
+    if mode == decode.IGNORE:
+        return operations(_loose(data)), []
     try:
-        items, warnings = decode.untyped(data, decode.WARN, _PATCH)
+        items, found = decode.untyped(data, decode.WARN, _PATCH)
     except decode.DecodeError as error:
         raise errors.bad_request(f"error decoding patch: {error.message}") from None
-    warnings = [f"json patch {warning}" for warning in warnings]
-    if warnings and mode == decode.STRICT:
-        raise errors.bad_request(f"strict decoding error: {', '.join(warnings)}")
-    return operations(items or []), warnings if mode == decode.WARN else []
+    return operations(items or []), [f"json patch {problem}" for problem in found]
+
+
+def _loose(data: bytes) -> list[dict[str, Any]]:
+    """The items of a patch whose members nobody has looked at."""
+    try:
+        items, _ = decode.untyped(data, decode.IGNORE, _LOOSE)
+    except decode.DecodeError as error:
+        raise errors.bad_request(error.message) from None
+    for item in items or []:
+        for name in ("op", "path", "from"):
+            if name in item and not isinstance(item[name], str):
+                raise _does_not_apply(f"operation failed to decode {name}")
+    return items or []
 
 
 def operations(items: Sequence[dict[str, Any]]) -> list[Operation]:

@@ -13,17 +13,26 @@ from trireme.machinery import errors
 from trireme.machinery.schema import decode
 
 
-def parse(data: bytes, mode: str = decode.WARN) -> tuple[dict[str, Any], list[str]]:
-    """The patch that ``data`` holds, and warnings of duplicate members. Raises ApiError 400."""
+def parse(data: bytes, mode: str = decode.WARN) -> tuple[Any, list[str]]:
+    """The patch that ``data`` holds, and its duplicate members unless they are ignored. Raises
+    ApiError 400, also for one that replaces the whole document with something that is none."""
+    if mode == decode.IGNORE:
+        try:
+            patch, _ = decode.untyped(data, mode)
+        except decode.DecodeError:
+            raise errors.bad_request("Invalid JSON Patch") from None
+        if not isinstance(patch, dict | list):
+            raise errors.bad_request("Invalid JSON Patch")
+        return patch, []
     try:
-        patch, warnings = decode.untyped(data, mode)
+        patch, twice = decode.untyped(data, decode.WARN)
     except decode.DecodeError as error:
-        if error.message.startswith("strict decoding error"):
-            raise
         raise errors.bad_request(f"error decoding patch: {error.message}") from None
-    if not isinstance(patch, dict):
+    if patch is None:
         raise errors.bad_request("Invalid JSON Patch")
-    return patch, warnings
+    if not isinstance(patch, dict):
+        raise errors.bad_request(f"error decoding patch: {decode.no_map(patch)}")
+    return patch, twice
 
 
 def apply(document: Any, patch: Any) -> Any:

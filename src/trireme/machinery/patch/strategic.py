@@ -33,14 +33,13 @@ _BAD_ORDER: Final = "invalid patch format of setElementOrder list"
 
 
 def parse(data: bytes, mode: str = decode.WARN) -> tuple[Object, list[str]]:
-    """The patch that ``data`` holds, and warnings of duplicate members. Raises ApiError 400."""
-    patch, warnings = decode.untyped(data, mode)
-    if not isinstance(patch, dict):
-        what = {list: "array", str: "string", bool: "bool"}.get(type(patch), "number")
-        raise errors.bad_request(
-            f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
-        )
-    return patch, warnings
+    """The patch that ``data`` holds, and its duplicate members unless they are ignored. Raises
+    ApiError 400."""
+    looking = decode.IGNORE if mode == decode.IGNORE else decode.WARN
+    patch, twice = decode.untyped(data, looking)
+    if not isinstance(patch, dict | None):
+        raise errors.bad_request(decode.no_map(patch))
+    return patch or {}, twice
 
 
 def apply(document: Object, patch: Object, node: Node) -> Object:

@@ -35,6 +35,7 @@ from trireme.machinery.schema.node import (
     RAW,
     STRING,
     Node,
+    Shape,
 )
 
 T = TypeVar("T")
@@ -49,6 +50,12 @@ _MAX_PROBLEMS: Final = 100
 _INT64: Final = (-(2**63), 2**63 - 1)
 _INT32: Final = (-(2**31), 2**31 - 1)
 _ANY_NODE: Final = Node(ANY, "interface {}")
+_IDENTITY: Final = Node(
+    OBJECT,
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }',
+    Shape("", "", lambda: {name: Node(STRING, "string") for name in ("apiVersion", "kind")}),
+)
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}").search
 _STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _BRACKETS: Final = re.compile(r"[\[{]|[\]}]")
@@ -58,28 +65,38 @@ _compact: Final = msgspec.json.Encoder()
 
 
 class DecodeError(errors.ApiError):
-    """400: the body is not what it should be. ``syntax``: it is not even JSON."""
+    """400: the body is not what it should be.
 
-    def __init__(self, message: str, *, syntax: bool = False) -> None:
+    ``syntax``: it is no object with a kind, or not even JSON. ``meant`` are the kind and the
+    version that it says it is, where these are not the ones that are wanted.
+    """
+
+    def __init__(
+        self, message: str, *, syntax: bool = False, meant: tuple[str, str] | None = None
+    ) -> None:
         super().__init__(400, errors.BAD_REQUEST, message)
         self.syntax = syntax
+        self.meant = meant
 
 
-def decode(data: bytes, type_: type[T], mode: str = WARN) -> tuple[T, list[str]]:
+def decode(
+    data: bytes, type_: type[T], mode: str = WARN, converting: bool = False
+) -> tuple[T, list[str]]:
     """The object that ``data`` holds, and the warnings (none but in mode Warn).
 
     Raises DecodeError: not JSON, a wrong type, and in mode Strict unknown or duplicate fields.
+    ``converting``: in the words that upstream has for values that it made itself by a merge.
     """
     decoder, open_ended = _decoder(type_)
     if open_ended and (_too_deep(data) or _LONG_NUMBER(data)):
-        return _decode_slowly(data, type_, mode)
+        return _decode_slowly(data, type_, mode, converting)
     try:
         obj = decoder.decode(data)
         if mode == IGNORE or not _has_duplicates(data):
             return obj, []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    return _decode_slowly(data, type_, mode)
+    return _decode_slowly(data, type_, mode, converting)
 
 
 def untyped(data: bytes, mode: str = WARN, node: Node = _ANY_NODE) -> tuple[Any, list[str]]:
@@ -98,13 +115,29 @@ def untyped(data: bytes, mode: str = WARN, node: Node = _ANY_NODE) -> tuple[Any,
 def in_words_of(error: DecodeError, kind: str, version: str, data: bytes) -> errors.ApiError:
     """``error`` as the API server reports it for a body meant as ``kind`` of ``version``."""
     if not error.syntax:
+        meant, version = error.meant or (kind, version)
         return errors.bad_request(
-            f'{kind} in version "{version}" cannot be handled as a {kind}: {error.message}'
+            f'{meant} in version "{version}" cannot be handled as a {kind}: {error.message}'
         )
     return errors.bad_request(
-        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; "
-        f"json parse error: {error.message} ({_summary(data)})"
+        f"the object provided is unrecognized (must be of type {kind}): {error.message} "
+        f"({_summary(data)})"
     )
+
+
+def no_map(value: Any) -> str:
+    """What Go says of a plain value that is no object, where any object would do."""
+    what = {list: "array", str: "string", bool: "bool"}.get(type(value), "number")
+    return f"json: cannot unmarshal {what} into Go value of type map[string]interface {{}}"
+
+
+def of_kind(data: bytes) -> None:
+    """See that ``data`` is an object whose kind and version are texts; DecodeError where not."""
+    try:
+        _walk(data, _IDENTITY, IGNORE)
+    except DecodeError as error:
+        why = f"couldn't get version/kind; json parse error: {error.message}"
+        raise DecodeError(why, syntax=True) from None
 
 
 @cache
@@ -152,16 +185,16 @@ def _has_duplicates(data: bytes) -> bool:
     return bool(found)
 
 
-def _decode_slowly(data: bytes, type_: type[T], mode: str) -> tuple[T, list[str]]:
-    value, warnings = _walk(data, tree.of(type_), mode)
+def _decode_slowly(data: bytes, type_: type[T], mode: str, converting: bool) -> tuple[T, list[str]]:
+    value, warnings = _walk(data, tree.of(type_), mode, converting)
     try:
         return msgspec.convert(value, type_), warnings
     except (msgspec.ValidationError, RecursionError) as error:
         raise DecodeError(f"json: {error}") from None
 
 
-def _walk(data: bytes, node: Node, mode: str) -> tuple[Any, list[str]]:
-    walker = _Walker(mode != IGNORE)
+def _walk(data: bytes, node: Node, mode: str, converting: bool = False) -> tuple[Any, list[str]]:
+    walker = (_Converter if converting else _Walker)(mode != IGNORE)
     value = walker.root(node, _parse(data))
     if walker.problems and mode == STRICT:
         raise DecodeError(f"strict decoding error: {', '.join(walker.problems)}")
@@ -408,11 +441,38 @@ class _Walker:
 
     def _mismatch(self, value: Any, go_type: str, shown: str = "") -> DecodeError:
         what = f"json: cannot unmarshal {shown or _kind_of(value)} into Go"
-        if self._struct:
+        if self._fields:
             where = f"struct field {self._struct}.{'.'.join(self._fields)}"
         else:
             where = "value"
         return DecodeError(f"{what} {where} of type {go_type}")
+
+
+class _Converter(_Walker):
+    """The same in the words of apimachinery's ``runtime`` converter, which names no place."""
+
+    def _mismatch(self, value: Any, go_type: str, shown: str = "") -> DecodeError:
+        found = _reflected(value)
+        if go_type.startswith("map["):
+            return DecodeError(f"cannot restore map from {found}")
+        if go_type.startswith("[]"):
+            return DecodeError(f"cannot restore slice from {found}")
+        if go_type not in _SCALARS:
+            return DecodeError(f"cannot restore struct from: {found}")
+        numbers = ("int64", "float64")
+        if found in numbers and (go_type != "bool" and (found, go_type) != ("float64", "string")):
+            return DecodeError(f"cannot convert {found} to {go_type}")
+        return DecodeError(f"unrecognized type: {go_type}")
+
+
+_SCALARS: Final = ("string", "bool", "int32", "int64", "float64")
+
+
+def _reflected(value: Any) -> str:
+    """The Go kind of a parsed value."""
+    if type(value) is _Number:
+        return "float64" if _int(value) is None else "int64"
+    return {_Pairs: "map", list: "slice", bool: "bool"}.get(type(value), "string")
 
 
 _HANDLERS: Final = {
