@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -278,6 +279,37 @@ def test_port_forward(cluster: Kubectl, web: str) -> None:
         for _ in range(3):
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
                 assert answer.read().decode() == f"{pod}\n"
+    finally:
+        forwarding.kill()
+        forwarding.wait()
+
+
+@pytest.mark.parametrize("sockets", ["true", "false"])
+def test_a_forwarded_port_answers_after_the_last_byte(
+    cluster: Kubectl, namespace: str, sockets: str
+) -> None:
+    """What a pod says once it has seen the end of its input arrives, however long it takes."""
+    script = 'while true; do nc -l -p 7 -e sh -c "wc -c; sleep 1.5; echo done"; done'
+    cluster(
+        *("run", "-n", namespace, "half", "--image=busybox:stable", "--restart=Never"),
+        *("--", "sh", "-c", script),
+    )
+    cluster("wait", "-n", namespace, "--for=condition=Ready", "pod/half", "--timeout=60s")
+    cluster.environment["KUBECTL_PORT_FORWARD_WEBSOCKETS"] = sockets
+    try:
+        forwarding = cluster.start("port-forward", "-n", namespace, "half", ":7")
+    finally:
+        del cluster.environment["KUBECTL_PORT_FORWARD_WEBSOCKETS"]
+    try:
+        assert forwarding.stdout is not None
+        port = int(forwarding.stdout.readline().split(":")[1].split()[0])
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(bytes(100_000))
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while data := connection.recv(1000):
+                answer += data
+        assert answer == b"100000\ndone\n"
     finally:
         forwarding.kill()
         forwarding.wait()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
-from kubernetes.stream import stream
+from kubernetes.stream import portforward, stream
 
 from tests.interop.cluster import Kubectl, needs_kubectl, needs_root, until
 
@@ -135,3 +135,39 @@ def test_logs_and_exec(api: client.ApiClient, namespace: str) -> None:
     failing = run(core, pod, namespace, "sh", "-c", "exit 7", _preload_content=False)
     failing.run_forever(timeout=10)
     assert failing.returncode == 7
+
+
+def test_ports_of_a_pod(api: client.ApiClient, namespace: str) -> None:
+    """Two ports over one WebSocket; nobody listens on the second."""
+    core = client.CoreV1Api(api)
+    script = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www"
+    container = client.V1Container(
+        name="web", image="busybox:stable", command=["sh", "-c", script], env=[]
+    )
+    container.readiness_probe = client.V1Probe(
+        http_get=client.V1HTTPGetAction(path="/", port=80), period_seconds=1
+    )
+    spec = client.V1PodSpec(containers=[container], termination_grace_period_seconds=0)
+    pod = client.V1Pod(metadata=client.V1ObjectMeta(name="web"), spec=spec)
+    core.create_namespaced_pod(namespace, pod)
+
+    def is_ready() -> bool:
+        found = core.read_namespaced_pod("web", namespace).status.conditions or []
+        return any(each.type == "Ready" and each.status == "True" for each in found)
+
+    until(is_ready)
+    connect = core.connect_get_namespaced_pod_portforward
+    forwarded = portforward(connect, "web", namespace, ports="80,81")
+    try:
+        served = forwarded.socket(80)
+        served.settimeout(20)
+        served.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = b""
+        while data := served.recv(4096):
+            answer += data
+        assert b" 200 OK" in answer
+        assert answer.endswith(b"hello\n")
+        assert forwarded.error(80) is None
+        until(lambda: "refused" in (forwarded.error(81) or ""))
+    finally:
+        forwarded.close()

@@ -29,6 +29,7 @@ from trireme.cluster.hosts import cgroups, enter, names, spawn
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.settings import Settings
 from trireme.dns import sockets
+from trireme.kit import netns
 
 GUARDIAN, SUPERVISOR = "guardian", "supervisor"
 DNS_PORT = 53
@@ -147,7 +148,7 @@ def _bound(cluster: Settings) -> sockets.Held:
             _kill(record)
     held = []
     for node in cluster.nodes:
-        with enter.inside(node.netns_path):
+        with netns.inside(node.netns_path):
             held.append(sockets.bind(node.ip, DNS_PORT))
     return tuple(held)
 

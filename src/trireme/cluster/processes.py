@@ -30,6 +30,7 @@ from trireme.cluster.heartbeat import Heart, Pulse
 from trireme.cluster.hosts import enter, spawn
 from trireme.cluster.hosts.spawn import Running
 from trireme.cluster.settings import Settings
+from trireme.kit import netns
 
 Started = Callable[[], None]
 Main = Callable[[Started], Coroutine[Any, Any, None]]
@@ -250,7 +251,7 @@ def _become(member: Member, cluster: Settings, parent: int) -> None:
         for entry in member.cgroup_procs:
             Path(entry).write_text("0")
         if member.netns_path:
-            enter.network(member.netns_path)
+            netns.enter(member.netns_path)
         append = os.open(member.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(append, 1)
         os.dup2(append, 2)

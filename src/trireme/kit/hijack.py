@@ -54,7 +54,7 @@ class Connection:
         self._flow = flow
         self._incoming: deque[bytes] = deque()
         self._waiting = 0
-        self._arrived = asyncio.Event()
+        self._arrived, self._lost = asyncio.Event(), asyncio.Event()
         self._ended = self._paused = False
 
     # aiohttp's parser protocol.
@@ -70,6 +70,7 @@ class Connection:
     def feed_eof(self) -> None:
         self._ended = True
         self._arrived.set()
+        self._lost.set()
 
     def set_exception(self, *_problem: object) -> None:
         self.feed_eof()
@@ -87,6 +88,10 @@ class Connection:
             self._paused = False
             self._transport.resume_reading()  # type: ignore[attr-defined]
         return data
+
+    async def lost(self) -> None:
+        """Wait until the caller has gone, or sends no more."""
+        await self._lost.wait()
 
     async def write(self, data: bytes) -> None:
         """Send bytes; waits while the caller is slow to take them."""

@@ -375,6 +375,9 @@ class FakeRuntime:
     async def port_forward_url(self, sandbox_id: str, ports: list[int]) -> str:
         raise RuntimeFailure("UNIMPLEMENTED", "the fake runtime has no streams")
 
+    async def network_namespace(self, sandbox_id: str) -> str | None:
+        return None
+
     # ---- Runtime: images and statistics
 
     async def list_images(self) -> list[model.Image]:

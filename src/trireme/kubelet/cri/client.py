@@ -14,7 +14,7 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from trireme.kubelet.cri import model, wire
+from trireme.kubelet.cri import info, model, wire
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.cri.pb import cri_pb2 as pb
 
@@ -168,6 +168,11 @@ class GrpcRuntime:
     async def port_forward_url(self, sandbox_id: str, ports: list[int]) -> str:
         request = pb.PortForwardRequest(pod_sandbox_id=sandbox_id, port=ports)
         return (await self._runtime("PortForward", request)).url
+
+    async def network_namespace(self, sandbox_id: str) -> str | None:
+        request = pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
+        answer = await self._runtime("PodSandboxStatus", request)
+        return info.network_namespace(answer.info.get("info", ""))
 
     async def list_images(self) -> list[model.Image]:
         answer = await self._images("ListImages", pb.ListImagesRequest())

@@ -25,7 +25,7 @@ from trireme.kubelet.config import ServerConfig
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.logs import read
 from trireme.kubelet.node import machine
-from trireme.kubelet.server import logs, routes, stats, streams
+from trireme.kubelet.server import logs, portforward, routes, stats, streams
 from trireme.kubelet.server.auth import Auth, Refused
 from trireme.kubelet.worker import Worker
 
@@ -235,8 +235,14 @@ class App:
         seen = await self._kubelet.inspector.pod(worker.uid)
         if not seen.sandboxes or not seen.sandboxes[0].ready:
             raise Failed(500, f'pod not found ("{of["pod"]}_{of["namespace"]}")')
+        sandbox = seen.sandboxes[0].id
+        if portforward.is_asked(request):
+            namespace = await self._runtime.network_namespace(sandbox)
+            dial = None if namespace is None else portforward.into(namespace)
+            if dial is not None:
+                return await portforward.serve(request, dial, sandbox)
         ports = [int(port) for port in request.query.getall("port", []) if port.isdigit()]
-        url = await self._runtime.port_forward_url(seen.sandboxes[0].id, ports)
+        url = await self._runtime.port_forward_url(sandbox, ports)
         return await self._relay(request, url)
 
     async def _run(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
