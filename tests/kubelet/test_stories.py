@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 
 from harness import Node, container, play, pod
@@ -9,6 +10,8 @@ from harness import Node, container, play, pod
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
 from trireme.testing.fake_cri import Behaviour
+
+GATE = core.PodReadinessGate(conditionType="example.com/gate")
 
 
 def test_a_pod_runs_is_ready_and_goes() -> None:
@@ -359,9 +362,67 @@ def test_admission_refuses_what_does_not_fit() -> None:
         await node.until(lambda: node.phase("two") == "Failed", 5)
         status = node.api.pod("two").status
         assert status.reason == "OutOfcpu"
+        # As `kubectl get` shows it, and no container status beside it.
+        assert status.containerStatuses == [] and status.conditions == []
         assert status.message == (
-            "Node didn't have enough resource: cpu, requested: 3000, used: 3000, capacity: 4000"
+            "Pod was rejected: Node didn't have enough resource: cpu, requested: 3000, "
+            "used: 3000, capacity: 4000"
         )
+
+    play(story)
+
+
+def test_conditions_that_others_write_meanwhile_stay() -> None:
+    """Readiness gates and disruptions are written beside the kubelet's own, at any moment."""
+
+    async def story(node: Node) -> None:
+        random_ = random.Random(7)
+        names = [f"p{number}" for number in range(8)]
+        for name in names:
+            await node.api.put(pod(name, readinessGates=[GATE]))
+
+        async def write(name: str) -> None:
+            await node.env.clock.sleep(random_.random() * 2)
+            for kind, reason in (("example.com/gate", ""), ("DisruptionTarget", "Preemption")):
+                written = {"type": kind, "status": "True", "reason": reason}
+                change = {"status": {"conditions": [written]}}
+                await node.api.client.patch(
+                    core.Pod, name, "default", change, kind="strategic", subresource="status"
+                )
+                await node.env.clock.sleep(random_.random() * 0.1)
+
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(write(name))
+        for name in names:
+            await node.until(lambda name=name: node.condition(name, "Ready") == "True", 10)
+            assert node.condition(name, "example.com/gate") == "True"
+            assert node.condition(name, "DisruptionTarget") == "True"
+
+    play(story)
+
+
+def test_a_pod_for_a_label_that_its_node_has_just_got_is_taken() -> None:
+    """What the kubelet knows of its node is seconds old when the pod comes."""
+
+    async def story(node: Node) -> None:
+        await node.env.clock.sleep(20)
+        for value in ("a", "b"):
+            labels = {"metadata": {"labels": {"zone": value}}}
+            await node.api.client.patch(core.Node, "node-0", None, labels)
+            await node.api.put(pod(f"in-{value}", nodeSelector={"zone": value}))
+            await node.until(lambda v=value: node.phase(f"in-{v}") == "Running", 5)
+        await node.api.put(pod("elsewhere", nodeSelector={"zone": "c"}))
+        await node.until(lambda: node.phase("elsewhere") == "Failed", 5)
+        status = node.api.pod("elsewhere").status
+        assert (status.reason, status.containerStatuses) == ("NodeAffinity", [])
+        assert status.message == (
+            "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+            "affinity/selector"
+        )
+        assert node.api.reasons("elsewhere") == ["NodeAffinity"]
+        await node.api.delete_pod("elsewhere")
+        await node.until(lambda: not node.api.has_pod("elsewhere"), 35)
 
     play(story)
 

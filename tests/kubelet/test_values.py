@@ -389,6 +389,59 @@ def test_status_patches_delete_what_left_a_keyed_list() -> None:
     assert patch.status_patch("u", after, after) is None
 
 
+def condition(kind: str, status: str = "True", reason: str = "") -> core.PodCondition:
+    return core.PodCondition(type=kind, status=status, reason=reason)
+
+
+def test_status_patches_hold_only_what_the_kubelet_owns() -> None:
+    """``present`` is newer than the status that we computed: others have written meanwhile."""
+    present = core.PodStatus(
+        phase="Pending",
+        nominatedNodeName="n",
+        conditions=[
+            condition("example.com/gate", "False"),
+            condition("DisruptionTarget", reason="PreemptionByScheduler"),
+            condition("PodScheduled"),
+        ],
+        resourceClaimStatuses=[core.PodResourceClaimStatus(name="c", resourceClaimName="x")],
+    )
+    computed = core.PodStatus(
+        phase="Running",
+        conditions=[
+            condition("example.com/gate"),
+            condition("DisruptionTarget", "False", "Older"),
+            condition("Ready"),
+            condition("PodScheduled"),
+        ],
+    )
+    made = patch.status_patch("u", present, computed)
+    assert made is not None
+    (written,) = made["status"].pop("conditions")
+    assert (written["type"], written["status"]) == ("Ready", "True")
+    assert made["status"] == {"phase": "Running"}
+    # What we own goes when it is no longer so.
+    made = patch.status_patch("u", computed, core.PodStatus(phase="Running"))
+    assert made is not None
+    assert made["status"]["conditions"] == [
+        {"$patch": "delete", "type": "Ready"},
+        {"$patch": "delete", "type": "PodScheduled"},
+    ]
+
+
+def test_a_disruption_of_our_own_is_written_over_anothers() -> None:
+    ours = core.PodStatus(conditions=[condition("DisruptionTarget", reason="TerminationByKubelet")])
+    theirs = core.PodStatus(
+        conditions=[condition("DisruptionTarget", reason="EvictionByEvictionAPI")]
+    )
+    for present in (core.PodStatus(), theirs):
+        made = patch.status_patch("u", present, ours)
+        assert made is not None
+        (written,) = made["status"]["conditions"]
+        assert written["reason"] == "TerminationByKubelet"
+    assert patch.status_patch("u", ours, ours) is None
+    assert patch.status_patch("u", ours, core.PodStatus()) is None
+
+
 VIEW = decide.NodeView("n", {"zone": "a", "size": "5"}, {"cpu": "2", "memory": "1Gi", "pods": "2"})
 
 

@@ -146,6 +146,7 @@ class Kubelet:
             ),
             group,
             self.node.view,
+            self.node.newest_view,
         )
         self._collector = Collector(
             env,

@@ -111,6 +111,7 @@ class Worker:
         self._round: asyncio.Task[float | None] | None = None
         self._reasons: dict[str, Reason] = {}
         self._computed: core.PodStatus | None = None
+        self._rejected = False
         self._mount_delay = MOUNT_RETRY_SECONDS
         self._start_deadline()
         if self._ending or pod.metadata.deletionTimestamp is not None:
@@ -135,11 +136,18 @@ class Worker:
         self._wake.set()
 
     def end(self, failure: Failure | None, grace: int | None) -> None:
-        """Take the pod down: eviction, rejection, removal. ``grace`` in seconds."""
+        """Take the pod down: eviction, removal. ``grace`` in seconds."""
         self.failure = self.failure or failure
         if grace is not None:
             self._grace = grace if self._grace is None else min(grace, self._grace)
         self._end()
+
+    def reject(self, failure: Failure) -> None:
+        """This node does not take the pod; of what an earlier kubelet took, nothing stays."""
+        self._rejected = True
+        self._computed = compute.rejected(self.pod, failure, self._deps.env.clock.now())
+        self._deps.statuses.set(self.pod, self._computed)
+        self.end(failure, 1)
 
     # ---- the actor
 
@@ -391,6 +399,8 @@ class Worker:
 
     def _publish(self, seen: PodSeen, *, terminal: bool = False) -> core.PodStatus:
         deps, pod = self._deps, self.pod
+        if self._rejected and self._computed is not None:
+            return self._computed
         old = self._computed or deps.statuses.get(self.uid) or pod.status
         self._computed = compute.compute(
             Facts(

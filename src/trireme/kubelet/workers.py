@@ -8,26 +8,33 @@ pod is first seen.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
 from trireme.kubelet.admit import decide
 from trireme.kubelet.admit.decide import NodeView
-from trireme.kubelet.status import compute
 from trireme.kubelet.status.compute import Failure
 from trireme.kubelet.worker import Deps, State, Worker
 
 
 class Workers:
-    """The set of workers. ``node_view`` is asked at each admission."""
+    """The set of workers. ``node_view`` is asked at each admission; ``newest_view``, which asks the
+    API, before a pod is rejected because of the node's object."""
 
     def __init__(
-        self, deps: Deps, group: asyncio.TaskGroup, node_view: Callable[[], NodeView]
+        self,
+        deps: Deps,
+        group: asyncio.TaskGroup,
+        node_view: Callable[[], NodeView],
+        newest_view: Callable[[], Awaitable[NodeView]],
     ) -> None:
         self._deps = deps
         self._group = group
         self._node_view = node_view
+        self._newest_view = newest_view
+        # Pods of which the node's object decides, while it is read.
+        self._admitting: dict[str, core.Pod] = {}
         self._workers: dict[str, Worker] = {}
         self._rejected: set[str] = set()
 
@@ -69,15 +76,39 @@ class Workers:
             # Ended before this kubelet ran: keep it known, for logs and for its deletion.
             self._start(pod).end(None, None)
             return
-        failure = None
-        if pod.metadata.deletionTimestamp is None:
-            failure = decide.decide(pod, self.active(), self._node_view())
+        if uid in self._admitting:
+            self._admitting[uid] = pod
+            return
+        failure = self._failure(pod, self._node_view())
+        if failure is not None and decide.is_of_node(failure):
+            self._admitting[uid] = pod
+            name = f"admit {pod.metadata.namespace}/{pod.metadata.name}"
+            self._group.create_task(self._admit_anew(uid), name=name)
+        else:
+            self._begin(pod, failure)
+
+    async def _admit_anew(self, uid: str) -> None:
+        """Decide by the node as the API has it now: what we know of it may be seconds old."""
+        view = await self._newest_view()
+        pod = self._admitting.pop(uid, None)
+        if pod is not None:
+            self._begin(pod, self._failure(pod, view))
+
+    def _failure(self, pod: core.Pod, view: NodeView) -> Failure | None:
+        if pod.metadata.deletionTimestamp is not None:
+            return None
+        return decide.decide(pod, self.active(), view)
+
+    def _begin(self, pod: core.Pod, failure: Failure | None) -> None:
         worker = self._start(pod)
         if failure is not None:
-            self._reject(worker, failure)
+            self._rejected.add(worker.uid)
+            self._deps.events.pod(pod, "Warning", failure.reason, failure.message)
+            worker.reject(failure)
 
     def remove(self, pod: core.Pod) -> None:
         """The API has no such pod any more; ``pod`` is its last version."""
+        self._admitting.pop(pod.metadata.uid, None)
         worker = self._workers.get(pod.metadata.uid)
         if worker is not None:
             self._deps.statuses.forget(worker.uid)
@@ -101,14 +132,6 @@ class Workers:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.end(failure, grace)
-
-    def _reject(self, worker: Worker, failure: Failure) -> None:
-        self._rejected.add(worker.uid)
-        self._deps.events.pod(worker.pod, "Warning", failure.reason, failure.message)
-        self._deps.statuses.set(
-            worker.pod, compute.rejected(worker.pod, failure, self._deps.env.clock.now())
-        )
-        worker.end(failure, 1)
 
     def _start(self, pod: core.Pod, *, orphan: bool = False) -> Worker:
         worker = self._workers[pod.metadata.uid] = Worker(self._deps, pod, orphan=orphan)

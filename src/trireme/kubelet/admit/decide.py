@@ -19,6 +19,8 @@ from trireme.kubelet import amounts, podspec
 from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
 
+NODE_AFFINITY = "NodeAffinity"
+OUT_OF = "OutOf"
 SAFE_SYSCTLS = (
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -56,6 +58,11 @@ def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure
         or _resources(pod, running, node)
         or _ports(pod, running)
     )
+
+
+def is_of_node(failure: Failure) -> bool:
+    """Whether the node's labels or what it offers stand in the way: both may just have changed."""
+    return failure.reason == NODE_AFFINITY or failure.reason.startswith(OUT_OF)
 
 
 def _os(pod: core.Pod) -> Failure | None:
@@ -122,7 +129,7 @@ def _affinity(pod: core.Pod, node: NodeView) -> Failure | None:
     if matches:
         return None
     return Failure(
-        "NodeAffinity",
+        NODE_AFFINITY,
         "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
     )
 
@@ -181,7 +188,7 @@ def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure
 
 def _out_of(name: str, wanted: int, used: int, capacity: int) -> Failure:
     return Failure(
-        f"OutOf{name}",
+        f"{OUT_OF}{name}",
         f"Node didn't have enough resource: {name}, requested: {wanted}, "
         f"used: {used}, capacity: {capacity}",
     )

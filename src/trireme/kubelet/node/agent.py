@@ -120,6 +120,14 @@ class NodeAgent:
         allocatable = {**extended, **self.allocatable()}
         return NodeView(self._config.node_name, labels, allocatable, pressures)
 
+    async def newest_view(self) -> NodeView:
+        """The view by the node as the API has it now, or as it was last where that fails."""
+        try:
+            self._node = await self._client.get(core.Node, self._config.node_name)
+        except (ApiError, OSError) as error:
+            self._env.log.warning("reading node %s failed: %s", self._config.node_name, error)
+        return self.view()
+
     def node(self) -> core.Node | None:
         return self._node
 

@@ -21,7 +21,6 @@ from trireme.kubelet.sync import plan
 from trireme.kubelet.sync.plan import Probes
 from trireme.machinery import time
 
-DISRUPTION = "DisruptionTarget"
 MAX_MESSAGES = 12 << 10  # bytes of termination messages of all containers together
 
 
@@ -89,12 +88,16 @@ def compute(facts: Facts) -> core.PodStatus:
 
 
 def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
-    """The status of a pod that this node does not take."""
+    """The status of a pod that this node does not take: nothing of it ever was here."""
     return msgspec.structs.replace(
         pod.status,
         phase="Failed",
         reason=failure.reason,
-        message=failure.message,
+        message=f"Pod was rejected: {failure.message}",
+        conditions=[c for c in pod.status.conditions if c.type not in conditions.OWNED],
+        initContainerStatuses=[],
+        containerStatuses=[],
+        ephemeralContainerStatuses=[],
         startTime=pod.status.startTime or time.format(now),
         observedGeneration=pod.metadata.generation,
         qosClass=pod.status.qosClass or qos.of(pod.spec),
@@ -231,12 +234,12 @@ def _set_conditions(
         conditions.scheduled(),
     ]
     if facts.failure is not None and facts.failure.reason == "Evicted":
-        foreign = [c for c in foreign if c.type != DISRUPTION]
+        foreign = [c for c in foreign if c.type != conditions.DISRUPTION]
         own.append(
             core.PodCondition(
-                type=DISRUPTION,
+                type=conditions.DISRUPTION,
                 status="True",
-                reason="TerminationByKubelet",
+                reason=conditions.BY_KUBELET,
                 message=facts.failure.message,
             )
         )

@@ -19,6 +19,10 @@ CONTAINERS_READY = "ContainersReady"
 SCHEDULED = "PodScheduled"
 OWNED = (READY_TO_START, INITIALIZED, READY, CONTAINERS_READY, SCHEDULED)
 
+# Shared with whoever else disrupts pods (KEP-3329); the reason says that it was the kubelet.
+DISRUPTION = "DisruptionTarget"
+BY_KUBELET = "TerminationByKubelet"
+
 NOT_READY = "ContainersNotReady"
 NOT_INITIALIZED = "ContainersNotInitialized"
 COMPLETED = "PodCompleted"

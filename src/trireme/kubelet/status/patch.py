@@ -1,8 +1,9 @@
-"""The strategic merge patch that turns one PodStatus into another. Pure.
+"""The strategic merge patch that brings a PodStatus to what the kubelet knows. Pure.
 
-In: the status that the API has and the one that it should have. Out: a patch, or ``None`` when they
-are the same. Called by status/manager. A patch and not an update, because schedulers, controllers
-and readiness gates write conditions of their own beside ours.
+In: the status that the API had when we last looked, and the one that it should have. Out: a patch,
+or ``None`` when they are the same. Called by status/manager. Only what the kubelet owns is in it:
+schedulers, controllers and readiness gates write beside us, also between our look and our write.
+Upstream: mergePodStatus in pkg/kubelet/status.
 """
 
 from __future__ import annotations
@@ -12,9 +13,19 @@ from typing import Any
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.kubelet.status import conditions
 
 # Lists that strategic merge joins by a key: what left the list must be deleted by name.
-_KEYED = {"conditions": "type", "podIPs": "ip", "hostIPs": "ip"}
+_KEYED = {"podIPs": "ip", "hostIPs": "ip"}
+# Written by the API server, the scheduler and the resource claim controller.
+_OTHERS = frozenset(
+    (
+        "nominatedNodeName",
+        "resourceClaimStatuses",
+        "extendedResourceClaimStatus",
+        "nodeAllocatableResourceClaimStatuses",
+    )
+)
 
 
 def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> dict | None:
@@ -23,9 +34,13 @@ def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> d
     after: dict[str, Any] = msgspec.to_builtins(wanted)
     changes: dict[str, Any] = {}
     for name in {**before, **after}:
-        if before.get(name) == after.get(name):
+        if name in _OTHERS or before.get(name) == after.get(name):
             continue
-        if name in _KEYED:
+        if name == "conditions":
+            items = _conditions(before.get(name, []), after.get(name, []))
+            if items:
+                changes[name] = items
+        elif name in _KEYED:
             items = _keyed(before.get(name, []), after.get(name, []), _KEYED[name])
             if items:
                 changes[name] = items
@@ -34,6 +49,19 @@ def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> d
     if not changes:
         return None
     return {"metadata": {"uid": uid}, "status": changes}
+
+
+def _conditions(before: list[dict], after: list[dict]) -> list[dict]:
+    """Our own conditions as they should be, and a DisruptionTarget that is of our making."""
+
+    def owned(items: list[dict]) -> list[dict]:
+        return [item for item in items if item["type"] in conditions.OWNED]
+
+    shared = [item for item in after if item.get("reason") == conditions.BY_KUBELET]
+    return [
+        *_keyed(owned(before), owned(after), "type"),
+        *(item for item in shared if item not in before),
+    ]
 
 
 def _keyed(before: list[dict], after: list[dict], key: str) -> list[dict]:
