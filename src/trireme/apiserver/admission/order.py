@@ -23,6 +23,7 @@ from trireme.apiserver.admission.plugins.node_restriction import NodeRestriction
 from trireme.apiserver.admission.plugins.pod_certificate_requests import (
     PodCertificateRequests,
 )
+from trireme.apiserver.admission.plugins.pod_resize import PodResize
 from trireme.apiserver.admission.plugins.pod_topology_labels import PodTopologyLabels
 from trireme.apiserver.admission.plugins.priority import Priority
 from trireme.apiserver.admission.plugins.rbac_escalation import RbacEscalation
@@ -45,6 +46,7 @@ def plugins() -> list[Plugin]:
         ClusterTrustBundleAttest(),
         CertificateSubjectRestriction(),
         PodTopologyLabels(),
+        PodResize(),
         # In upstream a part of the requests' storage: what others made of them does not count.
         CertificateRequests(),
         PodCertificateRequests(),

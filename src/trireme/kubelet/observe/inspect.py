@@ -112,7 +112,6 @@ class Inspector:
             # Why the runtime could not start it, and what it said itself.
             parts = (status.message, self._termination_message(status, notes))
             message = ": ".join(part for part in parts if part)
-        resources = status.resources.linux if status.resources is not None else None
         return ContainerSeen(
             id=status.id,
             name=status.labels.get(labels.CONTAINER_NAME, status.metadata.name),
@@ -129,7 +128,6 @@ class Inspector:
             spec_hash=notes.get(labels.HASH, ""),
             restart_count=int(notes.get(labels.RESTART_COUNT, "0") or 0),
             log_path=status.log_path,
-            resources=resources,
             user=status.user.linux if status.user is not None else None,
         )
 

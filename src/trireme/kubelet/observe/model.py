@@ -30,7 +30,6 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
     spec_hash: str = ""
     restart_count: int = 0
     log_path: str = ""
-    resources: model.LinuxResources | None = None
     user: model.LinuxContainerUser | None = None
 
     @property

@@ -127,8 +127,7 @@ def _from_seen(
         state=_state(seen, runtime),
         volumeMounts=_mounts(container),
     )
-    status.allocatedResources = dict(container.resources.requests)
-    status.resources = msgspec.structs.replace(container.resources)
+    # Without ``resources`` the API refuses to resize a running container: this kubelet cannot.
     if seen.user is not None:
         status.user = core.ContainerUser(
             linux=core.LinuxContainerUser(
