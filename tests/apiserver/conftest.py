@@ -68,9 +68,15 @@ class Asker:
         )
         return await chain.handle(self.server, request)
 
-    async def must(self, method: str, path: str, body: Any = None) -> Any:
+    async def must(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The answer to a request that has to succeed."""
-        status, answer = await self(method, path, body)
+        status, answer = await self(method, path, body, headers)
         assert status < 300, answer
         return answer
 

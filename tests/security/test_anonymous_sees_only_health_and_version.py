@@ -15,7 +15,7 @@ from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
 from trireme.apiserver import chain
 from trireme.apiserver.bootstrap import notation, policy
 from trireme.apiserver.bootstrap import run as bootstrap
-from trireme.apiserver.registry import Call
+from trireme.apiserver.registry import SELF, Call
 from trireme.apiserver.request import Request
 from trireme.kit.env import Env
 from trireme.testing import virtual
@@ -87,7 +87,7 @@ async def test_what_earlier_versions_bound_is_taken_away(env: Env, asking: Any, 
             read: Any = notation.roles if kind is ClusterRole else notation.bindings
             for obj in read(text, kind):
                 endpoint = ask.server.endpoint(kind)
-                await ask.server.registry.create(endpoint, "", obj, Call(bootstrap.USER))
+                await ask.server.registry.create(endpoint, "", obj, Call(SELF))
         await bootstrap.run(ask.server)
         for kind in (ClusterRole, ClusterRoleBinding):
             assert ask.server.reader.get(kind, "", name) is None

@@ -36,6 +36,9 @@ from trireme.store.contract import KeyValue, Store
 # was taken.
 CONFLICT_RETRIES = 20
 NAME_TRIES = 8
+# The API server itself, as the one that writes, and as the manager of the fields it sets.
+SELF = User("system:apiserver", groups=("system:masters", "system:authenticated"))
+MANAGER = "kube-apiserver"
 # Writes that the kind's own update rules judge; every other subresource has rules of its own.
 WITH_KIND_RULES = ("", "scale")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from trireme.apiserver import expiry, serve
-from trireme.apiserver.aggregate import register
+from trireme.apiserver.aggregate import availability, register
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.crd import lifecycle
@@ -42,4 +42,5 @@ def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task
         group.create_task(bootstrap.keep(server), name="system objects"),
         group.create_task(lifecycle.run(server), name="custom kinds"),
         group.create_task(register.run(server), name="api services"),
+        group.create_task(availability.run(server), name="api services' availability"),
     ]

@@ -19,7 +19,7 @@ from trireme.api.core.v1.serviceaccount import ServiceAccount
 from trireme.apiserver import run
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
-from trireme.apiserver.registry import Call
+from trireme.apiserver.registry import SELF, Call
 from trireme.apiserver.server import ApiServer
 from trireme.kit import pki
 from trireme.kit.env import Env
@@ -75,4 +75,4 @@ async def account(server: ApiServer, namespace: str, name: str) -> None:
     """Make a service account, in a namespace that is there."""
     wanted = ServiceAccount(metadata=ObjectMeta(name=name, namespace=namespace))
     endpoint = server.endpoint(ServiceAccount)
-    await server.registry.create(endpoint, namespace, wanted, Call(bootstrap.USER))
+    await server.registry.create(endpoint, namespace, wanted, Call(SELF))

@@ -92,6 +92,7 @@ async def test_a_remote_version_is_refused_by_name() -> None:
         status, refused = await ask("GET", "/apis/metrics.example.com/v1/things")
         assert (status, refused["reason"]) == (503, "ServiceUnavailable")
         assert "v1.metrics.example.com" in refused["message"]
+        assert (await ask("GET", "/apis/metrics.example.com/v1"))[0] == 503
         assert (await ask("GET", "/apis/metrics.example.com/v2/things"))[0] == 404
 
 

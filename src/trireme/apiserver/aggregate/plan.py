@@ -1,9 +1,11 @@
-"""Which APIServices this server keeps, and what has to be done about one. Pure.
+"""Which APIServices this server keeps, what has to be done about one, and its condition. Pure.
 
-In: the versions of groups that are served here. Out: APIServices, and what to do. A version that is
-built in is registered once, when the server starts; one that a CustomResourceDefinition serves is
-kept as long as that is so. Others' objects, which do not carry the label, are left alone. Called by
-``register``. Upstream: kube-aggregator ``autoregister``, pkg/controlplane/apiserver/aggregator.go.
+In: the versions of groups that are served here; what leads to another server. Out: APIServices, and
+what to do. A version that is built in is registered once, when the server starts; one that a
+CustomResourceDefinition serves is kept as long as that is so. Others' objects, which do not carry
+the label, are left alone but for their condition. Called by ``register``, ``availability``.
+Upstream: kube-aggregator ``autoregister`` and ``controllers/status``,
+pkg/controlplane/apiserver/aggregator.go.
 """
 
 from __future__ import annotations
@@ -12,7 +14,16 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final
 
-from trireme.api.apiregistration.v1.apiservice import APIService, APIServiceSpec
+from trireme.api.apiregistration.v1 import apiservice
+from trireme.api.apiregistration.v1.apiservice import (
+    APIService,
+    APIServiceCondition,
+    APIServiceSpec,
+    ServiceReference,
+)
+from trireme.api.core.v1.service import Service
+from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.machinery import gotext
 from trireme.machinery.meta import ObjectMeta
 
 LABEL: Final = "kube-aggregator.kubernetes.io/automanaged"
@@ -93,6 +104,45 @@ def later(current: APIService | None, wanted: APIService | None) -> Step:
     if current.metadata.labels.get(LABEL) != ALWAYS:
         return Step.NOTHING
     return _settle(current, wanted)
+
+
+def available(
+    reference: ServiceReference, service: Service | None, slices: list[EndpointSlice]
+) -> APIServiceCondition:
+    """Whether another server can be reached through its Service, whose EndpointSlices are given.
+
+    The last step is to ask that server; requests are not passed on, so there the answer is no.
+    """
+    port = reference.port
+    what = f"service/{reference.name} in {gotext.quote(reference.namespace)}"
+    if service is None:
+        return _unavailable("ServiceNotFound", f"{what} is not present")
+    if service.spec.type == "ClusterIP":
+        name = next((item.name for item in service.spec.ports if item.port == port), None)
+        if name is None:
+            return _unavailable("ServicePortError", f"{what} is not listening on port {port}")
+        if not slices:
+            return _unavailable("EndpointsNotFound", f"cannot find endpointslices for {what}")
+        if not any(_leads_on(item, name) for item in slices):
+            why = f"endpointslices for {what} have no addresses with port name {gotext.quote(name)}"
+            return _unavailable("MissingEndpoints", why)
+    return _unavailable("FailedDiscoveryCheck", not_passed_on(reference))
+
+
+def not_passed_on(reference: ServiceReference) -> str:
+    """Why a version that another server has is not available."""
+    return f"requests are not passed on to service {reference.namespace}/{reference.name}"
+
+
+def _leads_on(item: EndpointSlice, port_name: str) -> bool:
+    ready = any(endpoint.conditions.ready is not False for endpoint in item.endpoints)
+    return ready and any(port.name == port_name and port.port is not None for port in item.ports)
+
+
+def _unavailable(reason: str, message: str) -> APIServiceCondition:
+    return APIServiceCondition(
+        type=apiservice.AVAILABLE, status="False", reason=reason, message=message
+    )
 
 
 def _settle(current: APIService, wanted: APIService | None) -> Step:

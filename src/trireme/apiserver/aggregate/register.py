@@ -10,24 +10,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 
 from trireme.api.apiregistration.v1.apiservice import APIService
 from trireme.apiserver.aggregate import plan
 from trireme.apiserver.aggregate.plan import Step
 from trireme.apiserver.crd.kinds import ROOT
-from trireme.apiserver.registry import Call
-from trireme.apiserver.request import User
+from trireme.apiserver.follow import Follower
+from trireme.apiserver.registry import MANAGER, SELF, Call
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
 from trireme.machinery import errors
 from trireme.machinery.meta import DeleteOptions, Preconditions
-from trireme.store import contract as stores
 from trireme.store.contract import KeyValue
-
-USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
-MANAGER = "kube-apiserver"
-RETRY = 1.0
 
 Version = tuple[str, str]
 
@@ -54,6 +48,9 @@ class _Registration:
     def __init__(self, server: ApiServer, group: asyncio.TaskGroup) -> None:
         self._server = server
         self._group = group
+        common = server.store, server.env, group
+        self._services = Follower(*common, "apiservice", self._look)
+        self._definitions = Follower(*common, "definition", self._definition)
         # The served versions of each definition, and how many definitions serve each.
         self._served: dict[str, frozenset[Version]] = {}
         self._count: Counter[Version] = Counter()
@@ -64,29 +61,8 @@ class _Registration:
         for item in known.items:
             self._note(item.key[len(ROOT) :])
         root = self._server.endpoint(APIService).root
-        self._group.create_task(self._follow(root, self._look), name="api services")
-        await self._follow(ROOT, self._definition)
-
-    async def _follow(self, prefix: str, look: Callable[[str], Awaitable[None]]) -> None:
-        """Look at all that is below a prefix, and at each change of it."""
-        store = self._server.store
-        seen: set[str] = set()
-        while True:
-            page = store.list(prefix)
-            subscription = store.watch(prefix, page.revision)
-            names = {item.key[len(prefix) :] for item in page.items}
-            try:
-                for name in sorted(names | seen):
-                    await look(name)
-                seen = names
-                while True:
-                    for event in await subscription.next():
-                        await look(event.key[len(prefix) :])
-            except stores.SubscriptionClosed as closed:
-                if closed.reason == "store closed":
-                    return
-            finally:
-                subscription.close()
+        self._group.create_task(self._services.follow(root), name="api services")
+        await self._definitions.follow(ROOT)
 
     def _note(self, name: str) -> frozenset[Version]:
         """Note what a definition serves now; the versions that it or its former self serves."""
@@ -103,29 +79,20 @@ class _Registration:
 
     async def _definition(self, name: str) -> None:
         for version in sorted(self._note(name)):
-            await self._look(plan.name(*version))
+            await self._services.sync(plan.name(*version))
 
     async def _look(self, name: str) -> None:
-        """One APIService: errors are told and tried again later."""
         version, _, group = name.partition(".")
         wanted = plan.custom(group, version) if self._count[group, version] > 0 else None
         current = self._server.reader.get(APIService, "", name)
-        try:
-            await _do(self._server, plan.later(current, wanted), current, wanted)
-        except (errors.ApiError, stores.StoreUnavailable) as fault:
-            self._server.env.log.warning("apiservice %s: %s", name, fault)
-            self._group.create_task(self._again(name), name=f"apiservice {name}")
-
-    async def _again(self, name: str) -> None:
-        await self._server.env.clock.sleep(RETRY)
-        await self._look(name)
+        await _do(self._server, plan.later(current, wanted), current, wanted)
 
 
 async def _do(
     server: ApiServer, step: Step, current: APIService | None, wanted: APIService | None
 ) -> None:
     """One step. What changed meanwhile is looked at again when its event comes."""
-    endpoint, call = server.endpoint(APIService), Call(USER, manager=MANAGER)
+    endpoint, call = server.endpoint(APIService), Call(SELF, manager=MANAGER)
     try:
         if step is Step.CREATE and wanted is not None:
             body.default(endpoint, wanted)

@@ -18,8 +18,5 @@ def refuse(server: ApiServer, group: str, version: str) -> None:
     found = server.reader.get(APIService, "", name)
     if found is None or found.spec.service is None:
         return
-    service = found.spec.service
-    raise errors.service_unavailable(
-        f"apiservice {name}: requests are not passed on to service "
-        f"{service.namespace}/{service.name}"
-    )
+    why = plan.not_passed_on(found.spec.service)
+    raise errors.service_unavailable(f"apiservice {name}: {why}")

@@ -21,8 +21,7 @@ from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
 from trireme.apiserver.aggregate import register
 from trireme.apiserver.bootstrap import compute, fairness, objects, policy
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.registry import Call
-from trireme.apiserver.request import User
+from trireme.apiserver.registry import MANAGER, SELF, Call
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
 from trireme.kit import pki
@@ -30,9 +29,6 @@ from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
 from trireme.store.contract import KeyValue, StoreUnavailable
 
-USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
-# As whom upstream's own loopback client writes.
-MANAGER = "kube-apiserver"
 FAIRNESS_MANAGER = "api-priority-and-fairness-config-producer-v1"
 CIDR_MANAGER = "kubernetes-service-cidr-controller"
 DEFAULT_PORT = 6443
@@ -134,7 +130,7 @@ def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
 async def _delete(server: ApiServer, kind: type, name: str) -> None:
     try:
         await server.registry.delete(
-            server.endpoint(kind), "", name, DeleteOptions(), Call(USER, manager=MANAGER)
+            server.endpoint(kind), "", name, DeleteOptions(), Call(SELF, manager=MANAGER)
         )
     except errors.ApiError as fault:
         if not errors.is_not_found(fault):
@@ -157,7 +153,7 @@ async def _service_cidr(server: ApiServer) -> None:
         old.metadata.resourceVersion = ""
         return objects.with_readiness(old, wanted, now) or old
 
-    call = Call(USER, any_version=True, manager=CIDR_MANAGER)
+    call = Call(SELF, any_version=True, manager=CIDR_MANAGER)
     await server.registry.update(endpoint, "", name, change, call, "status")
 
 
@@ -203,7 +199,7 @@ async def _create(
     body.default(endpoint, wanted)
     try:
         await server.registry.create(
-            endpoint, wanted.metadata.namespace, wanted, Call(USER, manager=manager)
+            endpoint, wanted.metadata.namespace, wanted, Call(SELF, manager=manager)
         )
     except errors.ApiError as fault:
         # Another API server of the cluster was faster.
@@ -225,11 +221,11 @@ async def _update(
         new.metadata.resourceVersion = ""
         return new
 
-    call = Call(USER, any_version=True, manager=manager)
+    call = Call(SELF, any_version=True, manager=manager)
     await server.registry.update(endpoint, meta.namespace, meta.name, change, call)
 
 
 async def _recreate(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
-    meta, call = wanted.metadata, Call(USER, manager=MANAGER)
+    meta, call = wanted.metadata, Call(SELF, manager=MANAGER)
     await server.registry.delete(endpoint, meta.namespace, meta.name, DeleteOptions(), call)
     await _create(server, endpoint, wanted)

@@ -12,19 +12,18 @@ from typing import Any
 
 from trireme.api.apiextensions.v1 import types
 from trireme.api.apiextensions.v1.types import CLEANUP, CustomResourceDefinition
+from trireme.apiserver import follow
 from trireme.apiserver.crd import decide
 from trireme.apiserver.crd.definition import Definition
 from trireme.apiserver.crd.kinds import ROOT
-from trireme.apiserver.registry import Call
-from trireme.apiserver.request import User
+from trireme.apiserver.follow import Follower
+from trireme.apiserver.registry import MANAGER, SELF, Call
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
 from trireme.store import contract as stores
 from trireme.store.contract import KeyValue
 
-USER = User("system:apiserver", groups=("system:masters", "system:authenticated"))
-RETRY = 1.0
 # How long the instances of a definition may take to go before the definition says so.
 PATIENCE = 60.0
 
@@ -44,34 +43,8 @@ class _Lifecycle:
         self._deleting: set[str] = set()
 
     async def run(self) -> None:
-        store = self._server.store
-        while True:
-            page = store.list(ROOT)
-            subscription = store.watch(ROOT, page.revision)
-            names = {item.key[len(ROOT) :] for item in page.items}
-            try:
-                for name in sorted(names | set(self._known)):
-                    await self._look(name)
-                while True:
-                    for event in await subscription.next():
-                        await self._look(event.key[len(ROOT) :])
-            except stores.SubscriptionClosed as closed:
-                if closed.reason == "store closed":
-                    return
-            finally:
-                subscription.close()
-
-    async def _look(self, name: str) -> None:
-        """One definition: errors are told and tried again later."""
-        try:
-            await self._settle(name)
-        except (errors.ApiError, stores.StoreUnavailable) as fault:
-            self._server.env.log.warning("customresourcedefinition %s: %s", name, fault)
-            self._group.create_task(self._again(name), name=f"crd {name}")
-
-    async def _again(self, name: str) -> None:
-        await self._server.env.clock.sleep(RETRY)
-        await self._look(name)
+        server, what = self._server, "customresourcedefinition"
+        await Follower(server.store, server.env, self._group, what, self._settle).follow(ROOT)
 
     async def _settle(self, name: str) -> None:
         server = self._server
@@ -84,7 +57,7 @@ class _Lifecycle:
                 self._forget(name, known)
                 await self._look_at_others(name, known.spec.group)
             return
-        if known is not None and known.revision == item.revision:
+        if known is not None and known.revision == item.revision and known.is_settled():
             return
         definition = Definition(item.value, item.revision)
         self._remember(name, definition)
@@ -135,7 +108,7 @@ class _Lifecycle:
             old.metadata.resourceVersion = ""
             return old
 
-        call = Call(USER, any_version=True)
+        call = Call(SELF, any_version=True, manager=MANAGER)
         try:
             item, _ = await server.registry.update(endpoint, "", name, changed, call, "status")
         except errors.ApiError as fault:
@@ -155,7 +128,7 @@ class _Lifecycle:
                     return
                 except (errors.ApiError, stores.StoreUnavailable) as fault:
                     self._server.env.log.warning("instances of %s: %s", name, fault)
-                    await self._server.env.clock.sleep(RETRY)
+                    await self._server.env.clock.sleep(follow.RETRY)
         finally:
             self._deleting.discard(name)
 
@@ -188,7 +161,7 @@ class _Lifecycle:
                 meta = hub.load(item).metadata
                 try:
                     await server.registry.delete(
-                        hub, meta.namespace, meta.name, DeleteOptions(), Call(USER)
+                        hub, meta.namespace, meta.name, DeleteOptions(), Call(SELF)
                     )
                 except errors.ApiError as fault:
                     if not errors.is_not_found(fault):

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from trireme.apiserver.aggregate import remote
 from trireme.apiserver.discovery import documents
 from trireme.apiserver.endpoint import Served
 from trireme.apiserver.handlers import Route
@@ -82,6 +83,8 @@ async def named(server: ApiServer, request: Request) -> AnyReply:
             return aggregated
         return _plain(told.body("/apis", lambda: documents.api_group_list(told.groups)))
     versions = told.groups.get(parts[0]) if parts[0] else None
+    if len(parts) == 2 and (versions is None or parts[1] not in versions):
+        remote.refuse(server, *parts)
     if versions is None or len(parts) > 2:
         return reply.no_page()
     if len(parts) == 1:

@@ -77,15 +77,27 @@ COLUMNS = (
 def prepare_create(new: APIService) -> None:
     """What this server itself serves is there from the start."""
     if new.spec.service is None:
-        new.status.conditions = [
-            APIServiceCondition(
-                type=AVAILABLE,
-                status="True",
-                lastTransitionTime=new.metadata.creationTimestamp,
-                reason="Local",
-                message="Local APIServices are always available",
-            )
-        ]
+        set_condition(new.status, local(), new.metadata.creationTimestamp)
+
+
+def local() -> APIServiceCondition:
+    """What this server itself serves is available."""
+    why = "Local APIServices are always available"
+    return APIServiceCondition(type=AVAILABLE, status="True", reason="Local", message=why)
+
+
+def set_condition(status: APIServiceStatus, wanted: APIServiceCondition, now: str | None) -> bool:
+    """Add or replace a condition; whether anything changed. Its time moves only with its status."""
+    found = next((item for item in status.conditions if item.type == wanted.type), None)
+    same_status = found is not None and found.status == wanted.status
+    wanted.lastTransitionTime = found.lastTransitionTime if found and same_status else now
+    if found == wanted:
+        return False
+    if found is None:
+        status.conditions = [*status.conditions, wanted]
+    else:
+        status.conditions = [wanted if item is found else item for item in status.conditions]
+    return True
 
 
 def validate(new: APIService) -> Errors:
