@@ -156,3 +156,23 @@ async def test_a_namespace_goes_with_all_that_is_in_it(env):
         await w.until(lambda: w.find(core.Namespace, "shop", "") is None)
         assert not w.list(core.ConfigMap, "shop") and not w.list(core.ServiceAccount, "shop")
         assert not await w.quiet(100)
+
+
+@virtual.test()
+async def test_a_namespaces_pods_go_before_all_else(env):
+    async with harness.world(env) as w:
+        await w.client.create(core.Namespace(metadata=meta.ObjectMeta(name="shop")))
+        await w.until(lambda: w.find(core.ServiceAccount, "default", "shop") is not None)
+        held = meta.ObjectMeta(name="held", namespace="shop", finalizers=["a.b/keep"])
+        spec = core.PodSpec(containers=[core.Container(name="main", image="v1")])
+        await w.client.create(core.Pod(metadata=held, spec=spec))
+        await w.client.create(
+            core.ConfigMap(metadata=meta.ObjectMeta(name="needed", namespace="shop"))
+        )
+        await w.until(lambda: w.find(core.Pod, "held", "shop") is not None)
+        await w.client.delete(core.Namespace, "shop")
+        await w.until(lambda: w.get(core.Pod, "held", "shop").metadata.deletionTimestamp)
+        await w.quiet(60)
+        assert w.find(core.ConfigMap, "needed", "shop") is not None
+        await w.client.patch(core.Pod, "held", "shop", {"metadata": {"finalizers": None}})
+        await w.until(lambda: w.find(core.Namespace, "shop", "") is None)

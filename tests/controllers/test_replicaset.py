@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tests.controllers import harness
+from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.replicationcontroller import ReplicationController
@@ -85,6 +86,13 @@ def test_who_goes_first():
     assert [p.metadata.uid for p in found] == [p.metadata.uid for p in ranked]
 
 
+def test_pods_of_about_an_age():
+    """Ages count by their magnitude; within one, the uid decides, so that no zone is emptied."""
+    ranked = [pod("c", ready=10.0), pod("a", ready=1000.0), pod("b", ready=900.0)]
+    found = plan_replicaset.rank(ranked[::-1], [], NOW)
+    assert [p.metadata.uid for p in found] == ["c", "a", "b"]
+
+
 @pytest.mark.parametrize(
     ("text", "cost"), [("", 0), ("10", 10), ("-10", -10), ("+10", 0), ("007", 0), ("1.5", 0)]
 )
@@ -136,6 +144,22 @@ async def test_pods_are_adopted_released_and_replaced(env):
         await w.quiet(5)
         assert len(w.pods(app="web")) == 3
         assert not await w.quiet(60)
+
+
+@virtual.test()
+async def test_pods_that_are_going_are_counted_up_to_the_deployment(env):
+    async with harness.world(env) as w:
+        await w.client.create(harness.deployment())
+        await w.until(lambda: len(w.pods(app="web")) == 3)
+        going = w.pods(app="web")[0].metadata.name
+        held = {"metadata": {"finalizers": ["a.b/keep"]}}
+        await w.client.patch(core.Pod, going, "default", held)
+        await w.client.delete(core.Pod, going, "default")
+        await w.until(lambda: w.get(Deployment, "web").status.terminatingReplicas == 1)
+        (replica_set,) = w.list(ReplicaSet)
+        assert (replica_set.status.terminatingReplicas, replica_set.status.replicas) == (1, 3)
+        await w.client.patch(core.Pod, going, "default", {"metadata": {"finalizers": None}})
+        await w.until(lambda: w.get(Deployment, "web").status.terminatingReplicas == 0)
 
 
 @virtual.test()

@@ -25,6 +25,10 @@ def test_a_pod_runs_is_ready_and_goes() -> None:
         assert status.podIP and status.hostIP == "192.0.2.1"
         assert status.qosClass == "BestEffort"
         assert status.containerStatuses[0].state.running is not None
+        assert node.condition("web", "PodReadyToStartContainers") == "True"
+        assert {status.observedGeneration, *(c.observedGeneration for c in status.conditions)} == {
+            node.api.pod("web").metadata.generation
+        }
         assert node.api.reasons("web") == ["Pulled", "Created", "Started"]
         await node.api.delete_pod("web")
         await node.until(lambda: not node.api.has_pod("web"), 35)
@@ -48,6 +52,7 @@ def test_the_node_registers_and_renews_its_lease() -> None:
         }
         assert registered.status.capacity["cpu"] == "4"
         assert registered.status.allocatable["memory"] == "8092Mi"
+        assert registered.status.nodeInfo.kubeProxyVersion == ""
         await node.env.clock.sleep(1)
         first = (await node.api.client.get(coordination.Lease, "node-0", "kube-node-lease")).spec
         await node.env.clock.sleep(30)
@@ -181,6 +186,21 @@ def test_readiness_liveness_and_startup_probes() -> None:
         )
         assert "Container main failed liveness probe, will be restarted" in node.api.messages(
             "web", "Killing"
+        )
+
+    play(story)
+
+
+def test_a_probe_command_that_takes_too_long_has_failed() -> None:
+    async def story(node: Node) -> None:
+        node.cri.exec_seconds[("slow",)] = 3
+        probe = core.Probe(exec=core.ExecAction(command=["slow"]), timeoutSeconds=2)
+        probe.periodSeconds, probe.failureThreshold = 10, 1
+        await node.api.put(pod("web", container("main", livenessProbe=probe)))
+        await node.until(lambda: node.phase("web") == "Running", 5)
+        await node.until(lambda: node.container("web").restartCount == 1, 60)
+        assert 'Liveness probe failed: command timed out: "slow" timed out after 2s' in (
+            node.api.messages("web", "Unhealthy")
         )
 
     play(story)

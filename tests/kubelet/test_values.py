@@ -26,6 +26,7 @@ from trireme.kubelet.node import status as node_status
 from trireme.kubelet.node.machine import Machine
 from trireme.kubelet.status import patch
 from trireme.kubelet.sync import compute as make
+from trireme.kubelet.sync import security
 
 
 def resources(requests: dict | None = None, limits: dict | None = None) -> core.Container:
@@ -129,6 +130,12 @@ def test_environment_order_and_sources() -> None:
                     resourceFieldRef=core.ResourceFieldSelector(resource="limits.cpu")
                 ),
             ),
+            core.EnvVar(
+                name="FILE",
+                valueFrom=core.EnvVarSource(
+                    fileKeyRef=core.FileKeySelector(volumeName="v", path="f", key="KEY")
+                ),
+            ),
         ],
     )
     of = pod("web", spec)
@@ -140,6 +147,7 @@ def test_environment_order_and_sources() -> None:
             objects={("ConfigMap", "c"): conf, ("Secret", "s"): secret},
             pod_ips=("10.0.0.1",),
             allocatable={"cpu": "3500m"},
+            env_file=lambda ref: b"KEY='of the file'",
         )
     )
     assert found == {
@@ -151,6 +159,7 @@ def test_environment_order_and_sources() -> None:
         "IP": "10.0.0.1",
         "NAME": "web",
         "CPU": "4",
+        "FILE": "of the file",
     }
 
 
@@ -270,6 +279,34 @@ def test_cgroup_numbers(milli: int, shares: int, quota: int) -> None:
 
 def with_limits(name: str, **limits: str) -> core.Container:
     return container(name, resources=core.ResourceRequirements(limits=limits))
+
+
+def test_a_proc_mount_and_the_groups_of_an_image() -> None:
+    unmasked = container("a", securityContext=core.SecurityContext(procMount="Unmasked"))
+    strict = core.PodSecurityContext(supplementalGroupsPolicy="Strict", supplementalGroups=[7])
+    of = pod("p", unmasked, container("b"), securityContext=strict)
+    a, b = (security.of_container(of, each, 0, "", "") for each in of.spec.containers)
+    assert (a.masked_paths, a.readonly_paths) == ([], [])
+    assert "/proc/kcore" in b.masked_paths and "/proc/sys" in b.readonly_paths
+    # CRI's SupplementalGroupsPolicy: Merge is 0, Strict 1.
+    assert (b.supplemental_groups, b.supplemental_groups_policy) == ([7], 1)
+    assert security.of_sandbox(of).supplemental_groups_policy == 1
+    assert security.of_sandbox(pod("q")).supplemental_groups_policy == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "can", "told"),
+    [("Enabled", True, True), ("IfPossible", False, False), ("Disabled", True, False)],
+)
+def test_recursive_read_only_mounts(wanted: str, can: bool, told: bool) -> None:
+    of = core.VolumeMount(name="v", mountPath="/v", readOnly=True, recursiveReadOnly=wanted)
+    assert make.mount(of, "/host", recursive_read_only=can).recursive_read_only is told
+
+
+def test_a_recursive_read_only_mount_that_cannot_be() -> None:
+    of = core.VolumeMount(name="v", mountPath="/v", readOnly=True, recursiveReadOnly="Enabled")
+    with pytest.raises(ValueError, match="recursive read-only mode"):
+        make.mount(of, "/host", recursive_read_only=False)
 
 
 def test_containers_share_the_limits_of_their_pod() -> None:

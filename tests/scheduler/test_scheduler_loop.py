@@ -237,6 +237,7 @@ async def test_a_more_important_pod_takes_the_place_of_another(env: Env) -> None
         await client.create(pod("lesser", cpu="500m", priorityClassName="low"))
         placed = await where(client)
         assert placed == {"urgent": "a", "lesser": ""}
+        assert (await client.get(Pod, "urgent", "default")).status.nominatedNodeName == ""
         events = (await client.list(Event, "default")).items
         (event,) = [item for item in events if item.reason == "Preempted"]
         uid = urgent.metadata.uid

@@ -1,14 +1,24 @@
 """Feature gates, and which versions and kinds are served: --feature-gates and --runtime-config.
 
 In: what the operator set. Out: ``Gates``, and whether a ``Resource`` is served. ``gates.txt`` has
-v1.36's gates: name, stage, default, and ``locked`` where the default cannot be changed. Pure.
-Upstream: component-base ``featuregate``, apiserver ``server/resourceconfig``.
+v1.36's gates, one a line: name, stage, state, then ``locked`` where upstream's default cannot be
+changed and ``switch`` where the gate can be set here too. Its states:
+
+``off``     off by default upstream; here too.
+``on``      on by default upstream; its effect is here. Only a switch can be turned off.
+``fields``  on by default upstream; here its fields are served and validated, and nothing acts on
+            them.
+``absent``  on by default upstream; here nothing of it is.
+``inner``   on by default upstream, and about upstream's inner workings: no client sees it.
+
+Pure. Upstream: component-base ``featuregate``, apiserver ``server/resourceconfig``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -20,33 +30,55 @@ _LEVELS: Final = ("api/all", "api/ga", "api/beta", "api/alpha")
 _LEVEL: Final = re.compile(r"v\d+(alpha|beta)\d+\Z")
 
 
+@dataclass(frozen=True)
+class Gate:
+    """A line of ``gates.txt``."""
+
+    stage: str
+    state: str
+    locked: bool
+    switch: bool
+
+
 class Gates:
-    """The state of every feature gate. ValueError for one that is unknown or locked."""
+    """The state of every feature gate. ValueError for one that is unknown or cannot be set so.
+
+    AllAlpha and AllBeta set the switches of their stage.
+    """
 
     def __init__(self, wanted: Mapping[str, bool]) -> None:
-        known = _known()
-        self._on = {name: on for name, (_, on, _) in known.items()}
+        known = every()
+        self._on = {name: gate.state == "on" for name, gate in known.items()}
         for all_of, stage in _ALL.items():
             if all_of in wanted:
-                for name, (its_stage, _, locked) in known.items():
-                    if its_stage == stage and not locked:
+                for name, gate in known.items():
+                    if gate.switch and gate.stage == stage:
                         self._on[name] = wanted[all_of]
         for name, on in wanted.items():
             if name in _ALL:
                 continue
             if name not in known:
                 raise ValueError(f"unrecognized feature gate: {name}")
-            if known[name][2] and on != known[name][1]:
-                told = "true" if known[name][1] else "false"
-                raise ValueError(
-                    f"cannot set feature gate {name} to {'true' if on else 'false'}, "
-                    f"feature is locked to {told}"
-                )
-            self._on[name] = on
+            if problem := _problem(known[name], on):
+                told = "true" if on else "false"
+                raise ValueError(f"cannot set feature gate {name} to {told}, {problem}")
+            if known[name].switch:
+                self._on[name] = on
 
     def on(self, name: str) -> bool:
-        """Whether the gate is on. KeyError for one that v1.36 does not have."""
+        """Whether the gate is on and has its effect. KeyError for one that v1.36 does not have."""
         return self._on[name]
+
+
+def _problem(gate: Gate, on: bool) -> str:
+    """Why the gate cannot be set to ``on``; empty where it can."""
+    if gate.locked and on != (gate.state != "off"):
+        return f"feature is locked to {'false' if on else 'true'}"
+    if gate.switch or gate.state == "inner":
+        return ""
+    if on:
+        return "" if gate.state == "on" else "feature is not implemented"
+    return "feature cannot be switched off" if gate.state in ("on", "fields") else ""
 
 
 def serves(resource: Resource, runtime: Mapping[str, bool], gates: Gates) -> bool:
@@ -77,8 +109,10 @@ def _level(version: str) -> str:
 
 
 @cache
-def _known() -> dict[str, tuple[str, bool, bool]]:
-    """Gate → stage, default, whether it is locked."""
+def every() -> Mapping[str, Gate]:
+    """The gates of v1.36 by name."""
     text = resources.files("trireme.apiserver").joinpath("gates.txt").read_text()
-    rows = [line.split() for line in text.splitlines()]
-    return {name: (stage, on == "on", bool(rest)) for name, stage, on, *rest in rows}
+    return {
+        name: Gate(stage, state, "locked" in rest, "switch" in rest)
+        for name, stage, state, *rest in map(str.split, text.splitlines())
+    }

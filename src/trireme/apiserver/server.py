@@ -86,7 +86,7 @@ class ApiServer:
         # Set once the objects that every cluster has are there.
         self.bootstrapped = asyncio.Event()
         self.in_flight = InFlight(config.max_in_flight, config.max_mutating_in_flight)
-        self.authenticator = UnionAuthenticator(config, env, self.reader)
+        self.authenticator = UnionAuthenticator(config, env, self.reader, self.gates)
         self.kubelets: Kubelets = config.kubelet_transport or HttpsKubelets(
             config.kubelets, self.reader
         )

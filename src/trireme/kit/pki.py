@@ -95,12 +95,19 @@ def issue(
 
 
 def identity(certificate_der: bytes) -> tuple[str, list[str]]:
-    """The user and groups that a client certificate names: (common name, organizations)."""
+    """The user and groups that a client certificate names: (common name, organizations).
+
+    Of several common names the last one is meant, as Go's crypto/x509 has it.
+    """
+    names = attributes(certificate_der, NameOID.COMMON_NAME)
+    return names[-1] if names else "", attributes(certificate_der, NameOID.ORGANIZATION_NAME)
+
+
+def attributes(certificate_der: bytes, oid: x509.ObjectIdentifier) -> list[str]:
+    """The values that a certificate's subject has of an attribute."""
     with _long_names():
         subject = x509.load_der_x509_certificate(certificate_der).subject
-    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
-    return (str(names[0].value) if names else "", [str(item.value) for item in groups])
+    return [str(item.value) for item in subject.get_attributes_for_oid(oid)]
 
 
 def is_for(

@@ -123,6 +123,7 @@ class FakeRuntime:
         self.probe: ProbeHook | None = None
         self.execs: list[tuple[str, str, tuple[str, ...]]] = []
         self.exec_results: dict[tuple[str, ...], model.ExecResult] = {}
+        self.exec_seconds: dict[tuple[str, ...], float] = {}
         for image in images:
             self.add_image(image)
 
@@ -348,6 +349,10 @@ class FakeRuntime:
         container = self._container(container_id)
         pod = container.config.labels.get(POD_NAME, "")
         self.execs.append((pod, container.name, tuple(command)))
+        takes = self.exec_seconds.get(tuple(command), 0.0)
+        if 0 < timeout < takes:
+            await self._env.clock.sleep(timeout)
+            raise RuntimeFailure("DEADLINE_EXCEEDED", f"timeout {timeout:g}s exceeded")
         known = self.exec_results.get(tuple(command))
         if known is not None:
             return known

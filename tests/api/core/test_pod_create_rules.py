@@ -427,6 +427,9 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
         {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}}]}),
     ("restart rules", {C + "restartPolicy": "Never", C + "restartPolicyRules": [
         {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]}),
+    ("no sleep", {C + "lifecycle": {"preStop": {"sleep": {"seconds": 0}}}}),
+    ("search domains", {"spec.dnsConfig": {"searches": [".", "_sip._tcp.example.org"]}}),
+    ("a variable's name", {C + "env": [{"name": "1 a!", "value": "x"}]}),
     ("resource claim", {"spec.resourceClaims": [{"name": "r", "resourceClaimName": "x"}],
                         C + "resources": {"claims": [{"name": "r"}]}}),
 ]  # fmt: skip

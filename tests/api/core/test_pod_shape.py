@@ -95,6 +95,15 @@ DEFAULTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
      {"spec.topologySpreadConstraints.0.labelSelector": {
          "matchLabels": {"a": "b"},
          "matchExpressions": [{"key": "v", "operator": "In", "values": ["1"]}]}}),
+    ("label keys merged into an affinity",
+     {"metadata.labels": {"v": "1"}, "spec.affinity": {"podAntiAffinity": {
+         "requiredDuringSchedulingIgnoredDuringExecution": [
+             {"topologyKey": "z", "labelSelector": {}, "matchLabelKeys": ["v", "w"],
+              "mismatchLabelKeys": ["v"]}]}}},
+     {"spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution.0"
+      ".labelSelector.matchExpressions": [
+          {"key": "v", "operator": "In", "values": ["1"]},
+          {"key": "v", "operator": "NotIn", "values": ["1"]}]}),
     ("apparmor annotation",
      {"metadata.annotations": {"container.apparmor.security.beta.kubernetes.io/c": "unconfined"}},
      {"spec.containers.0.securityContext": {"appArmorProfile": {"type": "Unconfined"}}}),

@@ -85,6 +85,7 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("external address", {"spec.externalIPs": ["127.0.0.1"]},
      ['spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range '
       "(127.0.0.0/8, ::1/128)"]),
+    ("an external address that may be", {"spec.externalIPs": ["198.51.100.1"]}, []),
     ("source ranges", {"spec.loadBalancerSourceRanges": ["10.0.0.0/8"]},
      ["spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'"]),
     ("a source range", {**BALANCER, "spec.loadBalancerSourceRanges": ["10.0.0.0"]},

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
+from trireme.apiserver.authn.certificates import UID
 from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.testing import virtual
@@ -40,6 +45,45 @@ async def test_a_certificate_is_its_subject_until_it_runs_out(env: Env, asking: 
         assert credential[0].startswith("X509SHA256=")
         await env.clock.sleep(3601)
         assert (await who(ask.unknown(), {}, peer))[0] == 401
+
+
+def with_attributes(env: Env, *attributes: tuple[x509.ObjectIdentifier, str]) -> bytes:
+    """A certificate with any subject, signed by nobody: TLS has checked it when it gets here."""
+    now = datetime.datetime.fromtimestamp(env.clock.now(), datetime.UTC)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(*item, _validate=False) for item in attributes])
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1)
+    builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(hours=1))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+NAME = (NameOID.COMMON_NAME, "jane")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "status", "name", "uid"),
+    [
+        ([NAME], 201, "jane", None),
+        ([NAME, (UID, "7")], 201, "jane", "7"),
+        ([NAME, (UID, "7"), (UID, "8")], 401, None, None),
+        ([NAME, (UID, "")], 401, None, None),
+        # Go's crypto/x509 takes the last.
+        ([NAME, (NameOID.COMMON_NAME, "joe")], 201, "joe", None),
+    ],
+)
+def test_what_a_certificates_subject_says(
+    asking: Any, attributes: Any, status: int, name: str | None, uid: str | None
+) -> None:
+    async def story(env: Env) -> None:
+        peer = with_attributes(env, *attributes)
+        async with asking(env) as ask:
+            answered, user = await who(ask.unknown(), {}, peer)
+            assert (answered, user.get("username"), user.get("uid")) == (status, name, uid)
+        async with asking(env, feature_gates={"AllowParsingUserUIDFromCertAuth": False}) as ask:
+            answered, user = await who(ask.unknown(), {}, peer)
+            assert (answered, user.get("uid")) == (201, None)
+
+    virtual.run(story)
 
 
 @virtual.test()

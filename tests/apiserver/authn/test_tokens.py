@@ -228,6 +228,17 @@ async def test_a_pods_token_is_for_the_pods_account(env: Env, asking: Any) -> No
 
 
 @virtual.test()
+async def test_a_token_for_an_account_that_was_made_anew_is_not_given(
+    env: Env, asking: Any
+) -> None:
+    async with asking(env) as ask:
+        wanted = request() | {"metadata": {"uid": "another"}}
+        status, answer = await ask("POST", f"{NS}/serviceaccounts/default/token", wanted)
+        assert status == 409
+        assert "the UID in the token request (another) does not match" in answer["message"]
+
+
+@virtual.test()
 async def test_other_audiences_than_ours(env: Env, asking: Any) -> None:
     async with asking(env) as ask:
         text = await token(ask, audiences=["vault"])

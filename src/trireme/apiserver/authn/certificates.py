@@ -1,8 +1,8 @@
-"""Client certificates: common name = user, organizations = groups.
+"""Client certificates: common name = user, organizations = groups; the attribute ``UID`` its UID.
 
 In: the certificate (DER) that TLS has checked against the client authority. Out: the user, None
-when the certificate names nobody, or ``Rejected`` once it has run out: a connection may outlive
-its certificate.
+when the certificate names nobody, or ``Rejected``: for more than one UID, and once the certificate
+has run out, which its connection may outlive.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates.
 """
 
@@ -19,13 +19,16 @@ from trireme.kit import pki
 from trireme.kit.clock import Clock
 
 MOST_REMEMBERED = 1000
+# Kubernetes' own attribute of a subject (gate AllowParsingUserUIDFromCertAuth).
+UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 
 
 class Certificates:
     """Reads each certificate once: it comes with every request of its connection."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, uids: bool) -> None:
         self._clock = clock
+        self._uids = uids
         self._known: dict[bytes, tuple[Identity | None, float, float]] = {}
 
     def authenticate(self, certificate: bytes) -> Identity | None:
@@ -34,19 +37,23 @@ class Certificates:
         if known is None:
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
-            known = self._known[certificate] = _read(certificate)
+            known = self._known[certificate] = self._read(certificate)
         identity, begins, ends = known
         if not begins <= self._clock.now() <= ends:
             raise Rejected("x509: certificate has expired or is not yet valid")
         return identity
 
-
-def _read(certificate: bytes) -> tuple[Identity | None, float, float]:
-    parsed = x509.load_der_x509_certificate(certificate)
-    times = parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
-    name, groups = pki.identity(certificate)
-    if not name:
-        return None, *times
-    digest = hashlib.sha256(certificate).hexdigest()
-    extra = {CREDENTIAL_ID: (f"X509SHA256={digest}",)}
-    return Identity(User(name, "", tuple(groups), extra)), *times
+    def _read(self, certificate: bytes) -> tuple[Identity | None, float, float]:
+        parsed = x509.load_der_x509_certificate(certificate)
+        times = parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
+        name, groups = pki.identity(certificate)
+        if not name:
+            return None, *times
+        uids = pki.attributes(certificate, UID) if self._uids else []
+        if len(uids) > 1:
+            raise Rejected(f"expected 1 UID, but found multiple: {uids}")
+        if uids == [""]:
+            raise Rejected("UID cannot be an empty string")
+        digest = hashlib.sha256(certificate).hexdigest()
+        extra = {CREDENTIAL_ID: (f"X509SHA256={digest}",)}
+        return Identity(User(name, "".join(uids), tuple(groups), extra)), *times

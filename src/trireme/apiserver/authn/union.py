@@ -18,6 +18,7 @@ from trireme.apiserver.authn.service_accounts import ServiceAccountTokens
 from trireme.apiserver.authn.tokens import StaticTokens, Tokens
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.gates import Gates
 from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.kit.env import Env
 from trireme.machinery import errors
@@ -33,11 +34,13 @@ _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 class UnionAuthenticator:
     """Who sends a request. ``tokens`` and ``keys`` are there for TokenReview and TokenRequest."""
 
-    def __init__(self, config: ApiServerConfig, env: Env, reader: Reader) -> None:
+    def __init__(self, config: ApiServerConfig, env: Env, reader: Reader, gates: Gates) -> None:
         self.keys = TokenKeys(config.service_accounts)
         self._log = env.log
         self._anonymous = config.anonymous
-        self._certificates = Certificates(env.clock)
+        self._certificates = Certificates(
+            env.clock, uids=gates.on("AllowParsingUserUIDFromCertAuth")
+        )
         self.tokens = Tokens(
             [
                 StaticTokens(config.static_tokens, self.keys.audiences),

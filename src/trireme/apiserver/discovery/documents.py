@@ -115,13 +115,11 @@ def api_resource_list(group_version: str, resources: Iterable[Resource]) -> dict
     }
 
 
-def aggregated(
-    found: dict[str, dict[str, list[Resource]]], *, core: bool, version: str = "v2"
-) -> dict[str, Any]:
+def aggregated(found: dict[str, dict[str, list[Resource]]], *, core: bool) -> dict[str, Any]:
     """The aggregated form of /api (``core``) or of /apis."""
     return {
         "kind": "APIGroupDiscoveryList",
-        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
         "items": [
             {

@@ -24,8 +24,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors
 from trireme.machinery.resource import Resource
 
-_GROUP, _KIND = "apidiscovery.k8s.io", "APIGroupDiscoveryList"
-_VERSIONS = ("v2", "v2beta1")
+_GROUP, _VERSION, _KIND = "apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"
 
 
 @dataclass
@@ -107,21 +106,20 @@ def _told(server: ApiServer) -> Told:
 
 def _aggregated(request: Request, told: Told, *, core: bool) -> Reply | None:
     """The aggregated form; None where the client prefers another."""
-    chosen = _wanted(request)
-    if chosen is None:
+    form = _wanted(request)
+    if form is None:
         return None
-    form, version = chosen
-    name = f"{version}/{'api' if core else 'apis'}"
-    body = told.body(name, lambda: documents.aggregated(told.groups, core=core, version=version))
-    content_type = f"{form};g={_GROUP};v={version};as={_KIND}"
+    name = f"aggregated {'api' if core else 'apis'}"
+    body = told.body(name, lambda: documents.aggregated(told.groups, core=core))
+    content_type = f"{form};g={_GROUP};v={_VERSION};as={_KIND}"
     headers = {"ETag": told.tag(name), "Vary": "Accept"}
     if request.headers.get("if-none-match", "") == headers["ETag"]:
         return Reply(304, b"", content_type, headers)
     return Reply(200, media.from_json(body, form), content_type, headers)
 
 
-def _wanted(request: Request) -> tuple[str, str] | None:
-    """The media type and version of the aggregated form, if that is what is accepted first."""
+def _wanted(request: Request) -> str | None:
+    """The media type of the aggregated form, if that is what is accepted first."""
     for clause in negotiate.clauses(request.headers.get("accept", "")):
         wanted = clause.parameters
         for form in request.media:
@@ -129,9 +127,8 @@ def _wanted(request: Request) -> tuple[str, str] | None:
                 continue
             if wanted.keys().isdisjoint(("as", "g", "v")):
                 return None
-            version = wanted.get("v", "")
-            if (wanted.get("g"), wanted.get("as")) == (_GROUP, _KIND) and version in _VERSIONS:
-                return form, version
+            if tuple(map(wanted.get, ("g", "v", "as"))) == (_GROUP, _VERSION, _KIND):
+                return form
     return None
 
 
