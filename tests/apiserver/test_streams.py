@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from tests.apiserver.test_bad_clients import AUTHORITY, SERVING, TOKEN
+from tests.apiserver.wire import AUTHORITY, SERVING, TOKEN
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
