@@ -13,7 +13,8 @@ import pytest
 
 from tests.apiserver import wire
 from tests.apiserver.wire import LIMITS, MAPS, PATIENCE, POWERLESS, Limits, Site, site
-from trireme.apiserver import bodies, connections
+from trireme.apiserver import bodies
+from trireme.kit import connections
 
 __all__ = ["site"]
 

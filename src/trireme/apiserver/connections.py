@@ -1,7 +1,7 @@
-"""aiohttp's server with our limits: how long a client may take, how large a head may be.
+"""The API server's connections: how long a client may take, and what heads and bodies may hold.
 
-In: connections that ``serve`` accepts. Out: requests for its handler; for what is no HTTP, the
-answer that Go's server gives (a line of text, then the end) and one line in the log.
+In: connections that ``serve`` accepts. Out: requests for its handler. What a connection refuses,
+and how, is in ``kit.connections``.
 """
 
 from __future__ import annotations
@@ -12,24 +12,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import EMPTY_PAYLOAD, HttpVersion11, web
-from aiohttp.http import SERVER_SOFTWARE
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
 from trireme.apiserver.bodies import Budget, Share
-from trireme.kit import memory
+from trireme.kit import connections, memory
 
-# The request line and all header lines together, as in Go; the connection notices it between two
-# reads of the socket, so a little more may pass.
-HEAD_LIMIT = 1024 * 1024
-# What a head may have without counting. Nearly all come in one piece.
-HEAD_FREE = 16 * 1024
 # Seconds.
 TRIM_AFTER = 10.0
-# So many lines of 20 bytes fill a head. Shorter ones would only cost time.
-LINES_LIMIT = HEAD_LIMIT // 20
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class Limits:
     held: int = 64 * 1024 * 1024
 
 
-class Front(web.Server):
+class Front(connections.Front):
     """Makes the connections. A client that goes away cancels what is done for it."""
 
     def __init__(
@@ -56,28 +47,12 @@ class Front(web.Server):
         budget: Budget,
         log: logging.Logger,
     ) -> None:
-        super().__init__(handler, request_factory=self._made, handler_cancellation=True)
-        self._limits = limits
+        super().__init__(handler, log, head=limits.head, farewell=limits.farewell)
         self._budget = budget
-        self._log = log
-        self._running = asyncio.get_running_loop()
         self._trimming: asyncio.TimerHandle | None = None
 
     def __call__(self) -> RequestHandler:
-        return _Connection(
-            self,
-            self._budget,
-            loop=self._running,
-            access_log=None,
-            logger=self._log,
-            keepalive_timeout=self._limits.head,
-            lingering_time=self._limits.farewell,
-            max_line_size=HEAD_LIMIT,
-            max_field_size=HEAD_LIMIT,
-            max_headers=LINES_LIMIT,
-            # A bomb must not be unpacked before its size is looked at.
-            auto_decompress=False,
-        )
+        return _Connection(self, self._budget, **self.options)
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
         super().connection_lost(handler, exc)
@@ -91,13 +66,8 @@ class Front(web.Server):
     def _made(
         self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
     ) -> BaseRequest:
-        kind = _Request
-        if message.version.major != 1:
-            # The answer is in the version of the request, and so has to be one.
-            message = message._replace(version=HttpVersion11)
-            kind = OtherHTTP
         self._trim_later()
-        return kind(message, payload, protocol, writer, task, self._running)
+        return super()._made(message, payload, protocol, writer, task)
 
     def _trim_later(self) -> None:
         """What requests leave free goes back to the kernel, in a while."""
@@ -109,125 +79,21 @@ class Front(web.Server):
         self._running.run_in_executor(None, memory.trim)
 
 
-class _Connection(RequestHandler):
-    """One client."""
+class _Connection(connections.Connection):
+    """One client. A head that is not complete holds its part of the budget, but its beginning."""
 
     __slots__ = ("_share",)
 
     def __init__(self, manager: web.Server, budget: Budget, **options: Any) -> None:
         super().__init__(manager, **options)
         self._share = Share(budget, "")
-        self._parser = _HeadParser(self._parser, self._share)  # type: ignore[assignment]
+
+    def hold(self, size: int) -> bool:
+        return self._share.try_grow(size)
+
+    def let_go(self) -> None:
+        self._share.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._share.close()
-
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """What is no HTTP is the client's fault: no traceback. All else is a bug, and logged."""
-        if status >= 500:
-            return super().handle_error(request, status, exc, message)
-        reason = "400 Bad Request"
-        if isinstance(exc, LineTooLong):
-            status, reason = 431, "431 Request Header Fields Too Large"
-        elif isinstance(exc, _Overloaded):
-            status, reason = 503, "503 Service Unavailable"
-        if exc is not None:
-            # aiohttp keeps what it read last beside the exception, whose traceback leads back to
-            # both: too much to leave to the collector.
-            exc.__traceback__ = None
-        self.logger.info("%s sent what is no request: %s", request.remote, reason)
-        answer = web.Response(status=status, text=reason)
-        answer.force_close()
-        return answer
-
-
-class _Overloaded(HttpProcessingError):
-    """So much of other requests has not been read yet that a long head is not waited for."""
-
-    def __init__(self) -> None:
-        super().__init__(code=503, message="too much is unread")
-
-
-class _HeadParser:
-    """aiohttp's parser with a bound for the whole head: its own are for each line, and a number.
-
-    A head that is not complete holds its part of the budget, but for its beginning.
-    """
-
-    __slots__ = (
-        "_body",
-        "_head",
-        "_over",
-        "_parser",
-        "_share",
-        "message_consumed",
-        "pause_reading",
-    )
-
-    def __init__(self, parser: Any, share: Share) -> None:
-        self._parser = parser
-        self._share = share
-        # Bytes of a head that is not complete, and the body that comes before the next head.
-        self._head = 0
-        self._over = False
-        self._body: Any = EMPTY_PAYLOAD
-        self.message_consumed = parser.message_consumed
-        self.pause_reading = parser.pause_reading
-
-    def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
-        if self._over:
-            return (), False, b""
-        try:
-            return self._fed(data)
-        except HttpProcessingError:
-            # aiohttp would note every further piece as another error.
-            self._over = True
-            self._share.close()
-            raise
-
-    def _fed(self, data: bytes) -> tuple[Any, bool, bytes]:
-        if self._body.is_eof():
-            self._head += len(data)
-        found: tuple[Any, bool, bytes] = self._parser.feed_data(data)
-        if found[0]:
-            self._head, self._body = 0, found[0][-1][1]
-            self._share.close()
-        elif self._head > HEAD_LIMIT:
-            raise LineTooLong(b"", HEAD_LIMIT)
-        elif self._head > HEAD_FREE and not self._share.try_grow(len(data)):
-            raise _Overloaded
-        return found
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parser, name)
-
-
-class _Request(BaseRequest):
-    """An HTTP/1 request."""
-
-    async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        # aiohttp's name and version are nobody's business, and upstream sends none. A pod's own
-        # server, behind the proxy, may say who it is.
-        if response.headers.get("Server") == SERVER_SOFTWARE:
-            del response.headers["Server"]
-        # Where there is no content, it has no type.
-        if not response.headers.get("Content-Type", "-"):
-            del response.headers["Content-Type"]
-
-
-class OtherHTTP(_Request):
-    """A request of another version than HTTP/1, such as one that names none."""
-
-
-def refusal() -> web.StreamResponse:
-    """What Go's server answers it, and the end of the connection."""
-    answer = web.Response(status=400, text="400 Bad Request")
-    answer.force_close()
-    return answer

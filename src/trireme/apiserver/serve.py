@@ -20,12 +20,13 @@ from multidict import CIMultiDict
 
 from trireme.apiserver import bodies, chain
 from trireme.apiserver.bodies import Budget
-from trireme.apiserver.connections import Front, Limits, OtherHTTP, refusal
+from trireme.apiserver.connections import Front, Limits
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Aborted, AnyReply, Reply, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.kit import tls
+from trireme.kit.connections import OtherHTTP, refusal
 from trireme.kit.hijack import Hijacked
 from trireme.kit.pki import Pair
 from trireme.machinery import errors

@@ -68,6 +68,8 @@ async def stream(
                     yield text
                 if writer.full:
                     return
+                # A container may write as fast as this reads: others must get their turn.
+                await clock.sleep(0)
                 continue
             replaced = _replacement(logs, path, file) if options.follow else None
             if replaced is not None:

@@ -19,6 +19,7 @@ from aiohttp.web_request import BaseRequest
 from prometheus_client.core import GaugeMetricFamily
 
 from trireme.api.core import v1 as core
+from trireme.kit.connections import Front, OtherHTTP, refusal
 from trireme.kubelet import podspec
 from trireme.kubelet.component import Kubelet
 from trireme.kubelet.config import ServerConfig
@@ -50,7 +51,7 @@ async def serve(kubelet: Kubelet, group: asyncio.TaskGroup) -> None:
     if config is None:
         raise ValueError("the kubelet's configuration has no server")
     app = App(kubelet, config)
-    server = web.Server(app.handle, access_log=None)
+    server = Front(app.handle, kubelet.env.log)
     loop = asyncio.get_running_loop()
     listening = await loop.create_server(
         server, config.address, config.port, ssl=_context(config), reuse_address=True
@@ -87,6 +88,8 @@ class App:
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
         """Every request comes here; errors leave as a status and a text."""
+        if isinstance(request, OtherHTTP):
+            return refusal()
         try:
             await self._auth.check(
                 _certificate(request),
@@ -103,6 +106,9 @@ class App:
             return web.Response(status=failed.status, text=failed.text)
         except (RuntimeFailure, streams.StreamFailed) as failure:
             return web.Response(status=500, text=str(failure))
+        except ConnectionError:
+            # Whoever asked has gone: aiohttp ends the connection.
+            raise
         except OSError as error:
             self._env.log.warning("%s %s: %s", request.method, request.path, error)
             return web.Response(status=500, text=f"Internal Error: {error}")
