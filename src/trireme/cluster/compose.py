@@ -52,6 +52,20 @@ def import_rest(*, nodes: bool) -> None:
         import trireme.proxy.run
 
 
+def _one_line(record: logging.LogRecord) -> bool:
+    """A TLS connection that broke is no bug of ours: a line, not a traceback.
+
+    uvloop may still write to a socket that the other side has just closed, and then reports it as
+    an error of its own beside telling whoever uses the connection.
+    """
+    if record.msg.startswith("Fatal error on SSL protocol") and record.exc_info:
+        error = record.exc_info[1]
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg = f"a TLS connection broke: {type(error).__name__}: {error}"
+        record.exc_info = record.exc_text = None
+    return True
+
+
 def environment(component: str, started: Started) -> Env:
     """The real world: the machine's clock, chance, and a log on standard error."""
     logging.basicConfig(
@@ -60,6 +74,7 @@ def environment(component: str, started: Started) -> Env:
         stream=sys.stderr,
         force=True,
     )
+    logging.getLogger("asyncio").addFilter(_one_line)
     # Not a secret's source: keys and tokens are made with cryptography's own.
     return Env(rng=random.Random(), log=logging.getLogger(f"trireme.{component}"), started=started)
 
