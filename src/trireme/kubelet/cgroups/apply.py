@@ -7,8 +7,10 @@ by workers, gc and node. Rules: kernel documentation, cgroup-v1 and cgroup-v2.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import signal
 from typing import Protocol
 
 from trireme.kit.clock import Clock
@@ -99,8 +101,6 @@ class KernelCgroups:
             try:
                 _remove_tree(path)
                 return
-            except FileNotFoundError:
-                return
             except OSError as error:
                 # A killed process leaves its group a moment later.
                 if error.errno != errno.EBUSY or attempt == REMOVE_TRIES - 1:
@@ -181,15 +181,30 @@ def _write(path: str, content: str) -> None:
 
 
 def _remove_tree(path: str) -> None:
-    for folder, _, _ in os.walk(path, topdown=False):
-        _kill_all(folder)
-        os.rmdir(folder)
+    folders = [path]
+    for folder in folders:
+        folders += _below(folder)
+    for folder in reversed(folders):
+        try:
+            for pid in _processes(folder):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            os.rmdir(folder)
+        except OSError as error:
+            # The runtime removes groups, too: the kernel says ENODEV of one that goes meanwhile.
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
 
 
-def _kill_all(folder: str) -> None:
+def _below(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _processes(folder: str) -> list[int]:
+    """Those that this process can see: one of another PID namespace is shown as 0."""
     with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
-        for pid in file.read().split():
-            try:
-                os.kill(int(pid), 9)
-            except ProcessLookupError:
-                continue
+        return [int(pid) for pid in file.read().split() if pid != "0"]
