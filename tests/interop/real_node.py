@@ -97,6 +97,7 @@ class RealNode(Node):
 
     def __init__(self, env: Env, api: Api, node: local.Node, folder: Path) -> None:
         self.env, self.api = env, api
+        self.containerd_socket = node.containerd_socket
         self.runtime = ForwardedRuntime(node.containerd_socket, str(folder / "forward"))
         self.transport = SocketTransport()
         self.host = RealHost()

@@ -7,9 +7,10 @@ import platform
 from pathlib import Path
 
 import click
+import msgspec
 
 from trireme.cluster.commands import _cluster, _types
-from trireme.cluster.images import build, load
+from trireme.cluster.images import build, check, debian, load
 from trireme.cluster.images.build import Config, ImageSpec
 
 
@@ -26,7 +27,7 @@ def COMMAND() -> None:
     "packages",
     type=_types.PACKAGE,
     multiple=True,
-    help="A Debian package to put in.",
+    help="A Debian package to install, with all that it needs; needs root.",
 )
 @click.option(
     "--entrypoint",
@@ -61,24 +62,25 @@ def build_image(
     workdir: str | None,
     output: Path,
 ) -> None:
-    """Build IMAGE from a folder, from Debian packages, or both, into an OCI archive."""
-    files = [*build.packages(packages)] if packages else []
+    """Build IMAGE from a folder, from Debian packages, or both, into an OCI archive.
+
+    Packages are installed as on a machine, so that their users, folders and configuration are in
+    the image. What the image lacks to start its entry point is named, and nothing is built.
+    """
+    files = debian.install(packages) if packages else []
     if folder is not None:
         files += build.folder(folder)
     if not files:
         raise click.UsageError("nothing to put in: give --folder, --package, or both")
-    spec = ImageSpec(
-        names=(image,),
-        files=tuple(files),
-        config=Config(
-            entrypoint=entrypoint,
-            cmd=cmd,
-            env=environment,
-            user=user or "",
-            workdir=workdir or "",
-        ),
-        machine=platform.machine(),
-    )
+    config = Config(entrypoint, cmd, user=user or "", workdir=workdir or "/")
+    if environment:
+        kept = () if any(line.startswith("PATH=") for line in environment) else config.env
+        config = msgspec.structs.replace(config, env=(*kept, *environment))
+    if lacks := check.missing(files, config):
+        raise build.BuildFailed(
+            f"containers of {image} could not start: it lacks {', '.join(lacks)}"
+        )
+    spec = ImageSpec((image,), tuple(files), config, platform.machine())
     output.write_bytes(build.build([spec]))
     click.echo(f"{output}: {spec.names[0]}", err=True)
 

@@ -86,10 +86,11 @@ def build(images: Iterable[ImageSpec]) -> bytes:
     return archive.getvalue()
 
 
-def folder(path: str | Path, at: str = "") -> Iterator[File]:
+def folder(path: str | Path, at: str = "", *, owners: bool = False) -> Iterator[File]:
     """All files below a folder, placed under `at` in the image.
 
-    Modes are kept, owners become root.  Raises BuildFailed for sockets, devices and pipes.
+    Modes are kept; owners become root unless `owners` are wanted, too.  Raises BuildFailed for
+    sockets, devices and pipes.
     """
     base = Path(path)
     if not base.is_dir():
@@ -98,11 +99,12 @@ def folder(path: str | Path, at: str = "") -> Iterator[File]:
         folders.sort()
         for name in sorted([*folders, *files]):
             full = Path(current, name)
-            yield _from_disk(full, str(Path(at.strip("/")) / full.relative_to(base)))
+            inside = str(Path(at.strip("/")) / full.relative_to(base))
+            yield _from_disk(full, inside, owners=owners)
 
 
 def packages(names: Iterable[str]) -> list[File]:
-    """The files of Debian packages, fetched with apt; their dependencies are not followed.
+    """The files of Debian packages alone, fetched with apt: nothing that they depend on.
 
     Raises BuildFailed with what apt or dpkg said.
     """
@@ -181,15 +183,16 @@ def _add(tar: tarfile.TarFile, file: File) -> None:
     tar.addfile(entry, io.BytesIO(file.content))
 
 
-def _from_disk(full: Path, path: str) -> File:
+def _from_disk(full: Path, path: str, *, owners: bool) -> File:
     status = full.lstat()
     mode = stat.S_IMODE(status.st_mode)
+    uid, gid = (status.st_uid, status.st_gid) if owners else (0, 0)
     if stat.S_ISLNK(status.st_mode):
-        return File(path, kind="link", target=os.readlink(full))
+        return File(path, kind="link", target=os.readlink(full), uid=uid, gid=gid)
     if stat.S_ISDIR(status.st_mode):
-        return File(path, kind="dir", mode=mode)
+        return File(path, kind="dir", mode=mode, uid=uid, gid=gid)
     if stat.S_ISREG(status.st_mode):
-        return File(path, content=full.read_bytes(), mode=mode)
+        return File(path, content=full.read_bytes(), mode=mode, uid=uid, gid=gid)
     raise BuildFailed(f"{full}: neither a file, a folder nor a symbolic link")
 
 

@@ -15,12 +15,10 @@ import tempfile
 from pathlib import Path
 
 from trireme.cluster.hosts import render
-from trireme.cluster.images import build, pause
+from trireme.cluster.images import build, elf, pause
 from trireme.cluster.images.build import BuildFailed, Config, File, ImageSpec
 
 _BUSYBOX_PACKAGE = "busybox-static"
-_PT_INTERP = 3
-_ELF_HEADER = 64
 
 
 def bundled() -> list[ImageSpec]:
@@ -82,24 +80,12 @@ def _static_busybox() -> bytes:
     installed = shutil.which("busybox")
     if installed is not None:
         program = Path(installed).read_bytes()
-        if _is_static(program):
+        if elf.is_program(program) and not elf.loader(program):
             return program
     for file in build.packages([_BUSYBOX_PACKAGE]):
         if file.path in ("bin/busybox", "usr/bin/busybox") and file.kind == "file":
             return file.content
     raise BuildFailed(f"package {_BUSYBOX_PACKAGE} has no bin/busybox")
-
-
-def _is_static(program: bytes) -> bool:
-    """Whether a 64-bit ELF file asks for no loader, without which it runs in an empty image."""
-    if program[:5] != b"\x7fELF\x02":
-        return False
-    offset, size, count = (
-        int.from_bytes(program[start:end], "little")
-        for start, end in ((32, 40), (54, 56), (56, 58))
-    )
-    kinds = (program[offset + size * n : offset + size * n + 4] for n in range(count))
-    return all(int.from_bytes(kind, "little") != _PT_INTERP for kind in kinds)
 
 
 def _ask(program: bytes) -> tuple[list[str], str]:
