@@ -281,7 +281,10 @@ def _report(error: BaseException, failure: Path) -> None:
 
     known = expected(error)
     if known is not None:
-        failure.write_text(str(known))
+        # It is looked for all the time, and read once.
+        part = failure.with_name(f"{failure.name}.part")
+        part.write_text(str(known))
+        part.replace(failure)
 
 
 async def _run(member: Member, cluster: Settings) -> None:

@@ -63,6 +63,12 @@ HEADERS = (
 
 
 _DEFINITION = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+_REMOTE = """{
+    "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+    "metadata": {"name": "v1.example.org"},
+    "spec": {"group": "example.org", "version": "v1", "groupPriorityMinimum": 1,
+             "versionPriority": 1, "service": {"namespace": "default", "name": "a"}}
+}"""
 _OF_ONE = (
     ("GET", ""), ("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("PUT", "/status"), ("GET", "/scale"),
     ("PATCH", "/status"), ("PATCH", "/scale"),
@@ -119,11 +125,12 @@ class Asks:
         return found
 
     def definitions(self) -> list[Ask]:
-        """What a round begins with: the definitions of its custom kinds."""
+        """What a round begins with: the definitions of its custom kinds, and a version that another
+        server has, from when on the API server follows Services."""
         path, headers = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {}
-        return [
-            Ask("POST", path, "", headers, text.encode()) for text in self._manifests[_DEFINITION]
-        ]
+        texts = [(path, text) for text in self._manifests[_DEFINITION]]
+        texts.append(("/apis/apiregistration.k8s.io/v1/apiservices", _REMOTE))
+        return [Ask("POST", path, "", headers, text.encode()) for path, text in texts]
 
     def next(self) -> Ask:
         rng = self.rng
