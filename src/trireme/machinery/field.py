@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from trireme.machinery import gotext
+from trireme.machinery.internal import shown
 
 # The machine-readable types; they are also the ``reason`` of a Status cause.
 NOT_FOUND: Final = "FieldValueNotFound"
@@ -119,7 +120,7 @@ class FieldError(msgspec.Struct, frozen=True):
         """The message without the field's name; a Status cause carries it."""
         text = _TITLES[self.type]
         if self.type not in _WITHOUT_VALUE and not isinstance(self.bad_value, Omitted):
-            text = f"{text}: {gotext.value(self.bad_value)}"
+            text = f"{text}: {gotext.value(shown(self.bad_value))}"
         return f"{text}: {self.detail}" if self.detail else text
 
     def __str__(self) -> str:

@@ -169,8 +169,8 @@ CREATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[str]]] = 
      ['metadata.taints[0].effect: Unsupported value: "x": supported values: "NoSchedule", '
       '"PreferNoSchedule", "NoExecute"',
       "metadata.taints[1].effect: Required value",
-      'metadata.taints[3]: Duplicate value: {"key":"b","effect":"NoSchedule"}: taints must be '
-      "unique by key and effect pair"]),
+      'metadata.taints[3]: Duplicate value: {"Key":"b","Value":"","Effect":"NoSchedule",'
+      '"TimeAdded":null}: taints must be unique by key and effect pair']),
     ("pod CIDRs", node.RESOURCE, NODE, {"spec": {"podCIDRs": ["10.0.0.0/24", "10.1.0.0/24"]}},
      ['spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.1.0.0/24"]: may specify no more than one '
       "CIDR for each IP family"]),
@@ -222,7 +222,7 @@ UPDATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], str, list[str]
       "valid"]),
     ("node's addresses", node.RESOURCE, NODE, {"status": {"addresses": [
         {"type": "InternalIP", "address": "10.0.0.1"}] * 2}}, "status",
-     ['status.addresses[1]: Duplicate value: {"type":"InternalIP","address":"10.0.0.1"}']),
+     ['status.addresses[1]: Duplicate value: {"Type":"InternalIP","Address":"10.0.0.1"}']),
     ("namespace phase", namespace.RESOURCE, PLACE, {"status": {"phase": "Terminating"}}, "status",
      ['status.Phase: Invalid value: "Terminating": may only be \'Active\' if `deletionTimestamp` '
       "is empty"]),

@@ -350,7 +350,8 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
      ['spec.preemptionPolicy: Unsupported value: "x": supported values: "PreemptLowerPriority", '
       '"Never"']),
     ("resource claim", {"spec.resourceClaims": [{"name": "r"}]},
-     ["spec.resourceClaims[0]: Invalid value: {\"name\":\"r\"}: must specify one of: "
+     ['spec.resourceClaims[0]: Invalid value: {"Name":"r","ResourceClaimName":null,'
+      '"ResourceClaimTemplateName":null}: must specify one of: '
       "`resourceClaimName`, "
       "`resourceClaimTemplateName`"]),
     # Security.
@@ -369,8 +370,10 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
      ["spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when "
       "seccomp type is Localhost"]),
     ("escalation", {C + "securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
-     ['spec.containers[0].securityContext: Invalid value: {"privileged":true,'
-      '"allowPrivilegeEscalation":false}: cannot set '
+     ['spec.containers[0].securityContext: Invalid value: {"Capabilities":null,"Privileged":true,'
+      '"SELinuxOptions":null,"WindowsOptions":null,"RunAsUser":null,"RunAsGroup":null,'
+      '"RunAsNonRoot":null,"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,'
+      '"ProcMount":null,"SeccompProfile":null,"AppArmorProfile":null}: cannot set '
       "`allowPrivilegeEscalation` to false and `privileged` to true"]),
     ("proc mount", {C + "securityContext": {"procMount": "Unmasked"}},
      ['spec.containers[0].securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must '

@@ -39,7 +39,8 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("a name twice", {"spec.ports.1": {"name": "a", "port": 81}},
      ['spec.ports[1].name: Duplicate value: "a"']),
     ("a port twice", {"spec.ports.1": {"name": "b", "port": 80}},
-     ['spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}']),
+     ['spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,'
+      '"Port":80,"TargetPort":0,"NodePort":0}']),
     ("a node port", {"spec.ports.0.nodePort": 30000},
      ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"]),
     ("a node port twice", {"spec.type": "NodePort", "spec.ports": [

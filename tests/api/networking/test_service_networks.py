@@ -24,7 +24,7 @@ CREATE: list[tuple[list[str], list[str]]] = [
     ([], ["spec.cidrs: Required value: at least one CIDR required"]),
     (
         [*TWO, "a"],
-        ['spec.cidrs: Invalid value: {"cidrs":["10.0.0.0/24","2001:db8::/112","a"]}: may only...'],
+        ['spec.cidrs: Invalid value: {"CIDRs":["10.0.0.0/24","2001:db8::/112","a"]}: may only...'],
     ),
     (["a"], ['spec.cidrs[0]: Invalid value: "a": must be a valid CIDR value, ...']),
     (["2001:DB8::/32"], ['spec.cidrs[0]: Invalid value: "2001:DB8::/32": must be in canonical...']),

@@ -163,7 +163,8 @@ def _label_selector(selector: LabelSelectorAttributes | None, problems: list[str
 
 def _refuse(endpoint: Endpoint, problems: list[FieldError]) -> None:
     if problems:
-        raise errors.invalid(endpoint.resource.group_kind, "", problems)
+        # Upstream's decoded object does not know its kind any more.
+        raise errors.invalid(f".{endpoint.resource.group}", "", problems)
 
 
 def _subject_errors(spec: SubjectAccessReviewSpec) -> list[FieldError]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from trireme.api import rules
+from trireme.api import difference, rules
 from trireme.api.certificates import requests, signers
 from trireme.api.certificates.v1.csr_types import (
     USAGES,
@@ -167,7 +167,8 @@ def _changed(
             why = f"updates may not add a condition of type {gotext.quote(kind)}"
             errs.append(field.forbidden(_CONDITIONS, why))
         elif len(mine) == len(were) and mine != were:
-            why = f"updates may not modify a condition of type {gotext.quote(kind)}"
+            shown = difference.text(were, mine)
+            why = f"updates may not modify a condition of type {gotext.quote(kind)}\n{shown}"
             errs.append(field.forbidden(_CONDITIONS, why))
     if new.status.certificate != old.status.certificate:
         if not allowed.certificate:

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from trireme.api import rules
+from trireme.api import difference, rules
 from trireme.api.core.v1 import persistentvolume_sources as sources
 from trireme.api.core.v1.persistentvolume_types import PersistentVolume, PersistentVolumeSpec
 from trireme.api.core.v1.pod.rules import placement
@@ -51,7 +51,8 @@ def validate_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
     if csi is not None and was.csi is not None and was.csi.controllerExpandSecretRef is None:
         spec = replace(spec, csi=replace(csi, controllerExpandSecretRef=None))
     if any(getattr(spec, name) != getattr(was, name) for name in sources.SOURCES):
-        why = "spec.persistentvolumesource is immutable after creation"
+        shown = difference.text(was, spec, sources.SOURCES)
+        why = f"spec.persistentvolumesource is immutable after creation\n{shown}"
         errs.append(field.forbidden(_SPEC.child("persistentvolumesource"), why))
     rules.unchanged(errs, field.path(), "volumeMode", spec.volumeMode, was.volumeMode)
     if was.nodeAffinity is not None and spec.nodeAffinity != was.nodeAffinity:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from trireme.api import columns, quantities, rules
+from trireme.api import columns, difference, quantities, rules
 from trireme.api.core.v1 import claim_rules, resource_names
 from trireme.api.core.v1.persistentvolume import CLASS_ANNOTATION, access_modes
 from trireme.api.core.v1.persistentvolumeclaim_types import (
@@ -108,25 +108,26 @@ def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> E
     """Of a bound claim, the size may grow and the attributes may change."""
     errs = validate(new)
     spec, was = new.spec, old.spec
-    wanted = replace(was, volumeName=was.volumeName or spec.volumeName)
-    bound = new.status.phase == "Bound"
+    before = replace(was, volumeName=was.volumeName or spec.volumeName)
+    # With everything put back that may change: what still differs may not.
+    allowed = spec
     if _adopts_class(new, old):
-        wanted = replace(wanted, storageClassName=spec.storageClassName)
+        allowed = replace(allowed, storageClassName=None)
     else:
         _class_annotation(errs, new, old)
-    if bound:
-        requests = {**was.resources.requests}
-        if "storage" in spec.resources.requests:
-            requests["storage"] = spec.resources.requests["storage"]
-        wanted = replace(
-            wanted,
-            resources=replace(was.resources, requests=requests),
-            volumeAttributesClassName=spec.volumeAttributesClassName,
+    if new.status.phase == "Bound":
+        requests = {**spec.resources.requests}
+        if "storage" in requests and "storage" in was.resources.requests:
+            requests["storage"] = was.resources.requests["storage"]
+        allowed = replace(
+            allowed,
+            resources=replace(spec.resources, requests=requests),
+            volumeAttributesClassName=was.volumeAttributesClassName,
         )
-    if spec != wanted:
+    if allowed != before:
         why = (
             "spec is immutable after creation except resources.requests and "
-            "volumeAttributesClassName for bound claims"
+            f"volumeAttributesClassName for bound claims\n{difference.text(before, allowed)}"
         )
         errs.append(field.forbidden(_SPEC, why))
     _size(errs, new, old)

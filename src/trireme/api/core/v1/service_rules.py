@@ -162,7 +162,7 @@ def _unique_ports(errs: Errors, new: Service) -> None:
         seen.add(key)
         key = ("own", port.protocol, port.port)
         if key in seen:
-            shown = {"protocol": port.protocol, "port": port.port}
+            shown = type(port)(protocol=port.protocol, port=port.port)
             errs.append(field.duplicate(at.index(position), shown))
         seen.add(key)
 

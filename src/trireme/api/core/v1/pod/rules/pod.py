@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trireme.api.core.v1.pod import difference
+from trireme.api import difference
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.rules import annotations, containers, spec
 from trireme.api.core.v1.pod.scheduling import Affinity, NodeAffinity, PodSchedulingGate
