@@ -59,7 +59,6 @@ class ApiServerConfig:
     # The address that Service default/kubernetes leads to.
     advertise: tuple[str, int] | None = None
     compaction_interval: float = 300.0
-    allow_privileged: bool = True
     # --max-requests-inflight and --max-mutating-requests-inflight; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200

@@ -159,24 +159,6 @@ class Client:
         """POST to a subresource: token, binding (answers with a ``Status``), eviction."""
         return await self.of(kind).sub("POST", name, namespace or "", subresource, body, answer)
 
-    async def get_subresource(
-        self, kind: type, name: str, namespace: str | None, subresource: str, answer: type[R]
-    ) -> R:
-        """GET a subresource of another type: scale."""
-        return await self.of(kind).sub("GET", name, namespace or "", subresource, None, answer)
-
-    async def update_subresource(
-        self,
-        kind: type,
-        name: str,
-        namespace: str | None,
-        subresource: str,
-        body: Any,
-        answer: type[R],
-    ) -> R:
-        """PUT a subresource of another type: scale."""
-        return await self.of(kind).sub("PUT", name, namespace or "", subresource, body, answer)
-
     async def raw(
         self,
         method: str,

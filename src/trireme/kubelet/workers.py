@@ -119,10 +119,6 @@ class Workers:
         if worker is not None:
             worker.poke()
 
-    def poke_all(self) -> None:
-        for worker in self._workers.values():
-            worker.poke()
-
     def end_orphan(self, pod: core.Pod) -> None:
         """The runtime has containers of a pod that the API does not know."""
         if pod.metadata.uid not in self._workers:

@@ -76,13 +76,6 @@ class Schedule:
     any_weekday: bool = False
     every: float = 0.0
 
-    def fits_day(self, day: int, weekday: int) -> bool:
-        """Does the schedule fire on this day of the month (1-31), this weekday (0: Sunday)?"""
-        by_day, by_weekday = day in self.days, weekday in self.weekdays
-        if self.any_day or self.any_weekday:
-            return by_day and by_weekday
-        return by_day or by_weekday
-
 
 def parse(text: str) -> Schedule:
     """The schedule that ``text`` writes; a leading ``TZ=`` is the caller's. Raises ValueError."""

@@ -39,11 +39,6 @@ SERVICE_UNAVAILABLE: Final = "ServiceUnavailable"
 
 # Texts that several callers share.
 LIST_EXPIRED: Final = "The resourceVersion for the provided list is too old."
-WATCH_EXPIRED: Final = "The resourceVersion for the provided watch is too old."
-CONTINUE_EXPIRED: Final = (
-    "The provided continue parameter is too old to display a consistent list result. "
-    "You can start a new list without the continue parameter."
-)
 INCONSISTENT_CONTINUE: Final = (
     "The provided continue parameter is too old to display a consistent list result. "
     "You can start a new list without the continue parameter, or use the continue token in this "
@@ -216,13 +211,6 @@ def not_acceptable(accepted: Iterable[str]) -> ApiError:
     return ApiError(406, NOT_ACCEPTABLE, f"only the following media types are accepted: {names}")
 
 
-def not_acceptable_conversion(target: str, accepted: Iterable[str]) -> ApiError:
-    """406: the object cannot be shown as ``target`` in the media type asked for."""
-    names = ", ".join(accepted)
-    message = f"only the following media types are accepted when converting to {target}: {names}"
-    return ApiError(406, NOT_ACCEPTABLE, message)
-
-
 def not_acceptable_at_all(accepted: Iterable[str]) -> ApiError:
     """406: the client takes no media type that the path has at all."""
     names = ", ".join(accepted)
@@ -287,15 +275,6 @@ def internal_error(why: str | BaseException) -> ApiError:
     """500: a bug, or a fault of the machine."""
     details = StatusDetails(causes=[StatusCause(message=str(why))])
     return ApiError(500, INTERNAL_ERROR, f"Internal error occurred: {why}", details)
-
-
-def server_timeout(resource: str, operation: str, retry_after: int = 0) -> ApiError:
-    """500 ServerTimeout: not done because of something transient; the client should try again."""
-    message = (
-        f"The {operation} operation against {resource} could not be completed at this time, "
-        "please try again."
-    )
-    return ApiError(500, SERVER_TIMEOUT, message, _details(resource, operation, retry_after))
 
 
 def service_unavailable(message: str) -> ApiError:

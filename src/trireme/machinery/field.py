@@ -169,28 +169,10 @@ def too_long(at: Path, maximum: int) -> FieldError:
     return FieldError(TOO_LONG, str(at), "<value omitted>", detail)
 
 
-def too_long_characters(at: Path, maximum: int) -> FieldError:
-    """A text of more than ``maximum`` characters (negative: the limit is not named)."""
-    detail = f"may not be more than {_count(maximum, 'character')}" if maximum >= 0 else _LONG
-    return FieldError(TOO_LONG, str(at), "<value omitted>", detail)
-
-
-def too_short(at: Path, value: str, minimum: int) -> FieldError:
-    """A text of fewer than ``minimum`` characters."""
-    detail = f"must be at least {_count(minimum, 'character')}"
-    return FieldError(TOO_SHORT, str(at), value, detail if minimum >= 0 else "value is too short")
-
-
 def too_many(at: Path, actual: int, maximum: int) -> FieldError:
     """A list of ``actual`` items (negative: not shown) that may hold ``maximum``."""
     detail = f"must have at most {_count(maximum, 'item')}" if maximum >= 0 else _MANY
     return FieldError(TOO_MANY, str(at), actual if actual >= 0 else OMITTED, detail)
-
-
-def too_few(at: Path, actual: int, minimum: int) -> FieldError:
-    """A list of ``actual`` items that must hold ``minimum``."""
-    detail = f"must have at least {_count(minimum, 'item')}" if minimum >= 0 else _FEW
-    return FieldError(TOO_FEW, str(at), actual, detail)
 
 
 def internal(at: Path, detail: str) -> FieldError:
@@ -206,7 +188,6 @@ def join(errs: Sequence[FieldError]) -> str:
 
 _LONG: Final = "value is too long"
 _MANY: Final = "has too many items"
-_FEW: Final = "has too few items"
 
 
 def _count(number: int, noun: str) -> str:

@@ -24,7 +24,6 @@ _VALUE: Final = f"({_KEY_NAME})?"
 _C_IDENTIFIER: Final = "[A-Za-z_][A-Za-z0-9_]*"
 _PERCENT: Final = "[0-9]+%"
 _HTTP_HEADER: Final = "[-A-Za-z0-9]+"
-_ENV_NAME: Final = "[-._a-zA-Z][-._a-zA-Z0-9]*"
 _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 _CONDITION_REASON: Final = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 _HTTP_PATH: Final = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
@@ -43,12 +42,10 @@ _value: Final = re.compile(r"(?:(?:[A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?\Z")
 _c_identifier: Final = re.compile(rf"{_C_IDENTIFIER}\Z").match
 _percent: Final = re.compile(rf"{_PERCENT}\Z").match
 _http_header: Final = re.compile(rf"{_HTTP_HEADER}\Z").match
-_env_name: Final = re.compile(rf"{_ENV_NAME}\Z").match
 _relaxed_env_name: Final = re.compile(r"[ -<>-~]*\Z").match
 _config_key: Final = re.compile(rf"{_CONFIG_KEY}\Z").match
 _http_path: Final = re.compile(rf"{_HTTP_PATH}\Z").match
 _condition_reason: Final = re.compile(rf"{_CONDITION_REASON}\Z").match
-_decimal: Final = re.compile(r"(?:0|-?[1-9][0-9]*)\Z").match
 _port_name_characters: Final = re.compile(r"[-a-z0-9]+\Z").match
 _letter: Final = re.compile("[a-z]").search
 
@@ -60,10 +57,7 @@ _KEY_TEXT: Final = (
     "must consist of alphanumeric characters, '-', '_' or '.', "
     "and must start and end with an alphanumeric character"
 )
-_DECIMAL_TEXT: Final = "must be a valid decimal integer in canonical form"
 
-SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-SUFFIX_LENGTH: Final = 5
 MAX_GENERATE_BASE: Final = 58
 
 
@@ -212,25 +206,6 @@ def is_c_identifier(text: str) -> list[str]:
         "of alphanumeric characters or '_'"
     )
     return [_regex(what, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName")]
-
-
-def is_decimal_integer(text: str) -> list[str]:
-    """An integer as one writes it: no sign but ``-``, no leading zeros."""
-    if not text:
-        return ["must be non-empty"]
-    return [] if _decimal(text) else [_DECIMAL_TEXT]
-
-
-def is_env_var_name(text: str) -> list[str]:
-    """The strict form; pods are judged by ``is_relaxed_env_var_name``."""
-    errs = []
-    if not _env_name(text):
-        what = (
-            "a valid environment variable name must consist of alphabetic characters, digits, "
-            "'_', '-', or '.', and must not start with a digit"
-        )
-        errs.append(_regex(what, _ENV_NAME, "my.env-name", "MY_ENV.NAME", "MyEnvName1"))
-    return errs + _climbs(text)
 
 
 def is_relaxed_env_var_name(text: str) -> list[str]:

@@ -21,7 +21,6 @@ DECIMAL_SI: Final = "DecimalSI"
 DECIMAL_EXPONENT: Final = "DecimalExponent"
 
 NANO: Final = -9
-MICRO: Final = -6
 MILLI: Final = -3
 
 FORMAT_ERROR: Final = (
@@ -98,20 +97,10 @@ class Quantity(msgspec.Struct, frozen=True, gc=False):
         """Thousandths, rounded away from zero."""
         return _divide_up(self.nanos, 10**6)
 
-    def scaled_value(self, scale: int) -> int:
-        """Units of ``10**scale``, rounded away from zero."""
-        power = scale + 9
-        if power >= 0:
-            return _divide_up(self.nanos, 10**power)
-        return self.nanos * 10**-power
-
     def round_up(self, scale: int) -> Quantity:
         """The quantity with nothing finer than ``10**scale``, rounded away from zero."""
         unit = 10 ** max(scale + 9, 0)
         return Quantity(_divide_up(self.nanos, unit) * unit, self.format)
-
-    def to_float(self) -> float:
-        return self.nanos / _ONE
 
     def is_integer(self) -> bool:
         return self.nanos % _ONE == 0
@@ -155,11 +144,6 @@ def canonical_milli(text: str) -> str:
 def of(count: int, family: str = DECIMAL_SI) -> Quantity:
     """A quantity of ``count`` whole units."""
     return Quantity(count * _ONE, family)
-
-
-def of_milli(count: int, family: str = DECIMAL_SI) -> Quantity:
-    """A quantity of ``count`` thousandths."""
-    return Quantity(count * 10**6, family)
 
 
 def _split(text: str) -> tuple[str, str, str, str]:

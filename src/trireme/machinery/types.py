@@ -114,10 +114,6 @@ class Format(Marker, frozen=True):
     name: str
 
 
-class Immutable(Marker, frozen=True):
-    """May not change after creation."""
-
-
 def listmap(*keys: str) -> ListMap:
     """``ListMap`` as it reads best in a type."""
     return ListMap(keys)

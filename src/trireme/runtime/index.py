@@ -1,8 +1,8 @@
 """Secondary indexes of a cache: from a value of the objects to the objects that have it.
 
-In: every change of the cache. Out: keys by value. An index is named by its function: ``owner_uid``,
-``node_name``, ``label("app")``, or any function from an object to the values that it has. Owned by
-one informer; pure.
+In: every change of the cache. Out: keys by value. An index is named by its function: ``node_name``,
+``controller_uid``, ``label("app")``, or any function from an object to the values that it has.
+Owned by one informer; pure.
 """
 
 from __future__ import annotations
@@ -55,11 +55,6 @@ class Index:
             keys.pop(key, None)
             if not keys:
                 del self._keys[value]
-
-
-def owner_uid(obj: Any) -> Iterable[Hashable]:
-    """UIDs of all owners."""
-    return [reference.uid for reference in obj.metadata.ownerReferences]
 
 
 def controller_uid(obj: Any) -> Iterable[Hashable]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from trireme.apiserver.request import Request, User
+from trireme.apiserver.request import User
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +23,6 @@ class Identity:
 
 class Rejected(Exception):
     """The credential is bad; the text says why, for logs and for TokenReview."""
-
-
-class Authenticator(Protocol):
-    """Of requests. 401 ``ApiError`` for a bad credential, or for none where anonymous is off."""
-
-    async def authenticate(self, request: Request) -> User: ...
 
 
 class TokenAuthenticator(Protocol):

@@ -21,8 +21,6 @@ CBOR = "application/cbor"
 CBOR_SEQUENCE = "application/cbor-seq"
 
 WITH_CBOR = (*MEDIA, CBOR)
-# Custom resources have no protobuf form.
-CUSTOM = (JSON, YAML)
 
 PLAIN, TABLE, METADATA, METADATA_LIST = (
     "",

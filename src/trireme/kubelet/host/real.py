@@ -15,7 +15,6 @@ from trireme.kubelet.host import root
 from trireme.kubelet.host.contract import DiskUsage, FileInfo, Reading, Root
 
 MS_BIND = 0x1000
-MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 
 

@@ -72,7 +72,6 @@ class Node:
     enum: tuple[str, ...] = ()
     format: str = ""  # quantity, date-time, micro-time, duration, int-or-string
     required: bool = False
-    immutable: bool = False
     minimum: int | None = None
     maximum: int | None = None
     # OBJECT: what may stand in the object's place (a JSON schema may be a bool or a list).

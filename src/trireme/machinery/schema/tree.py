@@ -177,8 +177,6 @@ def _mark(node: Node, markers: list[Any], nullable: bool) -> Node:
                 changes["required"] = True
             case types.Format(name):
                 changes["format"] = name
-            case types.Immutable():
-                changes["immutable"] = True
             case msgspec.Meta():
                 changes |= {"minimum": marker.ge, "maximum": marker.le}
                 if marker.le == 2**31 - 1:
