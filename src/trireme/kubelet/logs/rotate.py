@@ -77,7 +77,11 @@ class Rotator:
         for entry in root.list(folder):
             if entry.startswith(f"{name}.") and entry.endswith(".tmp"):
                 root.remove(f"{folder}/{entry}")
-        old = [f"{folder}/{entry}" for entry in root.list(folder) if entry.startswith(f"{name}.")]
+        old = [
+            f"{folder}/{entry}"
+            for entry in root.list(folder)
+            if entry.startswith(f"{name}.") and _is_file(root, f"{folder}/{entry}")
+        ]
         # The present file and the one that it becomes count, too.
         keep = max(self._config.log_max_files - 2, 0)
         for entry in old[: len(old) - keep]:
@@ -87,6 +91,11 @@ class Rotator:
                 await root.gzip(entry, f"{entry}.tmp")
                 root.rename(f"{entry}.tmp", f"{entry}.gz")
                 root.remove(entry)
+
+
+def _is_file(root: Root, path: str) -> bool:
+    info = root.info(path)
+    return info is not None and info.kind == "file"
 
 
 def _logs_of(root: Root, pod: str) -> list[str]:
