@@ -58,7 +58,7 @@ class Subject:
 def trireme() -> Iterator[Subject]:
     """Our API server with its store in SQLite."""
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as name, ExitStack() as undo:
-        folder, port = Path(name), _free_port()
+        folder, port = Path(name), free_port()
         _keys(folder)
         compiled()
         script = Path(__file__).with_name("api_server.py")
@@ -76,8 +76,8 @@ def compiled() -> None:
 def upstream(binaries: Path) -> Iterator[Subject]:
     """Upstream's API server with etcd; both count."""
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as name, ExitStack() as undo:
-        folder, port = Path(name), _free_port()
-        client, peer = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
+        folder, port = Path(name), free_port()
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         _keys(folder)
         (folder / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n')
         (folder / "accounts.pub").write_bytes(
@@ -170,7 +170,7 @@ def _alive(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

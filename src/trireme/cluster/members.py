@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from trireme.cluster import compose, guardian
 from trireme.cluster.heartbeat import Heart, Pulse, RuntimePulse
-from trireme.cluster.hosts import cgroups, containerd, enter, kept, spawn
+from trireme.cluster.hosts import cgroups, containerd, enter, kept, shims, spawn
 from trireme.cluster.hosts.plan import NodePlan
 from trireme.cluster.pki import Keys
 from trireme.cluster.processes import Main, Member, Supervisor, warm
@@ -141,6 +141,7 @@ class Runtimes:
         self._facts = containerd.probe(cluster.state_dir)
         self._log = logging.getLogger("trireme.supervisor")
         self._pulses: dict[str, RuntimePulse] = {}
+        self._shims = {node.name: shims.Watch(node) for node in plan.nodes}
 
     def entries(self, node: NodeSettings) -> tuple[str, ...]:
         """Where a process of the node puts itself into the node's cgroup."""
@@ -170,6 +171,8 @@ class Runtimes:
                 self._log.error("%s is hung; ending it", name)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(record.pid, signal.SIGKILL)
+            for pid in self._shims[node.name].look():
+                self._log.warning("%s had lost the shim %s; it is ended", name, pid)
 
     def _start(self, node: NodePlan) -> None:
         try:

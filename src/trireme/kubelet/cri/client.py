@@ -7,6 +7,7 @@ kubelet's composition root. Rules: CRI v1 (services ``runtime.v1.RuntimeService`
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,21 +15,26 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from trireme.kubelet.cri import info, model, wire
+from trireme.kubelet.cri import gate, info, model, wire
 from trireme.kubelet.cri.contract import RuntimeFailure
+from trireme.kubelet.cri.gate import Gate
 from trireme.kubelet.cri.pb import cri_pb2 as pb
 
 UID_LABEL = "io.kubernetes.pod.uid"
 MESSAGE_LIMIT = 16 * 1024 * 1024
 TIMEOUT = 120.0
+# For each processor: what takes the time of a start is its work.
+PARALLEL = 2
 
 
 class GrpcRuntime:
-    """CRI v1 over one gRPC channel. Owned by whoever made it: ``close`` when done."""
+    """CRI v1 over one gRPC channel. Owned by whoever made it: ``close`` when done. ``parallel``
+    bounds how many sandboxes and containers come and go at a time."""
 
-    def __init__(self, endpoint: str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, endpoint: str, timeout: float = TIMEOUT, *, parallel: int = 0) -> None:
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
         self._timeout = timeout
+        self._gate = Gate(parallel or PARALLEL * (os.cpu_count() or 1))
         self._channel = aio.insecure_channel(
             target,
             options=[
@@ -66,16 +72,20 @@ class GrpcRuntime:
     async def run_sandbox(self, config: model.SandboxConfig, handler: str = "") -> str:
         request = pb.RunPodSandboxRequest(runtime_handler=handler)
         wire.fill(request.config, config)
-        # Network set-up may be slow; upstream allows twice the ordinary time.
-        answer = await self._runtime("RunPodSandbox", request, timeout=self._timeout * 2)
+        async with self._gate.turn(gate.SANDBOX):
+            # Network set-up may be slow; upstream allows twice the ordinary time.
+            answer = await self._runtime("RunPodSandbox", request, timeout=self._timeout * 2)
         return answer.pod_sandbox_id
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
-        await self._runtime("StopPodSandbox", pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id))
+        request = pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
+        async with self._gate.turn(gate.TEAR_DOWN):
+            await self._runtime("StopPodSandbox", request)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         request = pb.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id)
-        await self._runtime("RemovePodSandbox", request)
+        async with self._gate.turn(gate.TEAR_DOWN):
+            await self._runtime("RemovePodSandbox", request)
 
     async def sandbox_status(self, sandbox_id: str) -> model.SandboxStatus:
         request = pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id)
@@ -95,10 +105,13 @@ class GrpcRuntime:
         request = pb.CreateContainerRequest(pod_sandbox_id=sandbox_id)
         wire.fill(request.config, config)
         wire.fill(request.sandbox_config, sandbox)
-        return (await self._runtime("CreateContainer", request)).container_id
+        async with self._gate.turn(gate.CREATE):
+            return (await self._runtime("CreateContainer", request)).container_id
 
     async def start_container(self, container_id: str) -> None:
-        await self._runtime("StartContainer", pb.StartContainerRequest(container_id=container_id))
+        request = pb.StartContainerRequest(container_id=container_id)
+        async with self._gate.turn(gate.START):
+            await self._runtime("StartContainer", request)
 
     async def stop_container(self, container_id: str, timeout: int) -> None:
         request = pb.StopContainerRequest(container_id=container_id, timeout=timeout)
@@ -106,7 +119,8 @@ class GrpcRuntime:
 
     async def remove_container(self, container_id: str) -> None:
         request = pb.RemoveContainerRequest(container_id=container_id)
-        await self._runtime("RemoveContainer", request)
+        async with self._gate.turn(gate.TEAR_DOWN):
+            await self._runtime("RemoveContainer", request)
 
     async def container_status(self, container_id: str) -> model.ContainerStatus:
         request = pb.ContainerStatusRequest(container_id=container_id)
