@@ -206,6 +206,23 @@ def test_a_probe_command_that_takes_too_long_has_failed() -> None:
     play(story)
 
 
+def test_a_pull_secret_of_another_shape_is_a_pull_failure() -> None:
+    async def story(node: Node) -> None:
+        secret = core.Secret(
+            type="kubernetes.io/dockerconfigjson",
+            data={".dockerconfigjson": b'{"auths": {"docker.io": ["u", "p"]}}'},
+        )
+        secret.metadata.name, secret.metadata.namespace = "regcred", "default"
+        await node.api.put(secret)
+        private = pod("web", container("main", image="private"))
+        private.spec.imagePullSecrets = [core.LocalObjectReference(name="regcred")]
+        await node.api.put(private)
+        await node.until(lambda: _waiting(node, "web") == "ErrImagePull", 5)
+        assert 'pull secret "regcred" cannot be read' in "".join(node.api.messages("web", "Failed"))
+
+    play(story)
+
+
 def test_pull_failures_show_their_reasons() -> None:
     async def story(node: Node) -> None:
         node.cri.pull_errors["nope:latest"] = "not found"

@@ -407,6 +407,30 @@ def test_credentials_match_hosts_and_paths() -> None:
     assert credentials.matching([secret], "r.example.org/other") == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "key", "document"),
+    [
+        (credentials.DOCKER_JSON, ".dockerconfigjson", b'{"auths": {"docker.io": "u:p"}}'),
+        (credentials.DOCKER_JSON, ".dockerconfigjson", b'{"auths": {"docker.io": {"auth": 1}}}'),
+        (credentials.DOCKER_JSON, ".dockerconfigjson", b'{"auths": ["docker.io"]}'),
+        (credentials.DOCKER_JSON, ".dockerconfigjson", b"[]"),
+        (credentials.DOCKER_CFG, ".dockercfg", b'{"docker.io": ["u", "p"]}'),
+        (credentials.DOCKER_CFG, ".dockercfg", b'"'),
+    ],
+)
+def test_pull_secrets_of_another_shape_are_refused(kind: str, key: str, document: bytes) -> None:
+    secret = core.Secret(type=kind, data={key: document})
+    with pytest.raises(ValueError, match="cannot be read"):
+        credentials.matching([secret], "docker.io/library/busybox")
+
+
+@pytest.mark.parametrize("auths", [b"null", b'{"docker.io": null}', b'{"docker.io": {}}'])
+def test_pull_secrets_may_hold_nothing(auths: bytes) -> None:
+    document = b'{"auths": %s}' % auths
+    secret = core.Secret(type=credentials.DOCKER_JSON, data={".dockerconfigjson": document})
+    assert credentials.matching([secret], "docker.io/library/busybox") == []
+
+
 def test_status_patches_delete_what_left_a_keyed_list() -> None:
     before = core.PodStatus(
         podIPs=[core.PodIP(ip="1"), core.PodIP(ip="2")],

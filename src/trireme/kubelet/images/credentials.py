@@ -8,9 +8,8 @@ concepts/containers/images#config-json (host globs, path prefixes).
 from __future__ import annotations
 
 import base64
-import binascii
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -21,47 +20,67 @@ DOCKER_JSON = "kubernetes.io/dockerconfigjson"
 DOCKER_CFG = "kubernetes.io/dockercfg"
 
 
+class Entry(msgspec.Struct):
+    """What a secret holds for a registry; ``auth`` is base64 of ``username:password``."""
+
+    username: str = ""
+    password: str = ""
+    auth: str = ""
+    identitytoken: str = ""
+    registrytoken: str = ""
+
+
+class ConfigJson(msgspec.Struct):
+    """The file ``.docker/config.json``, as far as the kubelet reads it."""
+
+    auths: dict[str, Entry | None] | None = None
+
+
+_JSON = msgspec.json.Decoder(ConfigJson)
+_CFG = msgspec.json.Decoder(dict[str, Entry | None])
+
+
 def matching(secrets: Iterable[core.Secret], repository: str) -> list[AuthConfig]:
     """Credentials whose registry matches ``repository``, longest registry first."""
     found: list[tuple[str, AuthConfig]] = []
     for secret in secrets:
         for registry, entry in _entries(secret).items():
             where = _normal(registry)
-            auth = _auth(entry)
+            auth = _auth(entry) if entry is not None else None
             if auth is not None and _covers(where, repository):
                 found.append((where, auth))
     found.sort(key=lambda pair: pair[0], reverse=True)
     return [auth for _, auth in found]
 
 
-def _entries(secret: core.Secret) -> dict[str, dict]:
+def _entries(secret: core.Secret) -> Mapping[str, Entry | None]:
+    """Raises ValueError for a secret that holds something else than credentials."""
     try:
         if secret.type == DOCKER_JSON:
-            document = msgspec.json.decode(secret.data.get(".dockerconfigjson", b"{}"))
-            return dict(document.get("auths", {}))
+            return _JSON.decode(secret.data.get(".dockerconfigjson", b"{}")).auths or {}
         if secret.type == DOCKER_CFG:
-            return dict(msgspec.json.decode(secret.data.get(".dockercfg", b"{}")))
-    except (msgspec.DecodeError, AttributeError, TypeError) as problem:
-        raise ValueError(f'pull secret "{secret.metadata.name}" cannot be read') from problem
+            return _CFG.decode(secret.data.get(".dockercfg", b"{}"))
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        name = secret.metadata.name
+        raise ValueError(f'pull secret "{name}" cannot be read: {problem}') from problem
     return {}
 
 
-def _auth(entry: dict) -> AuthConfig | None:
-    user, password = entry.get("username", ""), entry.get("password", "")
-    if entry.get("auth"):
+def _auth(entry: Entry) -> AuthConfig | None:
+    user, password = entry.username, entry.password
+    if entry.auth:
         try:
-            text = base64.b64decode(entry["auth"], validate=False).decode()
-        except (binascii.Error, UnicodeDecodeError):
+            text = base64.b64decode(entry.auth, validate=False).decode()
+        except ValueError:  # no base64, or no UTF-8
             return None
         user, _, password = text.partition(":")
-    token = entry.get("identitytoken", "")
-    if not user and not token:
+    if not user and not entry.identitytoken:
         return None
     return AuthConfig(
         username=user,
         password=password,
-        identity_token=token,
-        registry_token=entry.get("registrytoken", ""),
+        identity_token=entry.identitytoken,
+        registry_token=entry.registrytoken,
     )
 
 

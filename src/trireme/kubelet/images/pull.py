@@ -123,7 +123,7 @@ class Images:
             began = self._env.clock.monotonic()
             try:
                 reference = await self._pull_with_credentials(wanted, image)
-            except RuntimeFailure as failure:
+            except (RuntimeFailure, ValueError) as failure:
                 raise self._failed(wanted, key, failure) from failure
         ended = self._env.clock.monotonic()
         found = await self._inspect(wanted, reference)
@@ -142,7 +142,8 @@ class Images:
         repository = names.parse(image).repository
         known = credentials.matching(wanted.secrets, repository)
         last: RuntimeFailure | None = None
-        for auth in known or [None]:
+        tries: list[model.AuthConfig | None] = [*known] or [None]
+        for auth in tries:
             try:
                 return await self._runtime.pull_image(spec, auth, wanted.sandbox)
             except RuntimeFailure as failure:
@@ -151,14 +152,15 @@ class Images:
         raise last
 
     def _failed(
-        self, wanted: Wanted, key: tuple[str, str], failure: RuntimeFailure
+        self, wanted: Wanted, key: tuple[str, str], failure: RuntimeFailure | ValueError
     ) -> ImageFailure:
         self._event(
             wanted, "Warning", "Failed", f'Failed to pull image "{wanted.image}": {failure}'
         )
         now = self._env.clock.now()
         self._backoff.next(key, now, now)
-        reason = next((name for name in SPECIAL if failure.message.startswith(name)), ERR_PULL)
+        said = failure.message if isinstance(failure, RuntimeFailure) else ""
+        reason = next((name for name in SPECIAL if said.startswith(name)), ERR_PULL)
         # The pod shows the failure for a moment, then that it backs off.
         last = ImageFailure(reason, str(failure), now + SHOW_FAILURE_SECONDS)
         self._last_error[key] = last

@@ -8,7 +8,7 @@ per probe, born in the component's task group and cancelled when the pod no long
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -73,7 +73,7 @@ class ProbeManager:
             readiness=self._results[decide.READINESS],
         )
 
-    def sync(self, pod: core.Pod, targets: dict[str, Target], *, stopping: bool = False) -> None:
+    def sync(self, pod: core.Pod, targets: Mapping[str, Target], *, stopping: bool = False) -> None:
         """Probe what ``pod`` asks for; ``stopping`` leaves only readiness."""
         for kind_of, container in podspec.containers(pod):
             if kind_of == "ephemeral" or (kind_of == "init" and not podspec.is_sidecar(container)):
@@ -129,7 +129,11 @@ class ProbeManager:
                 container_id, state = target.container_id, decide.State()
                 self._set_initial(key, target)
             if target is not None and container_id and not state.held:
-                state = await self._once(key, container, spec, probe, target, state)
+                try:
+                    state = await self._once(key, container, spec, probe, target, state)
+                except Exception:
+                    # Whatever a container answers, the other probes go on.
+                    self._env.log.exception("pod %s: container %s: %s probe failed", *key)
             await waiting.wait(probe.wake, self._pause(spec, target, period))
 
     async def _once(

@@ -12,6 +12,7 @@ import asyncio
 import aiohttp
 import grpc
 from grpc import aio
+from yarl import URL
 
 from trireme.kubelet.probes.run import OUTPUT_LIMIT, HttpAnswer, ProbeFailure, Request
 from trireme.machinery.codec.protobuf import wire
@@ -58,7 +59,9 @@ class SocketTransport:
         body = wire.text(1, service)
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         async with aio.insecure_channel(target) as channel:
-            call = channel.unary_unary("/grpc.health.v1.Health/Check")
+            call: aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+                "/grpc.health.v1.Health/Check"
+            )
             try:
                 answer: bytes = await call(body, timeout=timeout, wait_for_ready=False)
             except aio.AioRpcError as error:
@@ -68,7 +71,7 @@ class SocketTransport:
                         "context deadline exceeded"
                     ) from error
                 raise ProbeFailure(f"error: health rpc failed: {error.details()}") from error
-        number = answer[1] if answer[:1] == b"\x08" else 0
+        number = answer[1] if len(answer) > 1 and answer[0] == 8 else 0
         return SERVING[number] if number < len(SERVING) else "UNKNOWN"
 
     async def close(self) -> None:
@@ -84,9 +87,10 @@ class SocketTransport:
                     url, headers=dict(request.headers), ssl=False, allow_redirects=False
                 ) as response:
                     body = (await response.content.read(OUTPUT_LIMIT)).decode("utf-8", "replace")
-                    if response.status not in (301, 302, 303, 307, 308):
+                    location = response.headers.get("Location", "")
+                    if response.status not in (301, 302, 303, 307, 308) or not location:
                         return HttpAnswer(response.status, body)
-                    target = response.url.join(aiohttp.client.URL(response.headers["Location"]))
+                    target = response.url.join(URL(location))
                     if target.host != response.url.host:
                         return HttpAnswer(response.status, body)
                     url = str(target)
