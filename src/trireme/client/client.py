@@ -10,6 +10,7 @@ of its own, with the transport that carries its identity. Errors: ``ApiError`` (
 
 from __future__ import annotations
 
+import builtins
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -115,7 +116,7 @@ class Client:
         type_: type[T],
         name: str,
         namespace: str | None,
-        patch: dict[str, Any] | list[Any],
+        patch: dict[str, Any] | builtins.list[Any],
         kind: str = "merge",
         subresource: str | None = "",
         *,

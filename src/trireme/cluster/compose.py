@@ -126,7 +126,7 @@ def controllers(cluster: Settings) -> Main:
 
     async def main(started: Started) -> None:
         from trireme.cluster import access
-        from trireme.controllers import definition, manager
+        from trireme.controllers import manager, settings
 
         env = environment("controllers", started)
         keys = Keys(cluster.pki_dir)
@@ -143,7 +143,7 @@ def controllers(cluster: Settings) -> Main:
                 client=await client("controllers", "kube-controller-manager"),
                 client_for=clients.__getitem__,
                 # There is one API server: it knows at once that a namespace is deleted.
-                settings=definition.Settings(
+                settings=settings.Settings(
                     root_ca=keys.authority_file.read_text(), namespace_delay=0.0
                 ),
             )

@@ -43,7 +43,8 @@ def expected(error: BaseException) -> BaseException | None:
         known, unknown = error.split((*EXPECTED, OSError))
         if known is None or unknown is not None:
             return None
-        while isinstance(known, BaseExceptionGroup):
-            known = known.exceptions[0]
-        return known
+        first: BaseException = known
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        return first
     return error if isinstance(error, (*EXPECTED, OSError)) else None

@@ -25,7 +25,7 @@ from trireme.client.client import Client
 from trireme.client.inproc import InProcess
 from trireme.cluster import direct
 from trireme.controllers import manager
-from trireme.controllers.definition import Settings
+from trireme.controllers.settings import Settings
 from trireme.kit import env as envs
 from trireme.kit import pki
 from trireme.kit.env import Env

@@ -82,7 +82,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual_time += seconds
 
 
-class _LeapingSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _LeapingSelector(selectors.DefaultSelector):
     """Polls without waiting; where the loop would have waited, time leaps instead."""
 
     def __init__(self, loop: VirtualLoop) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import prometheus_client
 
@@ -54,14 +55,14 @@ class Env:
 
 
 async def start(
-    group: asyncio.TaskGroup, env: Env, run: Callable[[Env], object], name: str
+    group: asyncio.TaskGroup, env: Env, run: Callable[[Env], Coroutine[Any, Any, None]], name: str
 ) -> asyncio.Task[None]:
     """Run a component in ``group`` and return once it has said ``env.started()``.
 
     Raises what the component raised if it ended before that.
     """
     ready = asyncio.Event()
-    task = group.create_task(run(replace(env, started=ready.set)), name=name)  # type: ignore[arg-type]
+    task = group.create_task(run(replace(env, started=ready.set)), name=name)
     waiter = asyncio.ensure_future(ready.wait())
     try:
         await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)

@@ -28,7 +28,7 @@ def take(request: BaseRequest, head: bytes) -> Connection:
         raise ConnectionResetError("the caller has gone")
     connection = Connection(transport, request.protocol)
     request.protocol.set_parser(connection)  # type: ignore[arg-type]
-    transport.write(head)  # type: ignore[attr-defined]
+    transport.write(head)
     return connection
 
 
@@ -39,7 +39,7 @@ class Hijacked(web.StreamResponse):
         super().__init__()
         self.force_close()
 
-    async def prepare(self, request: BaseRequest) -> None:  # type: ignore[override]
+    async def prepare(self, request: BaseRequest) -> None:
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:

@@ -36,7 +36,9 @@ def of_container(pod: core.Pod, container: core.Container) -> dict[str, str]:
     return {CONTAINER_NAME: container.name, **_of_pod(pod)}
 
 
-def annotations(pod: core.Pod, container: core.Container, restart_count: int) -> dict[str, str]:
+def container_annotations(
+    pod: core.Pod, container: core.Container, restart_count: int
+) -> dict[str, str]:
     result = {
         HASH: podspec.spec_hash(container),
         RESTART_COUNT: str(restart_count),

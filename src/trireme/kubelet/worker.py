@@ -220,6 +220,7 @@ class Worker:
 
     async def _sync(self) -> float | None:
         pod = self.pod
+        outcome = Outcome()
         for _ in range(ROUNDS):
             seen = await self._deps.inspector.pod(self.uid)
             if self._past_deadline():
@@ -228,9 +229,10 @@ class Worker:
             if podspec.is_terminal(status):
                 self.state = State.TERMINATING
                 return 0.0
-            outcome = await self._sync_once(pod, seen)
-            if isinstance(outcome, float):
-                return outcome
+            answer = await self._sync_once(pod, seen)
+            if not isinstance(answer, Outcome):
+                return answer
+            outcome = answer
             if not outcome.changed or outcome.failed:
                 break
         if outcome.changed or outcome.reasons:

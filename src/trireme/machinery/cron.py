@@ -13,7 +13,7 @@ from typing import Final
 
 from trireme.machinery import time
 
-_MONTHS: Final = [
+_MONTHS: Final = (
     "jan",
     "feb",
     "mar",
@@ -26,7 +26,7 @@ _MONTHS: Final = [
     "oct",
     "nov",
     "dec",
-]
+)
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _ZONE: Final = re.compile(r"(?:CRON_)?TZ=\S* ?")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+\Z")

@@ -96,7 +96,7 @@ def form(value: Any) -> Any:
     made: dict[str, Any] = {}
     for name, there in fields(kind):
         if name == "metadata":
-            made |= form(value.metadata)
+            made |= form(getattr(value, name))
         else:
             made[there] = form(getattr(value, name))
     if kind.__name__ == "PodSpec":

@@ -36,13 +36,14 @@ class Struct(
 def always(factory: Callable[[], T]) -> T:
     """A default that is written to the wire even when it is zero: ``always(str)``."""
     if factory is dict or factory is list:
-        return msgspec.field(default_factory=lambda: factory())  # type: ignore[return-value]
-    return msgspec.field(default_factory=factory)  # type: ignore[return-value]
+        empty: Any = factory
+        return msgspec.field(default_factory=lambda: empty())
+    return msgspec.field(default_factory=factory)
 
 
-def null() -> None:
+def null() -> Any:
     """The default of a time that upstream writes as ``null`` when it is not set."""
-    return msgspec.field(default_factory=lambda: None)  # type: ignore[no-any-return]
+    return msgspec.field(default_factory=lambda: None)
 
 
 def atomic(struct: type[T]) -> type[T]:
@@ -53,7 +54,7 @@ def atomic(struct: type[T]) -> type[T]:
 
 def constant(text: str) -> str:
     """The value of a ``kind`` or ``apiVersion`` field: always written."""
-    return msgspec.field(default_factory=lambda: text)  # type: ignore[return-value]
+    return msgspec.field(default_factory=lambda: text)
 
 
 class Marker(msgspec.Struct, frozen=True):

@@ -52,7 +52,8 @@ def combine(parts: Iterable[Part], node: NodeFacts) -> Ruleset:
     """The whole ruleset: what every node has, and all parts."""
     elements: dict[str, dict[str, str]] = {name: {} for name in _shared(node)}
     elements["nodeport-ips"] = dict.fromkeys(node.addresses, "")
-    chains, sets = base_chains(node), {}
+    chains = base_chains(node)
+    sets: dict[str, Set] = {}
     for item in parts:
         for name, added in item.elements.items():
             elements[name] |= added

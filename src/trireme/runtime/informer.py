@@ -11,7 +11,8 @@ get a fresh one from the client.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+import builtins
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
@@ -38,7 +39,7 @@ class Event(msgspec.Struct, Generic[T], frozen=True):
 
     @property
     def key(self) -> Key:
-        return keys.of(self.object.metadata)  # type: ignore[attr-defined]
+        return _key(self.object)
 
 
 Handler = Callable[[Event[T]], None]
@@ -92,7 +93,7 @@ class Informer(Generic[T]):
                     case watcher.Applied(obj):
                         self._apply(self._strip(obj))
                     case watcher.Gone(obj):
-                        self._remove(keys.of(obj.metadata), self._strip(obj))
+                        self._remove(_key(obj), self._strip(obj))
                     case watcher.Began():
                         self._listing = {}
                     case watcher.Page(objects):
@@ -135,7 +136,7 @@ class Informer(Generic[T]):
             return list(self._objects.values())
         return [obj for key, obj in self._objects.items() if key.namespace == namespace]
 
-    def by_index(self, values: Values, value: Hashable) -> list[T]:
+    def by_index(self, values: Values, value: Hashable) -> builtins.list[T]:
         """The objects that have ``value`` in the index by ``values``. Raises KeyError when there
         is no such index."""
         return [self._objects[key] for key in self._indexes[values].get(value)]
@@ -143,10 +144,10 @@ class Informer(Generic[T]):
     def __len__(self) -> int:
         return len(self._objects)
 
-    def _collect(self, objects: list[T]) -> None:
+    def _collect(self, objects: Iterable[T]) -> None:
         """Objects of an unfinished list; those that we have are kept, not held twice."""
         for fresh in objects:
-            key = keys.of(fresh.metadata)  # type: ignore[attr-defined]
+            key = _key(fresh)
             known = self._objects.get(key)
             same = known is not None and _version(known) == _version(fresh)
             self._listing[key] = known if same else self._strip(fresh)  # type: ignore[assignment]
@@ -163,7 +164,7 @@ class Informer(Generic[T]):
             self._synced.set()
 
     def _apply(self, obj: T) -> None:
-        key = keys.of(obj.metadata)  # type: ignore[attr-defined]
+        key = _key(obj)
         old = self._objects.get(key)
         if old is not None:
             if _version(old) == _version(obj):
@@ -197,6 +198,10 @@ class Informer(Generic[T]):
             self._env.log.exception(
                 "%s %s: a handler of %s failed", self._handle.where.label, event.key, event.type
             )
+
+
+def _key(obj: Any) -> Key:
+    return keys.of(obj.metadata)
 
 
 def _version(obj: Any) -> str:

@@ -164,8 +164,8 @@ def why_not(columns: Columns, subject: Subject, profile: Profile, nominated: Nom
             plugins.add(plugin.name)
             helpable |= refused & ~final
             left &= ~refused
-    rows = tuple(int(row) for row in np.flatnonzero(helpable))
-    return Decision("", 0, columns.count, reasons, frozenset(plugins), rows)
+    may_help = tuple(int(row) for row in np.flatnonzero(helpable))
+    return Decision("", 0, columns.count, reasons, frozenset(plugins), may_help)
 
 
 def message(decision: Decision, preemption: str = "") -> str:

@@ -7,6 +7,8 @@ of the PodTopologySpread plugin.
 
 from __future__ import annotations
 
+from typing import Any
+
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.apps.v1.statefulset_types import StatefulSet
 from trireme.api.core.v1.pod.pod import Pod
@@ -15,7 +17,7 @@ from trireme.api.core.v1.service import Service
 from trireme.domain import owners
 from trireme.machinery import labels
 from trireme.runtime import index
-from trireme.runtime.informer import Informers
+from trireme.runtime.informer import Informer, Informers
 
 
 class DefaultSelectors:
@@ -25,7 +27,7 @@ class DefaultSelectors:
         self._services = informers.of(Service)
         self._services.add_index(index.namespace)
         self._replication_controllers = informers.of(ReplicationController)
-        self._workloads = {
+        self._workloads: dict[tuple[str, str], Informer[Any]] = {
             ("ReplicaSet", "apps/v1"): informers.of(ReplicaSet),
             ("StatefulSet", "apps/v1"): informers.of(StatefulSet),
         }
@@ -44,8 +46,9 @@ class DefaultSelectors:
             controller = self._replication_controllers.get(meta.namespace, owner.name)
             matched |= controller.spec.selector if controller is not None else {}
         selector = labels.from_set(matched)
-        if owner is not None and kind in self._workloads:
-            workload = self._workloads[kind].get(meta.namespace, owner.name)
+        informer = self._workloads.get(kind) if kind is not None else None
+        if owner is not None and informer is not None:
+            workload = informer.get(meta.namespace, owner.name)
             if workload is not None and workload.spec.selector is not None:
                 requirements = labels.from_struct(workload.spec.selector).requirements
                 selector = selector.add(*requirements)

@@ -9,9 +9,11 @@ pending write is told only once that write is durable: nobody learns of what may
 from __future__ import annotations
 
 import asyncio
+import builtins
 import logging
 from collections import deque
-from typing import NoReturn, Self
+from collections.abc import Sequence
+from typing import Any, NoReturn, Self
 
 from trireme.store.contract import (
     CREATED,
@@ -175,7 +177,7 @@ class Engine:
         dead.sort()
         self._reclaim(revision, dead)
 
-    def _reclaim(self, revision: int, dead: list[int]) -> None:
+    def _reclaim(self, revision: int, dead: Sequence[int]) -> None:
         """Free what the writes at the revisions ``dead`` (ascending) hold outside memory."""
 
     async def _reclaimed(self) -> None:
@@ -269,7 +271,7 @@ class Engine:
         self._pending.clear()
         self._epoch += 1
         for write in failed:
-            futures = [refusal for refusal, _ in write.refusals]
+            futures: builtins.list[asyncio.Future[Any]] = [refusal for refusal, _ in write.refusals]
             if write.ticket is not None:
                 futures.append(write.ticket)
             for future in futures:

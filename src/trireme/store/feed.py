@@ -269,7 +269,7 @@ class _Watchers:
         if concern is None:
             self._everything[subscription] = None
             return
-        by_value = self._concerned.setdefault(concern.index, {})
+        by_value = self._concerned.setdefault(concern.key, {})
         for value in concern.values:
             by_value.setdefault(value, {})[subscription] = None
 
@@ -278,13 +278,13 @@ class _Watchers:
         if concern is None:
             del self._everything[subscription]
             return
-        by_value = self._concerned[concern.index]
+        by_value = self._concerned[concern.key]
         for value in concern.values:
             del by_value[value][subscription]
             if not by_value[value]:
                 del by_value[value]
         if not by_value:
-            del self._concerned[concern.index]
+            del self._concerned[concern.key]
 
     def empty(self) -> bool:
         return not self._everything and not self._concerned

@@ -55,8 +55,8 @@ class Page(NamedTuple):
 
 class Concern(NamedTuple):
     """Which events a watcher waits for: those in which ``read`` finds one of ``values``, or finds
-    None (cannot tell). Watchers with the same ``index`` share one reading of an event."""
+    None (cannot tell). Watchers with the same ``key`` share one reading of an event."""
 
-    index: Hashable
+    key: Hashable
     values: Collection[str]
     read: Callable[[Event], Collection[str] | None]

@@ -7,7 +7,7 @@ streams break, that answers are refused, late or lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from trireme.client.transport import Response, Stream, Transport, Unreachable
@@ -103,7 +103,7 @@ async def _once(body: bytes) -> AsyncIterator[bytes]:
 
 async def _until(
     chunks: AsyncIterator[bytes], broken: asyncio.Event, path: str
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     breaking = asyncio.ensure_future(broken.wait())
     try:
         while True:

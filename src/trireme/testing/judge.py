@@ -40,6 +40,7 @@ def changed(manifest: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 
 def load(resource: Resource, manifest: Mapping[str, Any]) -> Any:
     """The typed, defaulted object. Raises ``decode.DecodeError``."""
+    obj: Any
     obj, _ = decode.decode(msgspec.json.encode(manifest), resource.type, "Strict")
     normalise.normalise(obj)
     resource.defaults(obj)

@@ -49,7 +49,7 @@ def test(*, seed: int = 0, limit: float = LIMIT) -> Callable[[Callable[..., Any]
         signature = inspect.signature(body)
         kept = [p for p in signature.parameters.values() if p.name != "env"]
         wrapper.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-        del wrapper.__wrapped__  # type: ignore[attr-defined]
+        del wrapper.__wrapped__
         return wrapper
 
     return decorate

@@ -28,7 +28,7 @@ class _Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
-class Checked(click.ParamType):
+class Checked(click.ParamType):  # type: ignore[type-arg]  # not generic in older clicks
     """A text; ``check`` makes a value of it, or raises ValueError that says what is wrong."""
 
     def __init__(self, name: str, check: Callable[[str], Any]) -> None:

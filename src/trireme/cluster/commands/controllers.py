@@ -21,14 +21,14 @@ def COMMAND(path: Path) -> None:
     """Run the controllers alone in the foreground, all as the kubeconfig's user."""
 
     async def main(env: Env) -> None:
-        from trireme.controllers import definition, manager
+        from trireme.controllers import manager, settings
 
         authority = kubeconfig.load(path).tls.authority
         async with _alone.client(path, "kube-controller-manager") as client:
             config = manager.ManagerConfig(
                 client=client,
                 client_for=lambda _name: client,
-                settings=definition.Settings(root_ca=authority.decode()),
+                settings=settings.Settings(root_ca=authority.decode()),
             )
             await manager.run(config, env)
 

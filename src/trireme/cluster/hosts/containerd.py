@@ -111,7 +111,9 @@ async def _cri_status(path: str) -> str:
 
     options = [("grpc.default_authority", "localhost")]
     async with grpc.aio.insecure_channel(f"unix://{path}", options=options) as channel:
-        call = channel.unary_unary("/runtime.v1.RuntimeService/Status")
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/runtime.v1.RuntimeService/Status"
+        )
         try:
             await call(b"", timeout=_CALL_TIMEOUT)
         except grpc.aio.AioRpcError as error:

@@ -158,9 +158,9 @@ def _shim_sockets(run_dir: Path) -> set[Path]:
         if not argv or not _SHIM.search(argv[0]):
             continue
         options = dict(zip(argv[1::2], argv[2::2], strict=False))
-        address = options.get("-address", "")
-        if address.startswith(f"{run_dir}/"):
-            key = f"{address}/{options.get('-namespace')}/{options.get('-id')}"
+        containerd = options.get("-address", "")
+        if containerd.startswith(f"{run_dir}/"):
+            key = f"{containerd}/{options.get('-namespace')}/{options.get('-id')}"
             found.add(SHIM_SOCKETS / hashlib.sha256(key.encode()).hexdigest())
     return {socket for socket in found if socket.parent == SHIM_SOCKETS}
 

@@ -29,6 +29,7 @@ from trireme.cluster.images import reference
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CONTAINERD_NAME = "io.containerd.image.name"
 _REF_NAME = "org.opencontainers.image.ref.name"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -133,11 +134,11 @@ def _image(image: ImageSpec, blobs: dict[str, bytes]) -> Iterator[dict[str, Any]
     }
     manifest = {
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": _MANIFEST,
         "config": _blob(blobs, _json(config), "application/vnd.oci.image.config.v1+json"),
         "layers": [_blob(blobs, layer, "application/vnd.oci.image.layer.v1.tar")],
     }
-    stored = _blob(blobs, _json(manifest), manifest["mediaType"])
+    stored = _blob(blobs, _json(manifest), _MANIFEST)
     for name in image.names:
         full = reference.parse(name)
         annotations = {_CONTAINERD_NAME: str(full), _REF_NAME: full.tag}

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO
 
 from trireme.cluster.images import build, services
 from trireme.cluster.images.build import BuildFailed, File
@@ -119,7 +120,9 @@ def _unpack(package: Path, root: Path) -> None:
         _run(into, stdin=reading.stdout)
 
 
-def _run(argv: list[str], stdin: object = subprocess.DEVNULL, **environment: str) -> None:
+def _run(
+    argv: list[str], stdin: int | IO[bytes] | None = subprocess.DEVNULL, **environment: str
+) -> None:
     own = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "DEBIAN_FRONTEND": "noninteractive",
@@ -130,7 +133,7 @@ def _run(argv: list[str], stdin: object = subprocess.DEVNULL, **environment: str
         done = subprocess.run(
             argv,
             env={**own, **environment},
-            stdin=stdin,  # type: ignore[arg-type]
+            stdin=stdin,
             check=False,
             capture_output=True,
             text=True,

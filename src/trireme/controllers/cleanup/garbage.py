@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from trireme.api.core.v1.references import ObjectReference
 from trireme.controllers.cleanup import graph, plan_garbage
@@ -67,15 +68,15 @@ class GarbageCollector:
         if node is None:
             return None
         if node.orphans:
-            return await self._orphan(node)
-        if node.waits:
-            return await self._wait(node)
-        if node.deleting or not node.owners:
-            return None
-        return await self._check(node)
+            await self._orphan(node)
+        elif node.waits:
+            await self._wait(node)
+        elif not node.deleting and node.owners:
+            return await self._check(node)
+        return None
 
-    def _look_at(self, uids: object) -> None:
-        for uid in uids:  # type: ignore[attr-defined]
+    def _look_at(self, uids: Iterable[str]) -> None:
+        for uid in uids:
             self._loop.queue.add(Key("", uid))
 
     async def _orphan(self, node: Node) -> None:

@@ -83,9 +83,9 @@ class Monitors:
         for kind in set(self._tasks) - set(wanted):
             self._tasks.pop(kind).cancel()
             del self._informers[kind]
-            for item in self.graph.all():
-                if item.kind == kind:
-                    self.graph.remove(item.uid)
+            for node in self.graph.all():
+                if node.kind == kind:
+                    self.graph.remove(node.uid)
         for kind in wanted:
             if kind not in self._tasks:
                 informer = self._informers[kind] = self._follow(kind)

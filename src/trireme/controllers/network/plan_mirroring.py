@@ -83,24 +83,26 @@ def _actions(
     there: dict[_Key, list[EndpointSlice]] = {}
     for item in sorted(slices, key=lambda found: found.metadata.name):
         there.setdefault(_key(item.addressType, item.ports), []).append(item)
-    created, updated, deleted = [], [], []
+    created: list[EndpointSlice] = []
+    updated: list[EndpointSlice] = []
+    deleted: list[EndpointSlice] = []
     for key, (ports, found) in desired.items():
-        old, *surplus = there.pop(key, []) or [None]
-        deleted += surplus
         fresh = _slice(endpoints, key[0], ports, list(found.values())[:limit])
-        if old is None:
+        present = there.pop(key, [])
+        deleted += present[1:]
+        if not present:
             created.append(fresh)
-        elif not _is_same(endpoints, old, fresh):
-            updated.append(_over(old, fresh))
+        elif not _is_same(endpoints, present[0], fresh):
+            updated.append(_over(present[0], fresh))
     for unwanted in there.values():
         deleted += unwanted
     # What would be deleted is written over rather than made anew.
     for fresh in list(created):
-        old = next((item for item in deleted if item.addressType == fresh.addressType), None)
-        if old is not None:
+        spare = next((item for item in deleted if item.addressType == fresh.addressType), None)
+        if spare is not None:
             created.remove(fresh)
-            deleted.remove(old)
-            updated.append(_over(old, fresh))
+            deleted.remove(spare)
+            updated.append(_over(spare, fresh))
     return [
         *map(Create, created),
         *map(Update, updated),

@@ -23,7 +23,8 @@ def repack(subsets: Iterable[EndpointSubset]) -> list[EndpointSubset]:
     addresses: dict[_Address, EndpointAddress] = {}
     by_port: dict[_Port | None, dict[_Address, bool]] = {}
     for subset in subsets:
-        for port in [_port_key(port) for port in subset.ports] or [None]:
+        keys: list[_Port | None] = [_port_key(port) for port in subset.ports]
+        for port in keys or [None]:
             ready_at = by_port.setdefault(port, {})
             for ready, found in ((True, subset.addresses), (False, subset.notReadyAddresses)):
                 for address in found:

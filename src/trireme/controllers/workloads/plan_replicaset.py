@@ -143,9 +143,8 @@ def _conditions(
     if present:
         return replica_set.status.conditions
     reason = "FailedCreate" if active < wanted(replica_set) else "FailedDelete"
-    kind = ReplicationControllerCondition
-    if isinstance(replica_set, ReplicaSet):
-        kind = ReplicaSetCondition
+    replicates = isinstance(replica_set, ReplicaSet)
+    kind = ReplicaSetCondition if replicates else ReplicationControllerCondition
     condition = kind(
         type=FAILURE,
         status="True",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ from trireme.machinery.labels import Selector
 from trireme.runtime import keys, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.expectations import Expectations
-from trireme.runtime.informer import Event
+from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
 
 WORKERS = 5
@@ -64,7 +65,7 @@ class ReplicaSets:
         self._events = tools.recorder
         self._clock = tools.env.clock
         self._expectations = Expectations(tools.env.clock)
-        self._sets = tools.informers.of(flavour.type)
+        self._sets: Informer[AnySet] = tools.informers.of(flavour.type)
         self._pods = tools.informers.of(Pod)
         self._sets.add_index(by_controller)
         self._pods.add_index(by_controller)
@@ -172,7 +173,7 @@ class ReplicaSets:
             message = f"Deleted pod: {pod.metadata.name}"
             self._events.event(found, recorder.NORMAL, "SuccessfulDelete", message)
 
-        _, failure = await batches.all_at_once(lambda pod=pod: delete(pod) for pod in victims)
+        _, failure = await batches.all_at_once(partial(delete, pod) for pod in victims)
         return failure
 
     def _related(self, found: AnySet) -> list[Pod]:
@@ -216,8 +217,8 @@ class ReplicaSets:
     def _adopters(self, event: Event[Pod]) -> Iterable[Key]:
         """The ReplicaSets that could adopt an orphan."""
         pod, old = event.object, event.old
-        same = old is not None and old.metadata.labels == pod.metadata.labels
-        if same and owners.controller_of(old.metadata) is None:
+        was_orphan = old is not None and owners.controller_of(old.metadata) is None
+        if old is not None and was_orphan and old.metadata.labels == pod.metadata.labels:
             return
         for candidate in self._sets.list(pod.metadata.namespace):
             if self._flavour.selector(candidate).matches(pod.metadata.labels):

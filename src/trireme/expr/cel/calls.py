@@ -62,7 +62,7 @@ def either(a: Run, b: Run, cost: int, stop: bool) -> Run:
         if failed is None:
             v = b(s)
             if v is go or v is stop:
-                return v  # type: ignore[no-any-return]
+                return v is True
             raise no_such_overload()
         try:
             if b(s) is stop:
@@ -144,14 +144,14 @@ def implementation(node: Call, nodes: list[Node], args: list[Code]) -> Callable[
                 regex.pattern(text)
             except regex.PatternError as e:
                 raise CelError("program", str(e)) from None
-    if len(overloads) == 1 and overloads[0].impl is not None:
+    if len(overloads) == 1 and (impl := overloads[0].impl) is not None:
         o = overloads[0]
         vague = any(
             t.is_dyn(n.type) and a.kind not in ("param", "dyn")
             for n, a in zip(nodes, o.args, strict=True)
         )
         if not vague:
-            return o.impl
+            return impl
     return _dispatch(node.function, overloads)
 
 

@@ -8,7 +8,7 @@ Rules: cel-go ``checker/checker``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from . import errors, unify, values
 from . import types as t
@@ -352,7 +352,8 @@ _CONST_TYPES: Final[dict[type, Type]] = {
     bytes: t.BYTES,
     type(None): t.NULL,
 }
-_CHECKS: Final[dict[type, Callable[[_Checker, Node], Type]]] = {
+# Each takes the nodes of its key.
+_CHECKS: Final[dict[type[Node], Callable[[_Checker, Any], Type]]] = {
     Const: _Checker.const,
     Ident: _Checker.ident,
     Select: _Checker.select,
@@ -361,4 +362,4 @@ _CHECKS: Final[dict[type, Callable[[_Checker, Node], Type]]] = {
     MapExpr: _Checker.map,
     StructExpr: _Checker.struct,
     Fold: _Checker.fold,
-}  # type: ignore[dict-item]
+}

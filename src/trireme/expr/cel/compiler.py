@@ -335,7 +335,8 @@ _SPECIAL: Final[dict[str, Callable[[Compiler, Call], Code]]] = {
     "or": Compiler.chain,
     "orValue": Compiler.chain,
 }
-_COMPILE: Final[dict[type, Callable[[Compiler, Node], Code]]] = {
+# Each takes the nodes of its key.
+_COMPILE: Final[dict[type[Node], Callable[[Compiler, Any], Code]]] = {
     Const: Compiler.const,
     Ident: Compiler.ident,
     Select: Compiler.select,
@@ -344,4 +345,4 @@ _COMPILE: Final[dict[type, Callable[[Compiler, Node], Code]]] = {
     MapExpr: Compiler.map,
     StructExpr: Compiler.struct,
     Fold: Compiler.fold,
-}  # type: ignore[dict-item]
+}

@@ -8,7 +8,8 @@ are accepted, so they are kept), apiserver ``pkg/cel/library/cost``, apiextensio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import builtins
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import library_costs
@@ -296,7 +297,12 @@ class Estimator:
     # Functions.
 
     def function(
-        self, node: Call, id_: str, target: Arg | None, args: list[Arg], costs: list[Range]
+        self,
+        node: Call,
+        id_: str,
+        target: Arg | None,
+        args: builtins.list[Arg],
+        costs: Sequence[Range],
     ) -> Estimate:
         total = ZERO
         for c in costs:
@@ -311,7 +317,12 @@ class Estimator:
         return Estimate(ONE.plus(total))
 
     def builtin(
-        self, node: Call, id_: str, target: Arg | None, args: list[Arg], costs: list[Range]
+        self,
+        node: Call,
+        id_: str,
+        target: Arg | None,
+        args: builtins.list[Arg],
+        costs: Sequence[Range],
     ) -> Estimate | None:
         sizes = [a.computed or UNKNOWN for a in args]
         match id_:

@@ -107,7 +107,8 @@ def parse_timestamp(text: str) -> Timestamp:
             offset = -offset
     if m[1] == "0000":
         raise EvalError("timestamp overflow")
-    moment = datetime(*(int(m[i]) for i in range(1, 7)), tzinfo=UTC)  # type: ignore[misc]
+    year, month, day, hour, minute, second = (int(m[i]) for i in range(1, 7))
+    moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     seconds = _seconds(moment) - offset
     if not MIN_SECONDS <= seconds <= MAX_SECONDS:
         raise EvalError("timestamp overflow")
@@ -213,7 +214,11 @@ PARTS: Final[dict[str, Part]] = {
 def part(name: str) -> Callable[[Timestamp, str], int]:
     """The function that takes one part of a timestamp in a zone."""
     of = PARTS[name]
-    return lambda t, zone="": of(_moment(t, zone), t)
+
+    def take(t: Timestamp, zone: str = "") -> int:
+        return of(_moment(t, zone), t)
+
+    return take
 
 
 def _whole(unit: int) -> Callable[[Duration], int]:

@@ -43,13 +43,13 @@ def read(kind: type[Struct], message: Message) -> Any:
     return kind(**{name: get(message) for name, get in _readers(kind)})
 
 
-def _present(message: Message, name: str) -> Message:
+def _present(message: Message, name: str) -> Any:
     child = getattr(message, name)
     child.SetInParent()  # an empty message is not an absent one
     return child
 
 
-def _fill_list(target: Any, items: list) -> None:
+def _fill_list(target: Any, items: list[Any]) -> None:
     for item in items:
         if isinstance(item, Struct):
             fill(target.add(), item)

@@ -12,6 +12,7 @@ or a device in the way at any moment, and the kubelet is root.
 
 from __future__ import annotations
 
+import builtins
 from typing import Protocol
 
 import msgspec
@@ -174,7 +175,7 @@ class Host(Protocol):
 
     def unmount(self, path: str) -> None: ...
 
-    def mounts_below(self, path: str) -> list[str]:
+    def mounts_below(self, path: str) -> builtins.list[str]:
         """Mount points at or below ``path``, deepest first."""
         ...
 

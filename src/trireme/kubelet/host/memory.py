@@ -6,6 +6,7 @@ together with the fake runtime. Mounts are remembered by name only.
 
 from __future__ import annotations
 
+import builtins
 import errno
 import gzip
 import os
@@ -119,7 +120,7 @@ class MemoryHost:
     def unmount(self, path: str) -> None:
         del self.mounts[path]
 
-    def mounts_below(self, path: str) -> list[str]:
+    def mounts_below(self, path: str) -> builtins.list[str]:
         return sorted(
             (point for point in self.mounts if point == path or point.startswith(path + "/")),
             key=lambda point: (-point.count("/"), point),
@@ -291,7 +292,7 @@ class MemoryRoot:
         *parents, name = names_below(path)
         return f"{self._walk(parents, False)}/{name}"
 
-    def _walk(self, names: list[str], follow: bool) -> str:
+    def _walk(self, names: builtins.list[str], follow: bool) -> str:
         done, left, links = self._base, deque(names), 0
         while left:
             here, name = self._nodes.get(done), left.popleft()

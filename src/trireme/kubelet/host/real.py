@@ -8,6 +8,7 @@ mount would cost more than the mount.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import ctypes
 import os
 
@@ -83,7 +84,7 @@ class RealHost:
             code = ctypes.get_errno()
             raise OSError(code, f"unmount: {os.strerror(code)}", path)
 
-    def mounts_below(self, path: str) -> list[str]:
+    def mounts_below(self, path: str) -> builtins.list[str]:
         prefix = os.path.realpath(path)
         found = []
         with open("/proc/self/mountinfo", "rb") as file:

@@ -12,6 +12,7 @@ opens neither a pipe nor a device; what was found is then opened, changed or mou
 from __future__ import annotations
 
 import asyncio
+import builtins
 import errno
 import gzip
 import os
@@ -175,7 +176,7 @@ class RealRoot:
         finally:
             os.close(opened)
 
-    def _walk(self, names: list[str], follow: bool) -> int:
+    def _walk(self, names: builtins.list[str], follow: bool) -> int:
         """A handle on what the names lead to; whoever calls closes it."""
         held, left, links = [os.dup(self._fd)], deque(names), 0
         try:
@@ -202,7 +203,7 @@ class RealRoot:
             for handle in held:
                 os.close(handle)
 
-    def _longest(self, names: list[str], follow: bool) -> tuple[int, int]:
+    def _longest(self, names: builtins.list[str], follow: bool) -> tuple[int, int]:
         """A handle on the longest beginning that is there, and its length."""
         for count in range(len(names), 0, -1):
             try:

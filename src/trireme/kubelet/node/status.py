@@ -126,8 +126,10 @@ def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.
     for condition in wanted:
         earlier = known.get(condition.type)
         condition.lastHeartbeatTime = stamp
-        same = earlier is not None and earlier.status == condition.status
-        condition.lastTransitionTime = earlier.lastTransitionTime if same else stamp
+        if earlier is not None and earlier.status == condition.status:
+            condition.lastTransitionTime = earlier.lastTransitionTime
+        else:
+            condition.lastTransitionTime = stamp
     return wanted
 
 

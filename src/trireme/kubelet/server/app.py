@@ -200,7 +200,7 @@ class App:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         try:
-            await response.prepare(request)  # type: ignore[arg-type]
+            await response.prepare(request)
         except BaseException:
             file.close()
             raise
@@ -329,7 +329,7 @@ class _Families:
 
 
 def _render(families: list[Any]) -> bytes:
-    return prometheus_client.generate_latest(_Families(families))  # type: ignore[arg-type]
+    return prometheus_client.generate_latest(_Families(families))
 
 
 def _pod_list(pods: Any) -> web.Response:

@@ -8,7 +8,8 @@ the client CA, TokenReview (kept 2 min), SubjectAccessReview on a subresource of
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +18,9 @@ from trireme.api.authorization import v1 as authorization
 from trireme.kit.env import Env
 from trireme.kubelet.server import routes
 from trireme.machinery.errors import ApiError
+
+Key = TypeVar("Key", bound=Hashable)
+Kept = TypeVar("Kept")
 
 TOKEN_SECONDS = 120.0
 ALLOWED_SECONDS = 300.0
@@ -175,7 +179,9 @@ def _of_certificate(certificate: dict[str, Any]) -> User:
     return User(name, groups=(*groups, "system:authenticated"))
 
 
-def _keep(kept: dict, key: Any, value: tuple[float, Any], now: float) -> None:
+def _keep(
+    kept: dict[Key, tuple[float, Kept]], key: Key, value: tuple[float, Kept], now: float
+) -> None:
     if len(kept) >= LIMIT:
         for old in [k for k, (until, _) in kept.items() if until <= now] or list(kept):
             del kept[old]

@@ -8,12 +8,14 @@ Upstream: mergePodStatus in pkg/kubelet/status.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from trireme.api.core import v1 as core
 from trireme.kubelet.status import conditions
+
+Item: TypeAlias = dict[str, Any]
 
 # Lists that strategic merge joins by a key: what left the list must be deleted by name.
 _KEYED = {"podIPs": "ip", "hostIPs": "ip"}
@@ -28,7 +30,7 @@ _OTHERS = frozenset(
 )
 
 
-def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> dict | None:
+def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> Item | None:
     """``uid`` in the patch makes the API refuse it for a pod that was replaced meanwhile."""
     before: dict[str, Any] = msgspec.to_builtins(present)
     after: dict[str, Any] = msgspec.to_builtins(wanted)
@@ -51,10 +53,10 @@ def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> d
     return {"metadata": {"uid": uid}, "status": changes}
 
 
-def _conditions(before: list[dict], after: list[dict]) -> list[dict]:
+def _conditions(before: list[Item], after: list[Item]) -> list[Item]:
     """Our own conditions as they should be, and a DisruptionTarget that is of our making."""
 
-    def owned(items: list[dict]) -> list[dict]:
+    def owned(items: list[Item]) -> list[Item]:
         return [item for item in items if item["type"] in conditions.OWNED]
 
     shared = [item for item in after if item.get("reason") == conditions.BY_KUBELET]
@@ -64,7 +66,7 @@ def _conditions(before: list[dict], after: list[dict]) -> list[dict]:
     ]
 
 
-def _keyed(before: list[dict], after: list[dict], key: str) -> list[dict]:
+def _keyed(before: list[Item], after: list[Item], key: str) -> list[Item]:
     known = {item[key]: item for item in before}
     wanted = {item[key]: item for item in after}
     items = [
@@ -74,6 +76,6 @@ def _keyed(before: list[dict], after: list[dict], key: str) -> list[dict]:
     return items
 
 
-def _cleared(item: dict, before: dict) -> dict:
+def _cleared(item: Item, before: Item) -> Item:
     """``item`` with a null for each field that it no longer has."""
     return {**item, **{name: None for name in before if name not in item}}

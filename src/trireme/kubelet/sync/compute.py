@@ -150,7 +150,7 @@ def container(inputs: ContainerInputs) -> model.ContainerConfig:
         ],
         mounts=list(inputs.mounts),
         labels=labels.of_container(inputs.pod, spec),
-        annotations=labels.annotations(inputs.pod, spec, inputs.restart_count),
+        annotations=labels.container_annotations(inputs.pod, spec, inputs.restart_count),
         log_path=f"{spec.name}/{inputs.restart_count}.log",
         stdin=spec.stdin,
         stdin_once=spec.stdinOnce,

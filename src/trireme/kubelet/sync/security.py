@@ -7,10 +7,14 @@ setting wins over the pod's.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.model import NamespaceMode, ProfileType
+
+T = TypeVar("T")
 
 MASKED = [
     "/proc/asound",
@@ -179,5 +183,5 @@ def _selinux(options: core.SELinuxOptions | None) -> model.SELinuxOption | None:
     )
 
 
-def _first(one: int | bool | None, other: int | bool | None) -> int | bool | None:
+def _first(one: T | None, other: T | None) -> T | None:
     return other if one is None else one

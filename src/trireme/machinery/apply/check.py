@@ -105,8 +105,8 @@ def _list(rule: ListRule, value: list[Any], at: str) -> Iterator[tuple[str, str]
             continue
         try:
             element = elements.of(rule, item)
-        except ValueError as why:
-            yield at, f"element {position}: {why}"
+        except ValueError as error:
+            yield at, f"element {position}: {error}"
             return
         shown = fieldset.element_text(element) if element in seen else ""
         if shown:

@@ -94,13 +94,17 @@ def _compare(atom: Atom, element: str, old: Any, new: Any, found: Comparison) ->
 
 def _as(kind: str, atom: Atom, element: str, old: Any, new: Any, found: Comparison) -> None:
     rule: MapRule | ListRule | None
+    container: type[dict[str, Any]] | type[list[Any]]
     if kind == "map":
         rule, container = atom.map, dict
     elif kind == "list":
         rule, container = atom.list, list
     else:
         rule, container = None, list
-    below = old if isinstance(old, container) else None, new if isinstance(new, container) else None
+    below: tuple[Any, Any] = (
+        old if isinstance(old, container) else None,
+        new if isinstance(new, container) else None,
+    )
     if rule is None or rule.atomic or not (below[0] or below[1]):
         if _differ(old, new):
             found.modified[element] = LEAF

@@ -146,7 +146,9 @@ class _Reader:
             case pyyaml.MappingEndEvent() | pyyaml.SequenceEndEvent():
                 self._end()
 
-    def _begin(self, container: Any, event: pyyaml.Event) -> None:
+    def _begin(
+        self, container: Any, event: pyyaml.MappingStartEvent | pyyaml.SequenceStartEvent
+    ) -> None:
         if len(self._stack) >= MAX_DEPTH:
             raise DecodeError(f"yaml: line {_line(event)}: exceeded max depth", syntax=True)
         self._count(1)
@@ -198,7 +200,7 @@ class _Reader:
         frame.keys.add(key)
         return key
 
-    def _alias(self, event: pyyaml.Event) -> tuple[Any, int]:
+    def _alias(self, event: pyyaml.AliasEvent) -> tuple[Any, int]:
         if event.anchor in self._open:
             raise _bad(f"anchor '{event.anchor}' value contains itself")
         if event.anchor not in self._anchors:
@@ -294,7 +296,8 @@ def _bad(why: str) -> DecodeError:
 
 
 def _line(event: pyyaml.Event) -> int:
-    return int(event.start_mark.line) + 1
+    assert event.start_mark is not None  # what was parsed has its place
+    return event.start_mark.line + 1
 
 
 def _explain(error: pyyaml.YAMLError) -> str:
@@ -345,7 +348,7 @@ class _Dumper(pyyaml.CSafeDumper):
         """The tag that a plain ``value`` would be read with."""
         if kind is pyyaml.ScalarNode and implicit[0]:
             return _TAG + _TAGS.get(type(_resolve(value)), "str")
-        return super().resolve(kind, value, implicit)
+        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # the stubs leave it open
 
 
 def _represent_text(dumper: _Dumper, text: str) -> pyyaml.ScalarNode:

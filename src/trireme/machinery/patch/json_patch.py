@@ -17,6 +17,7 @@ import msgspec
 from trireme.machinery import errors, gotext
 from trireme.machinery.schema import decode
 from trireme.machinery.schema.node import ANY, LIST, MAP, OBJECT, STRING, Node, Shape
+from trireme.machinery.status import StatusCause
 
 MAX_OPERATIONS: Final = 10_000
 # What the copy operations of one patch may add, in bytes of JSON.
@@ -249,5 +250,5 @@ def _does_not_apply(why: str) -> errors.ApiError:
     # Upstream's reply says no more than that the patch does not fit; the cause adds why.
     error = errors.generic(422, "", "", "", why)
     assert error.details is not None
-    error.details.causes = [errors.StatusCause(message=why)]
+    error.details.causes = [StatusCause(message=why)]
     return error

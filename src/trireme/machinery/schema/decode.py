@@ -87,7 +87,8 @@ def decode(
     Raises DecodeError: not JSON, a wrong type, and in mode Strict unknown or duplicate fields.
     ``converting``: in the words that upstream has for values that it made itself by a merge.
     """
-    decoder, open_ended = _decoder(type_)
+    kind: type = type_
+    decoder, open_ended = _decoder(kind)
     if open_ended and (_too_deep(data) or _LONG_NUMBER(data)):
         return _decode_slowly(data, type_, mode, converting)
     try:
@@ -141,7 +142,7 @@ def of_kind(data: bytes) -> None:
 
 
 @cache
-def _decoder(type_: type[T]) -> tuple[msgspec.json.Decoder[T], bool]:
+def _decoder(type_: type) -> tuple[msgspec.json.Decoder[Any], bool]:
     """The decoder of a type, and whether its values may nest without end."""
     return msgspec.json.Decoder(type_), _is_open_ended(tree.of(type_), set())
 
@@ -186,7 +187,8 @@ def _has_duplicates(data: bytes) -> bool:
 
 
 def _decode_slowly(data: bytes, type_: type[T], mode: str, converting: bool) -> tuple[T, list[str]]:
-    value, warnings = _walk(data, tree.of(type_), mode, converting)
+    kind: type = type_
+    value, warnings = _walk(data, tree.of(kind), mode, converting)
     try:
         return msgspec.convert(value, type_), warnings
     except (msgspec.ValidationError, RecursionError) as error:

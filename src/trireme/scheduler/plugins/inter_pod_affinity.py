@@ -118,7 +118,8 @@ def _spread(view: View, key: str, points: Ints) -> Floats:
     """For each node the sum over all nodes in its domain; 0 where it has none."""
     domains = view.label(key)
     width = int(domains.max(initial=0)) + 2
-    sums = np.bincount(domains + 1, points, width)
+    # Weights make doubles of the sums, which numpy's types do not say.
+    sums = np.bincount(domains + 1, points, width).astype(np.float64, copy=False)
     # The first place is that of nodes that are in no domain.
     sums[0] = 0.0
     return sums[domains + 1]

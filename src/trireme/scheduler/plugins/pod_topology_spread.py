@@ -74,7 +74,7 @@ def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | floa
     # Nodes without a key are left out where the pod asks for spreading itself.
     keyed = _all_keys(view, soft) if strict else None
     scored = feasible if keyed is None else feasible & keyed
-    candidates = np.count_nonzero(scored)
+    candidates = int(np.count_nonzero(scored))
     if not candidates:
         return None
     every = candidates == view.size
@@ -99,7 +99,7 @@ def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | floa
                 matching if whole else matching[counted],
                 width,
             )[1:]
-            by_domain = sums * _weight(np.count_nonzero(seen)) + (item.skew - 1)
+            by_domain = sums * _weight(int(np.count_nonzero(seen))) + (item.skew - 1)
             has = domains != MISSING
             points = by_domain[domains]
         raw += points if has.all() else np.where(has, points, 0.0)

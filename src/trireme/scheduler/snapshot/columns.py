@@ -9,6 +9,7 @@ comes or goes, not when one is scheduled.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from trireme.scheduler.snapshot.terms import Terms
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+Item = TypeVar("Item", bound=np.generic)
 MISSING = -1
 PODS = "pods"
 # The column of node names: no label key has a colon.
@@ -311,7 +313,7 @@ class Columns:
     def _grow(self) -> None:
         self._capacity *= 2
 
-        def longer(array: NDArray[np.generic], fill: int = 0) -> NDArray[np.generic]:
+        def longer(array: NDArray[Item], fill: int = 0) -> NDArray[Item]:
             grown = np.full(self._capacity, fill, array.dtype)
             grown[: len(array)] = array
             return grown

@@ -6,7 +6,7 @@ In, out and callers: see ``contract``. Reads come from memory; the file is read 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trireme.store.contract import KeyValue, StoreUnavailable
@@ -99,7 +99,7 @@ class SqliteStore(Engine):
         else:
             self._watch_later(min(2 * patience, _MOST_PATIENCE), settled)
 
-    def _reclaim(self, revision: int, dead: list[int]) -> None:
+    def _reclaim(self, revision: int, dead: Sequence[int]) -> None:
         self._tickets += 1
         self._writer.submit(Compaction(revision, dead, self._tickets))
 

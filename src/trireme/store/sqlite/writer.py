@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple, Protocol
@@ -28,7 +28,7 @@ class Compaction(NamedTuple):
     """Record ``revision`` as compacted and delete the rows ``dead``, ascending."""
 
     revision: int
-    dead: list[int]
+    dead: Sequence[int]
     ticket: int
 
 

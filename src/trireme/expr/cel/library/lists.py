@@ -119,11 +119,8 @@ def _sort_by(items: list[Any], keys: list[Any]) -> list[Any]:
         return items
     if any(type(k) is not type(keys[0]) for k in keys):
         raise EvalError("list elements must have the same type")
-    order = sorted(
-        range(len(items)),
-        key=functools.cmp_to_key(lambda i, j: values.compare(keys[i], keys[j])),
-    )
-    return [items[i] for i in order]
+    by_key = functools.cmp_to_key(values.compare)
+    return [items[i] for i in sorted(range(len(items)), key=lambda i: by_key(keys[i]))]
 
 
 def _range(n: int) -> list[int]:
