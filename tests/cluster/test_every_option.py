@@ -37,6 +37,7 @@ BAD = {
     "--state-dir": ["", "/etc/passwd"],
     "--max-requests-inflight": NUMBERS,
     "--max-mutating-requests-inflight": NUMBERS,
+    "--warn-unimplemented": ["", "maybe", "2"],
     "--node": ["", "n", "=", "n=", "=192.0.2.1", "N=192.0.2.1", "n=host", "n=1.2.3"],
     "--kubeconfig": FILES,
     "--domain": NAMES,

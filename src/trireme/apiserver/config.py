@@ -62,6 +62,8 @@ class ApiServerConfig:
     # --max-requests-inflight and --max-mutating-requests-inflight; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200
+    # Creations of what Trireme does not act on yet say so; not where other controllers run.
+    warn_unimplemented: bool = False
     # --feature-gates: name -> on.
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     # --runtime-config: api/all, api/ga, api/beta, api/alpha, <group>/<version>[/<resource>] -> on.

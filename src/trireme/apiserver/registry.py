@@ -11,12 +11,12 @@ api-conventions.md#metadata.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trireme.api import metadata
-from trireme.apiserver import deletion
+from trireme.apiserver import deletion, unimplemented
 from trireme.apiserver.admission.contract import Attributes, Chain
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
@@ -24,6 +24,7 @@ from trireme.apiserver.crd.custom import CustomObject
 from trireme.apiserver.endpoint import Endpoint, with_revision
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.request import User
+from trireme.apiserver.unimplemented import Row
 from trireme.kit.env import Env
 from trireme.machinery import errors, gotext, names, time
 from trireme.machinery import field as fields
@@ -83,6 +84,7 @@ class Registry:
         reader: Reader,
         views: Views,
         allocators: list[Allocator],
+        unimplemented: Mapping[str, tuple[Row, ...]],
     ) -> None:
         self.store = store
         self.reader = reader
@@ -92,6 +94,7 @@ class Registry:
         self._admission = admission
         self._env = env
         self._allocators = allocators
+        self._unimplemented = unimplemented
 
     def get(self, endpoint: Endpoint, namespace: str, name: str) -> KeyValue:
         """The stored item; 404 when there is none."""
@@ -157,6 +160,7 @@ class Registry:
         if problems:
             raise errors.invalid(resource.group_kind, meta.name, problems)
         call.warnings += resource.warnings(obj, None)
+        call.warnings += unimplemented.warnings(self._unimplemented, resource, obj, None)
         await self._admission.validate(attributes)
         undo = self._allocate(endpoint, obj, None, call.dry_run)
         key = endpoint.key(namespace, meta.name)
@@ -340,6 +344,7 @@ class Registry:
             raise errors.invalid(resource.group_kind, name, problems)
         if subresource in WITH_KIND_RULES:
             call.warnings += resource.warnings(new, old)
+            call.warnings += unimplemented.warnings(self._unimplemented, resource, new, old)
         elif subresource == "status":
             call.warnings += resource.status_warnings(new, old)
         await self._admission.validate(attributes)

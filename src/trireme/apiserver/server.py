@@ -12,7 +12,7 @@ from typing import Any
 
 from trireme import api
 from trireme.api.catalog import Catalog
-from trireme.apiserver import gates, subresources, virtual
+from trireme.apiserver import gates, subresources, unimplemented, virtual
 from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
 from trireme.apiserver.allocators.services import ServiceAllocator
@@ -66,7 +66,15 @@ class ApiServer:
         self.authorizer = UnionAuthorizer(self.store, self.reader, self.by_type)
         admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
-        self.registry = Registry(self.store, admission, env, self.reader, self.views, [services])
+        self.registry = Registry(
+            self.store,
+            admission,
+            env,
+            self.reader,
+            self.views,
+            [services],
+            unimplemented.ROWS if config.warn_unimplemented else {},
+        )
         self.hooks = HttpsHooks(self.reader, self.env.rng)
         # Kinds that CustomResourceDefinitions define: they come and go.
         self.custom = CustomKinds(self.store, env, self.hooks)

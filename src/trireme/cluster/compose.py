@@ -103,6 +103,7 @@ def api_server(cluster: Settings) -> Main:
             advertise=(cluster.listen[-1], cluster.port),
             max_in_flight=cluster.max_in_flight,
             max_mutating_in_flight=cluster.max_mutating_in_flight,
+            warn_unimplemented=cluster.warn_unimplemented,
         )
         await run.run(config, environment("apiserver", started))
 

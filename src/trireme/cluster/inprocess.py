@@ -97,7 +97,11 @@ class InProcessCluster:
 async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
     """An API server alone, on the memory store, with its bootstrap objects."""
     async with MemoryStore() as store, asyncio.TaskGroup() as group:
-        config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(pki.new_key()))
+        config = ApiServerConfig(
+            store=store,
+            service_accounts=ServiceAccountKeys(pki.new_key()),
+            warn_unimplemented=True,
+        )
         server = ApiServer(config, env.named("apiserver"))
         await bootstrap.run(server)
         tasks = run.keep_house(server, group)

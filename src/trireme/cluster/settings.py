@@ -54,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Requests that the API server answers at a time; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200
+    # Whether creations of what nobody acts on yet say so.
+    warn_unimplemented: bool = True
 
     @property
     def service_ip(self) -> str:

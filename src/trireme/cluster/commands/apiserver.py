@@ -58,6 +58,13 @@ from trireme.kit.env import Env
     show_default=True,
     help="Requests that write, answered at a time; 0: no limit.",
 )
+@click.option(
+    "--warn-unimplemented",
+    type=click.Choice(["true", "false"]),
+    default="true",
+    show_default=True,
+    help="Warn of objects that Trireme does not act on yet; false where others' controllers run.",
+)
 def COMMAND(
     datastore: str | None,
     port: int,
@@ -66,6 +73,7 @@ def COMMAND(
     nodes: tuple[tuple[str, str], ...],
     max_in_flight: int,
     max_mutating_in_flight: int,
+    warn_unimplemented: str,
 ) -> None:
     """Run an API server alone in the foreground.
 
@@ -84,6 +92,7 @@ def COMMAND(
         nodes=tuple(_node(*node) for node in nodes),
         max_in_flight=max_in_flight,
         max_mutating_in_flight=max_mutating_in_flight,
+        warn_unimplemented=warn_unimplemented == "true",
     )
     problem = ports.problem(port, listen)
     if problem:

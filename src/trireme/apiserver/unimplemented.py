@@ -1,0 +1,216 @@
+"""What is accepted here and acted on by nobody yet: its creation says so with a warning.
+
+In: a new object of any kind. Out: warnings that name what will not be done. A row goes when what
+acts on its kind comes; ``tests/apiserver/test_unimplemented.py`` holds the table against the code:
+an actor that exists is in no row, and a kind that no code looks at is in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+from trireme.machinery.resource import Resource
+
+
+class Row(NamedTuple):
+    """What will not be done about objects of a kind.
+
+    ``actors``: who does it in upstream: controllers by their service account, admission plugins.
+    ``when``: which objects it is about, if not all; ``of`` says so in words. They are warned of
+    when an update makes them so, too.
+    """
+
+    missing: str
+    actors: tuple[str, ...] = ()
+    of: str = ""
+    when: Callable[[Any], bool] | None = None
+
+
+def warnings(rows: Mapping[str, tuple[Row, ...]], of: Resource, new: Any, old: Any) -> list[str]:
+    """The warnings of a creation (``old`` is None) or of an update."""
+    return [
+        f"Trireme does not act on {_plural(of)}{row.of} yet: {row.missing}"
+        for row in rows.get(of.group_resource, ())
+        if _is_new(row, new, old)
+    ]
+
+
+def _is_new(row: Row, new: Any, old: Any) -> bool:
+    if row.when is None:
+        return old is None
+    return row.when(new) and (old is None or not row.when(old))
+
+
+def _plural(of: Resource) -> str:
+    """``NetworkPolicies``: the kind with the ending of its plural."""
+    same = len(of.kind)
+    while of.kind[:same].lower() != of.plural[:same]:
+        same -= 1
+    return of.kind[:same] + of.plural[same:]
+
+
+def _is_signed_here(obj: Any) -> bool:
+    """Other signers bring their own controllers."""
+    return bool(obj.spec.signerName.startswith("kubernetes.io/"))
+
+
+_DEVICES: Final = Row("no device will be allocated", ("resource-claim-controller",))
+_FAIRNESS: Final = Row("no request is queued or limited by it")
+_GANGS: Final = Row(
+    "its Pods will be scheduled one by one", ("PodGroupProtection", "PodGroupWorkloadExists")
+)
+_NOT_CHANGED: Final = Row("nothing will be changed by it", ("MutatingAdmissionPolicy",))
+_NOT_CHECKED: Final = Row(
+    "nothing will be refused by it",
+    ("ValidatingAdmissionPolicy", "validatingadmissionpolicy-status-controller"),
+)
+
+ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
+    # Workloads.
+    "statefulsets.apps": (Row("no Pods will be created", ("statefulset-controller",)),),
+    "daemonsets.apps": (Row("no Pods will be created", ("daemon-set-controller",)),),
+    "jobs.batch": (
+        Row("no Pods will be created", ("job-controller", "ttl-after-finished-controller")),
+    ),
+    "cronjobs.batch": (Row("no Jobs will be created", ("cronjob-controller",)),),
+    "horizontalpodautoscalers.autoscaling": (
+        Row("nothing will be scaled", ("horizontal-pod-autoscaler",)),
+    ),
+    "poddisruptionbudgets.policy": (
+        Row(
+            "its status will not be kept, so that evictions of its Pods are refused",
+            ("disruption-controller",),
+        ),
+    ),
+    "podgroups.scheduling.k8s.io": (_GANGS,),
+    "workloads.scheduling.k8s.io": (_GANGS,),
+    # Storage.
+    "persistentvolumeclaims": (
+        Row(
+            "it will not be bound to a PersistentVolume",
+            (
+                "persistent-volume-binder",
+                "ephemeral-volume-controller",
+                "expand-controller",
+                "pvc-protection-controller",
+                "selinux-warning-controller",
+                "DefaultStorageClass",
+                "PersistentVolumeClaimResize",
+                "StorageObjectInUseProtection",
+            ),
+        ),
+    ),
+    "persistentvolumes": (
+        Row(
+            "no PersistentVolumeClaim will be bound to it",
+            ("persistent-volume-binder", "pv-protection-controller"),
+        ),
+    ),
+    "storageclasses.storage.k8s.io": (
+        Row("no PersistentVolume will be provisioned", ("persistent-volume-binder",)),
+    ),
+    "volumeattachments.storage.k8s.io": (
+        Row("no node will wait for it", ("attachdetach-controller",)),
+    ),
+    "volumeattributesclasses.storage.k8s.io": (
+        Row("no volume will be modified", ("volumeattributesclass-protection-controller",)),
+    ),
+    "csidrivers.storage.k8s.io": (Row("no node will mount volumes of it"),),
+    "csinodes.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
+    "csistoragecapacities.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
+    # Limits.
+    "resourcequotas": (
+        Row("nothing will be limited by it", ("resourcequota-controller", "ResourceQuota")),
+    ),
+    "limitranges": (Row("nothing will be limited or defaulted by it", ("LimitRanger",)),),
+    "flowschemas.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
+    # Network.
+    "networkpolicies.networking.k8s.io": (Row("no traffic will be refused by it"),),
+    "ingresses.networking.k8s.io": (
+        Row("no traffic will be routed by it", ("DefaultIngressClass",)),
+    ),
+    "ingressclasses.networking.k8s.io": (Row("no Ingress will be routed by it"),),
+    "ipaddresses.networking.k8s.io": (Row("a Service may get the address nevertheless"),),
+    "servicecidrs.networking.k8s.io": (
+        Row("no Service will get an address of it", ("service-cidrs-controller",)),
+    ),
+    "services": (
+        Row(
+            "it will get no load balancer",
+            ("service-controller",),
+            of=" of type LoadBalancer",
+            when=lambda obj: obj.spec.type == "LoadBalancer",
+        ),
+    ),
+    # Admission and extension.
+    "validatingadmissionpolicies.admissionregistration.k8s.io": (_NOT_CHECKED,),
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHECKED,),
+    "mutatingadmissionpolicies.admissionregistration.k8s.io": (_NOT_CHANGED,),
+    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHANGED,),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": (
+        Row("its webhooks will not be called", ("ValidatingAdmissionWebhook",)),
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (
+        Row("its webhooks will not be called", ("MutatingAdmissionWebhook",)),
+    ),
+    "namespaces": (
+        Row(
+            "no Pod will be checked by them",
+            ("PodSecurity",),
+            of="' pod-security.kubernetes.io labels",
+            when=lambda obj: any(
+                key.startswith("pod-security.kubernetes.io/") for key in obj.metadata.labels
+            ),
+        ),
+    ),
+    "apiservices.apiregistration.k8s.io": (
+        Row(
+            "no request will be passed on to it",
+            of=" with a Service",
+            when=lambda obj: obj.spec.service is not None,
+        ),
+    ),
+    "storageversionmigrations.storagemigration.k8s.io": (Row("nothing will be migrated"),),
+    "storageversions.internal.apiserver.k8s.io": (Row("it will not be kept up to date"),),
+    "leasecandidates.coordination.k8s.io": (Row("no leader will be chosen"),),
+    # Identity.
+    "certificatesigningrequests.certificates.k8s.io": (
+        Row(
+            "it will neither be approved nor signed",
+            ("certificate-controller",),
+            of=" for kubernetes.io signers",
+            when=_is_signed_here,
+        ),
+    ),
+    "podcertificaterequests.certificates.k8s.io": (
+        Row("it will not be signed", of=" for kubernetes.io signers", when=_is_signed_here),
+    ),
+    "clustertrustbundles.certificates.k8s.io": (Row("no Pod can mount it"),),
+    "secrets": (
+        Row(
+            "no token will be written to it",
+            of=" of type kubernetes.io/service-account-token",
+            when=lambda obj: obj.type == "kubernetes.io/service-account-token",
+        ),
+        Row(
+            "its token will not be accepted",
+            ("bootstrap-signer", "token-cleaner"),
+            of=" of type bootstrap.kubernetes.io/token",
+            when=lambda obj: obj.type == "bootstrap.kubernetes.io/token",
+        ),
+    ),
+    # Nodes and devices.
+    "runtimeclasses.node.k8s.io": (
+        Row("its Pods will run in the default runtime", ("RuntimeClass",)),
+    ),
+    "resourceclaims.resource.k8s.io": (_DEVICES,),
+    "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),
+    "deviceclasses.resource.k8s.io": (_DEVICES,),
+    "resourceslices.resource.k8s.io": (_DEVICES,),
+    "devicetaintrules.resource.k8s.io": (
+        Row("no Pod will be evicted by it", ("device-taint-eviction-controller",)),
+    ),
+    "resourcepoolstatusrequests.resource.k8s.io": (Row("its status will not be written"),),
+}

@@ -1,0 +1,241 @@
+"""What nobody acts on is warned of, and nothing else: the table is held against the code.
+
+Who acts is read off the code: the controllers that are defined, the admission plugins in their
+order, and which files of the components that act import a kind's type.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import trireme.api
+from tests.apiserver import parity
+from tests.apiserver.test_every_kind import _collection, _manifests
+from tests.apiserver.test_reading import Api
+from trireme.api.catalog import Catalog
+from trireme.apiserver import unimplemented
+from trireme.apiserver.admission import order
+from trireme.apiserver.bootstrap import policy
+from trireme.controllers import manager
+from trireme.testing import control_plane
+
+# Controllers of upstream that do nothing for objects that somebody creates: cloud routes, an
+# annotation of nodes, the clean-up of unused tokens, a role for others' clouds.
+WITHOUT_KIND = {
+    "route-controller",
+    "ttl-controller",
+    "legacy-service-account-token-cleaner",
+    "cloud-provider",
+}
+# The admission plugins that are on by default in upstream v1.36 (DefaultOffAdmissionPlugins), but
+# for those of features that are off by default and act on kinds that are acted on here.
+ADMISSION = {
+    "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "DefaultStorageClass",
+    "PersistentVolumeClaimResize", "DefaultTolerationSeconds", "MutatingAdmissionWebhook",
+    "ValidatingAdmissionWebhook", "ResourceQuota", "StorageObjectInUseProtection",
+    "PodGroupProtection", "Priority", "TaintNodesByCondition", "RuntimeClass",
+    "CertificateApproval", "CertificateSigning", "ClusterTrustBundleAttest",
+    "CertificateSubjectRestriction", "DefaultIngressClass", "PodSecurity", "PodTopologyLabels",
+    "MutatingAdmissionPolicy", "ValidatingAdmissionPolicy", "PodGroupWorkloadExists",
+    "PodResizeValidator",
+}  # fmt: skip
+# What acts: the parts that are no description of the API and no tool of others.
+ACTING = ("apiserver", "controllers", "scheduler", "kubelet", "proxy", "dns", "runtime", "domain")
+# Files that look at a kind without acting on its objects.
+LOOKING = {
+    # They make the first objects of a kind.
+    "apiserver/bootstrap/fairness.py",
+    "apiserver/bootstrap/objects.py",
+    "apiserver/bootstrap/run.py",
+    # They decide who may write an object, or what it may ask for.
+    "apiserver/admission/plugins/certificate_requests.py",
+    "apiserver/admission/plugins/certificates.py",
+    "apiserver/admission/plugins/device_admin_access.py",
+    "apiserver/admission/plugins/pod_certificate_requests.py",
+    # It spreads the Pods that a StatefulSet has.
+    "scheduler/default_selector.py",
+    # They keep to a budget's status, which the disruption controller would write.
+    "apiserver/subresources/eviction.py",
+    "domain/disruption.py",
+    "scheduler/loop.py",
+    "scheduler/preempt.py",
+}
+# Kinds that are records: nobody acts on their objects in upstream, either.
+RECORDS = {"podtemplates", "controllerrevisions.apps"}
+# Kinds of which some objects are warned of, and others acted on.
+IN_PART = {
+    "services",
+    "namespaces",
+    "secrets",
+    "apiservices.apiregistration.k8s.io",
+}
+
+
+def controllers_of_upstream() -> set[str]:
+    """By their roles, which every cluster has."""
+    roles = [*policy.cluster_roles(), *policy.roles()]
+    names = {role.metadata.name for role in roles}
+    prefix = policy.CONTROLLER_PREFIX
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+
+
+def here() -> set[str]:
+    """The controllers and plugins that there are."""
+    return {*manager.identities(), *(plugin.name for plugin in order.plugins())}
+
+
+def in_table() -> set[str]:
+    return {actor for rows in unimplemented.ROWS.values() for row in rows for actor in row.actors}
+
+
+KINDS = Catalog.of(trireme.api).resources
+
+
+def test_who_is_here_is_in_no_row() -> None:
+    assert in_table() & here() == set()
+
+
+def test_who_is_not_here_is_in_a_row() -> None:
+    missing = (controllers_of_upstream() | ADMISSION) - here() - WITHOUT_KIND
+    assert missing - in_table() == set()
+
+
+def test_rows_name_real_actors_and_kinds() -> None:
+    assert in_table() <= controllers_of_upstream() | ADMISSION
+    assert set(unimplemented.ROWS) <= {item.group_resource for item in KINDS}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """The files of what acts that import a name from the API's types."""
+    root = Path(trireme.api.__file__).parents[1]
+    found: dict[str, set[str]] = defaultdict(set)
+    for room in ACTING:
+        for path in (root / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                    "trireme.api."
+                ):
+                    for name in node.names:
+                        found[name.name].add(path.relative_to(root).as_posix())
+    return found
+
+
+def acted_on() -> set[str]:
+    """The kinds that a file of what acts looks at, in any version."""
+    return {
+        item.group_resource for item in KINDS if imports().get(item.type.__name__, set()) - LOOKING
+    }
+
+
+def test_a_kind_that_no_code_looks_at_is_warned_of() -> None:
+    everything = {item.group_resource for item in KINDS}
+    assert everything - acted_on() - RECORDS - set(unimplemented.ROWS) == set()
+
+
+def test_a_kind_that_code_acts_on_is_not_warned_of() -> None:
+    assert acted_on() & set(unimplemented.ROWS) - IN_PART == set()
+
+
+def test_files_that_look_on_are_there() -> None:
+    """So that none stays in the list when it has gone."""
+    files = {path for paths in imports().values() for path in paths}
+    assert files >= LOOKING
+
+
+def told(answer: Any) -> list[str]:
+    """The warnings of what is not acted on."""
+    return [text[7:-1] for text in answer.warnings if "Trireme does not act on" in text]
+
+
+async def test_creations_say_so_and_no_others() -> None:
+    cases = [case.values for case in _manifests()]
+    settings = {**parity.EVERYTHING, "warn_unimplemented": True}
+    seen = set()
+    async with control_plane.api_server(**settings) as server:
+        ask = Api(server)
+        for resource, manifest in cases:
+            rows = unimplemented.ROWS.get(resource.group_resource, ())
+            answer = await ask.raw("POST", _collection(resource) + "?dryRun=All", manifest)
+            assert answer.status == 201, answer.body
+            if all(row.when is None for row in rows):
+                wanted = [f"{row.of} yet: {row.missing}" for row in rows]
+                said = [text.partition(" does not act on ")[2] for text in told(answer)]
+                assert len(said) == len(wanted), (resource.plural, said)
+                assert all(map(str.endswith, said, wanted)), said
+                seen.add(resource.group_resource)
+    always = {
+        name for name, rows in unimplemented.ROWS.items() if all(row.when is None for row in rows)
+    }
+    assert seen >= always
+
+
+SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
+STATEFUL = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "metadata": {"name": "x"},
+    "spec": {
+        "serviceName": "x",
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]},
+        },
+    },
+}
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "x"},
+    "spec": {"ports": [{"port": 1}]},
+}
+MERGE = "application/merge-patch+json"
+SETS = "/apis/apps/v1/namespaces/default/statefulsets"
+NAMESPACED = "/api/v1/namespaces/default"
+
+
+async def test_what_the_words_are() -> None:
+    async with control_plane.api_server(warn_unimplemented=True) as server:
+        ask = Api(server)
+        said = told(await ask.raw("POST", SETS, STATEFUL))
+        assert said == ["Trireme does not act on StatefulSets yet: no Pods will be created"]
+        change = {"metadata": {"labels": {"c": "d"}}}
+        assert told(await ask.raw("PATCH", f"{SETS}/x", change, media=MERGE)) == []
+        secret = {**SECRET, "type": "bootstrap.kubernetes.io/token"}
+        assert told(await ask.raw("POST", f"{NAMESPACED}/secrets", secret)) == [
+            "Trireme does not act on Secrets of type bootstrap.kubernetes.io/token yet: "
+            "its token will not be accepted"
+        ]
+
+
+async def test_an_update_that_makes_it_so() -> None:
+    async with control_plane.api_server(warn_unimplemented=True) as server:
+        ask = Api(server)
+        assert told(await ask.raw("POST", f"{NAMESPACED}/services", SERVICE)) == []
+        one = f"{NAMESPACED}/services/x"
+        wanted = [
+            "Trireme does not act on Services of type LoadBalancer yet: "
+            "it will get no load balancer"
+        ]
+        for change, expected in (
+            ({"spec": {"type": "LoadBalancer"}}, wanted),
+            ({"metadata": {"labels": {"a": "b"}}}, []),
+        ):
+            assert told(await ask.raw("PATCH", one, change, media=MERGE)) == expected
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        labelled = {"metadata": {"labels": labels}}
+        answer = await ask.raw("PATCH", NAMESPACED, labelled, media=MERGE)
+        assert told(answer) == [
+            "Trireme does not act on Namespaces' pod-security.kubernetes.io labels yet: "
+            "no Pod will be checked by them"
+        ]
+
+
+async def test_a_server_for_other_controllers_is_silent() -> None:
+    async with control_plane.api_server() as server:
+        assert told(await Api(server).raw("POST", SETS, STATEFUL)) == []
