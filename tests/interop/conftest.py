@@ -18,6 +18,9 @@ import pytest
 from tests.interop.cluster import Kubectl, running
 from tests.interop.real_node import node as node
 
+# Seconds for one test with its fixtures: images, clusters and upstream's own time-outs.
+PATIENCE = 600
+
 # A namespace that is being deleted keeps its name for a while.
 _NUMBERS = itertools.count(1)
 
@@ -68,3 +71,10 @@ def _subjects() -> ModuleType:
         return module
     finally:
         sys.path.remove(str(folder))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real tools take longer than what runs in this process (``timeout`` in pyproject.toml)."""
+    for item in items:
+        if item.get_closest_marker("interop") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(PATIENCE))
