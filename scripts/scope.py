@@ -16,7 +16,7 @@ import click
 
 from trireme import api, controllers
 from trireme.api.catalog import Catalog
-from trireme.apiserver import gates
+from trireme.apiserver import gates, unimplemented
 from trireme.apiserver.admission import order
 from trireme.cluster import command_line
 from trireme.controllers.definition import Definition
@@ -113,6 +113,17 @@ def _kinds() -> Iterable[str]:
         + ("Not served: " + ", ".join(missing) + "." if missing else "None of v1.36 is missing.")
     )
     yield _table(("group and version", "on by default", "kinds"), rows)
+    yield "### Served, and not acted on yet"
+    yield "Creating one of these is answered with a warning that says the same."
+    by_name = {resource.group_resource: resource.kind for resource in resources()}
+    yield _table(
+        ("kind", "what will not be done"),
+        [
+            (by_name[name] + row.of.replace("'", "s'", 1), row.missing)
+            for name, rows in sorted(unimplemented.ROWS.items(), key=lambda r: by_name[r[0]])
+            for row in rows
+        ],
+    )
 
 
 def _kind_names(found: list[Resource]) -> str:
