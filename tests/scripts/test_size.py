@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -67,3 +68,9 @@ def test_the_rooms_are_those_of_the_tree():
     rooms = size.count_rooms(size.working_tree())
     assert rooms[("kubelet", "cri")] > 0 and rooms[("generated", "")] > 0
     assert size.total(rooms) == sum(rooms.values()) - rooms[("generated", "")]
+
+
+def test_the_readme_says_how_much_there_is_to_read():
+    said = re.search(r"some (\d+,\d+) lines of code", (SCRIPT.parents[1] / "README.md").read_text())
+    lines = size.total(size.count_rooms(size.working_tree()))
+    assert abs(int(said[1].replace(",", "")) - lines) < lines / 20, f"{lines} by now"
