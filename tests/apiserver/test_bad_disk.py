@@ -177,7 +177,7 @@ async def _seen(watch: StreamReply, count: int) -> set[str]:
                 name = event["object"]["metadata"]["name"]
                 if event["type"] == "ADDED" and name != "kube-root-ca.crt":
                     seen.append(name)
-    await watch.chunks.aclose()  # type: ignore[attr-defined]
+    await watch.chunks.aclose()
     assert len(seen) == len(set(seen))
     return set(seen)
 

@@ -52,7 +52,7 @@ def events(chunk: bytes) -> list[tuple[str, str]]:
 
 async def leave(*watching: StreamReply) -> None:
     for one in watching:
-        await one.chunks.aclose()  # type: ignore[attr-defined]
+        await one.chunks.aclose()
 
 
 async def test_ten_thousand_watchers_are_told(ask: Asker) -> None:

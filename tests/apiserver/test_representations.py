@@ -121,7 +121,7 @@ async def test_a_watch_in_protobuf_is_frames() -> None:
             assert isinstance(answer, StreamReply)
             assert answer.content_type == f"{PROTOBUF};stream=watch"
             first = await anext(answer.chunks)
-            await answer.chunks.aclose()  # type: ignore[attr-defined]
+            await answer.chunks.aclose()
             seen = frames(first)
             assert [type_ for type_, _ in seen] == ["ADDED", "BOOKMARK"]
             expected = kind or "PartialObjectMetadata"
@@ -227,7 +227,7 @@ async def test_cbor_is_behind_its_gate() -> None:
         assert answer.content_type == "application/cbor-seq"
         event = cbor.load(await anext(answer.chunks))
         assert (event["type"], event["object"]["kind"]) == ("ADDED", "ConfigMap")
-        await answer.chunks.aclose()  # type: ignore[attr-defined]
+        await answer.chunks.aclose()
 
 
 async def test_what_a_gate_cannot_be() -> None:

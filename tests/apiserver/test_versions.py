@@ -156,7 +156,7 @@ async def watched(ask: Asker, *paths: str) -> list[Any]:
     seen = []
     for chunks in streams:
         seen.append(msgspec.json.decode(await anext(chunks)))
-        await chunks.aclose()  # type: ignore[attr-defined]
+        await chunks.aclose()
     return seen
 
 

@@ -72,7 +72,7 @@ async def test_a_page_without_an_end_is_passed_on(asking: Any) -> None:
         # What was read before it turned out to be too much, and not a whole chunk more.
         assert pages.LIMIT < len(first) < 2 * pages.LIMIT
         assert await anext(answer.chunks)
-        await answer.chunks.aclose()  # type: ignore[attr-defined]
+        await answer.chunks.aclose()
 
     await proxied(asking, answer, use)
 

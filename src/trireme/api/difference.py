@@ -7,7 +7,7 @@ rules that refuse a change. Upstream: apimachinery ``util/diff``, pkg/apis/core/
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from difflib import Match, SequenceMatcher
 from typing import Any, Final
 
@@ -22,12 +22,12 @@ LINES: Final = 2_000
 _LOOKS: Final = 50_000
 
 
-def text(old: Any, new: Any, only: Sequence[str] = ()) -> str:
+def text(old: Any, new: Any, only: Collection[str] = ()) -> str:
     """The diff of two structs or lists of them; ``only``: of which fields of a struct."""
     return "".join(unified(_lines(old, only), _lines(new, only)))
 
 
-def _lines(value: Any, only: Sequence[str]) -> list[str]:
+def _lines(value: Any, only: Collection[str]) -> list[str]:
     form = internal.form(value)
     if only:
         names = [internal.go_name(type(value).__name__, name) for name in only]
@@ -85,13 +85,14 @@ class _Matcher(SequenceMatcher[str]):
 
     def __init__(self, old: list[str], new: list[str]) -> None:
         super().__init__(None, old, new)
+        self._length = len(old)
         self._left = _LOOKS
 
     def find_longest_match(
         self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None
     ) -> Match:
         """As the base class does."""
-        self._left -= (len(self.a) if ahi is None else ahi) - alo
+        self._left -= (self._length if ahi is None else ahi) - alo
         if self._left < 0:
             return Match(alo, blo, 0)
         return super().find_longest_match(alo, ahi, blo, bhi)

@@ -106,7 +106,7 @@ def _common(
     if meta.labels:
         rules.labels(errs, at.child("labels"), meta.labels)
     if meta.annotations:
-        errs += annotations(meta.annotations, at.child("annotations"))
+        errs += validate_annotations(meta.annotations, at.child("annotations"))
     if meta.ownerReferences:
         _owners(errs, meta.ownerReferences, at.child("ownerReferences"))
     if meta.finalizers:
@@ -115,7 +115,7 @@ def _common(
         errs += managed.problems(at.child("managedFields"), meta.managedFields)
 
 
-def annotations(values: dict[str, str], at: Path) -> list[FieldError]:
+def validate_annotations(values: dict[str, str], at: Path) -> list[FieldError]:
     """Errors in annotations: keys are qualified names in any case, the sum of all is bounded."""
     errs: list[FieldError] = []
     total = 0
@@ -131,7 +131,9 @@ def annotations(values: dict[str, str], at: Path) -> list[FieldError]:
 
 def of_template(meta: ObjectMeta, at: Path) -> list[FieldError]:
     """The metadata of what is made for somebody: only labels and annotations count."""
-    errs = annotations(meta.annotations, at.child("annotations")) if meta.annotations else []
+    errs: list[FieldError] = []
+    if meta.annotations:
+        errs += validate_annotations(meta.annotations, at.child("annotations"))
     rules.labels(errs, at.child("labels"), meta.labels)
     unset = ObjectMeta()
     for name in ObjectMeta.__struct_fields__:

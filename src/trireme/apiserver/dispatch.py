@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from trireme.apiserver.aggregate import remote
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.handlers import Answer
 from trireme.apiserver.nodes import sockets
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
@@ -13,7 +14,7 @@ from trireme.apiserver.verbs import delete, read, socket, watch, write
 from trireme.machinery import errors
 from trireme.machinery.resource import Subresource
 
-_VERBS = {
+_VERBS: dict[str, Answer] = {
     "get": read.get,
     "list": read.list_,
     "watch": watch.watch,
@@ -26,7 +27,7 @@ _VERBS = {
 # Methods that are of one object (True) or of a collection only.
 _OF_ONE = {"POST": False, "PUT": True, "PATCH": True}
 # The generic path of a subresource that writes a part is that of the object itself.
-_STATUS_VERBS = {"get": read.get, "update": write.update, "patch": write.patch}
+_STATUS_VERBS: dict[str, Answer] = {"get": read.get, "update": write.update, "patch": write.patch}
 
 
 async def dispatch(server: ApiServer, request: Request) -> AnyReply:
@@ -67,10 +68,10 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
         raise errors.method_not_allowed()
     virtual = server.kinds.get(resource.type)
     if virtual is not None:
-        answer = virtual.answer(info.verb)
-        if answer is None:
+        handler = virtual.answer(info.verb)
+        if handler is None:
             raise errors.method_not_allowed()
-        return await answer(server, request, endpoint)
+        return await handler(server, request, endpoint)
     answer = await _VERBS[info.verb](server, request, endpoint)
     if info.verb == "watch" and isinstance(answer, StreamReply) and sockets.is_asked(request):
         return await socket.upgraded(request, answer)

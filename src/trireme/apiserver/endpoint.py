@@ -70,8 +70,8 @@ class Endpoint:
         self.served = served
         # Whether the version served is another one than the version stored.
         self.converts = self.hub is not self
-        self.root = self.hub.root if hub else f"/registry/{resource.group_resource}/"
-        self.decode = msgspec.json.Decoder(resource.type).decode
+        self.root: str = self.hub.root if hub else f"/registry/{resource.group_resource}/"
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(resource.type).decode
         # Items of a list come without kind and apiVersion; every stored value starts with these.
         identity = resource.type()
         self.item_prefix = len(

@@ -14,14 +14,14 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import aiohappyeyeballs
 import aiohttp
 from yarl import URL
 
-from trireme.apiserver.reply.reply import Aborted, Closing
+from trireme.apiserver.reply.reply import Aborted, Chunks, Closing
 
 CONNECT_TIMEOUT = 5.0
 # Of an answer's head, each line and all.
@@ -121,7 +121,7 @@ class Outgoing:
         return socket.socket(family, kind, protocol)
 
 
-def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+def chunks(response: aiohttp.ClientResponse) -> Chunks[bytes]:
     """The body as it comes; closing the iterator hangs up. ``Aborted`` where the end is missing."""
 
     async def come() -> AsyncGenerator[bytes]:
@@ -176,7 +176,7 @@ def explain(problem: BaseException, host: str, port: int) -> str:
         return f"dial tcp {where}: i/o timeout"
     if isinstance(inner, socket.gaierror) or isinstance(problem, aiohttp.ClientConnectorDNSError):
         return f"dial tcp: lookup {host}: no such host"
-    if isinstance(inner, OSError) and inner.strerror:
+    if isinstance(inner, OSError) and inner.errno and inner.strerror:
         return f"dial tcp {where}: connect: {os.strerror(inner.errno).lower()}"
     if isinstance(inner, aiohttp.ServerDisconnectedError):
         return "EOF"

@@ -106,7 +106,7 @@ class Request:
         self.user = user
         self.warnings: list[str] = []
         # The media types of this server's API objects, read and written.
-        self.media = MEDIA
+        self.media: tuple[str, ...] = MEDIA
         self.info = parse(method, path, self.query)
 
     async def receive_body(self) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import functools
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -22,7 +22,14 @@ from trireme.apiserver import bodies, chain
 from trireme.apiserver.bodies import Budget
 from trireme.apiserver.connections import Front, Limits
 from trireme.apiserver.reply import reply
-from trireme.apiserver.reply.reply import Aborted, AnyReply, Reply, StreamReply, UpgradeReply
+from trireme.apiserver.reply.reply import (
+    Aborted,
+    AnyReply,
+    Chunks,
+    Reply,
+    StreamReply,
+    UpgradeReply,
+)
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.kit import tls
@@ -50,7 +57,7 @@ async def listening(
     budget = budget or Budget(limits.held)
     front = Front(_Handler(server, limits, budget), limits, budget, server.env.log)
     loop = asyncio.get_running_loop()
-    sockets: list[asyncio.AbstractServer] = []
+    sockets: list[asyncio.Server] = []
     bound: list[tuple[str, int]] = []
     try:
         for host, port in config.listen:
@@ -181,12 +188,14 @@ async def _large(
     return await _send(response, incoming, chunks, limits)
 
 
-async def _each(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _each(
+    pieces: Iterable[bytes | memoryview],
+) -> AsyncGenerator[bytes | memoryview]:
     for piece in pieces:
         yield piece
 
 
-async def _compressed(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+async def _compressed(pieces: Iterable[bytes | memoryview]) -> AsyncGenerator[bytes]:
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     for piece in pieces:
         # zlib lets go of the interpreter: the loop goes on meanwhile.
@@ -204,7 +213,7 @@ async def _stream(answer: StreamReply, incoming: BaseRequest, limits: Limits) ->
 async def _send(
     response: web.StreamResponse,
     incoming: BaseRequest,
-    chunks: AsyncIterator[bytes],
+    chunks: Chunks[bytes | memoryview],
     limits: Limits,
 ) -> web.StreamResponse:
     """Write the chunks; a client that takes nothing for too long is cut off."""
@@ -228,7 +237,7 @@ async def _send(
         return Hijacked()
     finally:
         patience.close()
-        await chunks.aclose()  # type: ignore[attr-defined]
+        await chunks.aclose()
     return response
 
 
@@ -274,7 +283,7 @@ class _Patience:
 
 async def _upgrade(answer: UpgradeReply, incoming: BaseRequest) -> web.StreamResponse:
     try:
-        return await answer.run(incoming)  # type: ignore[return-value]
+        return await answer.run(incoming)
     except errors.ApiError as fault:
         # Nothing has been upgraded yet: what fails later ends the connection instead.
         return _response(reply.error(fault))

@@ -23,7 +23,8 @@ def controller_uid(metadata: ObjectMeta) -> str:
 
 def controls(owner: Any, metadata: ObjectMeta) -> bool:
     """Whether ``owner`` (this very object, not one of the same name) is the controller."""
-    return controller_uid(metadata) == owner.metadata.uid
+    uid: str = owner.metadata.uid
+    return controller_uid(metadata) == uid
 
 
 def reference(owner: Any) -> OwnerReference:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.spec import every_container
 from trireme.api.core.v1.pod.volumes import Volume
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -21,17 +20,10 @@ def is_mirror(pod: Pod) -> bool:
     return MIRROR in pod.metadata.annotations
 
 
-def containers(spec: PodSpec) -> Iterator[Container | EphemeralContainer]:
-    """The containers of all three sorts."""
-    yield from spec.initContainers
-    yield from spec.containers
-    yield from spec.ephemeralContainers
-
-
 def secrets(pod: Pod) -> set[str]:
     """Secrets of pull credentials, environments and volumes; not those behind a claim."""
     found = {item.name for item in pod.spec.imagePullSecrets}
-    for container in containers(pod.spec):
+    for container in every_container(pod.spec):
         found |= {item.secretRef.name for item in container.envFrom if item.secretRef is not None}
         for variable in container.env:
             if variable.valueFrom is not None and variable.valueFrom.secretKeyRef is not None:
@@ -44,7 +36,7 @@ def secrets(pod: Pod) -> set[str]:
 def config_maps(pod: Pod) -> set[str]:
     """Config maps of environments and volumes."""
     found: set[str] = set()
-    for container in containers(pod.spec):
+    for container in every_container(pod.spec):
         for source in container.envFrom:
             if source.configMapRef is not None:
                 found.add(source.configMapRef.name)

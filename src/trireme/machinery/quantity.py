@@ -213,9 +213,8 @@ def _text(nanos: int, family: str) -> str:
 
 def _shift_up(number: int, power: int) -> int:
     """``number * 10**power``, rounded up to an integer."""
-    if power >= 0:
-        return number * 10**power
-    return -(-number // 10**-power)
+    factor: int = 10 ** abs(power)
+    return number * factor if power >= 0 else -(-number // factor)
 
 
 def _divide_up(number: int, unit: int) -> int:

@@ -220,11 +220,13 @@ class Resource:
 
     @cached_property
     def kind(self) -> str:
-        return self._identity.kind
+        kind: str = self._identity.kind
+        return kind
 
     @cached_property
     def api_version(self) -> str:
-        return self._identity.apiVersion
+        api_version: str = self._identity.apiVersion
+        return api_version
 
     @cached_property
     def group(self) -> str:

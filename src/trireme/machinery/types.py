@@ -37,7 +37,8 @@ def always(factory: Callable[[], T]) -> T:
     """A default that is written to the wire even when it is zero: ``always(str)``."""
     if factory is dict or factory is list:
         empty: Any = factory
-        return msgspec.field(default_factory=lambda: empty())
+        default: T = msgspec.field(default_factory=lambda: empty())
+        return default
     return msgspec.field(default_factory=factory)
 
 

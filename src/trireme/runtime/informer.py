@@ -205,11 +205,13 @@ def _key(obj: Any) -> Key:
 
 
 def _version(obj: Any) -> str:
-    return obj.metadata.resourceVersion
+    version: str = obj.metadata.resourceVersion
+    return version
 
 
 def _uid(obj: Any) -> str:
-    return obj.metadata.uid
+    uid: str = obj.metadata.uid
+    return uid
 
 
 class Informers:

@@ -66,7 +66,7 @@ def decide(
 def _feasible(
     columns: Columns, subject: Subject, profile: Profile, points: Floats, nominated: Nominated
 ) -> Bools:
-    feasible = points != -np.inf
+    feasible: Bools = points != -np.inf
     for plugin in profile.far_filters:
         for refusal in plugin.filter(columns.whole(), subject) or ():  # type: ignore[misc]
             feasible &= ~refusal.rows

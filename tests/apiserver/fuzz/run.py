@@ -188,7 +188,7 @@ async def _answer(server: ApiServer, ask: Ask, started: bool) -> tuple[int, byte
 async def _leave(chunks: AsyncIterator[bytes], started: bool) -> None:
     """A client that has its stream started, and goes; or had gone before."""
     if not started:
-        await chunks.aclose()  # type: ignore[attr-defined]
+        await chunks.aclose()
         return
     first = asyncio.ensure_future(anext(chunks, b""))
     for _ in range(3):
@@ -197,7 +197,7 @@ async def _leave(chunks: AsyncIterator[bytes], started: bool) -> None:
     await asyncio.wait({first})
     if not first.cancelled():
         first.exception()
-    await chunks.aclose()  # type: ignore[attr-defined]
+    await chunks.aclose()
 
 
 def _look(asks: Asks, report: Report, ask: Ask, status: int, told: bytes) -> None:

@@ -12,7 +12,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -22,11 +22,14 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from trireme.apiserver.authn.contract import Rejected
 from trireme.apiserver.config import ServiceAccountKeys
 
+if TYPE_CHECKING:
+    from jwt.types import Options
+
 JWKS_PATH = "/openid/v1/jwks"
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _JWK_FIELDS = ("kty", "crv", "x", "y", "n", "e")
 # The library must judge nothing but the signature: it would read the machine's clock.
-_SIGNATURE_ONLY = {
+_SIGNATURE_ONLY: Options = {
     "verify_signature": True,
     "verify_exp": False,
     "verify_nbf": False,

@@ -125,7 +125,7 @@ def revised(stored: Configuration, wanted: Configuration) -> Configuration | Non
     if changed:
         notes[AUTOUPDATE] = "true" if follows else "false"
     if follows and stored.spec != wanted.spec:
-        stored.spec = wanted.spec  # type: ignore[assignment]
+        stored.spec = wanted.spec
         changed = True
     return stored if changed else None
 

@@ -82,9 +82,9 @@ def _role(head: str, lines: list[str], kind: type[AnyRole]) -> AnyRole:
         label = f"{GROUP}/{rest}"
         if word == "label":
             role.metadata.labels[label] = "true"
-        elif word == "sums":
+        elif word == "sums" and isinstance(role, ClusterRole):
             selector = LabelSelector(matchLabels={label: "true"})
-            role.aggregationRule = AggregationRule(clusterRoleSelectors=[selector])  # type: ignore[union-attr]
+            role.aggregationRule = AggregationRule(clusterRoleSelectors=[selector])
         else:
             found = rule(line)
             # Upstream builds every rule of a role sorted.

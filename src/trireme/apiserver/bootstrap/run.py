@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -114,10 +114,11 @@ def _service(server: ApiServer) -> list[Awaitable[None] | None]:
 def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
     """Levels and schemas brought to what they should be; what they no longer should be, deleted."""
     writes: list[Awaitable[None] | None] = []
-    for kind, wanted in (
+    both: tuple[tuple[type[fairness.Configuration], Sequence[fairness.Configuration]], ...] = (
         (PriorityLevelConfiguration, fairness.priority_levels()),
         (FlowSchema, fairness.flow_schemas()),
-    ):
+    )
+    for kind, wanted in both:
         for obj in wanted:
             writes.append(_reconcile(server, obj, fairness.revised, manager=FAIRNESS_MANAGER))
         names = frozenset(obj.metadata.name for obj in wanted)

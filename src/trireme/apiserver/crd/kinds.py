@@ -283,6 +283,7 @@ def _told(definition: Definition, version: Any) -> Resource:
             from trireme.api.autoscaling.v1.scale import Scale as ScaleType
 
             parts.append(Subresource("scale", ("get", "patch", "update"), ScaleType))
+    verbs: tuple[str, ...]
     verbs = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
     if definition.is_true(types.TERMINATING):
         verbs = ("delete", "deletecollection", "get", "list", "watch")

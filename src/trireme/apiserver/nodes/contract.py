@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from multidict import CIMultiDict
+
+from trireme.apiserver.reply.reply import Chunks
 
 # Of an answer that explains a failure, so many bytes are read.
 EXPLANATION = 50_000
@@ -21,7 +23,7 @@ class NodeAnswer:
     """The head of an answer and its body in pieces; closing ``chunks`` hangs up."""
 
     status: int
-    chunks: AsyncIterator[bytes]
+    chunks: Chunks[bytes]
     headers: MutableMapping[str, str] = field(default_factory=CIMultiDict)
 
     async def explanation(self) -> str:
@@ -31,7 +33,7 @@ class NodeAnswer:
             text += chunk
             if len(text) >= EXPLANATION:
                 break
-        await self.chunks.aclose()  # type: ignore[attr-defined]
+        await self.chunks.aclose()
         return text[:EXPLANATION].decode(errors="replace").strip()
 
 

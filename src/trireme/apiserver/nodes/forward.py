@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 from multidict import CIMultiDict
 
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.reply import links, pages
-from trireme.apiserver.reply.reply import AnyReply, Closing, Reply, StreamReply
+from trireme.apiserver.reply.reply import AnyReply, Chunks, Closing, Reply, StreamReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext
@@ -101,7 +101,7 @@ async def _reply(request: Request, answer: NodeAnswer, origin: str) -> AnyReply:
         try:
             urlsplit(location)
         except ValueError as problem:
-            await answer.chunks.aclose()  # type: ignore[attr-defined]
+            await answer.chunks.aclose()
             raise errors.internal_error(
                 f"error trying to parse Location header: parse {gotext.quote(location)}: {problem}"
             ) from None
@@ -117,11 +117,11 @@ async def _reply(request: Request, answer: NodeAnswer, origin: str) -> AnyReply:
             for name in ("Content-Encoding", "Content-Length"):
                 headers.pop(name, None)
             return Reply(answer.status, page, content_type, headers)
-    chunks = Closing(_after(body, answer.chunks), answer.chunks.aclose)  # type: ignore[attr-defined]
+    chunks = Closing(_after(body, answer.chunks), answer.chunks.aclose)
     return StreamReply(chunks, answer.status, content_type, headers)
 
 
-async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+async def _begin(chunks: Chunks[bytes]) -> tuple[bytes, bool]:
     """The body, and whether it is the whole: a page that is too large is passed on as it comes."""
     body: list[bytes] = []
     size = 0
@@ -133,7 +133,7 @@ async def _begin(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
     return b"".join(body), True
 
 
-async def _after(begun: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _after(begun: bytes, rest: Chunks[bytes]) -> AsyncGenerator[bytes]:
     yield begun
     async for chunk in rest:
         yield chunk

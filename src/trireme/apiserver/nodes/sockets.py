@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable
 from aiohttp import WSMessage, web
 from aiohttp.web_request import BaseRequest
 
-from trireme.apiserver.reply.reply import Aborted
+from trireme.apiserver.reply.reply import Aborted, Chunks
 from trireme.apiserver.request import Request
 from trireme.kit import tasks
 from trireme.machinery import errors
@@ -60,7 +60,7 @@ async def opened(incoming: BaseRequest, protocol: str) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
         protocols=protocols, max_msg_size=MESSAGE_LIMIT, compress=False, autoping=True
     )
-    await socket.prepare(incoming)  # type: ignore[arg-type]
+    await socket.prepare(incoming)
     return socket
 
 
@@ -95,7 +95,7 @@ class Channels:
 
 
 async def push(
-    incoming: BaseRequest, protocol: str, messages: AsyncIterator[bytes | str]
+    incoming: BaseRequest, protocol: str, messages: Chunks[bytes | str]
 ) -> web.StreamResponse:
     """Send messages until they end or the client goes; what it sends is ignored."""
     try:
@@ -119,7 +119,7 @@ async def push(
         await socket.close()
         return socket
     finally:
-        await messages.aclose()  # type: ignore[attr-defined]
+        await messages.aclose()
 
 
 def _bytes(message: WSMessage) -> bytes:

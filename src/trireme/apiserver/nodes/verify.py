@@ -9,6 +9,7 @@ certificates do, names this one: a node that says it has the address of another 
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 from trireme.apiserver.config import KubeletAccess
 from trireme.kit import tls
@@ -42,8 +43,8 @@ class _Handshake(ssl.SSLObject):
 
     def do_handshake(self) -> None:
         super().do_handshake()
-        subject = (self.getpeercert() or {}).get("subject", ())
-        for name, value in (pair for part in subject for pair in part):  # type: ignore[union-attr]
+        subject: Any = (self.getpeercert() or {}).get("subject", ())
+        for name, value in (pair for part in subject for pair in part):
             if name == "commonName" and value.startswith(USER_PREFIX) and value != self.user:
                 raise ssl.SSLCertVerificationError(f"certificate is of {value}, not {self.user}")
 

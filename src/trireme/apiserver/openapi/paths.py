@@ -187,6 +187,7 @@ class _Maker:
         gvk: tuple[str, str, str] | None,
     ) -> None:
         end = f"{self._gv}{self._scoped}{self._resource.kind}{suffix}"
+        query: tuple[str, ...]
         for verb in verbs:
             if verb == "get":
                 log = suffix == "Log"

@@ -76,7 +76,7 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
 def _source(server: ApiServer) -> Source:
     """What the documents are made of, made anew after a kind has come or gone."""
     endpoints = server.told()
-    known = server.openapi
+    known: Source | None = server.openapi
     if known is None or known.endpoints != endpoints:
         known = Source(endpoints, server.media, Published(server.custom.all()))
         server.openapi = known

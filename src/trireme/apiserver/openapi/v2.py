@@ -79,7 +79,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     body = operation.get("requestBody")
     if body is not None:
         media = body["content"]
-        wanted = {"name": "body", "in": "body"}
+        wanted: dict[str, Any] = {"name": "body", "in": "body"}
         if body.get("required"):
             wanted["required"] = True
         parameters.append(wanted | {"schema": _schema(next(iter(media.values()))["schema"])})
@@ -96,7 +96,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     shown = {key: value for key, value in parameter.items() if key != "schema"}
-    return shown | parameter["schema"]
+    return {**shown, **parameter["schema"]}
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:

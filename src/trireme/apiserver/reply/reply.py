@@ -17,13 +17,15 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
+from aiohttp.web import StreamResponse
 
 from trireme.machinery import errors
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
@@ -42,6 +44,9 @@ class Reply:
         "status",
         "warnings",
     )
+
+    _body: bytes | None
+    _parts: list[bytes | memoryview]
 
     def __init__(
         self,
@@ -75,8 +80,8 @@ class Reply:
 
     @body.setter
     def body(self, value: bytes) -> None:
-        self._body: bytes | None = value
-        self._parts: list[bytes | memoryview] = []
+        self._body = value
+        self._parts = []
         self.length = len(value)
 
     def end_line(self) -> None:
@@ -102,6 +107,16 @@ class Reply:
 class Aborted(Exception):
     """The chunks of a ``StreamReply`` end before their time: so must the client's connection, or
     what has come would pass for the whole."""
+
+
+class Chunks(Protocol[T_co]):
+    """An asynchronous iterator that is closed by whoever stops to read."""
+
+    def __aiter__(self) -> AsyncIterator[T_co]: ...
+
+    def __anext__(self) -> Awaitable[T_co]: ...
+
+    def aclose(self) -> Awaitable[None]: ...
 
 
 class Closing(Generic[T]):
@@ -131,7 +146,7 @@ class StreamReply:
     """A head and chunks; the iterator is closed when the client goes away. Their length may stand
     in the header ``Content-Length``."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: Chunks[bytes]
     status: int = 200
     content_type: str = JSON
     headers: MutableMapping[str, str] = field(default_factory=dict)
@@ -142,7 +157,7 @@ class StreamReply:
 class UpgradeReply:
     """``run(connection)`` takes over the connection and returns when it is over."""
 
-    run: Callable[[Any], Awaitable[None]]
+    run: Callable[[Any], Awaitable[StreamResponse]]
     headers: dict[str, str] = field(default_factory=dict)
 
 

@@ -6,13 +6,13 @@ Upstream: pkg/registry/core/pod/rest LogREST; options are PodLogOptions.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from urllib.parse import urlencode
 
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.nodes import pods, sockets
-from trireme.apiserver.reply.reply import AnyReply, Closing, StreamReply, UpgradeReply
+from trireme.apiserver.reply.reply import AnyReply, Chunks, Closing, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import options
@@ -57,11 +57,11 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
     return _reply(answer.chunks, protocol)
 
 
-def _reply(chunks: AsyncIterator[bytes], protocol: str | None) -> AnyReply:
+def _reply(chunks: Chunks[bytes], protocol: str | None) -> AnyReply:
     """The log as a body or, as the dashboard and old clients ask for it, in messages."""
     if protocol is None:
         return StreamReply(chunks, content_type="text/plain")
-    messages = Closing(_messages(chunks, protocol), chunks.aclose)  # type: ignore[attr-defined]
+    messages = Closing(_messages(chunks, protocol), chunks.aclose)
     return UpgradeReply(lambda incoming: sockets.push(incoming, protocol, messages))
 
 
@@ -99,7 +99,7 @@ def check_options(request: Request) -> list[FieldError]:
     return problems
 
 
-async def _messages(chunks: AsyncIterator[bytes], protocol: str) -> AsyncGenerator[bytes | str]:
+async def _messages(chunks: Chunks[bytes], protocol: str) -> AsyncGenerator[bytes | str]:
     """The log as messages; the first is empty, and says that the connection is there."""
     is_text = protocol.startswith("base64")
     yield "" if is_text else b""
@@ -107,7 +107,7 @@ async def _messages(chunks: AsyncIterator[bytes], protocol: str) -> AsyncGenerat
         yield base64.b64encode(chunk).decode() if is_text else chunk
 
 
-async def _nothing():  # type: ignore[no-untyped-def]
+async def _nothing() -> AsyncGenerator[bytes]:
     return
     yield b""
 

@@ -130,7 +130,7 @@ def _resolve(
     if wanted is None:
         return bound
     namespace = account.metadata.namespace
-    kinds = {"Pod": Pod, "Node": Node, "Secret": Secret}
+    kinds: dict[str, type[Pod | Node | Secret]] = {"Pod": Pod, "Node": Node, "Secret": Secret}
     kind = kinds.get(wanted.kind)
     if wanted.apiVersion not in ("v1", "") or kind is None:
         group, _, version = wanted.apiVersion.rpartition("/")

@@ -48,7 +48,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     pinned = is_pinned(config)
     warned = len(request.warnings)
 
-    def merged(live: Any, entries: list[ManagedFieldsEntry]) -> Any | None:
+    def merged(live: Any, entries: list[ManagedFieldsEntry]) -> Any:
         del request.warnings[warned:]
         applied = run(server, request, manager, live, entries, config)
         report(request, problem)

@@ -100,6 +100,7 @@ def typed(endpoint: Endpoint, data: bytes, mode: str, origin: str = SENT) -> tup
     the unknown and duplicate fields. Raises DecodeError."""
     if endpoint.read is not None:
         return endpoint.read(data, mode, origin)
+    obj: Any
     obj, problems = decoded(data, endpoint.resource.type, mode, origin)
     if origin == MERGED:
         # The type is what it was made by, whatever the patch says.

@@ -100,13 +100,13 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
     if wanted:
         by_field = _field_selector(wanted, endpoint)
     if request.info.name:
-        chosen = by_field is not None and not by_field.empty()
-        if chosen and by_field.exact("metadata.name") != request.info.name:
-            raise errors.bad_request("fieldSelector metadata.name doesn't match requested name")
         named = fields.from_set({"metadata.name": request.info.name})
-        by_field = (
-            named if by_field is None else fields.of([*by_field.requirements, *named.requirements])
-        )
+        if by_field is None:
+            by_field = named
+        elif by_field.empty() or by_field.exact("metadata.name") == request.info.name:
+            by_field = fields.of([*by_field.requirements, *named.requirements])
+        else:
+            raise errors.bad_request("fieldSelector metadata.name doesn't match requested name")
     return Selection(
         None if by_label is None or by_label.empty() else by_label,
         None if by_field is None or by_field.empty() else by_field,

@@ -6,11 +6,11 @@ Called by ``dispatch``. Upstream: HandleWS of apiserver ``endpoints/handlers/wat
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from trireme.apiserver.nodes import sockets
 from trireme.apiserver.reply import negotiate
-from trireme.apiserver.reply.reply import AnyReply, Closing, StreamReply, UpgradeReply
+from trireme.apiserver.reply.reply import AnyReply, Chunks, Closing, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
 from trireme.machinery import errors
 
@@ -21,15 +21,15 @@ async def upgraded(request: Request, answer: StreamReply) -> AnyReply:
     """The answer in messages. The protocol is the client's, whatever it is, and means nothing."""
     form = answer.content_type.partition(";")[0]
     if form not in (negotiate.JSON, negotiate.PROTOBUF):
-        await answer.chunks.aclose()  # type: ignore[attr-defined]
+        await answer.chunks.aclose()
         raise errors.bad_request(f"a watch over a WebSocket is not served as {form}")
     protocol = sockets.offered(request)[0]
     events = _events(answer.chunks, form == negotiate.JSON)
-    messages = Closing(events, answer.chunks.aclose)  # type: ignore[attr-defined]
+    messages = Closing(events, answer.chunks.aclose)
     return UpgradeReply(lambda incoming: sockets.push(incoming, protocol, messages))
 
 
-async def _events(chunks: AsyncIterator[bytes], is_json: bool) -> AsyncGenerator[bytes | str]:
+async def _events(chunks: Chunks[bytes], is_json: bool) -> AsyncGenerator[bytes | str]:
     async for chunk in chunks:
         if is_json:
             # A line is an event: JSON has no line break inside.

@@ -83,7 +83,7 @@ def _prefix(request: Request, endpoint: Endpoint, wanted: ListOptions) -> str:
     return endpoint.prefix(namespace)
 
 
-async def _only(line: bytes) -> AsyncIterator[bytes]:
+async def _only(line: bytes) -> AsyncGenerator[bytes]:
     yield line
 
 

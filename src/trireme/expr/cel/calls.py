@@ -52,7 +52,7 @@ def either(a: Run, b: Run, cost: int, stop: bool) -> Run:
 
     def run(s: Frame) -> bool:
         try:
-            v = a(s)
+            v: object = a(s)
             if v is stop:
                 return stop
             failed = None if v is go else no_such_overload()
@@ -65,7 +65,8 @@ def either(a: Run, b: Run, cost: int, stop: bool) -> Run:
                 return v is True
             raise no_such_overload()
         try:
-            if b(s) is stop:
+            v = b(s)
+            if v is stop:
                 return stop
         except EvalError as e:
             _absorbed(e)
@@ -81,7 +82,7 @@ def any_of(first: Run, rest: list[tuple[Run, int]], stop: bool) -> Run:
     def run(s: Frame) -> bool:
         failed: EvalError | None = None
         try:
-            v = first(s)
+            v: object = first(s)
             if v is stop:
                 return stop
             if v is not go:

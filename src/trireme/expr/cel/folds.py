@@ -120,7 +120,7 @@ def _quantifier(
             if c > limit:
                 raise CostLimitExceeded()
             try:
-                v = predicate(s)
+                v: object = predicate(s)
                 if v is go:
                     continue
                 if v is stop:

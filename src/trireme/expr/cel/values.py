@@ -193,7 +193,7 @@ def equal(a: Any, b: Any) -> bool:
     if isinstance(a, Opaque):
         if ta is not tb:
             raise no_such_overload()
-        return a == b
+        return bool(a == b)
     return False
 
 
@@ -229,7 +229,8 @@ def _order(a: Any, b: Any) -> int:
         if b > high:
             return -1
         a = float(a)
-    return (a > b) - (a < b)
+    sign: int = (a > b) - (a < b)
+    return sign
 
 
 _ORDERED: Final = frozenset({bool, str, bytes})

@@ -75,7 +75,8 @@ class GrpcRuntime:
         async with self._gate.turn(gate.SANDBOX):
             # Network set-up may be slow; upstream allows twice the ordinary time.
             answer = await self._runtime("RunPodSandbox", request, timeout=self._timeout * 2)
-        return answer.pod_sandbox_id
+        made: str = answer.pod_sandbox_id
+        return made
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         request = pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id)
@@ -106,7 +107,9 @@ class GrpcRuntime:
         wire.fill(request.config, config)
         wire.fill(request.sandbox_config, sandbox)
         async with self._gate.turn(gate.CREATE):
-            return (await self._runtime("CreateContainer", request)).container_id
+            answer = await self._runtime("CreateContainer", request)
+        made: str = answer.container_id
+        return made
 
     async def start_container(self, container_id: str) -> None:
         request = pb.StartContainerRequest(container_id=container_id)
@@ -169,7 +172,8 @@ class GrpcRuntime:
             stderr=stderr,
             tty=tty,
         )
-        return (await self._runtime("Exec", request)).url
+        url: str = (await self._runtime("Exec", request)).url
+        return url
 
     async def attach_url(
         self, container_id: str, *, stdin: bool, stdout: bool, stderr: bool, tty: bool
@@ -177,11 +181,13 @@ class GrpcRuntime:
         request = pb.AttachRequest(
             container_id=container_id, stdin=stdin, stdout=stdout, stderr=stderr, tty=tty
         )
-        return (await self._runtime("Attach", request)).url
+        url: str = (await self._runtime("Attach", request)).url
+        return url
 
     async def port_forward_url(self, sandbox_id: str, ports: list[int]) -> str:
         request = pb.PortForwardRequest(pod_sandbox_id=sandbox_id, port=ports)
-        return (await self._runtime("PortForward", request)).url
+        url: str = (await self._runtime("PortForward", request)).url
+        return url
 
     async def network_namespace(self, sandbox_id: str) -> str | None:
         request = pb.PodSandboxStatusRequest(pod_sandbox_id=sandbox_id, verbose=True)
@@ -206,7 +212,9 @@ class GrpcRuntime:
         if auth is not None:
             wire.fill(request.auth, auth)
         # No deadline: a large image over a slow line is not an error.
-        return (await self._images("PullImage", request, timeout=None)).image_ref
+        answer = await self._images("PullImage", request, timeout=None)
+        reference: str = answer.image_ref
+        return reference
 
     async def remove_image(self, image: str) -> None:
         await self._images("RemoveImage", pb.RemoveImageRequest(image=pb.ImageSpec(image=image)))

@@ -18,6 +18,8 @@ from google.protobuf.message import Message
 
 from trireme.kubelet.cri.model import Struct
 
+T = typing.TypeVar("T", bound=Struct)
+
 
 def fill(message: Message, value: Struct) -> Message:
     """``message`` with every field of ``value`` set; returns it."""
@@ -38,7 +40,7 @@ def fill(message: Message, value: Struct) -> Message:
     return message
 
 
-def read(kind: type[Struct], message: Message) -> Any:
+def read(kind: type[T], message: Message) -> T:
     """``message`` as a ``kind``."""
     return kind(**{name: get(message) for name, get in _readers(kind)})
 

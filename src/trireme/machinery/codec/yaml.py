@@ -348,7 +348,8 @@ class _Dumper(pyyaml.CSafeDumper):
         """The tag that a plain ``value`` would be read with."""
         if kind is pyyaml.ScalarNode and implicit[0]:
             return _TAG + _TAGS.get(type(_resolve(value)), "str")
-        return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # the stubs leave it open
+        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]  # no types
+        return tag
 
 
 def _represent_text(dumper: _Dumper, text: str) -> pyyaml.ScalarNode:

@@ -68,7 +68,7 @@ def term_matches(view: View, term: NodeSelectorTerm) -> Bools:
 def _requirement(view: View, requirement: NodeSelectorRequirement, key: str) -> Bools:
     operator = requirement.operator
     column = view.label(key)
-    present = column != MISSING
+    present: Bools = column != MISSING
     if operator == "Exists":
         return present
     if operator == "DoesNotExist":

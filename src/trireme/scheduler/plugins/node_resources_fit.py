@@ -34,7 +34,8 @@ def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None
     memory, memory_there = _free(
         view.allocatable("memory"), columns.scored_memory[view.rows], request.memory
     )
-    return (cpu + memory) // np.maximum(cpu_there + memory_there, 1)
+    free: Floats = (cpu + memory) // np.maximum(cpu_there + memory_there, 1)
+    return free
 
 
 def _free(capacity: Ints, used: Ints, asked: int) -> tuple[Ints, Ints]:

@@ -147,7 +147,7 @@ class StoreFile:
             return False
         step = min(surplus, _VACUUM_STEP)
         self._connection.execute(f"PRAGMA incremental_vacuum({step})").fetchall()
-        return surplus > step
+        return bool(surplus > step)
 
     def close(self) -> None:
         try:

@@ -5,7 +5,7 @@ Called by: the two kinds. Upstream: pkg/apis/admissionregistration/validation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from trireme.api import columns, rules
 from trireme.api.admissionregistration.v1 import match_rules, matching
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     )
     from trireme.machinery.meta import LabelSelector
 
-    Binding = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding
+    Binding: TypeAlias = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding
 
 _ACTIONS: Final = ("Audit", "Deny", "Warn")
 _SPEC: Final = field.path("spec")

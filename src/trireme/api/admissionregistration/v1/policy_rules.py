@@ -6,7 +6,7 @@ pkg/registry/admissionregistration; KEP-3488, KEP-3962.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from trireme.api import metadata, rules
 from trireme.api.admissionregistration.v1 import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         Validation,
     )
 
-    Policy = MutatingAdmissionPolicy | ValidatingAdmissionPolicy
+    Policy: TypeAlias = MutatingAdmissionPolicy | ValidatingAdmissionPolicy
 
 _MOST_ANNOTATIONS: Final = 20
 _LONGEST_VALUE: Final = 5 * 1024

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from trireme.api import columns, rules, webhooks
 from trireme.api.admissionregistration.v1 import condition_rules, match_rules
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
         ValidatingWebhookConfiguration,
     )
 
-    Webhook = MutatingWebhook | ValidatingWebhook
-    Configuration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
+    Webhook: TypeAlias = MutatingWebhook | ValidatingWebhook
+    Configuration: TypeAlias = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
 
 REVIEW_VERSIONS: Final = ("v1", "v1beta1")
 _SIDE_EFFECTS: Final = ("None", "NoneOnDryRun", "Some", "Unknown")

@@ -22,17 +22,14 @@ class Bounds:
 
     __slots__ = ("_above", "_below", "_format", "_maximum", "_minimum", "_multiple", "_type")
 
-    @staticmethod
-    def of(schema: dict[str, Any], types: tuple[str, ...], format_: str) -> Bounds:
-        bounds = Bounds()
-        bounds._type = types[0] if len(types) == 1 and types[0] in ("integer", "number") else ""
-        bounds._format = format_ if bounds._type else ""
-        bounds._multiple = schema.get("multipleOf")
-        bounds._maximum = schema.get("maximum")
-        bounds._below = schema.get("exclusiveMaximum", False)
-        bounds._minimum = schema.get("minimum")
-        bounds._above = schema.get("exclusiveMinimum", False)
-        return bounds
+    def __init__(self, schema: dict[str, Any], types: tuple[str, ...], format_: str) -> None:
+        self._type = types[0] if len(types) == 1 and types[0] in ("integer", "number") else ""
+        self._format = format_ if self._type else ""
+        self._multiple = schema.get("multipleOf")
+        self._maximum = schema.get("maximum")
+        self._below = schema.get("exclusiveMaximum", False)
+        self._minimum = schema.get("minimum")
+        self._above = schema.get("exclusiveMinimum", False)
 
     def check(self, result: Result, value: int | float, at: str, context: Any) -> None:
         """Add what is wrong with ``value``."""

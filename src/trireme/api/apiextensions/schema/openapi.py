@@ -67,7 +67,7 @@ class Checker:
         self._max_length: int | None = schema.get("maxLength")
         self._min_length: int | None = schema.get("minLength")
         self._pattern: str = schema.get("pattern", "")
-        self._bounds = Bounds.of(schema, self._types, self._format)
+        self._bounds = Bounds(schema, self._types, self._format)
         self._enum: list[Any] = schema.get("enum", [])
 
         def sub(item: Schema) -> Checker:

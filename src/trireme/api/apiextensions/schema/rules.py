@@ -53,7 +53,8 @@ class Rule:
     @property
     def shown(self) -> str:
         """The rule as errors name it."""
-        return (self.source.get("message") or self.source["rule"]).strip()
+        text: str = self.source.get("message") or self.source["rule"]
+        return text.strip()
 
 
 def compile_rules(schema: Schema, decl: cel.DeclType) -> list[Rule]:

@@ -218,14 +218,14 @@ def spec_from_v1(old: Spec) -> v2.MetricSpec:
             container=old.containerResource.container,
         )
     if old.external is not None:
-        value = old.external.targetValue
+        target = old.external.targetValue
         metric.external = v2.ExternalMetricSource(
             metric=v2.MetricIdentifier(
                 name=old.external.metricName, selector=old.external.metricSelector
             ),
             target=v2.MetricTarget(
-                type="AverageValue" if value is None else "Value",
-                value=value,
+                type="AverageValue" if target is None else "Value",
+                value=target,
                 averageValue=old.external.targetAverageValue,
             ),
         )
@@ -314,7 +314,9 @@ def behavior_to_v1(behavior: types.HorizontalPodAutoscalerBehavior) -> Behavior:
     """Scaling rules as they are kept."""
 
     def one(rules: types.HPAScalingRules | None) -> Rules | None:
-        return rules and Rules(
+        if rules is None:
+            return None
+        return Rules(
             StabilizationWindowSeconds=rules.stabilizationWindowSeconds,
             SelectPolicy=rules.selectPolicy,
             Policies=[
@@ -332,7 +334,9 @@ def behavior_from_v1(kept: Behavior) -> types.HorizontalPodAutoscalerBehavior | 
     """Scaling rules that were kept; None where there are none."""
 
     def one(rules: Rules | None) -> types.HPAScalingRules | None:
-        return rules and types.HPAScalingRules(
+        if rules is None:
+            return None
+        return types.HPAScalingRules(
             stabilizationWindowSeconds=rules.StabilizationWindowSeconds,
             selectPolicy=rules.SelectPolicy,
             policies=[

@@ -57,8 +57,9 @@ def to_core(obj: Event) -> core.Event:
         count=obj.deprecatedCount,
         type=obj.type,
         eventTime=obj.eventTime,
-        series=series
-        and core.EventSeries(count=series.count, lastObservedTime=series.lastObservedTime),
+        series=None
+        if series is None
+        else core.EventSeries(count=series.count, lastObservedTime=series.lastObservedTime),
         action=obj.action,
         related=obj.related,
         reportingComponent=obj.reportingController,
@@ -72,7 +73,9 @@ def from_core(obj: core.Event) -> Event:
     return Event(
         metadata=obj.metadata,
         eventTime=obj.eventTime,
-        series=series and EventSeries(count=series.count, lastObservedTime=series.lastObservedTime),
+        series=None
+        if series is None
+        else EventSeries(count=series.count, lastObservedTime=series.lastObservedTime),
         reportingController=obj.reportingComponent,
         reportingInstance=obj.reportingInstance,
         action=obj.action,

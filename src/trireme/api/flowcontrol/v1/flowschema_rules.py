@@ -65,7 +65,7 @@ def _spec(errs: Errors, at: Path, name: str, spec: FlowSchemaSpec) -> None:
     method = spec.distinguisherMethod
     if method is not None and method.type not in ("ByNamespace", "ByUser"):
         where = at.child("distinguisherMethod", "type")
-        errs.append(field.not_supported(where, method, ("ByNamespace", "ByUser")))  # type: ignore[arg-type]
+        errs.append(field.not_supported(where, method, ("ByNamespace", "ByUser")))
     level, where = spec.priorityLevelConfiguration.name, at.child("priorityLevelConfiguration")
     if rules.required(errs, where, "name", level, "must reference a priority level"):
         rules.syntax(errs, where, "name", level, names.is_dns1123_subdomain)
@@ -118,7 +118,7 @@ def _verbs(errs: Errors, at: Path, verbs: Sequence[str]) -> None:
     elif "*" in verbs:
         _alone(errs, where, verbs, "verbs")
     elif not {*verbs} <= {*_VERBS}:
-        errs.append(field.not_supported(where, verbs, _VERBS))  # type: ignore[arg-type]
+        errs.append(field.not_supported(where, verbs, _VERBS))
 
 
 def _alone(errs: Errors, at: Path, items: Sequence[str], what: str) -> None:

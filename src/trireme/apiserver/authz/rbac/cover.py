@@ -26,12 +26,12 @@ def broken_down(rule: PolicyRule) -> Iterator[PolicyRule]:
     for group in rule.apiGroups:
         for resource in rule.resources:
             for verb in rule.verbs:
-                for name in rule.resourceNames or [None]:
+                for named in [[name] for name in rule.resourceNames] or [[]]:
                     yield PolicyRule(
                         verbs=[verb],
                         apiGroups=[group],
                         resources=[resource],
-                        resourceNames=[] if name is None else [name],
+                        resourceNames=named,
                     )
     for url in rule.nonResourceURLs:
         for verb in rule.verbs:

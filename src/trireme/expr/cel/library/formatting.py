@@ -127,7 +127,7 @@ def _one(letter: str, precision: int | None, v: Any) -> str:
             if whole:
                 return format(int(v), letter)
             if kind is str or kind is bytes:
-                text = (v.encode() if kind is str else v).hex()
+                text: str = (v.encode() if kind is str else v).hex()
                 return text.upper() if letter == "X" else text
             raise _wrong(_HEX, v)
     if kind is str and v in ("NaN", "Infinity", "-Infinity"):

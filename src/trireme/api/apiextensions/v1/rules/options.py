@@ -121,7 +121,7 @@ def is_loose_set(schema: Schema) -> bool:
     if schema.get("x-kubernetes-list-type") != "set" or not isinstance(items, dict):
         return False
     if items.get("type") == "array":
-        return items.get("x-kubernetes-list-type", "atomic") != "atomic"
+        return bool(items.get("x-kubernetes-list-type", "atomic") != "atomic")
     return items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic"
 
 

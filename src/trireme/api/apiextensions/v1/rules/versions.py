@@ -40,8 +40,8 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
             errs.append(field.invalid(here.child("name"), version.name, ",".join(complaints)))
         has_status = part.has_status if per_version else hoisted.top.has_status
         for why in _deprecation(version.deprecated, version.deprecationWarning):
-            shown = version.deprecationWarning
-            errs.append(field.invalid(here.child("deprecationWarning"), shown, why))
+            warning = version.deprecationWarning
+            errs.append(field.invalid(here.child("deprecationWarning"), warning, why))
         if part.has_validation:
             schema_at = here.child("schema")
             schemas.validate(errs, part.schema, has_status, options, version.name, schema_at)

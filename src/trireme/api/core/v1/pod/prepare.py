@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trireme.api.core.v1.pod import defaults, qos
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer
+from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.scheduling import PodAffinity, PodAffinityTerm, PodAntiAffinity
 from trireme.api.core.v1.pod.security import AppArmorProfile, SecurityContext
-from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.spec import PodSpec, every_container
 from trireme.api.core.v1.pod.status import PodCondition, PodStatus
 from trireme.machinery.meta import LabelSelector, LabelSelectorRequirement
 
@@ -114,7 +114,7 @@ def drop_disabled(spec: PodSpec, old: PodSpec | None) -> None:
                     source.clusterTrustBundle = None
                 if source.podCertificate and not _projects(old, "podCertificate"):
                     source.podCertificate = None
-    for container in (*spec.containers, *spec.initContainers, *spec.ephemeralContainers):
+    for container in every_container(spec):
         lifecycle = container.lifecycle
         if lifecycle is not None and lifecycle.stopSignal and not _has_stop_signal(old):
             lifecycle.stopSignal = None
@@ -133,8 +133,7 @@ def _projects(spec: PodSpec | None, source: str) -> bool:
 
 def _has_stop_signal(spec: PodSpec | None) -> bool:
     return spec is not None and any(
-        item.lifecycle is not None and item.lifecycle.stopSignal
-        for item in (*spec.containers, *spec.initContainers, *spec.ephemeralContainers)
+        item.lifecycle is not None and item.lifecycle.stopSignal for item in every_container(spec)
     )
 
 
@@ -194,12 +193,7 @@ def _apparmor_fields(new: Pod) -> list[str]:
     warnings: list[str] = []
     annotations, spec = new.metadata.annotations, new.spec
     of_pod = spec.securityContext.appArmorProfile if spec.securityContext is not None else None
-    everyone: list[Container | EphemeralContainer] = [
-        *spec.initContainers,
-        *spec.containers,
-        *spec.ephemeralContainers,
-    ]
-    for container in everyone:
+    for container in every_container(spec):
         key = APPARMOR_ANNOTATION + container.name
         text = annotations.get(key)
         if text is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from trireme.api.core.v1.pod.container import Container, EphemeralContainer
@@ -117,3 +118,10 @@ class PodSpec(Struct):
     resources: ResourceRequirements | None = None
     hostnameOverride: str | None = None
     schedulingGroup: PodSchedulingGroup | None = None
+
+
+def every_container(spec: PodSpec) -> Iterator[Container | EphemeralContainer]:
+    """The containers of all three sorts."""
+    yield from spec.initContainers
+    yield from spec.containers
+    yield from spec.ephemeralContainers

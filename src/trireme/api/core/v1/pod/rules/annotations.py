@@ -15,7 +15,7 @@ import msgspec
 from trireme.api.core.v1.pod.prepare import APPARMOR_ANNOTATION
 from trireme.api.core.v1.pod.rules import paths, placement
 from trireme.api.core.v1.pod.security import SeccompProfile
-from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.spec import PodSpec, every_container
 from trireme.api.core.v1.selection import Toleration
 from trireme.api.rules import Errors
 from trireme.machinery import field
@@ -88,10 +88,9 @@ def agree(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) ->
             if own is not None and own.seccompProfile is not None:
                 text = annotations.get(SECCOMP_CONTAINER + container.name)
                 _seccomp_agrees(errs, here.child("seccompProfile"), own.seccompProfile, text)
-            profile = own.appArmorProfile if own is not None else None
+            used = (own.appArmorProfile if own is not None else None) or of_pod
             text = annotations.get(APPARMOR_ANNOTATION + container.name)
-            if check_apparmor and text is not None and (profile or of_pod) is not None:
-                used = profile or of_pod
+            if check_apparmor and text is not None and used is not None:
                 where = here.child("appArmorProfile")
                 _agrees(errs, where, "apparmor", used.type, used.localhostProfile, text)
 
@@ -120,8 +119,7 @@ def _seccomp(errs: Errors, at: Path, profile: str) -> None:
 
 def _apparmor(errs: Errors, at: Path, key: str, profile: str, spec: PodSpec) -> None:
     name = key.removeprefix(APPARMOR_ANNOTATION)
-    everyone = (*spec.initContainers, *spec.containers, *spec.ephemeralContainers)
-    if all(container.name != name for container in everyone):
+    if all(container.name != name for container in every_container(spec)):
         errs.append(field.invalid(at, name, "container not found"))
     known = profile in ("", "runtime/default", "unconfined") or profile.startswith(_LOCALHOST)
     if not known:

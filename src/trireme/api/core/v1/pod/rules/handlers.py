@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
 from trireme.api import rules
 from trireme.api.core.v1.pod.container import Container
@@ -32,7 +32,7 @@ _COUNTS: Final = (
     "successThreshold",
     "failureThreshold",
 )
-_LINUX_SIGNALS: Final = tuple(sorted(Signal.__metadata__[0].values))
+_LINUX_SIGNALS: Final = tuple(sorted(get_args(Signal)[1].values))
 _WINDOWS_SIGNALS: Final = ("SIGKILL", "SIGTERM")
 _KINDS: Final = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 

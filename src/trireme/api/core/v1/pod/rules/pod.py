@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from trireme.api import difference
 from trireme.api.core.v1.pod.container import Container
-from trireme.api.core.v1.pod.rules import annotations, containers, spec
+from trireme.api.core.v1.pod.rules import annotations as notes
+from trireme.api.core.v1.pod.rules import containers, spec
 from trireme.api.core.v1.pod.scheduling import Affinity, NodeAffinity, PodSchedulingGate
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.selection import NodeSelectorTerm, Toleration
@@ -41,15 +42,15 @@ def create(new: Pod) -> Errors:
     if new.spec.nodeName and new.spec.schedulingGates:
         why = "cannot be set until all schedulingGates have been cleared"
         errs.append(field.forbidden(SPEC.child("nodeName"), why))
-    annotations.agree(errs, SPEC, new.metadata.annotations, new.spec)
+    notes.agree(errs, SPEC, new.metadata.annotations, new.spec)
     return errs
 
 
 def whole(errs: Errors, pod: Pod) -> None:
     """What holds for a pod at any time."""
     meta = pod.metadata
-    annotations.known(errs, ANNOTATIONS, meta.annotations, pod.spec)
-    mirror = annotations.MIRROR in meta.annotations
+    notes.known(errs, ANNOTATIONS, meta.annotations, pod.spec)
+    mirror = notes.MIRROR in meta.annotations
     spec.validate(errs, SPEC, pod.spec, is_pod=True, pod_name=meta.name, mirror=mirror)
     if not pod.spec.serviceAccountName:
         _no_tokens(errs, pod.spec)
@@ -64,7 +65,7 @@ def update(new: Pod, old: Pod) -> Errors:
     errs: Errors = []
     whole(errs, new)
     meta = new.metadata
-    annotations.changed(errs, ANNOTATIONS, meta.annotations, old.metadata.annotations)
+    notes.changed(errs, ANNOTATIONS, meta.annotations, old.metadata.annotations)
     if new.spec == old.spec:
         return errs
     for kind in ("containers", "initContainers"):
@@ -87,7 +88,7 @@ def update(new: Pod, old: Pod) -> Errors:
 def ephemeral_containers(new: Pod, old: Pod) -> Errors:
     """Ephemeral containers are added, and then stay as they are."""
     errs: Errors = []
-    if annotations.MIRROR in old.metadata.annotations:
+    if notes.MIRROR in old.metadata.annotations:
         why = "static pods do not support ephemeral containers"
         return [field.forbidden(field.path("[]"), why)]
     whole(errs, new)

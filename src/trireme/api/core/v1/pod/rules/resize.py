@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from trireme.api.core.v1.pod import aggregate, qos
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.resources import ResourceRequirements
-from trireme.api.core.v1.pod.rules import annotations, pod
+from trireme.api.core.v1.pod.rules import annotations as notes
+from trireme.api.core.v1.pod.rules import pod
 from trireme.api.rules import Errors
 from trireme.machinery import field
 from trireme.machinery.field import Path
@@ -26,7 +27,7 @@ _ONLY: Final = "only cpu and memory resources are mutable"
 
 def resize(new: Pod, old: Pod) -> Errors:
     """Only requests and limits of CPU and memory change, and none is taken away."""
-    if annotations.MIRROR in old.metadata.annotations:
+    if notes.MIRROR in old.metadata.annotations:
         return [field.forbidden(field.path("[]"), "static pods cannot be resized")]
     if old.spec.os is not None and old.spec.os.name == "windows":
         return [field.forbidden(field.path("[]"), "windows pods cannot be resized")]

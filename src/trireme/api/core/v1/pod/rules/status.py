@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trireme.api import rules
 from trireme.api.core.v1.pod.container import Container
-from trireme.api.core.v1.pod.rules import annotations
+from trireme.api.core.v1.pod.rules import annotations as notes
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.pod.status import ContainerStatus, LinuxContainerUser
 from trireme.api.rules import Errors
@@ -34,8 +34,8 @@ def status(new: Pod, old: Pod) -> Errors:
     """A change of the status."""
     errs: Errors = []
     meta, now, was = new.metadata, new.status, old.status
-    annotations.known(errs, _ANNOTATIONS, meta.annotations, new.spec)
-    annotations.changed(errs, _ANNOTATIONS, meta.annotations, old.metadata.annotations)
+    notes.known(errs, _ANNOTATIONS, meta.annotations, new.spec)
+    notes.changed(errs, _ANNOTATIONS, meta.annotations, old.metadata.annotations)
     _conditions(errs, new)
     _nominated(errs, new, old)
     if now.observedGeneration < 0:

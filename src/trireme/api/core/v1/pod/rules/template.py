@@ -7,7 +7,8 @@ Called by: the rules of apps and batch kinds. Upstream: pkg/apis/core/validation
 from __future__ import annotations
 
 from trireme.api import metadata, rules
-from trireme.api.core.v1.pod.rules import annotations, spec
+from trireme.api.core.v1.pod.rules import annotations as notes
+from trireme.api.core.v1.pod.rules import spec
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
 from trireme.machinery import field, labels
@@ -22,10 +23,10 @@ def validate(errs: Errors, at: Path, template: PodTemplateSpec) -> None:
     rules.labels(errs, at.child("labels"), meta.labels)
     if meta.annotations:
         here = at.child("annotations")
-        errs += metadata.annotations(meta.annotations, here)
-        annotations.known(errs, here, meta.annotations, template.spec)
+        errs += metadata.validate_annotations(meta.annotations, here)
+        notes.known(errs, here, meta.annotations, template.spec)
     spec.validate(errs, at.child("spec"), template.spec, is_pod=False)
-    annotations.agree(errs, at.child("spec"), meta.annotations, template.spec)
+    notes.agree(errs, at.child("spec"), meta.annotations, template.spec)
     if template.spec.ephemeralContainers:
         where = at.child("spec", "ephemeralContainers")
         why = "ephemeral containers not allowed in pod template"
