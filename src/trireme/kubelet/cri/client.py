@@ -7,8 +7,8 @@ kubelet's composition root. Rules: CRI v1 (services ``runtime.v1.RuntimeService`
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
+from os import cpu_count
 from typing import Any
 
 import grpc
@@ -34,7 +34,7 @@ class GrpcRuntime:
     def __init__(self, endpoint: str, timeout: float = TIMEOUT, *, parallel: int = 0) -> None:
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
         self._timeout = timeout
-        self._gate = Gate(parallel or PARALLEL * (os.cpu_count() or 1))
+        self._gate = Gate(parallel or PARALLEL * (cpu_count() or 1))
         self._channel = aio.insecure_channel(
             target,
             options=[
