@@ -14,7 +14,7 @@ import pytest
 
 from trireme.cluster import heartbeat, processes
 from trireme.cluster.hosts import spawn
-from trireme.cluster.processes import Member, Started, Supervisor
+from trireme.cluster.processes import Component, Started, Supervisor
 from trireme.cluster.settings import Settings
 from trireme.store.contract import CannotOpen
 
@@ -42,8 +42,8 @@ async def forever(started: Started) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-def member(cluster: Settings, main: processes.Main = forever, name: str = "one") -> Member:
-    return Member(name, main, cluster.log_file(name))
+def component(cluster: Settings, main: processes.Main = forever, name: str = "one") -> Component:
+    return Component(name, main, cluster.log_file(name))
 
 
 def until(supervisor: Supervisor, done: Callable[[], object]) -> None:
@@ -62,18 +62,18 @@ def test_a_process_that_is_killed_comes_back_after_the_pause_that_is_logged(
     cluster: Settings, supervisor: Supervisor, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    supervisor.start(member(cluster))
+    supervisor.start(component(cluster))
     supervisor.wait("one")
     for pause in (0.1, 0.2, 0.4):
         record = record_of(cluster)
         assert record is not None
         os.kill(record.pid, signal.SIGKILL)
-        until(supervisor, lambda: not supervisor._lives["one"].pid)
-        life = supervisor._lives["one"]
+        until(supervisor, lambda: not supervisor._states["one"].pid)
+        state = supervisor._states["one"]
         assert caplog.messages[-1] == f"one ended with -9; starting it again in {pause:.1f} s"
         # The supervisor sleeps no longer than that.
         reader, writer = os.pipe()
-        began, due = time.monotonic(), life.due
+        began, due = time.monotonic(), state.due
         supervisor._sleep(reader)
         os.close(reader)
         os.close(writer)
@@ -91,7 +91,7 @@ def test_a_hung_process_says_where_and_is_started_again(
         while True:
             pass
 
-    supervisor.start(member(cluster, busy))
+    supervisor.start(component(cluster, busy))
     until(supervisor, lambda: record_of(cluster))
     record = record_of(cluster)
     until(supervisor, lambda: record_of(cluster) not in (None, record))
@@ -105,7 +105,7 @@ def test_a_stopped_process_is_killed(
     """It cannot even say where it hangs."""
     monkeypatch.setattr(heartbeat, "MOST_LOOKS", 20)
     monkeypatch.setattr(processes, "ABORT_GRACE", 0.05)
-    supervisor.start(member(cluster))
+    supervisor.start(component(cluster))
     supervisor.wait("one")
     record = record_of(cluster)
     assert record is not None
@@ -118,7 +118,7 @@ def test_processes_outlive_their_supervisor_and_are_adopted(cluster: Settings) -
     first = os.fork()
     if first == 0:
         supervisor = Supervisor(cluster)
-        supervisor.start(member(cluster))
+        supervisor.start(component(cluster))
         supervisor.wait("one")
         os.write(writer, b".")
         signal.pause()
@@ -128,7 +128,7 @@ def test_processes_outlive_their_supervisor_and_are_adopted(cluster: Settings) -
     os.waitpid(first, 0)
     second = Supervisor(cluster, look=0.01)
     try:
-        second.start(member(cluster))
+        second.start(component(cluster))
         second.wait("one")
         assert record is not None and record_of(cluster) == record
         # It is watched like a child.
@@ -145,7 +145,7 @@ def test_what_a_user_can_mend_is_left_for_up(cluster: Settings, supervisor: Supe
     async def broken(_: Started) -> None:
         raise ExceptionGroup("tasks", [CannotOpen("the file is not a store")])
 
-    supervisor.start(member(cluster, broken))
+    supervisor.start(component(cluster, broken))
     until(supervisor, cluster.failure("one").exists)
     assert cluster.failure("one").read_text() == "the file is not a store"
 
@@ -154,7 +154,7 @@ def test_a_process_that_starts_after_all_takes_its_failure_back(
     cluster: Settings, supervisor: Supervisor
 ) -> None:
     cluster.failure("one").write_text("not yet")
-    supervisor.start(member(cluster))
+    supervisor.start(component(cluster))
     supervisor.wait("one")
     assert not cluster.failure("one").exists()
 
@@ -163,6 +163,6 @@ def test_a_defect_of_ours_is_not_for_the_user(cluster: Settings, supervisor: Sup
     async def broken(_: Started) -> None:
         raise KeyError("x")
 
-    supervisor.start(member(cluster, broken))
-    until(supervisor, lambda: not supervisor._lives["one"].pid)
+    supervisor.start(component(cluster, broken))
+    until(supervisor, lambda: not supervisor._states["one"].pid)
     assert not cluster.failure("one").exists()

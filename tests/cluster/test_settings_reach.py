@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from trireme.cluster import access, addons, compose, kubelets, making
+from trireme.cluster import access, addons, compose, kubelets, provision
 from trireme.cluster.hosts import plan
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import Settings
-from trireme.cluster.up import Wish
+from trireme.cluster.up import UpOptions
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def chosen(tmp_path: Path) -> tuple[plan.HostsPlan, Settings]:
         service_network="10.50.0.0/16",
     )
     assert made.pod_network != plan.POD_NETWORK
-    wish = Wish(name="busy", datastore="memory")
-    return made, making._settings(wish, None, places, 7443, made)
+    wish = UpOptions(name="busy", datastore="memory")
+    return made, provision._settings(wish, None, places, 7443, made)
 
 
 def given_to(monkeypatch: pytest.MonkeyPatch, module: str, main: Any) -> Any:
@@ -102,6 +102,6 @@ def test_every_node_is_as_planned(chosen: Any) -> None:
 
 def test_without_nodes_the_defaults_hold(tmp_path: Path) -> None:
     places = Places(state=str(tmp_path), run=str(tmp_path))
-    cluster = making._settings(Wish(datastore="memory"), None, places, 6443, None)
+    cluster = provision._settings(UpOptions(datastore="memory"), None, places, 6443, None)
     assert (cluster.listen, cluster.nodes) == (("127.0.0.1",), ())
     assert (cluster.service_ip, cluster.dns_address) == ("10.96.0.1", "10.96.0.10")

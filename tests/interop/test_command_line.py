@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.alone import alone, api_server, free_port
 from tests.interop.cluster import TRIREME, needs_kubectl, needs_root, trireme, until
+from tests.interop.standalone import alone, api_server, free_port
 from trireme.cluster.hosts import spawn
 
 pytestmark = [pytest.mark.interop, needs_kubectl]
@@ -153,7 +153,7 @@ def test_nodes_need_root_and_it_says_what_works_without(user: User) -> None:
     assert "Traceback" not in done.stderr
 
 
-def complaint(*words: str, **environment: str) -> str:
+def stderr_of(*words: str, **environment: str) -> str:
     """What a command that has to fail says: a line or two, and no traceback."""
     done = subprocess.run(
         [*TRIREME, *words],
@@ -171,10 +171,10 @@ def complaint(*words: str, **environment: str) -> str:
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
-        told = complaint("up", "--name", "t-words", "--control-plane-only", "--api-port", port)
+        told = stderr_of("up", "--name", "t-words", "--control-plane-only", "--api-port", port)
         assert f"port {port} on 127.0.0.1 is in use" in told
         assert "--api-port" in told
-        told = complaint("apiserver", "--port", port, "--state-dir", str(tmp_path / "state"))
+        told = stderr_of("apiserver", "--port", port, "--state-dir", str(tmp_path / "state"))
         assert f"port {port} on 127.0.0.1 is in use" in told
     assert not Path("/var/lib/trireme/t-words").exists()
 
@@ -183,13 +183,13 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 def test_a_port_in_use_is_named_for_a_cluster_with_nodes_too() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
-        assert f"port {port}" in complaint("up", "--name", "t-words", "--api-port", port)
+        assert f"port {port}" in stderr_of("up", "--name", "t-words", "--api-port", port)
 
 
 @pytest.mark.parametrize("command", ["status", "kubeconfig", "logs"])
 def test_an_unknown_cluster_is_named(command: str) -> None:
     words = ("logs", "apiserver") if command == "logs" else (command,)
-    told = complaint(*words, "--name", "nobody-s")
+    told = stderr_of(*words, "--name", "nobody-s")
     assert "there is no cluster 'nobody-s'" in told
     assert "trireme up --name nobody-s" in told
 
@@ -211,17 +211,17 @@ def test_an_unknown_cluster_is_named(command: str) -> None:
 )
 def test_bad_words_are_refused_by_name(words: tuple[str, ...], wanted: str) -> None:
     named = () if words[0] != "up" or "--name" in words else ("--name", "t-words")
-    assert wanted in complaint(*words, *named)
+    assert wanted in stderr_of(*words, *named)
 
 
 def test_a_bad_kubeconfig_and_a_bad_address(tmp_path: Path) -> None:
     bad = tmp_path / "kubeconfig"
     bad.write_text("kind: Pod\n")
-    assert "not a kubeconfig" in complaint("scheduler", "--kubeconfig", str(bad))
-    told = complaint("dns", "--kubeconfig", str(bad), "--listen", "53")
+    assert "not a kubeconfig" in stderr_of("scheduler", "--kubeconfig", str(bad))
+    told = stderr_of("dns", "--kubeconfig", str(bad), "--listen", "53")
     assert "'--listen': '53': must be ADDRESS:PORT" in told
     node = ("--node-name", "n", "--node-ip", "192.0.2.1", "--runtime", "tcp://x")
-    assert "must be unix:///PATH" in complaint("kubelet", "--kubeconfig", str(bad), *node)
+    assert "must be unix:///PATH" in stderr_of("kubelet", "--kubeconfig", str(bad), *node)
 
 
 @needs_root
@@ -232,7 +232,7 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
             (tmp_path / name).symlink_to(found)
     if shutil.which("containerd", path="/usr/sbin:/sbin"):
         pytest.skip("containerd is where it is looked for besides PATH")
-    told = complaint("up", "--name", "t-words", PATH=str(tmp_path))
+    told = stderr_of("up", "--name", "t-words", PATH=str(tmp_path))
     assert "not installed: containerd" in told
     assert "apt-get install" in told
     assert "containerd" in told.split("apt-get install")[1]
@@ -323,7 +323,7 @@ def test_up_shows_what_the_store_says(content: bytes, words: str, tmp_path: Path
     path = tmp_path / "state.db"
     path.write_bytes(content)
     try:
-        told = complaint(
+        told = stderr_of(
             "up", "--name", "t-words", "--control-plane-only", "--datastore", f"sqlite:{path}"
         )
         assert f"apiserver: {path} {words}" in told

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.alone import alone, api_server
 from tests.interop.cluster import Kubectl, needs_kubectl, needs_root, until
+from tests.interop.standalone import alone, api_server
 from trireme.cluster.hosts import local, teardown
 from trireme.cluster.images import build, load, recipes
 

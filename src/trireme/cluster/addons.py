@@ -33,8 +33,8 @@ async def apply(client: Client, cluster: Settings) -> None:
     for wanted in (dns_role(), dns_binding(), dns_service(cluster), dns_endpoints(cluster)):
         try:
             await client.create(wanted)
-        except errors.ApiError as fault:
-            if not errors.is_already_exists(fault) and not _is_taken(fault):
+        except errors.ApiError as error:
+            if not errors.is_already_exists(error) and not _is_taken(error):
                 raise
 
 
@@ -104,6 +104,6 @@ def dns_endpoints(cluster: Settings) -> EndpointSlice:
     )
 
 
-def _is_taken(fault: errors.ApiError) -> bool:
+def _is_taken(error: errors.ApiError) -> bool:
     """The Service is there already: its address is refused before its name."""
-    return errors.is_invalid(fault) and "already allocated" in fault.message
+    return errors.is_invalid(error) and "already allocated" in error.message

@@ -53,7 +53,7 @@ def run() -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         # Only now: it imports all that can fail.
-        from trireme.cluster.faults import EXPECTED
+        from trireme.cluster.user_errors import EXPECTED
 
         if not isinstance(error, EXPECTED):
             raise

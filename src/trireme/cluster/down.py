@@ -29,7 +29,7 @@ def _down(name: str, places: Places, *, root: bool) -> str:
         processes = len(running)
         if not root or not kept.nodes:
             # Nothing of it is in a cgroup of ours: the guardian ends the supervisor, that its
-            # members.
+            # components.
             asyncio.run(_end(running, kept.records_dir))
     if root:
         removed = teardown.teardown(name, places)

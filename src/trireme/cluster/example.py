@@ -72,8 +72,8 @@ async def apply(client: Client, obj: dict[str, Any]) -> None:
     namespace = meta.get("namespace", "default" if resource.namespaced else "")
     try:
         await handle.create(obj, namespace)
-    except errors.ApiError as fault:
-        if not errors.is_already_exists(fault):
+    except errors.ApiError as error:
+        if not errors.is_already_exists(error):
             raise
         await handle.patch(meta["name"], namespace, obj, kind="merge")
 
@@ -176,8 +176,8 @@ async def _gone(client: Client, namespace: str, options: DeleteOptions) -> None:
             while True:
                 await client.get(Pod, VISITOR, namespace)
                 await asyncio.sleep(0.02)
-    except errors.ApiError as fault:
-        if not errors.is_not_found(fault):
+    except errors.ApiError as error:
+        if not errors.is_not_found(error):
             raise
 
 

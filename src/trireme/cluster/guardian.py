@@ -1,11 +1,11 @@
 """The guardian of a local cluster: the process that starts the supervisor again when it ends.
 
 In: a cluster's name and places, from ``up``. Out: two processes. The supervisor owns all others
-(``members``); the guardian owns nothing but the DNS servers' sockets, in which questions wait
+(``topology``); the guardian owns nothing but the DNS servers' sockets, in which questions wait
 while all processes start anew. Each of the two watches the other, so that either may be killed.
 
-``hatch`` forks both while ``up`` is still small and has the network and the keys to make: the
-supervisor imports meanwhile. Both wait for ``Hatched.go``. This module imports little: what is in
+``launch`` forks both while ``up`` is still small and has the network and the keys to make: the
+supervisor imports meanwhile. Both wait for ``Launched.go``. This module imports little: what is in
 memory here stays there for as long as the cluster runs.
 """
 
@@ -41,7 +41,7 @@ LOOK = 1.0
 _GO = b"go"
 
 
-class Hatched:
+class Launched:
     """The two processes, before they have begun."""
 
     def __init__(self, order: socket.socket) -> None:
@@ -57,7 +57,7 @@ class Hatched:
         self._order.close()
 
 
-def hatch(name: str, places: Places) -> Hatched:
+def launch(name: str, places: Places) -> Launched:
     """Fork the guardian, a session of its own, and through it the supervisor; returns at once."""
     order, waiting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sys.stdout.flush()
@@ -66,7 +66,7 @@ def hatch(name: str, places: Places) -> Hatched:
     if pid:
         waiting.close()
         os.waitpid(pid, 0)
-        return Hatched(order)
+        return Launched(order)
     # Twice, so that the guardian is nobody's child and the caller reaps nothing later.
     order.close()
     os.setsid()
@@ -84,7 +84,7 @@ def again(cluster: Settings, held: sockets.Held, supervisor: int) -> spawn.Runni
 
 
 def _detach(log: str) -> None:
-    """Input from nowhere, output and complaints into a log."""
+    """Input from nowhere, output and errors into a log."""
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -179,9 +179,9 @@ def _fork(name: str, places: Places, *closed: socket.socket) -> tuple[int, socke
 def _supervisor(name: str, places: Places, waiting: socket.socket) -> None:
     # Collections while modules are imported find nothing and cost a tenth of the time.
     gc.disable()
-    from trireme.cluster import members
+    from trireme.cluster import topology
 
-    members.prepare()
+    topology.prepare()
     if waiting.recv(16) != _GO:
         return
     cluster = settings.load(name, places)
@@ -192,7 +192,7 @@ def _supervisor(name: str, places: Places, waiting: socket.socket) -> None:
     _detach(cluster.log_file(SUPERVISOR))
     _join(cluster)
     spawn.record(cluster.records_dir, _running(cluster, SUPERVISOR, os.getpid()))
-    members.supervise(cluster, held)
+    topology.supervise(cluster, held)
 
 
 def _received(waiting: socket.socket) -> sockets.Pair:
@@ -211,7 +211,7 @@ def _running(cluster: Settings, name: str, pid: int) -> spawn.Running:
 
 
 class _Watch:
-    """The guardian's life: wait for the supervisor's end, start another one."""
+    """The guardian's state: wait for the supervisor's end, start another one."""
 
     def __init__(self, cluster: Settings, held: sockets.Held, supervisor: int) -> None:
         self._cluster = cluster
@@ -220,7 +220,7 @@ class _Watch:
         self._ending = False
         self._log = logging.getLogger("trireme.guardian")
         enter.call_itself(GUARDIAN)
-        # Members that outlive their supervisor are reaped here.
+        # Components that outlive their supervisor are reaped here.
         enter.reap_orphans()
         self._heart = Heart(cluster.heartbeat(GUARDIAN))
         spawn.record(cluster.records_dir, _running(cluster, GUARDIAN, os.getpid()))
@@ -249,7 +249,7 @@ class _Watch:
             if self._ending:
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
-            # It gets the sockets by ``tell``; a second copy would outlive it in its members.
+            # It gets the sockets by ``tell``; a second copy would outlive it in its components.
             held = (one for pair in self._held for one in pair)
             self._pid, order = _fork(self._cluster.name, _places(self._cluster), *held)
             # A supervisor that fails at once has closed its end; the next turn sees it ended.
@@ -279,7 +279,7 @@ class _Watch:
 
 
 def _reap() -> None:
-    """Children that have ended: a supervisor, or members that it left."""
+    """Children that have ended: a supervisor, or components that it left."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

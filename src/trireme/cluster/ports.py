@@ -30,8 +30,8 @@ def problem(port: int, address: str, option: str = "--port") -> str:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError as fault:
-            if fault.errno == errno.EADDRINUSE:
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
                 return f"port {port} on {address} is in use: choose another with {option}"
-            return f"cannot listen on {address}:{port}: {fault.strerror}; see {option}"
+            return f"cannot listen on {address}:{port}: {error.strerror}; see {option}"
     return ""

@@ -2,7 +2,7 @@
 
 In: what the user asked for. Out: running processes, and the cluster's settings in its state folder.
 The processes are forked first, before there is an event loop or a thread, and import while
-``making.prepare`` makes network and keys here; then they begin, and ``finishing.finish`` waits.
+``provision.prepare`` makes network and keys here; then they begin, and ``readiness.finish`` waits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trireme.cli.stages import Stages
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asks for. ``port`` 0: the first free one from 6443 on. ``outside``: networks
     beyond the host that nodes and pods may reach, as CIDRs."""
 
@@ -42,7 +42,7 @@ class CannotStart(Exception):
     """The text says what stands in the way and what to do."""
 
 
-def up(wish: Wish, made_stages: Callable[[], Stages]) -> tuple[Settings, bool]:
+def up(options: UpOptions, made_stages: Callable[[], Stages]) -> tuple[Settings, bool]:
     """Bring the cluster up; returns its settings and whether it was running already.
 
     ``made_stages`` is called once the processes are forked: what shows stages is not theirs.
@@ -50,23 +50,23 @@ def up(wish: Wish, made_stages: Callable[[], Stages]) -> tuple[Settings, bool]:
     places = default_places()
     # The children share what lies still: their collections leave alone what is here now.
     gc.freeze()
-    with lock.held(wish.name, places):
-        kept = settings.load(wish.name, places)
+    with lock.held(options.name, places):
+        kept = settings.load(options.name, places)
         if kept is not None and _runs(kept):
             return kept, _go_on(kept, made_stages())
-        with closing(guardian.hatch(wish.name, places)) as hatched:
-            from trireme.cluster import making
+        with closing(guardian.launch(options.name, places)) as launched:
+            from trireme.cluster import provision
 
             stages = made_stages()
-            made = making.prepare(wish, kept, places, stages)
+            made = provision.prepare(options, kept, places, stages)
             _clear(made)
-            hatched.go()
+            launched.go()
         import asyncio
 
         preload.aiohttp()
-        from trireme.cluster import finishing
+        from trireme.cluster import readiness
 
-        asyncio.run(finishing.finish(made, stages))
+        asyncio.run(readiness.finish(made, stages))
         return made, False
 
 
@@ -74,13 +74,13 @@ def _go_on(cluster: Settings, stages: Stages) -> bool:
     """Wait for processes that run already; returns whether an earlier ``up`` had finished."""
     import asyncio
 
-    from trireme.cluster import finishing
+    from trireme.cluster import readiness
 
     if cluster.finished_file.exists():
-        asyncio.run(finishing.wait(cluster, stages))
+        asyncio.run(readiness.wait(cluster, stages))
         return True
     # It was interrupted after it had started the processes.
-    asyncio.run(finishing.finish(cluster, stages))
+    asyncio.run(readiness.finish(cluster, stages))
     return False
 
 
@@ -106,7 +106,7 @@ def _clear(cluster: Settings) -> None:
     """What earlier processes said of themselves is true no more."""
     for folder in (cluster.ready_dir, Path(cluster.state_dir, "logs")):
         folder.mkdir(parents=True, exist_ok=True)
-    # Members that outlived guardian and supervisor are adopted.
+    # Components that outlived guardian and supervisor are adopted.
     running = {one.name for one in spawn.records(cluster.records_dir) if spawn.alive(one)}
     for mark in cluster.ready_dir.iterdir():
         if mark.name not in running:

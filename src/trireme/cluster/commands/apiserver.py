@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from trireme.cluster import compose, ports
-from trireme.cluster.commands import _alone, _types
+from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import NodeSettings, Settings
 from trireme.kit.env import Env
@@ -109,7 +109,7 @@ def COMMAND(
     async def main(env: Env) -> None:
         await compose.api_server(cluster)(env.started)
 
-    _alone.run("apiserver", main)
+    _standalone.run("apiserver", main)
 
 
 def _node(name: str, ip: str) -> NodeSettings:

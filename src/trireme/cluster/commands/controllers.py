@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 
 from trireme.client import kubeconfig
-from trireme.cluster.commands import _alone
+from trireme.cluster.commands import _standalone
 from trireme.kit.env import Env
 
 
 @click.command()
-@_alone.KUBECONFIG
+@_standalone.KUBECONFIG
 def COMMAND(path: Path) -> None:
     """Run the controllers alone in the foreground, all as the kubeconfig's user."""
 
@@ -24,7 +24,7 @@ def COMMAND(path: Path) -> None:
         from trireme.controllers import manager, settings
 
         authority = kubeconfig.load(path).tls.authority
-        async with _alone.client(path, "kube-controller-manager") as client:
+        async with _standalone.client(path, "kube-controller-manager") as client:
             config = manager.ManagerConfig(
                 client=client,
                 client_for=lambda _name: client,
@@ -32,4 +32,4 @@ def COMMAND(path: Path) -> None:
             )
             await manager.run(config, env)
 
-    _alone.run("controllers", main)
+    _standalone.run("controllers", main)

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from trireme.cluster import compose
-from trireme.cluster.commands import _alone, _types
+from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.settings import DOMAIN
 from trireme.kit.env import Env
 
 
 @click.command()
-@_alone.KUBECONFIG
+@_standalone.KUBECONFIG
 @click.option("--listen", type=_types.ADDRESS_PORT, required=True, help="By UDP and TCP.")
 @click.option(
     "--domain",
@@ -28,10 +28,10 @@ def COMMAND(path: Path, listen: tuple[str, int], domain: str) -> None:
     async def main(env: Env) -> None:
         from trireme.dns import run
 
-        async with _alone.client(path, "kube-dns") as client:
+        async with _standalone.client(path, "kube-dns") as client:
             config = run.DnsConfig(
                 client=client, listen=(listen,), domain=domain, resolvers=compose.outside()
             )
             await run.run(config, env)
 
-    _alone.run("dns", main)
+    _standalone.run("dns", main)

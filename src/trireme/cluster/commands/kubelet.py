@@ -6,16 +6,16 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster.commands import _alone, _types
+from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.hosts.plan import SERVICE_NETWORK
 from trireme.cluster.settings import DOMAIN, BadSetting, dns_address_in
 from trireme.kit.env import Env
 
 
 @click.command()
-@_alone.KUBECONFIG
-@_alone.NODE_NAME
-@_alone.NODE_IP
+@_standalone.KUBECONFIG
+@_standalone.NODE_NAME
+@_standalone.NODE_IP
 @click.option(
     "--runtime",
     type=_types.RUNTIME,
@@ -99,7 +99,7 @@ def COMMAND(
             cluster_domain=cluster_domain,
             server=server if certificate else None,
         )
-        async with _alone.client(path, "kubelet") as client:
+        async with _standalone.client(path, "kubelet") as client:
             await run.run(config, env, client, runtime)
 
-    _alone.run("kubelet", main)
+    _standalone.run("kubelet", main)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster.commands import _alone, _types
+from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.hosts import plan
 from trireme.kit.env import Env
 
 
 @click.command()
-@_alone.KUBECONFIG
-@_alone.NODE_NAME
-@_alone.NODE_IP
+@_standalone.KUBECONFIG
+@_standalone.NODE_NAME
+@_standalone.NODE_IP
 @click.option(
     "--pod-cidr",
     type=_types.CIDR,
@@ -48,7 +48,7 @@ def COMMAND(
     async def main(env: Env) -> None:
         from trireme.proxy import run
 
-        async with _alone.client(path, "kube-proxy") as client:
+        async with _standalone.client(path, "kube-proxy") as client:
             config = run.ProxyConfig(
                 client=client,
                 node_name=node_name,
@@ -60,4 +60,4 @@ def COMMAND(
             )
             await run.run(config, env)
 
-    _alone.run("proxy", main)
+    _standalone.run("proxy", main)

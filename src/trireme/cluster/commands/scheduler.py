@@ -6,19 +6,19 @@ from pathlib import Path
 
 import click
 
-from trireme.cluster.commands import _alone
+from trireme.cluster.commands import _standalone
 from trireme.kit.env import Env
 
 
 @click.command()
-@_alone.KUBECONFIG
+@_standalone.KUBECONFIG
 def COMMAND(path: Path) -> None:
     """Run a scheduler alone in the foreground."""
 
     async def main(env: Env) -> None:
         from trireme.scheduler import loop
 
-        async with _alone.client(path, "kube-scheduler") as client:
+        async with _standalone.client(path, "kube-scheduler") as client:
             await loop.run(loop.SchedulerConfig(client=client), env)
 
-    _alone.run("scheduler", main)
+    _standalone.run("scheduler", main)

@@ -65,7 +65,7 @@ def COMMAND(
         shown.append(Stages(Console(stderr=True, highlight=False), time.monotonic, began))
         return shown[0]
 
-    wish = upping.Wish(
+    options = upping.UpOptions(
         name=name,
         nodes=nodes,
         control_plane_only=control_plane_only,
@@ -73,7 +73,7 @@ def COMMAND(
         port=api_port or 0,
         outside=outside,
     )
-    cluster, was_running = upping.up(wish, stages)
+    cluster, was_running = upping.up(options, stages)
     if was_running:
         shown[0].say(f"Cluster [bold]{name}[/bold] is running already.")
     import asyncio

@@ -1,7 +1,7 @@
 """What a process says to the kernel about itself: where it is, how it is called, when it ends.
 
 Called by the processes of a local cluster and their parents. It imports next to nothing, as the
-smallest of them (``cluster.guardian``) lives for as long as the cluster does.
+smallest of them (``cluster.guardian``) states for as long as the cluster does.
 """
 
 from __future__ import annotations

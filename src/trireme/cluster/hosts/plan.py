@@ -105,8 +105,8 @@ def make(
 ) -> HostsPlan:
     """Plans a cluster of `nodes` nodes.
 
-    `taken` are the CIDRs of the host's addresses and routes.  `pod_network` is a wish: if it is
-    taken, a free one is chosen.  The same arguments give the same plan.
+    `taken` are the CIDRs of the host's addresses and routes.  `pod_network` is preferred: if
+    it is taken, another that is free.  The same arguments give the same plan.
 
     Raises ValueError for a bad name or number, NoNetworkLeft.
     """
@@ -169,10 +169,10 @@ def _underlays(cluster: str) -> Iterator[IPv4Network]:
         yield from _rotated(list(IPv4Network(pool).subnets(new_prefix=24)), cluster)
 
 
-def _pod_networks(cluster: str, wish: str) -> Iterator[IPv4Network]:
-    network = IPv4Network(wish)
+def _pod_networks(cluster: str, preferred: str) -> Iterator[IPv4Network]:
+    network = IPv4Network(preferred)
     if network.prefixlen > 16:
-        raise ValueError(f"pod network {wish}: must be a /16 or larger, each node takes a /24")
+        raise ValueError(f"pod network {preferred}: must be a /16 or larger, each node takes a /24")
     yield network
     yield from _rotated(list(IPv4Network(_POD_POOL).subnets(new_prefix=16)), cluster)
 

@@ -2,7 +2,7 @@
 
 In: a node's containerd. Out: killed processes. A shim is lost when containerd has no container of
 its id at two looks, a minute apart: what containerd is about to make or to remove is no shim of
-these. Called by the supervisor (``members``), about once a second. Upstream's containerd removes
+these. Called by the supervisor (``topology``), about once a second. Upstream's containerd removes
 them only when it starts anew.
 """
 

@@ -1,6 +1,6 @@
 """Which component runs in which process, and what it is told: the local topology.
 
-``prepare`` imports what the API server needs; ``supervise`` is the life of the process that owns
+``prepare`` imports what the API server needs; ``supervise`` is the state of the process that owns
 all others: it starts the API server, and meanwhile imports the rest; once the API server is ready
 it starts DNS on each node, the controllers and the scheduler, then each node's kubelet and proxy.
 Containerd runs beside them: started, never ended.
@@ -23,7 +23,7 @@ from trireme.cluster.heartbeat import Heart, Pulse, RuntimePulse
 from trireme.cluster.hosts import cgroups, containerd, enter, kept, shims, spawn
 from trireme.cluster.hosts.plan import NodePlan
 from trireme.cluster.pki import Keys
-from trireme.cluster.processes import Main, Member, Supervisor, warm
+from trireme.cluster.processes import Component, Main, Supervisor, warm
 from trireme.cluster.settings import NodeSettings, Settings
 from trireme.dns.sockets import Held
 
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 
 def prepare() -> None:
-    """Import what the first member needs. It knows nothing of the cluster yet."""
+    """Import what the first component needs. It knows nothing of the cluster yet."""
     compose.import_api_server()
 
 
@@ -53,19 +53,19 @@ def supervise(cluster: Settings, held: Held) -> None:
 
     heart = Heart(cluster.heartbeat(guardian.SUPERVISOR))
 
-    def tend() -> None:
+    def check() -> None:
         heart.beat()
-        watch.tend()
+        watch.check()
         if runtimes is not None:
-            runtimes.tend()
+            runtimes.check()
 
-    supervisor = Supervisor(cluster, tend, tuple(one for pair in held for one in pair))
+    supervisor = Supervisor(cluster, check, tuple(one for pair in held for one in pair))
     warm()
     supervisor.start(
-        Member("apiserver", compose.api_server(cluster), cluster.log_file("apiserver"))
+        Component("apiserver", compose.api_server(cluster), cluster.log_file("apiserver"))
     )
     if runtimes is not None:
-        runtimes.tend()
+        runtimes.check()
     compose.import_rest(nodes=bool(cluster.nodes))
     Keys(cluster.pki_dir).make_controllers(time.time())
     warm()
@@ -83,7 +83,7 @@ def supervise(cluster: Settings, held: Held) -> None:
         ("controllers", compose.controllers(cluster)),
         ("scheduler", compose.scheduler(cluster)),
     ):
-        supervisor.start(Member(name, main, cluster.log_file(name)))
+        supervisor.start(Component(name, main, cluster.log_file(name)))
     if runtimes is not None:
         _start(supervisor, cluster, runtimes, _of_nodes(cluster))
     supervisor.run()
@@ -104,7 +104,7 @@ def _start(
     """Start parts of nodes, each in its node's network and cgroup."""
     for node, name, main, sockets in parts:
         log, entries = cluster.log_file(name), runtimes.entries(node)
-        supervisor.start(Member(name, main, log, node.netns_path, entries, sockets))
+        supervisor.start(Component(name, main, log, node.netns_path, entries, sockets))
 
 
 class _Guardian:
@@ -118,7 +118,7 @@ class _Guardian:
         self._pulse = Pulse(cluster.heartbeat(guardian.GUARDIAN))
         self._log = logging.getLogger("trireme.supervisor")
 
-    def tend(self) -> None:
+    def check(self) -> None:
         if self._pulse.is_hung():
             self._log.error("the guardian is hung; ending it")
             with contextlib.suppress(ProcessLookupError):
@@ -149,7 +149,7 @@ class Runtimes:
         cgroups.create(self._layout, group)
         return tuple(cgroups.entries(self._layout, group))
 
-    def tend(self) -> None:
+    def check(self) -> None:
         """Start what does not run, end what is hung. Called about once a second."""
         running = {record.name: record for record in spawn.records(self._cluster.records_dir)}
         for node in self._nodes:
@@ -177,5 +177,5 @@ class Runtimes:
     def _start(self, node: NodePlan) -> None:
         try:
             containerd.start(node, self._facts, self._layout, records=self._cluster.records_dir)
-        except spawn.SpawnFailed as fault:
-            self._log.error("containerd of %s: %s", node.name, fault)
+        except spawn.SpawnFailed as error:
+            self._log.error("containerd of %s: %s", node.name, error)

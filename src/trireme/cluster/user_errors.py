@@ -1,4 +1,4 @@
-"""The faults whose text tells a user what to do: the command line shows it and nothing else."""
+"""The errors whose text tells a user what to do: the command line shows it and nothing else."""
 
 from __future__ import annotations
 

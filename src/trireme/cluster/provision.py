@@ -17,32 +17,32 @@ from trireme.cluster.hosts import names, spawn
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import BadSetting, NodeSettings, Settings
-from trireme.cluster.up import CannotStart, Wish
+from trireme.cluster.up import CannotStart, UpOptions
 
 
-def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -> Settings:
+def prepare(options: UpOptions, kept: Settings | None, places: Places, stages: Stages) -> Settings:
     """Everything before the first process: checks, network, keys, settings."""
     with stages.stage("prerequisites"):
         if kept is not None:
             port = kept.port
         else:
-            port = wish.port or ports.first_free(settings.ports(places))
-        _check(wish, () if kept is not None and _serves(kept) else (port,))
-    if wish.control_plane_only:
-        made = _settings(wish, kept, places, port, None)
+            port = options.port or ports.first_free(settings.ports(places))
+        _check(options, () if kept is not None and _serves(kept) else (port,))
+    if options.control_plane_only:
+        made = _settings(options, kept, places, port, None)
     else:
         with stages.stage("network"):
             # Netlink is a large import, and only for nodes.
             from trireme.cluster.hosts import network, outside
             from trireme.cluster.hosts.local import LocalHosts
 
-            hosts = LocalHosts(wish.name, wish.nodes, places=places)
+            hosts = LocalHosts(options.name, options.nodes, places=places)
             plan = hosts.plan()
             hosts.keep()
             network.create(plan)
-            if wish.outside:
-                outside.open_way(plan, outside.networks(wish.outside))
-        made = _settings(wish, kept, places, port, plan)
+            if options.outside:
+                outside.open_way(plan, outside.networks(options.outside))
+        made = _settings(options, kept, places, port, plan)
     with stages.stage("keys"):
         keys = Keys(made.pki_dir)
         keys.make(made, time.time())
@@ -54,15 +54,15 @@ def prepare(wish: Wish, kept: Settings | None, places: Places, stages: Stages) -
 
 
 def _settings(
-    wish: Wish, kept: Settings | None, places: Places, port: int, plan: HostsPlan | None
+    options: UpOptions, kept: Settings | None, places: Places, port: int, plan: HostsPlan | None
 ) -> Settings:
     """What every component is made from: addresses and networks are those of the hosts' plan."""
-    state_dir = f"{places.state}/{wish.name}"
-    datastore = wish.datastore or (kept.datastore if kept else f"sqlite:{state_dir}/state.db")
+    state_dir = f"{places.state}/{options.name}"
+    datastore = options.datastore or (kept.datastore if kept else f"sqlite:{state_dir}/state.db")
     made = Settings(
-        name=names.cluster(wish.name),
+        name=names.cluster(options.name),
         state_dir=state_dir,
-        run_dir=f"{places.run}/{wish.name}",
+        run_dir=f"{places.run}/{options.name}",
         datastore=settings.check_datastore(datastore),
         port=port,
     )
@@ -98,13 +98,13 @@ def _serves(kept: Settings) -> bool:
     return any(one.name == "apiserver" and spawn.alive(one) for one in records)
 
 
-def _check(wish: Wish, wanted: tuple[int, ...]) -> None:
-    names.cluster(wish.name)
-    if wish.datastore:
-        settings.check_datastore(wish.datastore)
-    if not wish.control_plane_only and not 1 <= wish.nodes <= names.MAX_NODES:
-        raise BadSetting(f"--nodes {wish.nodes}: must be 1 to {names.MAX_NODES}")
-    if wish.control_plane_only:
+def _check(options: UpOptions, wanted: tuple[int, ...]) -> None:
+    names.cluster(options.name)
+    if options.datastore:
+        settings.check_datastore(options.datastore)
+    if not options.control_plane_only and not 1 <= options.nodes <= names.MAX_NODES:
+        raise BadSetting(f"--nodes {options.nodes}: must be 1 to {names.MAX_NODES}")
+    if options.control_plane_only:
         for port in wanted:
             problem = ports.problem(port, "127.0.0.1", "--api-port")
             if problem:

@@ -52,7 +52,7 @@ def run(component: str, main: Main) -> None:
     def started() -> None:
         logging.getLogger(f"trireme.{component}").info("ready")
 
-    with _one_fault(component):
+    with _one_line(component):
         uvloop.run(_until_told(main, compose.environment(component, started)))
 
 
@@ -76,9 +76,9 @@ async def _until_told(main: Main, env: Env) -> None:
 
 
 @contextlib.contextmanager
-def _one_fault(component: str) -> Iterator[None]:
-    """A fault that says what to do is all that is shown, also out of a group of tasks."""
-    from trireme.cluster.faults import expected
+def _one_line(component: str) -> Iterator[None]:
+    """An error that says what to do is all that is shown, also out of a group of tasks."""
+    from trireme.cluster.user_errors import expected
 
     try:
         yield
