@@ -16,5 +16,16 @@ def byte_warnings(at: Path, amounts: dict[str, str], *names: str) -> list[str]:
         f"{at.key(name)}: fractional byte value {gotext.quote(amounts[name])} is invalid, must be "
         "an integer"
         for name in names
-        if name in amounts and quantity.parse(amounts[name]).milli_value() % 1000
+        if name in amounts and _is_fraction(amounts[name])
     ]
+
+
+def are_whole(amounts: dict[str, str], *names: str) -> bool:
+    """Whether there is nothing to warn of, as of nearly all amounts."""
+    return not any(name in amounts and _is_fraction(amounts[name]) for name in names)
+
+
+def _is_fraction(text: str) -> bool:
+    if text.rstrip("EGKMPTik").isdecimal():
+        return False
+    return bool(quantity.parse(text).milli_value() % 1000)

@@ -29,6 +29,12 @@ _JSON = msgspec.json.Encoder(order="deterministic")
 _IN_ORDER = msgspec.json.Encoder()
 # The end of a float that msgspec writes otherwise than Go; it may stand in a text as well.
 _FLOAT = re.compile(rb"(?:\.0|[0-9]e-?[0-9]+)(?:[,}\]]|\Z)").search
+# Digits and what ends a value, each as one character: few searches then leave out most of what has
+# no such float, in a third of the time that the expression takes.
+_ROUGHLY = bytes(
+    ord("0") if chr(code) in "0123456789" else ord(",") if chr(code) in ",]}" else code
+    for code in range(256)
+)
 
 
 def quote(text: str) -> str:
@@ -81,6 +87,9 @@ def in_go(data: bytes) -> bytes:
 
     Go's clients read integers into integers only.
     """
+    rough = data.translate(_ROUGHLY) + b","
+    if not (b".0," in rough or b"0e-" in rough or b"0e00," in rough or b"0e000," in rough):
+        return data
     if _FLOAT(data) is None:
         return data
     return _IN_ORDER.encode(_in_go(msgspec.json.decode(data)))

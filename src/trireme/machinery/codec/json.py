@@ -6,7 +6,6 @@ order of their type. Called once per write (design: encode once).
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import msgspec
@@ -15,13 +14,15 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 encode = _ENCODER.encode
 _decode: Final = msgspec.json.Decoder().decode
-_LONG: Final = re.compile(rb"[0-9]{19}").search
+# A digit is a zero here, and all else a space: integers of more than 64 bits have 19 digits.
+_DIGITS: Final = bytes(48 if 48 <= code <= 57 else 32 for code in range(256))
+_LONG: Final = b"0" * 19
 
 
 def plain(data: bytes) -> Any:
     """JSON as plain values, as Go reads it: an integer of more than 64 bits is a float."""
     value = _decode(data)
-    return _in_64_bits(value) if _LONG(data) else value
+    return _in_64_bits(value) if _LONG in data.translate(_DIGITS) else value
 
 
 def _in_64_bits(value: Any) -> Any:

@@ -29,6 +29,16 @@ _DEPRECATED: Final = {
 _IN_PODS: Final = ("gitRepo", "flocker", "quobyte")
 
 
+def is_usual(volume: Any) -> bool:
+    """Whether a pod's volume is of a kind that nearly all are of, none of them deprecated."""
+    return (
+        volume.projected is not None
+        or volume.configMap is not None
+        or volume.secret is not None
+        or volume.emptyDir is not None
+    )
+
+
 def in_pod(at: Path, volume: Any) -> list[str]:
     """Of a pod's volume."""
     return [

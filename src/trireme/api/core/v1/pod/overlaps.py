@@ -6,7 +6,7 @@ In: the volumes of a pod. Out: warnings. Called by: ``warnings``. Upstream: pkg/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from trireme.api.core.v1.pod.volumes import Volume, VolumeProjection
@@ -15,29 +15,51 @@ from trireme.machinery import gotext
 _NOTHING: Final = VolumeProjection()
 
 
+# Overlaps of one volume that are told. A header carries fewer, and there may be millions.
+_MOST: Final = 500
+
+
 class _File(NamedTuple):
+    """``name`` is that of the object that the source shows, if it shows one."""
+
     path: str
-    source: str
+    source: str = ""
+    name: str | None = None
 
     def __str__(self) -> str:
         shown = gotext.quote(self.path)
-        return f"{shown} ({self.source})" if self.source else shown
+        if not self.source:
+            return shown
+        source = self.source if self.name is None else f"{self.source} {gotext.quote(self.name)}"
+        return f"{shown} ({source})"
 
 
 def warnings(volumes: list[Volume]) -> list[str]:
     """Overlaps within each volume, in the order of the volumes."""
     found: list[str] = []
     for volume in volumes:
-        for what, items in _sources(volume):
-            _overlaps(found, volume.name, what, [], (_File(item.path, "") for item in items))
         if volume.projected is not None:
-            files: list[_File] = []
-            for source in volume.projected.sources:
-                if source == _NOTHING:
-                    shown = gotext.quote(volume.name)
-                    found.append(f"volume {shown} (Projected) has no sources provided")
-                _overlaps(found, volume.name, "Projected", files, _projected(source))
+            found += _in_projected(volume.name, volume.projected.sources)
+            continue
+        for what, items in _sources(volume):
+            files = [_File(item.path.rstrip("/")) for item in items]
+            found += (text for _, text in _overlaps(volume.name, what, files))
     return found
+
+
+def _in_projected(name: str, sources: list[VolumeProjection]) -> list[str]:
+    """Overlaps of any two sources, each told at the later one's place; sources that are none."""
+    files: list[_File] = []
+    told: list[tuple[int, str]] = []
+    for source in sources:
+        if source == _NOTHING:
+            shown = f"volume {gotext.quote(name)} (Projected) has no sources provided"
+            told.append((len(files), shown))
+        files += _projected(source)
+    if len(files) > 1:
+        told += _overlaps(name, "Projected", files)
+        told.sort(key=lambda item: item[0])
+    return [text for _, text in told]
 
 
 def _sources(volume: Volume) -> Iterator[tuple[str, list[Any]]]:
@@ -52,21 +74,21 @@ def _sources(volume: Volume) -> Iterator[tuple[str, list[Any]]]:
 def _projected(source: VolumeProjection) -> Iterator[_File]:
     """The files of one source of a projected volume; keys that are not listed are not known."""
     items: list[Any] = []
-    name = ""
+    kind, name = "", None
     if source.configMap is not None and source.configMap.items:
-        items, name = source.configMap.items, f"ConfigMap {gotext.quote(source.configMap.name)}"
+        items, kind, name = source.configMap.items, "ConfigMap", source.configMap.name
     elif source.secret is not None and source.secret.items:
-        items, name = source.secret.items, f"Secret {gotext.quote(source.secret.name)}"
+        items, kind, name = source.secret.items, "Secret", source.secret.name
     elif source.downwardAPI is not None and source.downwardAPI.items:
-        items, name = source.downwardAPI.items, "DownwardAPI"
+        items, kind = source.downwardAPI.items, "DownwardAPI"
     elif source.serviceAccountToken is not None:
-        items, name = [source.serviceAccountToken], "ServiceAccountToken"
+        items, kind = [source.serviceAccountToken], "ServiceAccountToken"
     elif source.clusterTrustBundle is not None:
         bundle = source.clusterTrustBundle
         shown = bundle.signerName if bundle.name is None else bundle.name
-        items, name = [bundle], f"ClusterTrustBundle {gotext.quote(shown or '')}"
+        items, kind, name = [bundle], "ClusterTrustBundle", shown or ""
     for item in items:
-        yield _File(item.path, name)
+        yield _File(item.path.rstrip("/"), kind, name)
     if not items and source.podCertificate is not None:
         made = source.podCertificate
         for path, what in (
@@ -75,21 +97,31 @@ def _projected(source: VolumeProjection) -> Iterator[_File]:
             (made.credentialBundlePath, "credential bundle"),
         ):
             if path:
-                yield _File(path, f"PodCertificate {what}")
+                yield _File(path.rstrip("/"), f"PodCertificate {what}")
 
 
-def _overlaps(
-    found: list[str], volume: str, what: str, before: list[_File], files: Iterable[_File]
-) -> None:
-    """Compare ``files`` with those ``before`` them, to which they are added."""
-    for file in files:
-        file = file._replace(path=file.path.rstrip("/"))
-        for other in before if file.path else ():
-            if other.path and _in_the_way(file.path + "/", other.path + "/"):
-                shown = f"volume {gotext.quote(volume)} ({what})"
-                found.append(f"{shown}: overlapping paths: {file} with {other}")
-        before.append(file)
+def _overlaps(volume: str, what: str, files: list[_File]) -> Iterator[tuple[int, str]]:
+    """The overlaps of a volume's files, with the place of the later one."""
+    for later, earlier in _pairs([file.path for file in files]):
+        shown = f"volume {gotext.quote(volume)} ({what})"
+        yield later, f"{shown}: overlapping paths: {files[later]} with {files[earlier]}"
 
 
-def _in_the_way(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)
+def _pairs(paths: list[str]) -> list[tuple[int, int]]:
+    """Which two are the same, or one below the other: (the later, the earlier), in order.
+
+    In the order of the texts, what lies below a path comes right behind it.
+    """
+    if len(set(paths)) == len(paths) and not any("/" in path for path in paths):
+        return []
+    found: list[tuple[int, int]] = []
+    above: list[tuple[str, int]] = []
+    for text, place in sorted((path + "/", place) for place, path in enumerate(paths) if path):
+        while above and not text.startswith(above[-1][0]):
+            above.pop()
+        found += ((max(place, other), min(place, other)) for _, other in above)
+        if len(found) > _MOST:
+            break
+        above.append((text, place))
+    found.sort()
+    return found[:_MOST]

@@ -6,7 +6,8 @@ the ``warnings`` of Pod and of every kind with a template. Upstream: pkg/api/pod
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from trireme.api import addresses, quantities
@@ -41,6 +42,8 @@ TEMPLATE: Final = field.path("spec", "template")
 _USE_SECCOMP: Final = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 _NO_SELECTOR: Final = "a null labelSelector results in matching no pod"
 _IN_BYTES: Final = ("memory", "ephemeral-storage")
+# Clashes of ports that are told. A header carries fewer, and there may be millions.
+_MOST: Final = 500
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 
@@ -103,8 +106,10 @@ def _whole(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod: bool
                 found.append(f"{at.child('metadata', 'annotations').key(key)}: {why}")
     if spec.volumes:
         _volumes(found, here.child("volumes"), spec)
-    _named_twice(found, here, spec)
-    found += quantities.byte_warnings(here.child("overhead"), spec.overhead, *_IN_BYTES)
+    if spec.hostAliases or spec.imagePullSecrets:
+        _named_twice(found, here, spec)
+    if spec.overhead:
+        found += quantities.byte_warnings(here.child("overhead"), spec.overhead, *_IN_BYTES)
     _containers(found, at, meta, spec, is_pod)
     _ports(found, here, spec)
     if (spec.terminationGracePeriodSeconds or 0) < 0:
@@ -151,6 +156,8 @@ def _nodes(found: Found, at: Path, spec: PodSpec) -> None:
 
 def _volumes(found: Found, at: Path, spec: PodSpec) -> None:
     for position, volume in enumerate(spec.volumes):
+        if volume_warnings.is_usual(volume):
+            continue
         here = at.index(position)
         found += volume_warnings.in_pod(here, volume)
         made = volume.ephemeral.volumeClaimTemplate if volume.ephemeral is not None else None
@@ -181,26 +188,31 @@ def _named_twice(found: Found, at: Path, spec: PodSpec) -> None:
 
 
 def _containers(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod: bool) -> None:
-    annotations, where = meta.annotations, at.child("metadata", "annotations")
-    context = spec.securityContext
+    annotations, context = meta.annotations, spec.securityContext
+    where = at.child("metadata", "annotations") if annotations else at
     if SECCOMP_POD in annotations and (context is None or context.seccompProfile is None):
         found.append(f"{where.key(SECCOMP_POD)}: {_USE_SECCOMP}")
-    for here, container in _everyone(at.child("spec"), spec):
+    for kind, position, container in _everyone(spec):
         if annotations:
             _annotated(found, where, annotations, container, spec, is_pod)
-        asked, place = container.resources, here.child("resources")
-        for name in _IN_BYTES if asked.limits or asked.requests else ():
-            found += quantities.byte_warnings(place.child("limits"), asked.limits, name)
-            found += quantities.byte_warnings(place.child("requests"), asked.requests, name)
+        asked = container.resources
+        if not all(
+            quantities.are_whole(part, *_IN_BYTES) for part in (asked.limits, asked.requests)
+        ):
+            place = at.child("spec", kind).index(position).child("resources")
+            for name in _IN_BYTES:
+                found += quantities.byte_warnings(place.child("limits"), asked.limits, name)
+                found += quantities.byte_warnings(place.child("requests"), asked.requests, name)
         if len(container.env) > 1:
+            here = at.child("spec", kind).index(position)
             _hidden(found, here.child("env"), container.env)
 
 
-def _everyone(at: Path, spec: PodSpec) -> Iterator[tuple[Path, Container]]:
+def _everyone(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
     # A pod gets its ephemeral containers later, by a subresource that warns of nothing.
     for kind in ("initContainers", "containers"):
         for position, container in enumerate(getattr(spec, kind)):
-            yield at.child(kind).index(position), container
+            yield kind, position, container
 
 
 def _annotated(
@@ -240,22 +252,15 @@ def _hidden(found: Found, at: Path, env: list[EnvVar]) -> None:
 
 def _ports(found: Found, at: Path, spec: PodSpec) -> None:
     """Ports that are, or may be, one and the same; names of ports that are not unique."""
+    every = [port for _, _, container in _everyone(spec) for port in container.ports]
+    if len(every) < 2 and not any(port.hostIP for port in every):
+        return
     ports = [
-        (here.child("ports").index(position), port)
-        for here, container in _everyone(at, spec)
-        if container.ports
-        for position, port in enumerate(container.ports)
+        (at.child(kind).index(position).child("ports").index(number), port)
+        for kind, position, container in _everyone(spec)
+        for number, port in enumerate(container.ports)
     ]
-    taken: dict[tuple[int, str], list[tuple[Path, ContainerPort]]] = {}
-    for where, port in ports:
-        if port.hostIP and not port.hostPort:
-            found.append(f"{where}: hostIP set without hostPort: {_shown(port)}")
-        others = taken.setdefault((port.containerPort, port.protocol), [])
-        for other_place, other in others:
-            how = _clash(port, other)
-            if how:
-                found.append(f"{where}: {how} port definition with {other_place}")
-        others.append((where, port))
+    _clashes(found, ports)
     by_name: dict[str, Path] = {}
     for where, port in ports:
         if port.name in by_name:
@@ -268,14 +273,41 @@ def _ports(found: Found, at: Path, spec: PodSpec) -> None:
             by_name[port.name] = where
 
 
+def _clashes(found: Found, ports: list[tuple[Path, ContainerPort]]) -> None:
+    """Which ports may be one and the same. Only those that are get compared."""
+    most = len(found) + _MOST
+    # By number and protocol, by the host's port, by the host's address: the places in ``ports``.
+    taken: dict[tuple[int, str], dict[int, dict[str, list[int]]]] = {}
+    for place, (where, port) in enumerate(ports):
+        if port.hostIP and not port.hostPort:
+            found.append(f"{where}: hostIP set without hostPort: {_shown(port)}")
+        others = taken.setdefault((port.containerPort, port.protocol), {})
+        for other in _near(others, port):
+            how = _clash(port, ports[other][1])
+            found.append(f"{where}: {how} port definition with {ports[other][0]}")
+        if len(found) > most:
+            return
+        others.setdefault(port.hostPort, {}).setdefault(port.hostIP, []).append(place)
+
+
+def _near(others: dict[int, dict[str, list[int]]], port: ContainerPort) -> list[int]:
+    """The places of those that clash with a port, of all with its number and protocol."""
+    groups: list[Iterable[int]]
+    if not port.hostPort:
+        groups = [group for by_address in others.values() for group in by_address.values()]
+    else:
+        same = others.get(port.hostPort, {})
+        alike = same.values() if not port.hostIP else (same.get(port.hostIP, ()), same.get("", ()))
+        groups = [*others.get(0, {}).values(), *alike]
+    return sorted(chain.from_iterable(groups))
+
+
 def _clash(one: ContainerPort, other: ContainerPort) -> str:
+    """How two ports clash of which one is in ``_near`` of the other."""
     if one.hostIP == other.hostIP and one.hostPort == other.hostPort:
         return "duplicate"
-    if not one.hostPort or not other.hostPort:
-        return "overlapping"
-    if one.hostPort == other.hostPort and bool(one.hostIP) != bool(other.hostIP):
-        return "dangerously ambiguous"
-    return ""
+    on_host = one.hostPort and one.hostPort == other.hostPort
+    return "dangerously ambiguous" if on_host else "overlapping"
 
 
 def _shown(port: ContainerPort) -> str:
