@@ -74,7 +74,10 @@ def resources() -> tuple[Resource, ...]:
 
 
 def controllers_by_name() -> dict[str, list[str]]:
-    """The files of each of upstream's controllers that is there. LookupError for another one."""
+    """The files of each controller, by upstream's name where it has one.
+
+    LookupError where the service account does not say which of upstream's it is.
+    """
     unique: dict[str, str] = {}
     accounts = [row["account"] for row in UPSTREAM["controllers"].values()]
     for name, row in UPSTREAM["controllers"].items():
@@ -85,9 +88,9 @@ def controllers_by_name() -> dict[str, list[str]]:
         for value in vars(module).values():
             if isinstance(value, Definition):
                 file = module.__name__.removeprefix(f"{controllers.__name__}.").replace(".", "/")
-                name = CONTROLLER_FILES.get(file) or unique.get(value.name)
-                if name is None:
-                    raise LookupError(f"{file}: no controller of upstream; see CONTROLLER_FILES")
+                name = CONTROLLER_FILES.get(file) or unique.get(value.name, value.name)
+                if name == value.name and accounts.count(name) > 1:
+                    raise LookupError(f"{file}: which of upstream's {name}? see CONTROLLER_FILES")
                 found.setdefault(name, []).append(file)
     return found
 

@@ -69,3 +69,15 @@ def test_the_examples_of_tests_pass(code):
     assert tests
     for test in tests:
         test()
+
+
+def test_the_resource_of_the_how_to_is_one():
+    """Its code makes a Resource, and its test holds for the kind that it shortens."""
+    kind, rules, test = _BLOCK.findall((DOCS / "how-to" / "add-a-resource.md").read_text())
+    scope = {"__name__": "trireme.api.node.v1.example"}
+    exec(kind, scope)
+    assert scope["RESOURCE"].plural == "runtimeclasses"
+    assert "rules." in rules
+    exec(test, scope)
+    for _, changes, errors in scope["CREATE"]:
+        scope["test_create"](changes, errors)
