@@ -31,11 +31,11 @@ from trireme.kit.env import Env, start
 from trireme.machinery import labels
 from trireme.machinery.meta import ObjectMeta
 from trireme.scheduler import decide, loop, profile
-from trireme.scheduler.framework import Subject
+from trireme.scheduler.framework import PodInfo
 from trireme.scheduler.loop import SchedulerConfig
+from trireme.scheduler.score_cache import ScoreCache, scores
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
-from trireme.scheduler.standing import Standings, points
 from trireme.testing import clients, control_plane
 
 
@@ -59,14 +59,14 @@ def decisions(node_count: int, pod_count: int) -> None:
     for number in range(node_count):
         columns.set_node(node(number))
     pods = [pod(number) for number in range(pod_count)]
-    signatures, standings = Signatures(), Standings(profile.DEFAULT)
+    signatures, score_cache = Signatures(), ScoreCache(profile.DEFAULT)
     siblings = labels.from_set({"app": "x"})
     for selector in (None, siblings):
         began = time.perf_counter()
         for one in pods:
-            subject = Subject(one, signatures.of(one), selector)
-            decision = decide.decide(columns, subject, standings, 0.5)
-            columns.set_pod(one, decision.node, subject.request)
+            pod_info = PodInfo(one, signatures.of(one), selector)
+            decision = decide.decide(columns, pod_info, score_cache, 0.5)
+            columns.set_pod(one, decision.node, pod_info.request)
         took = time.perf_counter() - began
         for one in pods:
             columns.drop_pod(one.metadata.uid)
@@ -76,15 +76,15 @@ def decisions(node_count: int, pod_count: int) -> None:
             f"{took / pod_count * 1e6:.0f} µs each"
         )
     print("each part on all nodes:")
-    subject = Subject(pods[0], signatures.of(pods[0]), siblings)
+    pod_info = PodInfo(pods[0], signatures.of(pods[0]), siblings)
     whole = columns.whole()
     clock("signature", lambda: signatures.of(pods[0]))
-    clock("one changed row", lambda: points(columns.at(np.array([7])), subject, profile.DEFAULT))
+    clock("one changed row", lambda: scores(columns.at(np.array([7])), pod_info, profile.DEFAULT))
     for plugin, _ in profile.DEFAULT.plugins:
         if plugin.filter is not None:
-            clock(f"{plugin.name} filter", partial(plugin.filter, whole, subject))
+            clock(f"{plugin.name} filter", partial(plugin.filter, whole, pod_info))
         if plugin.score is not None:
-            clock(f"{plugin.name} score", partial(plugin.score, whole, subject, whole.live))
+            clock(f"{plugin.name} score", partial(plugin.score, whole, pod_info, whole.live))
 
 
 def end_to_end(node_count: int, pod_count: int, by_function: bool) -> None:

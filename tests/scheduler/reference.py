@@ -163,8 +163,8 @@ def term_means(world: World, owner: Pod, term: PodAffinityTerm, pod: Pod) -> boo
     space = pod.metadata.namespace
     inside = space in names
     if not inside and term.namespaceSelector is not None:
-        chosen = labels.from_struct(term.namespaceSelector)
-        inside = chosen.matches(world.namespaces.get(space, {}))
+        selected = labels.from_struct(term.namespaceSelector)
+        inside = selected.matches(world.namespaces.get(space, {}))
     return inside and labels.from_struct(term.labelSelector).matches(pod.metadata.labels)
 
 
@@ -186,7 +186,7 @@ def same_domain(key: str, one: Node, other: Node) -> bool:
     return value is not None and value == other.metadata.labels.get(key)
 
 
-def refusal(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] | None:
+def status(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] | None:
     """The plugin that refuses first, its reasons, and whether no preemption helps."""
     cordon = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
     if node.spec.unschedulable and not tolerates(pod, cordon):
@@ -211,7 +211,7 @@ def refusal(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] |
 
 
 def fit(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] | None:
-    reasons, final = [], False
+    reasons, unresolvable = [], False
     if len(world.on(node)) + 1 > has(node, "pods"):
         reasons.append("Too many pods")
     for name in resources(pod):
@@ -219,8 +219,8 @@ def fit(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] | Non
         used = sum(request(other, name) for other in world.on(node))
         if wanted and wanted > has(node, name) - used:
             reasons.append(f"Insufficient {name}")
-            final = final or wanted > has(node, name)
-    return ("NodeResourcesFit", reasons, final) if reasons else None
+            unresolvable = unresolvable or wanted > has(node, name)
+    return ("NodeResourcesFit", reasons, unresolvable) if reasons else None
 
 
 def spread_refusal(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] | None:
@@ -387,14 +387,14 @@ def spread_scores(world: World, pod: Pod, nodes: list[Node]) -> list[int]:
                     and included(item, pod, other)
                 )
             raw[node.metadata.name] += pods * math.log(size + 2) + (item.maxSkew - 1)
-    points = {name: math.floor(value + 0.5) for name, value in raw.items()}
-    most, least = max(points.values(), default=0), min(points.values(), default=0)
+    scores = {name: math.floor(value + 0.5) for name, value in raw.items()}
+    most, least = max(scores.values(), default=0), min(scores.values(), default=0)
     return [
         0
-        if node.metadata.name not in points
+        if node.metadata.name not in scores
         else 100
         if most == 0
-        else 100 * (most + least - points[node.metadata.name]) // most
+        else 100 * (most + least - scores[node.metadata.name]) // most
         for node in nodes
     ]
 
@@ -427,4 +427,4 @@ def pod_affinity_scores(world: World, pod: Pod, nodes: list[Node]) -> list[int]:
     return [int(100.0 * (float(one - least) / float(most - least))) for one in raw]
 
 
-__all__ = ["World", "refusal", "totals"]
+__all__ = ["World", "status", "totals"]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from trireme.machinery import labels
 from trireme.scheduler import decide, profile
-from trireme.scheduler.framework import Subject
+from trireme.scheduler.framework import PodInfo
+from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
-from trireme.scheduler.standing import Standings
 
 from . import reference, worlds
 
@@ -27,7 +27,7 @@ class Both:
     def __init__(self) -> None:
         self.columns = Columns()
         self.signatures = Signatures()
-        self.standings = Standings(profile.DEFAULT)
+        self.score_cache = ScoreCache(profile.DEFAULT)
         self.world = reference.World([], [], worlds.SPACES)
 
     def set_node(self, node) -> None:
@@ -54,35 +54,36 @@ class Both:
     def check(self, pod, siblings, chance) -> str:
         """Decide both ways; the answers are the same."""
         self.world.siblings = siblings
-        subject = Subject(pod, self.signatures.of(pod), siblings, worlds.SPACES)
-        decision = decide.decide(self.columns, subject, self.standings, chance)
-        refusals = {
-            node.metadata.name: reference.refusal(self.world, pod, node)
-            for node in self.world.nodes
+        pod_info = PodInfo(pod, self.signatures.of(pod), siblings, worlds.SPACES)
+        decision = decide.decide(self.columns, pod_info, self.score_cache, chance)
+        statuses = {
+            node.metadata.name: reference.status(self.world, pod, node) for node in self.world.nodes
         }
-        good = [node for node in self.world.nodes if refusals[node.metadata.name] is None]
+        good = [node for node in self.world.nodes if statuses[node.metadata.name] is None]
         assert decision.feasible == len(good)
         if good:
             best = reference.totals(self.world, pod, good)
             most = max(best.values())
             assert best[decision.node] == most
-            self.check_totals(subject, best)
+            self.check_totals(pod_info, best)
         else:
-            told = [item for item in refusals.values() if item is not None]
+            told = [item for item in statuses.values() if item is not None]
             assert decision.reasons == Counter(r for _, reasons, _ in told for r in reasons)
             assert decision.plugins == {plugin for plugin, _, _ in told}
             names = {self.columns.names[row] for row in decision.helpable}
-            assert names == {name for name, item in refusals.items() if item and not item[2]}
+            assert names == {name for name, item in statuses.items() if item and not item[2]}
             assert decision.total == len(self.world.nodes)
         return decision.node
 
-    def check_totals(self, subject, wanted) -> None:
+    def check_totals(self, pod_info, wanted) -> None:
         """All totals are the reference's, but for one number that is the same for all nodes."""
-        points = self.standings.of(self.columns, subject)
+        scores = self.score_cache.of(self.columns, pod_info)
         feasible = np.zeros(self.columns.size, bool)
         for name in wanted:
             feasible[self.columns.row_of(name)] = True
-        totals = decide.add_far_scores(self.columns, subject, profile.DEFAULT, feasible, points)
+        totals = decide.add_cluster_wide_scores(
+            self.columns, pod_info, profile.DEFAULT, feasible, scores
+        )
         differences = {totals[self.columns.row_of(name)] - total for name, total in wanted.items()}
         assert len(differences) == 1, wanted
         assert np.flatnonzero(totals != -np.inf).tolist() == np.flatnonzero(feasible).tolist()

@@ -22,11 +22,11 @@ from trireme.api.policy.v1.poddisruptionbudget import (
 from trireme.machinery import labels
 from trireme.machinery.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from trireme.scheduler import decide, preempt, profile
-from trireme.scheduler.framework import Subject
+from trireme.scheduler.framework import PodInfo
 from trireme.scheduler.preempt import Budget, Plan, Situation
+from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
-from trireme.scheduler.standing import Standings
 
 NOW = 2_000_000_000.0
 
@@ -63,11 +63,11 @@ def plan(
         for one in pods:
             columns.set_pod(one, name)
     ahead = nominated or {}
-    subject = Subject(wanted, Signatures().of(wanted))
-    decision = decide.decide(columns, subject, Standings(profile.DEFAULT), 0.0, ahead)
+    pod_info = PodInfo(wanted, Signatures().of(wanted))
+    decision = decide.decide(columns, pod_info, ScoreCache(profile.DEFAULT), 0.0, ahead)
     assert not decision.node
     before = columns.requested["cpu"].tolist(), columns.pod_count.tolist()
-    case = Situation(columns, subject, profile.DEFAULT, ahead, budgets, NOW)
+    case = Situation(columns, pod_info, profile.DEFAULT, ahead, budgets, NOW)
     found = preempt.plan(case, decision, chance)
     assert (columns.requested["cpu"].tolist(), columns.pod_count.tolist()) == before
     return found
@@ -197,13 +197,13 @@ def test_a_decision_leaves_room_for_promises() -> None:
     for name in ("n", "m"):
         columns.set_node(node(name))
     wanted = pod("x", 2)
-    subject = Subject(wanted, Signatures().of(wanted))
-    standings = Standings(profile.DEFAULT)
+    pod_info = PodInfo(wanted, Signatures().of(wanted))
+    score_cache = ScoreCache(profile.DEFAULT)
     promised = {"n": [pod("p", 3)]}
     for chance in (0.0, 0.9):
-        assert decide.decide(columns, subject, standings, chance, promised).node == "m"
+        assert decide.decide(columns, pod_info, score_cache, chance, promised).node == "m"
     promised["m"] = [pod("q", 4)]
-    none = decide.decide(columns, subject, standings, 0.0, promised)
+    none = decide.decide(columns, pod_info, score_cache, 0.0, promised)
     assert (none.node, none.reasons, len(none.helpable)) == ("", {"Insufficient cpu": 2}, 2)
     assert columns.pod_count.sum() == 0
 
@@ -224,9 +224,9 @@ def test_the_plan_makes_room_and_no_victim_is_needless(data: st.DataObject) -> N
         columns.set_node(node(name))
         for one in pods:
             columns.set_pod(one, name)
-    subject = Subject(wanted, Signatures().of(wanted))
-    standings = Standings(profile.DEFAULT)
-    if decide.decide(columns, subject, standings, 0.0).node:
+    pod_info = PodInfo(wanted, Signatures().of(wanted))
+    score_cache = ScoreCache(profile.DEFAULT)
+    if decide.decide(columns, pod_info, score_cache, 0.0).node:
         return
     found = plan(copy.deepcopy(nodes), wanted)
     fits = {
@@ -246,8 +246,8 @@ def test_the_plan_makes_room_and_no_victim_is_needless(data: st.DataObject) -> N
     assert all(preempt.priority(one) < 3 for one in found.victims)
     for one in found.victims:
         columns.drop_pod(one.metadata.uid)
-    assert decide.decide(columns, subject, standings, 0.0).node == found.node
+    assert decide.decide(columns, pod_info, score_cache, 0.0).node == found.node
     for one in found.victims:
         columns.set_pod(one, found.node)
-        assert decide.decide(columns, subject, standings, 0.0).node == ""
+        assert decide.decide(columns, pod_info, score_cache, 0.0).node == ""
         columns.drop_pod(one.metadata.uid)

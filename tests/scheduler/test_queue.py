@@ -50,10 +50,10 @@ def test_a_refused_pod_stays_until_what_refused_it_may_have_changed() -> None:
     queue = Queue()
     queue.add(pod("a"), 0.0)
     assert names(queue, 0.0) == ["a"]
-    queue.refused("a", FIT, 0.0)
-    assert not queue.happened(TAINT, 1.0)
+    queue.add_unschedulable("a", FIT, 0.0)
+    assert not queue.move_all(TAINT, 1.0)
     assert names(queue, 20.0) == []
-    assert queue.happened(FIT | TAINT, 20.0)
+    assert queue.move_all(FIT | TAINT, 20.0)
     assert place(queue, Place.ACTIVE) == 1
 
 
@@ -61,8 +61,8 @@ def test_a_refused_pod_backs_off_behind_others_but_not_when_nothing_else_waits()
     queue = Queue()
     queue.add(pod("a", 9), 0.0)
     queue.pop(0.0)
-    queue.refused("a", FIT, 0.0)
-    queue.happened(FIT, 0.1)
+    queue.add_unschedulable("a", FIT, 0.0)
+    queue.move_all(FIT, 0.1)
     assert place(queue, Place.BACKOFF) == 1
     queue.add(pod("b"), 0.2)
     assert names(queue, 0.2) == ["b", "a"]
@@ -71,23 +71,23 @@ def test_a_refused_pod_backs_off_behind_others_but_not_when_nothing_else_waits()
 def test_an_error_backs_off_even_when_nothing_else_waits() -> None:
     queue = Queue()
     queue.add(pod("a"), 0.0)
-    for faults, seconds in ((1, 1.0), (2, 2.0), (3, 4.0)):
+    for errors, seconds in ((1, 1.0), (2, 2.0), (3, 4.0)):
         now = queue.next_due() or 0.0
         assert names(queue, now) == ["a"]
-        queue.failed("a", now)
+        queue.add_backoff("a", now)
         assert names(queue, now + seconds - 0.01) == []
-        assert queue.next_due() == now + seconds, faults
+        assert queue.next_due() == now + seconds, errors
 
 
 def test_errors_are_forgotten_after_a_refusal() -> None:
     queue = Queue()
     queue.add(pod("a"), 0.0)
     queue.pop(0.0)
-    queue.failed("a", 0.0)
+    queue.add_backoff("a", 0.0)
     waiting = queue.pop(1.0)
-    assert waiting is not None and waiting.faults == 1
-    queue.refused("a", FIT, 1.0)
-    assert (waiting.faults, waiting.refusals, waiting.until) == (0, 1, 2.0)
+    assert waiting is not None and waiting.consecutive_errors == 1
+    queue.add_unschedulable("a", FIT, 1.0)
+    assert (waiting.consecutive_errors, waiting.unschedulable_count, waiting.until) == (0, 1, 2.0)
 
 
 def test_what_happens_while_a_pod_is_tried_counts_against_its_new_refusal() -> None:
@@ -96,9 +96,9 @@ def test_what_happens_while_a_pod_is_tried_counts_against_its_new_refusal() -> N
         queue.add(pod(name), 0.0)
     queue.pop(0.0)
     queue.pop(0.0)
-    queue.happened(TAINT, 0.0)
-    queue.refused("helped", TAINT, 0.0)
-    queue.refused("not", FIT, 0.0)
+    queue.move_all(TAINT, 0.0)
+    queue.add_unschedulable("helped", TAINT, 0.0)
+    queue.add_unschedulable("not", FIT, 0.0)
     assert (place(queue, Place.BACKOFF), place(queue, Place.UNSCHEDULABLE)) == (1, 1)
 
 
@@ -106,15 +106,15 @@ def test_a_pod_that_no_plugin_refused_is_moved_by_anything() -> None:
     queue = Queue()
     queue.add(pod("a"), 0.0)
     queue.pop(0.0)
-    queue.refused("a", frozenset(), 0.0)
-    assert queue.happened(TAINT, 5.0)
+    queue.add_unschedulable("a", frozenset(), 0.0)
+    assert queue.move_all(TAINT, 5.0)
 
 
 def test_after_five_minutes_it_is_tried_again_whatever_happened() -> None:
     queue = Queue()
     queue.add(pod("a"), 0.0)
     queue.pop(0.0)
-    queue.refused("a", FIT, 7.0)
+    queue.add_unschedulable("a", FIT, 7.0)
     assert queue.next_due() == 307.0
     assert names(queue, 306.9) == []
     assert names(queue, 307.0) == ["a"]
@@ -124,7 +124,7 @@ def test_gates_hold_a_pod_back() -> None:
     queue = Queue()
     queue.add(pod("a", gated=True), 0.0)
     assert names(queue, 1000.0) == []
-    queue.happened(ANYTHING, 1.0)
+    queue.move_all(ANYTHING, 1.0)
     assert names(queue, 1000.0) == []
     queue.add(pod("a"), 2.0)
     assert names(queue, 2.0) == ["a"]
@@ -134,7 +134,7 @@ def test_a_change_of_its_own_moves_a_pod_and_a_status_does_not() -> None:
     queue = Queue()
     queue.add(pod("a"), 0.0)
     queue.pop(0.0)
-    queue.refused("a", FIT, 0.0)
+    queue.add_unschedulable("a", FIT, 0.0)
     queue.add(pod("a"), 5.0)
     assert names(queue, 5.0) == []
     queue.add(pod("a", label="new"), 5.0)
@@ -147,13 +147,13 @@ def test_a_dropped_pod_is_nowhere() -> None:
         queue.add(pod(name, {"active": 0, "flying": 2, "parked": 3}[name]), 0.0)
     queue.pop(0.0)
     queue.pop(0.0)
-    queue.refused("parked", FIT, 0.0)
+    queue.add_unschedulable("parked", FIT, 0.0)
     for name in ("active", "flying", "parked", "never"):
         queue.drop(name)
     assert len(queue) == 0 and queue.next_due() is None
-    queue.refused("flying", FIT, 0.0)
-    queue.failed("flying", 0.0)
-    assert not queue.happened(ANYTHING, 0.0)
+    queue.add_unschedulable("flying", FIT, 0.0)
+    queue.add_backoff("flying", 0.0)
+    assert not queue.move_all(ANYTHING, 0.0)
     assert queue.pop(1000.0) is None
 
 

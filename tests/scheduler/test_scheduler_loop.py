@@ -345,7 +345,7 @@ async def test_a_binding_that_fails_is_tried_again(env: Env) -> None:
         await client.create(pod("stubborn"))
         await asyncio.sleep(0.5)
         assert (await where(client)) == {"stubborn": ""}
-        # One second after the first refusal, two after the second.
+        # One second after the first status, two after the second.
         await asyncio.sleep(4)
         assert (await where(client)) == {"stubborn": "a"}
 

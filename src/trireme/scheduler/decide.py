@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.scheduler.framework import Floats, Refusal, Subject
+from trireme.scheduler.framework import Floats, PodInfo, Unschedulable
 from trireme.scheduler.profile import Profile
+from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.snapshot.columns import Bools, Columns
-from trireme.scheduler.standing import Standings
 
 Nominated = Mapping[str, Sequence[Pod]]
 
@@ -38,49 +38,49 @@ class Decision:
 
 def decide(
     columns: Columns,
-    subject: Subject,
-    standings: Standings,
+    pod_info: PodInfo,
+    score_cache: ScoreCache,
     chance: float,
     nominated: Nominated | None = None,
 ) -> Decision:
     """Choose a node. ``chance`` in [0, 1) picks among equally good ones. ``nominated`` are, by
     node, the pods that count as being there."""
-    profile = standings.profile
-    points = standings.of(columns, subject)
-    feasible = _feasible(columns, subject, profile, points, nominated or {})
+    profile = score_cache.profile
+    scores = score_cache.of(columns, pod_info)
+    feasible = _feasible(columns, pod_info, profile, scores, nominated or {})
     count = int(np.count_nonzero(feasible))
     if count == 0:
-        return why_not(columns, subject, profile, nominated or {})
-    wanted = columns.row_of(subject.pod.status.nominatedNodeName)
+        return diagnosis(columns, pod_info, profile, nominated or {})
+    wanted = columns.row_of(pod_info.pod.status.nominatedNodeName)
     if wanted is not None and feasible[wanted]:
         row = wanted
     elif count == 1:
         row = int(feasible.argmax())
     else:
-        totals = add_far_scores(columns, subject, profile, feasible, points)
+        totals = add_cluster_wide_scores(columns, pod_info, profile, feasible, scores)
         best = np.flatnonzero(totals == totals.max())
         row = int(best[int(chance * len(best))])
     return Decision(columns.names[row], count, columns.count)
 
 
 def _feasible(
-    columns: Columns, subject: Subject, profile: Profile, points: Floats, nominated: Nominated
+    columns: Columns, pod_info: PodInfo, profile: Profile, scores: Floats, nominated: Nominated
 ) -> Bools:
-    feasible: Bools = points != -np.inf
-    for plugin in profile.far_filters:
-        for refusal in plugin.filter(columns.whole(), subject) or ():  # type: ignore[misc]
-            feasible &= ~refusal.rows
+    feasible: Bools = scores != -np.inf
+    for plugin in profile.cluster_wide_filters:
+        for status in plugin.filter(columns.whole(), pod_info) or ():  # type: ignore[misc]
+            feasible &= ~status.rows
     for node, pods in nominated.items():
         row = columns.row_of(node)
         if row is not None and feasible[row]:
-            reasons = refusals_with(columns, subject, profile, row, pods)
+            reasons = statuses_with(columns, pod_info, profile, row, pods)
             feasible[row] = not reasons
     return feasible
 
 
-def refusals_with(
-    columns: Columns, subject: Subject, profile: Profile, row: int, extra: Sequence[Pod]
-) -> list[tuple[str, Refusal]]:
+def statuses_with(
+    columns: Columns, pod_info: PodInfo, profile: Profile, row: int, extra: Sequence[Pod]
+) -> list[tuple[str, Unschedulable]]:
     """Why a row is refused when ``extra`` pods are there as well; empty when it is not."""
     added = []
     try:
@@ -88,27 +88,27 @@ def refusals_with(
             if not columns.has_pod(pod.metadata.uid):
                 columns.set_pod(pod, columns.names[row])
                 added.append(pod.metadata.uid)
-        return refusals_of(columns, subject, profile, row)
+        return statuses_of(columns, pod_info, profile, row)
     finally:
         for uid in added:
             columns.drop_pod(uid)
 
 
-def refusals_of(
-    columns: Columns, subject: Subject, profile: Profile, row: int
-) -> list[tuple[str, Refusal]]:
-    """The refusals of the first plugin that refuses a row, with its name; empty when none does.
-    Each refusal is about that row alone."""
+def statuses_of(
+    columns: Columns, pod_info: PodInfo, profile: Profile, row: int
+) -> list[tuple[str, Unschedulable]]:
+    """The statuses of the first plugin that refuses a row, with its name; empty when none does.
+    Each status is about that row alone."""
     one = columns.at(np.array([row]))
     for plugin, _ in profile.plugins:
         if plugin.filter is None:
             continue
         if plugin.local_filter:
-            given = plugin.filter(one, subject) or []
+            given = plugin.filter(one, pod_info) or []
         else:
             given = [
-                Refusal(item.rows[row : row + 1], item.reason, item.final)
-                for item in plugin.filter(columns.whole(), subject) or ()
+                Unschedulable(item.rows[row : row + 1], item.reason, item.unresolvable)
+                for item in plugin.filter(columns.whole(), pod_info) or ()
             ]
         found = [(plugin.name, item) for item in given if item.rows[0]]
         if found:
@@ -116,22 +116,24 @@ def refusals_of(
     return []
 
 
-def add_far_scores(
-    columns: Columns, subject: Subject, profile: Profile, feasible: Bools, points: Floats
+def add_cluster_wide_scores(
+    columns: Columns, pod_info: PodInfo, profile: Profile, feasible: Bools, scores: Floats
 ) -> Floats:
     """The weighted sum of all scores; minus infinity where a node is not feasible."""
-    totals = points
-    for plugin, weight in profile.far_scores:
-        score = plugin.score(columns.whole(), subject, feasible)  # type: ignore[misc]
+    totals = scores
+    for plugin, weight in profile.cluster_wide_scores:
+        score = plugin.score(columns.whole(), pod_info, feasible)  # type: ignore[misc]
         # One number for all changes no order.
         if isinstance(score, np.ndarray):
             totals = totals + weight * score
-    if profile.far_filters and not np.array_equal(feasible, points != -np.inf):
+    if profile.cluster_wide_filters and not np.array_equal(feasible, scores != -np.inf):
         totals = np.where(feasible, totals, -np.inf)
     return totals
 
 
-def why_not(columns: Columns, subject: Subject, profile: Profile, nominated: Nominated) -> Decision:
+def diagnosis(
+    columns: Columns, pod_info: PodInfo, profile: Profile, nominated: Nominated
+) -> Decision:
     """The decision for a pod that fits nowhere: of each node the first plugin that refuses it."""
     view = columns.whole()
     left = view.live.copy()
@@ -140,29 +142,29 @@ def why_not(columns: Columns, subject: Subject, profile: Profile, nominated: Nom
     plugins: set[str] = set()
     for node, pods in nominated.items():
         row = columns.row_of(node)
-        found = [] if row is None else refusals_with(columns, subject, profile, row, pods)
+        found = [] if row is None else statuses_with(columns, pod_info, profile, row, pods)
         if found:
             left[row] = False
             plugins.add(found[0][0])
-            helpable[row] = not any(refusal.final for _, refusal in found)
-            for _, refusal in found:
-                reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
+            helpable[row] = not any(status.unresolvable for _, status in found)
+            for _, status in found:
+                reasons[status.reason] = reasons.get(status.reason, 0) + 1
     for plugin, _ in profile.plugins:
         if plugin.filter is None or not left.any():
             continue
         refused = np.zeros(view.size, np.bool_)
-        final = np.zeros(view.size, np.bool_)
-        for refusal in plugin.filter(view, subject) or ():
-            rows = refusal.rows & left
+        unresolvable = np.zeros(view.size, np.bool_)
+        for status in plugin.filter(view, pod_info) or ():
+            rows = status.rows & left
             count = int(np.count_nonzero(rows))
             if count:
-                reasons[refusal.reason] = reasons.get(refusal.reason, 0) + count
+                reasons[status.reason] = reasons.get(status.reason, 0) + count
                 refused |= rows
-                if refusal.final:
-                    final |= rows
+                if status.unresolvable:
+                    unresolvable |= rows
         if refused.any():
             plugins.add(plugin.name)
-            helpable |= refused & ~final
+            helpable |= refused & ~unresolvable
             left &= ~refused
     may_help = tuple(int(row) for row in np.flatnonzero(helpable))
     return Decision("", 0, columns.count, reasons, frozenset(plugins), may_help)
@@ -172,10 +174,10 @@ def message(decision: Decision, preemption: str = "") -> str:
     """Why not, in the form that people search for; ``preemption`` is what came of that."""
     if decision.total == 0:
         return "no nodes available to schedule pods"
-    text = f"0/{decision.total} nodes are available: {told(decision.reasons)}."
+    text = f"0/{decision.total} nodes are available: {summary(decision.reasons)}."
     return f"{text} preemption: {preemption}" if preemption else text
 
 
-def told(reasons: Mapping[str, int]) -> str:
+def summary(reasons: Mapping[str, int]) -> str:
     """Reasons with their counts, in upstream's order: that of their text."""
     return ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))

@@ -2,9 +2,9 @@
 
 A filter says for every node at once whether the pod may run there, and why not; a score says how
 good each node is. Both get a view of the columns and the pod with what was worked out about it
-(``Subject``). Most look at each node by itself (``local``): what they said is kept for the next pod
-that is alike (``standing``). The vector form changes nothing of what a plugin decides: upstream's
-scheduling framework,
+(``PodInfo``). Most look at each node by itself (``local``): what they said is kept for the next pod
+that is alike (``score_cache``). The vector form changes nothing of what a plugin decides:
+upstream's scheduling framework,
 https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/.
 """
 
@@ -27,7 +27,7 @@ MOST = 100.0
 
 
 @dataclass(frozen=True)
-class Subject:
+class PodInfo:
     """The pod to be placed. ``default_selector`` is that of the workload and Services that it
     belongs to, by which the system spreads it; ``namespaces`` are the labels of all namespaces."""
 
@@ -46,20 +46,20 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """The nodes that a filter refuses for one reason. ``final``: no preemption would help. A node
-    in two refusals of a filter gives both reasons."""
+class Unschedulable:
+    """The nodes that a filter refuses for one reason. ``unresolvable``: no preemption would help
+    (UnschedulableAndUnresolvable). A node in two statuses of a filter gives both reasons."""
 
     rows: Bools
     reason: str
-    final: bool = False
+    unresolvable: bool = False
 
 
 # None: the plugin has nothing to say about this pod.
-Filter = Callable[[View, Subject], list[Refusal] | None]
+Filter = Callable[[View, PodInfo], list[Unschedulable] | None]
 # The score of each node, 0 to 100 (one number: all the same), given which nodes are feasible; a
 # local score is not told, it must not depend on that.
-Score = Callable[[View, Subject, "Bools | None"], "Floats | float | None"]
+Score = Callable[[View, PodInfo, "Bools | None"], "Floats | float | None"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which events may help a pod that was refused: pure, by plugin.
 
-In: a node or a pod as it was and as it is. Out: the plugins whose refusals may no longer hold. An
-event that concerns none of a pod's refusals leaves it where it is. Upstream: queueing hints,
+In: a node or a pod as it was and as it is. Out: the plugins whose statuses may no longer hold. An
+event that events none of a pod's statuses leaves it where it is. Upstream: queueing hints,
 KEP-4247.
 """
 

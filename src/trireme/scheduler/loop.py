@@ -1,8 +1,8 @@
 """The scheduler as a Component: events into columns and queue, decision after decision, actions.
 
-In: ``SchedulerConfig`` and an ``Env``. Out: what ``act`` writes. A pod's decision is assumed at
-once, so that the next one counts with it, while its binding is still on its way; several bindings
-are in flight at a time. A binding that fails is forgotten and tried again.
+In: ``SchedulerConfig`` and an ``Env``. Out: what ``binding_cycle`` writes. A pod's decision is
+assumed at once, so that the next one counts with it, while its binding is still on its way; several
+bindings are in flight at a time. A binding that fails is forgotten and tried again.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informers
 from trireme.runtime.recorder import EventRecorder
-from trireme.scheduler import act, decide, hints, preempt, profile
-from trireme.scheduler.act import Actor
+from trireme.scheduler import binding_cycle, decide, hints, preempt, profile
+from trireme.scheduler.binding_cycle import BindingCycle
 from trireme.scheduler.decide import Decision
 from trireme.scheduler.default_selector import DefaultSelectors
-from trireme.scheduler.framework import Subject
+from trireme.scheduler.framework import PodInfo
 from trireme.scheduler.nominations import Nominations
 from trireme.scheduler.preempt import Plan, Situation
-from trireme.scheduler.queue import Concerns, Queue, Waiting
+from trireme.scheduler.queue import ClusterEvents, Queue, QueuedPodInfo
+from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
-from trireme.scheduler.standing import Standings
 
 # How many pods are being bound, or told why not, at a time.
 ACTIONS = 16
@@ -70,10 +70,10 @@ class Scheduler:
         self.nominations = Nominations()
         self._informers = informers = Informers(config.client, env)
         self._recorder = EventRecorder(config.client, config.profile.name, "", env)
-        self._actor = Actor(config.client, self._recorder, config.profile.name, env)
+        self._binding_cycle = BindingCycle(config.client, self._recorder, config.profile.name, env)
         self._default_selectors = DefaultSelectors(informers)
         self._budgets = informers.of(PodDisruptionBudget)
-        self._standings = Standings(config.profile)
+        self._score_cache = ScoreCache(config.profile)
         self._signatures = Signatures()
         self._namespaces: dict[str, dict[str, str]] = {}
         self._wake = asyncio.Event()
@@ -132,18 +132,18 @@ class Scheduler:
             self._namespaces.pop(meta.name, None)
         elif event.old is None or event.old.metadata.labels != meta.labels:
             self._namespaces[meta.name] = meta.labels
-            self._happened(hints.NAMESPACE_CHANGED)
+            self._move_all(hints.NAMESPACE_CHANGED)
 
     def _on_node(self, event: Event[Node]) -> None:
         node = event.object
         if event.type == DELETED:
             self.columns.drop_node(node.metadata.name)
-            self._happened(hints.NODE_WENT)
+            self._move_all(hints.NODE_WENT)
             return
         self.columns.set_node(node)
-        concerns = hints.of_node(event.old, node)
-        if concerns:
-            self._happened(concerns)
+        events = hints.of_node(event.old, node)
+        if events:
+            self._move_all(events)
 
     def _on_pod(self, event: Event[Pod]) -> None:
         pod = event.object
@@ -151,17 +151,17 @@ class Scheduler:
         if event.type == DELETED:
             self._settled(uid)
             self.columns.drop_pod(uid)
-            self._happened(hints.POD_WENT)
+            self._move_all(hints.POD_WENT)
         elif pod.spec.nodeName:
             self._settled(uid)
             request = self._signatures.of(pod).request
             self.columns.set_pod(pod, pod.spec.nodeName, request)
             if event.type == ADDED or event.old is None or not event.old.spec.nodeName:
-                self._happened(hints.POD_CAME)
+                self._move_all(hints.POD_CAME)
             else:
-                concerns = hints.of_pod(event.old, pod)
-                if concerns:
-                    self._happened(concerns)
+                events = hints.of_pod(event.old, pod)
+                if events:
+                    self._move_all(events)
         elif uid in self._assumed:
             # Its binding is on its way; the event is from before.
             return
@@ -184,13 +184,13 @@ class Scheduler:
             pod.metadata.deletionTimestamp is None
         )
 
-    def _happened(self, concerns: Concerns) -> None:
-        if self.queue.happened(concerns, self._env.clock.monotonic()):
+    def _move_all(self, events: ClusterEvents) -> None:
+        if self.queue.move_all(events, self._env.clock.monotonic()):
             self._wake.set()
 
     # One pod
 
-    def _schedule(self, waiting: Waiting) -> None:
+    def _schedule(self, waiting: QueuedPodInfo) -> None:
         """Decide and hand what follows to a task, which has the place that the caller took."""
         pod = waiting.pod
         try:
@@ -199,7 +199,7 @@ class Scheduler:
             # A pod that cannot be decided must not stop the others.
             meta = pod.metadata
             self._env.log.exception("deciding for %s/%s", meta.namespace, meta.name)
-            self.queue.failed(meta.uid, self._env.clock.monotonic())
+            self.queue.add_backoff(meta.uid, self._env.clock.monotonic())
             self._room.release()
             return
         task = self._group.create_task(work, name=f"schedule {pod.metadata.name}")
@@ -207,74 +207,76 @@ class Scheduler:
 
     def _decide(self, pod: Pod) -> Coroutine[Any, Any, None]:
         """Where a pod goes, assumed at once; the rest is what is to be written."""
-        subject = self._subject(pod)
-        ahead = self.nominations.ahead_of(subject)
+        pod_info = self._pod_info(pod)
+        ahead = self.nominations.ahead_of(pod_info)
         chance = self._env.rng.random()
-        decision = decide.decide(self.columns, subject, self._standings, chance, ahead)
+        decision = decide.decide(self.columns, pod_info, self._score_cache, chance, ahead)
         if decision.node:
-            self._assume(subject, decision.node)
+            self._assume(pod_info, decision.node)
             return self._bind(pod, decision.node)
-        plan = self._plan(subject, decision, ahead)
-        self.queue.refused(pod.metadata.uid, decision.plugins, self._env.clock.monotonic())
+        plan = self._plan(pod_info, decision, ahead)
+        self.queue.add_unschedulable(
+            pod.metadata.uid, decision.plugins, self._env.clock.monotonic()
+        )
         return self._refuse(pod, decision, plan)
 
-    def _subject(self, pod: Pod) -> Subject:
+    def _pod_info(self, pod: Pod) -> PodInfo:
         own = pod.spec.topologySpreadConstraints
         selector = None if own else self._default_selectors.of(pod)
-        return Subject(pod, self._signatures.of(pod), selector, self._namespaces)
+        return PodInfo(pod, self._signatures.of(pod), selector, self._namespaces)
 
-    def _assume(self, subject: Subject, node: str) -> None:
-        uid = subject.pod.metadata.uid
+    def _assume(self, pod_info: PodInfo, node: str) -> None:
+        uid = pod_info.pod.metadata.uid
         self._assumed.add(uid)
         self.nominations.drop(uid)
-        self.columns.set_pod(subject.pod, node, subject.request)
+        self.columns.set_pod(pod_info.pod, node, pod_info.request)
 
     async def _bind(self, pod: Pod, node: str) -> None:
         try:
-            await self._actor.bind(pod, node)
-        except act.FAULTS as fault:
-            self._forget(pod, fault)
+            await self._binding_cycle.bind(pod, node)
+        except binding_cycle.ERRORS as error:
+            self._forget(pod, error)
 
-    def _forget(self, pod: Pod, fault: Exception) -> None:
+    def _forget(self, pod: Pod, error: Exception) -> None:
         """A binding failed: the pod is on no node after all."""
         uid = pod.metadata.uid
-        self._env.log.warning("binding %s/%s: %s", pod.metadata.namespace, pod.metadata.name, fault)
+        self._env.log.warning("binding %s/%s: %s", pod.metadata.namespace, pod.metadata.name, error)
         if uid not in self._assumed:
             # The pod is gone, or bound though the answer was lost.
             return
         self._assumed.discard(uid)
         self.columns.drop_pod(uid)
-        self._happened(hints.POD_WENT)
-        if errors.is_not_found(fault):
+        self._move_all(hints.POD_WENT)
+        if errors.is_not_found(error):
             self.queue.drop(uid)
             return
         self.nominations.set(pod, pod.status.nominatedNodeName)
-        self.queue.failed(uid, self._env.clock.monotonic())
+        self.queue.add_backoff(uid, self._env.clock.monotonic())
         self._wake.set()
 
-    def _plan(self, subject: Subject, decision: Decision, ahead: decide.Nominated) -> Plan:
+    def _plan(self, pod_info: PodInfo, decision: Decision, ahead: decide.Nominated) -> Plan:
         """Whether others should go for a pod that fits nowhere."""
-        if not decision.total or subject.pod.metadata.uid in self._evicting:
+        if not decision.total or pod_info.pod.metadata.uid in self._evicting:
             return Plan(keep=True)
         budgets = preempt.budgets(self._budgets.list())
         now = self._env.clock.now()
-        case = Situation(self.columns, subject, self._profile, ahead, budgets, now)
+        case = Situation(self.columns, pod_info, self._profile, ahead, budgets, now)
         plan = preempt.plan(case, decision, self._env.rng.random())
         if plan.node:
-            self._evicting.add(subject.pod.metadata.uid)
-            self.nominations.set(subject.pod, plan.node)
+            self._evicting.add(pod_info.pod.metadata.uid)
+            self.nominations.set(pod_info.pod, plan.node)
         elif not plan.keep:
-            self.nominations.drop(subject.pod.metadata.uid)
+            self.nominations.drop(pod_info.pod.metadata.uid)
         return plan
 
     async def _refuse(self, pod: Pod, decision: Decision, plan: Plan) -> None:
         """Tell why a pod goes nowhere, and make room for it where that is planned."""
         nomination = None if plan.keep else plan.node
         text = decide.message(decision, plan.message)
-        await self._actor.refuse(pod, text, nomination)
+        await self._binding_cycle.refuse(pod, text, nomination)
         if plan.node:
             demoted = self.nominations.below(plan.node, preempt.priority(pod))
             try:
-                await self._actor.evict(plan.victims, plan.node, pod, demoted)
+                await self._binding_cycle.evict(plan.victims, plan.node, pod, demoted)
             finally:
                 self._evicting.discard(pod.metadata.uid)

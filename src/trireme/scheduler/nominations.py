@@ -7,7 +7,7 @@ be placed, who counts as being on which node already. Upstream: the nominator of
 from __future__ import annotations
 
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.scheduler.framework import Subject
+from trireme.scheduler.framework import PodInfo
 
 
 class Nominations:
@@ -37,16 +37,16 @@ class Nominations:
         """The node that a pod is promised, "" for none."""
         return self._node.get(uid, "")
 
-    def ahead_of(self, subject: Subject) -> dict[str, list[Pod]]:
+    def ahead_of(self, pod_info: PodInfo) -> dict[str, list[Pod]]:
         """By node, the other pods that a pod leaves room for: those of its priority or above."""
         if not self._pods:
             return {}
-        own = subject.pod.metadata.uid
+        own = pod_info.pod.metadata.uid
         found = {
             node: [
                 pod
                 for uid, pod in pods.items()
-                if uid != own and (pod.spec.priority or 0) >= subject.priority
+                if uid != own and (pod.spec.priority or 0) >= pod_info.priority
             ]
             for node, pods in self._pods.items()
         }

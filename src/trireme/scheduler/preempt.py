@@ -17,7 +17,7 @@ from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.machinery import labels, time
 from trireme.scheduler import decide
 from trireme.scheduler.decide import Decision, Nominated
-from trireme.scheduler.framework import Refusal, Subject
+from trireme.scheduler.framework import PodInfo, Unschedulable
 from trireme.scheduler.profile import Profile
 from trireme.scheduler.snapshot.columns import Columns
 
@@ -55,7 +55,7 @@ class Situation:
     seconds since 1970 is when pods without a start are taken to have started."""
 
     columns: Columns
-    subject: Subject
+    pod_info: PodInfo
     profile: Profile
     nominated: Nominated
     budgets: Sequence[Budget]
@@ -109,7 +109,7 @@ def plan(case: Situation, decision: Decision, chance: float) -> Plan:
     if not found:
         if decision.total > len(rows):
             reasons[NOT_HELPFUL] = decision.total - len(rows)
-        text = f"0/{decision.total} nodes are available: {decide.told(reasons)}."
+        text = f"0/{decision.total} nodes are available: {decide.summary(reasons)}."
         return Plan(message=text)
     best = choose(found, case.now)
     return Plan(best.node, best.victims)
@@ -135,18 +135,18 @@ def priority(pod: Pod) -> int:
 
 def _not_eligible(case: Situation) -> str:
     """Why a pod may not evict others now, "" when it may."""
-    columns, subject = case.columns, case.subject
-    if subject.pod.spec.preemptionPolicy == "Never":
+    columns, pod_info = case.columns, case.pod_info
+    if pod_info.pod.spec.preemptionPolicy == "Never":
         return "not eligible due to preemptionPolicy=Never."
-    node = subject.pod.status.nominatedNodeName
+    node = pod_info.pod.status.nominatedNodeName
     row = columns.row_of(node)
     if row is None:
         return ""
-    refusals = _refusals(case, row)
-    if any(refusal.final for refusal in refusals):
+    statuses = _statuses(case, row)
+    if any(status.unresolvable for status in statuses):
         return ""
     for pod in columns.pods_on(node):
-        if priority(pod) < subject.priority and _is_leaving_for_another(pod):
+        if priority(pod) < pod_info.priority and _is_leaving_for_another(pod):
             return "not eligible due to a terminating pod on the nominated node."
     return ""
 
@@ -163,7 +163,7 @@ def _try(case: Situation, row: int) -> Candidate | list[str]:
     columns = case.columns
     node = columns.names[row]
     here = sorted(
-        (pod for pod in columns.pods_on(node) if priority(pod) < case.subject.priority),
+        (pod for pod in columns.pods_on(node) if priority(pod) < case.pod_info.priority),
         key=lambda pod: (-priority(pod), _started(pod, case.now)),
     )
     if not here:
@@ -171,7 +171,7 @@ def _try(case: Situation, row: int) -> Candidate | list[str]:
     try:
         for pod in here:
             columns.drop_pod(pod.metadata.uid)
-        reasons = [refusal.reason for refusal in _refusals(case, row)]
+        reasons = [status.reason for status in _statuses(case, row)]
         return reasons or _spare(case, row, here)
     finally:
         for pod in here:
@@ -187,7 +187,7 @@ def _spare(case: Situation, row: int, here: list[Pod]) -> Candidate | list[str]:
     violations = 0
     for number, pod in enumerate((*violating, *others)):
         columns.set_pod(pod, node)
-        if _refusals(case, row):
+        if _statuses(case, row):
             columns.drop_pod(pod.metadata.uid)
             gone.add(pod.metadata.uid)
             violations += number < len(violating)
@@ -198,13 +198,13 @@ def _spare(case: Situation, row: int, here: list[Pod]) -> Candidate | list[str]:
     return Candidate(node, victims, violations)
 
 
-def _refusals(case: Situation, row: int) -> list[Refusal]:
+def _statuses(case: Situation, row: int) -> list[Unschedulable]:
     """Why a row is refused, with the pods that are promised it and without."""
     ahead = case.nominated.get(case.columns.names[row], ())
-    found = decide.refusals_with(case.columns, case.subject, case.profile, row, ahead)
+    found = decide.statuses_with(case.columns, case.pod_info, case.profile, row, ahead)
     if not found and ahead:
-        found = decide.refusals_of(case.columns, case.subject, case.profile, row)
-    return [refusal for _, refusal in found]
+        found = decide.statuses_of(case.columns, case.pod_info, case.profile, row)
+    return [status for _, status in found]
 
 
 def by_budget(pods: list[Pod], budgets: Sequence[Budget]) -> tuple[list[Pod], list[Pod]]:

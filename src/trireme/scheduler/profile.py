@@ -37,7 +37,7 @@ class Profile:
         return tuple(p for p, _ in self.plugins if p.filter is not None and p.local_filter)
 
     @cached_property
-    def far_filters(self) -> tuple[Plugin, ...]:
+    def cluster_wide_filters(self) -> tuple[Plugin, ...]:
         """Those for which other nodes matter."""
         return tuple(p for p, _ in self.plugins if p.filter is not None and not p.local_filter)
 
@@ -46,7 +46,7 @@ class Profile:
         return tuple((p, w) for p, w in self.plugins if p.score is not None and w and p.local_score)
 
     @cached_property
-    def far_scores(self) -> tuple[tuple[Plugin, int], ...]:
+    def cluster_wide_scores(self) -> tuple[tuple[Plugin, int], ...]:
         """Those for which other nodes matter."""
         return tuple(
             (p, w) for p, w in self.plugins if p.score is not None and w and not p.local_score

@@ -21,9 +21,9 @@ LONGEST_BACKOFF = 10.0
 UNSCHEDULABLE_MOST = 300.0
 # Pods whose back-off ends within the same second are taken by priority.
 WINDOW = 1.0
-# What an event concerns that may help whatever refused a pod.
+# An event that may help whatever refused a pod.
 ANYTHING = None
-Concerns = frozenset[str] | None
+ClusterEvents = frozenset[str] | None
 
 
 class Place(Enum):
@@ -41,15 +41,15 @@ class Place(Enum):
 
 
 @dataclass
-class Waiting:
+class QueuedPodInfo:
     """A pod in the queue. ``plugins`` refused it the last time, none when that was an error."""
 
     pod: Pod
     place: Place = Place.ACTIVE
     # How often no node would do.
-    refusals: int = 0
+    unschedulable_count: int = 0
     # Consecutive errors; they back off by themselves.
-    faults: int = 0
+    consecutive_errors: int = 0
     since: float = 0.0
     until: float = 0.0
     plugins: frozenset[str] = frozenset()
@@ -64,13 +64,13 @@ class Queue:
     """All waiting pods, by uid."""
 
     def __init__(self) -> None:
-        self._pods: dict[str, Waiting] = {}
+        self._pods: dict[str, QueuedPodInfo] = {}
         self._active: list[Entry] = []
-        self._refused: list[Entry] = []
-        self._faulty: list[Entry] = []
-        self._parked: dict[str, Waiting] = {}
+        self._after_unschedulable: list[Entry] = []
+        self._after_errors: list[Entry] = []
+        self._parked: dict[str, QueuedPodInfo] = {}
         # What has happened while a pod was being tried.
-        self._flying: dict[str, list[Concerns]] = {}
+        self._flying: dict[str, list[ClusterEvents]] = {}
         self._tokens = 0
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class Queue:
         known = self._pods.get(uid)
         gated = bool(pod.spec.schedulingGates)
         if known is None:
-            known = self._pods[uid] = Waiting(pod, since=now)
+            known = self._pods[uid] = QueuedPodInfo(pod, since=now)
             self._place(known, Place.GATED if gated else Place.ACTIVE)
             return
         changed = known.pod.spec != pod.spec or known.pod.metadata.labels != pod.metadata.labels
@@ -106,71 +106,75 @@ class Queue:
         self._flying.pop(uid, None)
         self._pods.pop(uid, None)
 
-    def pop(self, now: float) -> Waiting | None:
+    def pop(self, now: float) -> QueuedPodInfo | None:
         """The next pod to try: the highest priority, then who has waited longest."""
         self._flush(now)
-        waiting = self._first(self._active) or self._first(self._refused)
+        waiting = self._first(self._active) or self._first(self._after_unschedulable)
         if waiting is not None:
             self._place(waiting, Place.IN_FLIGHT)
         return waiting
 
-    def refused(self, uid: str, plugins: frozenset[str], now: float) -> None:
+    def add_unschedulable(self, uid: str, plugins: frozenset[str], now: float) -> None:
         """No node would do for a pod that was tried."""
         waiting = self._pods.get(uid)
         if waiting is None:
             return
         happened = self._flying.get(uid, [])
-        waiting.refusals += 1
-        waiting.plugins, waiting.faults, waiting.since = plugins, 0, now
-        waiting.until = now + backoff(waiting.refusals)
+        waiting.unschedulable_count += 1
+        waiting.plugins, waiting.consecutive_errors, waiting.since = plugins, 0, now
+        waiting.until = now + backoff(waiting.unschedulable_count)
         self._place(waiting, Place.UNSCHEDULABLE)
-        if any(_helps(waiting, concerns) for concerns in happened):
+        if any(_helps(waiting, events) for events in happened):
             self._release(waiting, now)
 
-    def failed(self, uid: str, now: float) -> None:
+    def add_backoff(self, uid: str, now: float) -> None:
         """Trying a pod went wrong (its binding was refused, the API server did not answer)."""
         waiting = self._pods.get(uid)
         if waiting is None:
             return
-        waiting.faults += 1
+        waiting.consecutive_errors += 1
         waiting.plugins, waiting.since = frozenset(), now
-        waiting.until = now + backoff(waiting.faults)
+        waiting.until = now + backoff(waiting.consecutive_errors)
         self._place(waiting, Place.BACKOFF)
 
-    def happened(self, concerns: Concerns, now: float) -> bool:
+    def move_all(self, events: ClusterEvents, now: float) -> bool:
         """Something changed that may help pods that one of these plugins refused (None: any).
 
         Returns whether a pod moved.
         """
         for seen in self._flying.values():
-            seen.append(concerns)
-        moved = [waiting for waiting in self._parked.values() if _helps(waiting, concerns)]
+            seen.append(events)
+        moved = [waiting for waiting in self._parked.values() if _helps(waiting, events)]
         for waiting in moved:
             self._release(waiting, now)
         return bool(moved)
 
     def next_due(self) -> float | None:
         """When the next pod becomes active by itself; None when none will."""
-        due = [entry[0] for entry in (self._top(self._refused), self._top(self._faulty)) if entry]
-        # In the order of their refusals: the first has waited longest.
+        due = [
+            entry[0]
+            for entry in (self._top(self._after_unschedulable), self._top(self._after_errors))
+            if entry
+        ]
+        # In the order in which they were tried: the first has waited longest.
         due += [item.since + UNSCHEDULABLE_MOST for item in islice(self._parked.values(), 1)]
         return min(due, default=None)
 
     def _flush(self, now: float) -> None:
         """Make active what has waited long enough."""
-        for heap in (self._refused, self._faulty):
+        for heap in (self._after_unschedulable, self._after_errors):
             while (entry := self._top(heap)) is not None and entry[0] <= now:
                 self._place(self._pods[entry[-1]], Place.ACTIVE)
-        # In the order of their refusals, so the first that is not due ends the search.
+        # In the order in which they were tried, so the first that is not due ends the search.
         for waiting in list(self._parked.values()):
             if waiting.since + UNSCHEDULABLE_MOST > now:
                 break
             self._place(waiting, Place.ACTIVE)
 
-    def _release(self, waiting: Waiting, now: float) -> None:
+    def _release(self, waiting: QueuedPodInfo, now: float) -> None:
         self._place(waiting, Place.BACKOFF if waiting.until > now else Place.ACTIVE)
 
-    def _place(self, waiting: Waiting, place: Place) -> None:
+    def _place(self, waiting: QueuedPodInfo, place: Place) -> None:
         uid = waiting.pod.metadata.uid
         self._parked.pop(uid, None)
         self._flying.pop(uid, None)
@@ -181,14 +185,14 @@ class Queue:
         if place is Place.ACTIVE:
             heapq.heappush(self._active, (0.0, *rank))
         elif place is Place.BACKOFF:
-            heap = self._faulty if waiting.faults else self._refused
+            heap = self._after_errors if waiting.consecutive_errors else self._after_unschedulable
             heapq.heappush(heap, (math.ceil(waiting.until / WINDOW) * WINDOW, *rank))
         elif place is Place.UNSCHEDULABLE:
             self._parked[uid] = waiting
         elif place is Place.IN_FLIGHT:
             self._flying[uid] = []
 
-    def _first(self, heap: list[Entry]) -> Waiting | None:
+    def _first(self, heap: list[Entry]) -> QueuedPodInfo | None:
         entry = self._top(heap)
         return self._pods[entry[-1]] if entry is not None else None
 
@@ -210,5 +214,5 @@ def backoff(attempts: int) -> float:
     return float(min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF))
 
 
-def _helps(waiting: Waiting, concerns: Concerns) -> bool:
-    return concerns is ANYTHING or not waiting.plugins or bool(waiting.plugins & concerns)
+def _helps(waiting: QueuedPodInfo, events: ClusterEvents) -> bool:
+    return events is ANYTHING or not waiting.plugins or bool(waiting.plugins & events)

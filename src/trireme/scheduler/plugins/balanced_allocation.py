@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from trireme.scheduler.framework import MOST, Floats, Plugin, Subject
+from trireme.scheduler.framework import MOST, Floats, Plugin, PodInfo
 from trireme.scheduler.snapshot.columns import Bools, View
 
 
-def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None:
+def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | None:
     """How much more even the use of CPU and memory gets: 75 is no change."""
-    asked = subject.request.amounts
+    asked = pod_info.request.amounts
     cpu, memory = asked.get("cpu", 0), asked.get("memory", 0)
     if not cpu and not memory:
         return None

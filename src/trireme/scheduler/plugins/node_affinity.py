@@ -8,23 +8,23 @@ import numpy as np
 
 from trireme.api.core.v1.pod.scheduling import NodeAffinity
 from trireme.api.core.v1.selection import NodeSelectorRequirement, NodeSelectorTerm
-from trireme.scheduler.framework import Floats, Plugin, Refusal, Subject, normalised
+from trireme.scheduler.framework import Floats, Plugin, PodInfo, Unschedulable, normalised
 from trireme.scheduler.snapshot.columns import MISSING, NAME, Bools, View
 
 REASON = "node(s) didn't match Pod's node affinity/selector"
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII).match
 
 
-def refuse(view: View, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
     """The nodes that the pod's selector or required terms leave out."""
-    wanted = required(view, subject)
-    return None if wanted is None else [Refusal(~wanted, REASON, final=True)]
+    wanted = required(view, pod_info)
+    return None if wanted is None else [Unschedulable(~wanted, REASON, unresolvable=True)]
 
 
-def required(view: View, subject: Subject) -> Bools | None:
+def required(view: View, pod_info: PodInfo) -> Bools | None:
     """The nodes that a pod may be on by its selector and required terms; None: all."""
-    spec = subject.pod.spec
-    affinity = _affinity(subject)
+    spec = pod_info.pod.spec
+    affinity = _affinity(pod_info)
     terms = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
     if not spec.nodeSelector and terms is None:
         return None
@@ -39,9 +39,9 @@ def required(view: View, subject: Subject) -> Bools | None:
     return matches
 
 
-def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None:
+def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | None:
     """The weights of the preferred terms that a node matches."""
-    affinity = _affinity(subject)
+    affinity = _affinity(pod_info)
     preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
     if not preferred or feasible is None:
         return None
@@ -92,8 +92,8 @@ def _requirement(view: View, requirement: NodeSelectorRequirement, key: str) -> 
     return np.zeros(view.size, np.bool_)
 
 
-def _affinity(subject: Subject) -> NodeAffinity | None:
-    affinity = subject.pod.spec.affinity
+def _affinity(pod_info: PodInfo) -> NodeAffinity | None:
+    affinity = pod_info.pod.spec.affinity
     return affinity.nodeAffinity if affinity is not None else None
 
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from trireme.scheduler.framework import Plugin, Refusal, Subject
+from trireme.scheduler.framework import Plugin, PodInfo, Unschedulable
 from trireme.scheduler.snapshot.columns import View
 
 REASON = "node(s) didn't have free ports for the requested pod ports"
 
 
-def refuse(view: View, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
     """The nodes where one of the pod's host ports is taken."""
-    if not subject.request.ports:
+    if not pod_info.request.ports:
         return None
     taken = np.zeros(view.size, np.bool_)
-    for port in subject.request.ports:
+    for port in pod_info.request.ports:
         here = view.columns.ports_taken(view.rows, port)
         if here is not None:
             taken |= here
-    return [Refusal(taken, REASON)] if taken.any() else None
+    return [Unschedulable(taken, REASON)] if taken.any() else None
 
 
 PLUGIN = Plugin("NodePorts", filter=refuse)

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from trireme.scheduler.framework import Floats, Plugin, Refusal, Subject
+from trireme.scheduler.framework import Floats, Plugin, PodInfo, Unschedulable
 from trireme.scheduler.snapshot.columns import PODS, Bools, Ints, View
 
 TOO_MANY_PODS = "Too many pods"
 
 
-def refuse(view: View, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
     """The nodes where something is missing, resource by resource."""
-    refusals = []
+    statuses = []
     full = view.columns.pod_count[view.rows] >= view.allocatable(PODS)
     if full.any():
-        refusals.append(Refusal(full, TOO_MANY_PODS))
-    for resource, amount in subject.request.amounts.items():
+        statuses.append(Unschedulable(full, TOO_MANY_PODS))
+    for resource, amount in pod_info.request.amounts.items():
         total = view.allocatable(resource)
         short = view.requested(resource) + amount > total
         if short.any():
             never = amount > total
             reason = f"Insufficient {resource}"
-            refusals.append(Refusal(short & ~never, reason))
-            refusals.append(Refusal(never, reason, final=True))
-    return refusals
+            statuses.append(Unschedulable(short & ~never, reason))
+            statuses.append(Unschedulable(never, reason, unresolvable=True))
+    return statuses
 
 
-def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | None:
+def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | None:
     """LeastAllocated over CPU and memory, counting a minimum for pods that request nothing."""
-    columns, request = view.columns, subject.request
+    columns, request = view.columns, pod_info.request
     cpu, cpu_there = _free(view.allocatable("cpu"), columns.scored_cpu[view.rows], request.cpu)
     memory, memory_there = _free(
         view.allocatable("memory"), columns.scored_memory[view.rows], request.memory

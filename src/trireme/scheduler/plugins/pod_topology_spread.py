@@ -14,7 +14,7 @@ import numpy as np
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import TopologySpreadConstraint
 from trireme.machinery import labels, selection
-from trireme.scheduler.framework import MOST, Floats, Plugin, Refusal, Subject
+from trireme.scheduler.framework import MOST, Floats, Plugin, PodInfo, Unschedulable
 from trireme.scheduler.plugins import node_affinity, taint_toleration
 from trireme.scheduler.snapshot.columns import MISSING, Bools, Ints, View
 
@@ -37,38 +37,38 @@ class Constraint:
     by_taints: bool = False
 
 
-def refuse(view: View, subject: Subject) -> list[Refusal] | None:
+def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
     """The nodes where one more pod would make a required constraint too uneven. A node tells of the
     first constraint that it breaks."""
-    hard = _own(subject, "DoNotSchedule")
+    hard = _own(pod_info, "DoNotSchedule")
     if not hard:
         return None
-    refusals = []
+    statuses = []
     keyed = _all_keys(view, hard)
     left = np.ones(view.size, np.bool_)
     for item in hard:
         domains = view.label(item.key)
         missing = domains == MISSING
-        refusals.append(Refusal(missing & left, NO_KEY, final=True))
-        counted = keyed & _included(view, subject, item)
-        sums, present = _by_domain(domains[counted], _matching(view, subject, item)[counted])
+        statuses.append(Unschedulable(missing & left, NO_KEY, unresolvable=True))
+        counted = keyed & _included(view, pod_info, item)
+        sums, present = _by_domain(domains[counted], _matching(view, pod_info, item)[counted])
         least = int(sums[present].min()) if present.any() else 0
         if np.count_nonzero(present) < item.least_domains:
             least = 0
-        own = int(item.selector.matches(subject.pod.metadata.labels))
+        own = int(item.selector.matches(pod_info.pod.metadata.labels))
         # A domain that no counted node is in has no pods that count.
         known = domains < len(sums)
         here = np.where(known & ~missing, sums[np.where(known & ~missing, domains, 0)], 0)
         uneven = here + own - least > item.skew
-        refusals.append(Refusal(uneven & ~missing & left, REASON))
+        statuses.append(Unschedulable(uneven & ~missing & left, REASON))
         left &= ~(uneven | missing)
-    return refusals
+    return statuses
 
 
-def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | float | None:
+def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | float | None:
     """The fewer matching pods in a node's domains, the better."""
-    strict = bool(subject.pod.spec.topologySpreadConstraints)
-    soft = _own(subject, "ScheduleAnyway") if strict else _system(subject)
+    strict = bool(pod_info.pod.spec.topologySpreadConstraints)
+    soft = _own(pod_info, "ScheduleAnyway") if strict else _system(pod_info)
     if not soft or feasible is None:
         return None
     # Nodes without a key are left out where the pod asks for spreading itself.
@@ -81,12 +81,12 @@ def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | floa
     raw = np.zeros(view.size, np.float64)
     for item in soft:
         domains = view.label(item.key)
-        matching = _matching(view, subject, item)
+        matching = _matching(view, pod_info, item)
         if item.key == HOSTNAME:
-            points = matching * _weight(candidates) + (item.skew - 1)
+            scores = matching * _weight(candidates) + (item.skew - 1)
             has = domains != MISSING
         else:
-            counted = _included(view, subject, item)
+            counted = _included(view, pod_info, item)
             if keyed is not None:
                 counted &= keyed
             # The last place is that of nodes without the key: one domain more, that counts none.
@@ -101,8 +101,8 @@ def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | floa
             )[1:]
             by_domain = sums * _weight(int(np.count_nonzero(seen))) + (item.skew - 1)
             has = domains != MISSING
-            points = by_domain[domains]
-        raw += points if has.all() else np.where(has, points, 0.0)
+            scores = by_domain[domains]
+        raw += scores if has.all() else np.where(has, scores, 0.0)
     # Half away from zero, unlike numpy's own.
     raw = np.floor(raw + 0.5)
     among = raw if every else raw[scored]
@@ -114,34 +114,34 @@ def score(view: View, subject: Subject, feasible: Bools | None) -> Floats | floa
     return result if every else np.where(scored, result, 0.0)
 
 
-def _own(subject: Subject, action: str) -> list[Constraint]:
+def _own(pod_info: PodInfo, action: str) -> list[Constraint]:
     """The pod's own constraints with this action."""
     return [
         Constraint(
             item.topologyKey,
             item.maxSkew,
-            selector_of(subject, item),
+            selector_of(pod_info, item),
             1 if item.minDomains is None else item.minDomains,
             item.nodeAffinityPolicy != "Ignore",
             item.nodeTaintsPolicy == "Honor",
         )
-        for item in subject.pod.spec.topologySpreadConstraints
+        for item in pod_info.pod.spec.topologySpreadConstraints
         if item.whenUnsatisfiable == action
     ]
 
 
-def _system(subject: Subject) -> list[Constraint]:
+def _system(pod_info: PodInfo) -> list[Constraint]:
     """The system's constraints, for pods that belong to a workload or Service."""
-    selector = subject.default_selector
+    selector = pod_info.default_selector
     if selector is None or selector.empty():
         return []
     return [Constraint(key, skew, selector) for key, skew in _SYSTEM_DEFAULTS]
 
 
-def selector_of(subject: Subject, item: TopologySpreadConstraint) -> labels.Selector:
+def selector_of(pod_info: PodInfo, item: TopologySpreadConstraint) -> labels.Selector:
     """The constraint's selector, narrowed by ``matchLabelKeys`` to the pod's own values."""
     selector = labels.from_struct(item.labelSelector)
-    own = subject.pod.metadata.labels
+    own = pod_info.pod.metadata.labels
     more = [
         labels.requirement(key, selection.IN, (own[key],))
         for key in item.matchLabelKeys
@@ -158,23 +158,23 @@ def _all_keys(view: View, items: list[Constraint]) -> Bools:
     return keyed
 
 
-def _included(view: View, subject: Subject, item: Constraint) -> Bools:
+def _included(view: View, pod_info: PodInfo, item: Constraint) -> Bools:
     """The nodes that count, by the constraint's inclusion policies."""
     included = view.live.copy()
     if item.by_affinity:
-        wanted = node_affinity.required(view, subject)
+        wanted = node_affinity.required(view, pod_info)
         if wanted is not None:
             included &= wanted
     if item.by_taints:
-        for refusal in taint_toleration.refuse(view, subject) or ():
-            included &= ~refusal.rows
+        for status in taint_toleration.refuse(view, pod_info) or ():
+            included &= ~status.rows
     return included
 
 
-def _matching(view: View, subject: Subject, item: Constraint) -> Ints:
+def _matching(view: View, pod_info: PodInfo, item: Constraint) -> Ints:
     """Pods on each node that the constraint counts."""
     selector = item.selector
-    namespace = subject.pod.metadata.namespace
+    namespace = pod_info.pod.metadata.namespace
     if selector.empty():
         return np.zeros(view.size, np.int64)
 

@@ -1,7 +1,7 @@
 """What follows from a decision, written through the API: bindings, conditions, evictions.
 
 In: a pod and where it goes, or why it goes nowhere. Out: requests, and events for users. Nothing is
-decided here. Binding: POST pods/binding; refusal: the condition PodScheduled; eviction: the
+decided here. Binding: POST pods/binding; status: the condition PodScheduled; eviction: the
 condition DisruptionTarget, then a delete with the pod's own grace.
 """
 
@@ -24,10 +24,10 @@ from trireme.runtime import recorder
 from trireme.runtime.recorder import EventRecorder
 from trireme.scheduler import preempt
 
-FAULTS = (errors.ApiError, OSError, Unreadable)
+ERRORS = (errors.ApiError, OSError, Unreadable)
 
 
-class Actor:
+class BindingCycle:
     """Writes as one scheduler, whose profile is called ``name``."""
 
     def __init__(self, client: Client, recorder: EventRecorder, name: str, env: Env) -> None:
@@ -81,9 +81,9 @@ class Actor:
         try:
             options = DeleteOptions(preconditions=Preconditions(uid=meta.uid))
             await self._client.delete(Pod, meta.name, meta.namespace, options)
-        except FAULTS as fault:
-            if not errors.is_not_found(fault):
-                self._env.log.warning("evicting %s/%s: %s", meta.namespace, meta.name, fault)
+        except ERRORS as error:
+            if not errors.is_not_found(error):
+                self._env.log.warning("evicting %s/%s: %s", meta.namespace, meta.name, error)
             return
         self._recorder.event(
             victim,
@@ -126,6 +126,6 @@ class Actor:
             await self._client.patch(
                 Pod, meta.name, meta.namespace, patch, kind="strategic", subresource="status"
             )
-        except FAULTS as fault:
-            if not errors.is_not_found(fault):
-                self._env.log.warning("%s of %s/%s: %s", what, meta.namespace, meta.name, fault)
+        except ERRORS as error:
+            if not errors.is_not_found(error):
+                self._env.log.warning("%s of %s/%s: %s", what, meta.namespace, meta.name, error)

@@ -1,0 +1,70 @@
+"""What the node-by-node plugins say of every node, kept for the next pod with the same signature.
+
+In: columns and a pod (``PodInfo``). Out: for each row the weighted sum of scores, or minus infinity
+where a filter refuses it. Between two pods only the rows change that a pod or a node event has
+touched, so only those are computed again: this is what makes a decision cheap with thousands of
+nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trireme.scheduler.framework import Floats, PodInfo
+from trireme.scheduler.profile import Profile
+from trireme.scheduler.snapshot.columns import Columns, View
+
+# Of each signature 8 bytes for each node are kept.
+MOST_KEPT = 128
+# From this share of touched rows on, all are computed at once.
+SHARE = 4
+
+
+@dataclass
+class CachedScores:
+    """``scores`` are right as of ``version`` of the columns."""
+
+    scores: Floats
+    version: int
+
+
+class ScoreCache:
+    """Scores under one profile, by signature; those not asked for longest are dropped."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._kept: dict[int, CachedScores] = {}
+
+    def of(self, columns: Columns, pod_info: PodInfo) -> Floats:
+        """The scores of all rows, -inf where refused. Not to be changed by the caller."""
+        number = pod_info.signature.number
+        kept = self._kept.pop(number, None)
+        rows = None
+        if kept is not None and len(kept.scores) == columns.size:
+            rows = columns.touched(kept.version)
+        if kept is None or rows is None or len(rows) * SHARE > columns.size:
+            kept = CachedScores(scores(columns.whole(), pod_info, self.profile), columns.version)
+        elif len(rows):
+            kept.scores[rows] = scores(columns.at(rows), pod_info, self.profile)
+            kept.version = columns.version
+        if len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[number] = kept
+        return kept.scores
+
+
+def scores(view: View, pod_info: PodInfo, profile: Profile) -> Floats:
+    """What the node-by-node plugins of a profile say of the rows of a view."""
+    refused = ~view.live
+    for plugin in profile.local_filters:
+        for status in plugin.filter(view, pod_info) or ():  # type: ignore[misc]
+            refused |= status.rows
+    total = np.zeros(view.size, np.float64)
+    for plugin, weight in profile.local_scores:
+        score = plugin.score(view, pod_info, None)  # type: ignore[misc]
+        if score is not None:
+            total += score if weight == 1 else weight * score
+    total[refused] = -np.inf
+    return total
