@@ -8,7 +8,7 @@ short enough that a pod never starts with what its user has just replaced.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ FRESH_IMMUTABLE_SECONDS = 300.0
 LIMIT = 1000
 
 Key = tuple[type, str, str]
+T = TypeVar("T", core.ConfigMap, core.Secret)
 
 
 class _Kept(msgspec.Struct):
@@ -44,13 +45,14 @@ class ApiObjects:
     async def secret(self, namespace: str, name: str) -> core.Secret | None:
         return await self._get(core.Secret, namespace, name)
 
-    async def _get(self, kind: type, namespace: str, name: str) -> Any:
+    async def _get(self, kind: type[T], namespace: str, name: str) -> T | None:
         key, now = (kind, namespace, name), self._env.clock.monotonic()
         kept = self._kept.get(key)
         if kept is not None and now < kept.until:
-            return kept.found
+            known: T = kept.found
+            return known
         try:
-            found = await self._client.get(kind, name, namespace)
+            found: T = await self._client.get(kind, name, namespace)
         except ApiError as error:
             if not errors.is_not_found(error):
                 raise

@@ -32,7 +32,8 @@ def field(pod: core.Pod, path: str) -> str:
     if path == "metadata.annotations":
         return _lines(pod.metadata.annotations)
     if path in ("metadata.name", "metadata.namespace", "metadata.uid"):
-        return getattr(pod.metadata, path.removeprefix("metadata."))
+        text: str = getattr(pod.metadata, path.removeprefix("metadata."))
+        return text
     raise Unsupported(f"unsupported fieldPath: {path}")
 
 

@@ -267,11 +267,14 @@ class NodeAgent:
 
     async def _get_lease(self) -> coordination.Lease | None:
         try:
-            return await self._client.get(coordination.Lease, self._config.node_name, LEASES)
+            lease: coordination.Lease = await self._client.get(
+                coordination.Lease, self._config.node_name, LEASES
+            )
         except ApiError as error:
             if not errors.is_not_found(error):
                 raise
             return None
+        return lease
 
     def _lease_spec(self) -> coordination.LeaseSpec:
         return coordination.LeaseSpec(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
 
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer, VolumeMount
+from trireme.api.core.v1.pod.container import Container, VolumeMount
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.sources import KeyToPath, ObjectFieldSelector
 from trireme.api.core.v1.pod.spec import PodSpec
@@ -196,7 +196,7 @@ def _check_secrets(attributes: Attributes, spec: PodSpec, account: ServiceAccoun
 def _check_environments(
     attributes: Attributes,
     sort: str,
-    containers: Iterable[Container | EphemeralContainer],
+    containers: Iterable[Container],
     mountable: set[str],
     account: ServiceAccount,
 ) -> None:

@@ -126,32 +126,5 @@ class Container(Struct):
     tty: bool = False
 
 
-class EphemeralContainer(Struct):
-    name: Annotated[str, Required()] = always(str)
-    image: str = ""
-    command: Annotated[list[str], Atomic()] = []
-    args: Annotated[list[str], Atomic()] = []
-    workingDir: str = ""
-    ports: Annotated[
-        list[ContainerPort], listmap("containerPort", "protocol"), Merge("containerPort")
-    ] = []
-    envFrom: Annotated[list[EnvFromSource], Atomic()] = []
-    env: Annotated[list[EnvVar], listmap("name"), Merge("name")] = []
-    resources: ResourceRequirements = always(ResourceRequirements)
-    resizePolicy: Annotated[list[ContainerResizePolicy], Atomic()] = []
-    restartPolicy: str | None = None
-    restartPolicyRules: Annotated[list[ContainerRestartRule], Atomic()] = []
-    volumeMounts: Annotated[list[VolumeMount], listmap("mountPath"), Merge("mountPath")] = []
-    volumeDevices: Annotated[list[VolumeDevice], listmap("devicePath"), Merge("devicePath")] = []
-    livenessProbe: Probe | None = None
-    readinessProbe: Probe | None = None
-    startupProbe: Probe | None = None
-    lifecycle: Lifecycle | None = None
-    terminationMessagePath: Annotated[str, Default("/dev/termination-log")] = ""
-    terminationMessagePolicy: Annotated[TerminationMessagePolicy, Default("File")] = ""
-    imagePullPolicy: PullPolicy = ""
-    securityContext: SecurityContext | None = None
-    stdin: bool = False
-    stdinOnce: bool = False
-    tty: bool = False
+class EphemeralContainer(Container):
     targetContainerName: str = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trireme.api.core.v1.pod import aggregate, image
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer
+from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.security import PodSecurityContext
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.pod.status import PodIP, PodStatus
@@ -82,7 +82,7 @@ def same_account(spec: PodSpec) -> None:
     spec.serviceAccount = spec.serviceAccountName
 
 
-def _container(container: Container | EphemeralContainer) -> None:
+def _container(container: Container) -> None:
     if not container.imagePullPolicy:
         container.imagePullPolicy = image.pull_policy(container.image)
 

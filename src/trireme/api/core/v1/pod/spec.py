@@ -120,7 +120,7 @@ class PodSpec(Struct):
     schedulingGroup: PodSchedulingGroup | None = None
 
 
-def every_container(spec: PodSpec) -> Iterator[Container | EphemeralContainer]:
+def every_container(spec: PodSpec) -> Iterator[Container]:
     """The containers of all three sorts."""
     yield from spec.initContainers
     yield from spec.containers

@@ -114,7 +114,7 @@ def ephemeral(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> Non
                     errs.append(field.forbidden(where, why))
 
 
-def image_spaces(errs: Errors, at: Path, container: Container | EphemeralContainer) -> None:
+def image_spaces(errs: Errors, at: Path, container: Container) -> None:
     """A pod's image has no white space around it; a template's may, for it is filled in later."""
     image = container.image
     if image and image != image.strip():
@@ -127,9 +127,7 @@ def pull_policy(errs: Errors, parent: Path, name: str, policy: str) -> None:
     rules.required_one_of(errs, parent, name, policy, PULL_POLICIES)
 
 
-def _common(
-    errs: Errors, at: Path, container: Container | EphemeralContainer, context: PodContext
-) -> None:
+def _common(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
     name = container.name
     if not name:
         errs.append(field.required(at.child("name")))

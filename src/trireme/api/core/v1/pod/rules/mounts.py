@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from trireme.api import rules
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer, VolumeMount
+from trireme.api.core.v1.pod.container import Container, VolumeMount
 from trireme.api.core.v1.pod.rules import paths
 from trireme.api.core.v1.pod.rules.context import PodContext
 from trireme.api.rules import Errors
@@ -21,9 +21,7 @@ _PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
 _RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
 
 
-def mounts(
-    errs: Errors, at: Path, container: Container | EphemeralContainer, context: PodContext
-) -> None:
+def mounts(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
     """``volumeMounts``."""
     devices = {item.name: item.devicePath for item in container.volumeDevices}
     seen: set[str] = set()
@@ -49,9 +47,7 @@ def mounts(
             _recursive(errs, at, mount, mount.recursiveReadOnly)
 
 
-def devices(
-    errs: Errors, at: Path, container: Container | EphemeralContainer, context: PodContext
-) -> None:
+def devices(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
     """``volumeDevices``."""
     mounted = {item.name: item.mountPath for item in container.volumeMounts}
     seen_paths: set[str] = set()
@@ -114,9 +110,7 @@ def _sub_path(errs: Errors, at: Path, position: int, mount: VolumeMount) -> None
         paths.descending(errs, at.child("subPathExpr"), mount.subPathExpr)
 
 
-def _propagation(
-    errs: Errors, at: Path, value: str, container: Container | EphemeralContainer
-) -> None:
+def _propagation(errs: Errors, at: Path, value: str, container: Container) -> None:
     rules.one_of(errs, at, "mountPropagation", value, _PROPAGATIONS)
     security = container.securityContext
     privileged = security is not None and security.privileged is True

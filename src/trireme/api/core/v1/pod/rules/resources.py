@@ -14,7 +14,7 @@ from typing import Final
 from trireme.api import rules
 from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.pod import aggregate
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer
+from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.resources import ResourceClaim, ResourceRequirements
 from trireme.api.core.v1.pod.rules.context import PodContext
 from trireme.api.core.v1.pod.spec import PodSpec
@@ -53,9 +53,7 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
     _consistent(errs, at, spec, value)
 
 
-def resize_policies(
-    errs: Errors, at: Path, container: Container | EphemeralContainer, restart_policy: str
-) -> None:
+def resize_policies(errs: Errors, at: Path, container: Container, restart_policy: str) -> None:
     """``resizePolicy`` of a container."""
     seen: set[str] = set()
     for position, item in enumerate(container.resizePolicy):

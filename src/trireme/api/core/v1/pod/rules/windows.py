@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from trireme.api import rules
-from trireme.api.core.v1.pod.container import Container, EphemeralContainer
+from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.security import WindowsSecurityContextOptions
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.rules import Errors
@@ -160,7 +160,7 @@ def _windows(errs: Errors, at: Path, spec: PodSpec) -> None:
                     errs.append(field.forbidden(here.child("securityContext", name), why))
 
 
-def _containers(at: Path, spec: PodSpec) -> Iterator[tuple[Path, Container | EphemeralContainer]]:
+def _containers(at: Path, spec: PodSpec) -> Iterator[tuple[Path, Container]]:
     for kind in _KINDS:
         for position, container in enumerate(getattr(spec, kind)):
             yield at.child(kind).index(position), container

@@ -1,0 +1,4 @@
+# Made by scripts/stubs.
+from .mutatingadmissionpolicy import MutatingAdmissionPolicy as MutatingAdmissionPolicy
+from .mutatingadmissionpolicybinding import MutatingAdmissionPolicyBinding as MutatingAdmissionPolicyBinding
+from .mutatingadmissionpolicy import MutatingAdmissionPolicySpec as MutatingAdmissionPolicySpec

@@ -1,0 +1,3 @@
+# Made by scripts/stubs.
+from .mutatingadmissionpolicy import MutatingAdmissionPolicy as MutatingAdmissionPolicy
+from .mutatingadmissionpolicybinding import MutatingAdmissionPolicyBinding as MutatingAdmissionPolicyBinding

@@ -1,0 +1,24 @@
+# Made by scripts/stubs.
+from .rules.celrules import Context as Context
+from .types import CustomResourceColumnDefinition as CustomResourceColumnDefinition
+from .types import CustomResourceConversion as CustomResourceConversion
+from .types import CustomResourceDefinition as CustomResourceDefinition
+from .types import CustomResourceDefinitionCondition as CustomResourceDefinitionCondition
+from .types import CustomResourceDefinitionNames as CustomResourceDefinitionNames
+from .types import CustomResourceDefinitionSpec as CustomResourceDefinitionSpec
+from .types import CustomResourceDefinitionStatus as CustomResourceDefinitionStatus
+from .types import CustomResourceDefinitionVersion as CustomResourceDefinitionVersion
+from .types import CustomResourceSubresourceScale as CustomResourceSubresourceScale
+from .types import CustomResourceSubresourceStatus as CustomResourceSubresourceStatus
+from .types import CustomResourceSubresources as CustomResourceSubresources
+from .types import CustomResourceValidation as CustomResourceValidation
+from .jsonschema import ExternalDocumentation as ExternalDocumentation
+from .rules.hoisted import Hoisted as Hoisted
+from .jsonschema import JSONSchemaProps as JSONSchemaProps
+from .rules.options import Options as Options
+from .rules.hoisted import Part as Part
+from .types import SelectableField as SelectableField
+from .types import ServiceReference as ServiceReference
+from .jsonschema import ValidationRule as ValidationRule
+from .types import WebhookClientConfig as WebhookClientConfig
+from .types import WebhookConversion as WebhookConversion

@@ -1,0 +1,26 @@
+# Made by scripts/stubs.
+from .controllerrevision import ControllerRevision as ControllerRevision
+from .daemonset import DaemonSet as DaemonSet
+from .daemonset import DaemonSetCondition as DaemonSetCondition
+from .daemonset import DaemonSetSpec as DaemonSetSpec
+from .daemonset import DaemonSetStatus as DaemonSetStatus
+from .daemonset import DaemonSetUpdateStrategy as DaemonSetUpdateStrategy
+from .deployment import Deployment as Deployment
+from .deployment import DeploymentCondition as DeploymentCondition
+from .deployment import DeploymentSpec as DeploymentSpec
+from .deployment import DeploymentStatus as DeploymentStatus
+from .deployment import DeploymentStrategy as DeploymentStrategy
+from .replicaset import ReplicaSet as ReplicaSet
+from .replicaset import ReplicaSetCondition as ReplicaSetCondition
+from .replicaset import ReplicaSetSpec as ReplicaSetSpec
+from .replicaset import ReplicaSetStatus as ReplicaSetStatus
+from .daemonset import RollingUpdateDaemonSet as RollingUpdateDaemonSet
+from .deployment import RollingUpdateDeployment as RollingUpdateDeployment
+from .statefulset_types import RollingUpdateStatefulSetStrategy as RollingUpdateStatefulSetStrategy
+from .statefulset_types import StatefulSet as StatefulSet
+from .statefulset_types import StatefulSetCondition as StatefulSetCondition
+from .statefulset_types import StatefulSetOrdinals as StatefulSetOrdinals
+from .statefulset_types import StatefulSetPersistentVolumeClaimRetentionPolicy as StatefulSetPersistentVolumeClaimRetentionPolicy
+from .statefulset_types import StatefulSetSpec as StatefulSetSpec
+from .statefulset_types import StatefulSetStatus as StatefulSetStatus
+from .statefulset_types import StatefulSetUpdateStrategy as StatefulSetUpdateStrategy

@@ -1,0 +1,16 @@
+# Made by scripts/stubs.
+from .attributes import FieldSelectorAttributes as FieldSelectorAttributes
+from .attributes import LabelSelectorAttributes as LabelSelectorAttributes
+from .localsubjectaccessreview import LocalSubjectAccessReview as LocalSubjectAccessReview
+from .attributes import NonResourceAttributes as NonResourceAttributes
+from .selfsubjectrulesreview import NonResourceRule as NonResourceRule
+from .attributes import ResourceAttributes as ResourceAttributes
+from .selfsubjectrulesreview import ResourceRule as ResourceRule
+from .selfsubjectaccessreview import SelfSubjectAccessReview as SelfSubjectAccessReview
+from .selfsubjectaccessreview import SelfSubjectAccessReviewSpec as SelfSubjectAccessReviewSpec
+from .selfsubjectrulesreview import SelfSubjectRulesReview as SelfSubjectRulesReview
+from .selfsubjectrulesreview import SelfSubjectRulesReviewSpec as SelfSubjectRulesReviewSpec
+from .subjectaccessreview import SubjectAccessReview as SubjectAccessReview
+from .attributes import SubjectAccessReviewSpec as SubjectAccessReviewSpec
+from .attributes import SubjectAccessReviewStatus as SubjectAccessReviewStatus
+from .selfsubjectrulesreview import SubjectRulesReviewStatus as SubjectRulesReviewStatus

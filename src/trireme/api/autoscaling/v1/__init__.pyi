@@ -1,0 +1,23 @@
+# Made by scripts/stubs.
+from .hpa_annotations import Behavior as Behavior
+from .hpa_annotations import ContainerSource as ContainerSource
+from .hpa_annotations import ContainerStatus as ContainerStatus
+from .hpa_annotations import ExternalSource as ExternalSource
+from .hpa_annotations import ExternalStatus as ExternalStatus
+from .horizontalpodautoscaler import HorizontalPodAutoscaler as HorizontalPodAutoscaler
+from .horizontalpodautoscaler import HorizontalPodAutoscalerSpec as HorizontalPodAutoscalerSpec
+from .horizontalpodautoscaler import HorizontalPodAutoscalerStatus as HorizontalPodAutoscalerStatus
+from .hpa_annotations import ObjectSource as ObjectSource
+from .hpa_annotations import ObjectStatus as ObjectStatus
+from .hpa_annotations import PodsSource as PodsSource
+from .hpa_annotations import PodsStatus as PodsStatus
+from .hpa_annotations import Policy as Policy
+from .hpa_annotations import Reference as Reference
+from .hpa_annotations import ResourceSource as ResourceSource
+from .hpa_annotations import ResourceStatus as ResourceStatus
+from .hpa_annotations import Rules as Rules
+from .scale import Scale as Scale
+from .scale import ScaleSpec as ScaleSpec
+from .scale import ScaleStatus as ScaleStatus
+from .hpa_annotations import Spec as Spec
+from .hpa_annotations import Status as Status

@@ -1,0 +1,24 @@
+# Made by scripts/stubs.
+from .metrics import ContainerResourceMetricSource as ContainerResourceMetricSource
+from .metrics import ContainerResourceMetricStatus as ContainerResourceMetricStatus
+from .metrics import CrossVersionObjectReference as CrossVersionObjectReference
+from .metrics import ExternalMetricSource as ExternalMetricSource
+from .metrics import ExternalMetricStatus as ExternalMetricStatus
+from .hpa_types import HPAScalingPolicy as HPAScalingPolicy
+from .hpa_types import HPAScalingRules as HPAScalingRules
+from .horizontalpodautoscaler import HorizontalPodAutoscaler as HorizontalPodAutoscaler
+from .hpa_types import HorizontalPodAutoscalerBehavior as HorizontalPodAutoscalerBehavior
+from .hpa_types import HorizontalPodAutoscalerCondition as HorizontalPodAutoscalerCondition
+from .hpa_types import HorizontalPodAutoscalerSpec as HorizontalPodAutoscalerSpec
+from .hpa_types import HorizontalPodAutoscalerStatus as HorizontalPodAutoscalerStatus
+from .metrics import MetricIdentifier as MetricIdentifier
+from .metrics import MetricSpec as MetricSpec
+from .metrics import MetricStatus as MetricStatus
+from .metrics import MetricTarget as MetricTarget
+from .metrics import MetricValueStatus as MetricValueStatus
+from .metrics import ObjectMetricSource as ObjectMetricSource
+from .metrics import ObjectMetricStatus as ObjectMetricStatus
+from .metrics import PodsMetricSource as PodsMetricSource
+from .metrics import PodsMetricStatus as PodsMetricStatus
+from .metrics import ResourceMetricSource as ResourceMetricSource
+from .metrics import ResourceMetricStatus as ResourceMetricStatus

@@ -1,0 +1,5 @@
+# Made by scripts/stubs.
+from .csr_types import CertificateSigningRequest as CertificateSigningRequest
+from .csr_types import CertificateSigningRequestCondition as CertificateSigningRequestCondition
+from .csr_types import CertificateSigningRequestSpec as CertificateSigningRequestSpec
+from .csr_types import CertificateSigningRequestStatus as CertificateSigningRequestStatus

@@ -1,0 +1,2 @@
+# Made by scripts/stubs.
+from .clustertrustbundle import ClusterTrustBundle as ClusterTrustBundle

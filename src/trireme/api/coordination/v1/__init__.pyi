@@ -1,0 +1,3 @@
+# Made by scripts/stubs.
+from .lease import Lease as Lease
+from .lease import LeaseSpec as LeaseSpec

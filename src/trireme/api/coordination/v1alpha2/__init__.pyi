@@ -1,0 +1,2 @@
+# Made by scripts/stubs.
+from .leasecandidate import LeaseCandidate as LeaseCandidate

@@ -1,0 +1,3 @@
+# Made by scripts/stubs.
+from .leasecandidate import LeaseCandidate as LeaseCandidate
+from .leasecandidate import LeaseCandidateSpec as LeaseCandidateSpec

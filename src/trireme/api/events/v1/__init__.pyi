@@ -1,0 +1,3 @@
+# Made by scripts/stubs.
+from .event import Event as Event
+from .event import EventSeries as EventSeries

@@ -1,0 +1,22 @@
+# Made by scripts/stubs.
+from .prioritylevel_types import ExemptPriorityLevelConfiguration as ExemptPriorityLevelConfiguration
+from .flowschema_types import FlowDistinguisherMethod as FlowDistinguisherMethod
+from .flowschema_types import FlowSchema as FlowSchema
+from .conditions import FlowSchemaCondition as FlowSchemaCondition
+from .flowschema_types import FlowSchemaSpec as FlowSchemaSpec
+from .flowschema_types import FlowSchemaStatus as FlowSchemaStatus
+from .flowschema_types import GroupSubject as GroupSubject
+from .prioritylevel_types import LimitResponse as LimitResponse
+from .prioritylevel_types import LimitedPriorityLevelConfiguration as LimitedPriorityLevelConfiguration
+from .flowschema_types import NonResourcePolicyRule as NonResourcePolicyRule
+from .flowschema_types import PolicyRulesWithSubjects as PolicyRulesWithSubjects
+from .prioritylevel_types import PriorityLevelConfiguration as PriorityLevelConfiguration
+from .conditions import PriorityLevelConfigurationCondition as PriorityLevelConfigurationCondition
+from .flowschema_types import PriorityLevelConfigurationReference as PriorityLevelConfigurationReference
+from .prioritylevel_types import PriorityLevelConfigurationSpec as PriorityLevelConfigurationSpec
+from .prioritylevel_types import PriorityLevelConfigurationStatus as PriorityLevelConfigurationStatus
+from .prioritylevel_types import QueuingConfiguration as QueuingConfiguration
+from .flowschema_types import ResourcePolicyRule as ResourcePolicyRule
+from .flowschema_types import ServiceAccountSubject as ServiceAccountSubject
+from .flowschema_types import Subject as Subject
+from .flowschema_types import UserSubject as UserSubject

@@ -1,0 +1,3 @@
+# Made by scripts/stubs.
+from .ipaddress import IPAddress as IPAddress
+from .servicecidr import ServiceCIDR as ServiceCIDR

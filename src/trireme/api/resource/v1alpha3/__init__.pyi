@@ -1,0 +1,6 @@
+# Made by scripts/stubs.
+from .devicetaintrule import DeviceTaintRule as DeviceTaintRule
+from .resourcepoolstatusrequest import PoolStatus as PoolStatus
+from .resourcepoolstatusrequest import ResourcePoolStatusRequest as ResourcePoolStatusRequest
+from .resourcepoolstatusrequest import ResourcePoolStatusRequestSpec as ResourcePoolStatusRequestSpec
+from .resourcepoolstatusrequest import ResourcePoolStatusRequestStatus as ResourcePoolStatusRequestStatus

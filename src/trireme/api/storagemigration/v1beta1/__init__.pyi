@@ -1,0 +1,4 @@
+# Made by scripts/stubs.
+from .storageversionmigration import StorageVersionMigration as StorageVersionMigration
+from .storageversionmigration import StorageVersionMigrationSpec as StorageVersionMigrationSpec
+from .storageversionmigration import StorageVersionMigrationStatus as StorageVersionMigrationStatus
