@@ -24,7 +24,7 @@ from trireme.kit import catalog
 from trireme.kubelet.volumes import plugins as volume_plugins
 from trireme.kubelet.volumes.plugin import Plugin as VolumePlugin
 from trireme.machinery.resource import Resource
-from trireme.scheduler import act, preempt, profile, queue
+from trireme.scheduler import binding_cycle, preempt, profile, queue
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "scope.md"
@@ -41,7 +41,7 @@ SCHEDULER_PARTS: dict[str, ModuleType] = {
     "SchedulingGates": queue,
     "PrioritySort": queue,
     "DefaultPreemption": preempt,
-    "DefaultBinder": act,
+    "DefaultBinder": binding_cycle,
 }
 GATE_STATES = {
     "on": "On, and its effect is there",
