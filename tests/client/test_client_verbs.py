@@ -11,7 +11,7 @@ import pytest
 from trireme.api.core import v1 as core
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
-from trireme.client import handle
+from trireme.client import resource_interface
 from trireme.client.client import Client
 from trireme.kit import pki
 from trireme.kit.env import Env
@@ -104,7 +104,7 @@ async def test_a_watch_tells_what_follows_its_revision(env: Env) -> None:
         seen = [
             (event.type, event.object.metadata.name, event.object.data.get("k"))
             async for event in client.watch(core.ConfigMap, "default", at, timeout=5)
-            if event.type != handle.BOOKMARK
+            if event.type != resource_interface.BOOKMARK
         ]
         assert seen == [("ADDED", "b", "1"), ("MODIFIED", "b", "2"), ("DELETED", "b", "2")]
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trireme.client import handle
+from trireme.client import resource_interface
 
 
 async def _chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
@@ -18,7 +18,7 @@ async def _chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _collect(parts: list[bytes]) -> list[bytes]:
-    return [line async for line in handle._lines(_chunks(parts))]
+    return [line async for line in resource_interface._lines(_chunks(parts))]
 
 
 @given(

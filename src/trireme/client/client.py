@@ -17,8 +17,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from trireme.client import codec
-from trireme.client.handle import Handle, ListResult, WatchEvent, Where
 from trireme.client.requests import JSON, Call, Requester
+from trireme.client.resource_interface import ListResult, ResourceInterface, WatchEvent, Where
 from trireme.client.transport import Response, Stream, Transport
 from trireme.kit import catalog
 from trireme.kit.clock import Clock, RealClock
@@ -43,33 +43,33 @@ class Client:
         clock: Clock | None = None,
     ) -> None:
         self._requester = Requester(transport, user_agent, clock or RealClock())
-        self._handles: dict[type, Handle[Any]] = {}
+        self._handles: dict[type, ResourceInterface[Any]] = {}
 
-    def of(self, kind: type[T] | Handle[T]) -> Handle[T]:
+    def of(self, kind: type[T] | ResourceInterface[T]) -> ResourceInterface[T]:
         """All verbs on one type. A handle stands for itself."""
-        if isinstance(kind, Handle):
+        if isinstance(kind, ResourceInterface):
             return kind
         handle = self._handles.get(kind)
         if handle is None:
             where = _where(resource_of(kind))
-            handle = Handle(self._requester, where, codec.Decoder(kind), metadata=False)
+            handle = ResourceInterface(self._requester, where, codec.Decoder(kind), metadata=False)
             self._handles[kind] = handle
         return handle
 
     def dynamic(
         self, group: str, version: str, plural: str, namespaced: bool = True
-    ) -> Handle[dict[str, Any]]:
+    ) -> ResourceInterface[dict[str, Any]]:
         """Any served resource, as plain dicts."""
         where = Where(group=group, version=version, plural=plural, namespaced=namespaced)
-        return Handle(self._requester, where, codec.Decoder(dict), metadata=False)
+        return ResourceInterface(self._requester, where, codec.Decoder(dict), metadata=False)
 
     def metadata(
         self, group: str, version: str, plural: str, namespaced: bool = True
-    ) -> Handle[meta.Object]:
+    ) -> ResourceInterface[meta.Object]:
         """Any served resource, only the metadata of its objects. Their kind reads
         PartialObjectMetadata. Updates and creations through it make no sense."""
         where = Where(group=group, version=version, plural=plural, namespaced=namespaced)
-        return Handle(self._requester, where, codec.Decoder(meta.Object), metadata=True)
+        return ResourceInterface(self._requester, where, codec.Decoder(meta.Object), metadata=True)
 
     async def get(
         self, kind: type[T], name: str, namespace: str | None = None, resource_version: str = ""
@@ -80,8 +80,8 @@ class Client:
     async def list(
         self, kind: type[T], namespace: str | None = None, **options: Any
     ) -> ListResult[T]:
-        """GET a list; options as in ``Handle.list``: label_selector, field_selector, limit,
-        continue_token, resource_version."""
+        """GET a list; options as in ``ResourceInterface.list``: label_selector, field_selector,
+        limit, continue_token, resource_version."""
         return await self.of(kind).list(namespace or "", **options)
 
     def watch(
@@ -91,8 +91,8 @@ class Client:
         resource_version: str = "",
         **options: Any,
     ) -> AsyncGenerator[WatchEvent[T], None]:
-        """Events; options as in ``Handle.watch``: label_selector, field_selector, bookmarks,
-        initial_events, timeout. Components use an ``Informer`` instead."""
+        """Events; options as in ``ResourceInterface.watch``: label_selector, field_selector,
+        bookmarks, initial_events, timeout. Components use an ``Informer`` instead."""
         return self.of(kind).watch(namespace or "", resource_version, **options)
 
     async def create(self, obj: T, *, dry_run: bool = False) -> T:

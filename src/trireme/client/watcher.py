@@ -1,8 +1,8 @@
 """List, then watch, for ever: one resource as a sequence of events without gaps.
 
-In: a ``Handle`` and what to select. Out: ``Began``, ``Page`` ..., ``Complete`` for a list (the
-reader replaces all that it had), ``Applied`` and ``Gone`` for what changes afterwards. Called by
-``runtime/informer``. The protocol is a table of states:
+In: a ``ResourceInterface`` and what to select. Out: ``Init``, ``InitApply`` ..., ``InitDone`` for a
+list (the reader replaces all that it had), ``Apply`` and ``Delete`` for what changes afterwards.
+Called by ``runtime/informer``. The protocol is a table of states:
 
     Empty      → list a page                → Paging, or Listed after the last page
     Paging     → list the next page         → Paging, or Listed; token expired (410) → Empty
@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from trireme.client.codec import Unreadable
-from trireme.client.handle import BOOKMARK, DELETED, Handle, WatchEvent
+from trireme.client.resource_interface import BOOKMARK, DELETED, ResourceInterface, WatchEvent
 from trireme.kit.backoff import Backoff
 from trireme.kit.env import Env
 from trireme.machinery import errors
@@ -38,33 +38,33 @@ FIRST_RETRY, LAST_RETRY = 0.2, 30.0
 RESET_SECONDS = 120.0
 
 
-class Began(msgspec.Struct, frozen=True):
+class Init(msgspec.Struct, frozen=True):
     """A list begins; whatever was listed before without being complete is void."""
 
 
-class Page(msgspec.Struct, Generic[T], frozen=True):
+class InitApply(msgspec.Struct, Generic[T], frozen=True):
     """Some objects of the list that began."""
 
     objects: list[T]
 
 
-class Complete(msgspec.Struct, frozen=True):
+class InitDone(msgspec.Struct, frozen=True):
     """The list is complete: what is not in its pages does not exist."""
 
 
-class Applied(msgspec.Struct, Generic[T], frozen=True):
+class Apply(msgspec.Struct, Generic[T], frozen=True):
     """An object was made or changed."""
 
     object: T
 
 
-class Gone(msgspec.Struct, Generic[T], frozen=True):
+class Delete(msgspec.Struct, Generic[T], frozen=True):
     """An object was deleted, or left the selection; its last state."""
 
     object: T
 
 
-Event = Began | Page[T] | Complete | Applied[T] | Gone[T]
+Event = Init | InitApply[T] | InitDone | Apply[T] | Delete[T]
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +106,7 @@ State = Empty | Paging | Listed | Watching
 class Watcher(Generic[T]):
     """The machine. One reader, once."""
 
-    def __init__(self, handle: Handle[T], selection: Selection, env: Env) -> None:
+    def __init__(self, handle: ResourceInterface[T], selection: Selection, env: Env) -> None:
         self._handle = handle
         self._selection = selection
         self._env = env
@@ -135,7 +135,7 @@ class Watcher(Generic[T]):
         """One request, or one event of the open watch."""
         match state:
             case Empty():
-                return await self._list("", [Began()])
+                return await self._list("", [Init()])
             case Paging(token):
                 return await self._list(token, [])
             case Listed(revision):
@@ -153,10 +153,10 @@ class Watcher(Generic[T]):
             continue_token=token,
         )
         self._listed_at = self._env.clock.monotonic()
-        told = [*told, Page(page.items)]
+        told = [*told, InitApply(page.items)]
         if page.continue_token:
             return told, Paging(page.continue_token)
-        return [*told, Complete()], Listed(page.resource_version)
+        return [*told, InitDone()], Listed(page.resource_version)
 
     def _watch(self, revision: str) -> Watching:
         where = self._selection
@@ -179,7 +179,7 @@ class Watcher(Generic[T]):
         now = Watching(event.resource_version or state.revision, state.events, state.opened, True)
         if event.type == BOOKMARK:
             return [], now
-        return [Gone(event.object) if event.type == DELETED else Applied(event.object)], now
+        return [Delete(event.object) if event.type == DELETED else Apply(event.object)], now
 
     async def _ended(self, state: Watching) -> State:
         """The server closed the watch, as it does from time to time."""

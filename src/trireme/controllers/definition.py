@@ -1,8 +1,8 @@
 """What a controller is to the manager: a name, and how it is made.
 
-In: ``Tools``, all that a controller may use. Out: something that runs until cancelled. Each
-reconciler's file says ``CONTROLLER = Definition(name, make)`` and is found by folder. ``name`` is
-the service account of upstream's controller in kube-system, so that the bootstrap ClusterRole
+In: ``ControllerContext``, all that a controller may use. Out: something that runs until cancelled.
+Each reconciler's file says ``CONTROLLER = Definition(name, make)`` and is found by folder. ``name``
+is the service account of upstream's controller in kube-system, so that the bootstrap ClusterRole
 ``system:controller:<name>`` fits; a controller writes with that identity and no other.
 """
 
@@ -20,7 +20,7 @@ from trireme.runtime.recorder import EventRecorder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tools:
+class ControllerContext:
     """A controller's means. ``client`` acts as the controller itself; ``informers`` are shared by
     all controllers and read as the manager."""
 
@@ -43,4 +43,4 @@ class Definition:
     """One controller. ``make`` registers its informers; None when the settings give it no work."""
 
     name: str
-    make: Callable[[Tools], Running | None]
+    make: Callable[[ControllerContext], Running | None]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from trireme import controllers
 from trireme.client.client import Client
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.settings import Settings
 from trireme.kit import catalog
 from trireme.kit.env import Env
@@ -76,14 +76,14 @@ async def _work(config: ManagerConfig, env: Env) -> None:
             own = dataclasses.replace(env, log=env.log.getChild(definition.name))
             client = config.client_for(definition.name)
             recorder = EventRecorder(client, definition.name, "", own)
-            tools = Tools(
+            context = ControllerContext(
                 client=client,
                 informers=informers,
                 recorder=recorder,
                 env=own,
                 settings=config.settings,
             )
-            running = definition.make(tools)
+            running = definition.make(context)
             if running is not None:
                 group.create_task(running.run(), name=definition.name)
                 group.create_task(recorder.run(), name=f"{definition.name}/events")

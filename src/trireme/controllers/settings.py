@@ -1,6 +1,7 @@
 """What a cluster decides for its controllers. Pure.
 
-Made by the composition root, handed to each controller with its ``Tools``. Defaults are upstream's:
+Made by the composition root, handed to each controller with its ``ControllerContext``. Defaults are
+upstream's:
 https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/.
 """
 

@@ -12,7 +12,7 @@ from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.client import Client
-from trireme.client.handle import DELETED
+from trireme.client.resource_interface import DELETED
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder
 from trireme.dns.server import listening

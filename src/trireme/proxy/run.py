@@ -15,7 +15,7 @@ from aiohttp import web
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.client import Client
-from trireme.client.handle import DELETED
+from trireme.client.resource_interface import DELETED
 from trireme.kit.env import Env
 from trireme.proxy.backends.nftables import Nftables, NftFailed
 from trireme.proxy.health import Health, serving

@@ -20,7 +20,7 @@ import msgspec
 
 from trireme.client import watcher
 from trireme.client.client import Client
-from trireme.client.handle import ADDED, DELETED, MODIFIED, Handle
+from trireme.client.resource_interface import ADDED, DELETED, MODIFIED, ResourceInterface
 from trireme.kit.env import Env
 from trireme.runtime import keys
 from trireme.runtime.index import Index, Values
@@ -53,8 +53,8 @@ def without_managed_fields(obj: Any) -> Any:
 
 
 class Informer(Generic[T]):
-    """One kind and selection. ``kind`` is an API type, or a ``Handle`` (metadata only, dynamic
-    objects are not supported: they have no attributes).
+    """One kind and selection. ``kind`` is an API type, or a ``ResourceInterface`` (metadata only,
+    dynamic objects are not supported: they have no attributes).
 
     ``strip`` gets each fresh object before anybody else and returns what is kept.
     """
@@ -62,7 +62,7 @@ class Informer(Generic[T]):
     def __init__(
         self,
         client: Client,
-        kind: type[T] | Handle[T],
+        kind: type[T] | ResourceInterface[T],
         namespace: str | None = None,
         *,
         label_selector: str = "",
@@ -90,15 +90,15 @@ class Informer(Generic[T]):
         async with aclosing(self._watcher.events()) as events:
             async for event in events:
                 match event:
-                    case watcher.Applied(obj):
+                    case watcher.Apply(obj):
                         self._apply(self._strip(obj))
-                    case watcher.Gone(obj):
+                    case watcher.Delete(obj):
                         self._remove(_key(obj), self._strip(obj))
-                    case watcher.Began():
+                    case watcher.Init():
                         self._listing = {}
-                    case watcher.Page(objects):
+                    case watcher.InitApply(objects):
                         self._collect(objects)
-                    case watcher.Complete():
+                    case watcher.InitDone():
                         self._replace()
 
     async def synced(self) -> None:
@@ -225,14 +225,14 @@ class Informers:
 
     def of(
         self,
-        kind: type[T] | Handle[T],
+        kind: type[T] | ResourceInterface[T],
         namespace: str | None = None,
         *,
         label_selector: str = "",
         field_selector: str = "",
     ) -> Informer[T]:
         """The informer of a kind and selection; made, and started if the others are, when new."""
-        place = kind.where if isinstance(kind, Handle) else kind
+        place = kind.where if isinstance(kind, ResourceInterface) else kind
         identity = (place, namespace or "", label_selector, field_selector)
         informer = self._informers.get(identity)
         if informer is None:

@@ -17,7 +17,7 @@ from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.client.client import Client
-from trireme.client.handle import ADDED, DELETED
+from trireme.client.resource_interface import ADDED, DELETED
 from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informers

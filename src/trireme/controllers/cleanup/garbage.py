@@ -17,7 +17,7 @@ from trireme.controllers.cleanup import graph, plan_garbage
 from trireme.controllers.cleanup.graph import FOREGROUND, ORPHAN, Kind, Node
 from trireme.controllers.cleanup.monitors import Monitors
 from trireme.controllers.cleanup.plan_garbage import Owner
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta
 from trireme.machinery.meta import ObjectMeta, OwnerReference
 from trireme.runtime import recorder
@@ -39,21 +39,21 @@ class _Impossible(Exception):
     """A cluster-scoped object names a namespaced owner."""
 
 
-def make(tools: Tools) -> GarbageCollector:
+def make(context: ControllerContext) -> GarbageCollector:
     """The graph and its workers."""
-    return GarbageCollector(tools)
+    return GarbageCollector(context)
 
 
 class GarbageCollector:
     """Keys of the queue are uids."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._events = tools.recorder
-        self._env = tools.env
-        self._monitors = Monitors(tools.client, tools.env, self._look_at)
+    def __init__(self, context: ControllerContext) -> None:
+        self._events = context.recorder
+        self._env = context.env
+        self._monitors = Monitors(context.client, context.env, self._look_at)
         self._graph = self._monitors.graph
         self._absent: OrderedDict[tuple[str, ...], None] = OrderedDict()
-        self._loop = Controller(NAME, self.reconcile, tools.env, workers=WORKERS)
+        self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
 
     async def run(self) -> None:
         """Work until cancelled."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from trireme.client import discovery
 from trireme.client.client import Client
 from trireme.client.codec import Unreadable
-from trireme.client.handle import DELETED, Handle
+from trireme.client.resource_interface import DELETED, ResourceInterface
 from trireme.controllers.cleanup import graph
 from trireme.controllers.cleanup.graph import Graph, Kind
 from trireme.kit.env import Env
@@ -67,7 +67,7 @@ class Monitors:
         """The resource that a reference names; None when nothing of that kind is served."""
         return self._by_name.get((api_version.rpartition("/")[0], kind))
 
-    def handle(self, kind: Kind) -> Handle[meta.Object]:
+    def handle(self, kind: Kind) -> ResourceInterface[meta.Object]:
         """The verbs on a resource, metadata only."""
         return self._client.metadata(kind.group, kind.version, kind.plural, kind.namespaced)
 

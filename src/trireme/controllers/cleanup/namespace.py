@@ -16,10 +16,10 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.client import discovery
 from trireme.client.codec import Unreadable
 from trireme.client.discovery import Served
-from trireme.client.handle import DELETED, Handle
+from trireme.client.resource_interface import DELETED, ResourceInterface
 from trireme.controllers.cleanup import plan_namespace
 from trireme.controllers.cleanup.plan_namespace import Left, Progress
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta, time
 from trireme.runtime import triggers
 from trireme.runtime.controller import After, Controller
@@ -34,11 +34,11 @@ class NotEmptied(Exception):
     """Something could not be deleted; the text says what and why."""
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop. A pod's end brings its namespace back at once."""
-    emptying = Emptying(tools)
-    namespaces = tools.informers.of(Namespace)
-    pods = tools.informers.of(Pod)
+    emptying = Emptying(context)
+    namespaces = context.informers.of(Namespace)
+    pods = context.informers.of(Pod)
 
     def ending(key: Key) -> Iterable[Key]:
         found = namespaces.get("", key.namespace)
@@ -49,7 +49,7 @@ def make(tools: Tools) -> Controller:
     return Controller(
         NAME,
         emptying.reconcile,
-        tools.env,
+        context.env,
         triggers=[(namespaces, triggers.own()), (pods, gone)],
         workers=WORKERS,
     )
@@ -58,11 +58,11 @@ def make(tools: Tools) -> Controller:
 class Emptying:
     """Deletes what is in a namespace, step by step."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._namespaces = tools.informers.of(Namespace)
-        self._clock = tools.env.clock
-        self._delay = tools.settings.namespace_delay
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._namespaces = context.informers.of(Namespace)
+        self._clock = context.env.clock
+        self._delay = context.settings.namespace_delay
 
     async def reconcile(self, key: Key) -> After | None:
         """One round: delete, count what is left, say so; at the end let the namespace go."""
@@ -140,7 +140,7 @@ class Emptying:
         left.append(note)
 
     async def _delete_all(
-        self, handle: Handle[meta.Object], item: Served, name: str
+        self, handle: ResourceInterface[meta.Object], item: Served, name: str
     ) -> list[meta.Object]:
         if "list" not in item.verbs:
             return []

@@ -10,7 +10,7 @@ from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.codec import Unreadable
 from trireme.controllers.cleanup import plan_pods
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta
 
 NAME = "pod-garbage-collector"
@@ -19,20 +19,20 @@ PERIOD = 20.0
 QUARANTINE = 40.0
 
 
-def make(tools: Tools) -> PodGarbage:
+def make(context: ControllerContext) -> PodGarbage:
     """The loop."""
-    return PodGarbage(tools)
+    return PodGarbage(context)
 
 
 class PodGarbage:
     """Remembers since when nodes are missing."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._env = tools.env
-        self._limit = tools.settings.terminated_pods
-        self._pods = tools.informers.of(Pod)
-        self._nodes = tools.informers.of(Node)
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._env = context.env
+        self._limit = context.settings.terminated_pods
+        self._pods = context.informers.of(Pod)
+        self._nodes = context.informers.of(Node)
         self._missing: dict[str, float] = {}
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.rules import PolicyRule
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import labels
 from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
@@ -20,9 +20,9 @@ from trireme.runtime.keys import Key
 NAME = "clusterrole-aggregation-controller"
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop: any change may concern every role that sums up others."""
-    roles = tools.informers.of(ClusterRole)
+    roles = context.informers.of(ClusterRole)
 
     def concerned(_event: Event[ClusterRole]) -> Iterable[Key]:
         return [Key("", item.metadata.name) for item in roles.list() if item.aggregationRule]
@@ -35,9 +35,9 @@ def make(tools: Tools) -> Controller:
         if wanted != role.rules:
             guard = {"resourceVersion": role.metadata.resourceVersion}
             change = {"metadata": guard, "rules": wanted}
-            await tools.client.patch(ClusterRole, key.name, None, change)
+            await context.client.patch(ClusterRole, key.name, None, change)
 
-    return Controller(NAME, reconcile, tools.env, triggers=[(roles, concerned)], workers=5)
+    return Controller(NAME, reconcile, context.env, triggers=[(roles, concerned)], workers=5)
 
 
 def plan(role: ClusterRole, every: Iterable[ClusterRole]) -> list[PolicyRule]:

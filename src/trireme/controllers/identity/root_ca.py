@@ -11,7 +11,7 @@ import msgspec
 
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.namespace import Namespace
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta
 from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
@@ -27,30 +27,30 @@ _TEXT = (
 )
 
 
-def make(tools: Tools) -> Controller | None:
+def make(context: ControllerContext) -> Controller | None:
     """Looks at new namespaces, and at every change of these ConfigMaps."""
-    if not tools.settings.root_ca:
+    if not context.settings.root_ca:
         return None
-    namespaces = tools.informers.of(Namespace)
-    maps = tools.informers.of(ConfigMap, field_selector=f"metadata.name={CONFIG_MAP}")
+    namespaces = context.informers.of(Namespace)
+    maps = context.informers.of(ConfigMap, field_selector=f"metadata.name={CONFIG_MAP}")
 
     async def reconcile(key: Key) -> None:
         namespace = namespaces.get("", key.name)
         if namespace is None or namespace.status.phase != "Active":
             return
         known = maps.get(key.name, CONFIG_MAP)
-        wanted = plan(known, key.name, tools.settings.root_ca)
+        wanted = plan(known, key.name, context.settings.root_ca)
         if wanted is None:
             return
         try:
-            await (tools.client.update(wanted) if known else tools.client.create(wanted))
+            await (context.client.update(wanted) if known else context.client.create(wanted))
         except errors.ApiError as fault:
             if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
                 raise
 
     theirs = triggers.mapped(lambda found: [Key("", found.metadata.namespace)])
     return Controller(
-        NAME, reconcile, tools.env, triggers=[(namespaces, triggers.own()), (maps, theirs)]
+        NAME, reconcile, context.env, triggers=[(namespaces, triggers.own()), (maps, theirs)]
     )
 
 

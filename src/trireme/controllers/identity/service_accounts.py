@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.serviceaccount import ServiceAccount
-from trireme.client.handle import DELETED
-from trireme.controllers.definition import Definition, Tools
+from trireme.client.resource_interface import DELETED
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta
 from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
@@ -19,10 +19,10 @@ NAME = "service-account-controller"
 DEFAULT = "default"
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """Looks at a namespace that comes or changes, and at one whose account is deleted."""
-    namespaces = tools.informers.of(Namespace)
-    accounts = tools.informers.of(ServiceAccount)
+    namespaces = context.informers.of(Namespace)
+    accounts = context.informers.of(ServiceAccount)
 
     async def reconcile(key: Key) -> None:
         namespace = namespaces.get("", key.name)
@@ -32,7 +32,7 @@ def make(tools: Tools) -> Controller:
             return
         metadata = meta.ObjectMeta(name=DEFAULT, namespace=key.name)
         try:
-            await tools.client.create(ServiceAccount(metadata=metadata))
+            await context.client.create(ServiceAccount(metadata=metadata))
         except errors.ApiError as fault:
             if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
                 raise
@@ -42,7 +42,7 @@ def make(tools: Tools) -> Controller:
         lambda event: [Key("", event.key.namespace)],
     )
     return Controller(
-        NAME, reconcile, tools.env, triggers=[(namespaces, triggers.own()), (accounts, gone)]
+        NAME, reconcile, context.env, triggers=[(namespaces, triggers.own()), (accounts, gone)]
     )
 
 

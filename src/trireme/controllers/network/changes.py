@@ -15,7 +15,7 @@ from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
-from trireme.client.handle import MODIFIED
+from trireme.client.resource_interface import MODIFIED
 from trireme.controllers.network import backends
 from trireme.domain import pods
 from trireme.machinery import time

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
-from trireme.client.handle import ADDED
-from trireme.controllers.definition import Definition, Tools
+from trireme.client.resource_interface import ADDED
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.network import backends, changes, plan_endpoints
 from trireme.machinery import errors
 from trireme.runtime import index, recorder, triggers
@@ -26,26 +26,26 @@ WORKERS = 5
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop."""
-    return EndpointsController(tools).loop
+    return EndpointsController(context).loop
 
 
 class EndpointsController:
     """The caches."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._events = tools.recorder
-        self._services = tools.informers.of(Service)
-        self._pods = tools.informers.of(Pod)
-        self._endpoints = tools.informers.of(Endpoints)
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._events = context.recorder
+        self._services = context.informers.of(Service)
+        self._pods = context.informers.of(Pod)
+        self._endpoints = context.informers.of(Endpoints)
         self._pods.add_index(index.namespace)
         self._times = changes.TriggerTimes()
         self.loop = Controller(
             NAME,
             self.reconcile,
-            tools.env,
+            context.env,
             triggers=[
                 (self._services, triggers.own()),
                 (self._pods, changes.trigger(self._services)),

@@ -14,8 +14,8 @@ from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
-from trireme.client.handle import MODIFIED
-from trireme.controllers.definition import Definition, Tools
+from trireme.client.resource_interface import MODIFIED
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.network import backends, changes, plan_slices
 from trireme.controllers.network.slices import SliceTracker
 from trireme.machinery import errors
@@ -28,29 +28,29 @@ NAME = "endpointslice-controller"
 WORKERS = 5
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop."""
-    return EndpointSlices(tools).loop
+    return EndpointSlices(context).loop
 
 
 class EndpointSlices:
     """The caches, and what was written that they do not show yet."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._events = tools.recorder
-        self._services = tools.informers.of(Service)
-        self._pods = tools.informers.of(Pod)
-        self._nodes = tools.informers.of(Node)
-        slices = tools.informers.of(EndpointSlice)
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._events = context.recorder
+        self._services = context.informers.of(Service)
+        self._pods = context.informers.of(Pod)
+        self._nodes = context.informers.of(Node)
+        slices = context.informers.of(EndpointSlice)
         self._pods.add_index(index.namespace)
         self._pods.add_index(index.node_name)
-        self._slices = SliceTracker(tools.client, slices, plan_slices.MANAGER)
+        self._slices = SliceTracker(context.client, slices, plan_slices.MANAGER)
         self._times = changes.TriggerTimes()
         self.loop = Controller(
             NAME,
             self.reconcile,
-            tools.env,
+            context.env,
             triggers=[
                 (self._services, triggers.own()),
                 (self._pods, changes.trigger(self._services)),

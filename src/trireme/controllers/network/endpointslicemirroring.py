@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.network import plan_mirroring
 from trireme.controllers.network.plan_slices import Delete
 from trireme.controllers.network.slices import SliceTracker
@@ -26,24 +26,24 @@ NAME = "endpointslicemirroring-controller"
 WORKERS = 5
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop."""
-    return EndpointSliceMirroring(tools).loop
+    return EndpointSliceMirroring(context).loop
 
 
 class EndpointSliceMirroring:
     """The caches. Keys are those of Services, which their Endpoints share."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._events = tools.recorder
-        self._services = tools.informers.of(Service)
-        self._endpoints = tools.informers.of(Endpoints)
-        slices = tools.informers.of(EndpointSlice)
-        self._slices = SliceTracker(tools.client, slices, plan_mirroring.MANAGER)
+    def __init__(self, context: ControllerContext) -> None:
+        self._events = context.recorder
+        self._services = context.informers.of(Service)
+        self._endpoints = context.informers.of(Endpoints)
+        slices = context.informers.of(EndpointSlice)
+        self._slices = SliceTracker(context.client, slices, plan_mirroring.MANAGER)
         self.loop = Controller(
             NAME,
             self.reconcile,
-            tools.env,
+            context.env,
             triggers=[
                 (self._services, _of_service),
                 (self._endpoints, _of_endpoints),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from trireme.api.discovery.v1.endpointslice import EndpointSlice
 from trireme.client.client import Client
-from trireme.client.handle import DELETED
+from trireme.client.resource_interface import DELETED
 from trireme.controllers.network import plan_slices
 from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informer

@@ -15,7 +15,7 @@ from trireme.api.core.v1.node import Node, NodeCondition
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.references import ObjectReference
 from trireme.client.codec import Unreadable
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.nodes import plan_nodes
 from trireme.controllers.nodes.plan_nodes import Health, ZoneState
 from trireme.domain import pods
@@ -28,9 +28,9 @@ LEASES = "kube-node-lease"
 _FAULTS = (errors.ApiError, OSError, Unreadable)
 
 
-def make(tools: Tools) -> NodeLifecycle:
+def make(context: ControllerContext) -> NodeLifecycle:
     """The loop."""
-    return NodeLifecycle(tools)
+    return NodeLifecycle(context)
 
 
 class _Zone:
@@ -55,14 +55,14 @@ class _Zone:
 class NodeLifecycle:
     """What was heard of each node, and the zones."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._events = tools.recorder
-        self._env = tools.env
-        self._settings = tools.settings
-        self._nodes = tools.informers.of(Node)
-        self._pods = tools.informers.of(Pod)
-        self._leases = tools.informers.of(Lease, LEASES)
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._events = context.recorder
+        self._env = context.env
+        self._settings = context.settings
+        self._nodes = context.informers.of(Node)
+        self._pods = context.informers.of(Pod)
+        self._leases = context.informers.of(Lease, LEASES)
         self._pods.add_index(index.node_name)
         self._known: dict[str, str] = {}
         self._health: dict[str, Health] = {}

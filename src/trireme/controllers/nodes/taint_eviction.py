@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from trireme.api.core.v1.node import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.selection import Taint, Toleration
-from trireme.client.handle import DELETED
-from trireme.controllers.definition import Definition, Tools
+from trireme.client.resource_interface import DELETED
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.domain import pods, tolerations
 from trireme.machinery import errors, meta, time
 from trireme.runtime import index, recorder, triggers
@@ -26,26 +26,26 @@ WORKERS = 8
 NO_EXECUTE = "NoExecute"
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop."""
-    return TaintEviction(tools).loop
+    return TaintEviction(context).loop
 
 
 class TaintEviction:
     """Remembers since when a pod has been on a node with the taints that it has."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._events = tools.recorder
-        self._clock = tools.env.clock
-        self._pods = tools.informers.of(Pod)
-        self._nodes = tools.informers.of(Node)
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._events = context.recorder
+        self._clock = context.env.clock
+        self._pods = context.informers.of(Pod)
+        self._nodes = context.informers.of(Node)
         self._pods.add_index(index.node_name)
         self._since: dict[Key, tuple[str, float]] = {}
         self.loop = Controller(
             "taint-eviction",
             self.reconcile,
-            tools.env,
+            context.env,
             triggers=[
                 (self._pods, triggers.only(_is_news, triggers.own())),
                 (self._nodes, self._of_node),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from trireme.api.core.v1.node import Node
-from trireme.controllers.definition import Definition, Tools
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.nodes import plan_nodes
 from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
@@ -19,16 +19,16 @@ from trireme.runtime.keys import Key
 NAME = "node-controller"
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop."""
-    nodes = tools.informers.of(Node)
+    nodes = context.informers.of(Node)
 
     async def reconcile(key: Key) -> None:
         node = nodes.get("", key.name)
         if node is None:
             return
         change: dict[str, Any] = {}
-        taints = plan_nodes.no_schedule(node, tools.env.clock.now())
+        taints = plan_nodes.no_schedule(node, context.env.clock.now())
         if taints != node.spec.taints:
             change["spec"] = {"taints": taints}
         labels = plan_nodes.labels(node)
@@ -37,7 +37,7 @@ def make(tools: Tools) -> Controller:
         if change:
             guard = {"resourceVersion": node.metadata.resourceVersion}
             change["metadata"] = change.get("metadata", {}) | guard
-            await tools.client.patch(Node, key.name, None, change)
+            await context.client.patch(Node, key.name, None, change)
 
     # Changes of the status that say the same, heartbeats above all, are no news.
     def news(event: Any) -> bool:
@@ -46,7 +46,7 @@ def make(tools: Tools) -> Controller:
     return Controller(
         "node-taints",
         reconcile,
-        tools.env,
+        context.env,
         triggers=[(nodes, triggers.only(news, triggers.own()))],
         workers=4,
     )

@@ -17,8 +17,8 @@ import msgspec
 
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.client.handle import ADDED, DELETED
-from trireme.controllers.definition import Definition, Tools
+from trireme.client.resource_interface import ADDED, DELETED
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.workloads import batches, claims, plan_replicaset
 from trireme.controllers.workloads.plan_replicaset import AnySet, AnyStatus
 from trireme.domain import adoption, owners, pods
@@ -34,7 +34,7 @@ WORKERS = 5
 
 
 @dataclass(frozen=True)
-class Flavour:
+class SetKind:
     """What differs between the kinds of set."""
 
     name: str
@@ -42,12 +42,12 @@ class Flavour:
     group: str
     selector: Callable[[Any], Selector]
 
-    def make(self, tools: Tools) -> Controller:
+    def make(self, context: ControllerContext) -> Controller:
         """The control loop."""
-        return ReplicaSets(tools, self).loop
+        return ReplicaSets(context, self).loop
 
 
-SETS = Flavour(
+SETS = SetKind(
     "replicaset-controller",
     ReplicaSet,
     "apps",
@@ -58,21 +58,21 @@ SETS = Flavour(
 class ReplicaSets:
     """The state of the controller: caches, and what it expects of them."""
 
-    def __init__(self, tools: Tools, flavour: Flavour) -> None:
-        self._flavour = flavour
-        self._owner = triggers.controller(flavour.type().kind, flavour.group)
-        self._client = tools.client
-        self._events = tools.recorder
-        self._clock = tools.env.clock
-        self._expectations = Expectations(tools.env.clock)
-        self._sets: Informer[AnySet] = tools.informers.of(flavour.type)
-        self._pods = tools.informers.of(Pod)
+    def __init__(self, context: ControllerContext, kind: SetKind) -> None:
+        self._kind = kind
+        self._owner = triggers.controller(kind.type().kind, kind.group)
+        self._client = context.client
+        self._events = context.recorder
+        self._clock = context.env.clock
+        self._expectations = Expectations(context.env.clock)
+        self._sets: Informer[AnySet] = context.informers.of(kind.type)
+        self._pods = context.informers.of(Pod)
         self._sets.add_index(by_controller)
         self._pods.add_index(by_controller)
         self.loop = Controller(
-            flavour.name,
+            kind.name,
             self.reconcile,
-            tools.env,
+            context.env,
             triggers=[(self._sets, triggers.own()), (self._pods, self._concerned)],
             workers=WORKERS,
         )
@@ -117,7 +117,7 @@ class ReplicaSets:
         candidates = self._pods.by_index(by_controller, (namespace, found.metadata.uid))
         orphans = self._pods.by_index(by_controller, (namespace, ""))
         candidates += [pod for pod in orphans if pods.is_active(pod)]
-        selector = self._flavour.selector(found)
+        selector = self._kind.selector(found)
         return await claims.settle(self._client, found, adoption.claim(found, selector, candidates))
 
     async def _manage(self, found: AnySet, active: list[Pod]) -> Exception | None:
@@ -207,7 +207,7 @@ class ReplicaSets:
     def _owner_of(self, pod: Pod) -> Key | None:
         """The ReplicaSet that controls the pod, if it is the one that we know."""
         reference = owners.controller_of(pod.metadata)
-        if reference is None or reference.kind != self._flavour.type().kind:
+        if reference is None or reference.kind != self._kind.type().kind:
             return None
         owner = self._sets.get(pod.metadata.namespace, reference.name)
         if owner is None or owner.metadata.uid != reference.uid:
@@ -221,7 +221,7 @@ class ReplicaSets:
         if old is not None and was_orphan and old.metadata.labels == pod.metadata.labels:
             return
         for candidate in self._sets.list(pod.metadata.namespace):
-            if self._flavour.selector(candidate).matches(pod.metadata.labels):
+            if self._kind.selector(candidate).matches(pod.metadata.labels):
                 yield keys.of(candidate.metadata)
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from trireme.api.core.v1.replicationcontroller import ReplicationController
 from trireme.controllers.definition import Definition
-from trireme.controllers.workloads.replicaset import Flavour
+from trireme.controllers.workloads.replicaset import SetKind
 from trireme.machinery import labels
 
-_FLAVOUR = Flavour(
+_KIND = SetKind(
     "replication-controller",
     ReplicationController,
     "",
     lambda found: labels.from_set(found.spec.selector),
 )
 
-CONTROLLER = Definition(_FLAVOUR.name, _FLAVOUR.make)
+CONTROLLER = Definition(_KIND.name, _KIND.make)

@@ -14,8 +14,8 @@ import msgspec
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.client.handle import DELETED
-from trireme.controllers.definition import Definition, Tools
+from trireme.client.resource_interface import DELETED
+from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.workloads import claims
 from trireme.controllers.workloads.deployment import compute_status, plan
 from trireme.controllers.workloads.replicaset import by_controller
@@ -30,27 +30,27 @@ NAME = "deployment-controller"
 WORKERS = 5
 
 
-def make(tools: Tools) -> Controller:
+def make(context: ControllerContext) -> Controller:
     """The control loop."""
-    return Deployments(tools).loop
+    return Deployments(context).loop
 
 
 class Deployments:
     """The caches and the executor."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._client = tools.client
-        self._events = tools.recorder
-        self._clock = tools.env.clock
-        self._deployments = tools.informers.of(Deployment)
-        self._sets = tools.informers.of(ReplicaSet)
-        self._pods = tools.informers.of(Pod)
+    def __init__(self, context: ControllerContext) -> None:
+        self._client = context.client
+        self._events = context.recorder
+        self._clock = context.env.clock
+        self._deployments = context.informers.of(Deployment)
+        self._sets = context.informers.of(ReplicaSet)
+        self._pods = context.informers.of(Pod)
         self._sets.add_index(by_controller)
         self._pods.add_index(by_controller)
         self.loop = Controller(
             NAME,
             self.reconcile,
-            tools.env,
+            context.env,
             triggers=[
                 (self._deployments, triggers.own()),
                 (self._sets, self._of_set),

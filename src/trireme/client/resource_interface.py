@@ -71,7 +71,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
         return requests.join(*root, self.version, *scope, self.plural, *rest)
 
 
-class Handle(Generic[T]):
+class ResourceInterface(Generic[T]):
     """One resource of one server. ``namespace`` is "" for cluster-scoped kinds, and for all
     namespaces in list and watch."""
 
