@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver import chain
+from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request, User
 from trireme.apiserver.server import ApiServer
 from trireme.testing import control_plane
@@ -56,6 +57,7 @@ def definition(number: int) -> dict[str, Any]:
 async def ask(server: ApiServer, method: str, path: str, body: Any = None) -> Any:
     data = b"" if body is None else msgspec.json.encode(body)
     answer = await chain.handle(server, Request(method, path, "", {}, data, user=ADMIN))
+    assert isinstance(answer, Reply), answer
     return answer.status, answer.body
 
 

@@ -34,7 +34,7 @@ PROBE = {
 }  # fmt: skip
 TOLERATION = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
 MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
-POD = {
+POD: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
     "metadata": {

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,14 @@ class Times:
     left: int
 
 
+_SHOWN: tuple[tuple[str, str, Callable[[Times], float]], ...] = (
+    ("all Ready", "s", lambda times: times.ready),
+    ("all deleted", "s", lambda times: times.gone),
+    ("failed starts", "", lambda times: times.failed),
+    ("left in the runtime", "", lambda times: times.left),
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--upstream", type=Path, help="folder of upstream's kubelet")
@@ -68,10 +76,8 @@ def main() -> None:
     theirs = _measured(wanted.pods, wanted.nodes, wanted.upstream) if wanted.upstream else None
     what = f"{wanted.pods} pods on {wanted.nodes} nodes"
     rows = [
-        Row(f"{what}: all Ready", "s", ours.ready, None, theirs and theirs.ready),
-        Row(f"{what}: all deleted", "s", ours.gone, None, theirs and theirs.gone),
-        Row(f"{what}: failed starts", "", ours.failed, None, theirs and theirs.failed),
-        Row(f"{what}: left in the runtime", "", ours.left, None, theirs and theirs.left),
+        Row(f"{what}: {name}", unit, of(ours), None, None if theirs is None else of(theirs))
+        for name, unit, of in _SHOWN
     ]
     results.show(rows, busy, write=wanted.write)
 
