@@ -623,3 +623,24 @@ def test_cri_values_survive_the_wire() -> None:
     )
     message = wire.fill(pb.ContainerConfig(), config)
     assert wire.read(model.ContainerConfig, message) == config
+
+
+def test_a_condition_keeps_the_time_of_its_last_transition() -> None:
+    def conditions(before: list[core.NodeCondition], now: float, problem: str) -> dict:
+        facts = node_status.Facts(
+            config=KubeletConfig(node_name="n", node_ips=("10.0.0.1",)),
+            machine=Machine(),
+            health=node_status.Health(not_ready=problem, memory_available=1 << 40),
+            version=model.Version(),
+            runtime=model.Status(),
+            now=now,
+        )
+        return {found.type: found for found in node_status.conditions(facts, before)}
+
+    first = conditions([], 10.0, "")
+    later = conditions([*first.values()], 20.0, "the network is not ready")
+    assert later["Ready"].status == "False"
+    assert later["Ready"].lastTransitionTime == later["Ready"].lastHeartbeatTime
+    kept = later["MemoryPressure"]
+    assert kept.lastTransitionTime == first["MemoryPressure"].lastTransitionTime
+    assert kept.lastTransitionTime != kept.lastHeartbeatTime
