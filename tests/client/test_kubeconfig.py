@@ -82,3 +82,13 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, context: str, message: str
 def test_what_is_no_kubeconfig(data: bytes) -> None:
     with pytest.raises(KubeconfigError):
         kubeconfig.parse(data)
+
+
+def test_a_pod_finds_its_access_in_its_service_accounts_folder(tmp_path: Path) -> None:
+    for name, text in (("namespace", "shop\n"), ("ca.crt", "CA"), ("token", "t")):
+        (tmp_path / name).write_text(text)
+    access = kubeconfig.in_cluster(tmp_path, "https://kubernetes.default.svc")
+    assert (access.server, access.namespace) == ("https://kubernetes.default.svc", "shop")
+    assert access.tls.authority == b"CA"
+    # The kubelet renews it: the file is read again.
+    assert access.token_file == str(tmp_path / "token")
