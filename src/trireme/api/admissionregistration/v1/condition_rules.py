@@ -7,20 +7,17 @@ webhook configurations and policies. Upstream: pkg/apis/admissionregistration/va
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.admissionregistration.v1 import expressions
 from trireme.api.admissionregistration.v1.expressions import Compiler
+from trireme.api.admissionregistration.v1.matching import MatchCondition, Variable
 from trireme.api.rules import Errors
 from trireme.expr.cel import types as t
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from trireme.api.admissionregistration.v1.matching import MatchCondition, Variable
 
 _MOST_CONDITIONS: Final = 64
 _IDENTIFIER: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*", re.ASCII).fullmatch

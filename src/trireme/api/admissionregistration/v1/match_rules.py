@@ -7,21 +7,19 @@ rules of all kinds of this group. Upstream: pkg/apis/admissionregistration/valid
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
+from trireme.api.admissionregistration.v1.matching import (
+    MatchResources,
+    NamedRuleWithOperations,
+    ParamKind,
+    ParamRef,
+    RuleWithOperations,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.admissionregistration.v1.matching import (
-        MatchResources,
-        NamedRuleWithOperations,
-        ParamKind,
-        ParamRef,
-        RuleWithOperations,
-    )
 
 FAILURE_POLICIES: Final = ("Fail", "Ignore")
 MATCH_POLICIES: Final = ("Equivalent", "Exact")

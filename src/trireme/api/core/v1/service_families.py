@@ -6,14 +6,12 @@ pkg/apis/core/validation; https://kubernetes.io/docs/concepts/services-networkin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trireme.api import rules
+from trireme.api.core.v1.service import Service
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.service import Service
 
 NONE: Final = "None"
 _FAMILIES: Final = ("IPv4", "IPv6")

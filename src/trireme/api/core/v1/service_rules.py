@@ -9,16 +9,14 @@ https://kubernetes.io/docs/concepts/services-networking/service/.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.core.v1 import service_families as families
+from trireme.api.core.v1.service import Service, ServicePort
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.service import Service, ServicePort
 
 _SPEC: Final = field.path("spec")
 _TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")

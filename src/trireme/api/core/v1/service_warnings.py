@@ -6,14 +6,12 @@ pkg/api/service/warnings.go, pkg/registry/core/service.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import addresses
+from trireme.api.core.v1.service import Service
 from trireme.api.core.v1.service_rules import HINTS, MODE
 from trireme.machinery import field
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.service import Service
 
 _SPEC: Final = field.path("spec")
 

@@ -5,15 +5,13 @@ Called by: ``device_rules``. Upstream: pkg/apis/resource/validation; KEP-5075.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from trireme.api.resource.v1.slice_types import CapacityRequestPolicyRange, DeviceCapacity
 from trireme.api.rules import Errors
 from trireme.machinery import field, quantity
 from trireme.machinery.field import Path
 from trireme.machinery.quantity import Quantity
-
-if TYPE_CHECKING:
-    from trireme.api.resource.v1.slice_types import CapacityRequestPolicyRange, DeviceCapacity
 
 _MOST_VALUES: Final = 10
 

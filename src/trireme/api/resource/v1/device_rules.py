@@ -6,25 +6,23 @@ Called by: ``slice_rules``. Upstream: pkg/apis/resource/validation; KEP-4381, KE
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.pod.rules import placement
 from trireme.api.resource.v1 import capacity_rules, checks, taint_rules
+from trireme.api.resource.v1.slice_types import (
+    Counter,
+    Device,
+    DeviceAttribute,
+    DeviceCapacity,
+    DeviceCounterConsumption,
+    NodeAllocatableResourceMapping,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.resource.v1.slice_types import (
-        Counter,
-        Device,
-        DeviceAttribute,
-        DeviceCapacity,
-        DeviceCounterConsumption,
-        NodeAllocatableResourceMapping,
-    )
 
 _MOST_ENTRIES: Final = 32
 _MOST_VALUES: Final = 48

@@ -5,16 +5,12 @@ Called by: ResourceSlice and DeviceTaintRule. Upstream: pkg/apis/resource/valida
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trireme.api import rules
 from trireme.api.resource.v1 import checks
+from trireme.api.resource.v1.slice_types import DeviceTaint
 from trireme.api.rules import Errors
 from trireme.machinery import names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.resource.v1.slice_types import DeviceTaint
 
 
 def taint(errs: Errors, at: Path, item: DeviceTaint, old: DeviceTaint | None = None) -> None:

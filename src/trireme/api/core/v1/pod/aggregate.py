@@ -7,14 +7,12 @@ rules on pod-level resources. Rules: KEP-753 (sidecars) and KEP-2837 (pod-level 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.machinery import quantity
 from trireme.machinery.quantity import Quantity
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.container import Container
-    from trireme.api.core.v1.pod.spec import PodSpec
 
 HUGE_PAGES: Final = "hugepages-"
 _POD_LEVEL: Final = ("cpu", "memory")

@@ -6,16 +6,14 @@ cell walks the container statuses in a fixed order, the last word wins: upstream
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trireme.api import columns
 from trireme.api.core.v1.pod import aggregate
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.status import ContainerState, ContainerStatus
 from trireme.machinery import time
 from trireme.machinery.resource import Column
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 COLUMNS: Final = (
     columns.NAME,

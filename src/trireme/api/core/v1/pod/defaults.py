@@ -7,18 +7,16 @@ every kind that has a template. Upstream: pkg/apis/core/v1 defaults and conversi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api.core.v1.pod import aggregate, image
 from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.security import PodSecurityContext
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.pod.status import PodIP, PodStatus
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.core.v1.pod.volumes import EmptyDirVolumeSource, Volume
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 # What old clients sent in place of spec.initContainers; dropped wherever it appears.
 _OBSOLETE_ANNOTATIONS: Final = (

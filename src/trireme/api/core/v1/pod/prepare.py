@@ -7,18 +7,16 @@ pkg/api/pod (fields of features that are off in v1.36 are dropped, unless the ol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api.core.v1.pod import defaults, qos
 from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import PodAffinity, PodAffinityTerm, PodAntiAffinity
 from trireme.api.core.v1.pod.security import AppArmorProfile, SecurityContext
 from trireme.api.core.v1.pod.spec import PodSpec, every_container
 from trireme.api.core.v1.pod.status import PodCondition, PodStatus
 from trireme.machinery.meta import LabelSelector, LabelSelectorRequirement
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 APPARMOR_ANNOTATION: Final = "container.apparmor.security.beta.kubernetes.io/"
 USE_APPARMOR: Final = 'deprecated since v1.30; use the "appArmorProfile" field instead'

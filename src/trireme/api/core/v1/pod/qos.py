@@ -7,12 +7,10 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/; KEP-2837.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.machinery import quantity
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.spec import PodSpec
 
 GUARANTEED: Final = "Guaranteed"
 BURSTABLE: Final = "Burstable"

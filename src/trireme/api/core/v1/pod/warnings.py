@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trireme.api import addresses, quantities
 from trireme.api.core.v1 import node_labels, volume_warnings
 from trireme.api.core.v1 import persistentvolumeclaim as claims
 from trireme.api.core.v1.pod import overlaps
 from trireme.api.core.v1.pod.container import Container, ContainerPort, EnvVar
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.prepare import APPARMOR_ANNOTATION, USE_APPARMOR, apparmor_profile
 from trireme.api.core.v1.pod.rules.annotations import SECCOMP_CONTAINER, SECCOMP_POD
 from trireme.api.core.v1.pod.scheduling import PodAffinity, PodAntiAffinity
@@ -23,9 +24,6 @@ from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.machinery import field, gotext, names
 from trireme.machinery.field import Path
 from trireme.machinery.meta import ObjectMeta
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 _ANNOTATIONS: Final = {
     "scheduler.alpha.kubernetes.io/critical-pod": (

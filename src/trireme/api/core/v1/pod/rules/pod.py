@@ -6,10 +6,11 @@ shares. Called by: the kind's ``RESOURCE``. Upstream: pkg/apis/core/validation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import difference
 from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.rules import annotations as notes
 from trireme.api.core.v1.pod.rules import containers, spec
 from trireme.api.core.v1.pod.scheduling import Affinity, NodeAffinity, PodSchedulingGate
@@ -17,9 +18,6 @@ from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.selection import NodeSelectorTerm, Toleration
 from trireme.api.rules import Errors
 from trireme.machinery import field
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 SPEC: Final = field.path("spec")
 ANNOTATIONS: Final = field.path("metadata", "annotations")

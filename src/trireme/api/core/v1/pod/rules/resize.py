@@ -7,19 +7,17 @@ Upstream: pkg/apis/core/validation; KEP-1287.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api.core.v1.pod import aggregate, qos
 from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.rules import annotations as notes
 from trireme.api.core.v1.pod.rules import pod
 from trireme.api.rules import Errors
 from trireme.machinery import field
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 _RESIZABLE: Final = ("cpu", "memory")
 _ONLY: Final = "only cpu and memory resources are mutable"

@@ -8,19 +8,17 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trireme.api import rules
 from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.rules import annotations as notes
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.pod.status import ContainerStatus, LinuxContainerUser
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.pod import Pod
 
 _STATUS: Final = field.path("status")
 _ANNOTATIONS: Final = field.path("metadata", "annotations")
