@@ -53,14 +53,6 @@ def test_a_difference_deep_in_long_ones(
     assert bool(told) == (old != new)
 
 
-def test_the_work_has_a_bound() -> None:
-    """Lines that all match one another cost the most."""
-    old = [f"{n % 150}\n" for n in range(100_000)]
-    new = [f"{(n * 7 + 1) % 150}\n" for n in range(100_000)]
-    told = list(difference.unified(old, new))
-    assert len(told) <= 2 * difference.LINES + 1
-
-
 def test_a_pod_is_shown_as_the_internal_type() -> None:
     spec = PodSpec(
         containers=[Container(name="c", env=[EnvVar(name="A", value="<")])],

@@ -1,4 +1,4 @@
-"""Which ports clash, which files overlap: as comparing all with all says, at a bounded cost."""
+"""Which ports clash, which files overlap: what comparing all with all says."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from trireme.api.core.v1.pod import overlaps, warnings
 from trireme.api.core.v1.pod.container import Container, ContainerPort
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.api.core.v1.pod.sources import KeyToPath
 from trireme.api.core.v1.pod.spec import PodSpec
-from trireme.api.core.v1.pod.volumes import ConfigMapVolumeSource, Volume
 from trireme.machinery.meta import ObjectMeta
 
 PATHS = st.lists(
@@ -69,28 +67,3 @@ def test_clashes(ports: list[ContainerPort]) -> None:
         and how(ports[a], ports[b])
     ]
     assert [text for text in warned(ports) if "port definition" in text] == wanted
-
-
-MANY = 30_000
-
-
-def test_the_cost_has_a_bound() -> None:
-    """Comparing each with each would be 450 million steps, and as many texts."""
-    same = [ContainerPort(containerPort=80, protocol="TCP")] * MANY
-    assert len(warned(same)) < 1_000
-    apart = [
-        ContainerPort(containerPort=80, protocol="TCP", hostPort=number + 1)
-        for number in range(MANY)
-    ]
-    assert warned(apart) == []
-    by_address = [
-        ContainerPort(
-            containerPort=80, protocol="TCP", hostPort=1, hostIP=f"10.0.{n >> 8}.{n & 255}"
-        )
-        for n in range(MANY)
-    ]
-    assert warned(by_address) == []
-    for paths in (["a"] * MANY, [f"d/{number}" for number in range(MANY)]):
-        items = [KeyToPath(key="k", path=path) for path in paths]
-        volume = Volume(name="v", configMap=ConfigMapVolumeSource(name="c", items=items))
-        assert len(overlaps.warnings([volume])) <= 500
