@@ -13,7 +13,6 @@ class Usage(msgspec.Struct, frozen=True):
 
     pss: int
     cpu: float
-    cpu_seconds: float
 
 
 def of(pid: int) -> Usage | None:
@@ -31,4 +30,4 @@ def of(pid: int) -> Usage | None:
     ticks = os.sysconf("SC_CLK_TCK")
     seconds = (int(fields[11]) + int(fields[12])) / ticks
     age = max(up - int(fields[19]) / ticks, 0.01)
-    return Usage(pss, seconds / age, seconds)
+    return Usage(pss, seconds / age)

@@ -27,7 +27,6 @@ class Request(msgspec.Struct, frozen=True):
     cpu: int
     memory: int
     ports: tuple[tuple[str, str, int], ...]
-    best_effort: bool
 
 
 def amount(name: str, text: str) -> int:
@@ -60,7 +59,6 @@ def of(pod: Pod) -> Request:
         cpu=scored.get("cpu", 0),
         memory=scored.get("memory", 0),
         ports=tuple(_ports(spec.containers, spec.initContainers)),
-        best_effort=not asked,
     )
 
 
