@@ -26,7 +26,7 @@ import subjects
 from results import Row
 
 from trireme.api.core.v1.event import Event
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.serviceaccount import ServiceAccount
 from trireme.client import kubeconfig

@@ -21,7 +21,7 @@ from functools import partial
 import numpy as np
 import uvloop
 
-from trireme.api.core.v1.node import Node, NodeStatus
+from trireme.api.core.v1.node_types import Node, NodeStatus
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements

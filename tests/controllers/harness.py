@@ -22,7 +22,7 @@ import msgspec
 from trireme.api.apps import v1 as apps
 from trireme.api.coordination.v1.lease import Lease, LeaseSpec
 from trireme.api.core import v1 as core
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.apiserver.config import ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client

@@ -6,7 +6,7 @@ import msgspec
 
 from tests.controllers import harness
 from trireme.api.core import v1 as core
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.controllers.network import backends, plan_endpoints, plan_slices
 from trireme.machinery import meta
 from trireme.testing import virtual

@@ -13,7 +13,7 @@ from tests.controllers import harness
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.transport import Response, Stream, Transport, Unreachable
 from trireme.machinery import errors, meta
 from trireme.machinery.codec import json

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.controllers import harness
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.endpoints import EndpointSubset
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.controllers.network import plan_mirroring
 from trireme.controllers.network.plan_slices import Create, Delete, Update
 from trireme.machinery import meta

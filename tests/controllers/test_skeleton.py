@@ -6,7 +6,7 @@ from tests.controllers import harness
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.machinery import meta
 from trireme.testing import virtual
 

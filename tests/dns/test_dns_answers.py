@@ -3,7 +3,7 @@
 import pytest
 
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
-from trireme.api.discovery.v1.endpointslice import (
+from trireme.api.discovery.v1.endpointslice_types import (
     Endpoint,
     EndpointConditions,
     EndpointPort,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
-from trireme.api.discovery.v1.endpointslice import Endpoint, EndpointPort, EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import Endpoint, EndpointPort, EndpointSlice
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder
 from trireme.dns.message import EDNS_ROOM, UDP_ROOM

@@ -8,7 +8,7 @@ import socket
 from dnslib import QTYPE, RCODE, RR, A, DNSQuestion, DNSRecord
 
 from trireme.api.core.v1.service import Service, ServiceSpec
-from trireme.api.discovery.v1.endpointslice import Endpoint, EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import Endpoint, EndpointSlice
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder, resolvers
 from trireme.dns.server import listening

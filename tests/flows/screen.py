@@ -15,7 +15,7 @@ import msgspec
 
 from trireme.api.apps import v1 as apps
 from trireme.api.core import v1 as core
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.cluster.inprocess import InProcessCluster
 from trireme.kit.env import Env
 from trireme.machinery import meta

@@ -25,7 +25,7 @@ pytestmark = [
 SERVER = """
 import asyncio, logging, random, subprocess, sys
 from trireme.api.core.v1.service import Service, ServiceSpec
-from trireme.api.discovery.v1.endpointslice import Endpoint, EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import Endpoint, EndpointSlice
 from trireme.dns.chain import Chain
 from trireme.dns.forward import Forwarder
 from trireme.dns.server import listening

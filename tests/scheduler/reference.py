@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import PodAffinityTerm, TopologySpreadConstraint
 from trireme.api.core.v1.selection import NodeSelectorRequirement, NodeSelectorTerm, Taint

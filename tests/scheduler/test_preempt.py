@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trireme.api.core.v1.node import Node, NodeStatus
+from trireme.api.core.v1.node_types import Node, NodeStatus
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements

@@ -9,7 +9,7 @@ import pytest
 from trireme.api.apps.v1.replicaset import ReplicaSet, ReplicaSetSpec
 from trireme.api.apps.v1.statefulset_types import StatefulSet, StatefulSetSpec
 from trireme.api.core.v1.event import Event
-from trireme.api.core.v1.node import Node, NodeSpec, NodeStatus
+from trireme.api.core.v1.node_types import Node, NodeSpec, NodeStatus
 from trireme.api.core.v1.pod.container import Container, ContainerPort
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements

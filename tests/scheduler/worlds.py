@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from trireme.api.core.v1.node import Node, NodeSpec, NodeStatus
+from trireme.api.core.v1.node_types import Node, NodeSpec, NodeStatus
 from trireme.api.core.v1.pod.container import Container, ContainerPort
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements

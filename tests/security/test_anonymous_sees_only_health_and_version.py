@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from trireme.api.rbac.v1.clusterrole import ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.apiserver import chain
 from trireme.apiserver.bootstrap import notation, policy
 from trireme.apiserver.bootstrap import run as bootstrap

@@ -7,14 +7,14 @@ that a lost node takes no name resolution with it.
 from __future__ import annotations
 
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
-from trireme.api.discovery.v1.endpointslice import (
+from trireme.api.discovery.v1.endpointslice_types import (
     Endpoint,
     EndpointConditions,
     EndpointPort,
     EndpointSlice,
 )
 from trireme.api.rbac.v1.clusterrole import ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.client.client import Client
 from trireme.cluster.settings import Settings

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.cli.stages import Stages
 from trireme.client.client import Client
 from trireme.cluster import access, addons

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.client import Client
 from trireme.client.resource_interface import DELETED
 from trireme.dns.chain import Chain

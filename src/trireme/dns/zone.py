@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 NO_ADDRESS = "None"

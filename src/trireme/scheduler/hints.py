@@ -7,7 +7,7 @@ KEP-4247.
 
 from __future__ import annotations
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 
 ALL_OF_A_NODE = frozenset(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trireme.api.core.v1.namespace import Namespace
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.client.client import Client

@@ -19,7 +19,7 @@ from trireme.api.apiregistration.v1.apiservice import (
     ServiceReference,
 )
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.apiserver.aggregate import plan
 from trireme.apiserver.follow import Follower
 from trireme.apiserver.nodes.services import SERVICE_LABEL

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.secret import Secret
 from trireme.api.core.v1.serviceaccount import ServiceAccount

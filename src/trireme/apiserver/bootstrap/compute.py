@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.endpoints import Endpoints
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.api.rbac.v1.clusterrole import AggregationRule, ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.role import Role
-from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.apiserver.authz.rbac import cover
 from trireme.apiserver.bootstrap.notation import AUTOUPDATE
 from trireme.machinery.meta import ObjectMeta

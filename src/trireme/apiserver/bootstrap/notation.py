@@ -20,9 +20,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from trireme.api.rbac.v1.clusterrole import AggregationRule, ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.role import Role
-from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.machinery.meta import LabelSelector, ObjectMeta
 

@@ -18,7 +18,7 @@ from trireme.api.core.v1.endpoints import (
 )
 from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
-from trireme.api.discovery.v1 import endpointslice as slices
+from trireme.api.discovery.v1 import endpointslice_types as slices
 from trireme.api.networking.v1.servicecidr import (
     ServiceCIDR,
     ServiceCIDRSpec,

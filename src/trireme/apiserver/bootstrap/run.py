@@ -17,7 +17,7 @@ from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
 from trireme.api.flowcontrol.v1.prioritylevel_types import PriorityLevelConfiguration
 from trireme.api.networking.v1.servicecidr import ServiceCIDR
 from trireme.api.rbac.v1.clusterrole import ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.apiserver.aggregate import register
 from trireme.apiserver.bootstrap import compute, fairness, objects, policy
 from trireme.apiserver.endpoint import Endpoint

@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping
 from multidict import CIMultiDict
 from yarl import URL
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import KubeletAccess

@@ -7,7 +7,7 @@ that is no node. Called by the proxy subresource and by webhooks.
 
 from __future__ import annotations
 
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.apiserver.cache.reader import Reader
 
 SERVICE_LABEL = "kubernetes.io/service-name"

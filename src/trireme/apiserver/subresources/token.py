@@ -18,7 +18,7 @@ from trireme.api.authentication.v1.tokenrequest import (
     TokenRequest,
     TokenRequestStatus,
 )
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.secret import Secret
 from trireme.api.core.v1.serviceaccount import ServiceAccount

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.cluster import access, usage
 from trireme.cluster.commands import _cluster, _types
 from trireme.cluster.hosts import spawn

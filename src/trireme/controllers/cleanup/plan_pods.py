@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.domain import pods
 from trireme.machinery import time

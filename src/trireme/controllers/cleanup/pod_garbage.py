@@ -6,7 +6,7 @@ Run by ``manager``. Upstream: pkg/controller/podgc.
 
 from __future__ import annotations
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.codec import Unreadable
 from trireme.controllers.cleanup import plan_pods

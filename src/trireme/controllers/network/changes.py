@@ -14,7 +14,7 @@ import msgspec
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.resource_interface import MODIFIED
 from trireme.controllers.network import backends
 from trireme.domain import pods

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.network import plan_mirroring
 from trireme.controllers.network.plan_slices import Delete

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import msgspec
 
 from trireme.api.core.v1.endpoints import EndpointAddress, EndpointPort, Endpoints
-from trireme.api.discovery.v1 import endpointslice as discovery
-from trireme.api.discovery.v1.endpointslice import Endpoint, EndpointConditions, EndpointSlice
+from trireme.api.discovery.v1 import endpointslice_types as discovery_types
+from trireme.api.discovery.v1.endpointslice_types import Endpoint, EndpointConditions, EndpointSlice
 from trireme.controllers.network import backends, plan_slices, repack
 from trireme.controllers.network.plan_slices import Action, Create, Delete, Update
 from trireme.domain import owners
@@ -157,7 +157,7 @@ def _slice(
         addressType=family,
         endpoints=found,
         ports=[
-            discovery.EndpointPort(
+            discovery_types.EndpointPort(
                 name=port.name,
                 port=port.port,
                 protocol=port.protocol,
@@ -190,7 +190,7 @@ def _identity(item: Endpoint) -> tuple[str, str | None, str, str]:
     return item.addresses[0], item.hostname or None, *whose
 
 
-def _key(family: str, ports: Sequence[EndpointPort | discovery.EndpointPort]) -> _Key:
+def _key(family: str, ports: Sequence[EndpointPort | discovery_types.EndpointPort]) -> _Key:
     return family, frozenset(
         (port.name or "", port.port or 0, port.protocol or "TCP", port.appProtocol)
         for port in ports

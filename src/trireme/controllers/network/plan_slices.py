@@ -15,7 +15,7 @@ import msgspec
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.core.v1.service import Service
-from trireme.api.discovery.v1.endpointslice import (
+from trireme.api.discovery.v1.endpointslice_types import (
     Endpoint,
     EndpointConditions,
     EndpointHints,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from trireme.api.discovery.v1.endpointslice import EndpointSlice
+from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.client import Client
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.network import plan_slices

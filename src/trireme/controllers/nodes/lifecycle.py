@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from trireme.api.coordination.v1.lease import Lease
-from trireme.api.core.v1.node import Node, NodeCondition
+from trireme.api.core.v1.node_types import Node, NodeCondition
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.references import ObjectReference
 from trireme.client.codec import Unreadable

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from trireme.api.core.v1.node import Node, NodeCondition
+from trireme.api.core.v1.node_types import Node, NodeCondition
 from trireme.api.core.v1.selection import Taint
 from trireme.controllers.settings import Settings
 from trireme.machinery import time

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.nodes import plan_nodes
 from trireme.runtime import triggers

@@ -5,24 +5,22 @@ Called by: the two kinds. Upstream: pkg/apis/admissionregistration/validation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from trireme.api import columns, rules
 from trireme.api.admissionregistration.v1 import match_rules, matching
+from trireme.api.admissionregistration.v1.mutatingadmissionpolicybinding_types import (
+    MutatingAdmissionPolicyBinding,
+)
+from trireme.api.admissionregistration.v1.validatingadmissionpolicybinding_types import (
+    ValidatingAdmissionPolicyBinding,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
+from trireme.machinery.meta import LabelSelector
 from trireme.machinery.resource import Column
 
-if TYPE_CHECKING:
-    from trireme.api.admissionregistration.v1.mutatingadmissionpolicybinding import (
-        MutatingAdmissionPolicyBinding,
-    )
-    from trireme.api.admissionregistration.v1.validatingadmissionpolicybinding import (
-        ValidatingAdmissionPolicyBinding,
-    )
-    from trireme.machinery.meta import LabelSelector
-
-    Binding: TypeAlias = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding
+Binding: TypeAlias = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding
 
 _ACTIONS: Final = ("Audit", "Deny", "Warn")
 _SPEC: Final = field.path("spec")

@@ -6,7 +6,7 @@ pkg/registry/admissionregistration; KEP-3488, KEP-3962.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from trireme.api import metadata, rules
 from trireme.api.admissionregistration.v1 import (
@@ -17,25 +17,23 @@ from trireme.api.admissionregistration.v1 import (
 )
 from trireme.api.admissionregistration.v1.condition_rules import BLANKS
 from trireme.api.admissionregistration.v1.expressions import Compiler
+from trireme.api.admissionregistration.v1.mutatingadmissionpolicy_types import (
+    MutatingAdmissionPolicy,
+    Mutation,
+)
+from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
+    AuditAnnotation,
+    ExpressionWarning,
+    ValidatingAdmissionPolicy,
+    Validation,
+)
 from trireme.api.rules import Errors
 from trireme.expr import jsonpath
 from trireme.expr.cel import types as t
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
-if TYPE_CHECKING:
-    from trireme.api.admissionregistration.v1.mutatingadmissionpolicy import (
-        MutatingAdmissionPolicy,
-        Mutation,
-    )
-    from trireme.api.admissionregistration.v1.validatingadmissionpolicy import (
-        AuditAnnotation,
-        ExpressionWarning,
-        ValidatingAdmissionPolicy,
-        Validation,
-    )
-
-    Policy: TypeAlias = MutatingAdmissionPolicy | ValidatingAdmissionPolicy
+Policy: TypeAlias = MutatingAdmissionPolicy | ValidatingAdmissionPolicy
 
 _MOST_ANNOTATIONS: Final = 20
 _LONGEST_VALUE: Final = 5 * 1024

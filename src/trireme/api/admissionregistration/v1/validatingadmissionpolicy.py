@@ -2,76 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from trireme.api import columns
 from trireme.api.admissionregistration.v1 import policy_rules
-from trireme.api.admissionregistration.v1.matching import (
-    FailurePolicy,
-    MatchCondition,
-    MatchResources,
-    ParamKind,
-    Variable,
+from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
+    ValidatingAdmissionPolicy,
 )
-from trireme.machinery import meta
 from trireme.machinery.resource import Column, Resource, spec_changed, status
-from trireme.machinery.types import (
-    Atomic,
-    Default,
-    Int64,
-    Merge,
-    Required,
-    Struct,
-    always,
-    constant,
-    listmap,
-)
-
-
-class AuditAnnotation(Struct):
-    key: Annotated[str, Required()] = always(str)
-    valueExpression: Annotated[str, Required()] = always(str)
-
-
-class Validation(Struct):
-    expression: Annotated[str, Required()] = always(str)
-    message: str = ""
-    reason: str | None = None
-    messageExpression: str = ""
-
-
-class ValidatingAdmissionPolicySpec(Struct):
-    paramKind: ParamKind | None = None
-    matchConstraints: MatchResources | None = None
-    validations: Annotated[list[Validation], Atomic()] = []
-    failurePolicy: Annotated[FailurePolicy | None, Default("Fail")] = None
-    auditAnnotations: Annotated[list[AuditAnnotation], Atomic()] = []
-    matchConditions: Annotated[list[MatchCondition], listmap("name"), Merge("name")] = []
-    variables: Annotated[list[Variable], listmap("name"), Merge("name")] = []
-
-
-class ExpressionWarning(Struct):
-    fieldRef: Annotated[str, Required()] = always(str)
-    warning: Annotated[str, Required()] = always(str)
-
-
-class TypeChecking(Struct):
-    expressionWarnings: Annotated[list[ExpressionWarning], Atomic()] = []
-
-
-class ValidatingAdmissionPolicyStatus(Struct):
-    observedGeneration: Int64 = 0
-    typeChecking: TypeChecking | None = None
-    conditions: Annotated[list[meta.Condition], listmap("type")] = []
-
-
-class ValidatingAdmissionPolicy(Struct):
-    kind: str = constant("ValidatingAdmissionPolicy")
-    apiVersion: str = constant("admissionregistration.k8s.io/v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: ValidatingAdmissionPolicySpec = always(ValidatingAdmissionPolicySpec)
-    status: ValidatingAdmissionPolicyStatus = always(ValidatingAdmissionPolicyStatus)
-
 
 COLUMNS = (
     columns.NAME,

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from trireme.api import columns, rules, webhooks
 from trireme.api.admissionregistration.v1 import condition_rules, match_rules
+from trireme.api.admissionregistration.v1.mutatingwebhookconfiguration_types import (
+    MutatingWebhook,
+    MutatingWebhookConfiguration,
+)
+from trireme.api.admissionregistration.v1.validatingwebhookconfiguration_types import (
+    ValidatingWebhook,
+    ValidatingWebhookConfiguration,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names
 from trireme.machinery.field import Path
 from trireme.machinery.resource import Column
 
-if TYPE_CHECKING:
-    from trireme.api.admissionregistration.v1.mutatingwebhookconfiguration import (
-        MutatingWebhook,
-        MutatingWebhookConfiguration,
-    )
-    from trireme.api.admissionregistration.v1.validatingwebhookconfiguration import (
-        ValidatingWebhook,
-        ValidatingWebhookConfiguration,
-    )
-
-    Webhook: TypeAlias = MutatingWebhook | ValidatingWebhook
-    Configuration: TypeAlias = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
+Webhook: TypeAlias = MutatingWebhook | ValidatingWebhook
+Configuration: TypeAlias = MutatingWebhookConfiguration | ValidatingWebhookConfiguration
 
 REVIEW_VERSIONS: Final = ("v1", "v1beta1")
 _SIDE_EFFECTS: Final = ("None", "NoneOnDryRun", "Some", "Unknown")

@@ -6,32 +6,35 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from trireme.api.admissionregistration.v1 import mutatingadmissionpolicy as v1
+from trireme.api.admissionregistration.v1 import mutatingadmissionpolicy_types as v1_types
 from trireme.api.admissionregistration.v1.matching import Variable
 from trireme.machinery.resource import Conversion
 from trireme.machinery.types import Atomic, Granular, always, constant
 
 
-class MutatingAdmissionPolicySpec(v1.MutatingAdmissionPolicySpec):
+class MutatingAdmissionPolicySpec(v1_types.MutatingAdmissionPolicySpec):
     # This version does not say that a variable is owned as a whole.
     variables: Annotated[list[Annotated[Variable, Granular()]], Atomic()] = []
 
 
-class MutatingAdmissionPolicy(v1.MutatingAdmissionPolicy):
+class MutatingAdmissionPolicy(v1_types.MutatingAdmissionPolicy):
     apiVersion: str = constant("admissionregistration.k8s.io/v1alpha1")
     spec: MutatingAdmissionPolicySpec = always(MutatingAdmissionPolicySpec)
 
 
-def _parts(spec: v1.MutatingAdmissionPolicySpec) -> dict[str, Any]:
-    return {name: getattr(spec, name) for name in v1.MutatingAdmissionPolicySpec.__struct_fields__}
+def _parts(spec: v1_types.MutatingAdmissionPolicySpec) -> dict[str, Any]:
+    return {
+        name: getattr(spec, name) for name in v1_types.MutatingAdmissionPolicySpec.__struct_fields__
+    }
 
 
-def to_v1(obj: MutatingAdmissionPolicy) -> v1.MutatingAdmissionPolicy:
+def to_v1(obj: MutatingAdmissionPolicy) -> v1_types.MutatingAdmissionPolicy:
     """The stored form."""
-    spec = v1.MutatingAdmissionPolicySpec(**_parts(obj.spec))
-    return v1.MutatingAdmissionPolicy(metadata=obj.metadata, spec=spec)
+    spec = v1_types.MutatingAdmissionPolicySpec(**_parts(obj.spec))
+    return v1_types.MutatingAdmissionPolicy(metadata=obj.metadata, spec=spec)
 
 
-def from_v1(obj: v1.MutatingAdmissionPolicy) -> MutatingAdmissionPolicy:
+def from_v1(obj: v1_types.MutatingAdmissionPolicy) -> MutatingAdmissionPolicy:
     """The form of this version."""
     spec = MutatingAdmissionPolicySpec(**_parts(obj.spec))
     return MutatingAdmissionPolicy(metadata=obj.metadata, spec=spec)

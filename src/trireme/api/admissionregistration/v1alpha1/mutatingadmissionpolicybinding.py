@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from trireme.api.admissionregistration.v1 import binding_rules
 from trireme.api.admissionregistration.v1 import mutatingadmissionpolicybinding as v1
+from trireme.api.admissionregistration.v1 import mutatingadmissionpolicybinding_types as v1_types
 from trireme.machinery.resource import Conversion
 from trireme.machinery.types import constant
 
 
-class MutatingAdmissionPolicyBinding(v1.MutatingAdmissionPolicyBinding):
+class MutatingAdmissionPolicyBinding(v1_types.MutatingAdmissionPolicyBinding):
     apiVersion: str = constant("admissionregistration.k8s.io/v1alpha1")
 
 
@@ -22,12 +23,12 @@ def defaults(obj: MutatingAdmissionPolicyBinding) -> None:
         ref.parameterNotFoundAction = "Deny"
 
 
-def to_v1(obj: MutatingAdmissionPolicyBinding) -> v1.MutatingAdmissionPolicyBinding:
+def to_v1(obj: MutatingAdmissionPolicyBinding) -> v1_types.MutatingAdmissionPolicyBinding:
     """The stored form."""
-    return v1.MutatingAdmissionPolicyBinding(metadata=obj.metadata, spec=obj.spec)
+    return v1_types.MutatingAdmissionPolicyBinding(metadata=obj.metadata, spec=obj.spec)
 
 
-def from_v1(obj: v1.MutatingAdmissionPolicyBinding) -> MutatingAdmissionPolicyBinding:
+def from_v1(obj: v1_types.MutatingAdmissionPolicyBinding) -> MutatingAdmissionPolicyBinding:
     """The form of this version."""
     return MutatingAdmissionPolicyBinding(metadata=obj.metadata, spec=obj.spec)
 

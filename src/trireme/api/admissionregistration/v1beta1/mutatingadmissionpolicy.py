@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trireme.api.admissionregistration.v1 import mutatingadmissionpolicy as v1
+from trireme.api.admissionregistration.v1 import mutatingadmissionpolicy_types as v1_types
 from trireme.machinery.resource import Conversion
 from trireme.machinery.types import constant
 
 
-class MutatingAdmissionPolicy(v1.MutatingAdmissionPolicy):
+class MutatingAdmissionPolicy(v1_types.MutatingAdmissionPolicy):
     apiVersion: str = constant("admissionregistration.k8s.io/v1beta1")
 
 
-def to_v1(obj: MutatingAdmissionPolicy) -> v1.MutatingAdmissionPolicy:
+def to_v1(obj: MutatingAdmissionPolicy) -> v1_types.MutatingAdmissionPolicy:
     """The stored form."""
-    return v1.MutatingAdmissionPolicy(metadata=obj.metadata, spec=obj.spec)
+    return v1_types.MutatingAdmissionPolicy(metadata=obj.metadata, spec=obj.spec)
 
 
-def from_v1(obj: v1.MutatingAdmissionPolicy) -> MutatingAdmissionPolicy:
+def from_v1(obj: v1_types.MutatingAdmissionPolicy) -> MutatingAdmissionPolicy:
     """The form of this version."""
     return MutatingAdmissionPolicy(metadata=obj.metadata, spec=obj.spec)
 

@@ -6,17 +6,15 @@ pkg/apis/core/validation; https://kubernetes.io/docs/concepts/policy/limit-range
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.core.v1 import resource_names
+from trireme.api.core.v1.limitrange_types import LimitRange, LimitRangeItem
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
 from trireme.machinery.quantity import Quantity
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.limitrange import LimitRange, LimitRangeItem
 
 _TYPES: Final = ("Pod", "Container", "PersistentVolumeClaim")
 _OF_PODS: Final = "may not be specified when `type` is 'Pod'"

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.core.v1 import resource_names
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.rules import placement
 from trireme.api.core.v1.selection import Taint
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import FieldError, Path
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.node import Node
 
 _SPEC: Final = field.path("spec")
 _STATUS: Final = field.path("status")

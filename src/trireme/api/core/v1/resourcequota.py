@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from trireme.api import columns
 from trireme.api.core.v1 import resourcequota_rules as checks
-from trireme.api.core.v1.selection import ResourceQuotaScope, ScopeSelector
-from trireme.machinery import meta, quantity
-from trireme.machinery.resource import Column, Resource, status
-from trireme.machinery.types import (
-    Atomic,
-    Quantity,
-    Struct,
-    always,
-    constant,
+from trireme.api.core.v1.resourcequota_types import (
+    ResourceQuota,
 )
-
-
-class ResourceQuotaSpec(Struct):
-    hard: dict[str, Quantity] = {}
-    scopes: Annotated[list[ResourceQuotaScope], Atomic()] = []
-    scopeSelector: ScopeSelector | None = None
-
-
-class ResourceQuotaStatus(Struct):
-    hard: dict[str, Quantity] = {}
-    used: dict[str, Quantity] = {}
-
-
-class ResourceQuota(Struct):
-    kind: str = constant("ResourceQuota")
-    apiVersion: str = constant("v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: ResourceQuotaSpec = always(ResourceQuotaSpec)
-    status: ResourceQuotaStatus = always(ResourceQuotaStatus)
-
+from trireme.machinery import quantity
+from trireme.machinery.resource import Column, Resource, status
 
 # Where a request should not be more than its limit: the names that quotas have for the two.
 _PAIRS = (

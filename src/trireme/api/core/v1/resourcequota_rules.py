@@ -7,17 +7,15 @@ pkg/apis/core/validation; https://kubernetes.io/docs/concepts/policy/resource-qu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.core.v1 import resource_names
+from trireme.api.core.v1.resourcequota_types import ResourceQuota, ResourceQuotaSpec
+from trireme.api.core.v1.selection import ScopedResourceSelectorRequirement
 from trireme.api.rules import Errors
 from trireme.machinery import field, quantity
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.resourcequota import ResourceQuota, ResourceQuotaSpec
-    from trireme.api.core.v1.selection import ScopedResourceSelectorRequirement
 
 _SPEC: Final = field.path("spec")
 _COMPUTE: Final = frozenset(

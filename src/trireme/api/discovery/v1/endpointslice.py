@@ -2,76 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from trireme.api import addresses, columns
-from trireme.api.core.v1.pod.container import Protocol
-from trireme.api.core.v1.references import ObjectReference
 from trireme.api.discovery.v1 import endpointslice_rules
-from trireme.machinery import field, meta, names
-from trireme.machinery.resource import Column, Resource
-from trireme.machinery.types import (
-    Atomic,
-    Default,
-    Enum,
-    Int32,
-    ListSet,
-    Required,
-    Struct,
-    always,
-    atomic,
-    constant,
+from trireme.api.discovery.v1.endpointslice_types import (
+    EndpointPort,
+    EndpointSlice,
 )
-
-AddressType = Annotated[str, Enum(("IPv4", "IPv6", "FQDN"))]
-
-
-class EndpointConditions(Struct):
-    ready: bool | None = None
-    serving: bool | None = None
-    terminating: bool | None = None
-
-
-class ForNode(Struct):
-    name: Annotated[str, Required()] = always(str)
-
-
-class ForZone(Struct):
-    name: Annotated[str, Required()] = always(str)
-
-
-class EndpointHints(Struct):
-    forZones: Annotated[list[ForZone], Atomic()] = []
-    forNodes: Annotated[list[ForNode], Atomic()] = []
-
-
-class Endpoint(Struct):
-    addresses: Annotated[list[str], Required(), ListSet()] = always(list)
-    conditions: EndpointConditions = always(EndpointConditions)
-    hostname: str | None = None
-    targetRef: ObjectReference | None = None
-    deprecatedTopology: dict[str, str] = {}
-    nodeName: str | None = None
-    zone: str | None = None
-    hints: EndpointHints | None = None
-
-
-@atomic
-class EndpointPort(Struct):
-    name: Annotated[str | None, Default("")] = None
-    protocol: Annotated[Protocol | None, Default("TCP")] = None
-    port: Int32 | None = None
-    appProtocol: str | None = None
-
-
-class EndpointSlice(Struct):
-    kind: str = constant("EndpointSlice")
-    apiVersion: str = constant("discovery.k8s.io/v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    addressType: Annotated[AddressType, Required()] = always(str)
-    endpoints: Annotated[list[Endpoint], Atomic()] = always(list)
-    ports: Annotated[list[EndpointPort], Atomic()] = always(list)
-
+from trireme.machinery import field, names
+from trireme.machinery.resource import Column, Resource
 
 COLUMNS = (
     columns.NAME,

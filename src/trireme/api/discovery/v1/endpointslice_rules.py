@@ -7,20 +7,18 @@ https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
+from trireme.api.discovery.v1.endpointslice_types import (
+    Endpoint,
+    EndpointHints,
+    EndpointPort,
+    EndpointSlice,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.discovery.v1.endpointslice import (
-        Endpoint,
-        EndpointHints,
-        EndpointPort,
-        EndpointSlice,
-    )
 
 _ADDRESS_TYPES: Final = ("FQDN", "IPv4", "IPv6")
 _MAX_TOPOLOGY: Final = 16

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from trireme.api.rbac.v1 import checks, subjects
-from trireme.api.rbac.v1.rules import RoleRef, Subject
+from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.api.rules import Errors
-from trireme.machinery import meta, names
+from trireme.machinery import names
 from trireme.machinery.resource import Resource
-from trireme.machinery.types import Atomic, Required, Struct, always, constant
-
-
-class RoleBinding(Struct):
-    kind: str = constant("RoleBinding")
-    apiVersion: str = constant("rbac.authorization.k8s.io/v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    subjects: Annotated[list[Subject], Atomic()] = []
-    roleRef: Annotated[RoleRef, Required()] = always(RoleRef)
 
 
 def validate(new: RoleBinding) -> Errors:

@@ -6,15 +6,13 @@ Upstream: pkg/apis/rbac/v1 defaults, pkg/printers/internalversion.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from trireme.api import columns
 from trireme.api.rbac.v1 import checks
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
+from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.machinery.resource import Column
-
-if TYPE_CHECKING:
-    from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
-    from trireme.api.rbac.v1.rolebinding import RoleBinding
 
 COLUMNS: Final = (
     columns.NAME,

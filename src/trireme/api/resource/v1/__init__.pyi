@@ -29,12 +29,12 @@ from .claim_types import ExactDeviceRequest as ExactDeviceRequest
 from .claim_status_types import NetworkDeviceData as NetworkDeviceData
 from .slice_types import NodeAllocatableResourceMapping as NodeAllocatableResourceMapping
 from .claim_types import OpaqueDeviceConfiguration as OpaqueDeviceConfiguration
-from .resourceclaim import ResourceClaim as ResourceClaim
+from .resourceclaim_types import ResourceClaim as ResourceClaim
 from .claim_status_types import ResourceClaimConsumerReference as ResourceClaimConsumerReference
 from .claim_types import ResourceClaimSpec as ResourceClaimSpec
 from .claim_status_types import ResourceClaimStatus as ResourceClaimStatus
 from .resourceclaimtemplate import ResourceClaimTemplate as ResourceClaimTemplate
 from .resourceclaimtemplate import ResourceClaimTemplateSpec as ResourceClaimTemplateSpec
 from .slice_types import ResourcePool as ResourcePool
-from .resourceslice import ResourceSlice as ResourceSlice
+from .resourceslice_types import ResourceSlice as ResourceSlice
 from .slice_types import ResourceSliceSpec as ResourceSliceSpec

@@ -7,27 +7,25 @@ pkg/registry/resource/resourceclaim; KEP-4817 for the status of devices.
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from trireme.api import metadata, rules
 from trireme.api.core.v1.pod.rules import placement
 from trireme.api.resource.v1 import checks, claim_rules
+from trireme.api.resource.v1.claim_status_types import (
+    AllocatedDeviceStatus,
+    AllocationResult,
+    DeviceAllocationConfiguration,
+    DeviceRequestAllocationResult,
+    NetworkDeviceData,
+    ResourceClaimConsumerReference,
+)
+from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.resource.v1.claim_status_types import (
-        AllocatedDeviceStatus,
-        AllocationResult,
-        DeviceAllocationConfiguration,
-        DeviceRequestAllocationResult,
-        NetworkDeviceData,
-        ResourceClaimConsumerReference,
-    )
-    from trireme.api.resource.v1.resourceclaim import ResourceClaim
 
 _MOST_RESERVED: Final = 256
 _MOST_RESULTS: Final = 32

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from trireme.api import columns, rules
 from trireme.api.resource.v1 import claim_rules, claim_status_rules
-from trireme.api.resource.v1.claim_status_types import ResourceClaimStatus
-from trireme.api.resource.v1.claim_types import ResourceClaimSpec
+from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
 from trireme.api.rules import Errors
-from trireme.machinery import field, meta
+from trireme.machinery import field
 from trireme.machinery.resource import Column, Resource, status
-from trireme.machinery.types import Required, Struct, always, constant
-
-
-class ResourceClaim(Struct):
-    kind: str = constant("ResourceClaim")
-    apiVersion: str = constant("resource.k8s.io/v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: Annotated[ResourceClaimSpec, Required()] = always(ResourceClaimSpec)
-    status: ResourceClaimStatus = always(ResourceClaimStatus)
-
 
 COLUMNS = (
     columns.NAME,

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from trireme.api import columns
 from trireme.api.resource.v1 import slice_rules
-from trireme.api.resource.v1.slice_types import ResourceSliceSpec
-from trireme.machinery import gotext, meta
+from trireme.api.resource.v1.resourceslice_types import ResourceSlice
+from trireme.machinery import gotext
 from trireme.machinery.resource import Column, Resource, spec_changed
-from trireme.machinery.types import Required, Struct, always, constant
-
-
-class ResourceSlice(Struct):
-    kind: str = constant("ResourceSlice")
-    apiVersion: str = constant("resource.k8s.io/v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: Annotated[ResourceSliceSpec, Required()] = always(ResourceSliceSpec)
-
 
 COLUMNS = (
     columns.NAME,

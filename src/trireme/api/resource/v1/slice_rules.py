@@ -6,18 +6,16 @@ pkg/apis/resource/validation; KEP-4381, KEP-4815.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import rules
 from trireme.api.core.v1.pod.rules import placement
 from trireme.api.resource.v1 import checks, device_rules
+from trireme.api.resource.v1.resourceslice_types import ResourceSlice
+from trireme.api.resource.v1.slice_types import CounterSet, Device, ResourceSliceSpec
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.resource.v1.resourceslice import ResourceSlice
-    from trireme.api.resource.v1.slice_types import CounterSet, Device, ResourceSliceSpec
 
 _MOST_DEVICES: Final = 128
 _MOST_ADVANCED_DEVICES: Final = 64

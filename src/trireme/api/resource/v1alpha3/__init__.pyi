@@ -1,6 +1,6 @@
 # Made by scripts/stubs.
 from .devicetaintrule import DeviceTaintRule as DeviceTaintRule
-from .resourcepoolstatusrequest import PoolStatus as PoolStatus
-from .resourcepoolstatusrequest import ResourcePoolStatusRequest as ResourcePoolStatusRequest
-from .resourcepoolstatusrequest import ResourcePoolStatusRequestSpec as ResourcePoolStatusRequestSpec
-from .resourcepoolstatusrequest import ResourcePoolStatusRequestStatus as ResourcePoolStatusRequestStatus
+from .resourcepoolstatusrequest_types import PoolStatus as PoolStatus
+from .resourcepoolstatusrequest_types import ResourcePoolStatusRequest as ResourcePoolStatusRequest
+from .resourcepoolstatusrequest_types import ResourcePoolStatusRequestSpec as ResourcePoolStatusRequestSpec
+from .resourcepoolstatusrequest_types import ResourcePoolStatusRequestStatus as ResourcePoolStatusRequestStatus

@@ -6,20 +6,18 @@ resource/v1alpha3; KEP-5677.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from trireme.api import metadata, rules
 from trireme.api.resource.v1 import checks
+from trireme.api.resource.v1alpha3.resourcepoolstatusrequest_types import (
+    PoolStatus,
+    ResourcePoolStatusRequest,
+    ResourcePoolStatusRequestStatus,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
-
-if TYPE_CHECKING:
-    from trireme.api.resource.v1alpha3.resourcepoolstatusrequest import (
-        PoolStatus,
-        ResourcePoolStatusRequest,
-        ResourcePoolStatusRequestStatus,
-    )
 
 _MOST_POOLS: Final = 1000
 _MOST_CONDITIONS: Final = 10

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from trireme.api.resource.v1 import resourceclaim as v1
+from trireme.api.resource.v1 import resourceclaim_types as v1_types
 from trireme.api.resource.v1.claim_status_types import ResourceClaimStatus
 from trireme.api.resource.v1beta1 import claim_types
 from trireme.machinery import meta
@@ -28,13 +29,13 @@ def defaults(obj: ResourceClaim) -> None:
     claim_types.defaults(obj.spec)
 
 
-def to_v1(obj: ResourceClaim) -> v1.ResourceClaim:
+def to_v1(obj: ResourceClaim) -> v1_types.ResourceClaim:
     """The stored form."""
     spec = claim_types.to_v1(obj.spec)
-    return v1.ResourceClaim(metadata=obj.metadata, spec=spec, status=obj.status)
+    return v1_types.ResourceClaim(metadata=obj.metadata, spec=spec, status=obj.status)
 
 
-def from_v1(obj: v1.ResourceClaim) -> ResourceClaim:
+def from_v1(obj: v1_types.ResourceClaim) -> ResourceClaim:
     """The form of this version."""
     spec = claim_types.from_v1(obj.spec)
     return ResourceClaim(metadata=obj.metadata, spec=spec, status=obj.status)

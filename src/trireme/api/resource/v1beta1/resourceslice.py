@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from trireme.api.core.v1.selection import NodeSelector
 from trireme.api.resource.v1 import resourceslice as v1
+from trireme.api.resource.v1 import resourceslice_types as v1_types
 from trireme.api.resource.v1 import slice_types as types
 from trireme.machinery import meta
 from trireme.machinery.resource import Conversion
@@ -65,10 +66,10 @@ def defaults(obj: ResourceSlice) -> None:
             mapping.allocationMultiplier = mapping.allocationMultiplier or "1"
 
 
-def to_v1(obj: ResourceSlice) -> v1.ResourceSlice:
+def to_v1(obj: ResourceSlice) -> v1_types.ResourceSlice:
     """The stored form."""
     spec = obj.spec
-    return v1.ResourceSlice(
+    return v1_types.ResourceSlice(
         metadata=obj.metadata,
         spec=types.ResourceSliceSpec(
             nodeName=spec.nodeName or None,
@@ -84,7 +85,7 @@ def _device(item: Device) -> types.Device:
     return types.Device(name=item.name, **{name: getattr(basic, name) for name in _BASIC})
 
 
-def from_v1(obj: v1.ResourceSlice) -> ResourceSlice:
+def from_v1(obj: v1_types.ResourceSlice) -> ResourceSlice:
     """The form of this version."""
     spec = obj.spec
     return ResourceSlice(

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trireme.api.resource.v1 import resourceclaim as v1
+from trireme.api.resource.v1 import resourceclaim_types as v1_types
 from trireme.machinery.resource import Conversion
 from trireme.machinery.types import constant
 
 
-class ResourceClaim(v1.ResourceClaim):
+class ResourceClaim(v1_types.ResourceClaim):
     apiVersion: str = constant("resource.k8s.io/v1beta2")
 
 
-def to_v1(obj: ResourceClaim) -> v1.ResourceClaim:
+def to_v1(obj: ResourceClaim) -> v1_types.ResourceClaim:
     """The stored form."""
-    return v1.ResourceClaim(metadata=obj.metadata, spec=obj.spec, status=obj.status)
+    return v1_types.ResourceClaim(metadata=obj.metadata, spec=obj.spec, status=obj.status)
 
 
-def from_v1(obj: v1.ResourceClaim) -> ResourceClaim:
+def from_v1(obj: v1_types.ResourceClaim) -> ResourceClaim:
     """The form of this version."""
     return ResourceClaim(metadata=obj.metadata, spec=obj.spec, status=obj.status)
 

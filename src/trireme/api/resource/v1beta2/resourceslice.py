@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trireme.api.resource.v1 import resourceslice as v1
+from trireme.api.resource.v1 import resourceslice_types as v1_types
 from trireme.machinery.resource import Conversion
 from trireme.machinery.types import constant
 
 
-class ResourceSlice(v1.ResourceSlice):
+class ResourceSlice(v1_types.ResourceSlice):
     apiVersion: str = constant("resource.k8s.io/v1beta2")
 
 
-def to_v1(obj: ResourceSlice) -> v1.ResourceSlice:
+def to_v1(obj: ResourceSlice) -> v1_types.ResourceSlice:
     """The stored form."""
-    return v1.ResourceSlice(metadata=obj.metadata, spec=obj.spec)
+    return v1_types.ResourceSlice(metadata=obj.metadata, spec=obj.spec)
 
 
-def from_v1(obj: v1.ResourceSlice) -> ResourceSlice:
+def from_v1(obj: v1_types.ResourceSlice) -> ResourceSlice:
     """The form of this version."""
     return ResourceSlice(metadata=obj.metadata, spec=obj.spec)
 

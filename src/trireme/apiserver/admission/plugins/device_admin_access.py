@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from trireme.api.core.v1.namespace import Namespace
-from trireme.api.resource.v1.resourceclaim import ResourceClaim
+from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
 from trireme.api.resource.v1.resourceclaimtemplate import ResourceClaimTemplate
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.machinery import errors, field

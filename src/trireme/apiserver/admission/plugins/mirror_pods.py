@@ -5,7 +5,7 @@ Called by ``node_restriction``. https://kubernetes.io/docs/tasks/configure-pod-c
 
 from __future__ import annotations
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.volumes import ProjectedVolumeSource
 from trireme.apiserver.admission.contract import Attributes, Context, forbidden

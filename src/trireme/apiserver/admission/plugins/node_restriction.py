@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from trireme.api.authentication.v1.tokenrequest import TokenRequest
 from trireme.api.coordination.v1.lease import Lease
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.serviceaccount import ServiceAccount
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden

@@ -5,7 +5,7 @@ Upstream: plugin/pkg/admission/podresize.
 
 from __future__ import annotations
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod import aggregate
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.binding import Binding
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase

@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 from trireme.api.rbac.v1.clusterrole import ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.role import Role
-from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.apiserver.authz import contract as authorization

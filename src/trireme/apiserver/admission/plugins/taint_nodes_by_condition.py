@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#t
 
 from __future__ import annotations
 
-from trireme.api.core.v1.node import Node
+from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.selection import Taint
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.machinery.resource import Resource

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trireme.api.rbac.v1.clusterrole import ClusterRole
-from trireme.api.rbac.v1.clusterrolebinding import ClusterRoleBinding
+from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.role import Role
-from trireme.api.rbac.v1.rolebinding import RoleBinding
+from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.apiserver.authz.contract import Decision
 from trireme.apiserver.authz.rbac import match
