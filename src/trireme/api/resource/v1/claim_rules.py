@@ -7,29 +7,26 @@ pkg/apis/resource/validation; KEP-4381 and those after it.
 from __future__ import annotations
 
 from collections.abc import Set
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
 from trireme.api import rules
 from trireme.api.resource.v1 import checks, selectors
+from trireme.api.resource.v1.claim_types import (
+    DeviceClaim,
+    DeviceClaimConfiguration,
+    DeviceConstraint,
+    DeviceRequest,
+    DeviceSelector,
+    DeviceSubRequest,
+    DeviceToleration,
+    ExactDeviceRequest,
+    OpaqueDeviceConfiguration,
+)
 from trireme.api.rules import Errors
 from trireme.machinery import field, gotext, names
 from trireme.machinery.field import Path
 
-if TYPE_CHECKING:
-    from trireme.api.resource.v1.claim_types import (
-        DeviceClaim,
-        DeviceClaimConfiguration,
-        DeviceConstraint,
-        DeviceRequest,
-        DeviceSelector,
-        DeviceSubRequest,
-        DeviceToleration,
-        ExactDeviceRequest,
-        OpaqueDeviceConfiguration,
-    )
-    from trireme.api.resource.v1beta1 import claim_types as flat
-
-    Request = DeviceSubRequest | ExactDeviceRequest
+Request: TypeAlias = DeviceSubRequest | ExactDeviceRequest
 
 MOST_REQUESTS: Final = 32
 MOST_SELECTORS: Final = 32
@@ -56,7 +53,14 @@ def defaults(claim: DeviceClaim) -> None:
             default_count(alternative)
 
 
-def default_count(request: Request | flat.DeviceRequest) -> None:
+class _Counted(Protocol):
+    """A request for a number of devices, of whichever version."""
+
+    allocationMode: str
+    count: int
+
+
+def default_count(request: _Counted) -> None:
     """One device, where nothing else is said."""
     if not request.allocationMode:
         request.allocationMode = "ExactCount"
