@@ -8,14 +8,12 @@ pkg/printers/internalversion; https://kubernetes.io/docs/reference/kubectl/.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from trireme.api.core.v1.pod.container import Container
 from trireme.machinery import time
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.resource import Column
-
-if TYPE_CHECKING:
-    from trireme.api.core.v1.pod.container import Container
 
 NAME: Final = Column("Name", format="name", description="What the object is called.")
 AGE: Final = Column("Age", description="How long ago the object was created.")
