@@ -31,6 +31,8 @@ class Limits:
     head: float = 75.0
     body: float = 60.0
     stalled: float = 60.0
+    # That a client may take for an answer that is no stream; upstream's --request-timeout.
+    answer: float = 60.0
     # What a client has that was told to leave: the server stops, or gave up on its body.
     farewell: float = 1.0
     # Bytes of bodies, and of heads that are not complete, that all requests hold together.

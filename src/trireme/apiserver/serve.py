@@ -13,6 +13,7 @@ import ssl
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -36,12 +37,15 @@ from trireme.kit import tls
 from trireme.kit.connections import OtherHTTP, refusal
 from trireme.kit.hijack import Hijacked
 from trireme.kit.pki import Pair
+from trireme.kit.turns import Turns
 from trireme.machinery import errors
 
 # Upstream compresses answers beyond this size, for clients that accept it.
 GZIP_OVER = 128 * 1024
+# Chunks below this size are written without a look at how long that takes.
+SHORT = 32 * 1024
 # A body is written, and compressed, in pieces of this size: the loop serves others in between.
-PIECE = 256 * 1024
+PIECE = 64 * 1024
 
 
 @asynccontextmanager
@@ -91,6 +95,7 @@ class _Handler:
     def __init__(self, server: ApiServer, limits: Limits, budget: Budget) -> None:
         self._server = server
         self._limits = limits
+        self._way = _Way(limits, server.turns)
         self._budget = budget
         self._compresses = server.gates.on("APIResponseCompression")
 
@@ -127,9 +132,9 @@ class _Handler:
                 response = _response(answer)
                 return _last(response) if bodies.is_unread(incoming) else response
             packed = self._compresses and _accepts_gzip(incoming)
-            return await _large(answer, incoming, self._limits, packed)
+            return await _large(answer, incoming, self._way, packed)
         if isinstance(answer, StreamReply):
-            return await _stream(answer, incoming, self._limits)
+            return await _stream(answer, incoming, self._way)
         return await _upgrade(answer, incoming)
 
 
@@ -168,8 +173,16 @@ def _accepts_gzip(incoming: BaseRequest) -> bool:
     return any(token.strip() == "gzip" for token in tokens)
 
 
+@dataclass(frozen=True)
+class _Way:
+    """How answers are written."""
+
+    limits: Limits
+    turns: Turns
+
+
 async def _large(
-    answer: Reply, incoming: BaseRequest, limits: Limits, packed: bool
+    answer: Reply, incoming: BaseRequest, way: _Way, packed: bool
 ) -> web.StreamResponse:
     """A large body, piece by piece, compressed for clients that accept it."""
     headers = _head(answer)
@@ -185,7 +198,7 @@ async def _large(
     if incoming.method == "HEAD":
         await response.prepare(incoming)
         return response
-    return await _send(response, incoming, chunks, limits)
+    return await _send(response, incoming, chunks, way, way.limits.answer)
 
 
 async def _each(
@@ -203,21 +216,24 @@ async def _compressed(pieces: Iterable[bytes | memoryview]) -> AsyncGenerator[by
     yield packer.flush()
 
 
-async def _stream(answer: StreamReply, incoming: BaseRequest, limits: Limits) -> web.StreamResponse:
+async def _stream(answer: StreamReply, incoming: BaseRequest, way: _Way) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=_head(answer))
     if "Content-Length" not in response.headers:
         response.enable_chunked_encoding()
-    return await _send(response, incoming, answer.chunks, limits)
+    return await _send(response, incoming, answer.chunks, way)
 
 
 async def _send(
     response: web.StreamResponse,
     incoming: BaseRequest,
     chunks: Chunks[bytes | memoryview],
-    limits: Limits,
+    way: _Way,
+    total: float | None = None,
 ) -> web.StreamResponse:
-    """Write the chunks; a client that takes nothing for too long is cut off."""
-    patience = _Patience(incoming, limits.stalled)
+    """Write the chunks; a client that takes nothing for too long is cut off, or one that has not
+    taken everything after ``total`` seconds."""
+    patience = _Patience(incoming, way.limits.stalled, total)
+    turn = way.turns.begin()
     try:
         await response.prepare(incoming)
         async for chunk in chunks:
@@ -225,6 +241,8 @@ async def _send(
                 patience.begins()
                 await response.write(chunk)
                 patience.ends()
+                if len(chunk) >= SHORT:
+                    await turn.pause()
         patience.begins()
         await response.write_eof()
     except ConnectionError:
@@ -245,14 +263,15 @@ class _Patience:
     """How long one chunk may take to be written. One timer for many chunks: with one for each, the
     timers would cost a sixth of what it takes to tell a thousand watchers."""
 
-    __slots__ = ("_began", "_incoming", "_limit", "_loop", "_timer", "lost")
+    __slots__ = ("_began", "_end", "_incoming", "_limit", "_loop", "_timer", "lost")
 
-    def __init__(self, incoming: BaseRequest, limit: float) -> None:
+    def __init__(self, incoming: BaseRequest, limit: float, total: float | None) -> None:
         self._incoming = incoming
         self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._end = None if total is None else self._loop.call_later(total, self._lose)
         self.lost = False
 
     def begins(self) -> None:
@@ -264,8 +283,9 @@ class _Patience:
         self._began = 0.0
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._end):
+            if timer is not None:
+                timer.cancel()
 
     def _look(self) -> None:
         self._timer = None
@@ -275,6 +295,9 @@ class _Patience:
         if left > 0:
             self._timer = self._loop.call_later(left, self._look)
             return
+        self._lose()
+
+    def _lose(self) -> None:
         self.lost = True
         if self._incoming.transport is not None:
             # Whoever waits for the client is woken, or cancelled, by the loss of its connection.

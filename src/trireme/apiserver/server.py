@@ -33,6 +33,7 @@ from trireme.apiserver.registry import Registry
 from trireme.apiserver.request import MEDIA
 from trireme.kit import catalog
 from trireme.kit.env import Env
+from trireme.kit.turns import Turns
 from trireme.store.contract import StoreUnavailable
 
 
@@ -43,6 +44,7 @@ class ApiServer:
         self.config = config
         self.env = env
         self.store = config.store
+        self.turns = Turns(env.clock)
         self.catalog = Catalog.of(api)
         self.endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self.by_type: dict[type, Endpoint] = {}

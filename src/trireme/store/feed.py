@@ -21,6 +21,8 @@ from trireme.store.contract import (
 )
 
 _revision = attrgetter("revision")
+# What a slow watcher may keep alive after history has forgotten it.
+BUFFER_BYTES = 64 * 1024 * 1024
 
 
 class Feed:
@@ -110,11 +112,12 @@ class Feed:
 
 
 class BufferedSubscription:
-    """One watcher: a bounded list of undelivered events. The backlog may exceed the bound."""
+    """One watcher: undelivered events, bounded in number and in bytes. The backlog, which history
+    holds as well, may exceed the bounds, and so may a single event."""
 
     __slots__ = (
         "__weakref__", "_buffer", "_closed", "_delivered", "_events", "_feed", "_final", "_limit",
-        "_waiter", "concern", "prefix",
+        "_size", "_waiter", "concern", "prefix",
     )  # fmt: skip
 
     def __init__(
@@ -131,6 +134,7 @@ class BufferedSubscription:
         self._events = backlog
         self._buffer = buffer
         self._limit = len(backlog) + buffer  # until the backlog has been read
+        self._size = 0  # bytes of what came after the backlog
         self._waiter: asyncio.Future[bool] | None = None  # whether it was roused
         self._closed: str | None = None
         # Set when closed; until then both are computed.
@@ -169,13 +173,15 @@ class BufferedSubscription:
     def _hand_over(self) -> list[Event]:
         events, self._events = self._events, []
         self._limit = self._buffer
+        self._size = 0
         self._delivered = self._final
         return events
 
     def push(self, event: Event) -> None:
         events = self._events
         events.append(event)
-        if len(events) > self._limit:
+        self._size = size = self._size + len(event.value)
+        if len(events) > self._limit or (size > BUFFER_BYTES and size > len(event.value)):
             events.pop()
             self.end("slow", discard=True)
         elif self._waiter is not None and not self._waiter.done():

@@ -7,7 +7,6 @@ each revision and joined in the same way; every other form is made from the JSON
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -16,6 +15,7 @@ from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import media, negotiate, table
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
+from trireme.kit.turns import Turn
 from trireme.machinery import errors
 from trireme.machinery.codec import json
 from trireme.machinery.codec.protobuf import encode as protobuf
@@ -24,8 +24,8 @@ from trireme.store.contract import KeyValue
 
 # Lists up to this many items are joined at once.
 MANY = 64
-# How many objects are put into another form before others have their turn.
-AT_ONCE = 100
+# How many objects are put into another form before others may have their turn.
+AT_ONCE = 25
 
 
 def one(
@@ -96,7 +96,7 @@ def many(
     return finish(Reply(200, body), form)
 
 
-async def prepare(request: Request, endpoint: Endpoint, items: list[KeyValue]) -> None:
+async def prepare(request: Request, endpoint: Endpoint, items: list[KeyValue], turn: Turn) -> None:
     """Make the protobuf of a long list while others are served: ``many`` finds it made."""
     if len(items) <= AT_ONCE or negotiate.PROTOBUF not in request.headers.get("accept", ""):
         return
@@ -107,7 +107,7 @@ async def prepare(request: Request, endpoint: Endpoint, items: list[KeyValue]) -
     for start in range(0, len(items), AT_ONCE):
         for item in items[start : start + AT_ONCE]:
             make(item.key, item.value)
-        await asyncio.sleep(0)
+        await turn.pause()
 
 
 def settle(request: Request, answer: Reply) -> None:

@@ -93,15 +93,17 @@ class Reply:
             self.body = self._body + b"\n"
 
     def pieces(self, size: int) -> Iterator[bytes | memoryview]:
-        """The body in pieces of about ``size`` bytes."""
-        if self._body is not None:
-            whole = memoryview(self._body)
-            for start in range(0, len(whole), size):
-                yield whole[start : start + size]
-            return
-        count = max(1, len(self._parts) * size // max(self.length, 1))
-        for start in range(0, len(self._parts), count):
-            yield b"".join(self._parts[start : start + count])
+        """The body in pieces of about ``size`` bytes, twice that at most."""
+        parts = self._parts if self._body is None else [self._body]
+        count = max(1, len(parts) * size // max(self.length, 1))
+        for start in range(0, len(parts), count):
+            piece = b"".join(parts[start : start + count]) if count > 1 else parts[start]
+            if len(piece) <= 2 * size:
+                yield piece
+                continue
+            whole = memoryview(piece)
+            for begin in range(0, len(whole), size):
+                yield whole[begin : begin + size]
 
 
 class Aborted(Exception):

@@ -22,6 +22,9 @@ from trireme.machinery.meta import ListMeta
 from trireme.store import contract as stores
 from trireme.store.contract import KeyValue, Page
 
+# How many objects are held against a selection before others may have their turn.
+AT_ONCE = 200
+
 
 async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """One object."""
@@ -42,7 +45,7 @@ async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     items, meta = await select(server, endpoint, request.info.namespace, wanted)
     if endpoint.converts:
         items = await endpoint.show(items)
-    await form.prepare(request, endpoint, items)
+    await form.prepare(request, endpoint, items, server.turns.begin())
     return form.many(request, endpoint, items, meta, server.env.clock.now())
 
 
@@ -69,11 +72,15 @@ async def select(
             else:
                 page = store.list(prefix, after=after, revision=revision)
             items, more, remaining = [], False, 0
-            for item in await chosen(server, endpoint, selection, page.items):
-                items.append(item)
-                if limit and len(items) == limit:
-                    more = item is not page.items[-1]
+            turn = server.turns.begin()
+            for start in range(0, len(page.items), AT_ONCE):
+                some = page.items[start : start + AT_ONCE]
+                items += await chosen(server, endpoint, selection, some)
+                if limit and len(items) >= limit:
+                    more = len(items) > limit or items[-1] is not page.items[-1]
+                    del items[limit:]
                     break
+                await turn.pause()
     except stores.Compacted:
         if wanted.at is None:
             raise errors.expired(errors.LIST_EXPIRED) from None

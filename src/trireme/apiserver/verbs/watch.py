@@ -30,8 +30,10 @@ from trireme.store.contract import Event, KeyValue, Subscription
 BOOKMARK_INTERVAL = 60.0
 # A watch without timeoutSeconds ends after this long, up to twice as long, so that clients spread.
 MIN_TIMEOUT = 1800.0
-# Events are sent in chunks of about this size.
-CHUNK = 256 * 1024
+# Events are sent in chunks of about this size: so much of them is a slow reader's own.
+CHUNK = 64 * 1024
+# How many first events are made before others may have their turn.
+AT_ONCE = 25
 
 _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _DELETED}
@@ -136,8 +138,14 @@ class _Stream:
             timeout = MIN_TIMEOUT * (1 + self._server.env.rng.random())
         end = clock.monotonic() + timeout
         try:
-            if first or mark:
-                yield await self._initial(first, since, mark)
+            turn = self._server.turns.begin()
+            for start in range(0, len(first), AT_ONCE):
+                for chunk in _bundled(await self._first(first[start : start + AT_ONCE])):
+                    yield chunk
+                await turn.pause()
+            first = []
+            if mark and self._wanted.bookmarks:
+                yield self._bookmark(since, {"k8s.io/initial-events-end": "true"})
             self._sent = since
             next_mark = clock.monotonic() + BOOKMARK_INTERVAL
             while True:
@@ -187,15 +195,12 @@ class _Stream:
             told = [(type_, item) for (type_, _), item in zip(told, shown, strict=True)]
         return (write(type_, item.key, item.value) for type_, item in told)
 
-    async def _initial(self, first: list[KeyValue], since: int, mark: bool) -> bytes:
+    async def _first(self, items: list[KeyValue]) -> Iterator[bytes]:
+        """What is there when the watch begins, as events."""
         selection = self._wanted.selection
         if not selection.everything:
-            first = list(await read.chosen(self._server, self._endpoint, selection, first))
-        chosen = [(_ADDED, item) for item in first]
-        lines = list(await self._lines(chosen))
-        if mark and self._wanted.bookmarks:
-            lines.append(self._bookmark(since, {"k8s.io/initial-events-end": "true"}))
-        return b"".join(lines)
+            items = list(await read.chosen(self._server, self._endpoint, selection, items))
+        return await self._lines([(_ADDED, item) for item in items])
 
     async def _told(self, given: list[Event]) -> list[Told]:
         """What this watcher is told of events: of some nothing."""
@@ -266,7 +271,7 @@ def _item(event: Event, value: bytes) -> KeyValue:
 
 
 def _bundled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The events in chunks: what a slow reader has not fetched is not copied as a whole."""
+    """The events in chunks: what a slow reader has not fetched is still shared by all."""
     waiting: list[bytes] = []
     size = 0
     for line in lines:
