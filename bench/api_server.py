@@ -42,6 +42,7 @@ async def main(folder: Path, port: int) -> None:
         serving=Pair((folder / "serving.pem").read_bytes(), (folder / "serving.key").read_bytes()),
         client_authority=(folder / "ca.pem").read_bytes(),
         static_tokens={TOKEN: ("admin", "1", ("system:masters",))},
+        forks=compose.forks(),
     )
     try:
         await run.run(config, Env(rng=random.Random()))

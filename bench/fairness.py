@@ -28,11 +28,12 @@ from typing import Any
 import load
 import results
 import subjects
-import yaml
 from load import MAPS, SPACE
 from results import Row
 from run import Start
 from subjects import TOKEN, Subject
+
+from trireme.machinery.codec import yaml
 
 HEAVY = 8
 SMALL = f"{MAPS}/small"
@@ -85,12 +86,12 @@ MEASURES: dict[str, Callable[[int], Heavy]] = {
         b'{"metadata":{"labels":{"at":"COUNTER"}}}',
         {"Content-Type": "application/merge-patch+json"},
     ),
-    "updates of 60,000 keys": lambda number: Heavy("PUT", _large(number), _json(_labelled())),
+    "updates of 60,000 keys": lambda number: Heavy("PUT", _large(number), _json(_named(number))),
     "applies of 60,000 keys": lambda number: Heavy(
-        "PATCH", f"{_large(number)}?fieldManager=bench&force=true", _json(_labelled()), _APPLY
+        "PATCH", f"{_large(number)}?fieldManager=bench&force=true", _json(_named(number)), _APPLY
     ),
     "applies of 60,000 keys, YAML": lambda number: Heavy(
-        "PATCH", f"{_large(number)}?fieldManager=bench&force=true", _yaml(_labelled()), _APPLY
+        "PATCH", f"{_large(number)}?fieldManager=bench&force=true", _yaml(_named(number)), _APPLY
     ),
     "GETs of 60,000 keys, YAML": lambda number: Heavy(
         "GET", _large(number), headers={"Accept": "application/yaml"}
@@ -116,9 +117,9 @@ def _large(number: int) -> str:
     return f"{MAPS}/large-{number}"
 
 
-def _labelled() -> dict[str, Any]:
+def _named(number: int) -> dict[str, Any]:
     value = _map(KEYS, 0)
-    value["metadata"] = {"labels": {"at": "COUNTER"}}
+    value["metadata"] = {"name": f"large-{number}", "labels": {"at": "COUNTER"}}
     return value
 
 
@@ -136,7 +137,7 @@ def _json(value: Any) -> bytes:
 
 
 def _yaml(value: Any) -> bytes:
-    return yaml.dump(value, Dumper=yaml.CSafeDumper).encode()
+    return yaml.dump(value).encode()
 
 
 def main() -> None:
@@ -195,9 +196,7 @@ def _prepare(subject: Subject) -> None:
     small["metadata"] = {"name": "small"}
     _ask(connection, Heavy("POST", MAPS, _json(small), expected=(201,)))
     for number in range(HEAVY):
-        large = _map(KEYS, 0)
-        large["metadata"] = {"name": f"large-{number}"}
-        _ask(connection, Heavy("POST", MAPS, _json(large), expected=(201,)))
+        _ask(connection, Heavy("POST", MAPS, _json(_named(number)), expected=(201,)))
     pods = f"/api/v1/namespaces/{SPACE}/pods"
     pod = Heavy("POST", pods, _json(load.pod(3_000)), expected=(201,))
     for _ in range(PODS):

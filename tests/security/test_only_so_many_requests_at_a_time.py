@@ -13,6 +13,7 @@ import pytest
 from tests.apiserver import wire
 from tests.apiserver.wire import MAPS, POWERLESS, Site
 from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.connections import Limits
 from trireme.apiserver.filters.in_flight import InFlight, is_long_running
 from trireme.apiserver.request import Request, User
 from trireme.cluster.settings import Settings
@@ -85,7 +86,7 @@ def test_what_lasts_is_not_counted(path: str, query: str, lasts: bool) -> None:
 
 async def test_on_the_wire(caplog: pytest.LogCaptureFixture) -> None:
     more: dict[str, Any] = {"max_mutating_in_flight": 1}
-    async with wire.served(caplog, wire.Limits(farewell=5.0), **more) as site:
+    async with wire.served(caplog, Limits(farewell=5.0), **more) as site:
         # Counted until it is answered: its body has not come yet.
         first = await begun(site)
         other = await site.wire()

@@ -119,6 +119,10 @@ class Share:
         """Hold so many bytes more if there is room now."""
         return self._budget.take_now(self, size)
 
+    def hold(self, size: int) -> None:
+        """Hold so many bytes more, which are there already."""
+        self._budget.hand_out(self, size)
+
     def close(self) -> None:
         """Give everything back."""
         if self.size:

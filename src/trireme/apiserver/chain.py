@@ -1,14 +1,18 @@
 """The filters that every request passes, outermost first: the order is the behaviour.
 
-faults → authenticate → impersonate → in flight → authorize → the body → dispatch. Only ``faults``
-turns exceptions into replies; it is also what sees a bug (500) and logs it once. The body is not
-read for whoever may not send it. Upstream: apiserver ``server/config.go``.
+authenticate → impersonate → in flight → authorize → the body → dispatch, in a process of its own
+where it takes long. Only ``_explained``, around all, turns exceptions into replies; it is also what
+sees a bug (500) and logs it once. The body is not read for whoever may not send it. Upstream:
+apiserver ``server/config.go``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from trireme.apiserver import dispatch
 from trireme.apiserver.filters import authorize, impersonate, warnings
+from trireme.apiserver.forked import parent
 from trireme.apiserver.reply import form, reply
 from trireme.apiserver.reply.reply import AnyReply, Reply, UpgradeReply
 from trireme.apiserver.request import Request
@@ -20,17 +24,37 @@ from trireme.store import contract as stores
 async def handle(server: ApiServer, request: Request) -> AnyReply:
     """Answer one request; never raises anything but cancellation."""
     request.media = server.media
+    return await _explained(server, request, _enter)
+
+
+async def answered(server: ApiServer, request: Request) -> AnyReply:
+    """Answer a request that may be answered, whose body is there: in this process or a forked."""
+    return await _explained(server, request, dispatch.dispatch)
+
+
+async def _enter(server: ApiServer, request: Request) -> AnyReply:
+    if request.user is None:
+        request.user = await server.authenticator.authenticate(request)
+    impersonate.apply(server, request)
+    refusal = server.in_flight.enter(request)
+    if refusal is not None:
+        return refusal
+    await authorize.check(server, request)
+    if request.receive is not None and _takes_body(request):
+        await request.receive_body()
+    if server.forks is not None and parent.is_long(server, request):
+        return await server.forks.answer(server, request, answered)
+    return await dispatch.dispatch(server, request)
+
+
+async def _explained(
+    server: ApiServer,
+    request: Request,
+    answers: Callable[[ApiServer, Request], Awaitable[AnyReply]],
+) -> AnyReply:
+    """The answer, or the Status that says why there is none, in the form that is accepted."""
     try:
-        if request.user is None:
-            request.user = await server.authenticator.authenticate(request)
-        impersonate.apply(server, request)
-        refusal = server.in_flight.enter(request)
-        if refusal is not None:
-            return refusal
-        await authorize.check(server, request)
-        if request.receive is not None and _takes_body(request):
-            await request.receive_body()
-        answer = await dispatch.dispatch(server, request)
+        answer = await answers(server, request)
     except errors.ApiError as fault:
         answer = reply.error(fault)
     except stores.StoreUnavailable as fault:

@@ -64,6 +64,9 @@ class ApiServerConfig:
     max_mutating_in_flight: int = 200
     # Creations of what Trireme does not act on yet say so; not where other controllers run.
     warn_unimplemented: bool = False
+    # How many processes may be forked at a time for requests that take long; 0: the server answers
+    # all itself.
+    forks: int = 0
     # --feature-gates: name -> on.
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     # --runtime-config: api/all, api/ga, api/beta, api/alpha, <group>/<version>[/<resource>] -> on.

@@ -93,8 +93,8 @@ class Registry:
         self._second = (-1, "")
         self._admission = admission
         self._env = env
-        self._allocators = allocators
         self._unimplemented = unimplemented
+        self.allocators = allocators
 
     def get(self, endpoint: Endpoint, namespace: str, name: str) -> KeyValue:
         """The stored item; 404 when there is none."""
@@ -428,15 +428,16 @@ class Registry:
             gone = await self.store.delete(item.key, item.revision, endpoint.encode(last))
         except asyncio.CancelledError:
             # The client has gone, the deletion is on its way all the same.
-            self._forget(endpoint, item, last)
+            self.forget(endpoint, item.key, last)
             raise
-        self._forget(endpoint, item, last)
+        self.forget(endpoint, item.key, last)
         return gone
 
-    def _forget(self, endpoint: Endpoint, item: KeyValue, last: Any) -> None:
-        self.views.drop(item.key)
-        self.reader.drop(item.key)
-        for allocator in self._allocators:
+    def forget(self, endpoint: Endpoint, key: str, last: Any) -> None:
+        """Let go of what memory has of a deleted object."""
+        self.views.drop(key)
+        self.reader.drop(key)
+        for allocator in self.allocators:
             if allocator.concerns(endpoint):
                 allocator.release(last)
 
@@ -445,7 +446,7 @@ class Registry:
     ) -> Callable[[], None]:
         undos = [
             allocator.allocate(new, old, dry_run)
-            for allocator in self._allocators
+            for allocator in self.allocators
             if allocator.concerns(endpoint)
         ]
 

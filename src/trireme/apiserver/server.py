@@ -26,6 +26,7 @@ from trireme.apiserver.crd.hooks import HttpsHooks
 from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.endpoint import Endpoint, Served
 from trireme.apiserver.filters.in_flight import InFlight
+from trireme.apiserver.forked.parent import Forks
 from trireme.apiserver.handlers import KindHandler, Route, SubresourceHandler
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.nodes.https import HttpsKubelets
@@ -97,6 +98,7 @@ class ApiServer:
         self.bootstrapped = asyncio.Event()
         self.in_flight = InFlight(config.max_in_flight, config.max_mutating_in_flight)
         self.authenticator = UnionAuthenticator(config, env, self.reader, self.gates)
+        self.forks = Forks(config.forks) if config.forks else None
         self.kubelets: Kubelets = config.kubelet_transport or HttpsKubelets(
             config.kubelets, self.reader
         )

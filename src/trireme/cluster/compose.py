@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import random
 import sys
 from contextlib import AsyncExitStack
@@ -104,10 +105,16 @@ def api_server(cluster: Settings) -> Main:
             max_in_flight=cluster.max_in_flight,
             max_mutating_in_flight=cluster.max_mutating_in_flight,
             warn_unimplemented=cluster.warn_unimplemented,
+            forks=forks(),
         )
         await run.run(config, environment("apiserver", started))
 
     return main
+
+
+def forks() -> int:
+    """How many processes answer long requests of an API server at a time."""
+    return min(4, max(2, len(os.sched_getaffinity(0))))
 
 
 def open_store(datastore: str) -> Store:

@@ -17,6 +17,7 @@ from yarl import URL
 from trireme.api.core.v1.service import Service
 from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.crd.convert import Hooks
 from trireme.apiserver.nodes import services
 from trireme.apiserver.outgoing import Outgoing
 
@@ -31,9 +32,16 @@ class HttpsHooks:
         self._rng = rng
         # Of a URL the administrator decides; where a Service leads, others do.
         self._of_url, self._of_service = Outgoing(), Outgoing(filtered=True)
+        self._instead: Hooks | None = None
+
+    def ask_through(self, hooks: Hooks) -> None:
+        """Let others ask: this process has no connections."""
+        self._instead = hooks
 
     async def __call__(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
         """POST; raises OSError in words when nobody answers."""
+        if self._instead is not None:
+            return await self._instead(config, body, timeout)
         url, server_name = self._target(config)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if server_name is not None:

@@ -7,7 +7,7 @@ each revision and joined in the same way; every other form is made from the JSON
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -59,10 +59,15 @@ def unstored(request: Request, obj: object, status: int = 201) -> Reply:
     return finish(Reply(status, json.encode(obj)), form)
 
 
-def many(
-    request: Request, endpoint: Endpoint, items: list[KeyValue], meta: ListMeta, now: float
+async def many(
+    request: Request,
+    endpoint: Endpoint,
+    items: list[KeyValue],
+    meta: ListMeta,
+    now: float,
+    turn: Turn,
 ) -> Reply:
-    """A list."""
+    """A list; a long one in protobuf is made while others have their turn."""
     form = negotiate.of(request, endpoint.served)
     if form.kind == negotiate.TABLE:
         include = table.check_include(request.param("includeObject"))
@@ -72,11 +77,11 @@ def many(
         )
     if form.kind == negotiate.PLAIN:
         if form.media == negotiate.PROTOBUF:
-            return _protobuf(endpoint.list_envelope, endpoint.message, items, meta)
+            return await _protobuf(endpoint.list_envelope, endpoint.message, items, meta, turn)
         return finish(_plain(endpoint, items, meta), form)
     if form.media == negotiate.PROTOBUF and form.kind == negotiate.METADATA_LIST:
         head = protobuf.envelope(f"meta.k8s.io/{form.version}", form.kind)
-        return _protobuf(head, endpoint.metadata_message, items, meta)
+        return await _protobuf(head, endpoint.metadata_message, items, meta, turn)
     if form.kind == negotiate.METADATA:
         raise errors.not_acceptable_form(
             "you requested PartialObjectMetadata, but the requested object is a list "
@@ -94,20 +99,6 @@ def many(
         )
     )
     return finish(Reply(200, body), form)
-
-
-async def prepare(request: Request, endpoint: Endpoint, items: list[KeyValue], turn: Turn) -> None:
-    """Make the protobuf of a long list while others are served: ``many`` finds it made."""
-    if len(items) <= AT_ONCE or negotiate.PROTOBUF not in request.headers.get("accept", ""):
-        return
-    form = negotiate.of(request, endpoint.served)
-    if form.media != negotiate.PROTOBUF:
-        return
-    make = endpoint.message if form.kind == negotiate.PLAIN else endpoint.metadata_message
-    for start in range(0, len(items), AT_ONCE):
-        for item in items[start : start + AT_ONCE]:
-            make(item.key, item.value)
-        await turn.pause()
 
 
 def settle(request: Request, answer: Reply) -> None:
@@ -144,27 +135,42 @@ def _plain(endpoint: Endpoint, items: list[KeyValue], meta: ListMeta) -> Reply:
     if len(items) <= MANY:
         body = b",".join([b"{" + item.value[cut:] for item in items])
         return Reply(200, b"".join((head, body, b"]}")))
-    parts: list[bytes | memoryview] = [head]
-    separator = b"{"
-    for item in items:
-        parts += (separator, memoryview(item.value)[cut:])
-        separator = b",{"
-    parts.append(b"]}")
-    return Reply.joined(parts, sum(map(len, parts)))
+    values = [item.value for item in items]
+    length = len(head) + sum(map(len, values)) - len(values) * (cut - 2) + 1
+
+    def pieces(size: int) -> Iterator[bytes]:
+        yield head
+        count = max(1, len(values) * size // length)
+        separator = b"{"
+        for start in range(0, len(values), count):
+            parts: list[bytes | memoryview] = []
+            for value in values[start : start + count]:
+                parts += (separator, memoryview(value)[cut:])
+                separator = b",{"
+            yield b"".join(parts)
+        yield b"]}"
+
+    return Reply.made(length, pieces)
 
 
-def _protobuf(
-    head: bytes, message: Callable[[str, bytes], bytes], items: list[KeyValue], meta: ListMeta
+async def _protobuf(
+    head: bytes,
+    message: Callable[[str, bytes], bytes],
+    items: list[KeyValue],
+    meta: ListMeta,
+    turn: Turn,
 ) -> Reply:
     """A list in protobuf, joined from its items' messages, which are kept for each revision."""
     parts: list[bytes | memoryview] = [media.list_meta(meta)]
-    for item in items:
-        data = message(item.key, item.value)
-        parts += (b"\x12" + protobuf.varint(len(data)), data)
+    for start in range(0, len(items), AT_ONCE):
+        for item in items[start : start + AT_ONCE]:
+            data = message(item.key, item.value)
+            parts += (b"\x12" + protobuf.varint(len(data)), data)
+        await turn.pause()
     size = sum(map(len, parts))
     parts.insert(0, head + protobuf.varint(size))
     parts.append(protobuf.TAIL)
-    answer = Reply.joined(parts, sum(map(len, parts)))
+    answer = Reply.joined(parts, size + len(parts[0]) + len(protobuf.TAIL))
     answer.content_type = negotiate.PROTOBUF
     return answer
 

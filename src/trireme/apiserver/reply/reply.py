@@ -12,6 +12,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Iterable,
     Iterator,
     MutableMapping,
     Sequence,
@@ -30,13 +31,19 @@ JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
 
+Piece = bytes | memoryview
+# The pieces of a body, each of about so many bytes.
+Pieces = Callable[[int], Iterable[Piece]]
+
+
 class Reply:
-    """A complete answer. Its body is one piece, or parts that are joined when they are needed: a
-    large list never exists as a whole beside the objects that it is made of."""
+    """A complete answer. Its body is one piece, or made piece by piece when it is written: a large
+    list never exists as a whole beside the objects that it is made of."""
 
     __slots__ = (
         "_body",
-        "_parts",
+        "_end",
+        "_made",
         "content_type",
         "headers",
         "length",
@@ -46,7 +53,8 @@ class Reply:
     )
 
     _body: bytes | None
-    _parts: list[bytes | memoryview]
+    _end: bytes
+    _made: Pieces
 
     def __init__(
         self,
@@ -65,45 +73,57 @@ class Reply:
         self.negotiable = False
 
     @classmethod
-    def joined(cls, parts: list[bytes | memoryview], length: int) -> Reply:
-        """A body of ``length`` bytes in many small parts."""
+    def made(cls, length: int, pieces: Pieces) -> Reply:
+        """A body of ``length`` bytes, made piece by piece."""
         reply = cls()
-        reply._body, reply._parts, reply.length = None, parts, length
+        reply._body, reply._made, reply.length = None, pieces, length
         return reply
+
+    @classmethod
+    def joined(cls, parts: Sequence[Piece], length: int) -> Reply:
+        """A body of ``length`` bytes in many small parts."""
+
+        def pieces(size: int) -> Iterator[Piece]:
+            count = max(1, len(parts) * size // max(length, 1))
+            for start in range(0, len(parts), count):
+                yield b"".join(parts[start : start + count]) if count > 1 else parts[start]
+
+        return cls.made(length, pieces)
 
     @property
     def body(self) -> bytes:
         """The whole body."""
         if self._body is None:
-            self._body = b"".join(self._parts)
+            self._body = b"".join((*self._made(self.length), self._end))
         return self._body
 
     @body.setter
     def body(self, value: bytes) -> None:
         self._body = value
-        self._parts = []
+        self._made = lambda size: ()
+        self._end = b""
         self.length = len(value)
 
     def end_line(self) -> None:
         """End the body with a line break, as upstream's JSON does."""
         if self._body is None:
-            self._parts.append(b"\n")
+            self._end = b"\n"
             self.length += 1
         else:
             self.body = self._body + b"\n"
 
-    def pieces(self, size: int) -> Iterator[bytes | memoryview]:
+    def pieces(self, size: int) -> Iterator[Piece]:
         """The body in pieces of about ``size`` bytes, twice that at most."""
-        parts = self._parts if self._body is None else [self._body]
-        count = max(1, len(parts) * size // max(self.length, 1))
-        for start in range(0, len(parts), count):
-            piece = b"".join(parts[start : start + count]) if count > 1 else parts[start]
+        made = self._made(size) if self._body is None else (self._body,)
+        for piece in made:
             if len(piece) <= 2 * size:
                 yield piece
                 continue
             whole = memoryview(piece)
-            for begin in range(0, len(whole), size):
-                yield whole[begin : begin + size]
+            for start in range(0, len(whole), size):
+                yield whole[start : start + size]
+        if self._body is None and self._end:
+            yield self._end
 
 
 class Aborted(Exception):

@@ -68,7 +68,8 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
         continue_=meta.continue_,
         remainingItemCount=meta.remainingItemCount,
     )
-    return form.many(request, endpoint, deleted, listed, server.env.clock.now())
+    now, turn = server.env.clock.now(), server.turns.begin()
+    return await form.many(request, endpoint, deleted, listed, now, turn)
 
 
 def _warn_of_orphans(request: Request, endpoint: Endpoint, wanted: DeleteOptions) -> None:

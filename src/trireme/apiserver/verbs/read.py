@@ -45,8 +45,8 @@ async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     items, meta = await select(server, endpoint, request.info.namespace, wanted)
     if endpoint.converts:
         items = await endpoint.show(items)
-    await form.prepare(request, endpoint, items, server.turns.begin())
-    return form.many(request, endpoint, items, meta, server.env.clock.now())
+    now, turn = server.env.clock.now(), server.turns.begin()
+    return await form.many(request, endpoint, items, meta, now, turn)
 
 
 async def select(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator
+from itertools import chain
 
 import msgspec
 
@@ -139,13 +140,15 @@ class _Stream:
         end = clock.monotonic() + timeout
         try:
             turn = self._server.turns.begin()
-            for start in range(0, len(first), AT_ONCE):
-                for chunk in _bundled(await self._first(first[start : start + AT_ONCE])):
+            for start in range(0, max(len(first), 1), AT_ONCE):
+                lines = await self._first(first[start : start + AT_ONCE])
+                if mark and self._wanted.bookmarks and start + AT_ONCE >= len(first):
+                    told_all = self._bookmark(since, {"k8s.io/initial-events-end": "true"})
+                    lines = chain(lines, [told_all])
+                for chunk in _bundled(lines):
                     yield chunk
                 await turn.pause()
             first = []
-            if mark and self._wanted.bookmarks:
-                yield self._bookmark(since, {"k8s.io/initial-events-end": "true"})
             self._sent = since
             next_mark = clock.monotonic() + BOOKMARK_INTERVAL
             while True:
@@ -278,7 +281,8 @@ def _bundled(lines: Iterable[bytes]) -> Iterator[bytes]:
         waiting.append(line)
         size += len(line)
         if size >= CHUNK:
-            yield b"".join(waiting)
+            chunk = b"".join(waiting)
             waiting, size = [], 0
+            yield chunk
     if size:
         yield b"".join(waiting)

@@ -44,7 +44,8 @@ async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyR
         if selection.matches(View(0, {}, {"metadata.name": name}))
     ]
     items = [_item(server, endpoint, name) for name in names]
-    return form.many(request, endpoint, items, ListMeta(), server.env.clock.now())
+    now, turn = server.env.clock.now(), server.turns.begin()
+    return await form.many(request, endpoint, items, ListMeta(), now, turn)
 
 
 def _item(server: ApiServer, endpoint: Endpoint, name: str) -> KeyValue:

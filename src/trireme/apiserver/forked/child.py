@@ -1,0 +1,212 @@
+"""The forked process: answers one request with what the server knew when it was forked.
+
+In: the server, as memory has it, a request, and a socket to the parent. Out: the answer; its body
+in a file that the parent has as well. Reads are of the memory, which nobody changes any more; all
+that reaches beyond (writes, allocations, webhooks) the parent does. Whatever happens, the process
+ends here: it never returns into what it was forked from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import msgspec
+
+from trireme.apiserver.forked import messages
+from trireme.apiserver.forked.messages import HEAD, Message
+from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.request import Request
+from trireme.kit.env import Env
+from trireme.kit.turns import Turns
+from trireme.store.contract import Conflict, KeyExists, KeyMissing, KeyValue, Store, Value
+
+if TYPE_CHECKING:
+    from trireme.apiserver.server import ApiServer
+
+_PR_SET_PDEATHSIG = 1
+# Others on the machine go first, the server above all.
+_NICE = 5
+_PIECE = 1024 * 1024
+_HIGHEST_FD = 1 << 20
+
+_encode = msgspec.json.Encoder().encode
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Answers(Protocol):
+    """The server's way from a request that may be answered to its answer."""
+
+    async def __call__(self, server: ApiServer, request: Request, /) -> AnyReply: ...
+
+
+def run(
+    server: ApiServer, request: Request, answers: Answers, line: socket.socket, file: int
+) -> NoReturn:
+    """Answer the request, tell the parent, end."""
+    code = 1
+    try:
+        _leave(server.env, line.fileno(), file)
+        channel = _Channel(line)
+        _lead_away(server, channel)
+        answer = asyncio.new_event_loop().run_until_complete(answers(server, request))
+        if not isinstance(answer, Reply):
+            raise TypeError(f"{request.method} {request.path}: an answer without an end")
+        length = _written(answer, file)
+        channel.tell(
+            messages.Done(
+                answer.status,
+                answer.content_type,
+                dict(answer.headers),
+                list(answer.warnings),
+                length,
+            )
+        )
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _leave(env: Env, *kept: int) -> None:
+    """Let go of everything that is the parent's, and end when it does."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    asyncio._set_running_loop(None)
+    signal.set_wakeup_fd(-1)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_DFL)
+    # Connections would stay open, and the store's file locked, as long as this process has them.
+    last = 2
+    for fd in sorted(kept):
+        os.closerange(last + 1, fd)
+        last = fd
+    os.closerange(last + 1, _HIGHEST_FD)
+    os.nice(_NICE)
+    # What is there already is not looked at: that would copy it.
+    gc.freeze()
+    # Else the next process would draw the same names.
+    env.rng.seed()
+
+
+def _written(answer: Reply, file: int) -> int:
+    for piece in answer.pieces(_PIECE):
+        left = memoryview(piece)
+        while left:
+            left = left[os.write(file, left) :]
+    return answer.length
+
+
+def _lead_away(server: ApiServer, channel: _Channel) -> None:
+    """Let the parent do what reaches beyond this process."""
+    registry = server.registry
+    registry.store = _Writes(server.store, channel)  # type: ignore[assignment]
+    registry.allocators = [
+        _Allocator(allocator.concerns, position, channel)
+        for position, allocator in enumerate(registry.allocators)
+    ]
+    server.hooks.ask_through(channel.ask)
+    # Nobody else waits for a turn here; the parent's is bound to its own loop.
+    server.turns = Turns(server.env.clock)
+
+
+class _Channel:
+    """The line to the parent. Nobody else works in this process, so it just waits."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        line.setblocking(True)
+
+    def tell(self, message: Message) -> None:
+        self._line.sendall(messages.packed(message))
+
+    def call(self, message: Message) -> Any:
+        """What the parent answers; raises what it refuses with."""
+        self.tell(message)
+        (length,) = HEAD.unpack(self._read(HEAD.size))
+        answer = messages.answer(self._read(length))
+        if isinstance(answer, messages.Refused):
+            raise messages.error(answer)
+        return answer
+
+    async def ask(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
+        """Ask a webhook."""
+        answer = self.call(messages.Ask(_encode(config), body, timeout))
+        return answer.status, answer.body
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray(size)
+        view = memoryview(data)
+        while view:
+            count = self._line.recv_into(view)
+            if not count:
+                # The parent has gone, or given up on the request.
+                os._exit(0)
+            view = view[count:]
+        return bytes(data)
+
+
+class _Writes:
+    """The store as the registry uses it: reads of what was there, and of what was written since."""
+
+    def __init__(self, store: Store, channel: _Channel) -> None:
+        self._store = store
+        self._channel = channel
+        self._newer: dict[str, KeyValue | None] = {}
+
+    def get(self, key: str) -> KeyValue | None:
+        return self._newer[key] if key in self._newer else self._store.get(key)
+
+    async def create(self, key: str, value: Value) -> KeyValue:
+        item = self._newer[key] = self._written(messages.Create(key, *value))
+        return item
+
+    async def update(self, key: str, value: Value, expect: int) -> KeyValue:
+        item = self._newer[key] = self._written(messages.Update(key, *value, expect))
+        return item
+
+    async def delete(self, key: str, expect: int, value: Value) -> KeyValue:
+        item = self._written(messages.Delete(key, *value, expect))
+        self._newer[key] = None
+        return item
+
+    def _written(self, wanted: messages.Create | messages.Update | messages.Delete) -> KeyValue:
+        try:
+            stored = self._channel.call(wanted)
+        except (KeyExists, Conflict) as clash:
+            self._newer[wanted.key] = clash.current
+            raise
+        except KeyMissing:
+            self._newer[wanted.key] = None
+            raise
+        value = b"%b%d%b" % (wanted.head, stored.revision, wanted.tail)
+        return KeyValue(wanted.key, value, stored.revision, stored.created)
+
+
+class _Allocator:
+    """An allocator, whose books the parent keeps."""
+
+    def __init__(self, concerns: Callable[[Any], bool], position: int, channel: _Channel) -> None:
+        self.concerns = concerns
+        self._position = position
+        self._channel = channel
+
+    def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]:
+        was = None if old is None else _encode(old)
+        answer = self._channel.call(messages.Allocate(self._position, _encode(new), was, dry_run))
+        filled = msgspec.json.decode(answer.new, type=type(new))
+        for field in new.__struct_fields__:
+            setattr(new, field, getattr(filled, field))
+        return lambda: self._channel.call(messages.Undo())
+
+    def release(self, old: Any) -> None:
+        """The parent does, with the deletion."""

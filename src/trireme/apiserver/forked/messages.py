@@ -1,0 +1,158 @@
+"""What the server and a process that it forked tell each other, over a socket between the two.
+
+The process asks, one question at a time, and waits for the answer; ``Done`` is its last word.
+Messages are MessagePack behind four bytes of length.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Final
+
+import msgspec
+
+from trireme.machinery import errors
+from trireme.machinery.status import Status
+from trireme.store import contract as stores
+from trireme.store.contract import KeyValue
+
+HEAD: Final = struct.Struct("!I")
+
+
+class Message(msgspec.Struct, tag=True, frozen=True, array_like=True):
+    """One message."""
+
+
+# What the process asks for.
+
+
+class Create(Message, frozen=True):
+    key: str
+    head: bytes
+    tail: bytes
+
+
+class Update(Message, frozen=True):
+    key: str
+    head: bytes
+    tail: bytes
+    expect: int
+
+
+class Delete(Message, frozen=True):
+    key: str
+    head: bytes
+    tail: bytes
+    expect: int
+
+
+class Allocate(Message, frozen=True):
+    """Of the objects of a kind that has something allocated, as JSON."""
+
+    position: int
+    new: bytes
+    old: bytes | None
+    dry_run: bool
+
+
+class Undo(Message, frozen=True):
+    """Give back all that was allocated and not stored."""
+
+
+class Ask(Message, frozen=True):
+    """Ask a webhook: its configuration as JSON, and a review."""
+
+    config: bytes
+    body: bytes
+    timeout: float
+
+
+class Done(Message, frozen=True):
+    """The answer to the request; its body is in the file that both have."""
+
+    status: int
+    content_type: str
+    headers: dict[str, str]
+    warnings: list[str]
+    length: int
+
+
+# What the server answers.
+
+
+class Stored(Message, frozen=True):
+    revision: int
+    created: int
+
+
+class Allocated(Message, frozen=True):
+    new: bytes
+
+
+class Answered(Message, frozen=True):
+    status: int
+    body: bytes
+
+
+class Ok(Message, frozen=True):
+    pass
+
+
+class Refused(Message, frozen=True):
+    """Why not: an error of the store, of the API, or of the network."""
+
+    kind: str
+    message: str = ""
+    current: KeyValue | None = None
+    expect: int = 0
+    # Of an error of the API, as JSON.
+    status: bytes = b""
+
+
+Question = Create | Update | Delete | Allocate | Undo | Ask | Done
+Answer = Stored | Allocated | Answered | Ok | Refused
+
+_encode = msgspec.msgpack.Encoder().encode
+question: Final = msgspec.msgpack.Decoder(Question).decode
+answer: Final = msgspec.msgpack.Decoder(Answer).decode
+
+
+def packed(message: Message) -> bytes:
+    """A message with its length."""
+    data = _encode(message)
+    return HEAD.pack(len(data)) + data
+
+
+def refusal(problem: Exception) -> Refused:
+    """An error as a message. Raises those that nobody is told of."""
+    match problem:
+        case stores.KeyExists():
+            return Refused("exists", problem.key, problem.current)
+        case stores.KeyMissing():
+            return Refused("missing", problem.key)
+        case stores.Conflict():
+            return Refused("conflict", "", problem.current, problem.expect)
+        case stores.StoreUnavailable():
+            return Refused("unavailable", str(problem))
+        case errors.ApiError():
+            return Refused("api", status=msgspec.json.encode(problem.status()))
+        case OSError():
+            return Refused("network", str(problem))
+    raise problem
+
+
+def error(refused: Refused) -> Exception:
+    """The error that a message is about."""
+    current: Any = refused.current
+    match refused.kind:
+        case "exists":
+            return stores.KeyExists(refused.message, current)
+        case "missing":
+            return stores.KeyMissing(refused.message)
+        case "conflict":
+            return stores.Conflict(current, refused.expect)
+        case "unavailable":
+            return stores.StoreUnavailable(refused.message)
+        case "api":
+            return errors.from_status(msgspec.json.decode(refused.status, type=Status))
+    return OSError(refused.message)
