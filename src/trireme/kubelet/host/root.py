@@ -182,7 +182,11 @@ class RealRoot:
         try:
             while left:
                 name = left.popleft()
-                if name == "..":  # only links bring one
+                if name in (".", ".."):  # only links bring one
+                    if not stat.S_ISDIR(os.fstat(held[-1]).st_mode):
+                        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self._path)
+                    if name == ".":
+                        continue
                     if len(held) == 1:
                         raise OSError(errno.EXDEV, "a link leads out of the volume", self._path)
                     os.close(held.pop())
@@ -197,7 +201,8 @@ class RealRoot:
                 os.close(held.pop())
                 if to.startswith("/"):
                     raise OSError(errno.EXDEV, "a link leads out of the volume", self._path)
-                left.extendleft(part for part in reversed(to.split("/")) if part not in ("", "."))
+                # As in the kernel, "file/" and "file/." name a directory or nothing.
+                left.extendleft(part or "." for part in reversed(to.split("/")))
             return held.pop()
         finally:
             for handle in held:
