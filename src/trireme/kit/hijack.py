@@ -49,7 +49,7 @@ class Hijacked(web.StreamResponse):
 class Connection:
     """The caller's end: what aiohttp's connection feeds us, and its transport to write to."""
 
-    def __init__(self, transport: asyncio.BaseTransport, flow: BaseProtocol) -> None:
+    def __init__(self, transport: asyncio.Transport, flow: BaseProtocol) -> None:
         self._transport = transport
         self._flow = flow
         self._incoming: deque[bytes] = deque()
@@ -63,7 +63,7 @@ class Connection:
         self._waiting += len(data)
         if self._waiting > BUFFER and not self._paused and not self._transport.is_closing():
             self._paused = True
-            self._transport.pause_reading()  # type: ignore[attr-defined]
+            self._transport.pause_reading()
         self._arrived.set()
         return False, b""
 
@@ -86,7 +86,7 @@ class Connection:
         self._waiting -= len(data)
         if self._paused and self._waiting <= BUFFER // 2 and not self._transport.is_closing():
             self._paused = False
-            self._transport.resume_reading()  # type: ignore[attr-defined]
+            self._transport.resume_reading()
         return data
 
     async def lost(self) -> None:
@@ -97,7 +97,7 @@ class Connection:
         """Send bytes; waits while the caller is slow to take them."""
         if self._transport.is_closing():
             raise ConnectionResetError("the caller has gone")
-        self._transport.write(data)  # type: ignore[attr-defined]
+        self._transport.write(data)
         # aiohttp's connection knows when the transport's buffer is full.
         await self._flow._drain_helper()
 

@@ -9,6 +9,7 @@ both ending in ``Z``. Called by: ``schema/normalise``, controllers, printers. Ru
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -112,7 +113,7 @@ def _pair(first: int, first_unit: str, second: int, second_unit: str) -> str:
     return f"{first}{first_unit}{second}{second_unit}" if second else f"{first}{first_unit}"
 
 
-def _instant(text: str, match, layout: str) -> datetime:  # type: ignore[no-untyped-def]
+def _instant(text: str, match: Callable[[str], re.Match[str] | None], layout: str) -> datetime:
     found = match(text)
     if found is None:
         raise ValueError(_mismatch(text, layout))

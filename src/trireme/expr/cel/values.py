@@ -130,7 +130,10 @@ class Opaque:
 
     __slots__ = ()
     type_name = "opaque"
-    cel_size = 1
+
+    @property
+    def cel_size(self) -> int:
+        return 1
 
 
 _NAMES: Final[dict[type, str]] = {

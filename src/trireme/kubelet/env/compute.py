@@ -121,9 +121,16 @@ def _key(
     raise ConfigError(f"couldn't find key {ref.key} in {kind} {name}")
 
 
-def _data(inputs: Inputs, kind: str, ref: object) -> dict[str, str] | None:
+def _data(
+    inputs: Inputs,
+    kind: str,
+    ref: core.ConfigMapKeySelector
+    | core.SecretKeySelector
+    | core.ConfigMapEnvSource
+    | core.SecretEnvSource,
+) -> dict[str, str] | None:
     """The object's data as text; ``None`` when it is optional and missing."""
-    name, optional = ref.name, ref.optional  # type: ignore[attr-defined]
+    name, optional = ref.name, ref.optional
     found = inputs.objects.get((kind, name))
     if found is None:
         if optional:

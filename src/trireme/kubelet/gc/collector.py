@@ -7,6 +7,8 @@ kubelet left behind, the next one finds by names and labels alone.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.kubelet import labels
@@ -147,15 +149,15 @@ class Collector:
                 pod.spec.containers.append(spec)
         return pod
 
-    async def _gone(self, removal: object) -> None:
+    async def _gone(self, removal: Awaitable[object]) -> None:
         try:
-            await removal  # type: ignore[misc]
+            await removal
         except RuntimeFailure as failure:
             if not failure.not_found:
                 self._env.log.warning("removal failed: %s", failure)
 
-    async def _try(self, what: str, step: object) -> None:
+    async def _try(self, what: str, step: Awaitable[object]) -> None:
         try:
-            await step  # type: ignore[misc]
+            await step
         except (RuntimeFailure, OSError) as failure:
             self._env.log.warning("%s failed: %s", what, failure)

@@ -6,7 +6,7 @@ a pod, https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -69,7 +69,7 @@ def _filled(container: Container) -> dict[str, int]:
     return asked
 
 
-def _total(pod: Pod, of_container) -> dict[str, int]:  # type: ignore[no-untyped-def]
+def _total(pod: Pod, of_container: Callable[[Container], dict[str, int]]) -> dict[str, int]:
     """The larger of all containers together and of each init container with the sidecars that
     were started before it."""
     total: dict[str, int] = {}

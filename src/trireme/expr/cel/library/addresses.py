@@ -31,7 +31,7 @@ class IP(Opaque):
         self.address = address
 
     @property
-    def cel_size(self) -> int:  # type: ignore[override]
+    def cel_size(self) -> int:
         """Its length in bytes."""
         return self.address.max_prefixlen // 8
 
@@ -56,7 +56,7 @@ class CIDR(Opaque):
         self.bits = bits
 
     @property
-    def cel_size(self) -> int:  # type: ignore[override]
+    def cel_size(self) -> int:
         """The length of the network's part in bytes."""
         return -(-self.bits // 8)
 

@@ -159,7 +159,7 @@ def _real(letter: str, precision: int, v: float) -> str:
 def _text(v: Any) -> str:
     kind = type(v)
     if kind is str:
-        return v  # type: ignore[no-any-return]
+        return str(v)
     if kind is bool:
         return "true" if v else "false"
     if kind is int or kind is Uint:
@@ -170,7 +170,7 @@ def _text(v: Any) -> str:
         return "null"
     if kind is bytes:
         try:
-            return v.decode()  # type: ignore[no-any-return]
+            return str(v, "utf-8")
         except UnicodeDecodeError:
             raise EvalError(
                 "error during formatting: could not convert argument to string"
@@ -180,7 +180,7 @@ def _text(v: Any) -> str:
     if kind is Duration:
         return times.duration_text(v)
     if kind is TypeValue:
-        return v.name  # type: ignore[no-any-return]
+        return str(v.name)
     if isinstance(v, list):
         return "[" + ", ".join(_nested(x) for x in v) + "]"
     if isinstance(v, dict):
