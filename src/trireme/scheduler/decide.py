@@ -67,8 +67,8 @@ def _feasible(
     columns: Columns, pod_info: PodInfo, profile: Profile, scores: Floats, nominated: Nominated
 ) -> Bools:
     feasible: Bools = scores != -np.inf
-    for plugin in profile.cluster_wide_filters:
-        for status in plugin.filter(columns.whole(), pod_info) or ():  # type: ignore[misc]
+    for filter_ in profile.cluster_wide_filters:
+        for status in filter_(columns.whole(), pod_info) or ():
             feasible &= ~status.rows
     for node, pods in nominated.items():
         row = columns.row_of(node)
@@ -121,8 +121,8 @@ def add_cluster_wide_scores(
 ) -> Floats:
     """The weighted sum of all scores; minus infinity where a node is not feasible."""
     totals = scores
-    for plugin, weight in profile.cluster_wide_scores:
-        score = plugin.score(columns.whole(), pod_info, feasible)  # type: ignore[misc]
+    for score_of, weight in profile.cluster_wide_scores:
+        score = score_of(columns.whole(), pod_info, feasible)
         # One number for all changes no order.
         if isinstance(score, np.ndarray):
             totals = totals + weight * score

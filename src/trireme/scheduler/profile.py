@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from trireme.scheduler.framework import Plugin
+from trireme.scheduler.framework import Filter, Plugin, Score
 from trireme.scheduler.plugins import (
     balanced_allocation,
     inter_pod_affinity,
@@ -33,23 +33,27 @@ class Profile:
     plugins: tuple[tuple[Plugin, int], ...]
 
     @cached_property
-    def local_filters(self) -> tuple[Plugin, ...]:
-        return tuple(p for p, _ in self.plugins if p.filter is not None and p.local_filter)
+    def local_filters(self) -> tuple[Filter, ...]:
+        return tuple(p.filter for p, _ in self.plugins if p.filter is not None and p.local_filter)
 
     @cached_property
-    def cluster_wide_filters(self) -> tuple[Plugin, ...]:
-        """Those for which other nodes matter."""
-        return tuple(p for p, _ in self.plugins if p.filter is not None and not p.local_filter)
-
-    @cached_property
-    def local_scores(self) -> tuple[tuple[Plugin, int], ...]:
-        return tuple((p, w) for p, w in self.plugins if p.score is not None and w and p.local_score)
-
-    @cached_property
-    def cluster_wide_scores(self) -> tuple[tuple[Plugin, int], ...]:
+    def cluster_wide_filters(self) -> tuple[Filter, ...]:
         """Those for which other nodes matter."""
         return tuple(
-            (p, w) for p, w in self.plugins if p.score is not None and w and not p.local_score
+            p.filter for p, _ in self.plugins if p.filter is not None and not p.local_filter
+        )
+
+    @cached_property
+    def local_scores(self) -> tuple[tuple[Score, int], ...]:
+        return tuple(
+            (p.score, w) for p, w in self.plugins if p.score is not None and w and p.local_score
+        )
+
+    @cached_property
+    def cluster_wide_scores(self) -> tuple[tuple[Score, int], ...]:
+        """Those for which other nodes matter."""
+        return tuple(
+            (p.score, w) for p, w in self.plugins if p.score is not None and w and not p.local_score
         )
 
 

@@ -58,12 +58,12 @@ class ScoreCache:
 def scores(view: View, pod_info: PodInfo, profile: Profile) -> Floats:
     """What the node-by-node plugins of a profile say of the rows of a view."""
     refused = ~view.live
-    for plugin in profile.local_filters:
-        for status in plugin.filter(view, pod_info) or ():  # type: ignore[misc]
+    for filter_ in profile.local_filters:
+        for status in filter_(view, pod_info) or ():
             refused |= status.rows
     total = np.zeros(view.size, np.float64)
-    for plugin, weight in profile.local_scores:
-        score = plugin.score(view, pod_info, None)  # type: ignore[misc]
+    for score_of, weight in profile.local_scores:
+        score = score_of(view, pod_info, None)
         if score is not None:
             total += score if weight == 1 else weight * score
     total[refused] = -np.inf
