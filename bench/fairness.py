@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import gzip
 import http.client
 import json
 import multiprocessing
@@ -70,9 +69,6 @@ _WATCH = f"{_PODS}?watch=1&timeoutSeconds=5"
 # What client ``number`` repeats, by the name of the measure.
 MEASURES: dict[str, Callable[[int], Heavy]] = {
     "creates, JSON of 3 MB": lambda _: Heavy("POST", MAPS, _json(_map(KEYS, 36)), {}, _REFUSED),
-    "creates, gzip of 3 MB": lambda _: Heavy(
-        "POST", MAPS, gzip.compress(_json(_map(KEYS, 36))), {"Content-Encoding": "gzip"}, _REFUSED
-    ),
     "creates, YAML of 3 MB": lambda _: Heavy(
         "POST", MAPS, _yaml(_map(KEYS, 36)), {"Content-Type": "application/yaml"}, _REFUSED
     ),

@@ -152,15 +152,14 @@ async def test_a_body_without_end_is_cut_off_at_the_limit(site: Site) -> None:
     assert (status, json.loads(body)["reason"]) == (413, "RequestEntityTooLarge")
 
 
-async def test_gzip_bodies(site: Site) -> None:
-    packed = gzip.compress(config_map("zipped"))
-    assert (await site.ask("POST", MAPS, packed, Content_Encoding="gzip"))[0] == 201
-    for bad in (b"no gzip", packed[:-20], b""):
-        status, told = await site.ask("POST", MAPS, bad, Content_Encoding="gzip")
-        assert (status, told["reason"]) == (400, "BadRequest"), bad
-    bomb = gzip.compress(b" " * 50_000_000)
-    status, told = await site.ask("POST", MAPS, bomb, Content_Encoding="gzip")
-    assert (status, told["reason"]) == (413, "RequestEntityTooLarge")
+async def test_bodies_are_not_unpacked(site: Site) -> None:
+    packed = gzip.compress(config_map("zipped"), mtime=0)
+    status, told = await site.ask("POST", MAPS, packed, Content_Encoding="gzip")
+    assert (status, told["reason"]) == (400, "BadRequest")
+    assert (
+        "json parse error: invalid character '\\x1f' looking for beginning of value"
+        in (told["message"])
+    )
 
 
 async def test_chunks_that_are_none(site: Site) -> None:

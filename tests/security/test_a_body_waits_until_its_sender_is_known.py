@@ -72,6 +72,13 @@ async def test_who_may_not_is_never_told_to_go_on(site: Site) -> None:
     await client.ended()
 
 
+async def test_a_body_that_nobody_looks_at_is_not_asked_for(site: Site) -> None:
+    client = await site.wire()
+    client.send(begun(wire.TOKEN, expect="100-continue").replace(MAPS.encode(), b"/nowhere"))
+    status, headers, _ = await client.answer()
+    assert (status, headers["connection"]) == (404, "close")
+
+
 async def test_what_else_a_client_expects_is_refused(site: Site) -> None:
     client = await site.wire()
     client.send(begun(wire.TOKEN, expect="200-maybe"))

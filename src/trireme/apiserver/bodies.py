@@ -1,6 +1,6 @@
 """The bodies of requests: read once it is known who sends them, bounded each and all together.
 
-In: a request whose sender may do what the head asks for. Out: its body, unpacked. A body is at most
+In: a request whose sender may do what the head asks for. Out: its body. A body is at most
 ``BODY_LIMIT``; what all of them hold together is a ``Budget``. Called by ``serve``. What is too
 much, too slow or broken is an ``ApiError``. Upstream: limitedReadBody of ``endpoints/handlers``;
 ``Expect: 100-continue`` as Go's server has it: told to go on when the body is read.
@@ -9,7 +9,6 @@ much, too slow or broken is an ``ApiError``. Upstream: limitedReadBody of ``endp
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import Counter
 
 from aiohttp import HttpVersion11
@@ -146,24 +145,18 @@ async def read(incoming: BaseRequest, budget: Budget, patience: float, request: 
     share = Share(budget, (request.user or ANONYMOUS).name)
     request.at_end(share.close)
     content = incoming.content
-    if content.is_eof() and "Content-Encoding" not in incoming.headers:
+    if content.is_eof():
         # All of it came with the head, as short ones do.
         body = content.read_nowait()
         await share.grow(len(body))
         return body
     try:
         async with asyncio.timeout(patience):
-            body = await _arrived(incoming, share)
-            if incoming.headers.get("Content-Encoding", "") == "gzip":
-                packed = len(body)
-                # zlib lets go of the interpreter: others are served meanwhile.
-                body = await asyncio.to_thread(_inflate, body)
-                await share.grow(max(0, len(body) - packed))
+            return await _arrived(incoming, share)
     except TimeoutError:
         raise errors.timeout("the request's body did not arrive") from None
-    except (RequestPayloadError, zlib.error) as problem:
+    except RequestPayloadError as problem:
         raise errors.bad_request(f"the request's body: {problem}") from None
-    return body
 
 
 async def _arrived(incoming: BaseRequest, share: Share) -> bytes:
@@ -192,16 +185,6 @@ def _waits(incoming: BaseRequest) -> bool:
 
 def _expects_to_go_on(wanted: str) -> bool:
     return "100-continue" in (token.strip().lower() for token in wanted.split(","))
-
-
-def _inflate(body: bytes) -> bytes:
-    unpacker = zlib.decompressobj(31)
-    plain = unpacker.decompress(body, BODY_LIMIT + 1)
-    if len(plain) > BODY_LIMIT:
-        raise _too_large()
-    if not unpacker.eof:
-        raise zlib.error("unexpected EOF")
-    return plain
 
 
 def _too_large() -> errors.ApiError:

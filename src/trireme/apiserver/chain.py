@@ -70,8 +70,10 @@ async def _explained(
 
 
 def _takes_body(request: Request) -> bool:
-    """Whether anybody looks at the body: of what reads, only a proxy passes it on."""
-    return request.method not in ("GET", "HEAD") or request.info.subresource == "proxy"
+    """Whether anybody looks at the body: of what only reads, a proxy alone passes it on."""
+    info = request.info
+    reads = request.method in ("GET", "HEAD") and info.subresource != "proxy"
+    return info.is_resource and not reads
 
 
 def _settled(request: Request, answer: Reply) -> Reply:

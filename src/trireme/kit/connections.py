@@ -50,7 +50,7 @@ class Front(web.Server):
             "max_line_size": HEAD_LIMIT,
             "max_field_size": HEAD_LIMIT,
             "max_headers": LINES_LIMIT,
-            # A bomb must not be unpacked before its size is looked at.
+            # Bodies are what the client sent, as for upstream: no bomb is unpacked.
             "auto_decompress": False,
         }
 
