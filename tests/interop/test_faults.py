@@ -81,10 +81,11 @@ def record_of(name: str) -> spawn.Running:
 
 
 def ready_nodes(kubectl: Kubectl) -> set[str]:
+    """Those that pods go to: the taint of one that was silent goes some time after it is Ready."""
     found = set()
     for node in kubectl.json("nodes")["items"]:
         states = {c["type"]: c["status"] for c in node["status"]["conditions"]}
-        if states["Ready"] == "True":
+        if states["Ready"] == "True" and not node["spec"].get("taints"):
             found.add(node["metadata"]["name"])
     return found
 
