@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 
 from aiohttp import HttpVersion11
 from aiohttp.web_protocol import RequestPayloadError
@@ -37,6 +38,8 @@ class Budget:
         self._of_user: Counter[str] = Counter()
         self._line: list[tuple[asyncio.Future[None], Share, int]] = []
         self._beyond: Share | None = None
+        # Called when something was given back.
+        self.freed: Callable[[], None] = lambda: None
 
     async def take(self, share: Share, size: int) -> None:
         """Let a request hold so many bytes more, once there is room."""
@@ -74,6 +77,7 @@ class Budget:
         if share is self._beyond:
             self._beyond = None
         self._advance()
+        self.freed()
 
     def _has_room(self, share: Share, size: int) -> bool:
         mine = self._of_user[share.user] + size
@@ -142,12 +146,16 @@ def is_unread(incoming: BaseRequest) -> bool:
 async def read(incoming: BaseRequest, budget: Budget, patience: float, request: Request) -> bytes:
     """The body; it has ``patience`` seconds to arrive and to find room. What it holds of the budget
     it gives back when the request is closed."""
+    content = incoming.content
+    body = b""
+    if content.is_eof():
+        # All of it came with the head, as short ones do: they are not counted.
+        body = content.read_nowait()
+        if len(body) <= SMALL:
+            return body
     share = Share(budget, (request.user or ANONYMOUS).name)
     request.at_end(share.close)
-    content = incoming.content
-    if content.is_eof():
-        # All of it came with the head, as short ones do.
-        body = content.read_nowait()
+    if body:
         await share.grow(len(body))
         return body
     try:

@@ -1,14 +1,12 @@
 """The filters that every request passes, outermost first: the order is the behaviour.
 
 authenticate → impersonate → in flight → authorize → the body → dispatch, in a process of its own
-where it takes long. Only ``_explained``, around all, turns exceptions into replies; it is also what
-sees a bug (500) and logs it once. The body is not read for whoever may not send it. Upstream:
+where it takes long. Only ``handle``, around all, turns exceptions into replies; it also sees a bug
+(500) and logs it once. The body is not read for whoever may not send it. Upstream:
 apiserver ``server/config.go``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
 
 from trireme.apiserver import dispatch
 from trireme.apiserver.filters import authorize, impersonate, warnings
@@ -24,44 +22,45 @@ from trireme.store import contract as stores
 async def handle(server: ApiServer, request: Request) -> AnyReply:
     """Answer one request; never raises anything but cancellation."""
     request.media = server.media
-    return await _explained(server, request, _enter)
+    try:
+        if request.user is None:
+            request.user = await server.authenticator.authenticate(request)
+        impersonate.apply(server, request)
+        refusal = server.in_flight.enter(request)
+        if refusal is not None:
+            return refusal
+        await authorize.check(server, request)
+        if request.receive is not None and _takes_body(request):
+            await request.receive_body()
+        if server.forks is not None and parent.is_long(server, request):
+            return await server.forks.answer(server, request, answered)
+        answer = await dispatch.dispatch(server, request)
+    except Exception as fault:
+        answer = _failed(server, request, fault)
+    return _complete(request, answer)
 
 
 async def answered(server: ApiServer, request: Request) -> AnyReply:
-    """Answer a request that may be answered, whose body is there: in this process or a forked."""
-    return await _explained(server, request, dispatch.dispatch)
-
-
-async def _enter(server: ApiServer, request: Request) -> AnyReply:
-    if request.user is None:
-        request.user = await server.authenticator.authenticate(request)
-    impersonate.apply(server, request)
-    refusal = server.in_flight.enter(request)
-    if refusal is not None:
-        return refusal
-    await authorize.check(server, request)
-    if request.receive is not None and _takes_body(request):
-        await request.receive_body()
-    if server.forks is not None and parent.is_long(server, request):
-        return await server.forks.answer(server, request, answered)
-    return await dispatch.dispatch(server, request)
-
-
-async def _explained(
-    server: ApiServer,
-    request: Request,
-    answers: Callable[[ApiServer, Request], Awaitable[AnyReply]],
-) -> AnyReply:
-    """The answer, or the Status that says why there is none, in the form that is accepted."""
+    """Answer a request that may be answered, whose body is there: in a process of its own."""
     try:
-        answer = await answers(server, request)
-    except errors.ApiError as fault:
-        answer = reply.error(fault)
-    except stores.StoreUnavailable as fault:
-        answer = reply.error(errors.service_unavailable(f"the store is not available: {fault}"))
+        answer = await dispatch.dispatch(server, request)
     except Exception as fault:
-        server.env.log.exception("%s %s failed", request.method, request.path)
-        answer = reply.error(errors.internal_error(fault))
+        answer = _failed(server, request, fault)
+    return _complete(request, answer)
+
+
+def _failed(server: ApiServer, request: Request, fault: Exception) -> Reply:
+    """The Status that says why there is no answer."""
+    if isinstance(fault, errors.ApiError):
+        return reply.error(fault)
+    if isinstance(fault, stores.StoreUnavailable):
+        return reply.error(errors.service_unavailable(f"the store is not available: {fault}"))
+    server.env.log.exception("%s %s failed", request.method, request.path)
+    return reply.error(errors.internal_error(fault))
+
+
+def _complete(request: Request, answer: AnyReply) -> AnyReply:
+    """The answer in the form that is accepted, with what the client is warned of."""
     if isinstance(answer, Reply) and answer.negotiable:
         answer = _settled(request, answer)
     if request.warnings and not isinstance(answer, UpgradeReply):

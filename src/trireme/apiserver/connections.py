@@ -51,6 +51,7 @@ class Front(connections.Front):
     ) -> None:
         super().__init__(handler, log, head=limits.head, farewell=limits.farewell)
         self._budget = budget
+        budget.freed = self._trim_later
         self._trimming: asyncio.TimerHandle | None = None
 
     def __call__(self) -> RequestHandler:
@@ -65,14 +66,8 @@ class Front(connections.Front):
         if self._trimming is not None:
             self._trimming.cancel()
 
-    def _made(
-        self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
-    ) -> BaseRequest:
-        self._trim_later()
-        return super()._made(message, payload, protocol, writer, task)
-
     def _trim_later(self) -> None:
-        """What requests leave free goes back to the kernel, in a while."""
+        """What connections and bodies leave free goes back to the kernel, in a while."""
         if self._trimming is None:
             self._trimming = self._running.call_later(TRIM_AFTER, self._trim)
 

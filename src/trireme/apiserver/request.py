@@ -99,7 +99,7 @@ class Request:
         self.headers = headers or {}
         self.body = body
         self.receive = receive
-        self._at_end: list[Callable[[], None]] = []
+        self._at_end: tuple[Callable[[], None], ...] = ()
         self.peer_certificate = peer_certificate
         self.remote = remote
         self.upgrade = upgrade
@@ -117,12 +117,13 @@ class Request:
 
     def at_end(self, call: Callable[[], None]) -> None:
         """Call this once the request has been answered, or given up."""
-        self._at_end.append(call)
+        self._at_end += (call,)
 
     def close(self) -> None:
         """The request is over."""
-        while self._at_end:
-            self._at_end.pop()()
+        calls, self._at_end = self._at_end, ()
+        for call in reversed(calls):
+            call()
 
     def param(self, name: str) -> str:
         """The first value of a query parameter, "" when it is absent."""

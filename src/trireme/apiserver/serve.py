@@ -119,18 +119,19 @@ class _Handler:
             request.receive = functools.partial(bodies.read, incoming, self._budget, patience)
         try:
             answer = await chain.handle(self._server, request)
-            return await self._send(incoming, answer)
+            if not isinstance(answer, UpgradeReply):
+                audit_id = incoming.headers.get("Audit-ID") or self._server.env.uid()
+                answer.headers["Audit-Id"] = audit_id
+            if isinstance(answer, Reply) and answer.length <= GZIP_OVER:
+                response = _response(answer)
+                return _last(response) if bodies.is_unread(incoming) else response
+            return await self._write(incoming, answer)
         finally:
             request.close()
 
-    async def _send(self, incoming: BaseRequest, answer: AnyReply) -> web.StreamResponse:
-        if not isinstance(answer, UpgradeReply):
-            audit_id = incoming.headers.get("Audit-ID") or self._server.env.uid()
-            answer.headers["Audit-Id"] = audit_id
+    async def _write(self, incoming: BaseRequest, answer: AnyReply) -> web.StreamResponse:
+        """What is not written in one piece."""
         if isinstance(answer, Reply):
-            if answer.length <= GZIP_OVER:
-                response = _response(answer)
-                return _last(response) if bodies.is_unread(incoming) else response
             packed = self._compresses and _accepts_gzip(incoming)
             return await _large(answer, incoming, self._way, packed)
         if isinstance(answer, StreamReply):

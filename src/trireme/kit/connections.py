@@ -145,24 +145,24 @@ class _HeadParser:
     def feed_data(self, data: bytes) -> tuple[Any, bool, bytes]:
         if self._over:
             return (), False, b""
+        in_head = self._body.is_eof()
         try:
-            return self._fed(data)
+            found: tuple[Any, bool, bytes] = self._parser.feed_data(data)
+            if found[0]:
+                self._body = found[0][-1][1]
+                if self._head:
+                    self._head = 0
+                    self._connection.let_go()
+            elif in_head:
+                self._head += len(data)
+                if self._head > HEAD_LIMIT:
+                    raise LineTooLong(b"", HEAD_LIMIT)
+                if self._head > HEAD_FREE and not self._connection.hold(len(data)):
+                    raise _Overloaded
         except HttpProcessingError:
             self._over = True
             self._connection.let_go()
             raise
-
-    def _fed(self, data: bytes) -> tuple[Any, bool, bytes]:
-        if self._body.is_eof():
-            self._head += len(data)
-        found: tuple[Any, bool, bytes] = self._parser.feed_data(data)
-        if found[0]:
-            self._head, self._body = 0, found[0][-1][1]
-            self._connection.let_go()
-        elif self._head > HEAD_LIMIT:
-            raise LineTooLong(b"", HEAD_LIMIT)
-        elif self._head > HEAD_FREE and not self._connection.hold(len(data)):
-            raise _Overloaded
         return found
 
     def __getattr__(self, name: str) -> Any:

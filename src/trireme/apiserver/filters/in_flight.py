@@ -19,31 +19,42 @@ class InFlight:
     """Counts one API server's requests; a limit of 0 is none."""
 
     def __init__(self, reading: int, mutating: int) -> None:
-        self._limits = {True: reading, False: mutating}
-        self._counts = {True: 0, False: 0}
+        self._reading = _Count(reading)
+        self._mutating = _Count(mutating)
 
     def enter(self, request: Request) -> Reply | None:
         """Count the request until it is closed; the refusal where it is one too many."""
         info = request.info
         if is_long_running(info):
             return None
-        reads = info.verb in READ_VERBS
-        limit = self._limits[reads]
-        if limit and self._counts[reads] >= limit:
-            if PRIVILEGED in (request.user or ANONYMOUS).groups:
-                return None
-            return _too_many()
-        self._counts[reads] += 1
-        request.at_end(lambda: self._leave(reads))
-        return None
+        count = self._reading if info.verb in READ_VERBS else self._mutating
+        if count.now < count.limit or not count.limit:
+            count.now += 1
+            request.at_end(count.leave)
+            return None
+        if PRIVILEGED in (request.user or ANONYMOUS).groups:
+            return None
+        return _too_many()
 
-    def _leave(self, reads: bool) -> None:
-        self._counts[reads] -= 1
+
+class _Count:
+    """How many there are, and may be."""
+
+    __slots__ = ("leave", "limit", "now")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.now = 0
+        # Bound once: each request keeps it.
+        self.leave = self._leave
+
+    def _leave(self) -> None:
+        self.now -= 1
 
 
 def is_long_running(info: RequestInfo) -> bool:
     """Whether a request may last as long as its client wants."""
-    if info.is_resource:
+    if info.resource:
         return info.verb == "watch" or info.subresource in _LASTING
     return info.path.startswith("/debug/pprof/")
 

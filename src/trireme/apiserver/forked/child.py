@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 # Others on the machine go first, the server above all.
-_NICE = 5
+_NICE = 10
 _PIECE = 1024 * 1024
 _HIGHEST_FD = 1 << 20
 

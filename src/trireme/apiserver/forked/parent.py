@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0
 # Bytes of answers that clients have not taken yet, all together.
 UNREAD = 256 * 1024 * 1024
-# Bodies below this size are never long.
+# Bodies and objects below this size are never long.
 _SMALL = 16 * 1024
 # So many objects of a list are looked at to know how large all are.
 _SAMPLE = 50
@@ -59,16 +59,24 @@ _FORMS = {
 def is_long(server: ApiServer, request: Request) -> bool:
     """Whether a request takes too long for the event loop. Cheap where it does not."""
     info = request.info
-    if not info.is_resource or in_flight.is_long_running(info):
-        return False
     plain = request.headers.get("accept", "") in ("", negotiate.JSON)
-    if info.verb not in _WRITES:
-        if plain and not negotiate.pretty(request):
-            return False
-    elif plain and info.verb == "create" and len(request.body) < _SMALL:
+    if plain and info.verb == "get":
+        return False
+    if not info.resource or in_flight.is_long_running(info):
+        return False
+    if plain and info.verb == "list" and not negotiate.pretty(request):
+        return False
+    small = plain and len(request.body) < _SMALL
+    if small and info.verb in ("create", "deletecollection"):
         return False
     endpoint, custom = _endpoint(server, request)
-    return endpoint is not None and estimate.is_long(_work(server, request, endpoint, custom))
+    if endpoint is None:
+        return False
+    if small and info.name and info.verb != "list":
+        item = server.store.get(endpoint.key(info.namespace, info.name))
+        if item is None or len(item.value) < _SMALL:
+            return False
+    return estimate.is_long(_work(server, request, endpoint, custom))
 
 
 def _endpoint(server: ApiServer, request: Request) -> tuple[Endpoint | None, bool]:

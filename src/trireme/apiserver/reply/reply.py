@@ -36,6 +36,10 @@ Piece = bytes | memoryview
 Pieces = Callable[[int], Iterable[Piece]]
 
 
+def _nothing(size: int) -> Iterable[Piece]:
+    return ()
+
+
 class Reply:
     """A complete answer. Its body is one piece, or made piece by piece when it is written: a large
     list never exists as a whole beside the objects that it is made of."""
@@ -100,7 +104,7 @@ class Reply:
     @body.setter
     def body(self, value: bytes) -> None:
         self._body = value
-        self._made = lambda size: ()
+        self._made = _nothing
         self._end = b""
         self.length = len(value)
 

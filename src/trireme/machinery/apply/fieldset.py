@@ -28,6 +28,8 @@ LEAF: Final[Set] = {}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+# Longer sets are not remembered: a thousand that somebody thought up would be gigabytes.
+_SHORT: Final = 4096
 # Order of the kinds of path elements: fields, keys, values, indexes.
 _KINDS: Final = {"f": 0, "k": 1, "v": 2, "i": 3}
 
@@ -254,7 +256,6 @@ def _value_order(value: Any) -> tuple[Any, ...]:
     return (5,)
 
 
-@lru_cache(maxsize=1024)
 def decode(data: bytes) -> Set:
     """The set that a ``fieldsV1`` holds; elements of kinds that nobody knows are dropped.
 
@@ -262,6 +263,15 @@ def decode(data: bytes) -> Set:
     """
     if not data:
         return {}
+    return _remembered(data) if len(data) < _SHORT else _fresh(data)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(data: bytes) -> Set:
+    return _fresh(data)
+
+
+def _fresh(data: bytes) -> Set:
     raw = _decode(data)
     if raw is None:
         return {}
