@@ -183,14 +183,14 @@ async def _seen(watch: StreamReply, count: int) -> set[str]:
 
 
 @virtual.test()
-async def test_what_keeps_house_outlives_a_full_disk(env: Env) -> None:
+async def test_house_keeping_outlives_a_full_disk(env: Env) -> None:
     full = False
 
-    def fault(_event: Event) -> None:
+    def refuse(_event: Event) -> None:
         if full:
             raise OSError("no space left on device")
 
-    store = MemoryStore(fault=fault)
+    store = MemoryStore(before_commit=refuse)
     async with control_plane.api_server(env, store=store, house_keeping=True) as server:
         ask = Asker(server, ADMIN)
         await store.delete("/registry/namespaces/kube-node-lease")

@@ -135,11 +135,11 @@ async def test_one_of_many_creates_wins(store: Store):
     results = await asyncio.gather(
         *(store.create("/a", slot(str(n))) for n in range(20)), return_exceptions=True
     )
-    assert isinstance(results[0], KeyValue), "judged in the order of submission"
+    assert isinstance(results[0], KeyValue), "compared in the order of submission"
     assert all(isinstance(r, KeyExists) and r.current == results[0] for r in results[1:])
 
 
-async def test_compare_is_judged_against_writes_that_are_not_durable_yet(store: Store):
+async def test_compare_is_made_against_writes_that_are_not_durable_yet(store: Store):
     made = await store.create("/a", slot("0"))
     results = await asyncio.gather(
         store.update("/a", slot("1"), made.revision),
@@ -391,23 +391,23 @@ async def test_cancelling_next_loses_nothing(store: Store):
     assert [event.revision for event in await take(subscription, 1)] == [made.revision]
 
 
-async def test_rousing_ends_a_wait_and_loses_nothing(store: Store):
+async def test_notify_ends_a_wait_and_loses_nothing(store: Store):
     subscription = store.watch("/r/", 1)
-    subscription.rouse()  # nobody waits
+    subscription.notify()  # nobody waits
     waiting = asyncio.ensure_future(subscription.next())
     await asyncio.sleep(0)
-    subscription.rouse()
-    subscription.rouse()
+    subscription.notify()
+    subscription.notify()
     assert await waiting == []
     made = await store.create("/r/a", slot("x"))
     assert [event.revision for event in await take(subscription, 1)] == [made.revision]
 
 
-async def test_a_watch_that_ends_as_it_is_roused_has_ended(store: Store):
+async def test_a_watch_that_ends_as_it_is_notified_has_ended(store: Store):
     subscription = store.watch("/r/", 1)
     waiting = asyncio.ensure_future(subscription.next())
     await asyncio.sleep(0)
-    subscription.rouse()
+    subscription.notify()
     subscription.close()
     with pytest.raises(SubscriptionClosed, match="closed"):
         await waiting
@@ -494,12 +494,12 @@ async def test_closing_commits_what_was_submitted(make_store):
 # The memory engine's own promises
 
 
-async def test_memory_faults_leave_no_trace():
-    def fault(event: Event) -> None:
+async def test_errors_of_the_memory_store_leave_no_trace():
+    def full(event: Event) -> None:
         if b"poison" in event.value:
             raise OSError("no space left on device")
 
-    async with MemoryStore(fault=fault) as store:
+    async with MemoryStore(before_commit=full) as store:
         made = await store.create("/a", slot("x"))
         with pytest.raises(StoreUnavailable, match="no space"):
             await store.update("/a", slot("poison"))

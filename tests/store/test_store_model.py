@@ -62,12 +62,12 @@ State = dict[str, KeyValue]
 class Failing(StoreFile):
     """A file whose commits fail when told so: before, or after the rows are on the disk."""
 
-    fault: str | None = None
+    when: str | None = None
 
     def append(self, events):
-        if Failing.fault != "before":
+        if Failing.when != "before":
             super().append(events)
-        if Failing.fault:
+        if Failing.when:
             raise OSError("injected")
 
 
@@ -109,7 +109,7 @@ class Histories(RuleBasedStateMachine):
 
         state_before = dict(self.states[max(self.states)])
         for write, result in zip(writes, self.run(submit()), strict=True):
-            self._judge(state_before, write, result)
+            self._compare_result(state_before, write, result)
 
     async def _submit(self, before: State, verb, key, text, compare, final) -> KeyValue:
         value = Value(text + b"@", b".")
@@ -120,7 +120,7 @@ class Histories(RuleBasedStateMachine):
             return await self.store.update(key, value, expect)
         return await self.store.delete(key, expect, value if final else None)
 
-    def _judge(self, before: State, write, result) -> None:
+    def _compare_result(self, before: State, write, result) -> None:
         """What the model makes of one write, given all writes before it."""
         verb, key, text, compare, final = write
         state = dict(self.states[max(self.states)])
@@ -218,20 +218,20 @@ class Histories(RuleBasedStateMachine):
 
     @precondition(lambda self: self.durable)
     @rule(
-        writes=st.lists(WRITES, min_size=1, max_size=4), fault=st.sampled_from(["before", "after"])
+        writes=st.lists(WRITES, min_size=1, max_size=4), when=st.sampled_from(["before", "after"])
     )
-    def write_to_a_failing_disk(self, writes, fault) -> None:
+    def write_to_a_failing_disk(self, writes, when) -> None:
         async def submit() -> list[KeyValue | Exception]:
             before = self.state
             return await asyncio.gather(
                 *(self._submit(before, *write) for write in writes), return_exceptions=True
             )
 
-        Failing.fault = fault
+        Failing.when = when
         try:
             results = self.run(submit())
         finally:
-            Failing.fault = None
+            Failing.when = None
         refused = (StoreUnavailable, KeyExists, KeyMissing, Conflict)
         assert all(isinstance(result, refused) for result in results), results
 

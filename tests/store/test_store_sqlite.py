@@ -187,33 +187,33 @@ class Gate(StoreFile):
     """Appends wait for the gate to open, and fail if told so."""
 
     opened = threading.Event()
-    fault: Exception | None = None
+    error: Exception | None = None
     batches: list[int] = []
 
     def append(self, events):
         assert Gate.opened.wait(10)
         Gate.batches.append(len(events))
-        if Gate.fault is not None:
-            raise Gate.fault
+        if Gate.error is not None:
+            raise Gate.error
         super().append(events)
 
 
 @pytest.fixture
 def gate():
     Gate.opened.clear()
-    Gate.fault = None
+    Gate.error = None
     Gate.batches = []
     yield Gate
     Gate.opened.set()
 
 
-async def test_a_failed_commit_takes_what_was_judged_against_it(path: Path, gate: type[Gate]):
+async def test_a_failed_commit_fails_what_was_compared_against_it(path: Path, gate: type[Gate]):
     async with SqliteStore(path, open_file=gate.open) as store:
         gate.opened.set()
         base = await store.create("/a", slot("0"))
         subscription = store.watch("", base.revision)
         gate.opened.clear()
-        gate.fault = sqlite3.OperationalError("database or disk is full")
+        gate.error = sqlite3.OperationalError("database or disk is full")
         writes = [
             asyncio.ensure_future(write)
             for write in (
@@ -234,7 +234,7 @@ async def test_a_failed_commit_takes_what_was_judged_against_it(path: Path, gate
         assert (store.get("/a"), store.count("")) == (base, 1)
         assert store.list("").revision == base.revision
 
-        gate.fault = None
+        gate.error = None
         after = await store.update("/a", slot("4"), base.revision)
         assert [event.revision for event in await subscription.next()] == [after.revision]
     async with SqliteStore(path) as store:
@@ -293,10 +293,10 @@ async def test_a_file_size_limit_fails_writes_until_it_is_lifted(path: Path):
 
 async def test_a_failed_compaction_is_finished_by_the_next(path: Path):
     class Stubborn(StoreFile):
-        fault = True
+        fails = True
 
         def delete(self, revisions):
-            if Stubborn.fault:
+            if Stubborn.fails:
                 raise sqlite3.OperationalError("disk I/O error")
             super().delete(revisions)
 
@@ -305,7 +305,7 @@ async def test_a_failed_compaction_is_finished_by_the_next(path: Path):
         kept = await store.update("/a", slot("y"))
         with pytest.raises(StoreUnavailable, match="I/O error"):
             await store.compact(store.revision)
-        Stubborn.fault = False
+        Stubborn.fails = False
         await store.compact(store.revision)
     assert [row[0] for row in read(path, "SELECT revision FROM log")] == [kept.revision]
 

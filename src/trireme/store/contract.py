@@ -13,12 +13,12 @@ from typing import Protocol, Self
 from trireme.store.values import CREATED as CREATED
 from trireme.store.values import DELETED as DELETED
 from trireme.store.values import MODIFIED as MODIFIED
-from trireme.store.values import Concern as Concern
 from trireme.store.values import Event as Event
 from trireme.store.values import EventType as EventType
 from trireme.store.values import KeyValue as KeyValue
 from trireme.store.values import Page as Page
 from trireme.store.values import Value as Value
+from trireme.store.values import WatchFilter as WatchFilter
 
 
 class StoreError(Exception):
@@ -79,15 +79,15 @@ class Subscription(Protocol):
         """Every matching event up to here has been returned by ``next``."""
 
     async def next(self) -> list[Event]:
-        """Waits for events; none only when roused. Cancelling loses nothing. SubscriptionClosed."""
+        """Waits for events; none if ``notify`` ended it. Cancelling loses none. SubscriptionClosed."""
 
-    def rouse(self) -> None: ...  # ends a wait that is going on
+    def notify(self) -> None: ...  # ends a wait that is going on
     def take(self) -> list[Event]: ...  # what ``next`` would give now, maybe nothing
     def close(self) -> None: ...
 
 
 class Store(Protocol):
-    """Compares are judged in order of submission; effects show, and calls return, once durable.
+    """Compares are made in order of submission; writes are visible, and return, once durable.
     A cancelled write may still happen. ``revision`` starts at 1 for an empty store.
     """
 
@@ -114,7 +114,7 @@ class Store(Protocol):
     ) -> Page: ...
     def count(self, prefix: str) -> int: ...
     def watch(
-        self, prefix: str, since: int, *, buffer: int = 10_000, concern: Concern | None = None
-    ) -> Subscription: ...  # events that are none of its concern may be left out
+        self, prefix: str, since: int, *, buffer: int = 10_000, filter: WatchFilter | None = None
+    ) -> Subscription: ...  # events that do not match the filter may be left out
     async def compact(self, revision: int) -> None: ...
     async def barrier(self) -> int: ...

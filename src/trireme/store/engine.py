@@ -1,9 +1,9 @@
-"""What every in-memory-visible engine shares: judging writes, and making them visible.
+"""What the engines share: compares, and making durable writes visible.
 
 In: the contract's writes. Out: ``Write`` records, handed to the engine's ``_submit`` in order, and
-settled (made visible, published, acknowledged) or failed in that order.
-A write is judged when submitted, against the newest pending state. A refusal that rests on a
-pending write is told only once that write is durable: nobody learns of what may never be.
+committed (made visible, published, acknowledged) or failed in that order.
+A write is compared when submitted, against the newest pending state. An error that follows from a
+pending write is raised only once that write is durable: nobody learns of what may never be.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from trireme.store.contract import (
     CREATED,
     DELETED,
     MODIFIED,
-    Concern,
     Conflict,
     Event,
     EventType,
@@ -32,22 +31,23 @@ from trireme.store.contract import (
     StoreUnavailable,
     Subscription,
     Value,
+    WatchFilter,
 )
-from trireme.store.feed import Feed
+from trireme.store.history import EventHistory
 from trireme.store.table import Table
 
 
 class Write:
-    """One judged write on its way to durability. ``item`` is what its caller gets."""
+    """One write that is not durable yet. ``item`` is what its caller gets."""
 
-    __slots__ = ("epoch", "event", "item", "refusals", "ticket")
+    __slots__ = ("acknowledged", "epoch", "errors", "event", "item")
 
     def __init__(self, event: Event, item: KeyValue, epoch: int) -> None:
         self.event = event
         self.item = item
         self.epoch = epoch
-        self.ticket: asyncio.Future[KeyValue] | None = None
-        self.refusals: list[tuple[asyncio.Future[NoReturn], StoreError]] = []
+        self.acknowledged: asyncio.Future[KeyValue] | None = None
+        self.errors: list[tuple[asyncio.Future[NoReturn], StoreError]] = []
 
 
 class Engine:
@@ -56,24 +56,24 @@ class Engine:
     def __init__(self, *, history: int | None = None) -> None:
         if history is not None and history < 4:
             raise ValueError(f"history of {history} events is below 4")
-        self._history = history
-        self._feed = Feed()
-        self._table = Table(self._feed)
+        self._history_limit = history
+        self._history = EventHistory()
+        self._table = Table(self._history)
         self._assigned = 1
         self._epoch = 0
         self._pending: dict[str, Write] = {}
-        self._unsettled: deque[Write] = deque()
+        self._uncommitted: deque[Write] = deque()
         self._closed: str | None = "the store has not been started"
         self._failure = ""
         self._log = logging.getLogger("trireme.store")
 
     @property
     def revision(self) -> int:
-        return self._feed.revision
+        return self._history.revision
 
     @property
     def compacted(self) -> int:
-        return self._feed.compacted
+        return self._history.compacted
 
     @property
     def failure(self) -> str:
@@ -92,7 +92,7 @@ class Engine:
 
     async def close(self) -> None:
         self._closed = "the store is closed"
-        self._feed.close("store closed")
+        self._history.close("store closed")
 
     # Writes
 
@@ -101,14 +101,14 @@ class Engine:
         self._check(key)
         current, pending = self._newest(key)
         if current is not None:
-            await self._refuse(KeyExists(key, current), pending)
+            await self._raise(KeyExists(key, current), pending)
         revision = self._assigned = self._assigned + 1
         item = KeyValue(key, _render(value, revision), revision, revision)
         return await self._write(CREATED, item, None)
 
     async def update(self, key: str, value: Value, expect: int | None = None) -> KeyValue:
         """KeyMissing, Conflict, StoreUnavailable."""
-        current = await self._expected(key, expect)
+        current = await self._compare(key, expect)
         revision = self._assigned = self._assigned + 1
         item = KeyValue(key, _render(value, revision), revision, current.created)
         return await self._write(MODIFIED, item, current)
@@ -117,13 +117,13 @@ class Engine:
         self, key: str, expect: int | None = None, value: Value | None = None
     ) -> KeyValue:
         """Returns the final item. KeyMissing, Conflict, StoreUnavailable."""
-        current = await self._expected(key, expect)
+        current = await self._compare(key, expect)
         revision = self._assigned = self._assigned + 1
         final = current.value if value is None else _render(value, revision)
         return await self._write(DELETED, KeyValue(key, final, revision, current.created), current)
 
     async def _submit(self, write: Write) -> KeyValue:
-        """Make the write durable, settle it, and return its item; no await before it is queued."""
+        """Make the write durable, then visible; return its item. No await before it is queued."""
         raise NotImplementedError
 
     # Reads
@@ -141,14 +141,14 @@ class Engine:
         return self._table.count(prefix)
 
     def watch(
-        self, prefix: str, since: int, *, buffer: int = 10_000, concern: Concern | None = None
+        self, prefix: str, since: int, *, buffer: int = 10_000, filter: WatchFilter | None = None
     ) -> Subscription:
         """Compacted, FutureRevision, StoreUnavailable."""
         if self._closed is not None:
             raise StoreUnavailable(self._closed)
         if buffer < 1:
             raise ValueError(f"a buffer of {buffer} events is below 1")
-        return self._feed.subscribe(prefix, since, buffer, concern)
+        return self._history.subscribe(prefix, since, buffer, filter)
 
     async def barrier(self) -> int:
         """The revision that a linearizable read sees: one process writes, so the current one."""
@@ -164,12 +164,12 @@ class Engine:
         if revision > self.revision:
             raise FutureRevision(revision, self.revision)
         if revision > self.compacted:
-            self._forget(revision)
+            self._compact(revision)
         await self._reclaimed()
 
-    def _forget(self, revision: int) -> None:
+    def _compact(self, revision: int) -> None:
         dead: list[int] = []
-        for event in self._feed.compact(revision):
+        for event in self._history.compact(revision):
             if event.previous_revision is not None:
                 dead.append(event.previous_revision)
             if event.type == DELETED:
@@ -183,15 +183,15 @@ class Engine:
     async def _reclaimed(self) -> None:
         """Wait until every ``_reclaim`` so far is done."""
 
-    # Judging
+    # Compares
 
-    async def _expected(self, key: str, expect: int | None) -> KeyValue:
+    async def _compare(self, key: str, expect: int | None) -> KeyValue:
         self._check(key)
         current, pending = self._newest(key)
         if current is None:
-            await self._refuse(KeyMissing(key), pending)
+            await self._raise(KeyMissing(key), pending)
         elif expect is not None and current.revision != expect:
-            await self._refuse(Conflict(current, expect), pending)
+            await self._raise(Conflict(current, expect), pending)
         assert current is not None
         return current
 
@@ -201,13 +201,13 @@ class Engine:
             return self._table.get(key), None
         return (None if pending.event.type == DELETED else pending.item), pending
 
-    async def _refuse(self, error: StoreError, pending: Write | None) -> NoReturn:
+    async def _raise(self, error: StoreError, pending: Write | None) -> NoReturn:
         if pending is None:
             raise error
-        refusal: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
-        pending.refusals.append((refusal, error))
-        await refusal
-        raise AssertionError("a refusal only ever raises")
+        failed: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
+        pending.errors.append((failed, error))
+        await failed
+        raise AssertionError("the future only ever raises")
 
     def _check(self, key: str) -> None:
         if self._closed is not None:
@@ -230,50 +230,50 @@ class Engine:
         return await self._submit(Write(event, item, self._epoch))
 
     def _enqueue(self, write: Write) -> asyncio.Future[KeyValue]:
-        """Note the write as pending; its ticket ends with ``_settle`` or ``_fail``."""
-        write.ticket = asyncio.get_running_loop().create_future()
+        """Note the write as pending; the future ends with ``_committed`` or ``_fail``."""
+        write.acknowledged = asyncio.get_running_loop().create_future()
         self._pending[write.event.key] = write
-        self._unsettled.append(write)
-        return write.ticket
+        self._uncommitted.append(write)
+        return write.acknowledged
 
-    # Settling
+    # Commits
 
-    def _settle(self, count: int) -> None:
+    def _committed(self, count: int) -> None:
         """The oldest ``count`` pending writes are durable."""
         if self._failure:
             self._log.info("writes are durable again")
             self._failure = ""
-        settled = [self._unsettled.popleft() for _ in range(count)]
-        for write in settled:
+        committed = [self._uncommitted.popleft() for _ in range(count)]
+        for write in committed:
             if self._pending.get(write.event.key) is write:
                 del self._pending[write.event.key]
-            self._show(write)
-        for write in settled:
-            if write.ticket is not None and not write.ticket.done():
-                write.ticket.set_result(write.item)
-            for refusal, error in write.refusals:
-                if not refusal.done():
-                    refusal.set_exception(error)
+            self._apply(write)
+        for write in committed:
+            if write.acknowledged is not None and not write.acknowledged.done():
+                write.acknowledged.set_result(write.item)
+            for failed, error in write.errors:
+                if not failed.done():
+                    failed.set_exception(error)
 
-    def _show(self, write: Write) -> None:
+    def _apply(self, write: Write) -> None:
         self._table.apply(write.event, write.item)
-        self._feed.publish(write.event)
-        if self._history is not None and len(self._feed) > self._history:
-            self._forget(self._feed.oldest(self._history // 4))
+        self._history.publish(write.event)
+        if self._history_limit is not None and len(self._history) > self._history_limit:
+            self._compact(self._history.oldest(self._history_limit // 4))
 
     def _fail(self, reason: str) -> None:
-        """No pending write is durable: all fail, and judging begins anew from what is visible."""
+        """No pending write is durable: all fail; compares go back to what is visible."""
         if not self._failure and self._closed is None:
             self._log.error("writes fail: %s", reason)
         self._failure = reason
-        failed = list(self._unsettled)
-        self._unsettled.clear()
+        failed = list(self._uncommitted)
+        self._uncommitted.clear()
         self._pending.clear()
         self._epoch += 1
         for write in failed:
-            futures: builtins.list[asyncio.Future[Any]] = [refusal for refusal, _ in write.refusals]
-            if write.ticket is not None:
-                futures.append(write.ticket)
+            futures: builtins.list[asyncio.Future[Any]] = [future for future, _ in write.errors]
+            if write.acknowledged is not None:
+                futures.append(write.acknowledged)
             for future in futures:
                 if not future.done():
                     future.set_exception(StoreUnavailable(reason))

@@ -1,7 +1,7 @@
 """The memory engine, for tests and simulation: durable at once, no thread, no clock.
 
-In, out and callers: see ``contract``. A write shows and returns without ever suspending its caller,
-so runs under a virtual clock are deterministic.
+In, out and callers: see ``contract``. A write never suspends its caller, so runs under a virtual
+clock are deterministic.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from trireme.store.engine import Engine, Write
 
 
 class MemoryStore(Engine):
-    """``fault`` sees each event before it becomes durable; an OSError that it raises fails it."""
+    """``before_commit`` is called with each event; an OSError that it raises fails the write."""
 
     def __init__(
-        self, *, history: int | None = None, fault: Callable[[Event], None] | None = None
+        self, *, history: int | None = None, before_commit: Callable[[Event], None] | None = None
     ) -> None:
         super().__init__(history=history)
-        self._fault = fault
+        self._before_commit = before_commit
 
     async def _submit(self, write: Write) -> KeyValue:
-        if self._fault is not None:
+        if self._before_commit is not None:
             try:
-                self._fault(write.event)
+                self._before_commit(write.event)
             except OSError as error:
                 raise StoreUnavailable(str(error)) from error
-        self._show(write)
+        self._apply(write)
         return write.item

@@ -1,7 +1,7 @@
-"""The live items in order of their keys, and what they were at an older revision.
+"""The live items in order of their keys, and their state at an older revision.
 
 In: durable events, from an engine. Out: items and pages, without waiting and without copies.
-The past is not stored: it is the present with the feed's events after that revision undone.
+Older states are not stored: they are the present with the events after that revision undone.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from sortedcontainers import SortedList
 
 from trireme.store.contract import CREATED, DELETED, Event, KeyValue, Page
-from trireme.store.feed import Feed
+from trireme.store.history import EventHistory
 
 
 class Table:
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+    def __init__(self, history: EventHistory) -> None:
+        self._history = history
         self._items: dict[str, KeyValue] = {}
         self._keys: SortedList[str] = SortedList()
 
@@ -43,10 +43,10 @@ class Table:
         return high - low
 
     def list(self, prefix: str, after: str | None, limit: int, revision: int | None) -> Page:
-        """A page of ``prefix``, after the key ``after``; ``limit`` 0: all. Feed.since's errors."""
+        """A page of ``prefix``, after the key ``after``; ``limit`` 0: all. Errors of ``since``."""
         if limit < 0:
             raise ValueError(f"limit {limit} is negative")
-        current = self._feed.revision
+        current = self._history.revision
         if revision is not None and revision != current:
             return self._list_past(prefix, after, limit, revision)
         low, high = self._range(prefix)
@@ -58,7 +58,7 @@ class Table:
         return Page(page, current, stop < high, high - stop)
 
     def _list_past(self, prefix: str, after: str | None, limit: int, revision: int) -> Page:
-        undo = _before(self._feed.since(prefix, revision))
+        undo = _before(self._history.since(prefix, revision))
         low, high = self._range(prefix)
         # Timsort merges the two ordered runs in linear time.
         keys = [key for key in self._keys.islice(low, high) if key not in undo]

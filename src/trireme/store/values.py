@@ -1,4 +1,4 @@
-"""What a store keeps and tells: items, pages, events, and what a watcher waits for.
+"""The store's values: items, pages, events, and filters of watches.
 
 Part of ``contract``, which is where others import it from.
 """
@@ -53,9 +53,9 @@ class Page(NamedTuple):
     remaining: int
 
 
-class Concern(NamedTuple):
-    """Which events a watcher waits for: those in which ``read`` finds one of ``values``, or finds
-    None (cannot tell). Watchers with the same ``key`` share one reading of an event."""
+class WatchFilter(NamedTuple):
+    """The events that a watcher gets: those for which ``read`` returns one of ``values``, or None
+    (unknown). Watchers with the same ``key`` share one call of ``read`` for an event."""
 
     key: Hashable
     values: Collection[str]

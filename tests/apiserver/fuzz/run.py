@@ -26,7 +26,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 from trireme.machinery import errors
-from trireme.store.feed import BufferedSubscription
+from trireme.store.history import BufferedSubscription
 from trireme.store.memory import MemoryStore
 from trireme.testing import control_plane
 

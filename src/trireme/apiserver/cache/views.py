@@ -17,7 +17,7 @@ from trireme.machinery import selection
 from trireme.machinery.fields import Selector as FieldSelector
 from trireme.machinery.labels import Selector
 from trireme.store import contract as stores
-from trireme.store.contract import Concern, Event, KeyValue
+from trireme.store.contract import Event, KeyValue, WatchFilter
 
 # Events whose views are kept.
 RECENT = 1024
@@ -119,7 +119,7 @@ class Views:
             del self._changes[next(iter(self._changes))]
         return before, after
 
-    def concern(self, endpoint: Endpoint, selected: Selection) -> Concern | None:
+    def watch_filter(self, endpoint: Endpoint, selected: Selection) -> WatchFilter | None:
         """Which of a kind's events a selection has to be told of; None for every one.
 
         A value that it demands tells most events apart without a look at the selection itself;
@@ -130,13 +130,13 @@ class Views:
         wanted = selected.one_of()
         if wanted is not None:
             of_fields, name, values = wanted
-            return Concern(
+            return WatchFilter(
                 (endpoint, of_fields, name),
                 values,
                 lambda event: self._values(endpoint, event, of_fields, name),
             )
         same = (endpoint, str(selected.labels), str(selected.fields))
-        return Concern(same, _SELECTED, lambda event: self._selected(endpoint, event, selected))
+        return WatchFilter(same, _SELECTED, lambda event: self._selected(endpoint, event, selected))
 
     def _values(
         self, endpoint: Endpoint, event: Event, of_fields: bool, name: str

@@ -64,10 +64,10 @@ async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> Stre
         first = server.indexes.newest(endpoint.hub, request.info.namespace, wanted.selection)
     try:
         # A revision that is still to come is waited for.
-        concern = None
+        filter = None
         if not (endpoint.selects_shown and wanted.selection.looks_inside):
-            concern = server.views.concern(endpoint.hub, wanted.selection)
-        subscription = store.watch(prefix, min(since, store.revision), concern=concern)
+            filter = server.views.watch_filter(endpoint.hub, wanted.selection)
+        subscription = store.watch(prefix, min(since, store.revision), filter=filter)
     except stores.Compacted as old:
         fault = errors.too_old_resource_version(since, old.compacted)
         return StreamReply(_only(events.error(form, fault)), content_type=content_type)
@@ -183,7 +183,7 @@ class _Stream:
 
     def _ring(self) -> None:
         self._alarm = None
-        self._subscription.rouse()
+        self._subscription.notify()
 
     def _silence(self) -> None:
         if self._alarm is not None:

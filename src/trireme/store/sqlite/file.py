@@ -70,7 +70,7 @@ class StoreFile:
     @classmethod
     def open(cls, path: Path) -> StoreFile:
         """Open or make the file. CannotOpen."""
-        with _explained(path), contextlib.ExitStack() as undo:
+        with _as_cannot_open(path), contextlib.ExitStack() as undo:
             if not path.exists():
                 _make(path)
             elif not path.stat().st_size:
@@ -90,7 +90,7 @@ class StoreFile:
 
     def load(self, path: Path) -> Contents:
         """CannotOpen when what the file holds is not what was written."""
-        with _explained(path):
+        with _as_cannot_open(path):
             ((compacted,),) = self._connection.execute("SELECT revision FROM compaction")
             return _replay(path, compacted, self._rows())
 
@@ -285,8 +285,8 @@ def _replay(
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Tell SQLite's refusals as what they mean for the file."""
+def _as_cannot_open(path: Path) -> Iterator[None]:
+    """SQLite's errors as ``CannotOpen``."""
     try:
         yield
     except sqlite3.OperationalError as error:

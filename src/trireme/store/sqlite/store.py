@@ -1,4 +1,4 @@
-"""The SQLite engine on the event loop: queues judged writes, settles what the thread reports.
+"""The SQLite engine on the event loop: queues writes, makes visible what the thread committed.
 
 In, out and callers: see ``contract``. Reads come from memory; the file is read once, at the start.
 """
@@ -14,13 +14,13 @@ from trireme.store.engine import Engine, Write
 from trireme.store.sqlite.file import Contents, StoreFile
 from trireme.store.sqlite.writer import Compaction, Writer
 
-_PATIENCE = 0.001  # seconds without a commit before the loop makes way for the thread
-_MAKE_WAY = 0.0005  # seconds that the loop then stands still at most
-_MOST_PATIENCE = 0.064
+_COMMIT_DELAY = 0.001  # seconds without a commit before the loop waits for the thread
+_WAIT = 0.0005  # seconds that it then waits at most
+_LONGEST_DELAY = 0.064
 
 
 class SqliteStore(Engine):
-    """``path`` is made if it is missing; its folder is not. ``open_file`` lets tests inject faults.
+    """``path`` is made if it is missing; its folder is not. ``open_file`` lets tests inject errors.
 
     One process has the file open at a time. It starts once.
     """
@@ -40,7 +40,7 @@ class SqliteStore(Engine):
         self._compactions: dict[int, asyncio.Future[None]] = {}
         self._tickets = 0
         self._watching = False  # whether _watch_thread is due
-        self._settled = 0  # reports since the start
+        self._commits = 0  # since the start
 
     async def start(self) -> None:
         """CannotOpen."""
@@ -57,7 +57,7 @@ class SqliteStore(Engine):
             raise
         self._assigned = contents.revision
         self._table.restore(contents.items)
-        self._feed.restore(contents.revision, contents.compacted, contents.events)
+        self._history.restore(contents.revision, contents.compacted, contents.events)
         await super().start()
 
     async def close(self) -> None:
@@ -71,33 +71,33 @@ class SqliteStore(Engine):
         await super().close()
 
     async def _submit(self, write: Write) -> KeyValue:
-        ticket = self._enqueue(write)
+        acknowledged = self._enqueue(write)
         self._writer.submit(write)
         if not self._watching:
-            self._watch_later(_PATIENCE, self._settled)
-        return await ticket
+            self._watch_later(_COMMIT_DELAY, self._commits)
+        return await acknowledged
 
-    def _watch_later(self, patience: float, settled: int) -> None:
+    def _watch_later(self, delay: float, commits: int) -> None:
         self._watching = True
-        asyncio.get_running_loop().call_later(patience, self._watch_thread, settled, patience)
+        asyncio.get_running_loop().call_later(delay, self._watch_thread, commits, delay)
 
-    def _watch_thread(self, settled: int, patience: float) -> None:
+    def _watch_thread(self, commits: int, delay: float) -> None:
         """Keep a busy loop from starving the writer thread of the interpreter's lock.
 
         A loop that never idles lets go of the lock only for microseconds at a time, and CPython
         starts a waiter's time-out anew each time: it can wait for seconds. So when nothing was
-        committed for a while, stand still until the thread has committed, or for a moment. A slow
-        disk is no starvation: for it the moments grow rare.
+        committed for a while, wait until the thread has committed, or for a moment. A slow disk is
+        no starvation: for it these waits grow rare.
         """
         self._watching = False
-        if not self._unsettled:
+        if not self._uncommitted:
             return
-        if self._settled != settled:
-            self._watch_later(_PATIENCE, self._settled)
-        elif self._writer.make_way(_MAKE_WAY):
-            self._watch_later(_PATIENCE, settled + 1)  # its report is on the way
+        if self._commits != commits:
+            self._watch_later(_COMMIT_DELAY, self._commits)
+        elif self._writer.wait_for_commit(_WAIT):
+            self._watch_later(_COMMIT_DELAY, commits + 1)  # its report is on the way
         else:
-            self._watch_later(min(2 * patience, _MOST_PATIENCE), settled)
+            self._watch_later(min(2 * delay, _LONGEST_DELAY), commits)
 
     def _reclaim(self, revision: int, dead: Sequence[int]) -> None:
         self._tickets += 1
@@ -113,15 +113,15 @@ class SqliteStore(Engine):
 
     # What the writer reports, on the loop
 
-    def _settle(self, count: int) -> None:
-        self._settled += 1
-        super()._settle(count)
+    def _committed(self, count: int) -> None:
+        self._commits += 1
+        super()._committed(count)
 
     def _on_opened(self, contents: Contents) -> None:
         if self._opened is not None and not self._opened.done():
             self._opened.set_result(contents)
 
-    def _on_refused(self, error: Exception) -> None:
+    def _on_not_opened(self, error: Exception) -> None:
         if self._opened is not None and not self._opened.done():
             self._opened.set_exception(error)
         if self._stopped is not None:
@@ -156,11 +156,11 @@ class _OnLoop:
     def opened(self, contents: Contents) -> None:
         self._call(self._store._on_opened, contents)
 
-    def refused(self, error: Exception) -> None:
-        self._call(self._store._on_refused, error)
+    def not_opened(self, error: Exception) -> None:
+        self._call(self._store._on_not_opened, error)
 
     def committed(self, count: int) -> None:
-        self._call(self._store._settle, count)
+        self._call(self._store._committed, count)
 
     def failed(self, reason: str) -> None:
         self._call(self._store._fail, reason)

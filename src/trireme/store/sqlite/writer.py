@@ -1,7 +1,7 @@
 """The writer thread: group commit, and compaction in the pauses between commits.
 
-In: writes and compactions through a queue, from the event loop (``store``). Out: reports through
-``tell``, which is called in this thread: opened, committed n, failed, reclaimed, stopped.
+In: writes and compactions through a queue, from the event loop (``store``). Out: calls of
+``Reports``, in this thread: opened, committed n, failed, reclaimed, stopped.
 All writes waiting at an instant share one transaction and one fsync.
 """
 
@@ -21,7 +21,7 @@ from trireme.store.sqlite.file import Contents, StoreFile
 
 _LARGEST_BATCH = 512  # writes: bounds what the first of them waits
 _CHUNK = 500  # rows deleted in one transaction
-_BATCHES_PER_CHUNK = 8  # compaction's share under a constant stream of writes
+_BATCHES_PER_CHUNK = 8  # commits between two chunks under a constant stream of writes
 
 
 class Compaction(NamedTuple):
@@ -33,10 +33,10 @@ class Compaction(NamedTuple):
 
 
 class Reports(Protocol):
-    """What the thread has to tell; each is called in the thread."""
+    """What the thread reports to; each method is called in the thread."""
 
     def opened(self, contents: Contents) -> None: ...
-    def refused(self, error: Exception) -> None: ...
+    def not_opened(self, error: Exception) -> None: ...
     def committed(self, count: int) -> None: ...
     def failed(self, reason: str) -> None: ...
     def reclaimed(self, ticket: int, error: str | None) -> None: ...
@@ -56,8 +56,8 @@ class Writer:
         self._unrecorded = 0  # a compacted revision that the file does not know yet
         self._dead: deque[int] = deque()
         self._durable = 0
-        self._dead_epoch = -1
-        self._doubt = False
+        self._failed_epoch = -1
+        self._uncertain = False
         self._batches = 0
         self._progress = threading.Event()
 
@@ -71,7 +71,7 @@ class Writer:
         """Commit what is queued, close the file, report ``stopped``."""
         self._queue.put(None)
 
-    def make_way(self, seconds: float) -> bool:
+    def wait_for_commit(self, seconds: float) -> bool:
         """Called by the loop: let this thread run; whether it commits within ``seconds``."""
         self._progress.clear()
         return self._progress.wait(seconds)
@@ -88,7 +88,7 @@ class Writer:
                 file.close()
                 raise
         except Exception as error:
-            self._reports.refused(error if isinstance(error, CannotOpen) else CannotOpen(error))
+            self._reports.not_opened(error if isinstance(error, CannotOpen) else CannotOpen(error))
             return
         self._durable = contents.revision
         self._dead.extend(contents.dead)
@@ -126,7 +126,7 @@ class Writer:
                 self._compactions.append(item)
                 self._unrecorded = max(self._unrecorded, item.revision)
                 self._dead.extend(item.dead)
-            elif item.epoch > self._dead_epoch:
+            elif item.epoch > self._failed_epoch:
                 batch.append(item)
         return True
 
@@ -136,10 +136,10 @@ class Writer:
             self._recover(file)
             file.append([write.event for write in batch])
         except Exception as error:
-            # All that was judged together with the batch falls with it: the loop fails what it
-            # has queued of this epoch, and we skip it.
-            self._dead_epoch = batch[-1].epoch
-            self._doubt = True
+            # Writes compared against the batch fail with it: the loop fails what it has queued of
+            # this epoch, and we skip it.
+            self._failed_epoch = batch[-1].epoch
+            self._uncertain = True
             self._reports.failed(_reason(self._path, error))
             return
         finally:
@@ -149,9 +149,9 @@ class Writer:
 
     def _recover(self, file: StoreFile) -> None:
         """After a failed commit: nothing of it may be in the file when the next one begins."""
-        if self._doubt:
+        if self._uncertain:
             file.roll_back(self._durable)
-            self._doubt = False
+            self._uncertain = False
 
     def _reclaim(self, file: StoreFile) -> None:
         """One step of compaction."""
@@ -178,6 +178,6 @@ class Writer:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """What clients are told: whoever runs the server has to know which disk it is."""
+    """The message that clients get: whoever runs the server has to know which disk it is."""
     kind = "" if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: "
     return f"{path}: {kind}{error}"

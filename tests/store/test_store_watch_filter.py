@@ -1,4 +1,4 @@
-"""Watchers that wait for some events only: told of all of those, and costing the others nothing."""
+"""Watchers with a filter: they get every event that matches, and cost other events nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pytest
 
-from trireme.store.contract import Concern, Event, KeyValue, Store, SubscriptionClosed, Value
+from trireme.store.contract import Event, KeyValue, Store, SubscriptionClosed, Value, WatchFilter
 
 
 def words(event: Event) -> Collection[str]:
@@ -21,14 +21,14 @@ def word(text: str) -> Value:
     return Value(f"{text} ".encode(), b"")
 
 
-def concern(*values: str) -> Concern:
-    return Concern("word", values, words)
+def matching(*values: str) -> WatchFilter:
+    return WatchFilter("word", values, words)
 
 
-async def test_what_is_none_of_a_watchers_concern_is_left_out(store: Store) -> None:
+async def test_events_that_do_not_match_are_left_out(store: Store) -> None:
     start = store.revision
-    red = store.watch("/r/", start, concern=concern("red"))
-    both = store.watch("/r/", start, concern=concern("red", "blue"))
+    red = store.watch("/r/", start, filter=matching("red"))
+    both = store.watch("/r/", start, filter=matching("red", "blue"))
     everything = store.watch("/r/", start)
     made = [
         await store.create("/r/a", word("red")),
@@ -38,13 +38,13 @@ async def test_what_is_none_of_a_watchers_concern_is_left_out(store: Store) -> N
         await store.delete("/r/b"),
     ]
     assert _revisions(red.take()) == _of(made, 0, 2)
-    # One that finds two of its values in an event is told once.
+    # One that finds two of its values in an event gets it once.
     assert _revisions(both.take()) == _of(made, 0, 2, 3)
     assert _revisions(everything.take()) == _of(made, 0, 1, 2, 3, 4)
 
 
 async def test_progress_is_that_of_the_store(store: Store) -> None:
-    red = store.watch("/r/", store.revision, concern=concern("red"))
+    red = store.watch("/r/", store.revision, filter=matching("red"))
     for number in range(5):
         await store.create(f"/r/{number}", word("green"))
     assert red.revision == store.revision
@@ -59,12 +59,12 @@ async def test_the_backlog_may_hold_more(store: Store) -> None:
     start = store.revision
     made = await store.create("/r/a", word("red"))
     await store.create("/r/b", word("green"))
-    red = store.watch("/r/", start, concern=concern("red"))
+    red = store.watch("/r/", start, filter=matching("red"))
     assert made.revision in _revisions(red.take())
 
 
 async def test_only_its_own_events_fill_a_buffer(store: Store) -> None:
-    red = store.watch("/r/", store.revision, buffer=2, concern=concern("red"))
+    red = store.watch("/r/", store.revision, buffer=2, filter=matching("red"))
     for number in range(10):
         await store.create(f"/r/{number}", word("green"))
     assert red.take() == []
@@ -73,7 +73,7 @@ async def test_only_its_own_events_fill_a_buffer(store: Store) -> None:
     with pytest.raises(SubscriptionClosed, match="slow"):
         red.take()
     # The others of its index go on.
-    other = store.watch("/r/", store.revision, concern=concern("red"))
+    other = store.watch("/r/", store.revision, filter=matching("red"))
     made = await store.create("/r/late", word("red"))
     assert _revisions(other.take()) == [made.revision]
 
@@ -86,7 +86,7 @@ async def test_an_event_is_read_once_for_each_index(store: Store) -> None:
         return words(event)
 
     watching = [
-        store.watch("/r/", store.revision, concern=Concern("word", (f"w-{n}",), counted))
+        store.watch("/r/", store.revision, filter=WatchFilter("word", (f"w-{n}",), counted))
         for n in range(1_000)
     ]
     await store.create("/r/a", word("w-7"))
@@ -98,14 +98,14 @@ async def test_an_event_is_read_once_for_each_index(store: Store) -> None:
     assert len(reads) == 1
 
 
-async def test_what_cannot_be_read_concerns_all(store: Store) -> None:
-    red = store.watch("/r/", store.revision, concern=Concern("word", ("red",), lambda _: None))
+async def test_an_event_that_cannot_be_read_matches_all(store: Store) -> None:
+    red = store.watch("/r/", store.revision, filter=WatchFilter("word", ("red",), lambda _: None))
     made = await store.create("/r/a", word("green"))
     assert _revisions(red.take()) == [made.revision]
 
 
 async def test_closing_the_store_ends_them(store: Store) -> None:
-    red = store.watch("/r/", store.revision, concern=concern("red", "blue"))
+    red = store.watch("/r/", store.revision, filter=matching("red", "blue"))
     await store.close()
     with pytest.raises(SubscriptionClosed, match="store closed"):
         await red.next()

@@ -1,8 +1,8 @@
-"""The history of events and the subscriptions that it is fanned out to.
+"""The event history, and the watchers that each event is sent to: etcd's watchable store.
 
 In: every durable event, in order of revision, from an engine. Out: lists of events, to watchers,
-and the events since a revision, to ``table`` (which undoes them to list the past).
-Events share the bytes of the write; history and subscribers hold references, never copies.
+and the events since a revision, to ``table`` (which undoes them to list at an older revision).
+Events share the bytes of the write; history and subscriptions hold references, never copies.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ from operator import attrgetter
 
 from trireme.store.contract import (
     Compacted,
-    Concern,
     Event,
     FutureRevision,
     SubscriptionClosed,
+    WatchFilter,
 )
 
 _revision = attrgetter("revision")
-# What a slow watcher may keep alive after history has forgotten it.
+# Bytes of values that a slow watcher may keep in memory after they were compacted.
 BUFFER_BYTES = 64 * 1024 * 1024
 
 
-class Feed:
-    """All events after ``compacted``, by bucket (the first two path segments) and in one row."""
+class EventHistory:
+    """All events after ``compacted``: in one list, and by bucket (the first two path segments)."""
 
     def __init__(self) -> None:
         self.revision = 1
         self.compacted = 0
         self._events: list[Event] = []
         self._buckets: dict[str, list[Event]] = {}
-        self._routes: dict[str, _Route] = {}
+        self._watchers: dict[str, _BucketWatchers] = {}
 
     def __len__(self) -> int:
         return len(self._events)
 
     def restore(self, revision: int, compacted: int, events: Iterable[Event]) -> None:
-        """Take over what an engine found on its disk; before the first publish."""
+        """Start from what an engine read from its disk; before the first publish."""
         self.revision, self.compacted = revision, compacted
         for event in events:
-            self._remember(event, bucket(event.key))
+            self._append(event, bucket(event.key))
 
     def publish(self, event: Event) -> None:
         name = bucket(event.key)
-        self._remember(event, name)
+        self._append(event, name)
         self.revision = event.revision
-        for route in (self._routes.get(name), self._routes.get("") if name else None):
-            if route is not None:
-                route.publish(event)
+        for watchers in (self._watchers.get(name), self._watchers.get("") if name else None):
+            if watchers is not None:
+                watchers.publish(event)
 
     def subscribe(
-        self, prefix: str, since: int, buffer: int, concern: Concern | None
+        self, prefix: str, since: int, buffer: int, filter: WatchFilter | None
     ) -> BufferedSubscription:
         backlog = self.since(prefix, since)
-        subscription = BufferedSubscription(self, prefix, backlog, buffer, concern)
-        self._routes.setdefault(bucket(prefix), _Route()).add(subscription)
+        subscription = BufferedSubscription(self, prefix, backlog, buffer, filter)
+        self._watchers.setdefault(bucket(prefix), _BucketWatchers()).add(subscription)
         return subscription
 
     def unsubscribe(self, subscription: BufferedSubscription) -> None:
         name = bucket(subscription.prefix)
-        route = self._routes[name]
-        route.remove(subscription)
-        if not route.lengths:
-            del self._routes[name]
+        watchers = self._watchers[name]
+        watchers.remove(subscription)
+        if not watchers.lengths:
+            del self._watchers[name]
 
     def since(self, prefix: str, revision: int) -> list[Event]:
         """Events of the prefix after ``revision``, oldest first. Compacted, FutureRevision."""
@@ -98,12 +98,12 @@ class Feed:
         return dropped
 
     def close(self, reason: str) -> None:
-        for route in list(self._routes.values()):
-            for watchers in list(route.by_prefix.values()):
-                for subscription in list(watchers.all()):
+        for watchers in list(self._watchers.values()):
+            for group in list(watchers.by_prefix.values()):
+                for subscription in list(group.all()):
                     subscription.end(reason)
 
-    def _remember(self, event: Event, name: str) -> None:
+    def _append(self, event: Event, name: str) -> None:
         self._events.append(event)
         events = self._buckets.get(name)
         if events is None:
@@ -112,30 +112,40 @@ class Feed:
 
 
 class BufferedSubscription:
-    """One watcher: undelivered events, bounded in number and in bytes. The backlog, which history
-    holds as well, may exceed the bounds, and so may a single event."""
+    """One watcher's undelivered events, bounded in number and in bytes. The backlog, which the
+    history holds as well, may exceed the bounds, and so may a single event."""
 
     __slots__ = (
-        "__weakref__", "_buffer", "_closed", "_delivered", "_events", "_feed", "_final", "_limit",
-        "_size", "_waiter", "concern", "prefix",
+        "__weakref__",
+        "_buffer",
+        "_closed",
+        "_delivered",
+        "_events",
+        "_final",
+        "_history",
+        "_limit",
+        "_size",
+        "_waiter",
+        "filter",
+        "prefix",
     )  # fmt: skip
 
     def __init__(
         self,
-        feed: Feed,
+        history: EventHistory,
         prefix: str,
         backlog: list[Event],
         buffer: int,
-        concern: Concern | None,
+        filter: WatchFilter | None,
     ) -> None:
         self.prefix = prefix
-        self.concern = concern
-        self._feed = feed
+        self.filter = filter
+        self._history = history
         self._events = backlog
         self._buffer = buffer
         self._limit = len(backlog) + buffer  # until the backlog has been read
         self._size = 0  # bytes of what came after the backlog
-        self._waiter: asyncio.Future[bool] | None = None  # whether it was roused
+        self._waiter: asyncio.Future[bool] | None = None  # True: by notify
         self._closed: str | None = None
         # Set when closed; until then both are computed.
         self._delivered = self._final = 0
@@ -154,23 +164,23 @@ class BufferedSubscription:
                 raise RuntimeError("a subscription has one reader")
             self._waiter = asyncio.get_running_loop().create_future()
             try:
-                roused = await self._waiter
+                notified = await self._waiter
             finally:
                 self._waiter = None
-            if roused:
+            if notified:
                 return self.take()
-        return self._hand_over()
+        return self._drain()
 
-    def rouse(self) -> None:
+    def notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(True)
 
     def take(self) -> list[Event]:
         if not self._events and self._closed is not None:
             raise SubscriptionClosed(self._closed)
-        return self._hand_over()
+        return self._drain()
 
-    def _hand_over(self) -> list[Event]:
+    def _drain(self) -> list[Event]:
         events, self._events = self._events, []
         self._limit = self._buffer
         self._size = 0
@@ -195,25 +205,25 @@ class BufferedSubscription:
             return
         self._delivered = self._progress()
         self._closed = reason
-        self._final = self._feed.revision
+        self._final = self._history.revision
         if discard:
             self._events = []
-        self._feed.unsubscribe(self)
+        self._history.unsubscribe(self)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(False)
 
     def _progress(self) -> int:
-        return self._events[0].revision - 1 if self._events else self._feed.revision
+        return self._events[0].revision - 1 if self._events else self._history.revision
 
 
-class _Route:
-    """Subscriptions of one bucket, found by cutting a key at the lengths that are watched.
+class _BucketWatchers:
+    """Subscriptions of one bucket, found by the prefixes of a key at the lengths that are watched.
 
     A thousand watches of single keys cost an event as little as one: a dictionary look-up.
     """
 
     def __init__(self) -> None:
-        self.by_prefix: dict[str, _Watchers] = {}
+        self.by_prefix: dict[str, _WatcherGroup] = {}
         self.lengths: list[int] = []
         self._uses: dict[int, int] = {}
 
@@ -222,14 +232,14 @@ class _Route:
         for length in tuple(self.lengths):
             if length > len(key):
                 break
-            watchers = self.by_prefix.get(key[:length])
-            if watchers is not None:
-                watchers.publish(event)
+            group = self.by_prefix.get(key[:length])
+            if group is not None:
+                group.publish(event)
 
     def add(self, subscription: BufferedSubscription) -> None:
         prefix = subscription.prefix
         if prefix not in self.by_prefix:
-            self.by_prefix[prefix] = _Watchers()
+            self.by_prefix[prefix] = _WatcherGroup()
             uses = self._uses.get(len(prefix), 0)
             self._uses[len(prefix)] = uses + 1
             if not uses:
@@ -238,9 +248,9 @@ class _Route:
 
     def remove(self, subscription: BufferedSubscription) -> None:
         prefix = subscription.prefix
-        watchers = self.by_prefix[prefix]
-        watchers.remove(subscription)
-        if not watchers.empty():
+        group = self.by_prefix[prefix]
+        group.remove(subscription)
+        if not group.empty():
             return
         del self.by_prefix[prefix]
         self._uses[len(prefix)] -= 1
@@ -249,68 +259,68 @@ class _Route:
             self.lengths.remove(len(prefix))
 
 
-class _Watchers:
-    """Subscriptions of one prefix: those that want every event, and the others by their concern.
+class _WatcherGroup:
+    """Subscriptions of one prefix: those without a filter, and the others by their filter's index.
 
-    Ten thousand that wait for other values cost an event one reading for each index.
+    Ten thousand that watch for other values cost an event one look-up for each index.
     """
 
-    __slots__ = ("_concerned", "_everything")
+    __slots__ = ("_filtered", "_unfiltered")
 
     def __init__(self) -> None:
-        self._everything: dict[BufferedSubscription, None] = {}
+        self._unfiltered: dict[BufferedSubscription, None] = {}
         # index -> value -> subscriptions
-        self._concerned: dict[Hashable, dict[str, dict[BufferedSubscription, None]]] = {}
+        self._filtered: dict[Hashable, dict[str, dict[BufferedSubscription, None]]] = {}
 
     def publish(self, event: Event) -> None:
         # A full subscription unsubscribes itself while we walk.
-        for subscription in tuple(self._everything):
+        for subscription in tuple(self._unfiltered):
             subscription.push(event)
-        for by_value in tuple(self._concerned.values()):
-            for subscription in _concerned(by_value, event):
+        for by_value in tuple(self._filtered.values()):
+            for subscription in _matching(by_value, event):
                 subscription.push(event)
 
     def add(self, subscription: BufferedSubscription) -> None:
-        concern = subscription.concern
-        if concern is None:
-            self._everything[subscription] = None
+        filter = subscription.filter
+        if filter is None:
+            self._unfiltered[subscription] = None
             return
-        by_value = self._concerned.setdefault(concern.key, {})
-        for value in concern.values:
+        by_value = self._filtered.setdefault(filter.key, {})
+        for value in filter.values:
             by_value.setdefault(value, {})[subscription] = None
 
     def remove(self, subscription: BufferedSubscription) -> None:
-        concern = subscription.concern
-        if concern is None:
-            del self._everything[subscription]
+        filter = subscription.filter
+        if filter is None:
+            del self._unfiltered[subscription]
             return
-        by_value = self._concerned[concern.key]
-        for value in concern.values:
+        by_value = self._filtered[filter.key]
+        for value in filter.values:
             del by_value[value][subscription]
             if not by_value[value]:
                 del by_value[value]
         if not by_value:
-            del self._concerned[concern.key]
+            del self._filtered[filter.key]
 
     def empty(self) -> bool:
-        return not self._everything and not self._concerned
+        return not self._unfiltered and not self._filtered
 
     def all(self) -> dict[BufferedSubscription, None]:
         """Each of them, once."""
-        found = dict(self._everything)
-        for by_value in self._concerned.values():
+        found = dict(self._unfiltered)
+        for by_value in self._filtered.values():
             for subscriptions in by_value.values():
                 found.update(subscriptions)
         return found
 
 
-def _concerned(
+def _matching(
     by_value: dict[str, dict[BufferedSubscription, None]], event: Event
 ) -> dict[BufferedSubscription, None]:
-    """Whom of one index an event concerns, each once."""
-    concern = next(iter(next(iter(by_value.values())))).concern
-    assert concern is not None
-    read = concern.read(event)
+    """The subscriptions of one index that an event matches, each once."""
+    filter = next(iter(next(iter(by_value.values())))).filter
+    assert filter is not None
+    read = filter.read(event)
     found: dict[BufferedSubscription, None] = {}
     for value in by_value if read is None else read:
         subscriptions = by_value.get(value)
