@@ -79,7 +79,7 @@ class Subscription(Protocol):
         """Every matching event up to here has been returned by ``next``."""
 
     async def next(self) -> list[Event]:
-        """Waits for events; none if ``notify`` ended it. Cancelling loses none. SubscriptionClosed."""
+        """Waits for events; none after ``notify``. Cancelling loses nothing. SubscriptionClosed."""
 
     def notify(self) -> None: ...  # ends a wait that is going on
     def take(self) -> list[Event]: ...  # what ``next`` would give now, maybe nothing
