@@ -30,7 +30,7 @@ def replica_set(
     """One of the owner's, as a plan would have made it."""
     template = deployment(image=image).spec.template
     like = msgspec.structs.replace(owner.spec, template=template)
-    made = compute_sets.made(
+    made = compute_sets.new_replica_set(
         msgspec.structs.replace(owner, spec=like), [], f"2029-01-01T00:00:{age:02d}Z"
     )
     made = compute_sets.resized(made, size)
@@ -109,9 +109,9 @@ def test_steps_of_a_rolling_update(old, old_ready, new, new_ready, expected):
 
 
 def test_percentages_round_so_that_something_can_move():
-    assert compute_sets.fence(deployment(10, surge="25%", unavailable="25%")) == (3, 2)
-    assert compute_sets.fence(deployment(1, surge="0%", unavailable="25%")) == (0, 1)
-    assert compute_sets.fence(deployment(0, surge=0, unavailable="25%")) == (0, 0)
+    assert compute_sets.fenceposts(deployment(10, surge="25%", unavailable="25%")) == (3, 2)
+    assert compute_sets.fenceposts(deployment(1, surge="0%", unavailable="25%")) == (0, 1)
+    assert compute_sets.fenceposts(deployment(0, surge=0, unavailable="25%")) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_scaling_in_the_middle_of_a_rollout_is_shared(before, after, old, new, e
     sets[1].metadata.annotations[compute_sets.REVISION] = "2"
     owner = deployment(after)
     assert sizes(step(owner, *sets)) == expected
-    surge = compute_sets.fence(owner)[0] if after else 0
+    surge = compute_sets.fenceposts(owner)[0] if after else 0
     assert sum(expected.values()) == after + surge
 
 

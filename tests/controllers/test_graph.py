@@ -68,7 +68,7 @@ def test_owners_that_are_not_what_a_reference_says():
     assert graph.put(pod("a", reference("web", "other-name"))) == ["a"]
     assert graph.put(pod("b", reference("web"), namespace="elsewhere")) == ["b"]
     stranger = graph.get("b")
-    assert [item.uid for item in graph.strangers(stranger)] == ["web"]
+    assert [item.uid for item in graph.mismatched(stranger)] == ["web"]
     # Also when the owner comes later.
     late = Graph()
     late.put(pod("b", reference("web"), namespace="elsewhere"))
@@ -91,17 +91,21 @@ def test_owners_that_are_not_what_a_reference_says():
 )
 def test_judgements(owners, finalizers, dependents, expected):
     references = [(reference(str(number)), state) for number, state in enumerate(owners)]
-    found = plan_garbage.judge(references, finalizers, dependents=dependents, dependent_waits=False)
+    found = plan_garbage.plan_deletion(
+        references, finalizers, dependents=dependents, dependent_waits=False
+    )
     assert found == expected
 
 
 def test_an_object_with_one_owner_left_keeps_that():
     one, two, three = reference("1"), reference("2"), reference("3")
     references = [(one, S), (two, D), (three, W)]
-    found = plan_garbage.judge(references, [], dependents=True, dependent_waits=False)
+    found = plan_garbage.plan_deletion(references, [], dependents=True, dependent_waits=False)
     assert found == Keep([one])
 
 
 def test_circles_are_cut():
-    found = plan_garbage.judge([(reference("1"), W)], [], dependents=True, dependent_waits=True)
+    found = plan_garbage.plan_deletion(
+        [(reference("1"), W)], [], dependents=True, dependent_waits=True
+    )
     assert found == Delete("Foreground", [reference("1", blocks=False)])

@@ -1,1 +1,1 @@
-"""The controllers: each moves one kind of object from what is towards what should be."""
+"""The controllers: each moves one kind of object from its observed to its desired state."""

@@ -1,4 +1,4 @@
-"""What a controller is to the manager: a name, and how it is made.
+"""The definition of a controller: its name and the function that makes it.
 
 In: ``ControllerContext``, all that a controller may use. Out: something that runs until cancelled.
 Each reconciler's file says ``CONTROLLER = Definition(name, make)`` and is found by folder. ``name``
@@ -21,8 +21,8 @@ from trireme.runtime.recorder import EventRecorder
 
 @dataclass(frozen=True, kw_only=True)
 class ControllerContext:
-    """A controller's means. ``client`` acts as the controller itself; ``informers`` are shared by
-    all controllers and read as the manager."""
+    """A controller's arguments. ``client`` acts as the controller itself; ``informers`` are shared
+    by all controllers and read as the manager."""
 
     client: Client
     informers: Informers

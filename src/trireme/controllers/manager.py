@@ -64,13 +64,13 @@ def identities() -> list[str]:
 
 
 async def _work(config: ManagerConfig, env: Env) -> None:
-    chosen = definitions()
-    unknown = config.without - {definition.name for definition in chosen}
+    defined = definitions()
+    unknown = config.without - {definition.name for definition in defined}
     if unknown:
         raise ValueError(f"no such controllers: {', '.join(sorted(unknown))}")
     informers = Informers(config.client, env)
     async with asyncio.TaskGroup() as group:
-        for definition in chosen:
+        for definition in defined:
             if definition.name in config.without:
                 continue
             own = dataclasses.replace(env, log=env.log.getChild(definition.name))

@@ -1,6 +1,6 @@
-"""What a cluster decides for its controllers. Pure.
+"""The settings of the controllers. Pure.
 
-Made by the composition root, handed to each controller with its ``ControllerContext``. Defaults are
+Made by the composition root, passed to each controller in its ``ControllerContext``. Defaults are
 upstream's:
 https://kubernetes.io/docs/reference/command-line-tools-reference/kube-controller-manager/.
 """
@@ -15,12 +15,13 @@ class Settings:
     """Times are seconds.
 
     ``root_ca``: PEM of the authority that pods trust; "" publishes none. ``terminated_pods``: so
-    many finished pods are kept. ``node_grace``: how long a node may be silent; ``node_startup``:
-    the same for one that never spoke. ``eviction_rate``, ``secondary_rate``: nodes per second
-    whose pods are moved, in a healthy zone and in one that is not; the second is 0 for zones of no
-    more than ``large_zone`` nodes. ``unhealthy_share`` of a zone's nodes make it unhealthy.
-    ``namespace_delay``: how long after its deletion a namespace is emptied; several API servers
-    need it, because one of them may not know of the deletion yet and let an object in.
+    many finished pods are kept. ``node_grace``: how long a node may send no heartbeat;
+    ``node_startup``: the same for one that never sent any. ``eviction_rate``, ``secondary_rate``:
+    nodes per second that get a NoExecute taint, in a healthy zone and in one that is not; the
+    second is 0 for zones of no more than ``large_zone`` nodes. ``unhealthy_share`` of a zone's
+    nodes make it unhealthy. ``namespace_delay``: how long after its deletion a namespace is
+    emptied; several API servers need it, because one of them may not know of the deletion yet and
+    admit an object.
     """
 
     root_ca: str = ""

@@ -1,1 +1,1 @@
-"""What is deleted because something else is."""
+"""Deletions that follow from others: owners, namespaces, nodes."""

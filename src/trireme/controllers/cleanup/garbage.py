@@ -3,7 +3,7 @@
 In: the graph of all objects (``monitors``). Out: deletions; owner references and finalizers taken
 away. Decisions are in ``plan_garbage``. Run by ``manager``. Upstream: pkg/controller/
 garbagecollector; https://kubernetes.io/docs/concepts/architecture/garbage-collection/. That an
-owner is absent is believed of the API server only, never of a cache.
+owner is absent counts only when the API server says so, never when a cache does.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from trireme.runtime.keys import Key
 
 NAME = "generic-garbage-collector"
 WORKERS = 20
-REMEMBERED = 500
-# How soon an object is looked at again whose owner is there but was not seen yet.
-UNSEEN = 5.0
+ABSENT_CACHE_SIZE = 500
+# Seconds until an object is reconciled again whose owner exists but is not in the graph yet.
+RECHECK_SECONDS = 5.0
 
 
 class NotServed(Exception):
@@ -40,7 +40,7 @@ class _Impossible(Exception):
 
 
 def make(context: ControllerContext) -> GarbageCollector:
-    """The graph and its workers."""
+    """The collector, with its graph and workers."""
     return GarbageCollector(context)
 
 
@@ -50,7 +50,7 @@ class GarbageCollector:
     def __init__(self, context: ControllerContext) -> None:
         self._events = context.recorder
         self._env = context.env
-        self._monitors = Monitors(context.client, context.env, self._look_at)
+        self._monitors = Monitors(context.client, context.env, self._enqueue)
         self._graph = self._monitors.graph
         self._absent: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
@@ -63,24 +63,24 @@ class GarbageCollector:
             group.create_task(self._loop.run())
 
     async def reconcile(self, key: Key) -> After | None:
-        """Look at one object: is it to be deleted, or does it hold up its own deletion?"""
+        """Delete the object of this uid if it lost its owners; else work off its finalizers."""
         node = self._graph.get(key.name)
         if node is None:
             return None
         if node.orphans:
-            await self._orphan(node)
+            await self._orphan_dependents(node)
         elif node.waits:
-            await self._wait(node)
+            await self._process_foreground(node)
         elif not node.deleting and node.owners:
-            return await self._check(node)
+            return await self._attempt_to_delete(node)
         return None
 
-    def _look_at(self, uids: Iterable[str]) -> None:
+    def _enqueue(self, uids: Iterable[str]) -> None:
         for uid in uids:
             self._loop.queue.add(Key("", uid))
 
-    async def _orphan(self, node: Node) -> None:
-        """Tell its dependents that they have no owner, and let it go."""
+    async def _orphan_dependents(self, node: Node) -> None:
+        """Take the owner reference away from its dependents, then its own finalizer."""
         for dependent in self._graph.dependents(node.uid):
             latest = await self._latest(dependent)
             if latest is None:
@@ -90,30 +90,31 @@ class GarbageCollector:
                 await self._write(dependent, latest, {"ownerReferences": kept})
         await self._release(node, ORPHAN)
 
-    async def _wait(self, node: Node) -> None:
-        """Let it go once no dependent blocks it; until then see to those."""
+    async def _process_foreground(self, node: Node) -> None:
+        """Foreground deletion: take the finalizer away once no dependent blocks; else enqueue
+        those."""
         blocking = self._graph.blocking(node.uid)
         if not blocking:
             await self._release(node, FOREGROUND)
             return
-        self._look_at(item.uid for item in blocking if not item.waits)
+        self._enqueue(item.uid for item in blocking if not item.waits)
 
-    async def _check(self, node: Node) -> After | None:
-        """Judge it by its owners."""
+    async def _attempt_to_delete(self, node: Node) -> After | None:
+        """Delete it if the API server knows none of its owners."""
         latest = await self._latest(node)
         if latest is None or not latest.ownerReferences:
             return None
         self._warn(node)
         states = []
-        unseen = False
+        unobserved = False
         for reference in latest.ownerReferences:
             try:
                 states.append((reference, await self._state(node, reference)))
             except _Impossible:
                 return None
-            unseen = unseen or self._graph.get(reference.uid) is None
+            unobserved = unobserved or self._graph.get(reference.uid) is None
         dependents = self._graph.dependents(node.uid)
-        verdict = plan_garbage.judge(
+        verdict = plan_garbage.plan_deletion(
             states,
             latest.finalizers,
             dependents=bool(dependents),
@@ -121,7 +122,7 @@ class GarbageCollector:
         )
         match verdict:
             case plan_garbage.Keep(None):
-                return After(UNSEEN) if unseen else None
+                return After(RECHECK_SECONDS) if unobserved else None
             case plan_garbage.Keep(owners):
                 await self._write(node, latest, {"ownerReferences": owners})
             case plan_garbage.Delete(policy, owners):
@@ -149,24 +150,24 @@ class GarbageCollector:
         owner = await self._get(kind, namespace, reference.name)
         if owner is None or owner.uid != reference.uid:
             self._absent[identity] = None
-            if len(self._absent) > REMEMBERED:
+            if len(self._absent) > ABSENT_CACHE_SIZE:
                 self._absent.popitem(last=False)
             return Owner.DANGLING
         waits = owner.deletionTimestamp is not None and FOREGROUND in owner.finalizers
         return Owner.WAITING if waits else Owner.SOLID
 
     def _warn(self, node: Node) -> None:
-        """An owner in another namespace is a mistake that costs the object its life: say so."""
-        for reference in self._graph.strangers(node):
+        """An event for each owner reference into another namespace: the object gets deleted."""
+        for reference in self._graph.mismatched(node):
             owner = self._graph.get(reference.uid)
             if owner is None or owner.namespace in ("", node.namespace):
                 continue
-            shown = f"{reference.apiVersion}/{reference.kind}, namespace: {node.namespace}"
+            stated = f"{reference.apiVersion}/{reference.kind}, namespace: {node.namespace}"
             self._events.event(
                 _about(node),
                 recorder.WARNING,
                 "OwnerRefInvalidNamespace",
-                f"ownerRef [{shown}, name: {reference.name}, uid: {reference.uid}] does not exist "
+                f"ownerRef [{stated}, name: {reference.name}, uid: {reference.uid}] does not exist "
                 f'in namespace "{node.namespace}"',
             )
 
@@ -178,21 +179,21 @@ class GarbageCollector:
     async def _get(self, kind: Kind, namespace: str, name: str) -> ObjectMeta | None:
         try:
             return (await self._monitors.handle(kind).get(name, namespace)).metadata
-        except errors.ApiError as fault:
-            if errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if errors.is_not_found(error):
                 return None
             raise
 
     async def _delete(self, node: Node, latest: ObjectMeta, policy: str) -> None:
-        """Delete it, if it is still as it was judged."""
+        """Delete it, if it did not change since it was read."""
         options = meta.DeleteOptions(
             propagationPolicy=policy,
             preconditions=meta.Preconditions(uid=node.uid, resourceVersion=latest.resourceVersion),
         )
         try:
             await self._monitors.handle(node.kind).delete(node.name, node.namespace, options)
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
 
     async def _release(self, node: Node, finalizer: str) -> None:
@@ -210,8 +211,8 @@ class GarbageCollector:
         handle = self._monitors.handle(node.kind)
         try:
             patched = await handle.patch(node.name, node.namespace, {"metadata": guard | change})
-        except errors.ApiError as fault:
-            if errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if errors.is_not_found(error):
                 return None
             raise
         return patched.metadata

@@ -1,4 +1,4 @@
-"""Who owns whom, of all objects of all kinds. Pure.
+"""The graph of owner references between all objects of all kinds. Pure.
 
 In: nodes as they appear, change and go. Out: which nodes to look at. Owned by ``monitors``. An
 owner that is not here is not known to be absent: only the API server can say that. Upstream:
@@ -18,7 +18,7 @@ FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A resource that is served, and what its objects call themselves."""
+    """A served resource, and the kind of its objects."""
 
     group: str
     version: str
@@ -49,7 +49,7 @@ class Node(msgspec.Struct, frozen=True):
 
     @property
     def orphans(self) -> bool:
-        """It is deleted once its dependents are told that they have no owner."""
+        """It is deleted once its dependents no longer refer to it."""
         return self.deleting and ORPHAN in self.finalizers
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ def node(kind: Kind, metadata: ObjectMeta) -> Node:
 
 
 def names(reference: OwnerReference, dependent: Node, owner: Node) -> bool:
-    """Whether the reference says of its owner what the owner is; by the uid it is the same."""
+    """Whether group, kind, name and namespace of the reference are the owner's. The uid is."""
     group = reference.apiVersion.rpartition("/")[0]
     return (
         reference.kind == owner.kind.kind
@@ -82,7 +82,7 @@ def names(reference: OwnerReference, dependent: Node, owner: Node) -> bool:
 
 
 class Graph:
-    """All nodes, by uid, and the dependents of each uid, be it known or not."""
+    """All nodes by uid, and the dependents of each uid, whether it has a node or not."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
@@ -99,7 +99,7 @@ class Graph:
         return list(self._nodes.values())
 
     def put(self, new: Node) -> list[str]:
-        """Add or replace a node; the uids to look at because of it."""
+        """Add or replace a node; the uids to reconcile because of it."""
         old = self._nodes.get(new.uid)
         if old == new:
             return []
@@ -110,28 +110,28 @@ class Graph:
             self._drop(uid, new.uid)
         for uid in after:
             self._dependents.setdefault(uid, {})[new.uid] = None
-        concerned: dict[str, None] = {}
-        if new.deleting or self._is_doubtful(new):
-            concerned[new.uid] = None
+        affected: dict[str, None] = {}
+        if new.deleting or self._needs_check(new):
+            affected[new.uid] = None
         if old is None or new.waits != old.waits:
             # Dependents that were here first may have called it by a wrong name. Those of an owner
             # that waits are deleted at once, be it waiting for them or not.
-            concerned |= {d.uid: None for d in self.dependents(new.uid) if self._is_doubtful(d)}
+            affected |= {d.uid: None for d in self.dependents(new.uid) if self._needs_check(d)}
         # An owner that waits looks again when a dependent no longer blocks it, or is new.
         references = (*new.owners, *(old.owners if old is not None else ()))
-        concerned |= {item.uid: None for item in references if self._waits(item.uid)}
-        return list(concerned)
+        affected |= {item.uid: None for item in references if self._waits(item.uid)}
+        return list(affected)
 
     def remove(self, uid: str) -> list[str]:
-        """Forget a node; the uids that this concerns: its dependents, and owners that wait."""
+        """Remove a node; the uids to reconcile: its dependents, and owners that wait for them."""
         old = self._nodes.pop(uid, None)
         if old is None:
             return []
         for item in old.owners:
             self._drop(item.uid, uid)
-        concerned = dict.fromkeys(self._dependents.get(uid, ()))
-        concerned |= {item.uid: None for item in old.owners if self._waits(item.uid)}
-        return list(concerned)
+        affected = dict.fromkeys(self._dependents.get(uid, ()))
+        affected |= {item.uid: None for item in old.owners if self._waits(item.uid)}
+        return list(affected)
 
     def dependents(self, uid: str) -> list[Node]:
         """The nodes that refer to this owner."""
@@ -146,11 +146,11 @@ class Graph:
         ]
 
     def unknown_owners(self) -> Iterable[str]:
-        """The uids of nodes with an owner that is not here, or is something else."""
-        return [item.uid for item in self._nodes.values() if self._is_doubtful(item)]
+        """The uids of nodes with an owner that has no node, or another identity."""
+        return [item.uid for item in self._nodes.values() if self._needs_check(item)]
 
-    def strangers(self, item: Node) -> list[OwnerReference]:
-        """The references whose owner is here and is not what they say."""
+    def mismatched(self, item: Node) -> list[OwnerReference]:
+        """The references whose owner has a node of another identity."""
         found = []
         for reference in item.owners:
             owner = self._nodes.get(reference.uid)
@@ -158,7 +158,7 @@ class Graph:
                 found.append(reference)
         return found
 
-    def _is_doubtful(self, item: Node) -> bool:
+    def _needs_check(self, item: Node) -> bool:
         for reference in item.owners:
             owner = self._nodes.get(reference.uid)
             if owner is None or owner.waits or not names(reference, item, owner):

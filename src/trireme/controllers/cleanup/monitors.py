@@ -29,17 +29,15 @@ _IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
 
 
 class Monitors:
-    """``concerned`` is called with the uids to look at; not before all kinds known at the start
+    """``enqueue`` is called with the uids to reconcile; not before all kinds known at the start
     have been listed, because until then an owner may merely not have been seen."""
 
-    def __init__(
-        self, client: Client, env: Env, concerned: Callable[[Iterable[str]], None]
-    ) -> None:
+    def __init__(self, client: Client, env: Env, enqueue: Callable[[Iterable[str]], None]) -> None:
         self.graph = Graph()
         self.complete = asyncio.Event()
         self._client = client
         self._env = env
-        self._concerned = concerned
+        self._concerned = enqueue
         self._tasks: dict[Kind, asyncio.Task[None]] = {}
         self._informers: dict[Kind, Informer[meta.Object]] = {}
         self._by_name: dict[tuple[str, str], Kind] = {}
@@ -50,8 +48,8 @@ class Monitors:
             while True:
                 try:
                     await self._discover(group)
-                except (errors.ApiError, OSError, Unreadable) as fault:
-                    self._env.log.warning("what is served is not known: %s", fault)
+                except (errors.ApiError, OSError, Unreadable) as error:
+                    self._env.log.warning("what is served is not known: %s", error)
                     await self._env.clock.sleep(1.0)
                     continue
                 if not self.complete.is_set():
@@ -79,14 +77,14 @@ class Monitors:
             ignored = (item.group, item.plural) in _IGNORED
             found[kind] = item.verbs >= _NEEDED and not ignored
         self._by_name = {(kind.group, kind.kind): kind for kind in reversed(list(found))}
-        wanted = [kind for kind, watched in found.items() if watched]
-        for kind in set(self._tasks) - set(wanted):
+        desired = [kind for kind, watched in found.items() if watched]
+        for kind in set(self._tasks) - set(desired):
             self._tasks.pop(kind).cancel()
             del self._informers[kind]
             for node in self.graph.all():
                 if node.kind == kind:
                     self.graph.remove(node.uid)
-        for kind in wanted:
+        for kind in desired:
             if kind not in self._tasks:
                 informer = self._informers[kind] = self._follow(kind)
                 self._tasks[kind] = group.create_task(informer.run(), name=f"gc/{kind.plural}")
@@ -107,11 +105,11 @@ class Monitors:
 
         def handle(event: Event[meta.Object]) -> None:
             if event.type == DELETED:
-                concerned = self.graph.remove(event.object.metadata.uid)
+                enqueue = self.graph.remove(event.object.metadata.uid)
             else:
-                concerned = self.graph.put(graph.node(kind, event.object.metadata))
+                enqueue = self.graph.put(graph.node(kind, event.object.metadata))
             if self.complete.is_set():
-                self._concerned(concerned)
+                self._concerned(enqueue)
 
         informer.add_handler(handle)
         return informer

@@ -30,13 +30,13 @@ WORKERS = 10
 _BACKGROUND = meta.DeleteOptions(propagationPolicy="Background")
 
 
-class NotEmptied(Exception):
-    """Something could not be deleted; the text says what and why."""
+class ResourcesRemaining(Exception):
+    """Some resources could not be deleted; the text names them and the errors."""
 
 
 def make(context: ControllerContext) -> Controller:
-    """The control loop. A pod's end brings its namespace back at once."""
-    emptying = Emptying(context)
+    """The control loop. When a pod is deleted, its terminating namespace is reconciled at once."""
+    deleter = ResourcesDeleter(context)
     namespaces = context.informers.of(Namespace)
     pods = context.informers.of(Pod)
 
@@ -48,14 +48,14 @@ def make(context: ControllerContext) -> Controller:
     gone = triggers.only(lambda event: event.type == DELETED, lambda event: ending(event.key))
     return Controller(
         NAME,
-        emptying.reconcile,
+        deleter.reconcile,
         context.env,
         triggers=[(namespaces, triggers.own()), (pods, gone)],
         workers=WORKERS,
     )
 
 
-class Emptying:
+class ResourcesDeleter:
     """Deletes what is in a namespace, step by step."""
 
     def __init__(self, context: ControllerContext) -> None:
@@ -65,7 +65,7 @@ class Emptying:
         self._delay = context.settings.namespace_delay
 
     async def reconcile(self, key: Key) -> After | None:
-        """One round: delete, count what is left, say so; at the end let the namespace go."""
+        """Delete all content, write what remains to the status, finalize once nothing does."""
         cached = self._namespaces.get("", key.name)
         if cached is None or cached.metadata.deletionTimestamp is None:
             return None
@@ -77,42 +77,44 @@ class Emptying:
             return None
         if FINALIZER not in found.spec.finalizers:
             return None
-        progress = await self._empty(found)
-        found = await self._tell(found, progress)
+        progress = await self._delete_all_content(found)
+        found = await self._update_status(found, progress)
         if progress.failures or progress.discovery:
-            raise NotEmptied("; ".join([*progress.failures, progress.discovery]).strip("; "))
+            raise ResourcesRemaining(
+                "; ".join([*progress.failures, progress.discovery]).strip("; ")
+            )
         if progress.remaining:
             return After(progress.seconds / 2 + 1)
-        await self._let_go(found)
+        await self._finalize(found)
         return None
 
     async def _get(self, name: str) -> Namespace | None:
         try:
             return await self._client.get(Namespace, name)
-        except errors.ApiError as fault:
-            if errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if errors.is_not_found(error):
                 return None
             raise
 
-    async def _empty(self, found: Namespace) -> Progress:
+    async def _delete_all_content(self, found: Namespace) -> Progress:
         """Delete pods; when none is left, everything else."""
         name = found.metadata.name
         try:
             served = await discovery.served(self._client)
-        except (errors.ApiError, Unreadable) as fault:
-            return Progress(discovery=str(fault))
+        except (errors.ApiError, Unreadable) as error:
+            return Progress(discovery=str(error))
         content = [item for item in served if item.namespaced and "delete" in item.verbs]
         grace = await self._grace(found)
         left: list[Left] = []
         failures: list[str] = []
         pods = [item for item in content if (item.group, item.plural) == ("", "pods")]
         for item in pods:
-            await self._clear(item, name, grace, left, failures)
+            await self._delete_resource(item, name, grace, left, failures)
         if any(item.count for item in left) or failures:
             return Progress(left, failures)
         for item in content:
             if item not in pods:
-                await self._clear(item, name, 0.0, left, failures)
+                await self._delete_resource(item, name, 0.0, left, failures)
         return Progress(left, failures)
 
     async def _grace(self, found: Namespace) -> float:
@@ -124,22 +126,22 @@ class Emptying:
         over = self._clock.now() - began >= longest
         return 0.0 if over else float(longest)
 
-    async def _clear(
+    async def _delete_resource(
         self, item: Served, name: str, grace: float, left: list[Left], failures: list[str]
     ) -> None:
         """Delete all of one resource, and note what is left."""
         label = f"{item.plural}.{item.group}"
         handle = self._client.metadata(item.group, item.version, item.plural)
         try:
-            rest = await self._delete_all(handle, item, name)
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
-                failures.append(str(fault))
+            rest = await self._delete_objects(handle, item, name)
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
+                failures.append(str(error))
             return
         note = plan_namespace.left_of(label, [o.metadata.finalizers for o in rest], grace)
         left.append(note)
 
-    async def _delete_all(
+    async def _delete_objects(
         self, handle: ResourceInterface[meta.Object], item: Served, name: str
     ) -> list[meta.Object]:
         if "list" not in item.verbs:
@@ -154,12 +156,12 @@ class Emptying:
             for obj in listed:
                 try:
                     await handle.delete(obj.metadata.name, name, _BACKGROUND)
-                except errors.ApiError as fault:
-                    if not errors.is_not_found(fault):
+                except errors.ApiError as error:
+                    if not errors.is_not_found(error):
                         raise
         return (await handle.list(name)).items
 
-    async def _tell(self, found: Namespace, progress: Progress) -> Namespace:
+    async def _update_status(self, found: Namespace, progress: Progress) -> Namespace:
         conditions = plan_namespace.conditions(found.status.conditions, progress, self._clock.now())
         status = msgspec.structs.replace(found.status, phase="Terminating", conditions=conditions)
         if status == found.status:
@@ -167,16 +169,16 @@ class Emptying:
         changed = msgspec.structs.replace(found, status=status)
         return await self._client.update(changed, subresource="status")
 
-    async def _let_go(self, found: Namespace) -> None:
-        """Take our finalizer away; with the last one the namespace is gone."""
+    async def _finalize(self, found: Namespace) -> None:
+        """Remove the finalizer ``kubernetes``; after the last one the namespace is deleted."""
         kept = [item for item in found.spec.finalizers if item != FINALIZER]
         spec = msgspec.structs.replace(found.spec, finalizers=kept)
         try:
             await self._client.update(
                 msgspec.structs.replace(found, spec=spec), subresource="finalize"
             )
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
 
 

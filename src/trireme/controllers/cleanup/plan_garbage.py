@@ -1,4 +1,4 @@
-"""What becomes of an object, by the state of its owners. Pure.
+"""Whether an object is deleted, by the state of its owners. Pure.
 
 In: an object's references, each with what is known of its owner. Out: one action. Called by
 ``garbage``. Rules: upstream pkg/controller/garbagecollector, attemptToDeleteItem;
@@ -37,7 +37,7 @@ class Delete(msgspec.Struct, frozen=True):
     owners: list[OwnerReference] | None = None
 
 
-def judge(
+def plan_deletion(
     references: Sequence[tuple[OwnerReference, Owner]],
     finalizers: Sequence[str],
     *,

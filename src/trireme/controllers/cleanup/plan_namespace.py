@@ -67,7 +67,7 @@ _FINE = {
 def conditions(
     before: list[NamespaceCondition], progress: Progress, now: float
 ) -> list[NamespaceCondition]:
-    """The conditions as they should be; those that say the same stay as they are."""
+    """The desired conditions; those that say the same stay as they are."""
     problems = _problems(progress)
     known = {item.type: item for item in before}
     for kind, (reason, message) in _FINE.items():
@@ -100,21 +100,21 @@ def _problems(progress: Progress) -> dict[str, tuple[str, str]]:
         )
     left = [item for item in progress.left if item.count]
     if left:
-        shown = sorted(f"{item.resource} has {item.count} resource instances" for item in left)
+        described = sorted(f"{item.resource} has {item.count} resource instances" for item in left)
         found["NamespaceContentRemaining"] = (
             "SomeResourcesRemain",
-            f"Some resources are remaining: {', '.join(shown)}",
+            f"Some resources are remaining: {', '.join(described)}",
         )
     finalizers: Counter[str] = Counter()
     for item in left:
         finalizers.update(item.finalizers)
     if finalizers:
-        shown = sorted(
+        described = sorted(
             f"{name} in {count} resource instances" for name, count in finalizers.items()
         )
         found["NamespaceFinalizersRemaining"] = (
             "SomeFinalizersRemain",
-            f"Some content in the namespace has finalizers remaining: {', '.join(shown)}",
+            f"Some content in the namespace has finalizers remaining: {', '.join(described)}",
         )
     return found
 

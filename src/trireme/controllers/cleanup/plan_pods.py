@@ -1,6 +1,6 @@
-"""Pods that nobody else will delete. Pure.
+"""Pods that no other component deletes. Pure.
 
-In: pods, nodes, the time. Out: which to delete, and what to note in them first. Called by
+In: pods, nodes, the time. Out: which to delete, and the status to write first. Called by
 ``pod_garbage``. Upstream: pkg/controller/podgc;
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection.
 """
@@ -21,7 +21,7 @@ _UNFINISHED = ("Pending", "Running", "Unknown", "")
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """Delete the pod at once. ``orphaned``: because its node is gone, which it is told."""
+    """Delete the pod at once. ``orphaned``: its node is gone, which its status says first."""
 
     pod: Pod
     orphaned: bool = False

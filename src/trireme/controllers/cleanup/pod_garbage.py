@@ -36,7 +36,7 @@ class PodGarbage:
         self._missing: dict[str, float] = {}
 
     async def run(self) -> None:
-        """Look every 20 s until cancelled."""
+        """Collect every 20 s until cancelled."""
         await self._pods.synced()
         await self._nodes.synced()
         while True:
@@ -44,7 +44,7 @@ class PodGarbage:
             await self._env.clock.sleep(PERIOD)
 
     async def collect(self) -> None:
-        """One look."""
+        """Collect once."""
         every = self._pods.list()
         nodes = {node.metadata.name: node for node in self._nodes.list()}
         actions = {
@@ -75,10 +75,10 @@ class PodGarbage:
     async def _exists(self, name: str) -> bool:
         try:
             await self._client.get(Node, name)
-        except (errors.ApiError, OSError, Unreadable) as fault:
-            if errors.is_not_found(fault):
+        except (errors.ApiError, OSError, Unreadable) as error:
+            if errors.is_not_found(error):
                 return False
-            self._env.log.warning("node %s: whether it is there is not known: %s", name, fault)
+            self._env.log.warning("node %s: whether it is there is not known: %s", name, error)
         return True
 
     async def _delete(self, action: plan_pods.Delete) -> None:
@@ -91,10 +91,10 @@ class PodGarbage:
                 gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.uid)
             )
             await self._client.delete(Pod, pod.name, pod.namespace, options)
-        except (errors.ApiError, OSError, Unreadable) as fault:
-            # Tried again at the next look.
-            if not errors.is_not_found(fault):
-                self._env.log.warning("pod %s/%s: %s", pod.namespace, pod.name, fault)
+        except (errors.ApiError, OSError, Unreadable) as error:
+            # Retried after PERIOD.
+            if not errors.is_not_found(error):
+                self._env.log.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
 
 
 CONTROLLER = Definition(NAME, make)

@@ -1,1 +1,1 @@
-"""What each namespace is given to know and prove who is who."""
+"""Service accounts, the root CA of each namespace, and aggregated ClusterRoles."""

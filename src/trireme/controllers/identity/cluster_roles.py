@@ -1,4 +1,4 @@
-"""ClusterRoles that sum up others: ``admin``, ``edit``, ``view`` and those of users.
+"""Aggregated ClusterRoles: ``admin``, ``edit``, ``view`` and those of users.
 
 In: ClusterRoles. Out: the rules of those with an ``aggregationRule``. Run by ``manager``. Upstream:
 pkg/controller/clusterroleaggregation;
@@ -21,23 +21,23 @@ NAME = "clusterrole-aggregation-controller"
 
 
 def make(context: ControllerContext) -> Controller:
-    """The control loop: any change may concern every role that sums up others."""
+    """The control loop: any change may affect every aggregated role."""
     roles = context.informers.of(ClusterRole)
 
-    def concerned(_event: Event[ClusterRole]) -> Iterable[Key]:
+    def aggregates(_event: Event[ClusterRole]) -> Iterable[Key]:
         return [Key("", item.metadata.name) for item in roles.list() if item.aggregationRule]
 
     async def reconcile(key: Key) -> None:
         role = roles.get("", key.name)
         if role is None or role.aggregationRule is None:
             return
-        wanted = plan(role, roles.list())
-        if wanted != role.rules:
+        desired = plan(role, roles.list())
+        if desired != role.rules:
             guard = {"resourceVersion": role.metadata.resourceVersion}
-            change = {"metadata": guard, "rules": wanted}
+            change = {"metadata": guard, "rules": desired}
             await context.client.patch(ClusterRole, key.name, None, change)
 
-    return Controller(NAME, reconcile, context.env, triggers=[(roles, concerned)], workers=5)
+    return Controller(NAME, reconcile, context.env, triggers=[(roles, aggregates)], workers=5)
 
 
 def plan(role: ClusterRole, every: Iterable[ClusterRole]) -> list[PolicyRule]:
@@ -46,9 +46,9 @@ def plan(role: ClusterRole, every: Iterable[ClusterRole]) -> list[PolicyRule]:
     ordered = sorted(every, key=lambda item: item.metadata.name)
     found: list[PolicyRule] = []
     for selector in role.aggregationRule.clusterRoleSelectors:
-        wanted = labels.from_struct(selector)
+        desired = labels.from_struct(selector)
         for other in ordered:
-            if other.metadata.name != role.metadata.name and wanted.matches(other.metadata.labels):
+            if other.metadata.name != role.metadata.name and desired.matches(other.metadata.labels):
                 found += [rule for rule in other.rules if rule not in found]
     return found
 

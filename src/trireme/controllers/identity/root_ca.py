@@ -1,6 +1,6 @@
-"""The ConfigMap ``kube-root-ca.crt`` of every namespace: what pods trust the API server by.
+"""The ConfigMap ``kube-root-ca.crt`` of every namespace, with which pods verify the API server.
 
-In: namespaces and ConfigMaps of that name. Out: the ConfigMaps, made and put right. Run by
+In: namespaces and ConfigMaps of that name. Out: the ConfigMaps, created and corrected. Run by
 ``manager``. Upstream: pkg/controller/certificates/rootcacertpublisher;
 https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/.
 """
@@ -28,7 +28,7 @@ _TEXT = (
 
 
 def make(context: ControllerContext) -> Controller | None:
-    """Looks at new namespaces, and at every change of these ConfigMaps."""
+    """Reconciles new namespaces, and those whose ConfigMap changed."""
     if not context.settings.root_ca:
         return None
     namespaces = context.informers.of(Namespace)
@@ -39,13 +39,13 @@ def make(context: ControllerContext) -> Controller | None:
         if namespace is None or namespace.status.phase != "Active":
             return
         known = maps.get(key.name, CONFIG_MAP)
-        wanted = plan(known, key.name, context.settings.root_ca)
-        if wanted is None:
+        desired = plan(known, key.name, context.settings.root_ca)
+        if desired is None:
             return
         try:
-            await (context.client.update(wanted) if known else context.client.create(wanted))
-        except errors.ApiError as fault:
-            if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
+            await (context.client.update(desired) if known else context.client.create(desired))
+        except errors.ApiError as error:
+            if not errors.is_already_exists(error) and not errors.is_namespace_terminating(error):
                 raise
 
     theirs = triggers.mapped(lambda found: [Key("", found.metadata.namespace)])
@@ -55,7 +55,7 @@ def make(context: ControllerContext) -> Controller | None:
 
 
 def plan(known: ConfigMap | None, namespace: str, root_ca: str) -> ConfigMap | None:
-    """What to write; None when it is there and right."""
+    """The ConfigMap to write; None when it is up to date."""
     data = {"ca.crt": root_ca}
     if known is None:
         metadata = meta.ObjectMeta(

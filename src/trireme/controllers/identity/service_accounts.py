@@ -20,7 +20,7 @@ DEFAULT = "default"
 
 
 def make(context: ControllerContext) -> Controller:
-    """Looks at a namespace that comes or changes, and at one whose account is deleted."""
+    """Reconciles a namespace that is added or changes, and one whose account is deleted."""
     namespaces = context.informers.of(Namespace)
     accounts = context.informers.of(ServiceAccount)
 
@@ -33,8 +33,8 @@ def make(context: ControllerContext) -> Controller:
         metadata = meta.ObjectMeta(name=DEFAULT, namespace=key.name)
         try:
             await context.client.create(ServiceAccount(metadata=metadata))
-        except errors.ApiError as fault:
-            if not errors.is_already_exists(fault) and not errors.is_namespace_terminating(fault):
+        except errors.ApiError as error:
+            if not errors.is_already_exists(error) and not errors.is_namespace_terminating(error):
                 raise
 
     gone = triggers.only(

@@ -1,1 +1,1 @@
-"""Which pods answer for a Service."""
+"""Endpoints and EndpointSlices: the pods behind a Service."""

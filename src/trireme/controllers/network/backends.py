@@ -1,4 +1,4 @@
-"""Which pods answer for a Service, at which addresses and ports. Pure.
+"""Which pods are endpoints of a Service, at which addresses and ports. Pure.
 
 In: Services, pods. Out: values. Called by the planners of EndpointSlices and Endpoints, and by
 ``changes``. Upstream: staging/src/k8s.io/endpointslice;
@@ -19,12 +19,12 @@ ZONE = "topology.kubernetes.io/zone"
 
 
 def has_backends(service: Service) -> bool:
-    """Whether a controller finds its endpoints: not without a selector, nor for a name outside."""
+    """Whether controllers make its endpoints: not without a selector, nor for an ExternalName."""
     return bool(service.spec.selector) and service.spec.type != "ExternalName"
 
 
 def is_headless(service: Service) -> bool:
-    """Whether it has no address of its own."""
+    """Whether it has no cluster IP."""
     return service.spec.clusterIP in ("", "None")
 
 

@@ -1,4 +1,4 @@
-"""From a pod's change to the Services that it concerns, and when it happened.
+"""The Services that a pod's change affects, and when the change happened.
 
 In: events of pods. Out: keys of Services; times for the annotation of what is written. Used by the
 controllers of EndpointSlices and Endpoints. Upstream: staging/src/k8s.io/endpointslice/util.
@@ -43,7 +43,7 @@ def trigger(services: Informer[Service]) -> Callable[[Event[Pod]], Iterable[Key]
 
 
 def _facts(pod: Pod) -> Hashable:
-    """All that endpoints show of a pod."""
+    """All fields of a pod that its endpoints depend on."""
     return (
         pod.metadata.uid,
         pod.metadata.deletionTimestamp is not None,
@@ -57,8 +57,8 @@ def _facts(pod: Pod) -> Hashable:
 
 
 class TriggerTimes:
-    """When the last change happened that a Service's endpoints do not show yet: for measuring how
-    long it takes. Of several changes, the earliest counts."""
+    """When a Service's endpoints last changed: for the annotation from which the latency of the
+    network's programming is measured. Of several changes, the earliest counts."""
 
     def __init__(self) -> None:
         self._pods: dict[Key, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Endpoints: the addresses of the pods that a Service selects, in one object, for old programs.
+"""Endpoints: the addresses of the pods that a Service selects, in one object (legacy API).
 
 In: Services, pods, Endpoints. Out: Endpoints. Decisions are in ``plan_endpoints``. Run by
 ``manager``. Upstream: pkg/controller/endpoint.
@@ -22,7 +22,7 @@ from trireme.runtime.keys import Key
 
 NAME = "endpoint-controller"
 WORKERS = 5
-# Kept by old leader elections, which are no Service's.
+# Endpoints that are the lock of an old leader election: no Service's.
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
 
 
@@ -32,7 +32,7 @@ def make(context: ControllerContext) -> Controller:
 
 
 class EndpointsController:
-    """The caches."""
+    """The informers and the reconciler."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
@@ -70,40 +70,42 @@ class EndpointsController:
         ]
         when = self._times.take(service, selected)
         there = self._endpoints.get(*key)
-        wanted = plan_endpoints.plan(service, selected, there)
-        if wanted is None:
+        desired = plan_endpoints.plan(service, selected, there)
+        if desired is None:
             return
-        wanted = changes.timed(wanted, when)
+        desired = changes.timed(desired, when)
         try:
-            await (self._client.create(wanted) if there is None else self._client.update(wanted))
-        except errors.ApiError as fault:
-            self._report(key, wanted, fault, create=there is None)
-            if not errors.is_namespace_terminating(fault):
+            await (self._client.create(desired) if there is None else self._client.update(desired))
+        except errors.ApiError as error:
+            self._report(key, desired, error, create=there is None)
+            if not errors.is_namespace_terminating(error):
                 raise
 
     async def _delete(self, key: Key) -> None:
-        """What a Service leaves behind."""
+        """Delete the Endpoints of a Service that is gone."""
         if self._endpoints.get(*key) is None:
             return
         try:
             await self._client.delete(Endpoints, key.name, key.namespace)
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
 
-    def _report(self, key: Key, wanted: Endpoints, fault: errors.ApiError, *, create: bool) -> None:
-        if errors.is_namespace_terminating(fault) or errors.is_conflict(fault):
+    def _report(
+        self, key: Key, desired: Endpoints, error: errors.ApiError, *, create: bool
+    ) -> None:
+        if errors.is_namespace_terminating(error) or errors.is_conflict(error):
             return
         if create:
             reason = "FailedToCreateEndpoint"
-            message = f"Failed to create endpoint for service {key}: {fault}"
+            message = f"Failed to create endpoint for service {key}: {error}"
         else:
-            reason, message = "FailedToUpdateEndpoint", f"Failed to update endpoint {key}: {fault}"
-        self._events.event(wanted, recorder.WARNING, reason, message)
+            reason, message = "FailedToUpdateEndpoint", f"Failed to update endpoint {key}: {error}"
+        self._events.event(desired, recorder.WARNING, reason, message)
 
     def _of_endpoints(self, event: Event[Endpoints]) -> Iterable[Key]:
-        """Ours that somebody changed or deleted; and at the start all, as a Service may have gone
-        while we were not there. Those that users make before their Service are left alone."""
+        """Endpoints of this controller that changed or were deleted; at the start all, as a Service
+        may have been deleted meanwhile. Those that users make before their Service stay."""
         metadata = event.object.metadata
         if _ELECTION in metadata.annotations:
             return

@@ -34,7 +34,7 @@ def make(context: ControllerContext) -> Controller:
 
 
 class EndpointSlices:
-    """The caches, and what was written that they do not show yet."""
+    """The informers, and the tracker of writes that the cache lacks yet."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
@@ -71,7 +71,7 @@ class EndpointSlices:
             return
         there = self._slices.latest(key)
         if there is None:
-            # The slices' own events bring us back.
+            # The slices' events enqueue the key again.
             return
         selected = [
             pod
@@ -86,20 +86,20 @@ class EndpointSlices:
         timed = [_timed(action, when) for action in actions]
         try:
             await self._slices.apply(key, timed, create=service.metadata.deletionTimestamp is None)
-        except errors.ApiError as fault:
-            if errors.is_namespace_terminating(fault):
+        except errors.ApiError as error:
+            if errors.is_namespace_terminating(error):
                 return
-            message = f"Error updating Endpoint Slices for Service {key}: {fault}"
+            message = f"Error updating Endpoint Slices for Service {key}: {error}"
             self._events.event(service, recorder.WARNING, "FailedToUpdateEndpointSlices", message)
             raise
 
     def _on(self, selected: list[Pod]) -> list[Node]:
-        """The nodes of the pods, as far as they are there."""
+        """The nodes of the pods, as far as they exist."""
         found = {pod.spec.nodeName: self._nodes.get("", pod.spec.nodeName) for pod in selected}
         return [node for node in found.values() if node is not None]
 
     def _of_node(self, event: Event[Node]) -> Iterable[Key]:
-        """The Services with pods on a node that comes or goes, or moves to another zone."""
+        """The Services with pods on a node that is added or deleted, or changes its zone."""
         node, old = event.object.metadata, event.old
         zone = node.labels.get(backends.ZONE)
         moved = old is None or old.metadata.labels.get(backends.ZONE) != zone
@@ -112,7 +112,7 @@ class EndpointSlices:
 
 
 def _timed(action: plan_slices.Action, when: str) -> plan_slices.Action:
-    """The action, whose slice carries the time of the change that it is for."""
+    """The action, its slice annotated with the trigger time."""
     match action:
         case plan_slices.Create(item):
             return plan_slices.Create(changes.timed(item, when))

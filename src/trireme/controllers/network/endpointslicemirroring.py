@@ -1,4 +1,4 @@
-"""EndpointSlices for Endpoints that somebody made by hand, for a Service without a selector.
+"""EndpointSlices that mirror Endpoints made by users for a Service without a selector.
 
 In: Endpoints, Services, EndpointSlices. Out: EndpointSlices, which the proxy and DNS read.
 Decisions are in ``plan_mirroring``. Run by ``manager``. Upstream:
@@ -32,7 +32,7 @@ def make(context: ControllerContext) -> Controller:
 
 
 class EndpointSliceMirroring:
-    """The caches. Keys are those of Services, which their Endpoints share."""
+    """The informers. Keys are those of Services, which their Endpoints share."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._events = context.recorder
@@ -53,10 +53,10 @@ class EndpointSliceMirroring:
         )
 
     async def reconcile(self, key: Key) -> None:
-        """Bring the slices that mirror one Endpoints object in line with it."""
+        """Update the slices that mirror one Endpoints object."""
         slices = self._slices.latest(key)
         if slices is None:
-            # The slices' own events bring us back.
+            # The slices' events enqueue the key again.
             return
         endpoints, service = self._endpoints.get(*key), self._services.get(*key)
         if (

@@ -1,7 +1,7 @@
 """The Endpoints object of a Service. Pure.
 
-In: the Service, its pods, the object that is there. Out: the object as it should be, or None when
-it is. Called by ``endpoints``. Upstream: pkg/controller/endpoint and pkg/api/v1/endpoints;
+In: the Service, its pods, the observed object. Out: the desired object, or None when it is up to
+date. Called by ``endpoints``. Upstream: pkg/controller/endpoint and pkg/api/v1/endpoints;
 https://kubernetes.io/docs/concepts/services-networking/service/#endpoints. EndpointSlices replaced
 this; it holds at most 1000 addresses.
 """
@@ -49,12 +49,12 @@ def plan(service: Service, selected: Sequence[Pod], there: Endpoints | None) -> 
     metadata = msgspec.structs.replace(
         there.metadata, labels=labels(service), annotations=annotations
     )
-    wanted = msgspec.structs.replace(there, metadata=metadata, subsets=kept)
-    return wanted if changed or wanted != there else None
+    desired = msgspec.structs.replace(there, metadata=metadata, subsets=kept)
+    return desired if changed or desired != there else None
 
 
 def labels(service: Service) -> dict[str, str]:
-    """The Service's labels, and whose the object is."""
+    """The Service's labels, and the one that names this controller."""
     own = {k: v for k, v in service.metadata.labels.items() if k != backends.LABEL_HEADLESS}
     headless = {backends.LABEL_HEADLESS: ""} if backends.is_headless(service) else {}
     return {**own, **headless, LABEL_MANAGER: MANAGER}
@@ -66,13 +66,13 @@ def subsets(service: Service, selected: Sequence[Pod]) -> list[EndpointSubset]:
     found = []
     for pod in selected:
         ending = pod.metadata.deletionTimestamp is not None
-        wants_all = service.spec.publishNotReadyAddresses
+        publish_not_ready = service.spec.publishNotReadyAddresses
         texts = backends.addresses(pod, family) if backends.answers(pod) else []
         ports = _ports(service, pod)
-        if not texts or ports is None or (ending and not wants_all):
+        if not texts or ports is None or (ending and not publish_not_ready):
             continue
         address = [_address(service, pod, texts[0])]
-        if wants_all or pods.is_ready(pod):
+        if publish_not_ready or pods.is_ready(pod):
             found.append(EndpointSubset(addresses=address, ports=ports))
         else:
             found.append(EndpointSubset(notReadyAddresses=address, ports=ports))
@@ -105,7 +105,7 @@ def truncate(whole: list[EndpointSubset]) -> tuple[list[EndpointSubset], bool]:
 def _ports(service: Service, pod: Pod) -> list[EndpointPort] | None:
     """The pod's ports that the Service names; None where it has none of them."""
     if not service.spec.ports and backends.is_headless(service):
-        # Its addresses count all the same.
+        # A Service without ports still has addresses.
         return []
     found = []
     for port in service.spec.ports:

@@ -1,4 +1,4 @@
-"""The EndpointSlices of Endpoints that somebody made by hand. Pure.
+"""The EndpointSlices that mirror Endpoints made by users. Pure.
 
 In: the Endpoints, the slices that mirror them. Out: actions, and what could not be mirrored. Called
 by ``endpointslicemirroring``. Each set of ports and each address family has one slice. Upstream:
@@ -43,8 +43,8 @@ class Mirrored(msgspec.Struct, frozen=True):
 
 
 def mirrors(endpoints: Endpoints) -> bool:
-    """Whether Endpoints are mirrored, if their Service has no selector: not where they say no, nor
-    where they are the lock of a leader election."""
+    """Whether Endpoints are mirrored, if their Service has no selector: not with the label
+    ``skip-mirror``, nor where they are the lock of a leader election."""
     metadata = endpoints.metadata
     skip = metadata.labels.get(LABEL_SKIP) == "true"
     return not skip and LEADER_ELECTION not in metadata.annotations
@@ -96,7 +96,7 @@ def _actions(
             updated.append(_over(present[0], fresh))
     for unwanted in there.values():
         deleted += unwanted
-    # What would be deleted is written over rather than made anew.
+    # A slice that would be deleted is reused for one to be created.
     for fresh in list(created):
         spare = next((item for item in deleted if item.addressType == fresh.addressType), None)
         if spare is not None:
@@ -111,7 +111,7 @@ def _actions(
 
 
 def _is_same(endpoints: Endpoints, old: EndpointSlice, fresh: EndpointSlice) -> bool:
-    """Whether a slice shows what it should, and belongs to these very Endpoints."""
+    """Whether a slice is up to date and belongs to these Endpoints, by uid."""
     by_identity = {_identity(item): item for item in old.endpoints}
     return (
         by_identity == {_identity(item): item for item in fresh.endpoints}

@@ -85,7 +85,7 @@ def _family(
     slices: Sequence[EndpointSlice],
     limit: int,
 ) -> list[Action]:
-    wanted: dict[Ports, dict[Hashable, Endpoint]] = {}
+    desired: dict[Ports, dict[Hashable, Endpoint]] = {}
     for pod in sorted(selected, key=lambda item: item.metadata.name):
         node = pod.spec.nodeName
         if not backends.answers(pod):
@@ -94,21 +94,21 @@ def _family(
             continue
         found = endpoint(service, pod, zones.get(node, ""), family)
         if found.addresses:
-            wanted.setdefault(ports_of(service, pod), {})[_identity(found)] = found
+            desired.setdefault(ports_of(service, pod), {})[_identity(found)] = found
     there: dict[Ports, list[EndpointSlice]] = {}
     for item in sorted(slices, key=lambda s: s.metadata.name):
         there.setdefault(_ports(item), []).append(item)
     draft = _Draft(service, family, limit)
-    for ports, endpoints in wanted.items():
+    for ports, endpoints in desired.items():
         draft.fit(ports, endpoints, there.get(ports, []))
     for ports, unwanted in there.items():
-        if ports not in wanted:
+        if ports not in desired:
             draft.deleted += unwanted
     return draft.finish(len(slices))
 
 
 class _Draft:
-    """The slices of one address family, as they are going to be."""
+    """The desired slices of one address family."""
 
     def __init__(self, service: Service, family: str, limit: int) -> None:
         self._service = service
@@ -119,11 +119,11 @@ class _Draft:
         self.deleted: list[EndpointSlice] = []
 
     def fit(
-        self, ports: Ports, wanted: dict[Hashable, Endpoint], slices: list[EndpointSlice]
+        self, ports: Ports, desired: dict[Hashable, Endpoint], slices: list[EndpointSlice]
     ) -> None:
         """Place the endpoints of one set of ports: each where it is; new ones into slices that
         change anyhow, the fullest first; then into one that has just room; then into new ones."""
-        left = dict(wanted)
+        left = dict(desired)
         changed: list[EndpointSlice] = []
         unchanged: list[EndpointSlice] = []
         for item in slices:
@@ -152,8 +152,8 @@ class _Draft:
         self.updated += changed
 
     def finish(self, before: int) -> list[Action]:
-        """The actions. A Service always has a slice, be it empty; and what would be deleted is
-        written over rather than made anew."""
+        """The actions. A Service always has a slice, even an empty one; a slice that would be
+        deleted is reused for one to be created."""
         if before == len(self.deleted) and not self.created:
             empty = self._new((), [])
             if len(self.deleted) == 1 and self._is_placeholder(self.deleted[0]):
@@ -217,14 +217,14 @@ def name_prefix(name: str) -> str:
 
 
 def labels(service: Service) -> dict[str, str]:
-    """The labels of the Service's slices: its own, and those that say whose they are."""
+    """The labels of the Service's slices: the Service's, and those of Service and controller."""
     own = {k: v for k, v in service.metadata.labels.items() if k not in _RESERVED}
     headless = {backends.LABEL_HEADLESS: ""} if backends.is_headless(service) else {}
     return {**own, **headless, LABEL_SERVICE: service.metadata.name, LABEL_MANAGER: MANAGER}
 
 
 def endpoint(service: Service, pod: Pod, zone: str, family: str) -> Endpoint:
-    """One pod, as a slice shows it."""
+    """The endpoint of a pod."""
     serving, terminating = pods.is_ready(pod), pod.metadata.deletionTimestamp is not None
     ready = service.spec.publishNotReadyAddresses or (serving and not terminating)
     return Endpoint(
@@ -244,17 +244,17 @@ def endpoint(service: Service, pod: Pod, zone: str, family: str) -> Endpoint:
 
 
 def hints(service: Service, node: str, zone: str) -> EndpointHints | None:
-    """Who should use an endpoint: its own zone, or its own node, where the Service prefers what is
-    near. The old annotation for hints by capacity, which is not supported, switches this off."""
-    wish = service.spec.trafficDistribution
-    if wish not in _NEAR or _wants_old_hints(service.metadata.annotations):
+    """Topology hints: the endpoint's zone, or its node, by ``trafficDistribution``. The annotation
+    ``topology-mode`` (hints by capacity), which is not supported, switches this off."""
+    distribution = service.spec.trafficDistribution
+    if distribution not in _NEAR or _has_topology_mode(service.metadata.annotations):
         return None
     zones = [ForZone(name=zone)] if zone else []
-    nodes = [ForNode(name=node)] if node and wish == "PreferSameNode" else []
+    nodes = [ForNode(name=node)] if node and distribution == "PreferSameNode" else []
     return EndpointHints(forZones=zones, forNodes=nodes) if zones or nodes else None
 
 
-def _wants_old_hints(annotations: Mapping[str, str]) -> bool:
+def _has_topology_mode(annotations: Mapping[str, str]) -> bool:
     new = annotations.get("service.kubernetes.io/topology-mode", "")
     return annotations.get("service.kubernetes.io/topology-aware-hints", new) in ("Auto", "auto")
 
@@ -277,7 +277,7 @@ def _ports(item: EndpointSlice) -> Ports:
 
 
 def _identity(item: Endpoint) -> Hashable:
-    """Which endpoint it is, whatever its conditions."""
+    """The identity of an endpoint, without its conditions."""
     target = item.targetRef
     whose = (target.namespace, target.name, target.uid) if target is not None else ()
     return (tuple(item.addresses), item.hostname, item.nodeName, item.zone, whose)

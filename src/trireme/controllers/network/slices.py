@@ -1,7 +1,7 @@
-"""The EndpointSlices of one controller: the cache, and what was written that it does not show yet.
+"""The EndpointSlices of one controller: the cache, and writes that the cache lacks yet.
 
-In: an informer, the value of the label by which the controller knows its slices. Out: the slices of
-a Service, writes. Used by the controllers that make slices. Upstream: EndpointSliceTracker in
+In: an informer, the value of the label that names the controller. Out: the slices of a Service,
+writes. Used by the controllers that make slices. Upstream: EndpointSliceTracker in
 staging/src/k8s.io/endpointslice/util.
 """
 
@@ -26,11 +26,11 @@ class SliceTracker:
         self._informer = informer
         self._manager = manager
         informer.add_index(self._of_service)
-        # By Service: the revisions of slices that we wrote, until the cache has them.
+        # By Service: the revisions of slices that were written, until the cache has them.
         self._written: dict[Key, dict[str, int]] = {}
 
     def latest(self, key: Key) -> list[EndpointSlice] | None:
-        """The slices of a Service; None while the cache lacks something that we wrote."""
+        """The slices of a Service; None while the cache lacks a write of ours."""
         there = [
             item
             for item in self._informer.by_index(self._of_service, key)

@@ -1,1 +1,1 @@
-"""Nodes that come, fail and go, and their pods."""
+"""The node lifecycle: health, taints, eviction of pods."""

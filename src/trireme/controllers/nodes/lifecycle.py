@@ -1,4 +1,5 @@
-"""Nodes that fall silent: they become Unknown, and their pods are moved, not too fast.
+"""Nodes without heartbeats: their conditions become Unknown, and they get NoExecute taints, as fast
+as the eviction rate of their zone allows.
 
 In: nodes, their leases, pods, every 5 s. Out: conditions Unknown; NoExecute taints; pods marked not
 ready; events. Decisions are in ``plan_nodes``; ``taint_eviction`` deletes the pods. Run by
@@ -25,7 +26,7 @@ from trireme.runtime import index, recorder
 NAME = "node-controller"
 PERIOD = 5.0
 LEASES = "kube-node-lease"
-_FAULTS = (errors.ApiError, OSError, Unreadable)
+_ERRORS = (errors.ApiError, OSError, Unreadable)
 
 
 def make(context: ControllerContext) -> NodeLifecycle:
@@ -34,7 +35,7 @@ def make(context: ControllerContext) -> NodeLifecycle:
 
 
 class _Zone:
-    """The nodes of a zone that wait for their taint, and how many may have it: a token bucket."""
+    """The nodes of a zone that wait for their NoExecute taint, rate-limited by a token bucket."""
 
     def __init__(self, now: float) -> None:
         self.waiting: dict[str, None] = {}
@@ -43,7 +44,7 @@ class _Zone:
         self._at = now
 
     def take(self, now: float) -> bool:
-        """Whether one more node may be given up now."""
+        """Take a token: whether one more node may be tainted now."""
         self._tokens = min(1.0, self._tokens + (now - self._at) * self.rate)
         self._at = now
         if self.rate <= 0 or self._tokens < 1.0:
@@ -53,7 +54,7 @@ class _Zone:
 
 
 class NodeLifecycle:
-    """What was heard of each node, and the zones."""
+    """The health of each node as last observed, and the zones."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
@@ -68,56 +69,60 @@ class NodeLifecycle:
         self._health: dict[str, Health] = {}
         self._zones: dict[str, _Zone] = {}
         self._all_lost = False
-        # Nodes whose pods are still to be marked not ready, because that failed.
+        # Nodes whose pods are still to be marked not ready.
         self._unmarked: set[str] = set()
 
     async def run(self) -> None:
-        """Look every 5 s until cancelled."""
+        """Monitor the nodes every 5 s until cancelled."""
         for informer in (self._nodes, self._pods, self._leases):
             await informer.synced()
         while True:
-            await self.look()
+            await self.monitor_health()
             await self._env.clock.sleep(PERIOD)
 
-    async def look(self) -> None:
-        """One look at all nodes."""
+    async def monitor_health(self) -> None:
+        """Update the health, taints and pods of all nodes once."""
         nodes = sorted(self._nodes.list(), key=lambda node: node.metadata.name)
-        await self._census(nodes)
+        await self._classify_nodes(nodes)
         zones: dict[str, list[bool]] = {}
         for node in nodes:
             try:
-                state = await self._judge(node)
-            except _FAULTS as fault:
-                # Looked at again in 5 s; until then none of its pods is moved.
-                if not errors.is_not_found(fault):
-                    self._env.log.warning("node %s: %s", node.metadata.name, fault)
+                state = await self._update_health(node)
+            except _ERRORS as error:
+                # Retried in 5 s; until then the node gets no taint.
+                if not errors.is_not_found(error):
+                    self._env.log.warning("node %s: %s", node.metadata.name, error)
                 continue
             if state is not None and plan_nodes.EXCLUDED not in node.metadata.labels:
                 zones.setdefault(plan_nodes.zone(node), []).append(state == "True")
         await self._set_rates(zones, nodes)
-        await self._give_up()
+        await self._no_execute_pass()
 
-    async def _census(self, nodes: list[Node]) -> None:
-        """Nodes that came and went."""
+    async def _classify_nodes(self, nodes: list[Node]) -> None:
+        """Events for nodes that were added and deleted."""
         present = {node.metadata.name: node.metadata.uid for node in nodes}
         for name, uid in present.items():
             if name not in self._known:
-                self._tell(name, uid, "RegisteredNode", f"Registered Node {name} in Controller")
+                self._record_event(
+                    name, uid, "RegisteredNode", f"Registered Node {name} in Controller"
+                )
         for name, uid in self._known.items():
             if name not in present:
-                self._tell(name, uid, "RemovingNode", f"Removing Node {name} from Controller")
+                self._record_event(
+                    name, uid, "RemovingNode", f"Removing Node {name} from Controller"
+                )
                 self._health.pop(name, None)
                 self._unmarked.discard(name)
                 for zone in self._zones.values():
                     zone.waiting.pop(name, None)
         self._known = present
 
-    async def _judge(self, node: Node) -> str | None:
-        """Hear one node, and act on what its condition Ready is now, which is returned."""
+    async def _update_health(self, node: Node) -> str | None:
+        """Update one node's conditions, taints and pods; the status of its condition Ready."""
         name, now = node.metadata.name, self._env.clock.now()
         lease = self._leases.get(LEASES, name)
         renewed = lease.spec.renewTime if lease is not None else None
-        health = plan_nodes.listen(self._health.get(name), node, renewed, now)
+        health = plan_nodes.update_health(self._health.get(name), node, renewed, now)
         self._health[name] = health
         before = plan_nodes.ready(node.status.conditions)
         conditions = plan_nodes.conditions(node, health, self._settings, now)
@@ -137,8 +142,8 @@ class NodeLifecycle:
         return await self._client.update(changed, subresource="status")
 
     async def _taint(self, node: Node, current: NodeCondition) -> None:
-        """A node that is well loses its taint at once, one that has the other's gets its own at
-        once, and one that has none waits for its turn."""
+        """Take the NoExecute taint from a ready node and swap not-ready for unreachable at once; a
+        node that has neither is queued for the rate limiter of its zone."""
         name = node.metadata.name
         key = _key(current.status)
         zone = self._zone(node)
@@ -156,7 +161,7 @@ class NodeLifecycle:
             await self._client.patch(Node, node.metadata.name, None, change)
 
     async def _mark_pods(self, node: Node, before: str, now: str) -> None:
-        """When a node stops being ready, so do its pods, as nobody hears of them."""
+        """When a node stops being ready, mark its pods not ready."""
         name = node.metadata.name
         if before == "True" and now != "True":
             self._events.event(
@@ -173,22 +178,23 @@ class NodeLifecycle:
         self._unmarked.discard(name)
 
     async def _mark(self, pod: Pod) -> None:
-        stamp = time.format(self._env.clock.now())
-        condition = {"type": "Ready", "status": "False", "lastTransitionTime": stamp}
+        now = time.format(self._env.clock.now())
+        condition = {"type": "Ready", "status": "False", "lastTransitionTime": now}
         patch = {"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [condition]}}
         metadata = pod.metadata
         try:
             await self._client.patch(
                 Pod, metadata.name, metadata.namespace, patch, "strategic", "status"
             )
-        except errors.ApiError as fault:
-            if errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if errors.is_not_found(error):
                 return
             raise
         self._events.event(pod, recorder.WARNING, "NodeNotReady", "Node is not ready")
 
     async def _set_rates(self, zones: dict[str, list[bool]], nodes: list[Node]) -> None:
-        """How fast nodes are given up; when all are lost, it is us, and none is."""
+        """Set the eviction rate of each zone. When all nodes of all zones are unhealthy (full
+        disruption), the fault is likely the control plane's: no node is tainted."""
         states = {name: plan_nodes.zone_state(each, self._settings) for name, each in zones.items()}
         sizes = {name: len(each) for name, each in zones.items()}
         for name, rate in plan_nodes.rates(states, sizes, self._settings).items():
@@ -198,19 +204,19 @@ class NodeLifecycle:
             for node in nodes:
                 try:
                     await self._set_taints(node, "")
-                except _FAULTS as fault:
-                    self._env.log.warning("node %s: %s", node.metadata.name, fault)
+                except _ERRORS as error:
+                    self._env.log.warning("node %s: %s", node.metadata.name, error)
         elif self._all_lost and not lost:
-            # We were cut off ourselves: every node gets its whole time again.
+            # The end of a full disruption: every node gets its whole grace period again.
             now = self._env.clock.now()
             self._health = {
-                name: msgspec.structs.replace(health, heard=now)
+                name: msgspec.structs.replace(health, probed=now)
                 for name, health in self._health.items()
             }
         self._all_lost = lost
 
-    async def _give_up(self) -> None:
-        """Give the taint to nodes that wait for it, as fast as their zones allow."""
+    async def _no_execute_pass(self) -> None:
+        """Taint the queued nodes, as fast as the rate limiter of each zone allows."""
         now = self._env.clock.monotonic()
         for zone in self._zones.values():
             while zone.waiting and zone.take(now):
@@ -221,22 +227,22 @@ class NodeLifecycle:
                     current = plan_nodes.ready(node.status.conditions)
                     if current is not None and _key(current.status):
                         await self._set_taints(node, _key(current.status))
-                except _FAULTS as fault:
-                    # It waits again after the next look.
-                    if not errors.is_not_found(fault):
-                        self._env.log.warning("node %s: %s", name, fault)
+                except _ERRORS as error:
+                    # Queued again by the next round.
+                    if not errors.is_not_found(error):
+                        self._env.log.warning("node %s: %s", name, error)
 
     def _zone(self, node: Node) -> _Zone:
         name = plan_nodes.zone(node)
         return self._zones.setdefault(name, _Zone(self._env.clock.monotonic()))
 
-    def _tell(self, name: str, uid: str, reason: str, text: str) -> None:
+    def _record_event(self, name: str, uid: str, reason: str, text: str) -> None:
         about = ObjectReference(kind="Node", apiVersion="v1", name=name, uid=uid)
         self._events.event(about, recorder.NORMAL, reason, f"Node {name} event: {text}")
 
 
 def _key(status: str) -> str:
-    """The taint for a status of the condition Ready; "" when it is well."""
+    """The taint for a status of the condition Ready; "" for a ready node."""
     return {"False": plan_nodes.NOT_READY, "Unknown": plan_nodes.UNREACHABLE}.get(status, "")
 
 

@@ -1,6 +1,6 @@
-"""Whether nodes live, which taints they get, and how fast their pods may be moved. Pure.
+"""The health of nodes, their taints, and the eviction rates of zones. Pure.
 
-In: nodes, their leases, what was seen of them before, the time. Out: conditions, taints, states of
+In: nodes, their leases, the health observed before, the time. Out: conditions, taints, states of
 zones. Called by ``lifecycle`` and ``taint_nodes``. Upstream: pkg/controller/nodelifecycle;
 https://kubernetes.io/docs/concepts/architecture/nodes/#node-controller.
 """
@@ -23,7 +23,7 @@ EXCLUDED = "node.kubernetes.io/exclude-disruption"
 _REGION, _ZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone"
 _OLD_REGION = "failure-domain.beta.kubernetes.io/region"
 _OLD_ZONE = "failure-domain.beta.kubernetes.io/zone"
-# By condition: the taint of each status that asks for one.
+# By condition: the taint of each status.
 _TAINTS: dict[str, dict[str, str]] = {
     "Ready": {"False": NOT_READY, "Unknown": UNREACHABLE},
     "MemoryPressure": {"True": "node.kubernetes.io/memory-pressure"},
@@ -34,7 +34,7 @@ _TAINTS: dict[str, dict[str, str]] = {
 _OURS = frozenset(
     (UNSCHEDULABLE, *(key for by_status in _TAINTS.values() for key in by_status.values()))
 )
-_JUDGED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+_REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 _COPIED = {
     "kubernetes.io/os": "beta.kubernetes.io/os",
     "kubernetes.io/arch": "beta.kubernetes.io/arch",
@@ -42,10 +42,10 @@ _COPIED = {
 
 
 class Health(msgspec.Struct, frozen=True):
-    """What was last seen of a node. ``heard``: when, by our clock, it last said anything;
+    """The health of a node. ``probed``: when, by our clock, heartbeat or lease last changed;
     ``heartbeat`` of its condition Ready and ``renewed`` of its lease are only compared."""
 
-    heard: float
+    probed: float
     heartbeat: str | None = None
     renewed: str | None = None
 
@@ -55,30 +55,30 @@ def ready(conditions: Iterable[NodeCondition]) -> NodeCondition | None:
     return next((item for item in conditions if item.type == "Ready"), None)
 
 
-def listen(before: Health | None, node: Node, renewed: str | None, now: float) -> Health:
-    """What is known of a node after this look. ``renewed``: its lease's renewTime."""
-    said = ready(node.status.conditions)
-    heartbeat = said.lastHeartbeatTime if said is not None else None
+def update_health(before: Health | None, node: Node, renewed: str | None, now: float) -> Health:
+    """The health of a node as observed now. ``renewed``: its lease's renewTime."""
+    condition = ready(node.status.conditions)
+    heartbeat = condition.lastHeartbeatTime if condition is not None else None
     if before is None:
-        # One that never spoke is counted from its birth.
+        # A node that never posted its status counts from its creation.
         created = node.metadata.creationTimestamp
-        born = time.parse(created) if created else now
-        return Health(now if said is not None else born, heartbeat, renewed)
-    spoke = heartbeat is not None and heartbeat != before.heartbeat
-    lives = renewed is not None and (before.renewed is None or renewed > before.renewed)
-    heard = now if spoke or lives else before.heard
-    return Health(heard, heartbeat, renewed or before.renewed)
+        since = time.parse(created) if created else now
+        return Health(now if condition is not None else since, heartbeat, renewed)
+    posted = heartbeat is not None and heartbeat != before.heartbeat
+    leased = renewed is not None and (before.renewed is None or renewed > before.renewed)
+    probed = now if posted or leased else before.probed
+    return Health(probed, heartbeat, renewed or before.renewed)
 
 
 def conditions(node: Node, health: Health, settings: Settings, now: float) -> list[NodeCondition]:
-    """The conditions of a node: Unknown once it has been silent for too long."""
+    """The conditions of a node: Unknown once the grace period is over without a heartbeat."""
     present = node.status.conditions
-    spoke = ready(present) is not None
-    grace = settings.node_grace if spoke else settings.node_startup
-    if now <= health.heard + grace:
+    posted = ready(present) is not None
+    grace = settings.node_grace if posted else settings.node_startup
+    if now <= health.probed + grace:
         return present
     known = {item.type: item for item in present}
-    for kind in _JUDGED:
+    for kind in _REPORTED:
         old = known.get(kind)
         if old is None:
             known[kind] = NodeCondition(
@@ -101,25 +101,25 @@ def conditions(node: Node, health: Health, settings: Settings, now: float) -> li
 
 
 def no_schedule(node: Node, now: float) -> list[Taint]:
-    """All taints of the node: of our NoSchedule taints those that its conditions ask for."""
-    wanted = {
+    """All desired taints of the node: of ours with NoSchedule, those of its conditions."""
+    desired = {
         _TAINTS[item.type][item.status]: None
         for item in node.status.conditions
         if item.status in _TAINTS.get(item.type, {})
     }
     if node.spec.unschedulable:
-        wanted[UNSCHEDULABLE] = None
+        desired[UNSCHEDULABLE] = None
     kept = [
         item
         for item in node.spec.taints
-        if item.effect != "NoSchedule" or item.key not in _OURS or item.key in wanted
+        if item.effect != "NoSchedule" or item.key not in _OURS or item.key in desired
     ]
     there = {item.key for item in kept if item.effect == "NoSchedule"}
-    return kept + [taint(key, "NoSchedule", now) for key in wanted if key not in there]
+    return kept + [taint(key, "NoSchedule", now) for key in desired if key not in there]
 
 
 def no_execute(node: Node, key: str, now: float) -> list[Taint]:
-    """All taints of the node: of not-ready and unreachable, which move its pods, the one named by
+    """All desired taints of the node: of not-ready and unreachable with NoExecute, the one of
     ``key``; "" for neither."""
     kept = [
         item
@@ -131,7 +131,7 @@ def no_execute(node: Node, key: str, now: float) -> list[Taint]:
 
 
 def moves_pods(node: Node) -> bool:
-    """Whether it has one of the two taints that move its pods."""
+    """Whether it has one of the two taints that evict its pods."""
     return any(
         item.effect == "NoExecute" and item.key in (NOT_READY, UNREACHABLE)
         for item in node.spec.taints
@@ -144,7 +144,7 @@ def taint(key: str, effect: str, now: float) -> Taint:
 
 
 def labels(node: Node) -> dict[str, str]:
-    """Labels that old programs look for, as far as they lack or differ."""
+    """The deprecated beta labels that are missing or differ from the stable ones."""
     has = node.metadata.labels
     return {
         old: has[new] for new, old in _COPIED.items() if new in has and has.get(old) != has[new]
@@ -152,7 +152,7 @@ def labels(node: Node) -> dict[str, str]:
 
 
 class ZoneState(enum.Enum):
-    """How a failure zone does."""
+    """The state of a failure zone."""
 
     NORMAL = "few nodes are not ready"
     PARTIAL = "many nodes are not ready: perhaps it is the network, so pods are moved slowly"
@@ -178,8 +178,8 @@ def zone_state(ready_states: Sequence[bool], settings: Settings) -> ZoneState:
 def rates(
     states: Mapping[str, ZoneState], sizes: Mapping[str, int], settings: Settings
 ) -> dict[str, float]:
-    """How many nodes per second may be given up, for each zone. When no node of any zone is ready
-    it is we who are cut off, and none is."""
+    """How many nodes per second may be tainted, for each zone. When no node of any zone is ready,
+    the control plane is likely cut off: none."""
     if all(state is ZoneState.FULL for state in states.values()):
         return dict.fromkeys(states, 0.0)
     found = {}

@@ -32,7 +32,7 @@ def make(context: ControllerContext) -> Controller:
 
 
 class TaintEviction:
-    """Remembers since when a pod has been on a node with the taints that it has."""
+    """Keeps since when each pod has been on a node with its present taints."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
@@ -47,14 +47,14 @@ class TaintEviction:
             self.reconcile,
             context.env,
             triggers=[
-                (self._pods, triggers.only(_is_news, triggers.own())),
+                (self._pods, triggers.only(_is_relevant, triggers.own())),
                 (self._nodes, self._of_node),
             ],
             workers=WORKERS,
         )
 
     async def reconcile(self, key: Key) -> After | None:
-        """Does this pod have to go, and when?"""
+        """Delete the pod if it does not tolerate its node's taints, or no longer does."""
         pod = self._pods.get(*key)
         if pod is None:
             self._since.pop(key, None)
@@ -65,17 +65,17 @@ class TaintEviction:
         if not taints or pod.metadata.deletionTimestamp is not None or pods.is_finished(pod):
             waited = self._since.pop(key, None) is not None
             if waited and not taints:
-                self._tell(pod, f"Cancelling deletion of Pod {key}")
+                self._record_event(pod, f"Cancelling deletion of Pod {key}")
             return None
         limit = tolerated(pod.spec.tolerations, taints)
         if limit is None:
-            # For ever; no deletion is pending any more, if one was.
+            # Tolerated for ever: no deletion is pending.
             self._since.pop(key, None)
             return None
         now = self._clock.now()
         known, since = self._since.get(key, ("", 0.0))
         if known != pod.metadata.uid:
-            since = _began(taints, pod, now)
+            since = _tainted_since(taints, pod, now)
         if limit and now < since + limit:
             self._since[key] = (pod.metadata.uid, since)
             return After(since + limit - now)
@@ -85,7 +85,7 @@ class TaintEviction:
 
     async def _evict(self, pod: Pod) -> None:
         metadata = pod.metadata
-        self._tell(pod, f"Marking for deletion Pod {metadata.namespace}/{metadata.name}")
+        self._record_event(pod, f"Marking for deletion Pod {metadata.namespace}/{metadata.name}")
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
@@ -100,11 +100,11 @@ class TaintEviction:
                 Pod, metadata.name, metadata.namespace, patch, "strategic", "status"
             )
             await self._client.delete(Pod, metadata.name, metadata.namespace, options)
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
 
-    def _tell(self, pod: Pod, message: str) -> None:
+    def _record_event(self, pod: Pod, message: str) -> None:
         self._events.event(pod, recorder.NORMAL, "TaintManagerEviction", message)
 
     def _of_node(self, event: Event[Node]) -> Iterable[Key]:
@@ -117,12 +117,12 @@ class TaintEviction:
             yield Key(pod.metadata.namespace, pod.metadata.name)
 
 
-def tolerated(wanted: Sequence[Toleration], taints: Sequence[Taint]) -> float | None:
-    """For how many seconds a pod stays with these taints: None for ever, 0 not at all. A taint
-    that several tolerations cover counts for the shortest."""
+def tolerated(pod_tolerations: Sequence[Toleration], taints: Sequence[Taint]) -> float | None:
+    """For how many seconds a pod tolerates these taints: None for ever, 0 not at all. Of several
+    tolerations of a taint, the shortest counts."""
     shortest: float | None = None
     for taint in taints:
-        covering = [item for item in wanted if tolerations.covers(item, taint)]
+        covering = [item for item in pod_tolerations if tolerations.covers(item, taint)]
         if not covering:
             return 0.0
         for item in covering:
@@ -132,9 +132,9 @@ def tolerated(wanted: Sequence[Toleration], taints: Sequence[Taint]) -> float | 
     return shortest
 
 
-def _began(taints: Sequence[Taint], pod: Pod, now: float) -> float:
-    """When the pod and the taints came together, as far as they say: so a controller that starts
-    anew does not count from the start."""
+def _tainted_since(taints: Sequence[Taint], pod: Pod, now: float) -> float:
+    """Since when the pod is on the tainted node, by ``timeAdded`` and its creation: a controller
+    that restarts does not count anew."""
     added = [time.parse(item.timeAdded) for item in taints if item.timeAdded]
     if len(added) != len(taints):
         return now
@@ -146,7 +146,7 @@ def _no_execute(node: Node) -> list[Taint]:
     return [taint for taint in node.spec.taints if taint.effect == NO_EXECUTE]
 
 
-def _is_news(event: Event[Pod]) -> bool:
+def _is_relevant(event: Event[Pod]) -> bool:
     pod, old = event.object, event.old
     if old is None or event.type == DELETED:
         return True

@@ -1,4 +1,4 @@
-"""The taints that keep new pods from a node that is not well, and labels for old programs.
+"""NoSchedule taints by a node's conditions, and its deprecated beta labels.
 
 In: nodes. Out: their NoSchedule taints, by their conditions and ``unschedulable``. Decisions are in
 ``plan_nodes``. Run by ``manager``. Upstream: pkg/controller/nodelifecycle (taints by condition);
@@ -39,15 +39,15 @@ def make(context: ControllerContext) -> Controller:
             change["metadata"] = change.get("metadata", {}) | guard
             await context.client.patch(Node, key.name, None, change)
 
-    # Changes of the status that say the same, heartbeats above all, are no news.
-    def news(event: Any) -> bool:
+    # Heartbeats change the status without changing what is decided here.
+    def is_relevant(event: Any) -> bool:
         return event.old is None or _facts(event.old) != _facts(event.object)
 
     return Controller(
         "node-taints",
         reconcile,
         context.env,
-        triggers=[(nodes, triggers.only(news, triggers.own()))],
+        triggers=[(nodes, triggers.only(is_relevant, triggers.own()))],
         workers=4,
     )
 

@@ -1,1 +1,1 @@
-"""Pods in numbers: ReplicaSets, Deployments."""
+"""The controllers of kinds that own pods."""

@@ -1,7 +1,7 @@
-"""Many similar writes at once, carefully: a batch of one, then two, four, eight.
+"""Slow start: many similar writes in batches of one, then two, four, eight.
 
-In: how many, and the coroutine that does one. Out: how many succeeded, and the first failure. When
-one fails, no further batch is begun: a quota or a bad template costs a few refusals, not hundreds.
+In: how many, and the coroutine that does one. Out: how many succeeded, and the first error. When
+one fails, no further batch is begun: a quota or a bad template costs a few requests, not hundreds.
 Upstream: slow start in pkg/controller/replicaset.
 """
 
@@ -14,12 +14,12 @@ FIRST = 1
 
 
 async def slow_start(
-    count: int, act: Callable[[], Awaitable[None]]
+    count: int, call: Callable[[], Awaitable[None]]
 ) -> tuple[int, Exception | None]:
-    """Do ``act`` so many times, in growing batches."""
+    """Call ``call`` so many times, in growing batches."""
     done, size = 0, min(count, FIRST)
     while size:
-        good, failure = await all_at_once(act for _ in range(size))
+        good, failure = await all_at_once(call for _ in range(size))
         done += good
         if failure is not None:
             return done, failure
@@ -28,10 +28,10 @@ async def slow_start(
 
 
 async def all_at_once(
-    acts: Iterable[Callable[[], Awaitable[None]]],
+    calls: Iterable[Callable[[], Awaitable[None]]],
 ) -> tuple[int, Exception | None]:
-    """Do all of them side by side; wait for all, whatever fails."""
-    results = await asyncio.gather(*(act() for act in acts), return_exceptions=True)
+    """Run all of them concurrently; wait for all, whatever fails."""
+    results = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
         if not isinstance(failure, Exception):

@@ -1,4 +1,4 @@
-"""Carrying out a claim: adopting and releasing objects by patches of their owner references.
+"""Execution of a claim: adopting and releasing objects by patches of their owner references.
 
 In: an owner and a ``domain.adoption.Claim``. Out: patches; the objects that the owner has
 afterwards. Called by the controllers of ReplicaSets and Deployments. Before the first adoption the
@@ -20,12 +20,12 @@ T = TypeVar("T")
 class OwnerGone(errors.ApiError):
     """The owner is deleted, or another object of the same name is there."""
 
-    def __init__(self, owner: Any, why: str) -> None:
+    def __init__(self, owner: Any, detail: str) -> None:
         name = f"{owner.kind} {owner.metadata.namespace}/{owner.metadata.name}"
-        super().__init__(409, errors.CONFLICT, f"{name} adopts nothing: {why}")
+        super().__init__(409, errors.CONFLICT, f"{name} adopts nothing: {detail}")
 
 
-async def settle(client: Client, owner: Any, claim: Claim[T]) -> list[T]:
+async def adopt_and_release(client: Client, owner: Any, claim: Claim[T]) -> list[T]:
     """Adopt and release what the claim says. Raises ``OwnerGone``."""
     mine = list(claim.kept)
     for obj in claim.release:
@@ -57,14 +57,14 @@ async def _release(client: Client, owner: Any, obj: Any) -> None:
 
 
 async def _patch(client: Client, obj: Any, references: list[Any]) -> bool:
-    """Whether the object was still there. The uid makes sure that it is the one we saw."""
+    """Whether the object was still there: the uid in the patch refuses another of its name."""
     metadata = obj.metadata
     change = {"metadata": {"uid": metadata.uid, "ownerReferences": references}}
     try:
         await client.patch(type(obj), metadata.name, metadata.namespace, change, "strategic")
-    except errors.ApiError as fault:
+    except errors.ApiError as error:
         # Invalid or in conflict: by now another object has the name, or another owner has it.
-        if errors.is_not_found(fault) or errors.is_invalid(fault):
+        if errors.is_not_found(error) or errors.is_invalid(error):
             return False
         raise
     return True

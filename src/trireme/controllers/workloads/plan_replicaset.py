@@ -1,5 +1,5 @@
-"""How many pods a ReplicaSet or a ReplicationController makes or deletes, which ones, and what its
-status says. Pure.
+"""How many pods a ReplicaSet or a ReplicationController creates or deletes, which ones, and its
+status. Pure.
 
 In: the set (either kind), its pods, the time. Out: ``Create``, ``Delete`` or None; a status.
 Called by ``replicaset``. Rules: upstream pkg/controller/replicaset and the order of deletion in
@@ -38,7 +38,7 @@ _PHASES = {"Pending": 0, "Unknown": 1, "": 1, "Running": 2}
 
 
 class Create(msgspec.Struct, frozen=True):
-    """Make so many pods."""
+    """Create so many pods."""
 
     count: int
 
@@ -57,7 +57,7 @@ def change(
     ``related`` are the active pods of all ReplicaSets of the same owner: nodes with many of them
     lose theirs first.
     """
-    difference = len(active) - wanted(replica_set)
+    difference = len(active) - desired_replicas(replica_set)
     if difference < 0:
         return Create(min(-difference, BURST))
     if difference > 0:
@@ -69,16 +69,16 @@ def change(
     return None
 
 
-def wanted(replica_set: AnySet) -> int:
-    """How many pods there should be."""
+def desired_replicas(replica_set: AnySet) -> int:
+    """The desired number of pods."""
     return 1 if replica_set.spec.replicas is None else replica_set.spec.replicas
 
 
 def rank(victims: Sequence[Pod], related: Iterable[Pod], now: float) -> list[Pod]:
     """The pods in the order in which they may go."""
-    siblings = Counter(pod.spec.nodeName for pod in related)
-    judged = [_judge(pod, siblings, now) for pod in victims]
-    return [item.pod for item in sorted(judged, key=functools.cmp_to_key(_compare))]
+    pods_on_node = Counter(pod.spec.nodeName for pod in related)
+    ranked = [_ranked(pod, pods_on_node, now) for pod in victims]
+    return [item.pod for item in sorted(ranked, key=functools.cmp_to_key(_compare))]
 
 
 def pod_of(replica_set: AnySet) -> Pod:
@@ -105,7 +105,7 @@ def status(
     failure: Exception | None,
     now: float,
 ) -> AnyStatus:
-    """The status as it should be; equal to the present one when nothing changed."""
+    """The desired status; equal to the present one when nothing changed."""
     old = replica_set.status
     labels = _template(replica_set).metadata.labels.items()
     min_ready = replica_set.spec.minReadySeconds
@@ -142,7 +142,7 @@ def _conditions(
         return others
     if present:
         return replica_set.status.conditions
-    reason = "FailedCreate" if active < wanted(replica_set) else "FailedDelete"
+    reason = "FailedCreate" if active < desired_replicas(replica_set) else "FailedDelete"
     replicates = isinstance(replica_set, ReplicaSet)
     kind = ReplicaSetCondition if replicates else ReplicationControllerCondition
     condition = kind(
@@ -155,29 +155,30 @@ def _conditions(
     return [*others, condition]
 
 
-class _Judged(msgspec.Struct, frozen=True):
-    """A pod and what decides on it; ``firmly`` in the order of weight, smaller goes first."""
+class _Ranked(msgspec.Struct, frozen=True):
+    """A pod and its rank for deletion; of the first ``criteria`` that differ, the smaller is
+    deleted first."""
 
     pod: Pod
-    firmly: tuple[int, ...]
+    criteria: tuple[int, ...]
     ready_since: float | None
     restarts: tuple[int, int]
     created: float
     now: float
 
 
-def _judge(pod: Pod, siblings: Counter[str], now: float) -> _Judged:
-    firmly = (
+def _ranked(pod: Pod, pods_on_node: Counter[str], now: float) -> _Ranked:
+    criteria = (
         int(bool(pod.spec.nodeName)),
         _PHASES.get(pod.status.phase, 1),
         int(pods.is_ready(pod)),
         deletion_cost(pod),
-        -siblings[pod.spec.nodeName],
+        -pods_on_node[pod.spec.nodeName],
     )
     created = pod.metadata.creationTimestamp
-    return _Judged(
+    return _Ranked(
         pod,
-        firmly,
+        criteria,
         pods.ready_since(pod),
         _restarts(pod),
         time.parse(created) if created else now,
@@ -186,7 +187,7 @@ def _judge(pod: Pod, siblings: Counter[str], now: float) -> _Judged:
 
 
 def deletion_cost(pod: Pod) -> int:
-    """The cost of deleting the pod as its annotation says; 0 when it says nothing readable."""
+    """The cost of deleting the pod by its annotation; 0 when it is absent or no int32."""
     text = pod.metadata.annotations.get(DELETION_COST, "0")
     digits = text.removeprefix("-")
     readable = digits.isascii() and digits.isdigit() and str(int(digits)) == digits
@@ -194,9 +195,9 @@ def deletion_cost(pod: Pod) -> int:
     return cost if -(2**31) <= cost < 2**31 else 0
 
 
-def _compare(one: _Judged, other: _Judged) -> int:
-    if one.firmly != other.firmly:
-        return -1 if one.firmly < other.firmly else 1
+def _compare(one: _Ranked, other: _Ranked) -> int:
+    if one.criteria != other.criteria:
+        return -1 if one.criteria < other.criteria else 1
     if one.ready_since != other.ready_since:
         if one.ready_since is None or other.ready_since is None:
             return -1 if one.ready_since is None else 1
@@ -208,8 +209,8 @@ def _compare(one: _Judged, other: _Judged) -> int:
     return 0
 
 
-def _younger(one: _Judged, other: _Judged, since_one: float, since_other: float) -> int:
-    """Younger ones go first; those of about the same age by their uid, which is by chance."""
+def _younger(one: _Ranked, other: _Ranked, since_one: float, since_other: float) -> int:
+    """The younger is deleted first; of those in the same logarithmic bucket of age, by uid."""
     difference = _magnitude(one.now - since_one) - _magnitude(other.now - since_other)
     if difference:
         return difference

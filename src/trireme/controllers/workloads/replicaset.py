@@ -1,6 +1,6 @@
-"""ReplicaSets, and their elder ReplicationControllers: keep so many pods of a template.
+"""ReplicaSets and ReplicationControllers: keep a number of pods of a template.
 
-In: sets of one of the two kinds and pods. Out: pods made, deleted, adopted and released; status;
+In: sets of one of the two kinds and pods. Out: pods created, deleted, adopted, released; status;
 events. Decisions are in ``plan_replicaset``. Run by ``manager``. Upstream:
 pkg/controller/replicaset;
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/.
@@ -56,7 +56,7 @@ SETS = SetKind(
 
 
 class ReplicaSets:
-    """The state of the controller: caches, and what it expects of them."""
+    """The controller: informers, and the writes that it expects to observe."""
 
     def __init__(self, context: ControllerContext, kind: SetKind) -> None:
         self._kind = kind
@@ -73,12 +73,12 @@ class ReplicaSets:
             kind.name,
             self.reconcile,
             context.env,
-            triggers=[(self._sets, triggers.own()), (self._pods, self._concerned)],
+            triggers=[(self._sets, triggers.own()), (self._pods, self._of_pod)],
             workers=WORKERS,
         )
 
     async def reconcile(self, key: Key) -> After | None:
-        """Bring one ReplicaSet's pods and status in line with its spec."""
+        """Create or delete pods of one ReplicaSet, and write its status."""
         found = self._sets.get(*key)
         if found is None:
             self._expectations.forget(key)
@@ -89,7 +89,7 @@ class ReplicaSets:
         failure: Exception | None = None
         if trusted and found.metadata.deletionTimestamp is None:
             failure = await self._manage(found, active)
-        # After the writes, so that the time of a condition is not before its cause.
+        # Read after the writes: a condition's time must not be before its cause.
         now = self._clock.now()
         terminating = sum(pods.is_terminating(pod) for pod in mine)
         status = plan_replicaset.status(found, active, terminating, failure, now)
@@ -105,8 +105,8 @@ class ReplicaSets:
         changed = msgspec.structs.replace(found, status=status)
         try:
             await self._client.update(changed, subresource="status")
-        except errors.ApiError as fault:
-            if errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if errors.is_not_found(error):
                 return False
             raise
         return True
@@ -118,13 +118,15 @@ class ReplicaSets:
         orphans = self._pods.by_index(by_controller, (namespace, ""))
         candidates += [pod for pod in orphans if pods.is_active(pod)]
         selector = self._kind.selector(found)
-        return await claims.settle(self._client, found, adoption.claim(found, selector, candidates))
+        return await claims.adopt_and_release(
+            self._client, found, adoption.claim(found, selector, candidates)
+        )
 
     async def _manage(self, found: AnySet, active: list[Pod]) -> Exception | None:
-        """Make or delete pods; the first failure, after all was tried."""
+        """Create or delete pods; the first error, after all were tried."""
         now = self._clock.now()
-        # Only where pods have to go does it matter where the others are.
-        too_many = len(active) > plan_replicaset.wanted(found)
+        # Pods of the same owner matter only for choosing which to delete.
+        too_many = len(active) > plan_replicaset.desired_replicas(found)
         related = self._related(found) if too_many else []
         match plan_replicaset.change(found, active, related, now):
             case plan_replicaset.Create(count):
@@ -144,12 +146,12 @@ class ReplicaSets:
     async def _create_one(self, found: AnySet) -> None:
         try:
             made = await self._client.create(plan_replicaset.pod_of(found))
-        except Exception as fault:
-            if errors.is_namespace_terminating(fault):
-                # Every other creation would fail as well, and the ReplicaSet goes soon.
+        except Exception as error:
+            if errors.is_namespace_terminating(error):
+                # Every other creation would fail too, and the ReplicaSet is deleted soon.
                 self._expectations.creation_observed(keys.of(found.metadata))
                 return
-            message = f"Error creating: {fault}"
+            message = f"Error creating: {error}"
             self._events.event(found, recorder.WARNING, "FailedCreate", message)
             raise
         message = f"Created pod: {made.metadata.name}"
@@ -162,12 +164,12 @@ class ReplicaSets:
         async def delete(pod: Pod) -> None:
             try:
                 await self._client.delete(Pod, pod.metadata.name, pod.metadata.namespace)
-            except Exception as fault:
-                # Whether it was gone already or could not be deleted: no event will come of this.
+            except Exception as error:
+                # Gone already or not deleted: no watch event will fulfil the expectation.
                 self._expectations.deletion_observed(key, pod.metadata.uid)
-                if errors.is_not_found(fault):
+                if errors.is_not_found(error):
                     return
-                message = f"Error deleting: {fault}"
+                message = f"Error deleting: {error}"
                 self._events.event(found, recorder.WARNING, "FailedDelete", message)
                 raise
             message = f"Deleted pod: {pod.metadata.name}"
@@ -180,16 +182,16 @@ class ReplicaSets:
         """Active pods of all ReplicaSets with the same controller, this one's included."""
         namespace = found.metadata.namespace
         owner = owners.controller_uid(found.metadata)
-        siblings = self._sets.by_index(by_controller, (namespace, owner)) if owner else [found]
+        same_owner = self._sets.by_index(by_controller, (namespace, owner)) if owner else [found]
         return [
             pod
-            for sibling in siblings
-            for pod in self._pods.by_index(by_controller, (namespace, sibling.metadata.uid))
+            for item in same_owner
+            for pod in self._pods.by_index(by_controller, (namespace, item.metadata.uid))
             if pods.is_active(pod)
         ]
 
-    def _concerned(self, event: Event[Pod]) -> Iterable[Key]:
-        """The ReplicaSets that a pod's change concerns; notes what was expected of it."""
+    def _of_pod(self, event: Event[Pod]) -> Iterable[Key]:
+        """The ReplicaSets to reconcile after a pod's change; lowers their expectations."""
         pod = event.object
         found: dict[Key, None] = {}
         for key in self._owner(event):
@@ -205,7 +207,7 @@ class ReplicaSets:
         return found
 
     def _owner_of(self, pod: Pod) -> Key | None:
-        """The ReplicaSet that controls the pod, if it is the one that we know."""
+        """The ReplicaSet that controls the pod, if the cache has it with this uid."""
         reference = owners.controller_of(pod.metadata)
         if reference is None or reference.kind != self._kind.type().kind:
             return None

@@ -1,4 +1,4 @@
-"""ReplicationControllers: what ReplicaSets came from, run by the same code.
+"""ReplicationControllers, run by the code of ReplicaSets.
 
 Upstream: pkg/controller/replication;
 https://kubernetes.io/docs/concepts/workloads/controllers/replicationcontroller/.

@@ -1,1 +1,1 @@
-"""Deployments: versions of a pod template, rolled out by scaling their ReplicaSets."""
+"""Deployments: a pod template rolled out by scaling ReplicaSets."""

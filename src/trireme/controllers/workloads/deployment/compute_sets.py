@@ -1,4 +1,5 @@
-"""The ReplicaSets of a Deployment: which is the present version, how many pods each may have. Pure.
+"""The ReplicaSets of a Deployment: which has the present template, how many pods each may have.
+Pure.
 
 In: a Deployment and its ReplicaSets. Out: numbers and ReplicaSets. Called by ``plan``. Rules:
 upstream pkg/controller/deployment/util;
@@ -35,36 +36,36 @@ _NOT_COPIED = frozenset(
 )
 
 
-def wanted(deployment: Deployment) -> int:
+def desired_replicas(deployment: Deployment) -> int:
     """How many pods there should be."""
     return 1 if deployment.spec.replicas is None else deployment.spec.replicas
 
 
 def size(replica_set: ReplicaSet) -> int:
-    """How many pods the ReplicaSet is asked to have."""
+    """The desired number of pods of the ReplicaSet."""
     return 1 if replica_set.spec.replicas is None else replica_set.spec.replicas
 
 
 def total(sets: Iterable[ReplicaSet]) -> int:
-    """How many pods the ReplicaSets are asked to have together."""
+    """The desired number of pods of the ReplicaSets together."""
     return sum(map(size, sets))
 
 
 def is_rolling(deployment: Deployment) -> bool:
-    """Whether pods are replaced few by few."""
+    """Whether the strategy is RollingUpdate."""
     return deployment.spec.strategy.type == "RollingUpdate"
 
 
-def fence(deployment: Deployment) -> tuple[int, int]:
-    """(pods above the wanted number, pods that may be unavailable) during a rolling update."""
+def fenceposts(deployment: Deployment) -> tuple[int, int]:
+    """(maxSurge, maxUnavailable) as numbers of pods; (0, 0) unless it is a rolling update."""
     rolling = deployment.spec.strategy.rollingUpdate
-    number = wanted(deployment)
+    number = desired_replicas(deployment)
     if not is_rolling(deployment) or rolling is None:
         return 0, 0
     surge = intstr.resolve(rolling.maxSurge or 0, number, round_up=True)
     unavailable = intstr.resolve(rolling.maxUnavailable or 0, number, round_up=False)
     if surge == 0 and unavailable == 0:
-        # Rounding may have taken both; the roll-out has to be able to move.
+        # Both may have been rounded to 0, with which no rollout could progress.
         unavailable = 1
     return surge, min(unavailable, number)
 
@@ -87,7 +88,7 @@ def revision(replica_set: ReplicaSet) -> int:
     return int(text) if text.isascii() and text.isdigit() else 0
 
 
-def made(deployment: Deployment, old: Sequence[ReplicaSet], now_text: str) -> ReplicaSet:
+def new_replica_set(deployment: Deployment, old: Sequence[ReplicaSet], now_text: str) -> ReplicaSet:
     """The ReplicaSet for the present template, as it is to be created."""
     template = deployment.spec.template
     value = templates.hash_of(template, deployment.status.collisionCount)
@@ -127,7 +128,7 @@ def annotated(
     if revision(replica_set) < number and (not text or text.isdigit()):
         annotations[REVISION] = str(number)
         if text:
-            # Rolled back to: the numbers that it had stay known.
+            # A rollback: its former revisions are kept in the history.
             annotations[HISTORY] = _history(before.get(HISTORY, ""), text)
     return _with_annotations(replica_set, annotations)
 
@@ -142,9 +143,9 @@ def _history(before: str, number: str) -> str:
 
 
 def with_counts(deployment: Deployment, replica_set: ReplicaSet) -> ReplicaSet:
-    """The ReplicaSet with what proportional scaling needs to know of the Deployment."""
-    number = wanted(deployment)
-    counts = {DESIRED: str(number), MAXIMUM: str(number + fence(deployment)[0])}
+    """The ReplicaSet with the Deployment's counts as annotations, for proportional scaling."""
+    number = desired_replicas(deployment)
+    counts = {DESIRED: str(number), MAXIMUM: str(number + fenceposts(deployment)[0])}
     return _with_annotations(replica_set, {**replica_set.metadata.annotations, **counts})
 
 
@@ -158,10 +159,10 @@ def resized(replica_set: ReplicaSet, number: int) -> ReplicaSet:
 
 def new_size(deployment: Deployment, new: ReplicaSet, every: Iterable[ReplicaSet]) -> int:
     """How many pods the new ReplicaSet may have now."""
-    number = wanted(deployment)
+    number = desired_replicas(deployment)
     if not is_rolling(deployment):
         return number
-    free = number + fence(deployment)[0] - total(every)
+    free = number + fenceposts(deployment)[0] - total(every)
     if free <= 0:
         return size(new)
     return size(new) + min(free, number - size(new))
@@ -174,30 +175,30 @@ def annotation_number(replica_set: ReplicaSet, name: str) -> int | None:
 
 
 def is_scaled(deployment: Deployment, sets: Iterable[ReplicaSet]) -> bool:
-    """Whether the wanted number changed since the ReplicaSets were last told of it."""
+    """Whether spec.replicas changed since it was recorded in the ReplicaSets' annotations."""
     for item in sets:
-        told = annotation_number(item, DESIRED)
-        if size(item) > 0 and told is not None and told != wanted(deployment):
+        recorded = annotation_number(item, DESIRED)
+        if size(item) > 0 and recorded is not None and recorded != desired_replicas(deployment):
             return True
     return False
 
 
 def is_saturated(deployment: Deployment, new: ReplicaSet | None) -> bool:
-    """Whether the new ReplicaSet has all pods, and all are available."""
+    """Whether the new ReplicaSet has all desired pods, and all are available."""
     if new is None:
         return False
-    number = wanted(deployment)
-    told = annotation_number(new, DESIRED)
-    return size(new) == number and told == number and new.status.availableReplicas == number
+    number = desired_replicas(deployment)
+    recorded = annotation_number(new, DESIRED)
+    return size(new) == number and recorded == number and new.status.availableReplicas == number
 
 
 def proportional(
     deployment: Deployment, active: Sequence[ReplicaSet]
 ) -> list[tuple[ReplicaSet, int]]:
-    """New sizes when a Deployment is scaled in the middle of a roll-out: each ReplicaSet gets its
-    share, and what rounding leaves goes to the largest."""
-    number = wanted(deployment)
-    allowed = number + fence(deployment)[0] if number > 0 else 0
+    """New sizes when a Deployment is scaled during a rollout: each ReplicaSet gets its share, and
+    the largest gets the remainder of the rounding."""
+    number = desired_replicas(deployment)
+    allowed = number + fenceposts(deployment)[0] if number > 0 else 0
     difference = allowed - total(active)
     # Equal sizes: the newer grows first, the older shrinks first.
     ordered = by_age(active)
@@ -223,14 +224,14 @@ def _share(deployment: Deployment, item: ReplicaSet, difference: int, given: int
 
 
 def _fraction(deployment: Deployment, item: ReplicaSet) -> int:
-    number = wanted(deployment)
+    number = desired_replicas(deployment)
     if number == 0:
         return -size(item)
     before = annotation_number(item, MAXIMUM) or deployment.status.replicas
     if not before:
         return 0
     # Half away from zero: Python's own rounding goes to even numbers.
-    return math.floor(size(item) * (number + fence(deployment)[0]) / before + 0.5) - size(item)
+    return math.floor(size(item) * (number + fenceposts(deployment)[0]) / before + 0.5) - size(item)
 
 
 def _with_annotations(replica_set: ReplicaSet, annotations: dict[str, str]) -> ReplicaSet:

@@ -32,10 +32,10 @@ def without(conditions: Conditions, kind: str) -> Conditions:
     return [item for item in conditions if item.type != kind]
 
 
-def stated(
+def set_condition(
     conditions: Conditions, kind: str, status: str, reason: str, message: str, now: float
 ) -> Conditions:
-    """The conditions with this one; one of the same status and reason stays as it is."""
+    """The conditions with this one; one of the same status and reason is left unchanged."""
     before = condition(conditions, kind)
     if before is not None and (before.status, before.reason) == (status, reason):
         return conditions
@@ -61,7 +61,7 @@ def _put(
 
 
 def has_deadline(deployment: Deployment) -> bool:
-    """Whether a roll-out that does not move is reported."""
+    """Whether a rollout without progress is reported."""
     return deployment.spec.progressDeadlineSeconds not in (None, NEVER)
 
 
@@ -73,7 +73,7 @@ def progress(
         return deployment
     return with_conditions(
         deployment,
-        stated(deployment.status.conditions, PROGRESSING, status, reason, message, now),
+        set_condition(deployment.status.conditions, PROGRESSING, status, reason, message, now),
     )
 
 
@@ -84,7 +84,7 @@ def with_conditions(deployment: Deployment, conditions: Conditions) -> Deploymen
 
 
 def paused(deployment: Deployment, now: float) -> Deployment:
-    """The condition that says that a roll-out was paused or resumed."""
+    """The Deployment with the condition for a paused or resumed rollout."""
     before = condition(deployment.status.conditions, PROGRESSING)
     reason = before.reason if before is not None else ""
     if reason == "ProgressDeadlineExceeded":
@@ -99,11 +99,11 @@ def paused(deployment: Deployment, now: float) -> Deployment:
 def counts(
     deployment: Deployment, every: Sequence[ReplicaSet], new: ReplicaSet | None, now: float
 ) -> DeploymentStatus:
-    """The numbers, and whether enough pods are available."""
+    """The replica counts and the condition Available."""
     available = sum(item.status.availableReplicas for item in every)
-    number = compute_sets.wanted(deployment)
-    enough = available >= number - compute_sets.fence(deployment)[1]
-    conditions = stated(
+    number = compute_sets.desired_replicas(deployment)
+    enough = available >= number - compute_sets.fenceposts(deployment)[1]
+    conditions = set_condition(
         deployment.status.conditions,
         AVAILABLE,
         "True" if enough else "False",
@@ -119,7 +119,7 @@ def counts(
         readyReplicas=sum(item.status.readyReplicas for item in every),
         availableReplicas=available,
         unavailableReplicas=max(0, compute_sets.total(every) - available),
-        # Unknown while a ReplicaSet has not counted.
+        # Unknown while a ReplicaSet does not report it.
         terminatingReplicas=None if None in terminating else sum(filter(None, terminating)),
         collisionCount=deployment.status.collisionCount,
         conditions=conditions,
@@ -127,8 +127,8 @@ def counts(
 
 
 def is_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
-    """All pods are of the new version and available, and no others are left."""
-    number = compute_sets.wanted(deployment)
+    """All pods are of the new template and available, and no others are left."""
+    number = compute_sets.desired_replicas(deployment)
     return (
         status.updatedReplicas == status.replicas == status.availableReplicas == number
         and status.observedGeneration >= deployment.metadata.generation
@@ -138,7 +138,7 @@ def is_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
 def rollout(
     deployment: Deployment, every: Sequence[ReplicaSet], new: ReplicaSet | None, now: float
 ) -> DeploymentStatus:
-    """The status during and after a roll-out: ``counts``, and how it goes."""
+    """The status during and after a rollout: ``counts`` and the condition Progressing."""
     status = counts(deployment, every, new, now)
     conditions = status.conditions
     if not has_deadline(deployment):
@@ -155,19 +155,23 @@ def _progress(
     conditions = status.conditions
     done = before is not None and before.reason == "NewReplicaSetAvailable"
     if done and status.replicas == status.updatedReplicas:
-        # Pods that fail later are no roll-out.
+        # Pods that fail after the rollout do not start a new one.
         return conditions
     name = f'ReplicaSet "{new.metadata.name}"' if new else f'Deployment "{_name(deployment)}"'
     if is_complete(deployment, status):
         message = f"{name} has successfully progressed."
-        return stated(conditions, PROGRESSING, "True", "NewReplicaSetAvailable", message, now)
+        return set_condition(
+            conditions, PROGRESSING, "True", "NewReplicaSetAvailable", message, now
+        )
     if _moved(deployment.status, status):
         # Also when the reason stays: its lastUpdateTime is what the deadline counts from.
         message = f"{name} is progressing."
         return _put(conditions, PROGRESSING, "True", "ReplicaSetUpdated", message, now)
     if _is_late(deployment, status, now):
         message = f"{name} has timed out progressing."
-        return stated(conditions, PROGRESSING, "False", "ProgressDeadlineExceeded", message, now)
+        return set_condition(
+            conditions, PROGRESSING, "False", "ProgressDeadlineExceeded", message, now
+        )
     return conditions
 
 
@@ -188,7 +192,7 @@ def _is_late(deployment: Deployment, status: DeploymentStatus, now: float) -> bo
 
 
 def deadline_in(deployment: Deployment, status: DeploymentStatus, now: float) -> float | None:
-    """Seconds until a roll-out that does not move is late; None when none is under way."""
+    """Seconds until a rollout exceeds its progress deadline; None when none is under way."""
     last = condition(status.conditions, PROGRESSING)
     limit = deployment.spec.progressDeadlineSeconds
     if limit is None or limit == NEVER or last is None or not last.lastUpdateTime:
@@ -201,7 +205,7 @@ def deadline_in(deployment: Deployment, status: DeploymentStatus, now: float) ->
 def _failures(
     conditions: Conditions, every: Sequence[ReplicaSet], new: ReplicaSet | None
 ) -> Conditions:
-    """What keeps a ReplicaSet from making pods is told of the Deployment; the new one's first."""
+    """ReplicaFailure of the ReplicaSets as the Deployment's condition; the new one's first."""
     for item in (*([new] if new is not None else []), *every):
         for found in item.status.conditions:
             if found.type != FAILURE:

@@ -1,8 +1,8 @@
-"""What to do for a Deployment: which ReplicaSets to make, change and delete, and its status. Pure.
+"""What to do for a Deployment: ReplicaSets to create, change and delete, and its status. Pure.
 
 In: the Deployment, its ReplicaSets, for Recreate also their pods, the time. Out: a ``Plan``; one
-that has no actions and an equal Deployment means that all is as it should be. Called by
-``reconcile``. One step of a roll-out at a time: the next comes when the ReplicaSets report.
+that has no actions and an equal Deployment means that nothing is to be done. Called by
+``reconcile``. One step of a rollout at a time: the next follows when the ReplicaSets report.
 Rules: upstream pkg/controller/deployment (sync, rolling, recreate);
 https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#strategy.
 """
@@ -22,7 +22,7 @@ from trireme.machinery import time
 
 
 class Create(msgspec.Struct, frozen=True):
-    """Make this ReplicaSet; ``note`` is the event's message, "" for none."""
+    """Create this ReplicaSet; ``note`` is the event's message, "" for none."""
 
     replica_set: ReplicaSet
     note: str = ""
@@ -46,7 +46,7 @@ Action = Create | Update | Delete
 
 class Plan(msgspec.Struct, frozen=True):
     """Do the actions in order, then write the Deployment's status and annotations if they differ.
-    ``revisit``: look again in so many seconds."""
+    ``revisit``: seconds until the next reconciliation, None for none."""
 
     actions: list[Action]
     deployment: Deployment
@@ -59,7 +59,7 @@ def plan(
     pods_by_set: Mapping[str, Sequence[Pod]],
     now: float,
 ) -> Plan:
-    """The next step. ``pods_by_set``: pods by the uid of their ReplicaSet, looked at by Recreate
+    """The next step. ``pods_by_set``: pods by the uid of their ReplicaSet, used by Recreate
     only."""
     draft = _Draft(deployment, sets, now)
     if deployment.metadata.deletionTimestamp is not None:
@@ -77,7 +77,7 @@ def plan(
 
 
 class _Draft:
-    """The state that the plan leads to, as far as it is made."""
+    """The plan so far, and the ReplicaSets as they will be after it."""
 
     def __init__(self, deployment: Deployment, sets: Sequence[ReplicaSet], now: float) -> None:
         self.deployment = deployment
@@ -107,7 +107,7 @@ class _Draft:
         """Make the ReplicaSet of the present template, if there is none."""
         if self.new is not None:
             return
-        fresh = compute_sets.made(self.deployment, self.old, time.format(self.now))
+        fresh = compute_sets.new_replica_set(self.deployment, self.old, time.format(self.now))
         name, count = fresh.metadata.name, compute_sets.size(fresh)
         note = f"Scaled up replica set {name} from 0 to {count}" if count else ""
         self.sets[name] = fresh
@@ -123,7 +123,7 @@ class _Draft:
         )
 
     def scale(self, item: ReplicaSet, number: int) -> None:
-        """Ask the ReplicaSet for so many pods, and tell it the Deployment's size."""
+        """Set the ReplicaSet's size, and the Deployment's counts in its annotations."""
         before = compute_sets.size(item)
         changed = compute_sets.with_counts(self.deployment, compute_sets.resized(item, number))
         if changed == item:
@@ -140,17 +140,17 @@ class _Draft:
         self.actions[item.metadata.name] = Delete(item)
 
     def scaled_status(self) -> Plan:
-        """The end of a plan that is no step of a roll-out."""
+        """The plan, with the status of a Deployment that is scaled or paused."""
         status = compute_status.counts(self.deployment, self.every(), self.new, self.now)
         return self._finish(msgspec.structs.replace(self.deployment, status=status), None)
 
     def rollout_status(self) -> Plan:
-        """The end of a step of a roll-out."""
+        """The plan, with the status of a rollout."""
         status = compute_status.rollout(self.deployment, self.every(), self.new, self.now)
         left = None
         if not compute_status.is_complete(self.deployment, status):
             left = compute_status.deadline_in(self.deployment, status, self.now)
-        # A second late: times are written in whole seconds.
+        # One second more: times are written in whole seconds.
         revisit = None if left is None else max(0.0, left) + 1.0
         return self._finish(msgspec.structs.replace(self.deployment, status=status), revisit)
 
@@ -200,8 +200,8 @@ class _Draft:
 
 
 def _scale(draft: _Draft) -> None:
-    """The wanted number changed, or the roll-out is paused: change sizes, not versions."""
-    deployment, number = draft.deployment, compute_sets.wanted(draft.deployment)
+    """Scale the active ReplicaSets: spec.replicas changed, or the rollout is paused."""
+    deployment, number = draft.deployment, compute_sets.desired_replicas(draft.deployment)
     active = _active(draft.every())
     if len(active) <= 1:
         only = active[0] if active else draft.new or (draft.old[-1] if draft.old else None)
@@ -216,7 +216,7 @@ def _scale(draft: _Draft) -> None:
 
 
 def _roll(draft: _Draft) -> Plan:
-    """A step of a rolling update: up, or down, or done."""
+    """A step of a rolling update: scale up, or scale down, or clean up."""
     draft.create()
     if not _scale_new(draft) and not _scale_old(draft):
         _clean_if_complete(draft)
@@ -224,8 +224,8 @@ def _roll(draft: _Draft) -> Plan:
 
 
 def _scale_new(draft: _Draft) -> bool:
-    """Whether the new ReplicaSet grows (or shrinks to the wanted number)."""
-    new, number = draft.new, compute_sets.wanted(draft.deployment)
+    """Whether the new ReplicaSet is scaled up (or down to spec.replicas)."""
+    new, number = draft.new, compute_sets.desired_replicas(draft.deployment)
     assert new is not None
     if compute_sets.size(new) == number:
         return False
@@ -237,13 +237,16 @@ def _scale_new(draft: _Draft) -> bool:
 
 
 def _scale_old(draft: _Draft) -> bool:
-    """Whether old ReplicaSets shrink, as far as enough pods stay available: pods that do not work
-    first, wherever they are, then the oldest."""
+    """Whether old ReplicaSets are scaled down, as far as enough pods stay available: first by their
+    unhealthy pods, then the oldest ReplicaSet first."""
     old, new = _active(draft.old), draft.new
     assert new is not None
     if not old:
         return False
-    minimum = compute_sets.wanted(draft.deployment) - compute_sets.fence(draft.deployment)[1]
+    minimum = (
+        compute_sets.desired_replicas(draft.deployment)
+        - compute_sets.fenceposts(draft.deployment)[1]
+    )
     missing = compute_sets.size(new) - new.status.availableReplicas
     room = compute_sets.total(draft.every()) - minimum - missing
     if room <= 0:
@@ -259,7 +262,7 @@ def _scale_old(draft: _Draft) -> bool:
 
 
 def _shrink(draft: _Draft, item: ReplicaSet, count: int) -> int:
-    """Take ``count`` pods away; how many that were."""
+    """Scale down by at most ``count`` pods; by how many."""
     if count <= 0:
         return 0
     draft.scale(item, compute_sets.size(item) - count)
@@ -267,7 +270,7 @@ def _shrink(draft: _Draft, item: ReplicaSet, count: int) -> int:
 
 
 def _recreate(draft: _Draft, pods_by_set: Mapping[str, Sequence[Pod]]) -> Plan:
-    """All old pods go, and only then new ones come."""
+    """Strategy Recreate: all old pods end before new ones are created."""
     old = _active(draft.old)
     for item in old:
         draft.scale(item, 0)
@@ -276,8 +279,8 @@ def _recreate(draft: _Draft, pods_by_set: Mapping[str, Sequence[Pod]]) -> Plan:
     draft.create()
     new = draft.new
     assert new is not None
-    if compute_sets.size(new) != compute_sets.wanted(draft.deployment):
-        draft.scale(new, compute_sets.wanted(draft.deployment))
+    if compute_sets.size(new) != compute_sets.desired_replicas(draft.deployment):
+        draft.scale(new, compute_sets.desired_replicas(draft.deployment))
     _clean_if_complete(draft)
     return draft.rollout_status()
 
@@ -295,7 +298,7 @@ def _old_pods_run(draft: _Draft, pods_by_set: Mapping[str, Sequence[Pod]]) -> bo
 
 
 def _clean_if_complete(draft: _Draft) -> None:
-    """Delete what the history need not keep, once the roll-out is done."""
+    """Delete old ReplicaSets beyond revisionHistoryLimit, once the rollout is complete."""
     deployment = draft.deployment
     limit = deployment.spec.revisionHistoryLimit
     if limit is None or limit == compute_status.NEVER:
@@ -305,8 +308,8 @@ def _clean_if_complete(draft: _Draft) -> None:
     alive = [item for item in draft.old if item.metadata.deletionTimestamp is None]
     alive.sort(key=compute_sets.revision)
     for item in alive[: max(0, len(alive) - limit)]:
-        settled = item.metadata.generation <= item.status.observedGeneration
-        if settled and not item.status.replicas and not compute_sets.size(item):
+        observed = item.metadata.generation <= item.status.observedGeneration
+        if observed and not item.status.replicas and not compute_sets.size(item):
             draft.delete(item)
 
 

@@ -36,7 +36,7 @@ def make(context: ControllerContext) -> Controller:
 
 
 class Deployments:
-    """The caches and the executor."""
+    """The informers and the executor."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._client = context.client
@@ -81,7 +81,9 @@ class Deployments:
         namespace = found.metadata.namespace
         candidates = self._sets.by_index(by_controller, (namespace, found.metadata.uid))
         candidates += self._sets.by_index(by_controller, (namespace, ""))
-        return await claims.settle(self._client, found, adoption.claim(found, selector, candidates))
+        return await claims.adopt_and_release(
+            self._client, found, adoption.claim(found, selector, candidates)
+        )
 
     def _pods_of(self, sets: list[ReplicaSet]) -> dict[str, list[Pod]]:
         return {
@@ -91,16 +93,16 @@ class Deployments:
             for item in sets
         }
 
-    async def _write(self, found: Deployment, wanted: Deployment) -> None:
+    async def _write(self, found: Deployment, desired: Deployment) -> None:
         """Status and annotations in one write, if they differ: a status write carries both."""
-        same_notes = wanted.metadata.annotations == found.metadata.annotations
-        if wanted.status == found.status and same_notes:
+        same_notes = desired.metadata.annotations == found.metadata.annotations
+        if desired.status == found.status and same_notes:
             return
         try:
-            await self._client.update(wanted, subresource="status")
-        except errors.ApiError as fault:
-            # It went in the meantime; there is nothing left to tell.
-            if not errors.is_not_found(fault):
+            await self._client.update(desired, subresource="status")
+        except errors.ApiError as error:
+            # Deleted meanwhile: there is no status to write.
+            if not errors.is_not_found(error):
                 raise
 
     async def _do(self, found: Deployment, action: plan.Action) -> None:
@@ -115,22 +117,22 @@ class Deployments:
                 metadata = replica_set.metadata
                 try:
                     await self._client.delete(ReplicaSet, metadata.name, metadata.namespace)
-                except errors.ApiError as fault:
-                    if not errors.is_not_found(fault):
+                except errors.ApiError as error:
+                    if not errors.is_not_found(error):
                         raise
 
     async def _create(self, found: Deployment, replica_set: ReplicaSet, note: str) -> None:
         metadata = msgspec.structs.replace(replica_set.metadata, creationTimestamp=None)
         try:
             await self._client.create(msgspec.structs.replace(replica_set, metadata=metadata))
-        except errors.ApiError as fault:
-            if errors.is_already_exists(fault):
+        except errors.ApiError as error:
+            if errors.is_already_exists(error):
                 if await self._is_ours(found, replica_set):
-                    # Made by us before; the cache does not show it yet.
+                    # Created before; the cache lacks it yet.
                     return
                 await self._collided(found)
-            elif not errors.is_namespace_terminating(fault):
-                await self._failed(found, replica_set.metadata.name, fault)
+            elif not errors.is_namespace_terminating(error):
+                await self._failed(found, replica_set.metadata.name, error)
             raise
         if note:
             self._events.event(found, recorder.NORMAL, "ScalingReplicaSet", note)
@@ -143,13 +145,13 @@ class Deployments:
         )
 
     async def _collided(self, found: Deployment) -> None:
-        """Another template has the name that ours would have: the next try counts one more."""
+        """Another template hashed to the same name: increment status.collisionCount."""
         count = (found.status.collisionCount or 0) + 1
         status = msgspec.structs.replace(found.status, collisionCount=count)
         await self._write(found, msgspec.structs.replace(found, status=status))
 
-    async def _failed(self, found: Deployment, name: str, fault: errors.ApiError) -> None:
-        message = f'Failed to create new replica set "{name}": {fault}'
+    async def _failed(self, found: Deployment, name: str, error: errors.ApiError) -> None:
+        message = f'Failed to create new replica set "{name}": {error}'
         self._events.event(found, recorder.WARNING, "ReplicaSetCreateError", message)
         failed = compute_status.progress(
             found, "False", "ReplicaSetCreateError", message, self._clock.now()
@@ -167,7 +169,7 @@ class Deployments:
         return found
 
     def _of_pod(self, event: Event[Pod]) -> Iterable[Key]:
-        """The Deployment of a pod that is gone, if it waits for that."""
+        """The Deployment of a deleted pod, if its strategy is Recreate."""
         if event.type != DELETED:
             return ()
         reference = owners.controller_of(event.object.metadata)
