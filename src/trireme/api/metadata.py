@@ -68,14 +68,14 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
         added = sorted({*new.finalizers} - {*old.finalizers})
         if added:
             shown = ", ".join(gotext.quote(item) for item in added)
-            why = (
+            detail = (
                 "no new finalizers can be added if the object is being deleted, found new "
                 f"finalizers []string{{{shown}}}"
             )
-            errs.append(field.forbidden(_FINALIZERS, why))
+            errs.append(field.forbidden(_FINALIZERS, detail))
     if new.generation < old.generation:
-        why = "must not be decremented"
-        errs.append(field.invalid(_META.child("generation"), new.generation, why))
+        detail = "must not be decremented"
+        errs.append(field.invalid(_META.child("generation"), new.generation, detail))
     for attribute in ("name", "namespace", "uid"):
         rules.unchanged(errs, _META, attribute, getattr(new, attribute), getattr(old, attribute))
     # What is stored was judged when it came.
@@ -147,8 +147,8 @@ def finalizers(errs: list[FieldError], at: Path, items: list[str], short: bool =
     for item in items:
         rules.add(errs, at, item, names.is_qualified_name(item))
     if "orphan" in items and "foregroundDeletion" in items:
-        why = "finalizer orphan and foregroundDeletion cannot be both set"
-        errs.append(field.invalid(at, items, why))
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        errs.append(field.invalid(at, items, detail))
     for position, item in enumerate(items if short else ()):
         finalizer_is_known(errs, at.index(position), item)
 
@@ -156,8 +156,8 @@ def finalizers(errs: list[FieldError], at: Path, items: list[str], short: bool =
 def finalizer_is_known(errs: list[FieldError], at: Path, item: str) -> None:
     """A finalizer without a domain is one of Kubernetes' own."""
     if "/" not in item and item not in SHORT_FINALIZERS:
-        why = "name is neither a standard finalizer name nor is it fully qualified"
-        errs.append(field.invalid(at, item, why))
+        detail = "name is neither a standard finalizer name nor is it fully qualified"
+        errs.append(field.invalid(at, item, detail))
 
 
 def _owners(errs: list[FieldError], owners: list[OwnerReference], at: Path) -> None:
@@ -169,11 +169,11 @@ def _owners(errs: list[FieldError], owners: list[OwnerReference], at: Path) -> N
             continue
         this = f"{owner.kind}/{owner.name}"
         if controller:
-            why = (
+            detail = (
                 "Only one reference can have Controller set to true. "
                 f'Found "true" in references for {controller} and {this}'
             )
-            errs.append(field.invalid(at, owners, why))
+            errs.append(field.invalid(at, owners, detail))
         else:
             controller = this
 
@@ -181,11 +181,11 @@ def _owners(errs: list[FieldError], owners: list[OwnerReference], at: Path) -> N
 def _owner(errs: list[FieldError], owner: OwnerReference, at: Path) -> None:
     group, _, version = owner.apiVersion.rpartition("/")
     if not version or group.count("/"):
-        why = "version must not be empty"
-        errs.append(field.invalid(at.child("apiVersion"), owner.apiVersion, why))
+        detail = "version must not be empty"
+        errs.append(field.invalid(at.child("apiVersion"), owner.apiVersion, detail))
     for name in ("kind", "name", "uid"):
         if not getattr(owner, name):
             errs.append(field.invalid(at.child(name), "", "must not be empty"))
     if owner.apiVersion == "v1" and owner.kind == "Event":
-        why = "/v1, Kind=Event is disallowed from being an owner"
-        errs.append(field.invalid(at, owner, why))
+        detail = "/v1, Kind=Event is disallowed from being an owner"
+        errs.append(field.invalid(at, owner, detail))

@@ -126,15 +126,15 @@ def label_selector(errs: Errors, at: Path, selector: LabelSelector | None) -> No
         here = at.child("matchExpressions").index(position)
         if item.operator in ("In", "NotIn"):
             if not item.values:
-                why = "must be specified when `operator` is 'In' or 'NotIn'"
-                errs.append(field.required(here.child("values"), why))
+                detail = "must be specified when `operator` is 'In' or 'NotIn'"
+                errs.append(field.required(here.child("values"), detail))
         elif item.operator in ("Exists", "DoesNotExist"):
             if item.values:
-                why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                errs.append(field.forbidden(here.child("values"), why))
+                detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                errs.append(field.forbidden(here.child("values"), detail))
         else:
-            why = "not a valid selector operator"
-            errs.append(field.invalid(here.child("operator"), item.operator, why))
+            detail = "not a valid selector operator"
+            errs.append(field.invalid(here.child("operator"), item.operator, detail))
         syntax(errs, here, "key", item.key, names.is_qualified_name)
         for number, value in enumerate(item.values):
             complaints = names.is_label_value(value)
@@ -151,14 +151,14 @@ def endpoint_ip(errs: Errors, at: Path, text: str) -> None:
     if address.is_unspecified:
         errs.append(field.invalid(at, text, f"may not be unspecified ({text})"))
     if address.is_loopback:
-        why = "may not be in the loopback range (127.0.0.0/8, ::1/128)"
-        errs.append(field.invalid(at, text, why))
+        detail = "may not be in the loopback range (127.0.0.0/8, ::1/128)"
+        errs.append(field.invalid(at, text, detail))
     if address.is_link_local:
-        why = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
-        errs.append(field.invalid(at, text, why))
+        detail = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+        errs.append(field.invalid(at, text, detail))
     if any(address in network for network in _LINK_LOCAL_MULTICAST):
-        why = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-        errs.append(field.invalid(at, text, why))
+        detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+        errs.append(field.invalid(at, text, detail))
 
 
 _LINK_LOCAL_MULTICAST: Final = (
@@ -188,8 +188,8 @@ def _condition(errs: Errors, at: Path, item: Condition) -> None:
     syntax(errs, at, "type", item.type, names.is_qualified_name)
     one_of(errs, at, "status", item.status, ("False", "True", "Unknown"))
     if item.observedGeneration < 0:
-        why = "must be greater than or equal to zero"
-        errs.append(field.invalid(at.child("observedGeneration"), item.observedGeneration, why))
+        detail = "must be greater than or equal to zero"
+        errs.append(field.invalid(at.child("observedGeneration"), item.observedGeneration, detail))
     if not item.lastTransitionTime:
         errs.append(field.required(at.child("lastTransitionTime")))
     if len(item.reason) == 0:

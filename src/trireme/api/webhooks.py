@@ -33,19 +33,19 @@ def url(errs: Errors, text: str, at: Path) -> None:
         errs.append(field.required(at, f"url must be a valid URL: {problem}{_FORM}"))
         return
     if parts.scheme != "https":
-        why = f"'https' is the only allowed URL scheme{_FORM}"
-        errs.append(field.invalid(at, parts.scheme, why))
+        detail = f"'https' is the only allowed URL scheme{_FORM}"
+        errs.append(field.invalid(at, parts.scheme, detail))
     if not parts.host:
         errs.append(field.invalid(at, "", f"host must be specified{_FORM}"))
     if parts.user is not None:
-        why = "user information is not permitted in the URL"
-        errs.append(field.invalid(at, parts.user, why))
+        detail = "user information is not permitted in the URL"
+        errs.append(field.invalid(at, parts.user, detail))
     if parts.fragment:
-        why = "fragments are not permitted in the URL"
-        errs.append(field.invalid(at, parts.fragment, why))
+        detail = "fragments are not permitted in the URL"
+        errs.append(field.invalid(at, parts.fragment, detail))
     if parts.query:
-        why = "query parameters are not permitted in the URL"
-        errs.append(field.invalid(at, parts.query, why))
+        detail = "query parameters are not permitted in the URL"
+        errs.append(field.invalid(at, parts.query, detail))
 
 
 def service(errs: Errors, wanted: Service, at: Path) -> None:
@@ -57,8 +57,8 @@ def service(errs: Errors, wanted: Service, at: Path) -> None:
     port = 443 if wanted.port is None else wanted.port
     complaints = names.is_port_number(port)
     if complaints:
-        why = f"port is not valid: {', '.join(complaints)}"
-        errs.append(field.invalid(at.child("port"), port, why))
+        detail = f"port is not valid: {', '.join(complaints)}"
+        errs.append(field.invalid(at.child("port"), port, detail))
     path, where = wanted.path, at.child("path")
     if not path or path == "/":
         return

@@ -22,8 +22,8 @@ def check(errs: Errors, at: Path, name: str) -> None:
         return
     parts = name.split("/")
     if len(parts) != 2:
-        why = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-        errs.append(field.invalid(at, name, why))
+        detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
+        errs.append(field.invalid(at, name, detail))
         return
     domain, path = parts
     if len(domain.encode()) > _LONGEST_DOMAIN:
@@ -31,8 +31,8 @@ def check(errs: Errors, at: Path, name: str) -> None:
     labels = domain.split(".")
     _labels(errs, at, domain, labels, names.is_dns1123_label)
     if len(labels) < 2:
-        why = "should be a domain with at least two segments separated by dots"
-        errs.append(field.invalid(at, domain, why))
+        detail = "should be a domain with at least two segments separated by dots"
+        errs.append(field.invalid(at, domain, detail))
     _labels(errs, at, path, path.split("."), names.is_dns1123_subdomain)
     if len(name.encode()) > _LONGEST:
         errs.append(field.too_long(at, _LONGEST))
@@ -43,7 +43,7 @@ def _labels(errs: Errors, at: Path, whole: str, labels: list[str], check: Syntax
     for label in labels:
         complaints = check(label)
         for complaint in complaints:
-            why = f"validating label {gotext.quote(label)}: {complaint}"
-            errs.append(field.invalid(at, whole, why))
+            detail = f"validating label {gotext.quote(label)}: {complaint}"
+            errs.append(field.invalid(at, whole, detail))
         if complaints:
             return

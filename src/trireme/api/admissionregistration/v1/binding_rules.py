@@ -85,11 +85,11 @@ def validate_validating(
             errs.append(field.duplicate(at.index(position), action))
         seen.add(action)
     if {"Deny", "Warn"} <= seen:
-        why = (
+        detail = (
             "must not contain both Deny and Warn (repeating the same validation failure "
             "information in the API response and headers serves no purpose)"
         )
-        errs.append(field.invalid(at, actions, why))
+        errs.append(field.invalid(at, actions, detail))
     if not actions:
         errs.append(field.required(at, "at least one validation action is required"))
     return errs

@@ -144,8 +144,8 @@ _stateless = lru_cache(8)(_environment)
 class Refused(ValueError):
     """Why an expression cannot be used; ``internal``: it is not the text that is wrong."""
 
-    def __init__(self, why: str, internal: bool = False) -> None:
-        super().__init__(why)
+    def __init__(self, detail: str, internal: bool = False) -> None:
+        super().__init__(detail)
         self.internal = internal
 
     def of(self, at: Path, shown: str) -> FieldError:

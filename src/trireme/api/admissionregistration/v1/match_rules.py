@@ -80,21 +80,21 @@ def _resources(errs: Errors, at: Path, resources: list[str]) -> None:
             bare = text != "*"  # the last one counts, as upstream has it
             continue
         if resource in whole:
-            why = f"if '{resource}/*' is present, must not specify {text}"
-            errs.append(field.invalid(at.index(position), text, why))
+            detail = f"if '{resource}/*' is present, must not specify {text}"
+            errs.append(field.invalid(at.index(position), text, detail))
         if part in everywhere:
-            why = f"if '*/{part}' is present, must not specify {text}"
-            errs.append(field.invalid(at.index(position), text, why))
+            detail = f"if '*/{part}' is present, must not specify {text}"
+            errs.append(field.invalid(at.index(position), text, detail))
         if part == "*":
             whole.add(resource)
         if resource == "*":
             everywhere.add(part)
     if len(resources) > 1 and "*/*" in resources:
-        why = "if '*/*' is present, must not specify other resources"
-        errs.append(field.invalid(at, resources, why))
+        detail = "if '*/*' is present, must not specify other resources"
+        errs.append(field.invalid(at, resources, detail))
     if "*" in resources and bare:
-        why = "if '*' is present, must not specify other resources without subresources"
-        errs.append(field.invalid(at, resources, why))
+        detail = "if '*' is present, must not specify other resources without subresources"
+        errs.append(field.invalid(at, resources, detail))
 
 
 def match_resources(errs: Errors, at: Path, match: MatchResources | None) -> None:
@@ -156,8 +156,8 @@ def param_kind(errs: Errors, at: Path, kind: ParamKind) -> None:
     else:
         complaints = names.is_dns1035_label(kind.kind.lower())
         if complaints:
-            why = "may have mixed case, but should otherwise match: " + ",".join(complaints)
-            errs.append(field.invalid(at.child("kind"), kind.kind, why))
+            detail = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+            errs.append(field.invalid(at.child("kind"), kind.kind, detail))
 
 
 def _joined(errs: Errors, at: Path, value: str, complaints: list[str]) -> None:
@@ -169,15 +169,15 @@ def param_ref(errs: Errors, at: Path, ref: ParamRef | None) -> None:
     """A name or a selector; None is fine."""
     if ref is None:
         return
-    why = "name and selector are mutually exclusive"
+    detail = "name and selector are mutually exclusive"
     if ref.name:
         rules.syntax(errs, at, "name", ref.name, names.is_path_segment)
         if ref.selector is not None:
-            errs.append(field.forbidden(at.child("name"), why))
+            errs.append(field.forbidden(at.child("name"), detail))
     if ref.selector is not None:
         rules.label_selector(errs, at.child("selector"), ref.selector)
         if ref.name:
-            errs.append(field.forbidden(at.child("selector"), why))
+            errs.append(field.forbidden(at.child("selector"), detail))
     if not ref.name and ref.selector is None:
         errs.append(field.required(at, "one of name or selector must be specified"))
     if not ref.parameterNotFoundAction:

@@ -70,16 +70,16 @@ def validate_validating(
         here = _SPEC.child("variables").index(position)
         condition_rules.variable(errs, here, compiler, variable)
     if not spec.validations and not spec.auditAnnotations:
-        why = "validations or auditAnnotations must contain at least one item"
-        errs.append(field.required(_SPEC.child("validations"), why))
-        errs.append(field.required(_SPEC.child("auditAnnotations"), why))
+        detail = "validations or auditAnnotations must contain at least one item"
+        errs.append(field.required(_SPEC.child("validations"), detail))
+        errs.append(field.required(_SPEC.child("auditAnnotations"), detail))
         return errs
     for position, item in enumerate(spec.validations):
         _validation(errs, _SPEC.child("validations").index(position), compiler, item)
     at = _SPEC.child("auditAnnotations")
     if len(spec.auditAnnotations) > _MOST_ANNOTATIONS:
-        why = f"must not have more than {_MOST_ANNOTATIONS} auditAnnotations"
-        errs.append(field.invalid(at, spec.auditAnnotations, why))
+        detail = f"must not have more than {_MOST_ANNOTATIONS} auditAnnotations"
+        errs.append(field.invalid(at, spec.auditAnnotations, detail))
     seen: set[str] = set()
     for position, annotation in enumerate(spec.auditAnnotations):
         here = at.index(position)
@@ -149,15 +149,15 @@ def _validation(errs: Errors, at: Path, compiler: Compiler, item: Validation) ->
         text = item.messageExpression
         expressions.check(errs, where, compiler, text, (t.STRING,), authorizer=False)
     elif item.messageExpression:
-        why = "must be non-empty if specified"
-        errs.append(field.invalid(where, item.messageExpression, why))
+        detail = "must be non-empty if specified"
+        errs.append(field.invalid(where, item.messageExpression, detail))
     message = item.message.strip(BLANKS)
     if item.message and not message:
-        why = "must be non-empty if specified"
-        errs.append(field.invalid(at.child("message"), item.message, why))
+        detail = "must be non-empty if specified"
+        errs.append(field.invalid(at.child("message"), item.message, detail))
     elif "\n" in message or "\r" in message:
-        why = "must not contain line breaks"
-        errs.append(field.invalid(at.child("message"), item.message, why))
+        detail = "must not contain line breaks"
+        errs.append(field.invalid(at.child("message"), item.message, detail))
     if item.reason is not None:
         rules.one_of(errs, at, "reason", item.reason, _REASONS)
 
@@ -169,8 +169,8 @@ def _annotation(
         key = f"{policy}/{item.key}"
         rules.syntax(errs, at, "key", key, names.is_qualified_name)
     else:
-        why = "requires metadata.name be non-empty"
-        errs.append(field.invalid(at.child("key"), item.key, why))
+        detail = "requires metadata.name be non-empty"
+        errs.append(field.invalid(at.child("key"), item.key, detail))
     text, where = item.valueExpression.strip(BLANKS), at.child("valueExpression")
     if not text:
         errs.append(field.required(where, "valueExpression is not specified"))
@@ -197,8 +197,8 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
     name, form, wanted = forms.pop(kind)
     other, given, _ = next(iter(forms.values()))
     if form is None:
-        why = f"must be specified when patchType is {kind}"
-        errs.append(field.required(at.child(name), why))
+        detail = f"must be specified when patchType is {kind}"
+        errs.append(field.required(at.child(name), detail))
     else:
         text, where = form.expression.strip(BLANKS), at.child(name, "expression")
         if not text:
@@ -206,8 +206,8 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
         else:
             expressions.check(errs, where, compiler, text, (wanted,), patches=True)
     if given is not None:
-        why = f"must not be specified when patchType is {kind}"
-        errs.append(field.invalid(at.child(other), f"{{{other}}}", why))
+        detail = f"must not be specified when patchType is {kind}"
+        errs.append(field.invalid(at.child(other), f"{{{other}}}", detail))
 
 
 def prepare_status(new: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> None:

@@ -129,13 +129,13 @@ def _webhook(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
         rules.one_of(errs, at, "matchPolicy", hook.matchPolicy, match_rules.MATCH_POLICIES)
     allowed = _NO_SIDE_EFFECTS if options.no_side_effects else _SIDE_EFFECTS
     if hook.sideEffects is None:
-        why = f"must specify one of {', '.join(allowed)}"
-        errs.append(field.required(at.child("sideEffects"), why))
+        detail = f"must specify one of {', '.join(allowed)}"
+        errs.append(field.required(at.child("sideEffects"), detail))
     else:
         rules.one_of(errs, at, "sideEffects", hook.sideEffects, allowed)
     if hook.timeoutSeconds is not None and not 1 <= hook.timeoutSeconds <= 30:
-        why = "the timeout value must be between 1 and 30 seconds"
-        errs.append(field.invalid(at.child("timeoutSeconds"), hook.timeoutSeconds, why))
+        detail = "the timeout value must be between 1 and 30 seconds"
+        errs.append(field.invalid(at.child("timeoutSeconds"), hook.timeoutSeconds, detail))
     for name in ("namespaceSelector", "objectSelector"):
         found: Errors = []
         rules.label_selector(found, at.child(name), getattr(hook, name))
@@ -169,5 +169,5 @@ def _reviews(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
         seen.add(version)
         rules.add(errs, here, version, names.is_dns1035_label(version))
     if options.known_review and not seen.intersection(REVIEW_VERSIONS):
-        why = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
-        errs.append(field.invalid(at, versions, why))
+        detail = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
+        errs.append(field.invalid(at, versions, detail))

@@ -69,34 +69,36 @@ def _bare_types(branches: list[Schema]) -> bool:
 
 
 def _extensions(errs: Errors, node: Structural, at: Path) -> None:
-    why = "must be false if x-kubernetes-int-or-string is true"
+    detail = "must be false if x-kubernetes-int-or-string is true"
     if node.int_or_string and node.preserve:
         where = at.child("x-kubernetes-preserve-unknown-fields")
-        errs.append(field.invalid(where, True, why))
+        errs.append(field.invalid(where, True, detail))
     if node.int_or_string and node.schema.get("x-kubernetes-embedded-resource"):
-        errs.append(field.invalid(at.child("x-kubernetes-embedded-resource"), True, why))
+        errs.append(field.invalid(at.child("x-kubernetes-embedded-resource"), True, detail))
 
 
 def _types(errs: Errors, node: Structural, level: str, at: Path) -> None:
     where = at.child("type")
     embedded = node.schema.get("x-kubernetes-embedded-resource", False)
     if embedded and node.type != "object":
-        why = "must be object if x-kubernetes-embedded-resource is true"
-        wrong = field.invalid(where, node.type, why) if node.type else field.required(where, why)
+        detail = "must be object if x-kubernetes-embedded-resource is true"
+        wrong = (
+            field.invalid(where, node.type, detail) if node.type else field.required(where, detail)
+        )
         errs.append(wrong)
     elif not node.type and not node.int_or_string and not node.preserve:
         errs.append(field.required(where, f"must not be empty {level}"))
     if embedded and node.keeps_additional:
-        why = "must not be used if x-kubernetes-embedded-resource is set"
-        errs.append(field.forbidden(at.child("additionalProperties"), why))
+        detail = "must not be used if x-kubernetes-embedded-resource is set"
+        errs.append(field.forbidden(at.child("additionalProperties"), detail))
     if level == _ROOT and node.type and node.type != "object":
         errs.append(field.invalid(where, node.type, "must be object at the root"))
     if embedded and not node.preserve and not node.properties:
-        why = (
+        detail = (
             "must not be empty if x-kubernetes-embedded-resource is true without "
             "x-kubernetes-preserve-unknown-fields"
         )
-        errs.append(field.required(at.child("properties"), why))
+        errs.append(field.required(at.child("properties"), detail))
 
 
 def _meta_fields(errs: Errors, node: Structural, level: str, at: Path) -> None:
@@ -113,11 +115,11 @@ def _meta_fields(errs: Errors, node: Structural, level: str, at: Path) -> None:
     if resource and metadata.type != "object":
         errs.append(field.invalid(where.child("type"), metadata.type, "must be object"))
     if level == _ROOT and not _restricts_names_only(metadata):
-        why = (
+        detail = (
             "must not specify anything other than name and generateName, but metadata is "
             "implicitly specified"
         )
-        errs.append(field.forbidden(where, why))
+        errs.append(field.forbidden(where, detail))
 
 
 def _restricts_names_only(metadata: Structural) -> bool:
@@ -144,8 +146,8 @@ def _values(errs: Errors, schema: Schema, skip_any: bool, skip_first: bool, at: 
         try:
             regex.pattern(pattern)
         except ValueError as problem:
-            why = f"must be a valid regular expression, but isn't: {problem}"
-            errs.append(field.invalid(at.child("pattern"), pattern, why))
+            detail = f"must be a valid regular expression, but isn't: {problem}"
+            errs.append(field.invalid(at.child("pattern"), pattern, detail))
 
 
 def _branch(errs: Errors, schema: Schema, skip_any: bool, at: Path) -> None:

@@ -82,13 +82,13 @@ class _Walk:
         try:
             metadata.coerce(whole, root, lenient=False)
         except metadata.BadMetadata as fault:
-            why = f"must result in valid metadata: {fault.error}"
-            self._errs.append(field.invalid(at, node.default, why))
+            detail = f"must result in valid metadata: {fault.error}"
+            self._errs.append(field.invalid(at, node.default, detail))
             return
         wrong = metadata.validate(whole, root)
         if wrong:
-            why = f"must result in valid metadata: {field.join(wrong)}"
-            self._errs.append(field.invalid(at, node.default, why))
+            detail = f"must result in valid metadata: {field.join(wrong)}"
+            self._errs.append(field.invalid(at, node.default, detail))
             return
         self._value(node, False, at)
 

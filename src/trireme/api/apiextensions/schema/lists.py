@@ -52,8 +52,8 @@ def _walk(errs: list[FieldError], value: Any, node: Structural, at: Path | None)
 def _keys(errs: list[FieldError], value: list[Any], node: Structural, at: Path) -> None:
     for position, item in enumerate(value):
         if item is not None and not isinstance(item, dict):
-            why = "must be an object for an array of list-type map"
-            errs.append(field.invalid(at.index(position), item, why))
+            detail = "must be an object for an array of list-type map"
+            errs.append(field.invalid(at.index(position), item, detail))
             return
     keys = [
         {name: item[name] for name in node.list_keys if item is not None and name in item}

@@ -106,8 +106,10 @@ def _coerce_resource(
     except DecodeError as fault:
         if lenient:
             return
-        why = fault.message
-        raise BadMetadata(field.invalid(_child(at, "metadata"), value["metadata"], why)) from None
+        detail = fault.message
+        raise BadMetadata(
+            field.invalid(_child(at, "metadata"), value["metadata"], detail)
+        ) from None
     prefix = "" if at is None else f"{at}."
     unknown += [prefix + text for text in found]
     value["metadata"] = msgspec.json.decode(msgspec.json.encode(meta))
@@ -153,8 +155,8 @@ def _resource_errors(value: dict[str, Any], at: Path | None) -> list[FieldError]
         elif key == "kind":
             complaints = names.is_dns1035_label(item.lower())
             if complaints:
-                why = "may have mixed case, but should otherwise match: " + ",".join(complaints)
-                errs.append(field.invalid(here, item, why))
+                detail = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+                errs.append(field.invalid(here, item, detail))
     return errs
 
 

@@ -228,8 +228,8 @@ class Checker:
     ) -> None:
         size = len(value)
         if self._min_properties is not None and size < self._min_properties:
-            why = f"should have at least {self._min_properties} properties"
-            context.invalid(result, at, size, why)
+            detail = f"should have at least {self._min_properties} properties"
+            context.invalid(result, at, size, detail)
         if self._max_properties is not None and size > self._max_properties:
             text = f"{at} in body should have at most {self._max_properties} properties"
             result.add(text, field.too_many(context.path(at), size, self._max_properties))
@@ -274,8 +274,8 @@ class Checker:
             tried = self._try(self._one_of, value, at, context, pair)
             good = [item for item in tried if not item.errors]
             if len(good) != 1:
-                why = f"Found {len(good)} valid alternatives" if good else "Found none valid"
-                text = f"{quoted} must validate one and only one schema (oneOf). {why}"
+                detail = f"Found {len(good)} valid alternatives" if good else "Found none valid"
+                text = f"{quoted} must validate one and only one schema (oneOf). {detail}"
                 context.general(result, text)
                 if not good:
                     result.merge(_best(tried))

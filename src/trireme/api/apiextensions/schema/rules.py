@@ -187,11 +187,11 @@ def is_blocked(errs: list[FieldError]) -> bool:
 
 def blocked() -> FieldError:
     """What is said in place of the rules' errors."""
-    why = (
+    detail = (
         "some validation rules were not checked because the object was invalid; correct the "
         "existing errors to complete validation"
     )
-    return field.invalid(Path(NO_FIELD), None, why)
+    return field.invalid(Path(NO_FIELD), None, detail)
 
 
 class _OutOfBudget(Exception):
@@ -276,8 +276,8 @@ class _Run:
     ) -> None:
         where = Path(NO_FIELD) if at is None else at
         if rule.error:
-            why = f"rule compile error: {rule.error}"
-            self.errors.append(field.invalid(where, node._type, why))
+            detail = f"rule compile error: {rule.error}"
+            self.errors.append(field.invalid(where, node._type, detail))
             return
         if rule.program is None or (rule.uses_old and old is None and not rule.optional_old):
             return
@@ -301,27 +301,27 @@ class _Run:
             self._stop(node, at, _OUT_OF_BUDGET)
         self._budget -= cost
 
-    def _stop(self, node: Ruled, at: Path | None, why: str) -> None:
-        self.errors.append(field.invalid(at or Path(NO_FIELD), node._type, why))
+    def _stop(self, node: Ruled, at: Path | None, detail: str) -> None:
+        self.errors.append(field.invalid(at or Path(NO_FIELD), node._type, detail))
         raise _OutOfBudget
 
     def _failed(self, node: Ruled, rule: Rule, at: Path, fault: cel.EvalError) -> None:
         """The rule has no value for this object."""
         text = str(fault)
         if text.startswith("no such overload"):
-            why = (
+            detail = (
                 f"'{text}': call arguments did not match a supported operator, function or macro "
                 f"signature for rule: {rule.shown}"
             )
         elif isinstance(fault, cel.CostLimitExceeded):
-            why = (
+            detail = (
                 f"'{text}': no further validation rules will be run due to call cost exceeds limit "
                 f"for rule: {rule.shown}"
             )
-            self._stop(node, at, why)
+            self._stop(node, at, detail)
         else:
-            why = f"{text} evaluating rule: {rule.shown}"
-        self.errors.append(field.invalid(at, node._type, why))
+            detail = f"{text} evaluating rule: {rule.shown}"
+        self.errors.append(field.invalid(at, node._type, detail))
 
     def _broken(
         self,

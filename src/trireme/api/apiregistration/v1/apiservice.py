@@ -82,8 +82,8 @@ def prepare_create(new: APIService) -> None:
 
 def local() -> APIServiceCondition:
     """What this server itself serves is available."""
-    why = "Local APIServices are always available"
-    return APIServiceCondition(type=AVAILABLE, status="True", reason="Local", message=why)
+    detail = "Local APIServices are always available"
+    return APIServiceCondition(type=AVAILABLE, status="True", reason="Local", message=detail)
 
 
 def set_condition(status: APIServiceStatus, wanted: APIServiceCondition, now: str | None) -> bool:
@@ -108,19 +108,19 @@ def validate(new: APIService) -> Errors:
     for part in ("generateName", "name"):
         name: str = getattr(new.metadata, part)
         if name and name != wanted and not names.is_path_segment(name):
-            why = f'must be `spec.version+"."+spec.group`: {gotext.quote(wanted)}'
-            errs.append(field.invalid(field.path("metadata", part), name, why))
+            detail = f'must be `spec.version+"."+spec.group`: {gotext.quote(wanted)}'
+            errs.append(field.invalid(field.path("metadata", part), name, detail))
     if spec.group:
         rules.syntax(errs, at, "group", spec.group, names.is_dns1123_subdomain)
     elif spec.version != "v1":
-        why = "only v1 may have an empty group and it better be legacy kube"
-        errs.append(field.required(at.child("group"), why))
+        detail = "only v1 may have an empty group and it better be legacy kube"
+        errs.append(field.required(at.child("group"), detail))
     rules.syntax(errs, at, "version", spec.version, names.is_dns1035_label)
     for number, most in (("groupPriorityMinimum", 20000), ("versionPriority", 1000)):
         value: int = getattr(spec, number)
         if not 0 < value <= most:
-            why = f"must be positive and less than {most}"
-            errs.append(field.invalid(at.child(number), value, why))
+            detail = f"must be positive and less than {most}"
+            errs.append(field.invalid(at.child(number), value, detail))
     if spec.service is None:
         _local(errs, at, spec)
     else:
@@ -130,11 +130,11 @@ def validate(new: APIService) -> Errors:
 
 def _local(errs: Errors, at: Path, spec: APIServiceSpec) -> None:
     if spec.caBundle:
-        why, shown = "local APIServices may not have a caBundle", f"{len(spec.caBundle)} bytes"
-        errs.append(field.invalid(at.child("caBundle"), shown, why))
+        detail, shown = "local APIServices may not have a caBundle", f"{len(spec.caBundle)} bytes"
+        errs.append(field.invalid(at.child("caBundle"), shown, detail))
     if spec.insecureSkipTLSVerify:
-        why = "local APIServices may not have insecureSkipTLSVerify"
-        errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, why))
+        detail = "local APIServices may not have insecureSkipTLSVerify"
+        errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, detail))
 
 
 def _remote(errs: Errors, at: Path, spec: APIServiceSpec, service: ServiceReference) -> None:
@@ -144,11 +144,11 @@ def _remote(errs: Errors, at: Path, spec: APIServiceSpec, service: ServiceRefere
     port = service.port or 0
     complaints = names.is_port_number(port)
     if complaints:
-        why = "port is not valid: " + ", ".join(complaints)
-        errs.append(field.invalid(where.child("port"), port, why))
+        detail = "port is not valid: " + ", ".join(complaints)
+        errs.append(field.invalid(where.child("port"), port, detail))
     if spec.insecureSkipTLSVerify and spec.caBundle:
-        why = "may not be true if caBundle is present"
-        errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, why))
+        detail = "may not be true if caBundle is present"
+        errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, detail))
 
 
 def validate_update(new: APIService, _old: APIService) -> Errors:

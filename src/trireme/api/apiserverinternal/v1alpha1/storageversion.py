@@ -107,17 +107,17 @@ def _server(errs: Errors, at: Path, item: ServerStorageVersion) -> None:
     for position, version in enumerate(decodable):
         _version(errs, at.child("decodableVersions").index(position), version)
     if item.encodingVersion not in decodable:
-        why = f"decodableVersions must include encodingVersion {item.encodingVersion}"
-        errs.append(field.invalid(at.child("decodableVersions"), decodable, why))
+        detail = f"decodableVersions must include encodingVersion {item.encodingVersion}"
+        errs.append(field.invalid(at.child("decodableVersions"), decodable, detail))
     for position, version in enumerate(item.servedVersions):
         where = at.child("servedVersions").index(position)
         _version(errs, where, version)
         if version not in decodable:
-            why = (
+            detail = (
                 f"individual served version : {version} must be included in "
                 f"decodableVersions : [{' '.join(decodable)}]"
             )
-            errs.append(field.invalid(where, version, why))
+            errs.append(field.invalid(where, version, detail))
 
 
 def _version(errs: Errors, at: Path, text: str) -> None:
@@ -140,11 +140,11 @@ def _common(errs: Errors, at: Path, there: StorageVersionStatus) -> None:
     told = there.commonEncodingVersion
     common = next(iter(versions)) if len(versions) == 1 else None
     if common is None and told is not None:
-        why = (
+        detail = (
             "should be nil if servers do not agree on the same encoding version, or if there is no "
             "server reporting the supported versions yet"
         )
-        errs.append(field.invalid(at, told, why))
+        errs.append(field.invalid(at, told, detail))
     elif common is not None and told is None:
         errs.append(field.invalid(at, None, f"the common encoding version is {common}"))
     elif common != told:
@@ -157,11 +157,11 @@ def _conditions(errs: Errors, at: Path, items: list[StorageVersionCondition]) ->
     for position, item in enumerate(items):
         here = at.index(position)
         if item.type in seen:
-            why = (
+            detail = (
                 "the type of the condition is not unique, it also appears in "
                 f"conditions[{seen[item.type]}]"
             )
-            errs.append(field.invalid(here.child("type"), item.type, why))
+            errs.append(field.invalid(here.child("type"), item.type, detail))
         seen[item.type] = position
         rules.syntax(errs, here, "type", item.type, names.is_qualified_name)
         rules.syntax(errs, here, "status", item.status, names.is_qualified_name)

@@ -22,11 +22,11 @@ def go_together(errs: Errors, status: Any, names: Iterable[str], parts: Iterable
     for name in parts:
         count = getattr(status, name)
         if count > status.replicas:
-            why = "cannot be greater than status.replicas"
-            errs.append(field.invalid(at.child(name), count, why))
+            detail = "cannot be greater than status.replicas"
+            errs.append(field.invalid(at.child(name), count, detail))
     if status.availableReplicas > status.readyReplicas:
-        where, why = at.child("availableReplicas"), "cannot be greater than readyReplicas"
-        errs.append(field.invalid(where, status.availableReplicas, why))
+        where, detail = at.child("availableReplicas"), "cannot be greater than readyReplicas"
+        errs.append(field.invalid(where, status.availableReplicas, detail))
 
 
 def not_decremented(errs: Errors, new: int | None, old: int | None) -> None:

@@ -163,13 +163,13 @@ def validate(new: DaemonSet) -> Errors:
     here = at.child("template")
     rules.label_selector(errs, at.child("selector"), spec.selector)
     if not _selects(spec):
-        why = "`selector` does not match template `labels`"
+        detail = "`selector` does not match template `labels`"
         shown = spec.template.metadata.labels or None
-        errs.append(field.invalid(here.child("metadata", "labels"), shown, why))
+        errs.append(field.invalid(here.child("metadata", "labels"), shown, detail))
     selector = spec.selector
     if selector is not None and not selector.matchLabels and not selector.matchExpressions:
-        why = "empty selector is invalid for daemonset"
-        errs.append(field.invalid(at.child("selector"), selector, why))
+        detail = "empty selector is invalid for daemonset"
+        errs.append(field.invalid(at.child("selector"), selector, detail))
     template.validate(errs, here, spec.template)
     template.runs_for_good(errs, here, spec.template, "DaemonSet")
     rules.not_negative(errs, at, "minReadySeconds", spec.minReadySeconds)
@@ -205,11 +205,11 @@ def _rolling(errs: Errors, at: Path, rolling: RollingUpdateDaemonSet) -> None:
     rules.at_most_all(errs, at, "maxSurge", surge)
     some, more = not counts.is_zero(unavailable), not counts.is_zero(surge)
     if some and more:
-        why = "may not be set when maxUnavailable is non-zero"
-        errs.append(field.invalid(at.child("maxSurge"), surge, why))
+        detail = "may not be set when maxUnavailable is non-zero"
+        errs.append(field.invalid(at.child("maxSurge"), surge, detail))
     elif not some and not more:
-        why = "cannot be 0 when maxSurge is 0"
-        errs.append(field.required(at.child("maxUnavailable"), why))
+        detail = "cannot be 0 when maxSurge is 0"
+        errs.append(field.required(at.child("maxUnavailable"), detail))
 
 
 def validate_update(new: DaemonSet, old: DaemonSet) -> Errors:

@@ -155,8 +155,8 @@ def validate(new: Deployment) -> Errors:
     if deadline is not None:
         rules.not_negative(errs, at, "progressDeadlineSeconds", deadline)
         if deadline <= spec.minReadySeconds:
-            why = "must be greater than minReadySeconds"
-            errs.append(field.invalid(at.child("progressDeadlineSeconds"), deadline, why))
+            detail = "must be greater than minReadySeconds"
+            errs.append(field.invalid(at.child("progressDeadlineSeconds"), deadline, detail))
     return errs
 
 
@@ -181,8 +181,8 @@ def _validate_strategy(errs: Errors, strategy: DeploymentStrategy) -> None:
     here, rolling = at.child("rollingUpdate"), strategy.rollingUpdate
     if strategy.type == "Recreate":
         if rolling is not None:
-            why = "may not be specified when strategy `type` is 'Recreate'"
-            errs.append(field.forbidden(here, why))
+            detail = "may not be specified when strategy `type` is 'Recreate'"
+            errs.append(field.forbidden(here, detail))
     elif strategy.type != "RollingUpdate":
         supported = ("Recreate", "RollingUpdate")
         errs.append(field.not_supported(at, strategy, supported))
@@ -194,8 +194,8 @@ def _validate_strategy(errs: Errors, strategy: DeploymentStrategy) -> None:
         rules.percentage_or_count(errs, here, "maxUnavailable", unavailable)
         rules.percentage_or_count(errs, here, "maxSurge", surge)
         if counts.is_zero(unavailable) and counts.is_zero(surge):
-            why = "may not be 0 when `maxSurge` is 0"
-            errs.append(field.invalid(here.child("maxUnavailable"), unavailable, why))
+            detail = "may not be 0 when `maxSurge` is 0"
+            errs.append(field.invalid(here.child("maxUnavailable"), unavailable, detail))
         rules.at_most_all(errs, here, "maxUnavailable", unavailable)
 
 

@@ -63,12 +63,12 @@ def validate_update(new: StatefulSet, old: StatefulSet) -> Errors:
     errs = _spec(new.spec, claims=False, service=False, pods=sound)
     kept = {name: getattr(old.spec, name) for name in _MUTABLE}
     if replace(new.spec, **kept) != old.spec:
-        why = (
+        detail = (
             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
             "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
             "'minReadySeconds' are forbidden"
         )
-        errs.append(field.forbidden(_SPEC, why))
+        errs.append(field.forbidden(_SPEC, detail))
     return errs
 
 
@@ -81,11 +81,11 @@ def validate_status(new: StatefulSet, old: StatefulSet) -> Errors:
     for name in _PARTS:
         count = getattr(status, name)
         if count > status.replicas:
-            why = "cannot be greater than status.replicas"
-            errs.append(field.invalid(at.child(name), count, why))
+            detail = "cannot be greater than status.replicas"
+            errs.append(field.invalid(at.child(name), count, detail))
     if status.availableReplicas > status.readyReplicas:
-        where, why = at.child("availableReplicas"), "cannot be greater than status.readyReplicas"
-        errs.append(field.invalid(where, status.availableReplicas, why))
+        where, detail = at.child("availableReplicas"), "cannot be greater than status.readyReplicas"
+        errs.append(field.invalid(where, status.availableReplicas, detail))
     counts.not_decremented(errs, status.collisionCount, old.status.collisionCount)
     return errs
 
@@ -96,8 +96,8 @@ def _spec(spec: StatefulSetSpec, *, claims: bool, service: bool, pods: bool) -> 
     if not spec.podManagementPolicy:
         errs.append(field.required(where))
     elif spec.podManagementPolicy not in _POLICIES:
-        why = "must be 'OrderedReady' or 'Parallel'"
-        errs.append(field.invalid(where, spec.podManagementPolicy, why))
+        detail = "must be 'OrderedReady' or 'Parallel'"
+        errs.append(field.invalid(where, spec.podManagementPolicy, detail))
     _strategy(errs, _SPEC.child("updateStrategy"), spec.updateStrategy)
     retention = spec.persistentVolumeClaimRetentionPolicy
     if retention is not None:
@@ -125,11 +125,11 @@ def _strategy(errs: Errors, at: Path, strategy: StatefulSetUpdateStrategy) -> No
         errs.append(field.required(at))
     elif strategy.type == "OnDelete":
         if rolling is not None:
-            why = "only allowed for updateStrategy 'RollingUpdate'"
-            errs.append(field.invalid(at.child("rollingUpdate"), rolling, why))
+            detail = "only allowed for updateStrategy 'RollingUpdate'"
+            errs.append(field.invalid(at.child("rollingUpdate"), rolling, detail))
     elif strategy.type != "RollingUpdate":
-        why = "must be 'RollingUpdate' or 'OnDelete'"
-        errs.append(field.invalid(at, strategy, why))
+        detail = "must be 'RollingUpdate' or 'OnDelete'"
+        errs.append(field.invalid(at, strategy, detail))
     elif rolling is not None:
         _rolling(errs, at.child("rollingUpdate"), rolling)
 
@@ -151,8 +151,8 @@ def _selector(errs: Errors, spec: StatefulSetSpec, pods: bool) -> None:
     else:
         rules.label_selector(errs, at, selector)
         if not selector.matchLabels and not selector.matchExpressions:
-            why = "empty selector is invalid for statefulset"
-            errs.append(field.invalid(at, selector, why))
+            detail = "empty selector is invalid for statefulset"
+            errs.append(field.invalid(at, selector, detail))
     try:
         parsed = labels.from_struct(selector)
     except ValueError:
@@ -160,8 +160,8 @@ def _selector(errs: Errors, spec: StatefulSetSpec, pods: bool) -> None:
         return
     here, meta = _SPEC.child("template"), spec.template.metadata
     if not parsed.empty() and not parsed.matches(meta.labels):
-        why = "`selector` does not match template `labels`"
-        errs.append(field.invalid(here.child("metadata", "labels"), meta.labels or None, why))
+        detail = "`selector` does not match template `labels`"
+        errs.append(field.invalid(here.child("metadata", "labels"), meta.labels or None, detail))
     if pods:
         template.validate(errs, here, _as_run(spec))
     rules.labels(errs, here.child("labels"), meta.labels)

@@ -31,8 +31,8 @@ def subject(errs: Errors, spec: SubjectAccessReviewSpec) -> None:
     """Whose access is asked after, and to what."""
     _one_kind(errs, spec.resourceAttributes, spec.nonResourceAttributes)
     if not spec.user and not spec.groups:
-        why = "at least one of user or group must be specified"
-        errs.append(field.invalid(_SPEC.child("user"), spec.user, why))
+        detail = "at least one of user or group must be specified"
+        errs.append(field.invalid(_SPEC.child("user"), spec.user, detail))
     _selectors(errs, spec.resourceAttributes)
 
 
@@ -50,20 +50,20 @@ def empty_metadata(errs: Errors, meta: ObjectMeta, *, but_namespace: bool = Fals
     if but_namespace:
         kept.namespace = meta.namespace
     if meta != kept:
-        why = "must be empty except for namespace" if but_namespace else "must be empty"
+        detail = "must be empty except for namespace" if but_namespace else "must be empty"
         shown = msgspec.to_builtins(meta)
-        errs.append(field.invalid(field.path("metadata"), shown, why))
+        errs.append(field.invalid(field.path("metadata"), shown, detail))
 
 
 def _one_kind(
     errs: Errors, resource: ResourceAttributes | None, other: NonResourceAttributes | None
 ) -> None:
     if resource is not None and other is not None:
-        why = "cannot be specified in combination with resourceAttributes"
-        errs.append(field.invalid(_SPEC.child("nonResourceAttributes"), other, why))
+        detail = "cannot be specified in combination with resourceAttributes"
+        errs.append(field.invalid(_SPEC.child("nonResourceAttributes"), other, detail))
     if resource is None and other is None:
-        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        errs.append(field.invalid(_SPEC.child("resourceAttributes"), None, why))
+        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        errs.append(field.invalid(_SPEC.child("resourceAttributes"), None, detail))
 
 
 def _selectors(errs: Errors, resource: ResourceAttributes | None) -> None:
@@ -93,11 +93,11 @@ def _selector(
     errs: Errors, at: Path, selector: FieldSelectorAttributes | LabelSelectorAttributes
 ) -> None:
     if selector.rawSelector and selector.requirements:
-        why = "may not specified at the same time as requirements"
-        errs.append(field.invalid(at.child("rawSelector"), selector.rawSelector, why))
+        detail = "may not specified at the same time as requirements"
+        errs.append(field.invalid(at.child("rawSelector"), selector.rawSelector, detail))
     if not selector.rawSelector and not selector.requirements:
-        why = f"when {at} is specified, requirements or rawSelector is required"
-        errs.append(field.required(at.child("requirements"), why))
+        detail = f"when {at} is specified, requirements or rawSelector is required"
+        errs.append(field.required(at.child("requirements"), detail))
 
 
 def _values(
@@ -106,8 +106,8 @@ def _values(
     """Operators that are not known come from newer clients, and are let through."""
     where = at.child("values")
     if item.operator in ("In", "NotIn") and not item.values:
-        why = "must be specified when `operator` is 'In' or 'NotIn'"
-        errs.append(field.required(where, why))
+        detail = "must be specified when `operator` is 'In' or 'NotIn'"
+        errs.append(field.required(where, detail))
     if item.operator in ("Exists", "DoesNotExist") and item.values:
-        why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-        errs.append(field.forbidden(where, why))
+        detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        errs.append(field.forbidden(where, detail))

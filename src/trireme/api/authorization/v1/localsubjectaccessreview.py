@@ -35,8 +35,8 @@ def validate(new: LocalSubjectAccessReview) -> Errors:
             where = at.child("resourceAttributes", "namespace")
             errs.append(field.invalid(where, namespace, "must match metadata.namespace"))
     if spec.nonResourceAttributes is not None:
-        where, why = at.child("nonResourceAttributes"), "disallowed on this kind of request"
-        errs.append(field.invalid(where, spec.nonResourceAttributes, why))
+        where, detail = at.child("nonResourceAttributes"), "disallowed on this kind of request"
+        errs.append(field.invalid(where, spec.nonResourceAttributes, detail))
     return errs
 
 

@@ -83,24 +83,24 @@ def _spec(
 ) -> None:
     least, most = spec.minReplicas, spec.maxReplicas
     if least is not None and least < lowest:
-        why = f"must be greater than or equal to {lowest}"
-        errs.append(field.invalid(at.child("minReplicas"), least, why))
+        detail = f"must be greater than or equal to {lowest}"
+        errs.append(field.invalid(at.child("minReplicas"), least, detail))
     if most == 0:
         errs.append(field.required(at.child("maxReplicas"), "must be set and greater than 0"))
     elif most < 0:
-        why = "must be greater than or equal to 1"
-        errs.append(field.invalid(at.child("maxReplicas"), most, why))
+        detail = "must be greater than or equal to 1"
+        errs.append(field.invalid(at.child("maxReplicas"), most, detail))
     if least is not None and most < least:
-        why = "must be greater than or equal to `minReplicas`"
-        errs.append(field.invalid(at.child("maxReplicas"), most, why))
+        detail = "must be greater than or equal to `minReplicas`"
+        errs.append(field.invalid(at.child("maxReplicas"), most, detail))
     _reference(errs, at.child("scaleTargetRef"), spec.scaleTargetRef, target)
     metrics = at.child("metrics")
     for i, metric in enumerate(spec.metrics):
         _metric(errs, metrics.index(i), metric, described)
     outside = any(metric.type in ("Object", "External") for metric in spec.metrics)
     if least == 0 and not outside:
-        why = "must specify at least one Object or External metric to support scaling to zero"
-        errs.append(field.forbidden(metrics, f"{why} replicas"))
+        detail = "must specify at least one Object or External metric to support scaling to zero"
+        errs.append(field.forbidden(metrics, f"{detail} replicas"))
     if spec.behavior is not None:
         for name in ("scaleUp", "scaleDown"):
             _rules(errs, at.child("behavior").child(name), getattr(spec.behavior, name))
@@ -135,8 +135,8 @@ def _rules(errs: Errors, at: Path, scaling: HPAScalingRules | None) -> None:
         if window < 0:
             errs.append(field.invalid(where, window, "must be greater than or equal to zero"))
         if window > _MAX_WINDOW:
-            why = f"must be less than or equal to {_MAX_WINDOW}"
-            errs.append(field.invalid(where, window, why))
+            detail = f"must be less than or equal to {_MAX_WINDOW}"
+            errs.append(field.invalid(where, window, detail))
     if scaling.selectPolicy is not None:
         rules.one_of(errs, at, "selectPolicy", scaling.selectPolicy, ("Disabled", "Max", "Min"))
     if not scaling.policies:
@@ -149,11 +149,11 @@ def _rules(errs: Errors, at: Path, scaling: HPAScalingRules | None) -> None:
             if count <= 0:
                 errs.append(field.invalid(where.child(name), count, "must be greater than zero"))
         if policy.periodSeconds > _MAX_PERIOD:
-            why = f"must be less than or equal to {_MAX_PERIOD}"
-            errs.append(field.invalid(where.child("periodSeconds"), policy.periodSeconds, why))
+            detail = f"must be less than or equal to {_MAX_PERIOD}"
+            errs.append(field.invalid(where.child("periodSeconds"), policy.periodSeconds, detail))
     if scaling.tolerance is not None and quantity.parse(scaling.tolerance).nanos < 0:
-        why = "must be greater than or equal to 0"
-        errs.append(field.invalid(at.child("tolerance"), scaling.tolerance, why))
+        detail = "must be greater than or equal to 0"
+        errs.append(field.invalid(at.child("tolerance"), scaling.tolerance, detail))
 
 
 def _metric(errs: Errors, at: Path, metric: MetricSpec, described: int) -> None:
@@ -169,11 +169,11 @@ def _metric(errs: Errors, at: Path, metric: MetricSpec, described: int) -> None:
     if expected is None:
         errs.append(field.not_supported(at.child("type"), metric.type, _TYPES))
     elif expected not in present:
-        why = "must populate information for the given metric source"
-        errs.append(field.required(at.child(expected), why))
+        detail = "must populate information for the given metric source"
+        errs.append(field.required(at.child(expected), detail))
     if len(present) != 1:
-        why = "must populate the given metric source only"
-        errs += [field.forbidden(at.child(name), why) for name in present if name != expected]
+        detail = "must populate the given metric source only"
+        errs += [field.forbidden(at.child(name), detail) for name in present if name != expected]
 
 
 def _source(errs: Errors, at: Path, name: str, source: Any, described: int) -> None:
@@ -196,20 +196,20 @@ def _source(errs: Errors, at: Path, name: str, source: Any, described: int) -> N
         if target.value is None and target.averageValue is None:
             whom = "averageValue" if name == "object" else "a per-pod target"
             what = "a target value" if name == "object" else "a target value for metric"
-            why = f"must set either {what} or {whom}"
-            errs.append(field.required(where.child("averageValue"), why))
+            detail = f"must set either {what} or {whom}"
+            errs.append(field.required(where.child("averageValue"), detail))
         if name == "external" and None not in (target.value, target.averageValue):
-            why = "may not set both a target value for metric and a per-pod target"
-            errs.append(field.forbidden(where.child("value"), why))
+            detail = "may not set both a target value for metric and a per-pod target"
+            errs.append(field.forbidden(where.child("value"), detail))
     elif name == "pods":
         if target.averageValue is None:
-            why = "must specify a positive target averageValue"
-            errs.append(field.required(where.child("averageValue"), why))
+            detail = "must specify a positive target averageValue"
+            errs.append(field.required(where.child("averageValue"), detail))
     else:
         both = "a target raw value and a target utilization"
         if target.averageUtilization is None and target.averageValue is None:
-            why = "must set either a target raw value or a target utilization"
-            errs.append(field.required(where.child("averageUtilization"), why))
+            detail = "must set either a target raw value or a target utilization"
+            errs.append(field.required(where.child("averageUtilization"), detail))
         if None not in (target.averageUtilization, target.averageValue):
             errs.append(field.forbidden(where.child("averageValue"), f"may not set both {both}"))
 
@@ -218,8 +218,8 @@ def _target(errs: Errors, at: Path, target: MetricTarget) -> None:
     if not target.type:
         errs.append(field.required(at.child("type"), "must specify a metric target type"))
     if target.type not in ("Utilization", "Value", "AverageValue"):
-        why = "must be either Utilization, Value, or AverageValue"
-        errs.append(field.invalid(at.child("type"), target.type, why))
+        detail = "must be either Utilization, Value, or AverageValue"
+        errs.append(field.invalid(at.child("type"), target.type, detail))
     for name in ("value", "averageValue"):
         amount = getattr(target, name)
         if amount is not None and quantity.parse(amount).nanos <= 0:

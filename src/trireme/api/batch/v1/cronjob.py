@@ -115,8 +115,8 @@ def validate(new: CronJob) -> Errors:
     """A new CronJob."""
     errs = _spec(new.spec, None)
     if len(new.metadata.name) > _LONGEST_NAME:
-        where, why = field.path("metadata", "name"), "must be no more than 52 characters"
-        errs.append(field.invalid(where, new.metadata.name, why))
+        where, detail = field.path("metadata", "name"), "must be no more than 52 characters"
+        errs.append(field.invalid(where, new.metadata.name, detail))
     return errs
 
 
@@ -151,11 +151,11 @@ def _schedule(errs: Errors, at: Path, spec: CronJobSpec, old: CronJobSpec | None
     if "TZ" not in spec.schedule:
         return
     if old is None or "TZ" not in old.schedule:
-        why = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-        errs.append(field.invalid(at, spec.schedule, why))
+        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        errs.append(field.invalid(at, spec.schedule, detail))
     elif spec.timeZone is not None:
-        why = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
-        errs.append(field.invalid(at, spec.schedule, why))
+        detail = "cannot use both timeZone field and TZ or CRON_TZ in schedule"
+        errs.append(field.invalid(at, spec.schedule, detail))
 
 
 def _time_zone(errs: Errors, at: Path, name: str) -> None:
@@ -167,8 +167,10 @@ def _time_zone(errs: Errors, at: Path, name: str) -> None:
         errs.append(field.invalid(at, name, f"unknown time zone {name}"))
         return
     if name.lower() == "local":
-        why = "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
-        errs.append(field.invalid(at, name, why))
+        detail = (
+            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        )
+        errs.append(field.invalid(at, name, detail))
     if name not in ("UTC", "Local"):
         try:
             zoneinfo.ZoneInfo(name)

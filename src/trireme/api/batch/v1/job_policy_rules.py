@@ -37,8 +37,8 @@ def validate(errs: Errors, at: Path, spec: JobSpec) -> None:
     if spec.successPolicy is not None:
         here = at.child("successPolicy")
         if spec.completionMode != "Indexed":
-            why = "requires indexed completion mode"
-            errs.append(field.invalid(here, spec.successPolicy, why))
+            detail = "requires indexed completion mode"
+            errs.append(field.invalid(here, spec.successPolicy, detail))
         else:
             _success(errs, here.child("rules"), spec)
     policy = spec.podReplacementPolicy
@@ -69,8 +69,8 @@ def _failure_rule(
         errs.append(field.required(where, _shown(_ACTIONS)))
     elif item.action == "FailIndex":
         if spec.backoffLimitPerIndex is None:
-            why = "requires the backoffLimitPerIndex to be set"
-            errs.append(field.invalid(where, item.action, why))
+            detail = "requires the backoffLimitPerIndex to be set"
+            errs.append(field.invalid(where, item.action, detail))
     elif item.action not in _ACTIONS:
         errs.append(field.not_supported(where, item.action, _ACTIONS))
     codes, conditions = item.onExitCodes, item.onPodConditions
@@ -79,11 +79,11 @@ def _failure_rule(
     if conditions:
         _conditions(errs, at.child("onPodConditions"), conditions)
     if codes is not None and conditions:
-        why = "specifying both OnExitCodes and OnPodConditions is not supported"
-        errs.append(field.invalid(at, OMITTED, why))
+        detail = "specifying both OnExitCodes and OnPodConditions is not supported"
+        errs.append(field.invalid(at, OMITTED, detail))
     if codes is None and not conditions:
-        why = "specifying one of OnExitCodes and OnPodConditions is required"
-        errs.append(field.invalid(at, OMITTED, why))
+        detail = "specifying one of OnExitCodes and OnPodConditions is required"
+        errs.append(field.invalid(at, OMITTED, detail))
 
 
 def _conditions(
@@ -108,8 +108,8 @@ def _exit_codes(
     else:
         rules.one_of(errs, at, "operator", item.operator, _OPERATORS)
     if item.containerName is not None and item.containerName not in named:
-        why = "must be one of the container or initContainer names in the pod template"
-        errs.append(field.invalid(at.child("containerName"), item.containerName, why))
+        detail = "must be one of the container or initContainer names in the pod template"
+        errs.append(field.invalid(at.child("containerName"), item.containerName, detail))
     values, where = item.values or [], at.child("values")
     if not values:
         errs.append(field.invalid(where, item.values, "at least one value is required"))
@@ -129,8 +129,8 @@ def _success(errs: Errors, at: Path, spec: JobSpec) -> None:
     policy = spec.successPolicy
     items = (policy.rules if policy is not None else None) or []
     if not items:
-        why = "at least one rules must be specified when the successPolicy is specified"
-        errs.append(field.required(at, why))
+        detail = "at least one rules must be specified when the successPolicy is specified"
+        errs.append(field.required(at, detail))
     if len(items) > _MOST_RULES:
         errs.append(field.too_many(at, len(items), _MOST_RULES))
     for position, item in enumerate(items):
@@ -139,8 +139,8 @@ def _success(errs: Errors, at: Path, spec: JobSpec) -> None:
 
 def _success_rule(errs: Errors, at: Path, completions: int, item: SuccessPolicyRule) -> None:
     if item.succeededCount is None and item.succeededIndexes is None:
-        why = "at least one of succeededCount or succeededIndexes must be specified"
-        errs.append(field.required(at, why))
+        detail = "at least one of succeededCount or succeededIndexes must be specified"
+        errs.append(field.required(at, detail))
     total = 0
     if item.succeededIndexes is not None:
         where = at.child("succeededIndexes")
@@ -149,19 +149,21 @@ def _success_rule(errs: Errors, at: Path, completions: int, item: SuccessPolicyR
         try:
             total = indexes.count(item.succeededIndexes, completions)
         except ValueError as problem:
-            why = f"error parsing succeededIndexes: {problem}"
-            errs.append(field.invalid(where, item.succeededIndexes, why))
+            detail = f"error parsing succeededIndexes: {problem}"
+            errs.append(field.invalid(where, item.succeededIndexes, detail))
     count = item.succeededCount
     if count is None:
         return
     where = at.child("succeededCount")
     rules.not_negative(errs, at, "succeededCount", count)
     if count > completions:
-        why = f"must be less than or equal to {completions} (the number of specified completions)"
-        errs.append(field.invalid(where, count, why))
+        detail = (
+            f"must be less than or equal to {completions} (the number of specified completions)"
+        )
+        errs.append(field.invalid(where, count, detail))
     if item.succeededIndexes is not None and count > total:
-        why = (
+        detail = (
             f"must be less than or equal to {total} (the number of indexes in the specified "
             "succeededIndexes field)"
         )
-        errs.append(field.invalid(where, count, why))
+        errs.append(field.invalid(where, count, detail))

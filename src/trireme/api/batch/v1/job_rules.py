@@ -90,8 +90,8 @@ def _job(job: Job, *, prefixed: bool) -> Errors:
     if spec.completionMode == "Indexed" and (spec.completions or 0) > 0:
         last = f"{job.metadata.name}-{(spec.completions or 0) - 1}"
         if names.is_dns1123_label(last):
-            why = f"will not able to create pod with invalid DNS label: {last}"
-            errs.append(field.invalid(field.path("metadata", "name"), job.metadata.name, why))
+            detail = f"will not able to create pod with invalid DNS label: {last}"
+            errs.append(field.invalid(field.path("metadata", "name"), job.metadata.name, detail))
     return errs
 
 
@@ -115,8 +115,8 @@ def _generated(errs: Errors, job: Job, prefixed: bool) -> None:
     except ValueError:
         return
     if not fits:
-        why = "`selector` not auto-generated"
-        errs.append(field.invalid(_SPEC.child("selector"), job.spec.selector, why))
+        detail = "`selector` not auto-generated"
+        errs.append(field.invalid(_SPEC.child("selector"), job.spec.selector, detail))
 
 
 def _selector(errs: Errors, spec: JobSpec) -> None:
@@ -131,9 +131,9 @@ def _selector(errs: Errors, spec: JobSpec) -> None:
     except ValueError:
         return
     if not fits:
-        why = "`selector` does not match template `labels`"
+        detail = "`selector` does not match template `labels`"
         where = _SPEC.child("template", "metadata", "labels")
-        errs.append(field.invalid(where, made or None, why))
+        errs.append(field.invalid(where, made or None, detail))
 
 
 def _spec(errs: Errors, at: Path, spec: JobSpec) -> None:
@@ -144,8 +144,8 @@ def _spec(errs: Errors, at: Path, spec: JobSpec) -> None:
     if spec.maxFailedIndexes is not None:
         rules.not_negative(errs, at, "maxFailedIndexes", spec.maxFailedIndexes)
         if spec.backoffLimitPerIndex is None:
-            why = "when maxFailedIndexes is specified"
-            errs.append(field.required(at.child("backoffLimitPerIndex"), why))
+            detail = "when maxFailedIndexes is specified"
+            errs.append(field.required(at.child("backoffLimitPerIndex"), detail))
     if spec.managedBy is not None:
         rules.syntax(errs, at, "managedBy", spec.managedBy, names.is_domain_prefixed_path)
         if len(spec.managedBy) > _MANAGED_BY:
@@ -157,8 +157,8 @@ def _spec(errs: Errors, at: Path, spec: JobSpec) -> None:
     if spec.completionMode in (None, "NonIndexed"):
         for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if getattr(spec, name) is not None:
-                why = "requires indexed completion mode"
-                errs.append(field.invalid(at.child(name), getattr(spec, name), why))
+                detail = "requires indexed completion mode"
+                errs.append(field.invalid(at.child(name), getattr(spec, name), detail))
     policies.validate(errs, at, spec)
     template.validate(errs, at.child("template"), spec.template)
     _restart_policy(errs, at.child("template", "spec", "restartPolicy"), spec)
@@ -170,29 +170,29 @@ def _indexed(errs: Errors, at: Path, spec: JobSpec) -> None:
         errs.append(field.required(at.child("completions"), "when completion mode is Indexed"))
     where = at.child("parallelism")
     if parallelism is not None and parallelism > _MOST_INDEXES:
-        why = f"must be less than or equal to {_MOST_INDEXES} when completion mode is Indexed"
-        errs.append(field.invalid(where, parallelism, why))
+        detail = f"must be less than or equal to {_MOST_INDEXES} when completion mode is Indexed"
+        errs.append(field.invalid(where, parallelism, detail))
     here = at.child("maxFailedIndexes")
     if failed is not None:
         if completions is not None and failed > completions:
             errs.append(field.invalid(here, failed, "must be less than or equal to completions"))
         if failed > _MOST_INDEXES:
-            why = f"must be less than or equal to {_MOST_INDEXES}"
-            errs.append(field.invalid(here, failed, why))
+            detail = f"must be less than or equal to {_MOST_INDEXES}"
+            errs.append(field.invalid(here, failed, detail))
     many = completions is not None and completions > _MOST_INDEXES
     if not many or spec.backoffLimitPerIndex is None:
         return
     if failed is None:
-        why = f"must be specified when completions is above {_MOST_INDEXES}"
-        errs.append(field.required(here, why))
-    why = (
+        detail = f"must be specified when completions is above {_MOST_INDEXES}"
+        errs.append(field.required(here, detail))
+    detail = (
         f"must be less than or equal to {_FEWER} when completions are above {_MOST_INDEXES} and "
         "used with backoff limit per index"
     )
     if parallelism is not None and parallelism > _FEWER:
-        errs.append(field.invalid(where, parallelism, why))
+        errs.append(field.invalid(where, parallelism, detail))
     if failed is not None and failed > _FEWER:
-        errs.append(field.invalid(here, failed, why))
+        errs.append(field.invalid(here, failed, detail))
 
 
 def _restart_policy(errs: Errors, at: Path, spec: JobSpec) -> None:
@@ -202,16 +202,16 @@ def _restart_policy(errs: Errors, at: Path, spec: JobSpec) -> None:
     elif policy not in ("OnFailure", "Never"):
         errs.append(field.not_supported(at, policy, ("OnFailure", "Never")))
     elif spec.podFailurePolicy is not None and policy != "Never":
-        why = 'only "Never" is supported when podFailurePolicy is specified'
-        errs.append(field.invalid(at, policy, why))
+        detail = 'only "Never" is supported when podFailurePolicy is specified'
+        errs.append(field.invalid(at, policy, detail))
 
 
 def _completions(errs: Errors, new: JobSpec, old: JobSpec) -> None:
     if new.completionMode != "Indexed":
         rules.unchanged(errs, _SPEC, "completions", new.completions, old.completions)
     elif new.completions not in (old.completions, None) and new.completions != new.parallelism:
-        why = "can only be modified in tandem with spec.parallelism"
-        errs.append(field.invalid(_SPEC.child("completions"), new.completions, why))
+        detail = "can only be modified in tandem with spec.parallelism"
+        errs.append(field.invalid(_SPEC.child("completions"), new.completions, detail))
 
 
 def _template_update(errs: Errors, new: Job, old: Job) -> None:

@@ -46,8 +46,8 @@ class _View:
         self.met = "SuccessCriteriaMet" in self.true
 
 
-def _bad(errs: Errors, why: str) -> None:
-    errs.append(field.invalid(_CONDITIONS, OMITTED, why))
+def _bad(errs: Errors, detail: str) -> None:
+    errs.append(field.invalid(_CONDITIONS, OMITTED, detail))
 
 
 def _counts(errs: Errors, status: JobStatus) -> None:
@@ -83,8 +83,8 @@ def _finished(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> None:
         _bad(errs, "cannot set Complete=True and FailureTarget=true conditions")
     end, where = status.completionTime, _STATUS.child("completionTime")
     if (complete or stopped) and end is not None and not now.complete:
-        why = "cannot set completionTime when there is no Complete=True condition"
-        errs.append(field.invalid(where, end, why))
+        detail = "cannot set completionTime when there is no Complete=True condition"
+        errs.append(field.invalid(where, end, detail))
     if (complete or stopped) and end is None and now.complete:
         errs.append(field.required(where, "completionTime is required for Complete jobs"))
     start = status.startTime
@@ -93,20 +93,20 @@ def _finished(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> None:
     if (failed or status.failedIndexes != before.failedIndexes) and now.failed and not now.target:
         _bad(errs, "cannot set Failed=True condition without the FailureTarget=true condition")
     if (complete or now.met != was.met) and now.complete and not now.met:
-        why = "cannot set Complete=True condition without the SuccessCriteriaMet=true condition"
-        _bad(errs, why)
+        detail = "cannot set Complete=True condition without the SuccessCriteriaMet=true condition"
+        _bad(errs, detail)
     if (ended or status.active != before.active) and status.active > 0 and now.finished:
-        why = "active>0 is invalid for finished job"
-        errs.append(field.invalid(_STATUS.child("active"), status.active, why))
+        detail = "active>0 is invalid for finished job"
+        errs.append(field.invalid(_STATUS.child("active"), status.active, detail))
     never_ran = new.spec.suspend is True and new.spec.completions == 0
     if (ended or started) and not never_ran and start is None and now.finished:
-        why = "startTime is required for finished job"
-        errs.append(field.required(_STATUS.child("startTime"), why))
+        detail = "startTime is required for finished job"
+        errs.append(field.required(_STATUS.child("startTime"), detail))
     pods = status.uncountedTerminatedPods
     counted = pods is None or not (pods.failed or pods.succeeded)
     if (ended or pods != before.uncountedTerminatedPods) and now.finished and not counted:
-        why = "must be empty for finished job"
-        errs.append(field.invalid(_STATUS.child("uncountedTerminatedPods"), pods, why))
+        detail = "must be empty for finished job"
+        errs.append(field.invalid(_STATUS.child("uncountedTerminatedPods"), pods, detail))
 
 
 def _before(moment: str | None, other: str | None) -> bool:
@@ -125,16 +125,16 @@ def _indexes(errs: Errors, new: Job, old: Job) -> None:
     if failed_changed and spec.completions is not None and per_index and failed is not None:
         _format(errs, there, "failedIndexes", failed, spec.completions)
     if completed_changed and completed and spec.completionMode != "Indexed":
-        why = "cannot set non-empty completedIndexes when non-indexed completion mode"
-        errs.append(field.invalid(here, completed, why))
+        detail = "cannot set non-empty completedIndexes when non-indexed completion mode"
+        errs.append(field.invalid(here, completed, detail))
     if failed_changed and not per_index and failed is not None:
-        why = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
-        errs.append(field.invalid(there, failed, why))
+        detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
+        errs.append(field.invalid(there, failed, detail))
     if (failed_changed or completed_changed) and spec.completions is not None and failed:
         both = indexes.overlap(completed, failed, spec.completions)
         if both is not None:
-            why = f"failedIndexes and completedIndexes overlap at index: {both}"
-            errs.append(field.invalid(there, failed, why))
+            detail = f"failedIndexes and completedIndexes overlap at index: {both}"
+            errs.append(field.invalid(there, failed, detail))
 
 
 def _format(errs: Errors, at: Path, name: str, text: str, completions: int) -> None:
@@ -149,12 +149,12 @@ def _running(errs: Errors, new: Job, now: _View, was: _View) -> None:
     ended, terminating = now.finished != was.finished, status.terminating or 0
     changed = ended or status.terminating != before.terminating
     if changed and terminating > 0 and now.finished:
-        why = "terminating>0 is invalid for finished job"
-        errs.append(field.invalid(_STATUS.child("terminating"), terminating, why))
+        detail = "terminating>0 is invalid for finished job"
+        errs.append(field.invalid(_STATUS.child("terminating"), terminating, detail))
     changed = status.ready != before.ready or status.active != before.active
     if changed and status.ready is not None and status.ready > status.active:
-        why = "cannot set more ready pods than active"
-        errs.append(field.invalid(_STATUS.child("ready"), status.ready, why))
+        detail = "cannot set more ready pods than active"
+        errs.append(field.invalid(_STATUS.child("ready"), status.ready, detail))
 
 
 def _success(errs: Errors, new: Job, now: _View) -> None:
@@ -175,13 +175,13 @@ def _taken_back(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> Non
         if name in was.true and name not in now.true:
             _bad(errs, f"cannot disable the terminal {name}=True condition")
     if status.failed < before.failed:
-        why = "cannot decrease the failed counter"
-        errs.append(field.invalid(_STATUS.child("failed"), status.failed, why))
+        detail = "cannot decrease the failed counter"
+        errs.append(field.invalid(_STATUS.child("failed"), status.failed, detail))
     # An indexed job can be scaled down.
     elastic = new.spec.completionMode == "Indexed" and new.spec.completions == new.spec.parallelism
     if not elastic and status.succeeded < before.succeeded:
-        why = "cannot decrease the succeeded counter"
-        errs.append(field.invalid(_STATUS.child("succeeded"), status.succeeded, why))
+        detail = "cannot decrease the succeeded counter"
+        errs.append(field.invalid(_STATUS.child("succeeded"), status.succeeded, detail))
     if None not in (status.completionTime, before.completionTime):
         rules.unchanged(
             errs, _STATUS, "completionTime", status.completionTime, before.completionTime
@@ -189,10 +189,10 @@ def _taken_back(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> Non
     resuming = "Suspended" in was.true and "Suspended" in now.false
     moved = before.startTime is not None and before.startTime != status.startTime
     if moved and not resuming and not new.spec.suspend:
-        why = "field is immutable for unsuspended job once set"
-        errs.append(field.invalid(_STATUS.child("startTime"), status.startTime, why))
+        detail = "field is immutable for unsuspended job once set"
+        errs.append(field.invalid(_STATUS.child("startTime"), status.startTime, detail))
     if was.met and not now.met:
         _bad(errs, "cannot disable the SuccessCriteriaMet=True condition")
     if was.complete and not was.met and now.met:
-        why = "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions"
-        _bad(errs, why)
+        detail = "cannot set SuccessCriteriaMet=True for Job already has Complete=true conditions"
+        _bad(errs, detail)

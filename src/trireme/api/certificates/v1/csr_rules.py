@@ -106,14 +106,14 @@ def _whole(new: CertificateSigningRequest, allowed: _Allowed) -> Errors:
     rules.required(errs, at, "usages", spec.usages)
     _usages(errs, spec.usages, allowed)
     if spec.signerName == _LEGACY_SIGNER and not allowed.legacy_signer:
-        why = "the legacy signerName is not allowed via this API version"
-        errs.append(field.invalid(at.child("signerName"), spec.signerName, why))
+        detail = "the legacy signerName is not allowed via this API version"
+        errs.append(field.invalid(at.child("signerName"), spec.signerName, detail))
     else:
         signers.check(errs, at.child("signerName"), spec.signerName)
     seconds = spec.expirationSeconds
     if seconds is not None and seconds < _SHORTEST:
-        why = "may not specify a duration less than 600 seconds (10 minutes)"
-        errs.append(field.invalid(at.child("expirationSeconds"), seconds, why))
+        detail = "may not specify a duration less than 600 seconds (10 minutes)"
+        errs.append(field.invalid(at.child("expirationSeconds"), seconds, detail))
     _conditions(errs, new.status.conditions, allowed)
     if not allowed.any_certificate:
         problem = requests.certificates_problem(new.status.certificate)
@@ -146,8 +146,8 @@ def _conditions(
         if item.type in DECISIONS and not allowed.both_decisions:
             other = DENIED if item.type == APPROVED else APPROVED
             if other in seen:
-                why = "Approved and Denied conditions are mutually exclusive"
-                errs.append(field.invalid(_CONDITIONS, item.type, why))
+                detail = "Approved and Denied conditions are mutually exclusive"
+                errs.append(field.invalid(_CONDITIONS, item.type, detail))
         if item.type in seen and not allowed.duplicate_types:
             errs.append(field.duplicate(here.child("type"), item.type))
         seen.add(item.type)
@@ -159,22 +159,22 @@ def _changed(
     errs = _whole(new, allowed)
     for kind in (*DECISIONS, FAILED):
         if len(named(new, kind)) < len(named(old, kind)):
-            why = f"updates may not remove a condition of type {gotext.quote(kind)}"
-            errs.append(field.forbidden(_CONDITIONS, why))
+            detail = f"updates may not remove a condition of type {gotext.quote(kind)}"
+            errs.append(field.forbidden(_CONDITIONS, detail))
     for kind in () if allowed.decisions else DECISIONS:
         mine, were = named(new, kind), named(old, kind)
         if len(mine) > len(were):
-            why = f"updates may not add a condition of type {gotext.quote(kind)}"
-            errs.append(field.forbidden(_CONDITIONS, why))
+            detail = f"updates may not add a condition of type {gotext.quote(kind)}"
+            errs.append(field.forbidden(_CONDITIONS, detail))
         elif len(mine) == len(were) and mine != were:
             shown = difference.text(were, mine)
-            why = f"updates may not modify a condition of type {gotext.quote(kind)}\n{shown}"
-            errs.append(field.forbidden(_CONDITIONS, why))
+            detail = f"updates may not modify a condition of type {gotext.quote(kind)}\n{shown}"
+            errs.append(field.forbidden(_CONDITIONS, detail))
     if new.status.certificate != old.status.certificate:
         if not allowed.certificate:
-            why = "updates may not set certificate content"
-            errs.append(field.forbidden(_CERTIFICATE, why))
+            detail = "updates may not set certificate content"
+            errs.append(field.forbidden(_CERTIFICATE, detail))
         elif old.status.certificate:
-            why = "updates may not modify existing certificate content"
-            errs.append(field.forbidden(_CERTIFICATE, why))
+            detail = "updates may not modify existing certificate content"
+            errs.append(field.forbidden(_CERTIFICATE, detail))
     return errs

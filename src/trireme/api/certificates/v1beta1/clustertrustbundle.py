@@ -92,14 +92,14 @@ def _bundle(errs: Errors, at: Path, text: str) -> None:
         else:
             places.setdefault(block.content, []).append(position)
     if not found and not places:
-        why = "at least one trust anchor must be provided"
-        found.append(field.invalid(at, _OMITTED, why))
+        detail = "at least one trust anchor must be provided"
+        found.append(field.invalid(at, _OMITTED, detail))
     if not any(error.detail.startswith("entry") for error in found):
         for indices in places.values():
             if len(indices) > 1:
                 shown = " ".join(map(str, indices))
-                why = f"duplicate trust anchor (indices [{shown}])"
-                found.append(field.invalid(at, _OMITTED, why))
+                detail = f"duplicate trust anchor (indices [{shown}])"
+                found.append(field.invalid(at, _OMITTED, detail))
     errs += found
 
 

@@ -64,8 +64,8 @@ def validate(new: PodCertificateRequest) -> Errors:
     ours = host == "kubernetes.io" or host.endswith(".kubernetes.io")
     most = _LONGEST_LIFE_OURS if ours else _LONGEST_LIFE
     if not _SHORTEST_LIFE <= seconds <= most:
-        why = f"must be in the range [{_SHORTEST_LIFE}, {most}]"
-        errs.append(field.invalid(where, seconds, why))
+        detail = f"must be in the range [{_SHORTEST_LIFE}, {most}]"
+        errs.append(field.invalid(where, seconds, detail))
     _proof(errs, spec)
     return errs
 
@@ -80,8 +80,8 @@ def _annotations(errs: Errors, notes: dict[str, str]) -> None:
         complaints = names.is_qualified_name(low)
         rules.add(errs, at, low, complaints)
         if not complaints and low.count("/") != 1:
-            why = 'must be a domain-prefixed key (such as "acme.io/foo")'
-            errs.append(field.invalid(at, low, why))
+            detail = 'must be a domain-prefixed key (such as "acme.io/foo")'
+            errs.append(field.invalid(at, low, detail))
     size = sum(len(key.encode()) + len(text.encode()) for key, text in notes.items())
     if size > metadata.ANNOTATIONS_LIMIT:
         errs.append(field.too_long(at, metadata.ANNOTATIONS_LIMIT))
@@ -94,8 +94,10 @@ def _proof(errs: Errors, spec: PodCertificateRequestSpec) -> None:
     elif key and proof and not stub:
         _possession(errs, key, proof, spec.podUID.encode())
     else:
-        why = "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set"
-        errs.append(field.invalid(SPEC, field.OMITTED, why))
+        detail = (
+            "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set"
+        )
+        errs.append(field.invalid(SPEC, field.OMITTED, detail))
 
 
 def _stub(errs: Errors, content: bytes) -> None:
@@ -108,9 +110,9 @@ def _stub(errs: Errors, content: bytes) -> None:
     except (ValueError, UnsupportedAlgorithm):
         errs.append(field.invalid(_STUB, field.OMITTED, "must be a valid PKCS#10 CSR"))
         return
-    shown, why = bad_key(key, "P256, P384, or P521")
-    if why:
-        errs.append(field.invalid(_STUB, shown, why))
+    shown, detail = bad_key(key, "P256, P384, or P521")
+    if detail:
+        errs.append(field.invalid(_STUB, shown, detail))
         return
     try:
         good = request.is_signature_valid
@@ -145,12 +147,12 @@ def _possession(errs: Errors, content: bytes, proof: bytes, signed: bytes) -> No
     try:
         key = serialization.load_der_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
-        why = "must be a valid PKIX-serialized public key"
-        errs.append(field.invalid(_KEY, content, why))
+        detail = "must be a valid PKIX-serialized public key"
+        errs.append(field.invalid(_KEY, content, detail))
         return
-    shown, why = bad_key(key, "P256 or P384")
-    if why:
-        errs.append(field.invalid(_KEY, content if shown is field.OMITTED else shown, why))
+    shown, detail = bad_key(key, "P256 or P384")
+    if detail:
+        errs.append(field.invalid(_KEY, content if shown is field.OMITTED else shown, detail))
         return
     try:
         if isinstance(key, ed25519.Ed25519PublicKey):
@@ -161,5 +163,5 @@ def _possession(errs: Errors, content: bytes, proof: bytes, signed: bytes) -> No
             salted = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
             key.verify(proof, signed, salted, hashes.SHA256())
     except InvalidSignature:
-        why = "could not verify proof-of-possession signature"
-        errs.append(field.invalid(_PROOF, field.OMITTED, why))
+        detail = "could not verify proof-of-possession signature"
+        errs.append(field.invalid(_PROOF, field.OMITTED, detail))

@@ -39,20 +39,20 @@ def validate(new: PodCertificateRequest, old: PodCertificateRequest) -> Errors:
     before, now = _end(old), _end(new)
     if before:
         if new.status != old.status:
-            why = "immutable after PodCertificateRequest is issued, denied, or failed"
-            errs.append(field.invalid(STATUS, field.OMITTED, why))
+            detail = "immutable after PodCertificateRequest is issued, denied, or failed"
+            errs.append(field.invalid(STATUS, field.OMITTED, detail))
     elif now == "Issued":
         _issued(errs, new.status, old.spec)
     elif now:
         if new.status != PodCertificateRequestStatus(conditions=new.status.conditions):
-            why = (
+            detail = (
                 "non-condition status fields must be empty when denying or failing the "
                 "PodCertificateRequest"
             )
-            errs.append(field.invalid(STATUS, field.OMITTED, why))
+            errs.append(field.invalid(STATUS, field.OMITTED, detail))
     elif new.status != old.status:
-        why = 'status is immutable unless transitioning to "Issued", "Denied", or "Failed"'
-        errs.append(field.invalid(STATUS, field.OMITTED, why))
+        detail = 'status is immutable unless transitioning to "Issued", "Denied", or "Failed"'
+        errs.append(field.invalid(STATUS, field.OMITTED, detail))
     return errs
 
 
@@ -72,8 +72,8 @@ def _conditions(errs: Errors, status: PodCertificateRequestStatus) -> None:
             continue
         ended += 1
         if ended > 1:
-            why = 'There may be at most one condition with type "Issued", "Denied", or "Failed"'
-            errs.append(field.invalid(here.child("type"), item.type, why))
+            detail = 'There may be at most one condition with type "Issued", "Denied", or "Failed"'
+            errs.append(field.invalid(here.child("type"), item.type, detail))
         if item.status != "True":
             errs.append(field.not_supported(here.child("status"), item.status, ("True",)))
     rules.conditions(errs, STATUS.child("conditions"), status.conditions)
@@ -86,36 +86,36 @@ def _issued(errs: Errors, status: PodCertificateRequestStatus, spec: Any) -> Non
         return
     blocks = list(pem.blocks(chain.encode()))
     if not blocks:
-        why = "issued certificate chain must contain at least one certificate"
-        errs.append(field.invalid(_CHAIN, chain, why))
+        detail = "issued certificate chain must contain at least one certificate"
+        errs.append(field.invalid(_CHAIN, chain, detail))
         return
     if blocks[0].type != "CERTIFICATE":
-        why = "issued certificate chain must consist entirely of CERTIFICATE PEM blocks"
-        errs.append(field.invalid(_CHAIN, chain, why))
+        detail = "issued certificate chain must consist entirely of CERTIFICATE PEM blocks"
+        errs.append(field.invalid(_CHAIN, chain, detail))
         return
     try:
         leaf = x509.load_der_x509_certificate(blocks[0].content)
     except ValueError:
-        why = "leaf certificate does not parse as valid X.509"
-        errs.append(field.invalid(_CHAIN, chain, why))
+        detail = "leaf certificate does not parse as valid X.509"
+        errs.append(field.invalid(_CHAIN, chain, detail))
         return
     _names(errs, leaf)
     if _key(leaf) != _wanted_key(spec):
-        why = "leaf certificate was not issued to the requested public key"
-        errs.append(field.invalid(_CHAIN, chain, why))
+        detail = "leaf certificate was not issued to the requested public key"
+        errs.append(field.invalid(_CHAIN, chain, detail))
         return
     if not _times(errs, status, spec, leaf):
         return
     for block in blocks[1:]:
         if block.type != "CERTIFICATE":
-            why = "issued certificate chain must consist entirely of CERTFICATE PEM blocks"
-            errs.append(field.invalid(_CHAIN, chain, why))
+            detail = "issued certificate chain must consist entirely of CERTFICATE PEM blocks"
+            errs.append(field.invalid(_CHAIN, chain, detail))
             return
         try:
             x509.load_der_x509_certificate(block.content)
         except ValueError:
-            why = "intermediate certificate does not parse as valid X.509"
-            errs.append(field.invalid(_CHAIN, chain, why))
+            detail = "intermediate certificate does not parse as valid X.509"
+            errs.append(field.invalid(_CHAIN, chain, detail))
             return
 
 
@@ -126,19 +126,19 @@ def _names(errs: Errors, leaf: x509.Certificate) -> None:
         return
     for name in extension.value.get_values_for_type(x509.DNSName):
         if not name:
-            why = "leaf certificate should not contain empty DNSName"
-            errs.append(field.invalid(_CHAIN, name, why))
+            detail = "leaf certificate should not contain empty DNSName"
+            errs.append(field.invalid(_CHAIN, name, detail))
         if ".." in name:
-            why = "leaf certificate's DNSName should not contain '..'"
-            errs.append(field.invalid(_CHAIN, name, why))
+            detail = "leaf certificate's DNSName should not contain '..'"
+            errs.append(field.invalid(_CHAIN, name, detail))
         if name.startswith(".") or name.endswith("."):
-            why = "leaf certificate's DNSName should not start or end with '.'"
-            errs.append(field.invalid(_CHAIN, name, why))
+            detail = "leaf certificate's DNSName should not start or end with '.'"
+            errs.append(field.invalid(_CHAIN, name, detail))
     for address in extension.value.get_values_for_type(x509.RFC822Name):
         user, at, host = address.rpartition("@")
         if not at or not user or not host:
-            why = "leaf certificate should not contain invalid EmailAddress"
-            errs.append(field.invalid(_CHAIN, address, why))
+            detail = "leaf certificate should not contain invalid EmailAddress"
+            errs.append(field.invalid(_CHAIN, address, detail))
 
 
 def _key(holder: Any) -> bytes:
@@ -164,13 +164,13 @@ def _times(
     consistent = "must be present and consistent with the issued certificate"
     within = "must be present and in the range [notbefore+10min, notafter-10min]"
     start, end, refresh = status.notBefore, status.notAfter, status.beginRefreshAt
-    for name, value, why in (
+    for name, value, detail in (
         ("notBefore", start, consistent),
         ("notAfter", end, consistent),
         ("beginRefreshAt", refresh, within),
     ):
         if value is None:
-            errs.append(field.required(STATUS.child(name), why))
+            errs.append(field.required(STATUS.child(name), detail))
     if errs or start is None or end is None or refresh is None:
         return False
     begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
@@ -180,26 +180,26 @@ def _times(
         ("notAfter", end, ends, "NotAfter"),
     ):
         if time.parse(value) != moment.timestamp():
-            why = f"must be set to the {shown} time encoded in the leaf certificate"
-            errs.append(field.invalid(STATUS.child(name), value, why))
+            detail = f"must be set to the {shown} time encoded in the leaf certificate"
+            errs.append(field.invalid(STATUS.child(name), value, detail))
             return False
     if life < timedelta(hours=1):
-        why = "leaf certificate lifetime must be >= 1 hour"
-        errs.append(field.invalid(_CHAIN, _nanoseconds(begins, ends), why))
+        detail = "leaf certificate lifetime must be >= 1 hour"
+        errs.append(field.invalid(_CHAIN, _nanoseconds(begins, ends), detail))
         return False
     most = spec.maxExpirationSeconds or 0
     if life > timedelta(seconds=most):
-        why = f"leaf certificate lifetime must be <= spec.maxExpirationSeconds ({most})"
-        errs.append(field.invalid(_CHAIN, _nanoseconds(begins, ends), why))
+        detail = f"leaf certificate lifetime must be <= spec.maxExpirationSeconds ({most})"
+        errs.append(field.invalid(_CHAIN, _nanoseconds(begins, ends), detail))
         return False
     where = STATUS.child("beginRefreshAt")
     if time.parse(refresh) < time.parse(start) + _WAIT:
-        why = "must be at least 10 minutes after status.notBefore"
-        errs.append(field.invalid(where, refresh, why))
+        detail = "must be at least 10 minutes after status.notBefore"
+        errs.append(field.invalid(where, refresh, detail))
         return False
     if time.parse(refresh) > time.parse(end) - _WAIT:
-        why = "must be at least 10 minutes before status.notAfter"
-        errs.append(field.invalid(where, refresh, why))
+        detail = "must be at least 10 minutes before status.notAfter"
+        errs.append(field.invalid(where, refresh, detail))
         return False
     return True
 

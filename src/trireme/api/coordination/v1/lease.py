@@ -55,8 +55,10 @@ def validate(new: Lease) -> Errors:
     errs: Errors = []
     spec, at = new.spec, field.path("spec")
     if spec.leaseDurationSeconds is not None and spec.leaseDurationSeconds <= 0:
-        why = "must be greater than 0"
-        errs.append(field.invalid(at.child("leaseDurationSeconds"), spec.leaseDurationSeconds, why))
+        detail = "must be greater than 0"
+        errs.append(
+            field.invalid(at.child("leaseDurationSeconds"), spec.leaseDurationSeconds, detail)
+        )
     if spec.leaseTransitions is not None:
         rules.not_negative(errs, at, "leaseTransitions", spec.leaseTransitions)
     if spec.strategy is not None:
@@ -67,8 +69,8 @@ def validate(new: Lease) -> Errors:
         elif spec.strategy not in STRATEGIES:
             errs.append(field.not_supported(where, spec.strategy, STRATEGIES))
     if spec.preferredHolder and not spec.strategy:
-        why = "may only be specified if `strategy` is defined"
-        errs.append(field.forbidden(at.child("preferredHolder"), why))
+        detail = "may only be specified if `strategy` is defined"
+        errs.append(field.forbidden(at.child("preferredHolder"), detail))
     return errs
 
 

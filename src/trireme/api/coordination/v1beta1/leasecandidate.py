@@ -55,13 +55,13 @@ def validate(new: LeaseCandidate) -> Errors:
         own = _version(errs, at, "binaryVersion", spec.binaryVersion)
     both = spec.binaryVersion and spec.emulationVersion
     if both and semvers.compare(own or _NONE, emulated or _NONE) < 0:
-        why = "must be greater than or equal to `emulationVersion`"
-        errs.append(field.invalid(at.child("binaryVersion"), spec.binaryVersion, why))
+        detail = "must be greater than or equal to `emulationVersion`"
+        errs.append(field.invalid(at.child("binaryVersion"), spec.binaryVersion, detail))
     if not rules.required(errs, at, "strategy", spec.strategy):
         return errs
     if spec.strategy == STRATEGIES[0] and (emulated or _NONE) == _NONE:
-        why = "must be specified when `strategy` is 'OldestEmulationVersion'"
-        errs.append(field.required(at.child("emulationVersion"), why))
+        detail = "must be specified when `strategy` is 'OldestEmulationVersion'"
+        errs.append(field.required(at.child("emulationVersion"), detail))
     # Upstream names the field twice.
     where = at.child("strategy", "strategy")
     if "/" in spec.strategy:

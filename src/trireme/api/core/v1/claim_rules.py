@@ -39,8 +39,8 @@ def spec(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
         rules.one_of(errs, at, "accessModes", mode, _ACCESS_MODES)
     known = {mode for mode in value.accessModes if mode in _ACCESS_MODES}
     if "ReadWriteOncePod" in known and len(known) > 1:
-        why = "may not use ReadWriteOncePod with other access modes"
-        errs.append(field.forbidden(where, why))
+        detail = "may not use ReadWriteOncePod with other access modes"
+        errs.append(field.forbidden(where, detail))
     size, where = value.resources.requests.get("storage"), at.child("resources").key("storage")
     if size is None:
         errs.append(field.required(where))
@@ -68,8 +68,8 @@ def _sources(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
         return
     shown = str(at.child("dataSource"))
     if reference.namespace:
-        why = "may not be specified when dataSourceRef.namespace is specified"
-        errs.append(field.invalid(at, shown, why))
+        detail = "may not be specified when dataSourceRef.namespace is specified"
+        errs.append(field.invalid(at, shown, detail))
     elif (source.apiGroup, source.kind, source.name) != (
         reference.apiGroup,
         reference.kind,
@@ -86,5 +86,5 @@ def _source(
     if value.apiGroup:
         rules.syntax(errs, at, "apiGroup", value.apiGroup, names.is_dns1123_subdomain)
     elif value.kind != "PersistentVolumeClaim":
-        why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-        errs.append(field.invalid(at, value.kind, why))
+        detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+        errs.append(field.invalid(at, value.kind, detail))

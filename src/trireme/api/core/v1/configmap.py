@@ -37,8 +37,8 @@ def validate(new: ConfigMap) -> Errors:
         if complaints:
             rules.add(errs, field.path("data").key(key), key, complaints)
         if key in new.binaryData:
-            why = "duplicate of key present in binaryData"
-            errs.append(field.invalid(field.path("data").key(key), key, why))
+            detail = "duplicate of key present in binaryData"
+            errs.append(field.invalid(field.path("data").key(key), key, detail))
         size += len(text) if text.isascii() else len(text.encode())
     for key, data in new.binaryData.items():
         complaints = names.is_config_key(key)
@@ -54,13 +54,13 @@ def validate_update(new: ConfigMap, old: ConfigMap) -> Errors:
     """Once immutable, nothing but the metadata changes."""
     errs: Errors = []
     if old.immutable:
-        why = "field is immutable when `immutable` is set"
+        detail = "field is immutable when `immutable` is set"
         if not new.immutable:
-            errs.append(field.forbidden(field.path("immutable"), why))
+            errs.append(field.forbidden(field.path("immutable"), detail))
         if new.data != old.data:
-            errs.append(field.forbidden(field.path("data"), why))
+            errs.append(field.forbidden(field.path("data"), detail))
         if new.binaryData != old.binaryData:
-            errs.append(field.forbidden(field.path("binaryData"), why))
+            errs.append(field.forbidden(field.path("binaryData"), detail))
     return errs + validate(new)
 
 

@@ -68,8 +68,8 @@ def validate(new: Endpoints) -> Errors:
     for position, subset in enumerate(new.subsets):
         here = field.path("subsets").index(position)
         if not subset.addresses and not subset.notReadyAddresses:
-            why = "must specify `addresses` or `notReadyAddresses`"
-            errs.append(field.required(here, why))
+            detail = "must specify `addresses` or `notReadyAddresses`"
+            errs.append(field.required(here, detail))
         for kind in ("addresses", "notReadyAddresses"):
             for number, address in enumerate(getattr(subset, kind)):
                 _validate_address(errs, here.child(kind).index(number), address)

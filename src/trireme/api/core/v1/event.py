@@ -75,8 +75,8 @@ def legacy(new: Event, controller: str) -> Errors:
         matches = bool(about) or namespace in ("default", "kube-system")
         _newer(errs, new, controller)
     if not matches:
-        why = "does not match event.namespace"
-        errs.insert(0, field.invalid(field.path("involvedObject", "namespace"), about, why))
+        detail = "does not match event.namespace"
+        errs.insert(0, field.invalid(field.path("involvedObject", "namespace"), about, detail))
     rules.syntax(errs, field.path(), "namespace", namespace, names.is_dns1123_subdomain)
     return errs
 

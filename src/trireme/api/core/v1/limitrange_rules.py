@@ -54,8 +54,8 @@ def _item(errs: Errors, at: Path, item: LimitRangeItem) -> None:
         _names(errs, at, item, "default")
         _names(errs, at, item, "defaultRequest")
     if item.type == "PersistentVolumeClaim" and not {"storage"} & {*item.min, *item.max}:
-        why = "either minimum or maximum storage value is required, but neither was provided"
-        errs.append(field.required(at.child("limits"), why))
+        detail = "either minimum or maximum storage value is required, but neither was provided"
+        errs.append(field.required(at.child("limits"), detail))
     _names(errs, at, item, "maxLimitRequestRatio")
     whole = item.type != "Pod"
     named = {*item.min, *item.max, *item.maxLimitRequestRatio}
@@ -91,10 +91,10 @@ class _Amounts:
             high: Quantity | None,
             where: str,
             shown: Quantity | None,
-            why: str,
+            detail: str,
         ) -> None:
             if low is not None and high is not None and low > high:
-                text = why.format(low=low, high=high)
+                text = detail.format(low=low, high=high)
                 errs.append(field.invalid(at.child(where).key(self.name), str(shown), text))
 
         over(least, most, "min", least, "min value {low} is greater than max value {high}")
@@ -113,10 +113,10 @@ class _Amounts:
             return
         if not resource_names.may_overcommit(self.name):
             where = at.child("defaultRequest").key(self.name)
-            why = (
+            detail = (
                 f"default value {limit} must equal to defaultRequest value {request} in {self.name}"
             )
-            errs.append(field.invalid(where, str(request), why))
+            errs.append(field.invalid(where, str(request), detail))
 
     def _judge_ratio(self, errs: Errors, at: Path) -> None:
         ratio, least, most = self.ratio, self.least, self.most
@@ -131,8 +131,8 @@ class _Amounts:
         low = least.milli_value() if exact else least.value()
         high = most.milli_value() if exact else most.value()
         if low and asked > high / low:
-            why = f"ratio {ratio} is greater than max/min = {high / low:f}"
-            errs.append(field.invalid(at, str(ratio), why))
+            detail = f"ratio {ratio} is greater than max/min = {high / low:f}"
+            errs.append(field.invalid(at, str(ratio), detail))
 
 
 def _read(amounts: dict[str, str], name: str) -> Quantity | None:

@@ -116,8 +116,8 @@ def validate_status(new: Namespace, _old: Namespace) -> Errors:
     wanted = "Terminating" if deleting else "Active"
     if new.status.phase == wanted:
         return []
-    why = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' * deleting}empty"
-    return [field.invalid(field.path("status", "Phase"), new.status.phase, why)]
+    detail = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' * deleting}empty"
+    return [field.invalid(field.path("status", "Phase"), new.status.phase, detail)]
 
 
 def begin_delete(obj: Namespace) -> None:

@@ -60,8 +60,8 @@ def taints(errs: Errors, at: Path, items: Sequence[Taint]) -> None:
             errs.append(field.invalid(here.child("value"), item.value, ";".join(complaints)))
         rules.required_one_of(errs, here, "effect", item.effect, placement.TAINT_EFFECTS)
         if (item.key, item.effect) in seen:
-            why = "taints must be unique by key and effect pair"
-            errs.append(FieldError(field.DUPLICATE, str(here), item, why))
+            detail = "taints must be unique by key and effect pair"
+            errs.append(FieldError(field.DUPLICATE, str(here), item, detail))
         seen.add((item.key, item.effect))
 
 
@@ -99,15 +99,15 @@ def _features(errs: Errors, items: Sequence[str]) -> None:
                 "'/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric "
                 "characters and slashes"
             )
-            why = limit if len(item) > _MAX_FEATURE else form
-            shown = f'invalid feature name "{item}": {why}'
+            detail = limit if len(item) > _MAX_FEATURE else form
+            shown = f'invalid feature name "{item}": {detail}'
             errs.append(field.invalid(at.index(position), item, shown))
         before = items[position - 1] if position else ""
         if position and item == before:
             errs.append(field.duplicate(at.index(position), item))
         elif item < before:
-            why = "list must be sorted alphabetically"
-            errs.append(field.invalid(at.index(position), item, why))
+            detail = "list must be sorted alphabetically"
+            errs.append(field.invalid(at.index(position), item, detail))
 
 
 def _pod_cidrs(errs: Errors, cidrs: list[str]) -> None:
@@ -115,8 +115,8 @@ def _pod_cidrs(errs: Errors, cidrs: list[str]) -> None:
     for position, cidr in enumerate(cidrs):
         rules.add(errs, at.index(position), cidr, names.is_legacy_cidr(cidr))
     if len(cidrs) > 1 and (len(cidrs) > 2 or not rules.is_dual_stack(cidrs)):
-        why = "may specify no more than one CIDR for each IP family"
-        errs.append(field.invalid(at, cidrs, why))
+        detail = "may specify no more than one CIDR for each IP family"
+        errs.append(field.invalid(at, cidrs, detail))
 
 
 def _addresses(errs: Errors, node: Node) -> None:
@@ -132,10 +132,10 @@ def _fixed(errs: Errors, new: Node, old: Node) -> None:
     """What is given to a node once."""
     _addresses(errs, new)
     if old.spec.podCIDRs and old.spec.podCIDRs != new.spec.podCIDRs:
-        why = 'node updates may not change podCIDR except from "" to valid'
-        errs.append(field.forbidden(_SPEC.child("podCIDRs"), why))
+        detail = 'node updates may not change podCIDR except from "" to valid'
+        errs.append(field.forbidden(_SPEC.child("podCIDRs"), detail))
     if old.spec.providerID and old.spec.providerID != new.spec.providerID:
-        why = 'node updates may not change providerID except from "" to valid'
-        errs.append(field.forbidden(_SPEC.child("providerID"), why))
+        detail = 'node updates may not change providerID except from "" to valid'
+        errs.append(field.forbidden(_SPEC.child("providerID"), detail))
     if old.spec.externalID != new.spec.externalID:
         errs.append(field.forbidden(_SPEC.child("externalID"), "may not be updated"))

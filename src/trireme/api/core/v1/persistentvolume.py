@@ -56,8 +56,8 @@ def prepare_create(new: PersistentVolume) -> None:
 def warnings(new: PersistentVolume, _old: PersistentVolume | None) -> list[str]:
     """What is deprecated, and what no longer works."""
     found = [
-        f"metadata.annotations[{key}]: {why}"
-        for key, why in _DEPRECATED.items()
+        f"metadata.annotations[{key}]: {detail}"
+        for key, detail in _DEPRECATED.items()
         if key in new.metadata.annotations
     ]
     if new.spec.persistentVolumeReclaimPolicy == "Recycle":

@@ -52,15 +52,15 @@ def validate_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
         spec = replace(spec, csi=replace(csi, controllerExpandSecretRef=None))
     if any(getattr(spec, name) != getattr(was, name) for name in sources.SOURCES):
         shown = difference.text(was, spec, sources.SOURCES)
-        why = f"spec.persistentvolumesource is immutable after creation\n{shown}"
-        errs.append(field.forbidden(_SPEC.child("persistentvolumesource"), why))
+        detail = f"spec.persistentvolumesource is immutable after creation\n{shown}"
+        errs.append(field.forbidden(_SPEC.child("persistentvolumesource"), detail))
     rules.unchanged(errs, field.path(), "volumeMode", spec.volumeMode, was.volumeMode)
     if was.nodeAffinity is not None and spec.nodeAffinity != was.nodeAffinity:
-        why = f"{rules.IMMUTABLE}, except for updating from beta label to GA"
-        errs.append(field.invalid(field.path("nodeAffinity"), spec.nodeAffinity, why))
+        detail = f"{rules.IMMUTABLE}, except for updating from beta label to GA"
+        errs.append(field.invalid(field.path("nodeAffinity"), spec.nodeAffinity, detail))
     if was.volumeAttributesClassName is not None and spec.volumeAttributesClassName is None:
-        why = "update from non-nil value to nil is forbidden"
-        errs.append(field.forbidden(_SPEC.child("volumeAttributesClassName"), why))
+        detail = "update from non-nil value to nil is forbidden"
+        errs.append(field.forbidden(_SPEC.child("volumeAttributesClassName"), detail))
     return errs
 
 
@@ -71,20 +71,20 @@ def inline(errs: Errors, at: Path, spec: PersistentVolumeSpec) -> None:
     if spec.capacity:
         errs.append(field.forbidden(at.child("capacity"), _INLINE))
     if spec.csi is None:
-        why = "has to be specified in the context of inline volumes"
-        errs.append(field.required(at.child("csi"), why))
+        detail = "has to be specified in the context of inline volumes"
+        errs.append(field.required(at.child("csi"), detail))
     _access_modes(errs, at, spec.accessModes)
     if spec.persistentVolumeReclaimPolicy not in ("", "Retain"):
-        why = "may only be Retain in the context of inline volumes"
-        errs.append(field.forbidden(at.child("persistentVolumeReclaimPolicy"), why))
+        detail = "may only be Retain in the context of inline volumes"
+        errs.append(field.forbidden(at.child("persistentVolumeReclaimPolicy"), detail))
     if spec.nodeAffinity is not None:
         errs.append(field.forbidden(at.child("nodeAffinity"), _INLINE))
     _sources(errs, at, spec, "")
     if spec.storageClassName:
         errs.append(field.forbidden(at.child("storageClassName"), _INLINE))
     if spec.volumeMode not in (None, "Filesystem"):
-        why = "may not specify volumeMode other than Filesystem in the context of inline volumes"
-        errs.append(field.forbidden(at.child("volumeMode"), why))
+        detail = "may not specify volumeMode other than Filesystem in the context of inline volumes"
+        errs.append(field.forbidden(at.child("volumeMode"), detail))
 
 
 def _spec(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> None:
@@ -102,8 +102,8 @@ def _spec(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> None
     _sources(errs, at, spec, name)
     root = spec.hostPath is not None and posixpath.normpath(spec.hostPath.path or ".") == "/"
     if root and policy == "Recycle":
-        why = "may not be 'recycle' for a hostPath mount of '/'"
-        errs.append(field.forbidden(at.child("persistentVolumeReclaimPolicy"), why))
+        detail = "may not be 'recycle' for a hostPath mount of '/'"
+        errs.append(field.forbidden(at.child("persistentVolumeReclaimPolicy"), detail))
     if spec.storageClassName:
         rules.syntax(
             errs, at, "storageClassName", spec.storageClassName, names.is_dns1123_subdomain
@@ -121,8 +121,8 @@ def _access_modes(errs: Errors, at: Path, modes: list[str]) -> None:
         rules.one_of(errs, at, "accessModes", mode, _ACCESS_MODES)
     known = {mode for mode in modes if mode in _ACCESS_MODES}
     if "ReadWriteOncePod" in known and len(known) > 1:
-        why = "may not use ReadWriteOncePod with other access modes"
-        errs.append(field.forbidden(where, why))
+        detail = "may not use ReadWriteOncePod with other access modes"
+        errs.append(field.forbidden(where, detail))
 
 
 def _capacity(errs: Errors, at: Path, capacity: dict[str, str]) -> None:
@@ -133,8 +133,8 @@ def _capacity(errs: Errors, at: Path, capacity: dict[str, str]) -> None:
     for name, text in capacity.items():
         amount = quantity.parse(text)
         if amount.value() < 0:
-            why = "must be a valid resource quantity"
-            errs.append(field.invalid(at.key(name), amount.value(), why))
+            detail = "must be a valid resource quantity"
+            errs.append(field.invalid(at.key(name), amount.value(), detail))
         if amount.nanos <= 0:
             errs.append(field.invalid(at.key(name), text, rules.POSITIVE))
 
@@ -148,16 +148,16 @@ def _sources(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> N
         # Upstream does not count a second one here.
         if count and source_name != "flexVolume":
             where = "cephFS" if source_name == "cephfs" else source_name
-            why = "may not specify more than 1 volume type"
-            errs.append(field.forbidden(at.child(where), why))
+            detail = "may not specify more than 1 volume type"
+            errs.append(field.forbidden(at.child(where), detail))
             continue
         count += 1
         check(errs, at.child(shown or source_name), source)
         if source_name == "iscsi" and spec.iscsi is not None:
             sources.iscsi_name(errs, at.child("iscsi"), name, spec.iscsi)
         if source_name == "local" and spec.nodeAffinity is None:
-            why = "Local volume requires node affinity"
-            errs.append(field.required(at.child("nodeAffinity"), why))
+            detail = "Local volume requires node affinity"
+            errs.append(field.required(at.child("nodeAffinity"), detail))
     if not count:
         errs.append(field.required(at, "must specify a volume type"))
 
@@ -171,8 +171,8 @@ def _attributes_class(errs: Errors, at: Path, spec: PersistentVolumeSpec) -> Non
     else:
         rules.add(errs, where, name, names.is_dns1123_subdomain(name))
     if spec.csi is None:
-        why = "has to be specified when using volumeAttributesClassName"
-        errs.append(field.required(at.child("csi"), why))
+        detail = "has to be specified when using volumeAttributesClassName"
+        errs.append(field.required(at.child("csi"), detail))
 
 
 def _mountable(spec: PersistentVolumeSpec) -> bool:

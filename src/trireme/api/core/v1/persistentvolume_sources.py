@@ -52,8 +52,8 @@ def _glusterfs(errs: Errors, at: Path, source: GlusterfsPersistentVolumeSource) 
     rules.required(errs, at, "path", source.path)
     namespace, where = source.endpointsNamespace, at.child("endpointsNamespace")
     if namespace == "":
-        why = "if the endpointnamespace is set, it must be a valid namespace name"
-        errs.append(field.invalid(where, namespace, why))
+        detail = "if the endpointnamespace is set, it must be a valid namespace name"
+        errs.append(field.invalid(where, namespace, detail))
     elif namespace is not None:
         rules.add(errs, where, namespace, names.is_dns1123_label(namespace))
 
@@ -63,8 +63,8 @@ def _iscsi(errs: Errors, at: Path, source: ISCSIPersistentVolumeSource) -> None:
     if rules.required(errs, at, "iqn", source.iqn):
         _iscsi_name(errs, at.child("iqn"), source.iqn)
     if not 0 <= source.lun <= 255:
-        why = "must be between 0 and 255, inclusive"
-        errs.append(field.invalid(at.child("lun"), source.lun, why))
+        detail = "must be between 0 and 255, inclusive"
+        errs.append(field.invalid(at.child("lun"), source.lun, detail))
     secret = source.secretRef
     if (source.chapAuthDiscovery or source.chapAuthSession) and secret is None:
         errs.append(field.required(at.child("secretRef")))
@@ -84,11 +84,11 @@ def iscsi_name(errs: Errors, at: Path, volume: str, source: ISCSIPersistentVolum
     if source.initiatorName is None:
         return
     if len(f"{volume}:{source.targetPortal}".encode()) > _LONGEST_ISCSI:
-        why = (
+        detail = (
             "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if "
             "iscsi.initiatorName is specified."
         )
-        errs.append(field.invalid(at.child("targetportal"), source.targetPortal, why))
+        errs.append(field.invalid(at.child("targetportal"), source.targetPortal, detail))
 
 
 def _named_and_placed(errs: Errors, at: Path, secret: Any) -> None:
@@ -107,8 +107,8 @@ def _flex(errs: Errors, at: Path, source: FlexPersistentVolumeSource) -> None:
     for key in source.options:
         owner = "." + key.partition("/")[0].lower()
         if owner.endswith(_RESERVED):
-            why = "kubernetes.io and k8s.io namespaces are reserved"
-            errs.append(field.invalid(at.child("options").key(key), key, why))
+            detail = "kubernetes.io and k8s.io namespaces are reserved"
+            errs.append(field.invalid(at.child("options").key(key), key, detail))
 
 
 def _azure_file(errs: Errors, at: Path, source: AzureFilePersistentVolumeSource) -> None:

@@ -125,11 +125,11 @@ def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> E
             volumeAttributesClassName=was.volumeAttributesClassName,
         )
     if allowed != before:
-        why = (
+        detail = (
             "spec is immutable after creation except resources.requests and "
             f"volumeAttributesClassName for bound claims\n{difference.text(before, allowed)}"
         )
-        errs.append(field.forbidden(_SPEC, why))
+        errs.append(field.forbidden(_SPEC, detail))
     _size(errs, new, old)
     rules.unchanged(errs, field.path(), "volumeMode", spec.volumeMode, was.volumeMode)
     _attributes(errs, new, old)
@@ -167,10 +167,10 @@ def _attributes(errs: Errors, new: PersistentVolumeClaim, old: PersistentVolumeC
         return
     if old.status.currentVolumeAttributesClassName is not None:
         what = "nil" if name is None else "empty string"
-        why = (
+        detail = (
             f"update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
         )
-        errs.append(field.forbidden(_SPEC.child("volumeAttributesClassName"), why))
+        errs.append(field.forbidden(_SPEC.child("volumeAttributesClassName"), detail))
 
 
 def validate_status(new: PersistentVolumeClaim, _old: PersistentVolumeClaim) -> Errors:

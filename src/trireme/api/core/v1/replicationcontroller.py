@@ -130,8 +130,8 @@ def validate(new: ReplicationController) -> Errors:
         return errs
     made = spec.template.metadata.labels
     if spec.selector and not labels.from_set(spec.selector).matches(made):
-        why = "`selector` does not match template `labels`"
-        errs.append(field.invalid(here.child("metadata", "labels"), made or None, why))
+        detail = "`selector` does not match template `labels`"
+        errs.append(field.invalid(here.child("metadata", "labels"), made or None, detail))
     template.validate(errs, here, spec.template)
     template.runs_for_good(errs, here, spec.template, "ReplicationController")
     return errs

@@ -94,8 +94,8 @@ def _scopes(errs: Errors, spec: ResourceQuotaSpec) -> None:
     for scope in spec.scopes:
         if scope not in _SCOPES:
             errs.append(field.invalid(at, spec.scopes, "unsupported scope"))
-        why = "unsupported scope applied to resource"
-        errs += [field.invalid(at, spec.scopes, why)] * _misapplied(spec, scope)
+        detail = "unsupported scope applied to resource"
+        errs += [field.invalid(at, spec.scopes, detail)] * _misapplied(spec, scope)
     _conflicts(errs, spec, at, spec.scopes)
 
 
@@ -113,15 +113,15 @@ def _selector(
     for item in items:
         if item.scopeName not in _SCOPES:
             errs.append(field.invalid(at.child("scopeName"), item.scopeName, "unsupported scope"))
-        why = "unsupported scope applied to resource"
-        errs += [field.invalid(at, spec.scopeSelector, why)] * _misapplied(spec, item.scopeName)
+        detail = "unsupported scope applied to resource"
+        errs += [field.invalid(at, spec.scopeSelector, detail)] * _misapplied(spec, item.scopeName)
         if item.scopeName in _PLAIN and item.operator != "Exists":
-            why = (
+            detail = (
                 "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "
                 "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, "
                 "ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
             )
-            errs.append(field.invalid(at.child("operator"), item.operator, why))
+            errs.append(field.invalid(at.child("operator"), item.operator, detail))
         _values(errs, at, item)
     _conflicts(errs, spec, at, [item.scopeName for item in items])
 
@@ -130,12 +130,16 @@ def _values(errs: Errors, at: Path, item: ScopedResourceSelectorRequirement) -> 
     where = at.child("values")
     if item.operator in ("In", "NotIn"):
         if not item.values:
-            why = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
-            errs.append(field.required(where, why))
+            detail = (
+                "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+            )
+            errs.append(field.required(where, detail))
     elif item.operator in ("Exists", "DoesNotExist"):
         if item.values:
-            why = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
-            errs.append(field.invalid(where, item.values, why))
+            detail = (
+                "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
+            )
+            errs.append(field.invalid(where, item.values, detail))
     else:
-        why = "not a valid selector operator"
-        errs.append(field.invalid(at.child("operator"), item.operator, why))
+        detail = "not a valid selector operator"
+        errs.append(field.invalid(at.child("operator"), item.operator, detail))

@@ -93,11 +93,11 @@ def validate_update(new: Secret, old: Secret) -> Errors:
     errs: Errors = []
     rules.unchanged(errs, field.path(), "type", new.type, old.type)
     if old.immutable:
-        why = "field is immutable when `immutable` is set"
+        detail = "field is immutable when `immutable` is set"
         if not new.immutable:
-            errs.append(field.forbidden(field.path("immutable"), why))
+            errs.append(field.forbidden(field.path("immutable"), detail))
         if new.data != old.data:
-            errs.append(field.forbidden(field.path("data"), why))
+            errs.append(field.forbidden(field.path("data"), detail))
     return errs + validate(new)
 
 

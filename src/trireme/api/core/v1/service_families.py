@@ -50,14 +50,14 @@ def addresses(errs: Errors, new: Service, old: Service | None) -> None:
     if not _valid_ips(errs, ips, old.spec.clusterIPs if old is not None else []):
         return
     if len(ips) > 1 and not rules.is_dual_stack(ips):
-        why = "may specify no more than one IP for each IP family"
-        errs.append(field.invalid(_IPS, ips, why))
+        detail = "may specify no more than one IP for each IP family"
+        errs.append(field.invalid(_IPS, ips, detail))
     if not is_headless(new):
         pairs = zip(ips, spec.ipFamilies, strict=False)
         for position, (address, family) in enumerate(pairs):
             if family in _FAMILIES and family != ("IPv6" if ":" in address else "IPv4"):
-                why = f"expected an {family} value as indicated by `ipFamilies[{position}]`"
-                errs.append(field.invalid(_IPS.index(position), address, why))
+                detail = f"expected an {family} value as indicated by `ipFamilies[{position}]`"
+                errs.append(field.invalid(_IPS.index(position), address, detail))
 
 
 def changed(errs: Errors, new: Service, old: Service) -> None:
@@ -95,8 +95,8 @@ def _ips_changed(errs: Errors, new: Service, old: Service) -> None:
                 errs.append(field.invalid(_IPS.index(position), ips, _FIXED))
         return
     if not ips:
-        why = "primary clusterIP can not be unset"
-        errs.append(field.invalid(_IPS.index(0), None, why))
+        detail = "primary clusterIP can not be unset"
+        errs.append(field.invalid(_IPS.index(0), None, detail))
     elif was and ips[0] != was[0]:
         errs.append(field.invalid(_IPS.index(0), ips, _FIXED))
     if len(was) > len(ips) == 1:
@@ -122,5 +122,5 @@ def _families_changed(errs: Errors, new: Service, old: Service) -> None:
 def _single(errs: Errors, new: Service, what: str) -> None:
     policy = new.spec.ipFamilyPolicy
     if policy != "SingleStack":
-        why = f"must be set to 'SingleStack' when releasing the secondary {what}"
-        errs.append(field.invalid(_SPEC.child("ipFamilyPolicy"), policy, why))
+        detail = f"must be set to 'SingleStack' when releasing the secondary {what}"
+        errs.append(field.invalid(_SPEC.child("ipFamilyPolicy"), policy, detail))

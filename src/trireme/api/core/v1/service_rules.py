@@ -44,8 +44,8 @@ def update(new: Service, old: Service) -> Errors:
     families.changed(errs, new, old)
     spec, was = new.spec, old.spec
     if spec.type == was.type == "LoadBalancer" and spec.loadBalancerClass != was.loadBalancerClass:
-        why = "may not change once set"
-        errs.append(field.invalid(_SPEC.child("loadBalancerClass"), spec.loadBalancerClass, why))
+        detail = "may not change once set"
+        errs.append(field.invalid(_SPEC.child("loadBalancerClass"), spec.loadBalancerClass, detail))
     health, before = spec.healthCheckNodePort, was.healthCheckNodePort
     if _is_local_balancer(new) and _is_local_balancer(old) and health != before:
         errs.append(field.forbidden(_SPEC.child("healthCheckNodePort"), rules.IMMUTABLE))
@@ -59,8 +59,8 @@ def status(new: Service, old: Service) -> Errors:
     at = field.path("status", "loadBalancer", "ingress")
     ingress = new.status.loadBalancer.ingress
     if ingress and new.spec.type != "LoadBalancer":
-        why = "may only be used when `spec.type` is 'LoadBalancer'"
-        return [field.forbidden(at, why)]
+        detail = "may only be used when `spec.type` is 'LoadBalancer'"
+        return [field.forbidden(at, detail)]
     known = {item.ip for item in old.status.loadBalancer.ingress}
     for position, item in enumerate(ingress):
         here = at.index(position)
@@ -68,18 +68,18 @@ def status(new: Service, old: Service) -> Errors:
             rules.syntax(errs, here, "ip", item.ip, names.is_legacy_ip)
         if item.ipMode is None:
             if item.ip:
-                why = "must be specified when `ip` is set"
-                errs.append(field.required(here.child("ipMode"), why))
+                detail = "must be specified when `ip` is set"
+                errs.append(field.required(here.child("ipMode"), detail))
         elif not item.ip:
-            why = "may not be specified when `ip` is not set"
-            errs.append(field.forbidden(here.child("ipMode"), why))
+            detail = "may not be specified when `ip` is not set"
+            errs.append(field.forbidden(here.child("ipMode"), detail))
         else:
             rules.one_of(errs, here, "ipMode", item.ipMode, _IP_MODES)
         if item.hostname:
             rules.syntax(errs, here, "hostname", item.hostname, names.is_dns1123_subdomain)
             if names.parse_ip_sloppy(item.hostname) is not None:
-                why = "must be a DNS name, not an IP address"
-                errs.append(field.invalid(here.child("hostname"), item.hostname, why))
+                detail = "must be a DNS name, not an IP address"
+                errs.append(field.invalid(here.child("hostname"), item.hostname, detail))
     return errs
 
 
@@ -88,8 +88,8 @@ def _whole(errs: Errors, new: Service, old: Service | None) -> None:
     hints, mode = annotations.get(HINTS), annotations.get(MODE)
     if hints is not None and mode is not None and hints != mode:
         where = field.path("metadata", "annotations").key(MODE)
-        why = f"must match annotations[{HINTS}] when both are specified"
-        errs.append(field.invalid(where, mode, why))
+        detail = f"must match annotations[{HINTS}] when both are specified"
+        errs.append(field.invalid(where, mode, detail))
     _by_type(errs, new)
     _ports(errs, new)
     if spec.selector:
@@ -112,13 +112,13 @@ def _by_type(errs: Errors, new: Service) -> None:
     if spec.type in ("LoadBalancer", "NodePort"):
         if headless:
             where = _SPEC.child("clusterIPs").index(0)
-            why = f"may not be set to 'None' for {spec.type} services"
-            errs.append(field.invalid(where, spec.clusterIPs[0], why))
+            detail = f"may not be set to 'None' for {spec.type} services"
+            errs.append(field.invalid(where, spec.clusterIPs[0], detail))
     elif spec.type == "ExternalName":
         for name in ("clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             if getattr(spec, name):
-                why = "may not be set for ExternalName services"
-                errs.append(field.forbidden(_SPEC.child(name), why))
+                detail = "may not be set for ExternalName services"
+                errs.append(field.forbidden(_SPEC.child(name), detail))
         name = spec.externalName.removesuffix(".")
         rules.required_syntax(errs, _SPEC, "externalName", name, names.is_dns1123_subdomain)
 
@@ -137,8 +137,8 @@ def _ports(errs: Errors, new: Service) -> None:
             errs.append(field.required(here.child("name")))
         _port(errs, here, port)
         if port.nodePort and new.spec.type == "ClusterIP":
-            why = "may not be used when `type` is 'ClusterIP'"
-            errs.append(field.forbidden(here.child("nodePort"), why))
+            detail = "may not be used when `type` is 'ClusterIP'"
+            errs.append(field.forbidden(here.child("nodePort"), detail))
 
 
 def _port(errs: Errors, at: Path, port: ServicePort) -> None:
@@ -170,8 +170,8 @@ def _affinity(errs: Errors, new: Service) -> None:
     rules.required_one_of(errs, _SPEC, "sessionAffinity", spec.sessionAffinity, _AFFINITIES)
     config = spec.sessionAffinityConfig
     if spec.sessionAffinity == "None" and config is not None:
-        why = "must not be set when session affinity is None"
-        errs.append(field.forbidden(at, why))
+        detail = "must not be set when session affinity is None"
+        errs.append(field.forbidden(at, detail))
     if spec.sessionAffinity != "ClientIP":
         return
     client = config.clientIP if config is not None else None
@@ -181,8 +181,8 @@ def _affinity(errs: Errors, new: Service) -> None:
         errs.append(field.required(where, "when session affinity type is ClientIP"))
     elif not 0 < client.timeoutSeconds <= _MAX_AFFINITY:
         where = at.child("clientIP", "timeoutSeconds")
-        why = f"must be greater than 0 and less than {_MAX_AFFINITY}"
-        errs.append(field.invalid(where, client.timeoutSeconds, why))
+        detail = f"must be greater than 0 and less than {_MAX_AFFINITY}"
+        errs.append(field.invalid(where, client.timeoutSeconds, detail))
 
 
 def _external_ips(errs: Errors, addresses: Sequence[str], known: Sequence[str]) -> None:
@@ -240,14 +240,16 @@ def _traffic(errs: Errors, new: Service) -> None:
         policy = spec.externalTrafficPolicy
         rules.required_one_of(errs, _SPEC, "externalTrafficPolicy", policy, _POLICIES)
     elif spec.externalTrafficPolicy:
-        why = "may only be set for externally-accessible services"
-        errs.append(field.invalid(where, spec.externalTrafficPolicy, why))
+        detail = "may only be set for externally-accessible services"
+        errs.append(field.invalid(where, spec.externalTrafficPolicy, detail))
     health, where = spec.healthCheckNodePort, _SPEC.child("healthCheckNodePort")
     if health and _is_local_balancer(new):
         rules.add(errs, where, health, names.is_port_number(health))
     elif health:
-        why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
-        errs.append(field.invalid(where, health, why))
+        detail = (
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        )
+        errs.append(field.invalid(where, health, detail))
     if spec.internalTrafficPolicy is not None:
         policy = spec.internalTrafficPolicy
         rules.one_of(errs, _SPEC, "internalTrafficPolicy", policy, _POLICIES)

@@ -47,8 +47,8 @@ def validate(new: FlowSchema) -> Errors:
     _spec(errs, at, new.metadata.name, new.spec)
     fixed = mandatory.FLOW_SCHEMAS.get(new.metadata.name)
     if fixed is not None and new.spec != fixed:
-        why = f"spec of '{new.metadata.name}' must equal the fixed value"
-        errs.append(field.invalid(at, new.spec, why))
+        detail = f"spec of '{new.metadata.name}' must equal the fixed value"
+        errs.append(field.invalid(at, new.spec, detail))
     conditions.check(errs, new.status.conditions)
     return errs
 
@@ -60,8 +60,8 @@ def _spec(errs: Errors, at: Path, name: str, spec: FlowSchemaSpec) -> None:
     if precedence > _MOST:
         errs.append(field.invalid(where, precedence, f"must not be greater than {_MOST}"))
     if precedence == 1 and name != mandatory.EXEMPT:
-        why = "only the schema named 'exempt' may have matchingPrecedence 1"
-        errs.append(field.invalid(where, precedence, why))
+        detail = "only the schema named 'exempt' may have matchingPrecedence 1"
+        errs.append(field.invalid(where, precedence, detail))
     method = spec.distinguisherMethod
     if method is not None and method.type not in ("ByNamespace", "ByUser"):
         where = at.child("distinguisherMethod", "type")
@@ -74,13 +74,13 @@ def _spec(errs: Errors, at: Path, name: str, spec: FlowSchemaSpec) -> None:
 
 
 def _policy(errs: Errors, at: Path, item: PolicyRulesWithSubjects) -> None:
-    why = "subjects must contain at least one value"
-    rules.required(errs, at, "subjects", item.subjects, why)
+    detail = "subjects must contain at least one value"
+    rules.required(errs, at, "subjects", item.subjects, detail)
     for position, subject in enumerate(item.subjects or []):
         _subject(errs, at.child("subjects").index(position), subject)
     if not item.resourceRules and not item.nonResourceRules:
-        why = "at least one of resourceRules and nonResourceRules has to be non-empty"
-        errs.append(field.required(at, why))
+        detail = "at least one of resourceRules and nonResourceRules has to be non-empty"
+        errs.append(field.required(at, detail))
     for position, rule in enumerate(item.resourceRules):
         _resources(errs, at.child("resourceRules").index(position), rule)
     for position, urls in enumerate(item.nonResourceRules):
@@ -101,14 +101,14 @@ def _subject(errs: Errors, at: Path, subject: Subject) -> None:
         if kind == "ServiceAccount":
             if there and value.name != "*":
                 rules.syntax(errs, where, "name", value.name, names.is_dns1123_subdomain)
-            why = "must specify namespace for service account"
-            if rules.required(errs, where, "namespace", value.namespace, why):
+            detail = "must specify namespace for service account"
+            if rules.required(errs, where, "namespace", value.namespace, detail):
                 rules.syntax(errs, where, "namespace", value.namespace, names.is_dns1123_label)
     for other in ("ServiceAccount", "User", "Group"):
         name = _SUBJECTS[other]
         if other != kind and getattr(subject, name) is not None:
-            why = f"{name} is forbidden when subject kind is not '{other}'"
-            errs.append(field.forbidden(at.child(name), why))
+            detail = f"{name} is forbidden when subject kind is not '{other}'"
+            errs.append(field.forbidden(at.child(name), detail))
 
 
 def _verbs(errs: Errors, at: Path, verbs: Sequence[str]) -> None:
@@ -123,8 +123,8 @@ def _verbs(errs: Errors, at: Path, verbs: Sequence[str]) -> None:
 
 def _alone(errs: Errors, at: Path, items: Sequence[str], what: str) -> None:
     if len(items) > 1 and "*" in items:
-        why = f"if '*' is present, must not specify other {what}"
-        errs.append(field.invalid(at, items, why))
+        detail = f"if '*' is present, must not specify other {what}"
+        errs.append(field.invalid(at, items, detail))
 
 
 def _resources(errs: Errors, at: Path, rule: ResourcePolicyRule) -> None:
@@ -134,13 +134,13 @@ def _resources(errs: Errors, at: Path, rule: ResourcePolicyRule) -> None:
         ("resources", "resource", "resources"),
     ):
         items = getattr(rule, name) or []
-        why = f"resource rules must supply at least one {one}"
-        if rules.required(errs, at, name, items, why):
+        detail = f"resource rules must supply at least one {one}"
+        if rules.required(errs, at, name, items, detail):
             _alone(errs, at.child(name), items, many)
     spaces, where = rule.namespaces or [], at.child("namespaces")
     if not spaces and not rule.clusterScope:
-        why = "resource rules that are not cluster scoped must supply at least one namespace"
-        errs.append(field.required(where, why))
+        detail = "resource rules that are not cluster scoped must supply at least one namespace"
+        errs.append(field.required(where, detail))
     elif "*" in spaces:
         _alone(errs, where, spaces, "namespaces")
     else:

@@ -48,24 +48,24 @@ def validate(new: PriorityLevelConfiguration) -> Errors:
     errs: Errors = []
     name, spec, at = new.metadata.name, new.spec, field.path("spec")
     if _ZERO_SHARES in new.metadata.annotations:
-        why = f"annotation '{_ZERO_SHARES}' is forbidden"
-        errs.append(field.forbidden(field.path("metadata", "annotations"), why))
+        detail = f"annotation '{_ZERO_SHARES}' is forbidden"
+        errs.append(field.forbidden(field.path("metadata", "annotations"), detail))
     if (name == mandatory.EXEMPT) != (spec.type == "Exempt"):
-        why = "must be 'Exempt' if and only if `name` is 'exempt'"
-        errs.append(field.invalid(at.child("type"), spec.type, why))
+        detail = "must be 'Exempt' if and only if `name` is 'exempt'"
+        errs.append(field.invalid(at.child("type"), spec.type, detail))
     if spec.type == "Exempt":
         if spec.limited is not None:
-            why = "must be nil if the type is not Limited"
-            errs.append(field.forbidden(at.child("limited"), why))
+            detail = "must be nil if the type is not Limited"
+            errs.append(field.forbidden(at.child("limited"), detail))
         if spec.exempt is not None:
             _shares(errs, at.child("exempt"), spec.exempt)
     elif spec.type == "Limited":
         if spec.exempt is not None:
-            why = "must be nil if the type is Limited"
-            errs.append(field.forbidden(at.child("exempt"), why))
+            detail = "must be nil if the type is Limited"
+            errs.append(field.forbidden(at.child("exempt"), detail))
         if spec.limited is None:
-            why = "must not be empty when type is Limited"
-            errs.append(field.required(at.child("limited"), why))
+            detail = "must not be empty when type is Limited"
+            errs.append(field.required(at.child("limited"), detail))
         else:
             _limited(errs, at.child("limited"), spec.limited)
     else:
@@ -81,8 +81,8 @@ def _fixed(errs: Errors, at: Path, name: str, spec: PriorityLevelConfigurationSp
         return
     if name == mandatory.EXEMPT:
         if (spec.type, spec.limited) != (fixed.type, fixed.limited):
-            why = f"spec of '{name}' except the 'spec.exempt' field must equal the fixed value"
-            errs.append(field.invalid(at, spec, why))
+            detail = f"spec of '{name}' except the 'spec.exempt' field must equal the fixed value"
+            errs.append(field.invalid(at, spec, detail))
     elif spec != fixed:
         errs.append(field.invalid(at, spec, f"spec of '{name}' must equal the fixed value"))
 
@@ -106,20 +106,20 @@ def _limited(errs: Errors, at: Path, value: LimitedPriorityLevelConfiguration) -
     _shares(errs, at, value)
     borrowed = value.borrowingLimitPercent
     if borrowed is not None and borrowed < 0:
-        why = f"if specified, {_NOT_NEGATIVE}"
-        errs.append(field.invalid(at.child("borrowingLimitPercent"), borrowed, why))
+        detail = f"if specified, {_NOT_NEGATIVE}"
+        errs.append(field.invalid(at.child("borrowingLimitPercent"), borrowed, detail))
 
 
 def _response(errs: Errors, at: Path, value: LimitResponse) -> None:
     where = at.child("queuing")
     if value.type == "Reject":
         if value.queuing is not None:
-            why = "must be nil if limited.limitResponse.type is not Limited"
-            errs.append(field.forbidden(where, why))
+            detail = "must be nil if limited.limitResponse.type is not Limited"
+            errs.append(field.forbidden(where, detail))
     elif value.type == "Queue":
         if value.queuing is None:
-            why = "must not be empty if limited.limitResponse.type is Limited"
-            errs.append(field.required(where, why))
+            detail = "must not be empty if limited.limitResponse.type is Limited"
+            errs.append(field.required(where, detail))
         else:
             _queuing(errs, where, value.queuing)
     else:
@@ -133,19 +133,19 @@ def _queuing(errs: Errors, at: Path, value: QueuingConfiguration) -> None:
     if queues <= 0:
         errs.append(field.invalid(at.child("queues"), queues, _POSITIVE))
     elif queues > _MOST_QUEUES:
-        why = f"must not be greater than {_MOST_QUEUES}"
-        errs.append(field.invalid(at.child("queues"), queues, why))
+        detail = f"must not be greater than {_MOST_QUEUES}"
+        errs.append(field.invalid(at.child("queues"), queues, detail))
     where = at.child("handSize")
     if hand <= 0:
         errs.append(field.invalid(where, hand, _POSITIVE))
     elif hand > queues:
         errs.append(field.invalid(where, hand, f"should not be greater than queues ({queues})"))
     elif math.ceil(math.log2(queues) * hand) > _HASH_BITS:
-        why = (
+        detail = (
             f"required entropy bits of deckSize {queues} and handSize {hand} "
             f"should not be greater than {_HASH_BITS}"
         )
-        errs.append(field.invalid(where, hand, why))
+        errs.append(field.invalid(where, hand, detail))
 
 
 def validate_update(new: PriorityLevelConfiguration, _old: PriorityLevelConfiguration) -> Errors:

@@ -34,8 +34,8 @@ def validate(new: Ingress) -> Errors:
     errs = _whole(new, secrets=True, wildcards=True)
     noted, name = new.metadata.annotations.get(CLASS_ANNOTATION), new.spec.ingressClassName
     if noted is not None and name is not None and noted != name:
-        why = "must match `ingressClassName` when both are specified"
-        errs.append(field.invalid(field.path("annotations", CLASS_ANNOTATION), noted, why))
+        detail = "must match `ingressClassName` when both are specified"
+        errs.append(field.invalid(field.path("annotations", CLASS_ANNOTATION), noted, detail))
     return errs
 
 
@@ -77,8 +77,8 @@ def _whole(new: Ingress, *, secrets: bool, wildcards: bool) -> Errors:
     errs: Errors = []
     spec = new.spec
     if not spec.rules and spec.defaultBackend is None:
-        why = "either `defaultBackend` or `rules` must be specified"
-        errs.append(field.invalid(_SPEC, spec.rules, why))
+        detail = "either `defaultBackend` or `rules` must be specified"
+        errs.append(field.invalid(_SPEC, spec.rules, detail))
     if spec.defaultBackend is not None:
         _backend(errs, _SPEC.child("defaultBackend"), spec.defaultBackend)
     for position, item in enumerate(spec.rules):
@@ -147,8 +147,8 @@ def _backend(errs: Errors, at: Path, backend: IngressBackend) -> None:
     service = backend.service
     if backend.resource is not None:
         if service is not None:
-            why = "cannot set both resource and service backends"
-            errs.append(field.invalid(at, "", why))
+            detail = "cannot set both resource and service backends"
+            errs.append(field.invalid(at, "", detail))
         else:
             _resource(errs, at.child("resource"), backend.resource)
         return

@@ -72,13 +72,13 @@ def _parameters(errs: Errors, at: Path, value: IngressClassParametersReference) 
         errs.append(field.not_supported(at.child("scope"), value.scope, _SCOPES))
     elif value.scope == "Namespace":
         if value.namespace is None:
-            why = "`parameters.scope` is set to 'Namespace'"
-            errs.append(field.required(at.child("namespace"), why))
+            detail = "`parameters.scope` is set to 'Namespace'"
+            errs.append(field.required(at.child("namespace"), detail))
         else:
             rules.syntax(errs, at, "namespace", value.namespace, names.is_dns1123_label)
     elif value.namespace is not None:
-        why = "`parameters.scope` is set to 'Cluster'"
-        errs.append(field.forbidden(at.child("namespace"), why))
+        detail = "`parameters.scope` is set to 'Cluster'"
+        errs.append(field.forbidden(at.child("namespace"), detail))
 
 
 def validate_update(new: IngressClass, old: IngressClass) -> Errors:

@@ -109,8 +109,8 @@ def _spec(spec: NetworkPolicySpec, known: list[str] | tuple[str, ...]) -> Errors
         _ports(errs, here.child("ports"), going.ports)
         _peers(errs, here.child("to"), going.to, known)
     if len(spec.policyTypes) > len(_TYPES):
-        why = "may not specify more than two policyTypes"
-        errs.append(field.invalid(at.child("policyTypes"), spec.policyTypes, why))
+        detail = "may not specify more than two policyTypes"
+        errs.append(field.invalid(at.child("policyTypes"), spec.policyTypes, detail))
         return errs
     for position, item in enumerate(spec.policyTypes):
         if item not in _TYPES:
@@ -129,16 +129,16 @@ def _ports(errs: Errors, at: Path, items: list[NetworkPolicyPort]) -> None:
         if port is None or isinstance(port, str):
             if end is not None:
                 state = "not specified" if port is None else "non-numeric"
-                why = f"may not be specified when `port` is {state}"
-                errs.append(field.invalid(here.child("endPort"), end, why))
+                detail = f"may not be specified when `port` is {state}"
+                errs.append(field.invalid(here.child("endPort"), end, detail))
             if port is not None:
                 rules.add(errs, here.child("port"), port, names.is_port_name(port))
             continue
         rules.add(errs, here.child("port"), port, names.is_port_number(port))
         if end is not None:
             if end < port:
-                why = "must be greater than or equal to `port`"
-                errs.append(field.invalid(here.child("endPort"), port, why))
+                detail = "must be greater than or equal to `port`"
+                errs.append(field.invalid(here.child("endPort"), port, detail))
             rules.add(errs, here.child("endPort"), end, names.is_port_number(end))
 
 
@@ -153,8 +153,8 @@ def _peers(
         if item.ipBlock is not None:
             ipblock.check(errs, here.child("ipBlock"), item.ipBlock, known)
             if selected:
-                why = "may not specify both ipBlock and another peer"
-                errs.append(field.forbidden(here, why))
+                detail = "may not specify both ipBlock and another peer"
+                errs.append(field.forbidden(here, detail))
         elif not selected:
             errs.append(field.required(here, "must specify a peer"))
 

@@ -52,11 +52,11 @@ def validate(new: ServiceCIDR) -> Errors:
     for position, cidr in enumerate(cidrs):
         rules.add(errs, _AT.index(position), cidr, names.is_cidr(cidr))
     if len(cidrs) == 2 and _family(cidrs[0]) is not None and _family(cidrs[0]) == _family(cidrs[1]):
-        why = (
+        detail = (
             "may specify no more than one IP for each IP family, "
             "i.e 192.168.0.0/24 and 2001:db8::/64"
         )
-        errs.append(field.invalid(_AT, cidrs, why))
+        errs.append(field.invalid(_AT, cidrs, detail))
     return errs
 
 

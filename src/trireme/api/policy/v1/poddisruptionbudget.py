@@ -74,8 +74,8 @@ def validate(new: PodDisruptionBudget) -> Errors:
     errs: Errors = []
     spec, at = new.spec, field.path("spec")
     if spec.minAvailable is not None and spec.maxUnavailable is not None:
-        why = "minAvailable and maxUnavailable cannot be both set"
-        errs.append(field.invalid(at, spec, why))
+        detail = "minAvailable and maxUnavailable cannot be both set"
+        errs.append(field.invalid(at, spec, detail))
     for name in ("minAvailable", "maxUnavailable"):
         bound = getattr(spec, name)
         if bound is not None:

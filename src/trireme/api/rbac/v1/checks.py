@@ -48,16 +48,16 @@ def _rule(errs: Errors, at: Path, rule: PolicyRule, namespaced: bool) -> None:
     if rule.nonResourceURLs:
         where = at.child("nonResourceURLs")
         if namespaced:
-            why = "namespaced rules cannot apply to non-resource URLs"
-            errs.append(field.invalid(where, rule.nonResourceURLs, why))
+            detail = "namespaced rules cannot apply to non-resource URLs"
+            errs.append(field.invalid(where, rule.nonResourceURLs, detail))
         if rule.apiGroups or rule.resources or rule.resourceNames:
-            why = "rules cannot apply to both regular resources and non-resource URLs"
-            errs.append(field.invalid(where, rule.nonResourceURLs, why))
+            detail = "rules cannot apply to both regular resources and non-resource URLs"
+            errs.append(field.invalid(where, rule.nonResourceURLs, detail))
         return
-    why = "resource rules must supply at least one api group"
-    rules.required(errs, at, "apiGroups", rule.apiGroups, why)
-    why = "resource rules must supply at least one resource"
-    rules.required(errs, at, "resources", rule.resources, why)
+    detail = "resource rules must supply at least one api group"
+    rules.required(errs, at, "apiGroups", rule.apiGroups, detail)
+    detail = "resource rules must supply at least one resource"
+    rules.required(errs, at, "resources", rule.resources, detail)
 
 
 def _subject(errs: Errors, at: Path, subject: Subject, namespaced: bool) -> None:

@@ -33,8 +33,8 @@ def validate(new: ClusterRole) -> Errors:
         at = field.path("aggregationRule", "clusterRoleSelectors")
         selectors = new.aggregationRule.clusterRoleSelectors
         if not selectors:
-            why = "at least one clusterRoleSelector required if aggregationRule is non-nil"
-            errs.append(field.required(at, why))
+            detail = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+            errs.append(field.required(at, detail))
         for position, selector in enumerate(selectors):
             rules.label_selector(errs, at.index(position), selector)
     return errs

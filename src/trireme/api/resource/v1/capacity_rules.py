@@ -22,25 +22,25 @@ def shared(errs: Errors, at: Path, item: DeviceCapacity) -> None:
     if policy is None:
         return
     if policy.validValues and policy.validRange is not None:
-        why = (
+        detail = (
             'exactly one policy can be specified, cannot specify "validValues" and "validRange" '
             "at the same time"
         )
-        errs.append(field.forbidden(at, why))
+        errs.append(field.forbidden(at, detail))
         return
     whole = quantity.parse(item.value)
     default = None if policy.default is None else quantity.parse(policy.default)
     if policy.validValues:
         if default is None:
-            why = "required when validValues is defined"
-            errs.append(field.required(at.child("default"), why))
+            detail = "required when validValues is defined"
+            errs.append(field.required(at.child("default"), detail))
         else:
             values = [quantity.parse(text) for text in policy.validValues]
             _values(errs, at.child("validValues"), values, default, whole)
     elif policy.validRange is not None:
         if default is None:
-            why = "required when validRange is defined"
-            errs.append(field.required(at.child("default"), why))
+            detail = "required when validRange is defined"
+            errs.append(field.required(at.child("default"), detail))
         else:
             _range(errs, at.child("validRange"), policy.validRange, default, whole)
 
@@ -51,24 +51,24 @@ def _values(
     for position in range(len(values) - 1):
         after = values[position + 1]
         if values[position] > after:
-            why = "values must be sorted in ascending order"
-            errs.append(field.invalid(at.index(position + 1), str(after), why))
+            detail = "values must be sorted in ascending order"
+            errs.append(field.invalid(at.index(position + 1), str(after), detail))
     if len(values) > _MOST_VALUES:
         # Nothing is looked at, so the default is not found either.
         errs.append(field.too_many(at, len(values), _MOST_VALUES))
     else:
         for position, option in enumerate(values):
             if option > whole:
-                why = f"option is larger than capacity value: {whole}"
-                errs.append(field.invalid(at.index(position), str(option), why))
+                detail = f"option is larger than capacity value: {whole}"
+                errs.append(field.invalid(at.index(position), str(option), detail))
         seen: set[int] = set()
         for position, option in enumerate(values):
             if option.value() in seen:
                 errs.append(field.duplicate(at.index(position), str(option.value())))
             seen.add(option.value())
     if len(values) > _MOST_VALUES or default not in values:
-        why = "default value is not valid according to the requestPolicy"
-        errs.append(field.invalid(at, str(default), why))
+        detail = "default value is not valid according to the requestPolicy"
+        errs.append(field.invalid(at, str(default), detail))
 
 
 def _range(
@@ -85,8 +85,8 @@ def _range(
     most = None if bounds.max is None else quantity.parse(bounds.max)
     where = at.child("min")
     if least > whole:
-        why = f"min is larger than capacity value: {whole}"
-        errs.append(field.invalid(where, str(least), why))
+        detail = f"min is larger than capacity value: {whole}"
+        errs.append(field.invalid(where, str(least), detail))
     if default < least:
         errs.append(field.invalid(where, str(default), f"default is less than min: {least}"))
     if most is not None:
@@ -94,17 +94,17 @@ def _range(
         if least > most:
             errs.append(field.invalid(where, str(least), f"min is larger than max: {most}"))
         if most > whole:
-            why = f"max is larger than capacity value: {whole}"
-            errs.append(field.invalid(where, str(most), why))
+            detail = f"max is larger than capacity value: {whole}"
+            errs.append(field.invalid(where, str(most), detail))
         if default > most:
             errs.append(field.invalid(where, str(default), f"default is more than max: {most}"))
     if bounds.step is not None:
         step, where = quantity.parse(bounds.step), at.child("step")
         if least + step > whole:
-            why = f"one step {least + step} is larger than capacity value: {whole}"
-            errs.append(field.invalid(where, str(step), why))
+            detail = f"one step {least + step} is larger than capacity value: {whole}"
+            errs.append(field.invalid(where, str(step), detail))
         for value in (default,) if most is None else (default, most):
             # Upstream crashes over a step of nothing; nothing is a multiple of it.
             if not step.value() or (value.value() - least.value()) % step.value():
-                why = f"value is not a multiple of a given step ({step}) from ({least})"
-                errs.append(field.invalid(where, str(value), why))
+                detail = f"value is not a multiple of a given step ({step}) from ({least})"
+                errs.append(field.invalid(where, str(value), detail))

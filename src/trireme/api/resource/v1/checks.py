@@ -120,8 +120,8 @@ def fully_qualified_name(errs: Errors, at: Path, name: str) -> None:
     """An identifier with a domain before it."""
     qualified_name(errs, at, name)
     if "/" not in name:
-        why = "a fully qualified name must be a domain and a name separated by a slash"
-        errs.append(field.invalid(at, name, why))
+        detail = "a fully qualified name must be a domain and a name separated by a slash"
+        errs.append(field.invalid(at, name, detail))
 
 
 def _identifier(errs: Errors, at: Path, name: str) -> None:
@@ -136,11 +136,11 @@ def uid(errs: Errors, at: Path, text: str) -> None:
     if wrong:
         errs.append(field.invalid(at, text, f"error validating uid: {wrong}"))
     elif len(text) != 36 or text != text.lower():
-        why = (
+        detail = (
             "uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` "
             "with lowercase hexadecimal characters"
         )
-        errs.append(field.invalid(at, text, why))
+        errs.append(field.invalid(at, text, detail))
 
 
 def _uuid_error(text: str) -> str:
@@ -178,11 +178,11 @@ def binding_conditions(errs: Errors, at: Path, wait: list[str], fail: list[str])
     _twice(errs, at.child("bindingConditions"), wait, ())
     _twice(errs, at.child("bindingFailureConditions"), fail, wait)
     if fail and not wait:
-        why = "bindingConditions are required to use bindingFailureConditions"
-        errs.append(field.invalid(at.child("bindingConditions"), None, why))
+        detail = "bindingConditions are required to use bindingFailureConditions"
+        errs.append(field.invalid(at.child("bindingConditions"), None, detail))
     if wait and not fail:
-        why = "bindingFailureConditions are required to use bindingConditions"
-        errs.append(field.invalid(at.child("bindingFailureConditions"), None, why))
+        detail = "bindingFailureConditions are required to use bindingConditions"
+        errs.append(field.invalid(at.child("bindingFailureConditions"), None, detail))
 
 
 def _twice(errs: Errors, at: Path, items: list[str], others: Iterable[str]) -> None:
@@ -192,5 +192,5 @@ def _twice(errs: Errors, at: Path, items: list[str], others: Iterable[str]) -> N
             errs.append(field.duplicate(at.index(position), item))
         seen.add(item)
         if item in others:
-            why = "bindingFailureConditions must not overlap with bindingConditions"
-            errs.append(field.invalid(at.index(position), item, why))
+            detail = "bindingFailureConditions must not overlap with bindingConditions"
+            errs.append(field.invalid(at.index(position), item, detail))

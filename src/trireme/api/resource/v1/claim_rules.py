@@ -118,8 +118,8 @@ def _devices(errs: Errors, at: Path, request: Request) -> None:
     checks.each(errs, at.child("selectors"), request.selectors, MOST_SELECTORS, selector)
     if request.allocationMode == "All":
         if request.count:
-            why = "must not be specified when allocationMode is 'All'"
-            errs.append(field.invalid(at.child("count"), request.count, why))
+            detail = "must not be specified when allocationMode is 'All'"
+            errs.append(field.invalid(at.child("count"), request.count, detail))
     elif request.allocationMode == "ExactCount":
         rules.positive(errs, at, "count", request.count)
     else:
@@ -141,8 +141,8 @@ def _toleration(errs: Errors, at: Path, item: DeviceToleration) -> None:
         checks.label_key(errs, at.child("key"), item.key)
     if item.operator == "Exists":
         if item.value:
-            why = "must be empty for operator `Exists`"
-            errs.append(field.invalid(at.child("value"), item.value, why))
+            detail = "must be empty for operator `Exists`"
+            errs.append(field.invalid(at.child("value"), item.value, detail))
     elif item.operator == "Equal":
         rules.syntax(errs, at, "value", item.value, names.is_label_value)
     else:
@@ -158,11 +158,11 @@ def _constraint(errs: Errors, at: Path, item: DeviceConstraint, known: Names) ->
     elif item.distinctAttribute is not None:
         checks.fully_qualified_name(errs, at.child("distinctAttribute"), item.distinctAttribute)
     else:
-        why = (
+        detail = (
             'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple '
             "fields are set"
         )
-        errs.append(field.required(at, why))
+        errs.append(field.required(at, detail))
 
 
 def references(errs: Errors, at: Path, items: list[str], known: Names) -> None:

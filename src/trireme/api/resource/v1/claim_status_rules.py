@@ -74,16 +74,16 @@ def validate(new: ResourceClaim, old: ResourceClaim) -> Errors:
 
     checks.each(errs, at.child("devices"), status.devices, -1, device, _device_id)
     if status.reservedFor and status.allocation is None:
-        why = "may not be specified when `allocated` is not set"
-        errs.append(field.forbidden(where, why))
+        detail = "may not be specified when `allocated` is not set"
+        errs.append(field.forbidden(where, detail))
     elif new.metadata.deletionTimestamp and any(
         item not in old.status.reservedFor for item in status.reservedFor
     ):
-        why = (
+        detail = (
             "new entries may not be added while `deallocationRequested` or `deletionTimestamp` "
             "are set"
         )
-        errs.append(field.forbidden(where, why))
+        errs.append(field.forbidden(where, detail))
     if status.allocation is not None and old.status.allocation is not None:
         rules.unchanged(errs, at, "allocation", status.allocation, old.status.allocation)
     elif status.allocation is not None:
@@ -128,8 +128,8 @@ def _device(errs: Errors, at: Path, item: AllocatedDeviceStatus, allocated: set[
         checks.uid(errs, at.child("shareID"), item.shareID)
     which = _device_id(item)
     if which not in allocated:
-        why = "must be an allocated device in the claim"
-        errs.append(field.invalid(at, which, why))
+        detail = "must be an allocated device in the claim"
+        errs.append(field.invalid(at, which, detail))
     conditions, where = item.conditions or [], at.child("conditions")
     if len(conditions) > _MOST_CONDITIONS:
         errs.append(field.too_many(where, len(conditions), _MOST_CONDITIONS))
@@ -155,8 +155,8 @@ def _address(errs: Errors, at: Path, text: str) -> None:
     ip = names.parse_ip_sloppy(host) if slash else None
     bits = int(prefix) if prefix.isascii() and prefix.isdigit() and len(prefix) <= 3 else -1
     if ip is None or not 0 <= bits <= (128 if ":" in host else 32):
-        why = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
-        errs.append(field.invalid(at, text, why))
+        detail = "must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)"
+        errs.append(field.invalid(at, text, detail))
         return
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
     if mapped is not None:

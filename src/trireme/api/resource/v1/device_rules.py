@@ -50,12 +50,12 @@ def device(errs: Errors, at: Path, item: Device, old: Device | None, apart: bool
     checks.label(errs, at.child("name"), item.name)
     entries = len(item.attributes) + len(item.capacity)
     if entries > _MOST_ENTRIES:
-        why = f"the total number of attributes and capacities must not exceed {_MOST_ENTRIES}"
-        errs.append(field.invalid(at, entries, why))
+        detail = f"the total number of attributes and capacities must not exceed {_MOST_ENTRIES}"
+        errs.append(field.invalid(at, entries, detail))
     values = sum(_count(attribute) for attribute in item.attributes.values())
     if values > _MOST_VALUES:
-        why = f"the total number of attribute values must not exceed {_MOST_VALUES}"
-        errs.append(field.invalid(at, values, why))
+        detail = f"the total number of attribute values must not exceed {_MOST_VALUES}"
+        errs.append(field.invalid(at, values, detail))
     name = checks.qualified_name
     where = at.child("attributes")
     checks.each_entry(errs, where, item.attributes, -1, _LONGEST_NAME, name, _attribute)
@@ -75,11 +75,11 @@ def device(errs: Errors, at: Path, item: Device, old: Device | None, apart: bool
     if apart:
         _nodes(errs, at, item)
     elif item.nodeName is not None or item.nodeSelector is not None or item.allNodes is not None:
-        why = (
+        detail = (
             "`nodeName`, `nodeSelector` and `allNodes` can only be set if "
             "`perDeviceNodeSelection` is set to true in the ResourceSlice spec"
         )
-        errs.append(field.invalid(at, None, why))
+        errs.append(field.invalid(at, None, detail))
     checks.binding_conditions(errs, at, item.bindingConditions, item.bindingFailureConditions)
     where = at.child("nodeAllocatableResourceMappings")
     for resource, mapping in item.nodeAllocatableResourceMappings.items():
@@ -113,15 +113,15 @@ def _text(errs: Errors, at: Path, text: str) -> None:
 
 def _version(errs: Errors, at: Path, text: str) -> None:
     if not _SEMVER(text):
-        why = "must be a string compatible with semver.org spec 2.0.0"
-        errs.append(field.invalid(at, text, why))
+        detail = "must be a string compatible with semver.org spec 2.0.0"
+        errs.append(field.invalid(at, text, detail))
     _text(errs, at, text)
 
 
 def _single_capacity(errs: Errors, at: Path, item: DeviceCapacity) -> None:
     if item.requestPolicy is not None:
-        why = "allowMultipleAllocations must be true"
-        errs.append(field.forbidden(at.child("requestPolicy"), why))
+        detail = "allowMultipleAllocations must be true"
+        errs.append(field.forbidden(at.child("requestPolicy"), detail))
 
 
 def _consumption(errs: Errors, at: Path, item: DeviceCounterConsumption) -> None:
@@ -153,8 +153,8 @@ def _nodes(errs: Errors, at: Path, item: Device) -> None:
     if item.allNodes:
         given.append("`allNodes`")
     elif item.allNodes is not None:
-        why = "must be either unset or set to true"
-        errs.append(field.invalid(at.child("allNodes"), False, why))
+        detail = "must be either unset or set to true"
+        errs.append(field.invalid(at.child("allNodes"), False, detail))
     if not given:
         errs.append(field.required(at, _NODE))
     elif len(given) > 1:
@@ -167,8 +167,8 @@ def _mapping(
     if not resource_names.is_native(resource):
         errs.append(field.invalid(at, resource, "must be a node allocatable resource name"))
     if item.allocationMultiplier is None and item.capacityKey is None:
-        why = "at least one of allocationMultiplier or capacityKey must be set"
-        errs.append(field.invalid(at, "", why))
+        detail = "at least one of allocationMultiplier or capacityKey must be set"
+        errs.append(field.invalid(at, "", detail))
     multiplier = item.allocationMultiplier
     if multiplier is not None and quantity.parse(multiplier).nanos <= 0:
         where = at.child("allocationMultiplier")

@@ -44,8 +44,8 @@ def validate(new: DeviceClass) -> Errors:
     checks.each(errs, at.child("config"), spec.config, checks.MOST_CONFIGS, _config)
     name = spec.extendedResourceName
     if name is not None and not resource_names.is_extended(name):
-        why = "must be a valid extended resource name"
-        errs.append(field.invalid(at.child("extendedResourceName"), name, why))
+        detail = "must be a valid extended resource name"
+        errs.append(field.invalid(at.child("extendedResourceName"), name, detail))
     return errs
 
 

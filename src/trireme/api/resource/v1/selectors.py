@@ -85,7 +85,7 @@ def check(errs: Errors, at: Path, text: str) -> None:
         return
     if program.type.kind not in ("bool", "any"):
         shown = "null_type" if program.type.kind == "null_type" else str(program.type)
-        why = f"must evaluate to bool or the unknown type, not {shown}"
-        errs.append(field.invalid(at, text, why))
+        detail = f"must evaluate to bool or the unknown type, not {shown}"
+        errs.append(field.invalid(at, text, detail))
     elif program.estimate(any_name=False).max > MOST_COST:
         errs.append(field.forbidden(at, "too complex, exceeds cost limit"))

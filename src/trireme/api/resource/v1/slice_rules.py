@@ -63,16 +63,16 @@ def _spec(spec: ResourceSliceSpec, old: ResourceSliceSpec | None) -> Errors:
     checks.pool(errs, where.child("name"), spec.pool.name)
     rules.positive(errs, where, "resourceSliceCount", spec.pool.resourceSliceCount)
     if spec.pool.generation < 0:
-        why = "must be greater than or equal to zero"
-        errs.append(field.invalid(where.child("generation"), spec.pool.generation, why))
+        detail = "must be greater than or equal to zero"
+        errs.append(field.invalid(where.child("generation"), spec.pool.generation, detail))
     if old is not None:
         rules.unchanged(errs, where, "name", spec.pool.name, old.pool.name)
         rules.unchanged(errs, at, "driver", spec.driver, old.driver)
         rules.unchanged(errs, at, "nodeName", spec.nodeName, old.nodeName)
     _nodes(errs, at, spec)
     if spec.sharedCounters and spec.devices:
-        why = "only one of `sharedCounters` or `devices` is allowed"
-        errs.append(field.invalid(at, "", why))
+        detail = "only one of `sharedCounters` or `devices` is allowed"
+        errs.append(field.invalid(at, "", detail))
     advanced = any(
         device.taints or device.consumesCounters or _has_lists(device) for device in spec.devices
     )
@@ -97,15 +97,15 @@ def _nodes(errs: Errors, at: Path, spec: ResourceSliceSpec) -> None:
         given.append("`nodeName`")
         rules.syntax(errs, at, "nodeName", spec.nodeName, names.is_dns1123_subdomain)
     elif spec.nodeName is not None:
-        why = "must be either unset or set to a non-empty string"
-        errs.append(field.invalid(at.child("nodeName"), "", why))
+        detail = "must be either unset or set to a non-empty string"
+        errs.append(field.invalid(at.child("nodeName"), "", detail))
     if spec.nodeSelector is not None:
         given.append("`nodeSelector`")
         where, terms = at.child("nodeSelector"), spec.nodeSelector.nodeSelectorTerms
         placement.node_selector(errs, where, spec.nodeSelector)
         if len(terms or ()) != 1:
-            why = "must have exactly one node selector term"
-            errs.append(field.invalid(where.child("nodeSelectorTerms"), terms, why))
+            detail = "must have exactly one node selector term"
+            errs.append(field.invalid(where.child("nodeSelectorTerms"), terms, detail))
     for name in ("allNodes", "perDeviceNodeSelection"):
         value = getattr(spec, name)
         if value:
@@ -115,8 +115,8 @@ def _nodes(errs: Errors, at: Path, spec: ResourceSliceSpec) -> None:
     if not given:
         errs.append(field.required(at, _ONE_OF))
     elif len(given) > 1:
-        why = f"{_ONE_OF}, but multiple fields are set"
-        errs.append(field.invalid(at, f"{{{', '.join(given)}}}", why))
+        detail = f"{_ONE_OF}, but multiple fields are set"
+        errs.append(field.invalid(at, f"{{{', '.join(given)}}}", detail))
 
 
 def _counter_set(errs: Errors, at: Path, item: CounterSet) -> None:

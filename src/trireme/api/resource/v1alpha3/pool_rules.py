@@ -37,8 +37,8 @@ def validate(new: ResourcePoolStatusRequest) -> Errors:
         errs.append(field.required(at.child("limit")))
     else:
         if spec.limit > _MOST_POOLS:
-            why = f"must be less than or equal to {_MOST_POOLS}"
-            errs.append(field.invalid(at.child("limit"), spec.limit, why))
+            detail = f"must be less than or equal to {_MOST_POOLS}"
+            errs.append(field.invalid(at.child("limit"), spec.limit, detail))
         _at_least(errs, at, "limit", spec.limit, 1)
     return errs
 
@@ -60,8 +60,8 @@ def _pool_name(errs: Errors, at: Path, name: str) -> None:
 
 def _at_least(errs: Errors, at: Path, name: str, value: int | None, least: int) -> None:
     if value is not None and value < least:
-        why = f"must be greater than or equal to {least}"
-        errs.append(field.invalid(at.child(name), value, why))
+        detail = f"must be greater than or equal to {least}"
+        errs.append(field.invalid(at.child(name), value, detail))
 
 
 def validate_update(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> Errors:

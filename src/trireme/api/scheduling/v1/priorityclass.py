@@ -42,16 +42,16 @@ def validate(new: PriorityClass) -> Errors:
     errs: Errors = []
     name = new.metadata.name
     if name.startswith(SYSTEM_PREFIX):
-        why = _not_system(new)
-        if why:
-            why = (
+        detail = _not_system(new)
+        if detail:
+            detail = (
                 f"priority class names with '{SYSTEM_PREFIX}' prefix are reserved for system use "
-                f"only. error: {why}"
+                f"only. error: {detail}"
             )
-            errs.append(field.forbidden(field.path("metadata", "name"), why))
+            errs.append(field.forbidden(field.path("metadata", "name"), detail))
     elif new.value > HIGHEST_OF_USERS:
-        why = f"maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}"
-        errs.append(field.forbidden(field.path("value"), why))
+        detail = f"maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}"
+        errs.append(field.forbidden(field.path("value"), detail))
     if new.preemptionPolicy is not None:
         supported = ("PreemptLowerPriority", "Never")
         value = new.preemptionPolicy

@@ -147,8 +147,8 @@ def validate_status(new: PodGroup, old: PodGroup) -> Errors:
     where, items = at.child("resourceClaimStatuses"), new.status.resourceClaimStatuses
     for position, item in enumerate(items):
         if item.name not in known:
-            why = "must match the name of an entry in `spec.resourceClaims`"
-            errs.append(field.invalid(where.index(position).child("name"), item.name, why))
+            detail = "must match the name of an entry in `spec.resourceClaims`"
+            errs.append(field.invalid(where.index(position).child("name"), item.name, detail))
     if items == old.status.resourceClaimStatuses:
         return errs
     if len(items) > _MOST_CLAIMS:

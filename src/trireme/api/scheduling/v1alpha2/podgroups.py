@@ -93,8 +93,8 @@ def policy(errs: Errors, at: Path, value: PodGroupSchedulingPolicy) -> None:
         where = at.child("gang")
         count = value.gang.minCount
         if rules.required(errs, where, "minCount", count) and count < 1:
-            why = "must be greater than or equal to 1"
-            errs.append(field.invalid(where.child("minCount"), count, why))
+            detail = "must be greater than or equal to 1"
+            errs.append(field.invalid(where.child("minCount"), count, detail))
 
 
 def union(errs: Errors, at: Path, value: Any, members: Sequence[str]) -> None:
@@ -102,8 +102,8 @@ def union(errs: Errors, at: Path, value: Any, members: Sequence[str]) -> None:
     given = [name for name in members if getattr(value, name) is not None]
     listed = ", ".join(f"`{name}`" for name in members)
     if len(given) > 1:
-        why = f"must specify exactly one of: {listed}"
-        errs.append(field.invalid(at, "{" + ", ".join(given) + "}", why))
+        detail = f"must specify exactly one of: {listed}"
+        errs.append(field.invalid(at, "{" + ", ".join(given) + "}", detail))
     elif not given:
         errs.append(field.invalid(at, "", f"must specify one of: {listed}"))
 

@@ -105,12 +105,12 @@ def validate(new: CSIDriver) -> Errors:
         errs.append(field.required(at.child("seLinuxMount")))
     period = spec.nodeAllocatableUpdatePeriodSeconds
     if period is not None and period < _LEAST_PERIOD:
-        why = "must be greater than or equal to 10 seconds"
-        errs.append(field.invalid(at.child("nodeAllocatableUpdatePeriodSeconds"), period, why))
+        detail = "must be greater than or equal to 10 seconds"
+        errs.append(field.invalid(at.child("nodeAllocatableUpdatePeriodSeconds"), period, detail))
     if spec.serviceAccountTokenInSecrets is not None and not spec.tokenRequests:
-        why = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
+        detail = "serviceAccountTokenInSecrets is set but no tokenRequests are specified"
         where_ = at.child("serviceAccountTokenInSecrets")
-        errs.append(field.invalid(where_, spec.serviceAccountTokenInSecrets, why))
+        errs.append(field.invalid(where_, spec.serviceAccountTokenInSecrets, detail))
     return errs
 
 
@@ -126,11 +126,11 @@ def _tokens(errs: Errors, at: Path, items: list[TokenRequest]) -> None:
         if seconds is None:
             continue
         if seconds < _SHORTEST_TOKEN:
-            why = "may not specify a duration less than 10 minutes"
-            errs.append(field.invalid(where, seconds, why))
+            detail = "may not specify a duration less than 10 minutes"
+            errs.append(field.invalid(where, seconds, detail))
         if seconds > _LONGEST_TOKEN:
-            why = "may not specify a duration larger than 2^32 seconds"
-            errs.append(field.invalid(where, seconds, why))
+            detail = "may not specify a duration larger than 2^32 seconds"
+            errs.append(field.invalid(where, seconds, detail))
 
 
 def validate_update(new: CSIDriver, old: CSIDriver) -> Errors:

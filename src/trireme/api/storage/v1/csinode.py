@@ -75,8 +75,8 @@ def _driver(errs: Errors, at: Path, item: CSINodeDriver) -> None:
     storage.driver_name(errs, at.child("name"), item.name)
     rules.required(errs, at, "nodeID", item.nodeID)
     if len(item.nodeID) > _LONGEST_ID:
-        why = f"must be {_LONGEST_ID} characters or less"
-        errs.append(field.invalid(at.child("nodeID"), item.nodeID, why))
+        detail = f"must be {_LONGEST_ID} characters or less"
+        errs.append(field.invalid(at.child("nodeID"), item.nodeID, detail))
     if item.allocatable is not None and item.allocatable.count is not None:
         rules.not_negative(errs, at.child("allocatable"), "count", item.allocatable.count)
 

@@ -76,11 +76,11 @@ def validate(new: VolumeAttachment) -> Errors:
 
 def _source(errs: Errors, at: Path, source: VolumeAttachmentSource) -> None:
     volume, inline = source.persistentVolumeName, source.inlineVolumeSpec
-    why = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+    detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
     if volume is None and inline is None:
-        errs.append(field.required(at, why))
+        errs.append(field.required(at, detail))
     elif volume is not None and inline is not None:
-        errs.append(field.forbidden(at, why))
+        errs.append(field.forbidden(at, detail))
     elif inline is not None:
         persistentvolume_rules.inline(errs, at.child("inlineVolumeSpec"), inline)
     elif not volume:
@@ -99,8 +99,8 @@ def _status(errs: Errors, at: Path, status: VolumeAttachmentStatus) -> None:
         if len(error.message.encode()) > _LONGEST_MESSAGE:
             errs.append(field.too_long(at.child(name, "message"), MOST_BYTES))
         if error.errorCode is not None and error.errorCode < 0:
-            why = "must be between 0 and 2147483647, inclusive"
-            errs.append(field.invalid(at.child(name, "errorCode"), error.errorCode, why))
+            detail = "must be between 0 and 2147483647, inclusive"
+            errs.append(field.invalid(at.child(name, "errorCode"), error.errorCode, detail))
 
 
 def validate_update(new: VolumeAttachment, old: VolumeAttachment) -> Errors:

@@ -45,8 +45,8 @@ def validate_update(new: VolumeAttributesClass, old: VolumeAttributesClass) -> E
     errs: Errors = []
     for name in ("driverName", "parameters"):
         if getattr(new, name) != getattr(old, name):
-            why = f"updates to {name} are forbidden."
-            errs.append(field.forbidden(field.path(name), why))
+            detail = f"updates to {name} are forbidden."
+            errs.append(field.forbidden(field.path(name), detail))
     return errs + validate(new)
 
 

@@ -73,19 +73,19 @@ def validate_status(new: StorageVersionMigration, old: StorageVersionMigration) 
     at = field.path("status")
     revision, before = new.status.resourceVersion, old.status.resourceVersion
     if revision and not (revision.isascii() and revision.isdigit() and revision[0] != "0"):
-        why = f"resource version is not well formed: {revision}"
-        errs.append(field.invalid(at.child("resourceVersion"), revision, why))
+        detail = f"resource version is not well formed: {revision}"
+        errs.append(field.invalid(at.child("resourceVersion"), revision, detail))
     where, conditions = at.child("conditions"), new.status.conditions
     rules.conditions(errs, where, conditions)
     if before:
         rules.unchanged(errs, at, "resourceVersion", revision, before)
     if _is(new, "Succeeded") and _is(new, "Failed"):
-        why = "Both success and failed conditions cannot be true at the same time"
-        errs.append(field.invalid(where, conditions, why))
+        detail = "Both success and failed conditions cannot be true at the same time"
+        errs.append(field.invalid(where, conditions, detail))
     for kind, shown in (("Succeeded", "Success"), ("Failed", "Failed")):
         if _is(old, kind) and not _is(new, kind):
-            why = f"{shown} condition cannot be set to false once it is true"
-            errs.append(field.invalid(where, conditions, why))
+            detail = f"{shown} condition cannot be set to false once it is true"
+            errs.append(field.invalid(where, conditions, detail))
     return errs
 
 

@@ -45,14 +45,14 @@ def validate(
     """A protected group's approval, unless it is in the state that it was in before."""
     if not is_protected(new.spec.group):
         return
-    now, why = state(new.metadata.annotations)
+    now, detail = state(new.metadata.annotations)
     if old is not None and state(old.metadata.annotations)[0] == now:
         return
     at = field.path("metadata", "annotations").key(ANNOTATION)
     if now == MISSING:
-        errs.append(field.required(at, why))
+        errs.append(field.required(at, detail))
     elif now == INVALID:
-        errs.append(field.invalid(at, new.metadata.annotations[ANNOTATION], why))
+        errs.append(field.invalid(at, new.metadata.annotations[ANNOTATION], detail))
 
 
 def _is_url(text: str) -> bool:

@@ -88,11 +88,11 @@ class Context:
         """Errors of this schema's own rules."""
         where = at.child("x-kubernetes-validations")
         if self._decl is None:
-            why = (
+            detail = (
                 "internal error: failed to construct type information for x-kubernetes-validations "
                 "rules: unable to convert structural schema to CEL declarations"
             )
-            return [field.internal(where, why)]
+            return [field.internal(where, detail)]
         errs: Errors = []
         count = self._count if self._count is not None else self._decl.max_cardinality
         for position, rule in enumerate(rules.compile_rules(self._schema, self._decl)):
@@ -109,15 +109,15 @@ class Context:
                     errs, rule.message_cost, 1, message_at, "estimated messageExpression cost"
                 )
             if rule.uses_old and uncorrelated is not None:
-                why = (
+                detail = (
                     "oldSelf cannot be used on the uncorrelatable portion of the schema within "
                     f"{uncorrelated}"
                 )
-                errs.append(field.invalid(here.child("rule"), rule.source["rule"], why))
+                errs.append(field.invalid(here.child("rule"), rule.source["rule"], detail))
             elif not rule.uses_old and rule.source.get("optionalOldSelf") is not None:
-                why = "may not be set if oldSelf is not used in rule"
+                detail = "may not be set if oldSelf is not used in rule"
                 optional = here.child("optionalOldSelf")
-                errs.append(field.invalid(optional, rule.source["optionalOldSelf"], why))
+                errs.append(field.invalid(optional, rule.source["optionalOldSelf"], detail))
         return errs
 
     def _cost(self, errs: Errors, cost: int, count: int, at: Path, what: str) -> None:
@@ -131,9 +131,9 @@ class Context:
         limit = cel.STATIC_CRD_COST_LIMIT
         if self._total.cost <= limit:
             return []
-        why = "contributed to estimated rule cost total exceeding cost limit for entire "
+        detail = "contributed to estimated rule cost total exceeding cost limit for entire "
         errs = [
-            field.forbidden(where, f"{why}OpenAPIv3 schema") for _, where in self._total.dearest
+            field.forbidden(where, f"{detail}OpenAPIv3 schema") for _, where in self._total.dearest
         ]
         what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
         errs.append(field.forbidden(at, _too_dear(what, self._total.cost, limit)))

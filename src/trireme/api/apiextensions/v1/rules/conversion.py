@@ -42,11 +42,11 @@ def validate(
             _client(errs, config, options, where)
         _reviews(errs, reviews, options, at.child("conversionReviewVersions"))
         return
-    why = "should not be set when strategy is not set to Webhook"
+    detail = "should not be set when strategy is not set to Webhook"
     if config is not None:
-        errs.append(field.forbidden(at.child("webhookClientConfig"), why))
+        errs.append(field.forbidden(at.child("webhookClientConfig"), detail))
     if reviews:
-        errs.append(field.forbidden(at.child("conversionReviewVersions"), why))
+        errs.append(field.forbidden(at.child("conversionReviewVersions"), detail))
 
 
 def _client(errs: Errors, config: WebhookClientConfig, options: Options, at: Path) -> None:
@@ -88,5 +88,5 @@ def _reviews(errs: Errors, given: list[str], options: Options, at: Path) -> None
         for complaint in names.is_dns1035_label(version):
             errs.append(field.invalid(here, version, complaint))
     if options.review_version and not seen & set(REVIEW_VERSIONS):
-        why = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
-        errs.append(field.invalid(at, given, why))
+        detail = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
+        errs.append(field.invalid(at, given, detail))

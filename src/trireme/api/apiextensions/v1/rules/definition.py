@@ -36,8 +36,8 @@ def validate(new: CustomResourceDefinition) -> Errors:
     """Errors of a new definition."""
     errs: Errors = []
     if new.metadata.name != f"{new.spec.names.plural}.{new.spec.group}":
-        why = 'must be spec.names.plural+"."+spec.group'
-        errs.append(field.invalid(field.path("metadata", "name"), new.metadata.name, why))
+        detail = 'must be spec.names.plural+"."+spec.group'
+        errs.append(field.invalid(field.path("metadata", "name"), new.metadata.name, detail))
     _spec(errs, new, Options())
     _rest(errs, new)
     approval.validate(errs, new, None)
@@ -100,17 +100,17 @@ def _stored_versions(errs: Errors, new: CustomResourceDefinition, at: Path) -> N
     known = {version.name for version in new.spec.versions}
     for version in new.spec.versions:
         if version.storage and version.name not in stored:
-            why = f"must have the storage version {version.name}"
-            errs.append(field.invalid(at, stored, why))
+            detail = f"must have the storage version {version.name}"
+            errs.append(field.invalid(at, stored, detail))
     for name in dict.fromkeys(stored):
         if name not in known:
             position = len(stored) - 1 - stored[::-1].index(name)
-            why = (
+            detail = (
                 f"missing from spec.versions; {name} was previously a storage version, and must "
                 "remain in spec.versions until a storage migration ensures no data remains "
                 f"persisted in {name} and removes {name} from status.storedVersions"
             )
-            errs.append(field.invalid(at.index(position), name, why))
+            errs.append(field.invalid(at.index(position), name, detail))
 
 
 def _spec(errs: Errors, new: CustomResourceDefinition, options: Options) -> None:
@@ -132,8 +132,8 @@ def _spec(errs: Errors, new: CustomResourceDefinition, options: Options) -> None
     if has(every, lambda schema: schema.get("default") is not None):
         options.structural = True
         if preserving:
-            why = "must be false in order to use defaults in the schema"
-            errs.append(field.invalid(at.child("preserveUnknownFields"), True, why))
+            detail = "must be false in order to use defaults in the schema"
+            errs.append(field.invalid(at.child("preserveUnknownFields"), True, detail))
     if has(every, has_extensions):
         options.structural = True
     versions.validate(errs, hoisted, options, at)
@@ -145,9 +145,9 @@ def _spec(errs: Errors, new: CustomResourceDefinition, options: Options) -> None
         schemas.validate(errs, hoisted.top.schema, has_status, options, first, where)
     versions.shared(errs, hoisted, options, at)
     if spec.conversion is not None and spec.conversion.strategy != "None" and preserving:
-        why = "must be None if spec.preserveUnknownFields is true"
+        detail = "must be None if spec.preserveUnknownFields is true"
         where = at.child("conversion", "strategy")
-        errs.append(field.invalid(where, spec.conversion.strategy, why))
+        errs.append(field.invalid(where, spec.conversion.strategy, detail))
     conversion.validate(errs, spec.conversion, options, at.child("conversion"))
 
 
@@ -175,8 +175,8 @@ def _no_preserving(
     errs: Errors, new: CustomResourceDefinition, old: CustomResourceDefinition | None
 ) -> None:
     if new.spec.preserveUnknownFields and not (old and old.spec.preserveUnknownFields):
-        why = (
+        detail = (
             "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
             "spec.versions[*].schema instead"
         )
-        errs.append(field.invalid(_SPEC.child("preserveUnknownFields"), True, why))
+        errs.append(field.invalid(_SPEC.child("preserveUnknownFields"), True, detail))

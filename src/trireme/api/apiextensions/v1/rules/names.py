@@ -19,13 +19,13 @@ def validate(errs: Errors, given: CustomResourceDefinitionNames, at: Path) -> No
         value = getattr(given, name)
         complaints = names.is_dns1035_label(value.lower()) if value else []
         if complaints:
-            why = "may have mixed case, but should otherwise match: " + ",".join(complaints)
-            errs.append(field.invalid(at.child(name), value, why))
+            detail = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+            errs.append(field.invalid(at.child(name), value, detail))
     for position, item in enumerate(given.shortNames):
         _label(errs, at.child("shortNames").index(position), item, empty=True)
     if given.kind and given.kind == given.listKind:
-        why = "kind and listKind may not be the same"
-        errs.append(field.invalid(at.child("listKind"), given.listKind, why))
+        detail = "kind and listKind may not be the same"
+        errs.append(field.invalid(at.child("listKind"), given.listKind, detail))
     for position, item in enumerate(given.categories):
         _label(errs, at.child("categories").index(position), item, empty=True)
 

@@ -99,20 +99,20 @@ def _root_fields(errs: Errors, schema: Schema, at: Path) -> None:
             continue
         if theirs == "Type":
             if schema["type"] != "object":
-                why = (
+                detail = (
                     'only "object" is allowed as the type at the root of the schema if the status '
                     "subresource is enabled"
                 )
                 here = at.child("openAPIV3Schema.type")
-                errs.append(field.invalid(here, schema["type"], why))
+                errs.append(field.invalid(here, schema["type"], detail))
                 return
         elif theirs not in _AT_ROOT:
-            why = (
+            detail = (
                 f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the "
                 "status subresource is enabled"
             )
             shown = hoisted.raw_schema(schema)
-            errs.append(field.invalid(at.child("openAPIV3Schema"), shown, why))
+            errs.append(field.invalid(at.child("openAPIV3Schema"), shown, detail))
             return
 
 
@@ -136,8 +136,10 @@ class _Walk:
         errs = self.schema_errors
         self._forbidden(schema, at, place)
         if schema.get("uniqueItems"):
-            why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
-            errs.append(field.forbidden(at.child("uniqueItems"), why))
+            detail = (
+                "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+            )
+            errs.append(field.forbidden(at.child("uniqueItems"), detail))
         self._additional(schema, at, place, context)
         self._properties(schema, at, place, is_root, context)
         self._branches(schema, at, place)
@@ -164,17 +166,17 @@ class _Walk:
         if self._options.known_types and kind and kind not in OPENAPI_TYPES:
             errs.append(field.not_supported(at.child("type"), kind, OPENAPI_TYPES))
         if schema.get("default") is not None and place.no_defaults is not None:
-            why = f"must not be set {place.no_defaults}"
-            errs.append(field.forbidden(at.child("default"), why))
+            detail = f"must not be set {place.no_defaults}"
+            errs.append(field.forbidden(at.child("default"), detail))
         for key, name in _UNSUPPORTED:
             if key in schema:
                 errs.append(field.forbidden(at.child(name), f"{name} is not supported"))
         if kind == "null":
-            why = "type cannot be set to null, use nullable as an alternative"
-            errs.append(field.forbidden(at.child("type"), why))
+            detail = "type cannot be set to null, use nullable as an alternative"
+            errs.append(field.forbidden(at.child("type"), detail))
         if isinstance(schema.get("items"), list) and schema["items"]:
-            why = "items must be a schema object and not an array"
-            errs.append(field.forbidden(at.child("items"), why))
+            detail = "items must be a schema object and not an array"
+            errs.append(field.forbidden(at.child("items"), detail))
         if place.in_metadata and schema.get("x-kubernetes-embedded-resource"):
             where = at.child("x-kubernetes-embedded-resource")
             errs.append(field.forbidden(where, "must not be used inside of resource meta"))
@@ -187,8 +189,8 @@ class _Walk:
             return
         where = at.child("additionalProperties")
         if schema.get("properties") and more is not True:
-            why = "additionalProperties and properties are mutual exclusive"
-            self.schema_errors.append(field.forbidden(where, why))
+            detail = "additionalProperties and properties are mutual exclusive"
+            self.schema_errors.append(field.forbidden(where, detail))
         if not isinstance(more, dict):
             return
         if place.in_metadata:
@@ -264,14 +266,14 @@ class _Walk:
         if not isinstance(items, dict):
             return
         list_type = items.get("x-kubernetes-list-type")
-        why = "must be atomic as item of a list with x-kubernetes-list-type=set"
+        detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
         if items.get("type") == "array" and list_type not in (None, "atomic"):
             where = at.child("x-kubernetes-list-type")
-            self.schema_errors.append(field.invalid(where, list_type, why))
+            self.schema_errors.append(field.invalid(where, list_type, detail))
         if items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
             where = at.child("x-kubernetes-map-type")
             # Upstream shows the type of list here.
-            self.schema_errors.append(field.invalid(where, list_type, why))
+            self.schema_errors.append(field.invalid(where, list_type, detail))
 
     def _list_map(self, schema: Schema, at: Path) -> None:
         errs = self.schema_errors
@@ -279,41 +281,45 @@ class _Walk:
         list_type = schema.get("x-kubernetes-list-type")
         if keys and list_type != "map":
             where = at.child("x-kubernetes-list-type")
-            why = "must be map if x-kubernetes-list-map-keys is non-empty"
+            detail = "must be map if x-kubernetes-list-map-keys is non-empty"
             missing = list_type is None
-            wrong = field.required(where, why) if missing else field.invalid(where, list_type, why)
+            wrong = (
+                field.required(where, detail)
+                if missing
+                else field.invalid(where, list_type, detail)
+            )
             errs.append(wrong)
         if list_type != "map":
             return
         where = at.child("x-kubernetes-list-map-keys")
         if not keys:
-            why = "must not be empty if x-kubernetes-list-type is map"
-            errs.append(field.required(where, why))
+            detail = "must not be empty if x-kubernetes-list-type is map"
+            errs.append(field.required(where, detail))
         items: Any = schema.get("items")
         if items is None:
-            why = "must have a schema if x-kubernetes-list-type is map"
-            errs.append(field.required(at.child("items"), why))
+            detail = "must have a schema if x-kubernetes-list-type is map"
+            errs.append(field.required(at.child("items"), detail))
             return
         if isinstance(items, list):
-            why = "must only have a single schema if x-kubernetes-list-type is map"
+            detail = "must only have a single schema if x-kubernetes-list-type is map"
             shown = hoisted.raw_items(items)
-            errs.append(field.invalid(at.child("items"), shown, why))
+            errs.append(field.invalid(at.child("items"), shown, detail))
             return
         if items.get("type", "") != "object":
-            why = "must be object if parent array's x-kubernetes-list-type is map"
+            detail = "must be object if parent array's x-kubernetes-list-type is map"
             shown_type = items.get("type", "")
-            errs.append(field.invalid(at.child("items", "type"), shown_type, why))
+            errs.append(field.invalid(at.child("items", "type"), shown_type, detail))
             return
         seen: set[str] = set()
         for key in keys:
             item = items.get("properties", {}).get(key)
             if item is None:
-                why = "entries must all be names of item properties"
-                errs.append(field.invalid(where, keys, why))
+                detail = "entries must all be names of item properties"
+                errs.append(field.invalid(where, keys, detail))
             elif item.get("type") in ("array", "object"):
                 here = at.child("items", "properties").key(key).child("type")
-                why = "must be a scalar type if parent array's x-kubernetes-list-type is map"
-                errs.append(field.invalid(here, items["type"], why))
+                detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
+                errs.append(field.invalid(here, items["type"], detail))
             if key in seen:
                 errs.append(field.invalid(where, keys, "must not contain duplicate entries"))
             seen.add(key)
@@ -324,8 +330,8 @@ class _Walk:
             return
         errs, where = self.schema_errors, at.child("items")
         if items.get("nullable"):
-            why = f"cannot be nullable when x-kubernetes-list-type is {kind}"
-            errs.append(field.forbidden(where.child("nullable"), why))
+            detail = f"cannot be nullable when x-kubernetes-list-type is {kind}"
+            errs.append(field.forbidden(where.child("nullable"), detail))
         if kind == "set":
             return
         for key in schema.get("x-kubernetes-list-map-keys", ()):
@@ -333,12 +339,12 @@ class _Walk:
             if item is None:
                 continue
             here = where.child("properties").key(key)
-            why = "this property is in x-kubernetes-list-map-keys, so it "
+            detail = "this property is in x-kubernetes-list-map-keys, so it "
             if key not in items.get("required", ()) and item.get("default") is None:
                 must = "must have a default or be a required property"
-                errs.append(field.required(here.child("default"), why + must))
+                errs.append(field.required(here.child("default"), detail + must))
             if item.get("nullable"):
-                errs.append(field.forbidden(here.child("nullable"), why + "cannot be nullable"))
+                errs.append(field.forbidden(here.child("nullable"), detail + "cannot be nullable"))
 
     def _rule(self, schema: Schema, rule: dict[str, Any], at: Path) -> None:
         """What can be said of a rule without reading its expression."""
@@ -353,12 +359,12 @@ class _Walk:
         elif _NEWLINES.search(message.strip()):
             errs.append(field.invalid(at.child("message"), message, "must not contain line breaks"))
         elif _NEWLINES.search(text) and not message.strip():
-            why = "message must be specified if rule contains line breaks"
-            errs.append(field.required(at.child("message"), why))
+            detail = "message must be specified if rule contains line breaks"
+            errs.append(field.required(at.child("message"), detail))
         expression = rule.get("messageExpression", "")
         if expression and not expression.strip():
-            why = "messageExpression must be non-empty if specified"
-            errs.append(field.required(at.child("messageExpression"), why))
+            detail = "messageExpression must be non-empty if specified"
+            errs.append(field.required(at.child("messageExpression"), detail))
         reason = rule.get("reason")
         if reason is not None and reason not in _REASONS:
             errs.append(field.not_supported(at.child("reason"), reason, _REASONS))
@@ -378,5 +384,5 @@ class _Walk:
 
 
 def _must_be(errs: Errors, kind: str, wanted: str, key: str, at: Path) -> None:
-    where, why = at.child("type"), f"must be {wanted} if {key} is specified"
-    errs.append(field.invalid(where, kind, why) if kind else field.required(where, why))
+    where, detail = at.child("type"), f"must be {wanted} if {key} is specified"
+    errs.append(field.invalid(where, kind, detail) if kind else field.required(where, detail))

@@ -39,9 +39,9 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
         if complaints:
             errs.append(field.invalid(here.child("name"), version.name, ",".join(complaints)))
         has_status = part.has_status if per_version else hoisted.top.has_status
-        for why in _deprecation(version.deprecated, version.deprecationWarning):
+        for detail in _deprecation(version.deprecated, version.deprecationWarning):
             warning = version.deprecationWarning
-            errs.append(field.invalid(here.child("deprecationWarning"), warning, why))
+            errs.append(field.invalid(here.child("deprecationWarning"), warning, detail))
         if part.has_validation:
             schema_at = here.child("schema")
             schemas.validate(errs, part.schema, has_status, options, version.name, schema_at)
@@ -53,9 +53,9 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
         shown = hoisted.shown_versions()
         errs.append(field.invalid(where, shown, "must contain unique version names"))
     if sum(version.storage for version in spec.versions) != 1:
-        why = "must have exactly one version marked as storage version"
+        detail = "must have exactly one version marked as storage version"
         raw = hoisted.shown_versions() if spec.versions else []
-        errs.append(field.invalid(where, raw, why))
+        errs.append(field.invalid(where, raw, detail))
     # Upstream's internal form names the first version once more.
     first = spec.versions[0].name if spec.versions else ""
     complaints = names.is_dns1035_label(first) if first else []
@@ -69,8 +69,8 @@ def shared(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None:
     if not hoisted.top.selectable:
         return
     if not hoisted.top.has_validation:
-        why = "may only be set when validations.schema is included"
-        errs.append(field.invalid(at.child("selectableFields"), "", why))
+        detail = "may only be set when validations.schema is included"
+        errs.append(field.invalid(at.child("selectableFields"), "", detail))
         return
     _selectable_in(errs, hoisted.top.selectable, hoisted.top.schema, options, "", at)
 
@@ -119,8 +119,8 @@ def _subresources(errs: Errors, given: CustomResourceSubresources | None, at: Pa
     path = scale.labelSelectorPath or ""
     here = at.child("scale.labelSelectorPath")
     if path and not _simple_path(errs, path, here) and not path.startswith((".spec.", ".status.")):
-        why = "should be a json path under either .spec or .status"
-        errs.append(field.invalid(here, path, why))
+        detail = "should be a json path under either .spec or .status"
+        errs.append(field.invalid(here, path, detail))
 
 
 def _simple_path(errs: Errors, path: str, at: Path) -> bool:
@@ -134,14 +134,14 @@ def _simple_path(errs: Errors, path: str, at: Path) -> bool:
 def _column(errs: Errors, column: CustomResourceColumnDefinition, at: Path) -> None:
     if not column.name:
         errs.append(field.required(at.child("name")))
-    why = f"must be one of {','.join(_TYPES)}"
+    detail = f"must be one of {','.join(_TYPES)}"
     if not column.type:
-        errs.append(field.required(at.child("type"), why))
+        errs.append(field.required(at.child("type"), detail))
     elif column.type not in _TYPES:
-        errs.append(field.invalid(at.child("type"), column.type, why))
+        errs.append(field.invalid(at.child("type"), column.type, detail))
     if column.format and column.format not in _FORMATS:
-        why = f"must be one of {','.join(_FORMATS)}"
-        errs.append(field.invalid(at.child("format"), column.format, why))
+        detail = f"must be one of {','.join(_FORMATS)}"
+        errs.append(field.invalid(at.child("format"), column.format, detail))
     if not column.jsonPath:
         errs.append(field.required(at.child("JSONPath")))
     else:
@@ -150,8 +150,8 @@ def _column(errs: Errors, column: CustomResourceColumnDefinition, at: Path) -> N
 
 def _selectable_fields(errs: Errors, part: Part, options: Options, version: str, at: Path) -> None:
     if part.schema is None:
-        why = "may only be set when `version.schema.openAPIV3Schema` is not included"
-        errs.append(field.invalid(at.child("selectableFields"), "", why))
+        detail = "may only be set when `version.schema.openAPIV3Schema` is not included"
+        errs.append(field.invalid(at.child("selectableFields"), "", detail))
         return
     _selectable_in(errs, part.selectable, part.schema, options, version, at)
 
@@ -182,14 +182,14 @@ def _selectable_in(
             errs.append(field.invalid(here, item.jsonPath, f"is an invalid path: {problem}"))
             continue
         if found.steps[:1] == ["metadata"]:
-            why = "must not point to fields in metadata"
-            errs.append(field.invalid(here, item.jsonPath, why))
+            detail = "must not point to fields in metadata"
+            errs.append(field.invalid(here, item.jsonPath, detail))
         if found.node.type not in ("string", "boolean", "integer"):
-            why = (
+            detail = (
                 "must point to a field of type string, boolean or integer. Enum string fields and "
                 "strings with formats are allowed."
             )
-            errs.append(field.invalid(here, item.jsonPath, why))
+            errs.append(field.invalid(here, item.jsonPath, detail))
         if str(found.path) in seen:
             errs.append(field.duplicate(here, item.jsonPath))
         seen.add(str(found.path))

@@ -99,9 +99,9 @@ def _whole(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod: bool
     here = at.child("spec")
     _nodes(found, here, spec)
     if meta.annotations:
-        for key, why in _ANNOTATIONS.items():
+        for key, detail in _ANNOTATIONS.items():
             if key in meta.annotations:
-                found.append(f"{at.child('metadata', 'annotations').key(key)}: {why}")
+                found.append(f"{at.child('metadata', 'annotations').key(key)}: {detail}")
     if spec.volumes:
         _volumes(found, here.child("volumes"), spec)
     if spec.hostAliases or spec.imagePullSecrets:

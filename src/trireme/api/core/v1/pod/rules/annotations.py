@@ -37,8 +37,8 @@ def known(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) ->
     if not annotations:
         return
     if MIRROR in annotations and not spec.nodeName:
-        why = "must set spec.nodeName if mirror pod annotation is set"
-        errs.append(field.invalid(at.key(MIRROR), annotations[MIRROR], why))
+        detail = "must set spec.nodeName if mirror pod annotation is set"
+        errs.append(field.invalid(at.key(MIRROR), annotations[MIRROR], detail))
     if annotations.get(_TOLERATIONS):
         _tolerations(errs, at, annotations[_TOLERATIONS])
     cost = annotations.get(_DELETION_COST)
@@ -57,11 +57,11 @@ def changed(errs: Errors, at: Path, new: dict[str, str], old: dict[str, str]) ->
         if new.get(key) == value:
             continue
         if key.startswith(APPARMOR_ANNOTATION):
-            why = "may not remove or update AppArmor annotations"
-            errs.append(field.forbidden(at.key(key), why))
+            detail = "may not remove or update AppArmor annotations"
+            errs.append(field.forbidden(at.key(key), detail))
         if key == MIRROR:
-            why = "may not remove or update mirror pod annotation"
-            errs.append(field.forbidden(at.key(key), why))
+            detail = "may not remove or update mirror pod annotation"
+            errs.append(field.forbidden(at.key(key), detail))
     for key in new:
         if key in old:
             continue
@@ -146,8 +146,8 @@ def _agrees(
     else:
         return
     if not same:
-        why = f"{what} type in annotation and field must match"
-        errs.append(field.forbidden(at.child("type"), why))
+        detail = f"{what} type in annotation and field must match"
+        errs.append(field.forbidden(at.child("type"), detail))
     elif kind == "Localhost" and annotation.removeprefix(_LOCALHOST) != path:
-        why = f"{what} profile in annotation and field must match"
-        errs.append(field.forbidden(at.child("localhostProfile"), why))
+        detail = f"{what} profile in annotation and field must match"
+        errs.append(field.forbidden(at.child("localhostProfile"), detail))

@@ -78,13 +78,13 @@ def initial(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
             continue
         for name in _NOT_FOR_INIT:
             if getattr(container, name) is not None:
-                why = "may not be set for init containers without restartPolicy=Always"
-                errs.append(field.forbidden(here.child(name), why))
+                detail = "may not be set for init containers without restartPolicy=Always"
+                errs.append(field.forbidden(here.child(name), detail))
         for number, policy in enumerate(container.resizePolicy):
             if policy.restartPolicy == "RestartContainer":
                 where = here.child("resizePolicy").index(number).child("restartPolicy")
-                why = "must not be set to 'RestartContainer' for non-sidecar initContainers"
-                errs.append(field.invalid(where, policy.restartPolicy, why))
+                detail = "must not be set to 'RestartContainer' for non-sidecar initContainers"
+                errs.append(field.invalid(where, policy.restartPolicy, detail))
 
 
 def ephemeral(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
@@ -104,22 +104,22 @@ def ephemeral(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> Non
         unset = EphemeralContainer()
         for name in _NOT_FOR_EPHEMERAL:
             if getattr(container, name) != getattr(unset, name):
-                why = "cannot be set for an Ephemeral Container"
-                errs.append(field.forbidden(here.child(name), why))
+                detail = "cannot be set for an Ephemeral Container"
+                errs.append(field.forbidden(here.child(name), detail))
         for number, mount in enumerate(container.volumeMounts):
             for name in ("subPath", "subPathExpr"):
                 if getattr(mount, name):
                     where = here.child("volumeMounts").index(number).child(name)
-                    why = "cannot be set for an Ephemeral Container"
-                    errs.append(field.forbidden(where, why))
+                    detail = "cannot be set for an Ephemeral Container"
+                    errs.append(field.forbidden(where, detail))
 
 
 def image_spaces(errs: Errors, at: Path, container: Container) -> None:
     """A pod's image has no white space around it; a template's may, for it is filled in later."""
     image = container.image
     if image and image != image.strip():
-        why = "must not have leading or trailing whitespace"
-        errs.append(field.invalid(at.child("image"), image, why))
+        detail = "must not have leading or trailing whitespace"
+        errs.append(field.invalid(at.child("image"), image, detail))
 
 
 def pull_policy(errs: Errors, parent: Path, name: str, policy: str) -> None:
@@ -204,8 +204,8 @@ def _restart_policy(errs: Errors, at: Path, container: Container) -> None:
     if policy is None:
         if not items:
             return
-        why = "must specify restartPolicy when restart rules are used"
-        errs.append(field.required(at.child("restartPolicy"), why))
+        detail = "must specify restartPolicy when restart rules are used"
+        errs.append(field.required(at.child("restartPolicy"), detail))
     else:
         rules.one_of(errs, at, "restartPolicy", policy, _RESTART_POLICIES)
     if len(items) > _MAX_RESTART_RULES:

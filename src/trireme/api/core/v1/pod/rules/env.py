@@ -105,11 +105,11 @@ def variables_from(errs: Errors, at: Path, items: Sequence[EnvFromSource]) -> No
                     complaints = names.is_dns1123_subdomain(masked)
                     rules.add(errs, below.child("name"), source.name, complaints)
         if sources == 0:
-            why = "must specify one of: `configMapRef` or `secretRef`"
-            errs.append(field.invalid(at, "", why))
+            detail = "must specify one of: `configMapRef` or `secretRef`"
+            errs.append(field.invalid(at, "", detail))
         elif sources > 1:
-            why = "may not have more than one field specified at a time"
-            errs.append(field.invalid(at, "", why))
+            detail = "may not have more than one field specified at a time"
+            errs.append(field.invalid(at, "", detail))
 
 
 def _value_from(errs: Errors, at: Path, item: EnvVar, source: EnvVarSource) -> None:
@@ -130,16 +130,16 @@ def _value_from(errs: Errors, at: Path, item: EnvVar, source: EnvVarSource) -> N
         count += 1
         _file_key(errs, at.child("fileKeyRef"), source.fileKeyRef)
     if count == 0:
-        why = (
+        detail = (
             "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, "
             "`secretKeyRef` or `fileKeyRef`"
         )
-        errs.append(field.invalid(at, "", why))
+        errs.append(field.invalid(at, "", detail))
     elif item.value:
         errs.append(field.invalid(at, "", "may not be specified when `value` is not empty"))
     elif count > 1:
-        why = "may not have more than one field specified at a time"
-        errs.append(field.invalid(at, "", why))
+        detail = "may not have more than one field specified at a time"
+        errs.append(field.invalid(at, "", detail))
 
 
 def field_selector(
@@ -152,16 +152,16 @@ def field_selector(
         return
     text = selector.fieldPath
     path, subscript = _split(text)
-    why = ""
+    reason = ""
     if selector.apiVersion != "v1":
-        why = f"unsupported pod version: {selector.apiVersion}"
+        reason = f"unsupported pod version: {selector.apiVersion}"
     elif subscript is not None:
         if path not in _SUBSCRIPTED:
-            why = f"field label does not support subscript: {text}"
+            reason = f"field label does not support subscript: {text}"
     elif text not in _KNOWN:
-        why = f"field label not supported: {text}"
-    if why:
-        detail = f"error converting fieldPath: {why}"
+        reason = f"field label not supported: {text}"
+    if reason:
+        detail = f"error converting fieldPath: {reason}"
         errs.append(field.invalid(at.child("fieldPath"), text, detail))
     elif subscript is not None:
         key = subscript.lower() if path == "metadata.annotations" else subscript
@@ -197,17 +197,17 @@ def resource_selector(
 def _divisor(errs: Errors, at: Path, name: str, divisor: str) -> None:
     if not quantity.parse(divisor or "0"):
         return
-    why = ""
+    detail = ""
     if name in ("limits.cpu", "requests.cpu"):
         if divisor not in _CPU_DIVISORS:
-            why = "only divisor's values 1m and 1 are supported with the cpu resource"
+            detail = "only divisor's values 1m and 1 are supported with the cpu resource"
     elif divisor not in _SIZE_DIVISORS:
         what = "hugepages" if name.startswith(_HUGE_PAGES) else _SIZES.get(name)
         if what is not None:
             values = ", ".join(_SIZE_DIVISORS)
-            why = f"only divisor's values {values} are supported with the {what} resource"
-    if why:
-        errs.append(field.invalid(at.child("divisor"), name, why))
+            detail = f"only divisor's values {values} are supported with the {what} resource"
+    if detail:
+        errs.append(field.invalid(at.child("divisor"), name, detail))
 
 
 def _key(errs: Errors, at: Path, selector: ConfigMapKeySelector | SecretKeySelector) -> None:

@@ -48,8 +48,8 @@ def probes(errs: Errors, at: Path, container: Container, context: PodContext) ->
         _probe(errs, here, container.readinessProbe, context)
         period = container.readinessProbe.terminationGracePeriodSeconds
         if period is not None:
-            why = "must not be set for readinessProbes"
-            errs.append(field.invalid(here.child("terminationGracePeriodSeconds"), period, why))
+            detail = "must not be set for readinessProbes"
+            errs.append(field.invalid(here.child("terminationGracePeriodSeconds"), period, detail))
     if container.startupProbe is not None:
         here = at.child("startupProbe")
         _probe(errs, here, container.startupProbe, context)
@@ -64,8 +64,8 @@ def lifecycle(errs: Errors, at: Path, value: Lifecycle, context: PodContext) -> 
         _handler(errs, at.child("preStop"), value.preStop, context)
     if value.stopSignal is not None:
         if not context.has_os:
-            why = "may not be set for containers with empty `spec.os.name`"
-            errs.append(field.forbidden(at.child("stopSignal"), why))
+            detail = "may not be set for containers with empty `spec.os.name`"
+            errs.append(field.forbidden(at.child("stopSignal"), detail))
         elif context.os == "windows":
             rules.one_of(errs, at, "stopSignal", value.stopSignal, _WINDOWS_SIGNALS)
         elif context.os == "linux":
@@ -80,8 +80,8 @@ def _probe(errs: Errors, at: Path, probe: Probe, context: PodContext) -> None:
             rules.not_negative(errs, at, name, value)
     period = probe.terminationGracePeriodSeconds
     if period is not None and period <= 0:
-        why = "must be greater than 0"
-        errs.append(field.invalid(at.child("terminationGracePeriodSeconds"), period, why))
+        detail = "must be greater than 0"
+        errs.append(field.invalid(at.child("terminationGracePeriodSeconds"), period, detail))
 
 
 def _succeeds_once(errs: Errors, at: Path, probe: Probe) -> None:
@@ -100,8 +100,8 @@ def _handler(
             continue
         count += 1
         if count > 1:
-            why = "may not specify more than 1 handler type"
-            errs.append(field.forbidden(at.child(name), why))
+            detail = "may not specify more than 1 handler type"
+            errs.append(field.forbidden(at.child(name), detail))
         elif name == "exec":
             if not action.command:
                 errs.append(field.required(at.child("exec", "command")))
@@ -130,5 +130,7 @@ def _http_get(errs: Errors, parent: Path, action: HTTPGetAction) -> None:
 def _sleep(errs: Errors, parent: Path, action: SleepAction, context: PodContext) -> None:
     # A missing grace period is an error of its own.
     if context.grace is not None and not 0 <= action.seconds <= context.grace:
-        why = f"must be non-negative and less than terminationGracePeriodSeconds ({context.grace})"
-        errs.append(field.invalid(parent.child("sleep"), action.seconds, why))
+        detail = (
+            f"must be non-negative and less than terminationGracePeriodSeconds ({context.grace})"
+        )
+        errs.append(field.invalid(parent.child("sleep"), action.seconds, detail))

@@ -63,37 +63,37 @@ def devices(errs: Errors, at: Path, container: Container, context: PodContext) -
         if volume is None:
             errs.append(field.not_found(here.child("name"), name))
         elif volume.persistentVolumeClaim is None and volume.ephemeral is None:
-            why = (
+            detail = (
                 "can only use volume source type of PersistentVolumeClaim or Ephemeral for "
                 "block mode"
             )
-            errs.append(field.invalid(here.child("name"), name, why))
+            errs.append(field.invalid(here.child("name"), name, detail))
         if not path:
             errs.append(field.required(here.child("devicePath")))
         if path in seen_paths:
             errs.append(field.invalid(here.child("devicePath"), path, "must be unique"))
         if ".." in path.split("/"):
-            why = "can not contain backsteps ('..')"
-            errs.append(field.invalid(here.child("devicePath"), path, why))
+            detail = "can not contain backsteps ('..')"
+            errs.append(field.invalid(here.child("devicePath"), path, detail))
         else:
             seen_paths.add(path)
         if name in mounted:
-            why = "must not already exist in volumeMounts"
-            errs.append(field.invalid(here.child("name"), name, why))
+            detail = "must not already exist in volumeMounts"
+            errs.append(field.invalid(here.child("name"), name, detail))
         if path in mounted.values():
-            why = "must not already exist as a path in volumeMounts"
-            errs.append(field.invalid(here.child("devicePath"), path, why))
+            detail = "must not already exist as a path in volumeMounts"
+            errs.append(field.invalid(here.child("devicePath"), path, detail))
         if name:
             seen_names.add(name)
 
 
 def _against_devices(errs: Errors, at: Path, mount: VolumeMount, devices: dict[str, str]) -> None:
     if mount.name in devices:
-        why = "must not already exist in volumeDevices"
-        errs.append(field.invalid(at.child("name"), mount.name, why))
+        detail = "must not already exist in volumeDevices"
+        errs.append(field.invalid(at.child("name"), mount.name, detail))
     if mount.mountPath in devices.values():
-        why = "must not already exist as a path in volumeDevices"
-        errs.append(field.invalid(at.child("mountPath"), mount.mountPath, why))
+        detail = "must not already exist as a path in volumeDevices"
+        errs.append(field.invalid(at.child("mountPath"), mount.mountPath, detail))
 
 
 # Upstream reports what follows at the list, without the mount's position.
@@ -105,8 +105,8 @@ def _sub_path(errs: Errors, at: Path, position: int, mount: VolumeMount) -> None
     if mount.subPathExpr:
         if mount.subPath:
             where = at.index(position).child("subPathExpr")
-            why = "subPathExpr and subPath are mutually exclusive"
-            errs.append(field.invalid(where, mount.subPathExpr, why))
+            detail = "subPathExpr and subPath are mutually exclusive"
+            errs.append(field.invalid(where, mount.subPathExpr, detail))
         paths.descending(errs, at.child("subPathExpr"), mount.subPathExpr)
 
 
@@ -115,8 +115,8 @@ def _propagation(errs: Errors, at: Path, value: str, container: Container) -> No
     security = container.securityContext
     privileged = security is not None and security.privileged is True
     if value == "Bidirectional" and not privileged:
-        why = "Bidirectional mount propagation is available only to privileged containers"
-        errs.append(field.forbidden(at.child("mountPropagation"), why))
+        detail = "Bidirectional mount propagation is available only to privileged containers"
+        errs.append(field.forbidden(at.child("mountPropagation"), detail))
 
 
 def _recursive(errs: Errors, at: Path, mount: VolumeMount, value: str) -> None:
@@ -125,7 +125,7 @@ def _recursive(errs: Errors, at: Path, mount: VolumeMount, value: str) -> None:
         if not mount.readOnly:
             errs.append(field.forbidden(where, "may only be specified when readOnly is true"))
         if mount.mountPropagation not in (None, "None"):
-            why = "may only be specified when mountPropagation is None or not specified"
-            errs.append(field.forbidden(where, why))
+            detail = "may only be specified when mountPropagation is None or not specified"
+            errs.append(field.forbidden(where, detail))
     else:
         rules.one_of(errs, at, "recursiveReadOnly", value, _RECURSIVE)

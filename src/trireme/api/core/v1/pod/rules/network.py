@@ -28,31 +28,31 @@ def dns(errs: Errors, at: Path, spec: PodSpec) -> None:
     config = spec.dnsConfig
     if spec.dnsPolicy == "None":
         if config is None:
-            why = "must provide `dnsConfig` when `dnsPolicy` is None"
-            errs.append(field.required(at, why))
+            detail = "must provide `dnsConfig` when `dnsPolicy` is None"
+            errs.append(field.required(at, detail))
             return
         if not config.nameservers:
-            why = "must provide at least one DNS nameserver when `dnsPolicy` is None"
-            errs.append(field.required(at.child("nameservers"), why))
+            detail = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            errs.append(field.required(at.child("nameservers"), detail))
             return
     if config is None:
         return
     where = at.child("nameservers")
     if len(config.nameservers) > _MAX_NAMESERVERS:
-        why = f"must not have more than {_MAX_NAMESERVERS} nameservers"
-        errs.append(field.invalid(where, config.nameservers, why))
+        detail = f"must not have more than {_MAX_NAMESERVERS} nameservers"
+        errs.append(field.invalid(where, config.nameservers, detail))
     for position, address in enumerate(config.nameservers):
         rules.add(errs, where.index(position), address, names.is_legacy_ip(address))
     where = at.child("searches")
     if len(config.searches) > _MAX_SEARCHES:
-        why = f"must not have more than {_MAX_SEARCHES} search paths"
-        errs.append(field.invalid(where, config.searches, why))
+        detail = f"must not have more than {_MAX_SEARCHES} search paths"
+        errs.append(field.invalid(where, config.searches, detail))
     if len(" ".join(config.searches).encode()) > _MAX_SEARCH_TEXT:
-        why = (
+        detail = (
             f"must not have more than {_MAX_SEARCH_TEXT} characters (including spaces) in the "
             "search list"
         )
-        errs.append(field.invalid(where, config.searches, why))
+        errs.append(field.invalid(where, config.searches, detail))
     for position, search in enumerate(config.searches):
         if search != ".":
             domain = search.removesuffix(".")
@@ -85,8 +85,8 @@ def host_name(errs: Errors, at: Path, spec: PodSpec) -> None:
         return
     where = at.child("hostnameOverride")
     if spec.setHostnameAsFQDN:
-        why = "may not be specified when setHostnameAsFQDN is true"
-        errs.append(field.forbidden(where, why))
+        detail = "may not be specified when setHostnameAsFQDN is true"
+        errs.append(field.forbidden(where, detail))
     if spec.hostNetwork:
         errs.append(field.forbidden(where, "may not be specified when hostNetwork is true"))
     if len(override.encode()) > _MAX_HOSTNAME:
@@ -106,5 +106,5 @@ def host_ports(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> No
             given = context.is_pod or port.hostPort
             if given and port.hostPort != port.containerPort:
                 where = at.child("containers").index(position).child("ports").index(number)
-                why = "must match `containerPort` when `hostNetwork` is true"
-                errs.append(field.invalid(where.child("hostPort"), port.hostPort, why))
+                detail = "must match `containerPort` when `hostNetwork` is true"
+                errs.append(field.invalid(where.child("hostPort"), port.hostPort, detail))

@@ -77,11 +77,11 @@ def spread(errs: Errors, at: Path, items: Sequence[TopologySpreadConstraint]) ->
         if item.minDomains is not None:
             rules.positive(errs, here, "minDomains", item.minDomains)
             if item.whenUnsatisfiable != "DoNotSchedule":
-                why = (
+                detail = (
                     "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not "
                     f"{item.whenUnsatisfiable}"
                 )
-                errs.append(field.invalid(here.child("minDomains"), item.minDomains, why))
+                errs.append(field.invalid(here.child("minDomains"), item.minDomains, detail))
         for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             policy = getattr(item, name)
             if policy is not None:
@@ -97,14 +97,14 @@ def tolerations(errs: Errors, at: Path, items: Sequence[Toleration]) -> None:
         if item.key:
             rules.syntax(errs, here, "key", item.key, names.is_qualified_name)
         elif item.operator != "Exists":
-            why = (
+            detail = (
                 "operator must be Exists when `key` is empty, which means "
                 '"match all values and all keys"'
             )
-            errs.append(field.invalid(here.child("operator"), item.operator, why))
+            errs.append(field.invalid(here.child("operator"), item.operator, detail))
         if item.tolerationSeconds is not None and item.effect != "NoExecute":
-            why = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            errs.append(field.invalid(here.child("effect"), item.effect, why))
+            detail = "effect must be 'NoExecute' when `tolerationSeconds` is set"
+            errs.append(field.invalid(here.child("effect"), item.effect, detail))
         _toleration_value(errs, here, item)
         if item.effect:
             rules.one_of(errs, here, "effect", item.effect, TAINT_EFFECTS)
@@ -128,8 +128,8 @@ def _toleration_value(errs: Errors, at: Path, item: Toleration) -> None:
             errs.append(field.invalid(where, item.value, ";".join(complaints)))
     elif item.operator == "Exists":
         if item.value:
-            why = "value must be empty when `operator` is 'Exists'"
-            errs.append(field.invalid(where, item.value, why))
+            detail = "value must be empty when `operator` is 'Exists'"
+            errs.append(field.invalid(where, item.value, detail))
     elif item.operator in ("Lt", "Gt"):
         # Off in v1.36 (TaintTolerationComparisonOperators), and named as if it were on.
         supported = ("Equal", "Exists", "Lt", "Gt")
@@ -179,8 +179,8 @@ def _label_keys(
     """Keys whose values come from the pod's own labels; creation has merged them already."""
     for name, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
         if keys and selector is None:
-            why = "must not be specified when labelSelector is not set"
-            errs.append(field.forbidden(at.child(name), why))
+            detail = "must not be specified when labelSelector is not set"
+            errs.append(field.forbidden(at.child(name), detail))
         elif keys:
             for position, key in enumerate(keys):
                 where = at.child(name).index(position)
@@ -191,14 +191,14 @@ def _label_keys(
             key = expression.key
             if key in match and key in seen:
                 # A key that stands here twice came once from the client and once from the merge.
-                why = "exists in both matchLabelKeys and labelSelector"
-                errs.append(field.invalid(at.index(match.index(key)), key, why))
+                detail = "exists in both matchLabelKeys and labelSelector"
+                errs.append(field.invalid(at.index(match.index(key)), key, detail))
             seen.add(key)
     for position, key in enumerate(match):
         if key in mismatch:
             where = at.child("matchLabelKeys").index(position)
-            why = "exists in both matchLabelKeys and mismatchLabelKeys"
-            errs.append(field.invalid(where, key, why))
+            detail = "exists in both matchLabelKeys and mismatchLabelKeys"
+            errs.append(field.invalid(where, key, detail))
 
 
 def _term(errs: Errors, at: Path, term: NodeSelectorTerm, *, values_checked: bool) -> None:
@@ -214,16 +214,16 @@ def _expression(
     where = at.child("values")
     if item.operator in ("In", "NotIn"):
         if not item.values:
-            why = "must be specified when `operator` is 'In' or 'NotIn'"
-            errs.append(field.required(where, why))
+            detail = "must be specified when `operator` is 'In' or 'NotIn'"
+            errs.append(field.required(where, detail))
     elif item.operator in ("Exists", "DoesNotExist"):
         if item.values:
-            why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-            errs.append(field.forbidden(where, why))
+            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            errs.append(field.forbidden(where, detail))
     elif item.operator in ("Gt", "Lt"):
         if len(item.values) != 1:
-            why = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-            errs.append(field.required(where, why))
+            detail = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+            errs.append(field.required(where, detail))
     else:
         errs.append(field.invalid(at.child("operator"), item.operator, _NOT_AN_OPERATOR))
     rules.syntax(errs, at, "key", item.key, names.is_qualified_name)
@@ -236,11 +236,11 @@ def _field(errs: Errors, at: Path, item: NodeSelectorRequirement) -> None:
     if item.operator not in ("In", "NotIn"):
         errs.append(field.invalid(at.child("operator"), item.operator, _NOT_AN_OPERATOR))
     elif len(item.values) != 1:
-        why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
-        errs.append(field.required(at.child("values"), why))
+        detail = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
+        errs.append(field.required(at.child("values"), detail))
     if item.key != "metadata.name":
-        why = "not a valid field selector key"
-        errs.append(field.invalid(at.child("key"), item.key, why))
+        detail = "not a valid field selector key"
+        errs.append(field.invalid(at.child("key"), item.key, detail))
         return
     for position, value in enumerate(item.values):
         where = at.child("values").index(position)

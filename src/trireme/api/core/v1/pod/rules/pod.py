@@ -38,8 +38,8 @@ def create(new: Pod) -> Errors:
         where = SPEC.child("ephemeralContainers")
         errs.append(field.forbidden(where, "cannot be set on create"))
     if new.spec.nodeName and new.spec.schedulingGates:
-        why = "cannot be set until all schedulingGates have been cleared"
-        errs.append(field.forbidden(SPEC.child("nodeName"), why))
+        detail = "cannot be set until all schedulingGates have been cleared"
+        errs.append(field.forbidden(SPEC.child("nodeName"), detail))
     notes.agree(errs, SPEC, new.metadata.annotations, new.spec)
     return errs
 
@@ -68,8 +68,8 @@ def update(new: Pod, old: Pod) -> Errors:
         return errs
     for kind in ("containers", "initContainers"):
         if len(getattr(new.spec, kind)) != len(getattr(old.spec, kind)):
-            why = "pod updates may not add or remove containers"
-            errs.append(field.forbidden(SPEC.child(kind), why))
+            detail = "pod updates may not add or remove containers"
+            errs.append(field.forbidden(SPEC.child(kind), detail))
             return errs
     if not _deadline(errs, new.spec, old.spec):
         return errs
@@ -78,8 +78,8 @@ def update(new: Pod, old: Pod) -> Errors:
     allowed = _as_if_allowed(errs, new.spec, old.spec)
     if allowed != old.spec:
         shown = difference.text(old.spec, allowed)
-        why = f"pod updates may not change fields other than {_CHANGEABLE}\n{shown}"
-        errs.append(field.forbidden(SPEC, why))
+        detail = f"pod updates may not change fields other than {_CHANGEABLE}\n{shown}"
+        errs.append(field.forbidden(SPEC, detail))
     return errs
 
 
@@ -87,8 +87,8 @@ def ephemeral_containers(new: Pod, old: Pod) -> Errors:
     """Ephemeral containers are added, and then stay as they are."""
     errs: Errors = []
     if notes.MIRROR in old.metadata.annotations:
-        why = "static pods do not support ephemeral containers"
-        return [field.forbidden(field.path("[]"), why)]
+        detail = "static pods do not support ephemeral containers"
+        return [field.forbidden(field.path("[]"), detail)]
     whole(errs, new)
     by_name = {container.name: container for container in new.spec.ephemeralContainers}
     where = SPEC.child("ephemeralContainers")
@@ -111,8 +111,8 @@ def _no_tokens(errs: Errors, value: PodSpec) -> None:
             if source.serviceAccountToken is not None:
                 where = SPEC.child("volumes").index(position).child("projected", "sources")
                 where = where.index(number).child("serviceAccountToken")
-                why = "must not be specified when serviceAccountName is not set"
-                errs.append(field.forbidden(where, why))
+                detail = "must not be specified when serviceAccountName is not set"
+                errs.append(field.forbidden(where, detail))
 
 
 def _deadline(errs: Errors, new: PodSpec, old: PodSpec) -> bool:
@@ -121,16 +121,16 @@ def _deadline(errs: Errors, new: PodSpec, old: PodSpec) -> bool:
     deadline, before = new.activeDeadlineSeconds, old.activeDeadlineSeconds
     if deadline is None:
         if before is not None:
-            why = "must not update from a positive integer to nil value"
-            errs.append(field.invalid(where, None, why))
+            detail = "must not update from a positive integer to nil value"
+            errs.append(field.invalid(where, None, detail))
         return True
     if not 0 <= deadline <= _INT32_MAX:
-        why = f"must be between 0 and {_INT32_MAX}, inclusive"
-        errs.append(field.invalid(where, deadline, why))
+        detail = f"must be between 0 and {_INT32_MAX}, inclusive"
+        errs.append(field.invalid(where, deadline, detail))
         return False
     if before is not None and before < deadline:
-        why = "must be less than or equal to previous value"
-        errs.append(field.invalid(where, deadline, why))
+        detail = "must be less than or equal to previous value"
+        errs.append(field.invalid(where, deadline, detail))
         return False
     return True
 
@@ -141,8 +141,8 @@ def _tolerations(errs: Errors, new: list[Toleration], old: list[Toleration]) -> 
 
     kept = {but_seconds(item) for item in new}
     if any(but_seconds(item) not in kept for item in old):
-        why = "existing toleration can not be modified except its tolerationSeconds"
-        errs.append(field.forbidden(SPEC.child("tolerations"), why))
+        detail = "existing toleration can not be modified except its tolerationSeconds"
+        errs.append(field.forbidden(SPEC.child("tolerations"), detail))
 
 
 def _gates(errs: Errors, new: list[PodSchedulingGate], old: list[PodSchedulingGate]) -> None:
@@ -150,8 +150,8 @@ def _gates(errs: Errors, new: list[PodSchedulingGate], old: list[PodSchedulingGa
     for position, gate in enumerate(new):
         if gate.name not in before:
             where = SPEC.child("schedulingGates").index(position).child("name")
-            why = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
-            errs.append(field.forbidden(where, why))
+            detail = f"only deletion is allowed, but found new scheduling gate '{gate.name}'"
+            errs.append(field.forbidden(where, detail))
 
 
 def _as_if_allowed(errs: Errors, new: PodSpec, old: PodSpec) -> PodSpec:
@@ -196,21 +196,21 @@ def _with_node_affinity(new: Affinity | None, old: Affinity | None) -> Affinity 
 def _narrowed(errs: Errors, new: PodSpec, old: PodSpec) -> None:
     """While a pod is gated, its choice of nodes may become smaller."""
     if any(new.nodeSelector.get(key) != value for key, value in old.nodeSelector.items()):
-        why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
-        errs.append(field.invalid(SPEC.child("nodeSelector"), new.nodeSelector, why))
+        detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+        errs.append(field.invalid(SPEC.child("nodeSelector"), new.nodeSelector, detail))
     before = _terms(old.affinity.nodeAffinity if old.affinity is not None else None)
     after = _terms(new.affinity.nodeAffinity if new.affinity is not None else None)
     where = SPEC.child("affinity", "nodeAffinity", _REQUIRED, "nodeSelectorTerms")
     if not before:
         return
     if len(before) != len(after):
-        why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
-        errs.append(field.invalid(where, after or None, why))
+        detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        errs.append(field.invalid(where, after or None, detail))
         return
     for position, (term, was) in enumerate(zip(after, before, strict=True)):
         if not _only_added(term, was):
-            why = "only additions are allowed (no mutations or deletions)"
-            errs.append(field.invalid(where.index(position), term, why))
+            detail = "only additions are allowed (no mutations or deletions)"
+            errs.append(field.invalid(where.index(position), term, detail))
 
 
 def _terms(affinity: NodeAffinity | None) -> list[NodeSelectorTerm]:

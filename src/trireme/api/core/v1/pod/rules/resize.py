@@ -33,14 +33,14 @@ def resize(new: Pod, old: Pod) -> Errors:
     pod.whole(errs, new)
     at = pod.SPEC
     if qos.of(new.spec) != (old.status.qosClass or qos.of(old.spec)):
-        why = "Pod QOS Class may not change as a result of resizing"
-        errs.append(field.invalid(at, new.status.qosClass, why))
+        detail = "Pod QOS Class may not change as a result of resizing"
+        errs.append(field.invalid(at, new.status.qosClass, detail))
     if not _node_can(old):
         errs.append(field.forbidden(at, "Pod running on node without support for resize"))
     _pod_level(errs, at, new, old)
     if old.status.nodeAllocatableResourceClaimStatuses:
-        why = "pods with node allocatable resource claims cannot be resized"
-        errs.append(field.forbidden(at, why))
+        detail = "pods with node allocatable resource claims cannot be resized"
+        errs.append(field.forbidden(at, detail))
     if not _same_containers(errs, at, new, old):
         return errs
     for kind in ("initContainers", "containers"):
@@ -58,17 +58,17 @@ def _container(errs: Errors, at: Path, kind: str, new: Container, old: Container
             errs.append(field.forbidden(at, _ONLY))
         return
     if _put_back(new, old) != old:
-        why = "only cpu and memory resources for init or sidecar containers are mutable"
-        errs.append(field.forbidden(at, why))
+        detail = "only cpu and memory resources for init or sidecar containers are mutable"
+        errs.append(field.forbidden(at, detail))
     if new == old or aggregate.is_sidecar(new):
         return
     for policy in new.resizePolicy:
         if policy.restartPolicy == "RestartContainer":
-            why = (
+            detail = (
                 "non-sidecar init containers with a resize policy of RestartContainer cannot be "
                 "resized"
             )
-            errs.append(field.forbidden(at, why))
+            errs.append(field.forbidden(at, detail))
 
 
 def _node_can(old: Pod) -> bool:
@@ -84,22 +84,22 @@ def _same_containers(errs: Errors, at: Path, new: Pod, old: Pod) -> bool:
     for kind in ("containers", "initContainers"):
         items, was = getattr(new.spec, kind), getattr(old.spec, kind)
         if len(items) != len(was):
-            why = f"{kind} may not be added or removed on resize"
-            errs.append(field.forbidden(at.child(kind), why))
+            detail = f"{kind} may not be added or removed on resize"
+            errs.append(field.forbidden(at.child(kind), detail))
             continue
         for position, (item, other) in enumerate(zip(items, was, strict=True)):
             if item.name != other.name:
                 where = at.child(kind).index(position).child("name")
-                why = f"{kind} may not be renamed or reordered on resize"
-                errs.append(field.forbidden(where, why))
+                detail = f"{kind} may not be renamed or reordered on resize"
+                errs.append(field.forbidden(where, detail))
     return len(errs) == before
 
 
 def _pod_level(errs: Errors, at: Path, new: Pod, old: Pod) -> None:
     after, before = new.spec.resources, old.spec.resources
     if before is not None and after is None:
-        why = "pod-level resources cannot be removed"
-        errs.append(field.forbidden(at.child("resources"), why))
+        detail = "pod-level resources cannot be removed"
+        errs.append(field.forbidden(at.child("resources"), detail))
         return
     if after is None:
         return
@@ -107,11 +107,11 @@ def _pod_level(errs: Errors, at: Path, new: Pod, old: Pod) -> None:
         here = at.child("resources")
         for side in ("requests", "limits"):
             if _removed(getattr(after, side), getattr(before, side)):
-                why = f"pod-level resource {side} cannot be removed"
-                errs.append(field.forbidden(here.child(side), why))
+                detail = f"pod-level resource {side} cannot be removed"
+                errs.append(field.forbidden(here.child(side), detail))
     if _rest(after) != _rest(before or ResourceRequirements()):
-        why = "only cpu and memory resources are mutable at pod-level"
-        errs.append(field.forbidden(at, why))
+        detail = "only cpu and memory resources are mutable at pod-level"
+        errs.append(field.forbidden(at, detail))
 
 
 def _none_removed(

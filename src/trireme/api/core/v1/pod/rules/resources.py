@@ -46,8 +46,8 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
         errs.append(field.forbidden(at, "may not be set for a windows pod"))
         return
     if value.claims:
-        why = "claims may not be set for Resources at pod-level"
-        errs.append(field.forbidden(at.child("claims"), why))
+        detail = "claims may not be set for Resources at pod-level"
+        errs.append(field.forbidden(at.child("claims"), detail))
     _amounts(errs, at, value, _pod_name)
     _claims(errs, at.child("claims"), value.claims, context.claims)
     _consistent(errs, at, spec, value)
@@ -69,8 +69,8 @@ def resize_policies(errs: Errors, at: Path, container: Container, restart_policy
             elif value not in supported:
                 errs.append(field.not_supported(at, value, supported))
         if restart_policy == "Never" and item.restartPolicy != "NotRequired":
-            why = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
-            errs.append(field.invalid(at, item.restartPolicy, why))
+            detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'"
+            errs.append(field.invalid(at, item.restartPolicy, detail))
 
 
 def _amounts(
@@ -87,8 +87,8 @@ def _amounts(
         limit = limits.get(name)
         if limit is None:
             if not resource_names.may_overcommit(name):
-                why = "Limit must be set for non overcommitable resources"
-                errs.append(field.required(at.child("limits"), why))
+                detail = "Limit must be set for non overcommitable resources"
+                errs.append(field.required(at.child("limits"), detail))
         elif limit != text:
             _compare(errs, at, name, text, limit)
     named = {*limits, *requests}
@@ -118,18 +118,18 @@ def _amount(
     if amount.nanos % 10**9 and resource_names.is_integer(name):
         errs.append(field.invalid(at.child(side).key(name), text, "must be an integer"))
     if resource_names.is_huge_pages(name) and not _is_multiple(name, amount.value()):
-        why = f"{text} is not positive integer multiple of {name}"
-        errs.append(field.invalid(at.child(side).key(name), text, why))
+        detail = f"{text} is not positive integer multiple of {name}"
+        errs.append(field.invalid(at.child(side).key(name), text, detail))
 
 
 def _compare(errs: Errors, at: Path, name: str, request: str, limit: str) -> None:
     asked, most = quantity.parse(request), quantity.parse(limit)
     if asked != most and not resource_names.may_overcommit(name):
-        why = f"must be equal to {name} limit of {limit}"
-        errs.append(field.invalid(at.child("requests"), request, why))
+        detail = f"must be equal to {name} limit of {limit}"
+        errs.append(field.invalid(at.child("requests"), request, detail))
     elif asked > most:
-        why = f"must be less than or equal to {name} limit of {limit}"
-        errs.append(field.invalid(at.child("requests"), request, why))
+        detail = f"must be less than or equal to {name} limit of {limit}"
+        errs.append(field.invalid(at.child("requests"), request, detail))
 
 
 def _claims(errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset[str]) -> None:
@@ -166,20 +166,20 @@ def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequiremen
     for name, asked in aggregate.requests(spec).items():
         own = value.requests.get(name)
         if own is not None and asked > quantity.parse(own):
-            why = f"must be greater than or equal to aggregate container requests of {asked}"
-            errs.append(field.invalid(at.child("requests").key(name), own, why))
+            detail = f"must be greater than or equal to aggregate container requests of {asked}"
+            errs.append(field.invalid(at.child("requests").key(name), own, detail))
     for name, most in aggregate.limits(spec).items():
         own = value.limits.get(name)
         if own is not None and resource_names.is_huge_pages(name) and most > quantity.parse(own):
-            why = f"must be greater than or equal to aggregate container limits of {most}"
-            errs.append(field.invalid(at.child("limits").key(name), own, why))
+            detail = f"must be greater than or equal to aggregate container limits of {most}"
+            errs.append(field.invalid(at.child("limits").key(name), own, detail))
     for position, container in enumerate(spec.containers):
         for name, text in container.resources.limits.items():
             own = value.limits.get(name)
             if own is not None and quantity.parse(text) > quantity.parse(own):
                 where = at.child("containers").index(position).key(name).child("limits")
-                why = f"must be less than or equal to pod limits of {own}"
-                errs.append(field.invalid(where, text, why))
+                detail = f"must be less than or equal to pod limits of {own}"
+                errs.append(field.invalid(where, text, detail))
 
 
 @lru_cache(maxsize=1024)

@@ -50,8 +50,8 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec) -> None:
         if complaints:
             rules.add(errs, at.child("supplementalGroups").index(position), group, complaints)
     if spec.shareProcessNamespace and spec.hostPID:
-        why = "ShareProcessNamespace and HostPID cannot both be enabled"
-        errs.append(field.invalid(at.child("shareProcessNamespace"), True, why))
+        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
+        errs.append(field.invalid(at.child("shareProcessNamespace"), True, detail))
     if value.sysctls:
         _sysctls(errs, at.child("sysctls"), spec, value)
     for name, supported in (
@@ -76,8 +76,8 @@ def of_container(errs: Errors, at: Path, value: SecurityContext, context: PodCon
     if value.procMount is not None:
         rules.one_of(errs, at, "procMount", value.procMount, _PROC_MOUNTS)
         if context.host_users and value.procMount == "Unmasked":
-            why = "`hostUsers` must be false to use `Unmasked`"
-            errs.append(field.invalid(at.child("procMount"), value.procMount, why))
+            detail = "`hostUsers` must be false to use `Unmasked`"
+            errs.append(field.invalid(at.child("procMount"), value.procMount, detail))
     if value.seccompProfile is not None:
         _seccomp(errs, at.child("seccompProfile"), value.seccompProfile)
     if value.allowPrivilegeEscalation is False:
@@ -87,8 +87,8 @@ def of_container(errs: Errors, at: Path, value: SecurityContext, context: PodCon
         added = value.capabilities.add if value.capabilities is not None else []
         for capability in added:
             if capability == "CAP_SYS_ADMIN":
-                why = cannot + "`capabilities.Add` CAP_SYS_ADMIN"
-                errs.append(field.invalid(at, value, why))
+                detail = cannot + "`capabilities.Add` CAP_SYS_ADMIN"
+                errs.append(field.invalid(at, value, detail))
     if value.windowsOptions is not None:
         windows.options(errs, at.child("windowsOptions"), value.windowsOptions)
     if value.appArmorProfile is not None:
@@ -99,18 +99,18 @@ def host_users(errs: Errors, at: Path, spec: PodSpec) -> None:
     """A pod with users of its own shares no other namespace with the host."""
     if spec.hostUsers is not False:
         return
-    why = "when `hostUsers` is false"
+    detail = "when `hostUsers` is false"
     if spec.hostNetwork:
-        errs.append(field.forbidden(at.child("hostNetwork"), why))
+        errs.append(field.forbidden(at.child("hostNetwork"), detail))
     if spec.hostPID:
-        errs.append(field.forbidden(at.child("HostPID"), why))
+        errs.append(field.forbidden(at.child("HostPID"), detail))
     if spec.hostIPC:
-        errs.append(field.forbidden(at.child("HostIPC"), why))
+        errs.append(field.forbidden(at.child("HostIPC"), detail))
     for kind in ("initContainers", "containers", "ephemeralContainers"):
         for position, container in enumerate(getattr(spec, kind)):
             if container.volumeDevices:
                 where = at.child(kind).index(position).child("volumeDevices")
-                errs.append(field.forbidden(where, why))
+                errs.append(field.forbidden(where, detail))
 
 
 def _ids(errs: Errors, at: Path, value: PodSecurityContext | SecurityContext) -> None:
@@ -129,17 +129,17 @@ def _sysctls(errs: Errors, at: Path, spec: PodSpec, value: PodSecurityContext) -
         if not name:
             errs.append(field.required(here.child("name")))
         elif len(name) > _MAX_SYSCTL or not _sysctl(name):
-            why = f"must have at most {_MAX_SYSCTL} characters and match regex ^{_SYSCTL}$"
-            errs.append(field.invalid(here.child("name"), name, why))
+            detail = f"must have at most {_MAX_SYSCTL} characters and match regex ^{_SYSCTL}$"
+            errs.append(field.invalid(here.child("name"), name, detail))
         elif name in seen:
             errs.append(field.duplicate(here.child("name"), name))
         namespace = _namespace_of(name)
         if spec.hostNetwork and namespace == "net":
-            why = "may not be specified when 'hostNetwork' is true"
-            errs.append(field.invalid(here.child("name"), name, why))
+            detail = "may not be specified when 'hostNetwork' is true"
+            errs.append(field.invalid(here.child("name"), name, detail))
         elif spec.hostIPC and namespace == "ipc":
-            why = "may not be specified when 'hostIPC' is true"
-            errs.append(field.invalid(here.child("name"), name, why))
+            detail = "may not be specified when 'hostIPC' is true"
+            errs.append(field.invalid(here.child("name"), name, detail))
         seen.add(name)
 
 
@@ -161,8 +161,8 @@ def _normal(name: str) -> str:
 def _seccomp(errs: Errors, at: Path, profile: SeccompProfile) -> None:
     where = at.child("localhostProfile")
     if not profile.type:
-        why = "type is required when seccompProfile is set"
-        errs.append(field.required(at.child("type"), why))
+        detail = "type is required when seccompProfile is set"
+        errs.append(field.required(at.child("type"), detail))
     else:
         rules.one_of(errs, at, "type", profile.type, _PROFILES)
     if profile.type == "Localhost":
@@ -171,8 +171,8 @@ def _seccomp(errs: Errors, at: Path, profile: SeccompProfile) -> None:
         else:
             paths.descending(errs, where, profile.localhostProfile)
     elif profile.localhostProfile is not None:
-        why = "can only be set when seccomp type is Localhost"
-        errs.append(field.invalid(where, profile, why))
+        detail = "can only be set when seccomp type is Localhost"
+        errs.append(field.invalid(where, profile, detail))
 
 
 def _apparmor(errs: Errors, at: Path, profile: AppArmorProfile) -> None:
@@ -187,10 +187,10 @@ def _apparmor(errs: Errors, at: Path, profile: AppArmorProfile) -> None:
             errs.append(field.too_long(where, _MAX_PROFILE_PATH))
     elif profile.type in _PROFILES:
         if path is not None:
-            why = "can only be set when AppArmor type is Localhost"
-            errs.append(field.invalid(where, path, why))
+            detail = "can only be set when AppArmor type is Localhost"
+            errs.append(field.invalid(where, path, detail))
     elif not profile.type:
-        why = "type is required when appArmorProfile is set"
-        errs.append(field.required(at.child("type"), why))
+        detail = "type is required when appArmorProfile is set"
+        errs.append(field.required(at.child("type"), detail))
     else:
         errs.append(field.not_supported(at.child("type"), profile.type, _PROFILES))

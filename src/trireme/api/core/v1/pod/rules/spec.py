@@ -136,13 +136,13 @@ def _claims(errs: Errors, at: Path, items: Sequence[PodResourceClaim], mirror: b
             seen.add(item.name)
         claim, template = item.resourceClaimName, item.resourceClaimTemplateName
         if claim is not None and template is not None:
-            why = (
+            detail = (
                 "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
             )
-            errs.append(field.invalid(here, item, why))
+            errs.append(field.invalid(here, item, detail))
         if claim is None and template is None:
-            why = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
-            errs.append(field.invalid(here, item, why))
+            detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            errs.append(field.invalid(here, item, detail))
         for name in ("resourceClaimName", "resourceClaimTemplateName"):
             text = getattr(item, name)
             if text is not None:
@@ -172,5 +172,5 @@ def _file_keys(errs: Errors, at: Path, spec: PodSpec) -> None:
                 if not found:
                     errs.append(field.not_found(where, name))
                 elif found[-1].emptyDir is None:
-                    why = "referenced volume must be of type emptyDir"
-                    errs.append(field.invalid(where, name, why))
+                    detail = "referenced volume must be of type emptyDir"
+                    errs.append(field.invalid(where, name, detail))

@@ -85,8 +85,8 @@ def _nominated(errs: Errors, new: Pod, old: Pod) -> None:
         return
     rules.syntax(errs, _STATUS, "nominatedNodeName", name, names.is_dns1123_subdomain)
     if old.spec.nodeName:
-        why = "may not be set on pods that are already bound to a node"
-        errs.append(field.forbidden(_STATUS.child("nominatedNodeName"), why))
+        detail = "may not be set on pods that are already bound to a node"
+        errs.append(field.forbidden(_STATUS.child("nominatedNodeName"), detail))
 
 
 def _transitions(errs: Errors, new: Pod, old: Pod) -> None:
@@ -114,8 +114,8 @@ def _transitions(errs: Errors, new: Pod, old: Pod) -> None:
             found = [item for item in containers or () if item.name == was.name]
             if not found or not _restarts(found[0], spec, ended.exitCode):
                 where = _STATUS.child(kind).index(position).child("state")
-                why = "may not be transitioned to non-terminated state"
-                errs.append(field.forbidden(where, why))
+                detail = "may not be transitioned to non-terminated state"
+                errs.append(field.forbidden(where, detail))
 
 
 def _restarts(container: Container, spec: PodSpec, exit_code: int) -> bool:
@@ -135,8 +135,8 @@ def _claims(errs: Errors, pod: Pod) -> None:
     for position, item in enumerate(pod.status.resourceClaimStatuses):
         here = _STATUS.child("resourceClaimStatuses").index(position)
         if item.name not in known:
-            why = "must match the name of an entry in `spec.resourceClaims`"
-            errs.append(field.invalid(here.child("name"), item.name, why))
+            detail = "must match the name of an entry in `spec.resourceClaims`"
+            errs.append(field.invalid(here.child("name"), item.name, detail))
         if item.name in seen:
             errs.append(field.duplicate(here.child("name"), item.name))
         seen.add(item.name)
@@ -150,24 +150,24 @@ def _extended(errs: Errors, pod: Pod) -> None:
     assert value is not None
     containers = {item.name: item for item in (*pod.spec.initContainers, *pod.spec.containers)}
     if not value.requestMappings:
-        why = "at least one request mapping is required"
-        errs.append(field.required(at.child("requestMappings"), why))
+        detail = "at least one request mapping is required"
+        errs.append(field.required(at.child("requestMappings"), detail))
     seen: set[tuple[str, str, str]] = set()
     for position, item in enumerate(value.requestMappings):
         here = at.child("requestMappings").index(position)
         container = containers.get(item.containerName)
         if container is None:
-            why = (
+            detail = (
                 "must match the name of an entry in spec.initContainers.name or "
                 "spec.containers.name"
             )
-            errs.append(field.invalid(here.child("containerName"), item.containerName, why))
+            errs.append(field.invalid(here.child("containerName"), item.containerName, detail))
         elif item.resourceName not in container.resources.requests:
-            why = (
+            detail = (
                 "must match the extended resource name of an entry in "
                 "spec.initContainers.resources.requests or spec.containers.resources.requests"
             )
-            errs.append(field.invalid(here.child("resourceName"), item.resourceName, why))
+            errs.append(field.invalid(here.child("resourceName"), item.resourceName, detail))
         rules.syntax(errs, at, "requestName", item.requestName, names.is_dns1123_label)
         key = (item.containerName, item.resourceName, item.requestName)
         if key in seen:
@@ -186,15 +186,15 @@ def _allocatable(errs: Errors, pod: Pod) -> None:
         here, name = at.index(position), item.resourceClaimName
         rules.required(errs, here, "resourceClaimName", name, "must not be empty")
         if name not in known:
-            why = "no mapping found in pod reference"
-            errs.append(field.invalid(here.child("resourceClaimName"), name, why))
+            detail = "no mapping found in pod reference"
+            errs.append(field.invalid(here.child("resourceClaimName"), name, detail))
         rules.required(errs, here, "containers", item.containers, "must not be empty")
         rules.required(errs, here, "resources", item.resources, "must not be empty")
         for resource, text in item.resources.items():
             where = here.child("resources").key(resource)
             if "/" in resource and "kubernetes.io/" not in resource:
-                why = "must be a node allocatable resource name"
-                errs.append(field.invalid(where, resource, why))
+                detail = "must be a node allocatable resource name"
+                errs.append(field.invalid(where, resource, detail))
             if quantity.parse(text).nanos < 0:
                 errs.append(field.invalid(where, text, "must be non-negative"))
 
@@ -207,8 +207,8 @@ def _addresses(errs: Errors, name: str, new: list[str], old: list[str], shown: A
                 where = _STATUS.child(name).index(position)
                 rules.add(errs, where, address, complaints)
     if len(new) > 1 and (len(new) > 2 or not rules.is_dual_stack(new)):
-        why = "may specify no more than one IP for each IP family"
-        errs.append(field.invalid(_STATUS.child(name), getattr(shown, name), why))
+        detail = "may specify no more than one IP for each IP family"
+        errs.append(field.invalid(_STATUS.child(name), getattr(shown, name), detail))
 
 
 def _user(errs: Errors, at: Path, item: ContainerStatus, spec: PodSpec) -> None:
@@ -244,8 +244,8 @@ def _allocated(
             below = here.child("resources").index(number)
             rules.one_of(errs, below, "health", health.health, _HEALTH)
             if health.message == "":
-                why = "must be non-empty if specified"
-                errs.append(field.required(below.child("message"), why))
+                detail = "must be non-empty if specified"
+                errs.append(field.required(below.child("message"), detail))
             elif health.message and len(health.message.encode()) > _MAX_HEALTH_MESSAGE:
                 errs.append(field.too_long(below.child("message"), _MAX_HEALTH_MESSAGE))
             if health.resourceID in seen:
@@ -260,11 +260,11 @@ def _is_asked_for(errs: Errors, at: Path, name: str, container: Container) -> No
             for claim in container.resources.claims
         }
         if name not in claims:
-            why = (
+            detail = (
                 "must match one of the container's resource claims in a format "
                 "'claim:<claimName>/<request>' or 'claim:<claimName>' if request is empty"
             )
-            errs.append(field.invalid(at.child("name"), name, why))
+            errs.append(field.invalid(at.child("name"), name, detail))
     elif name not in container.resources.requests:
-        why = "must match one of the container's resource requests"
-        errs.append(field.invalid(at.child("name"), name, why))
+        detail = "must match one of the container's resource requests"
+        errs.append(field.invalid(at.child("name"), name, detail))

@@ -69,8 +69,8 @@ def iscsi(errs: Errors, at: Path, source: ISCSIVolumeSource) -> None:
     if rules.required(errs, at, "iqn", source.iqn):
         _iscsi_name(errs, at.child("iqn"), source.iqn)
     if not 0 <= source.lun <= 255:
-        why = "must be between 0 and 255, inclusive"
-        errs.append(field.invalid(at.child("lun"), source.lun, why))
+        detail = "must be between 0 and 255, inclusive"
+        errs.append(field.invalid(at.child("lun"), source.lun, detail))
     if (source.chapAuthDiscovery or source.chapAuthSession) and source.secretRef is None:
         errs.append(field.required(at.child("secretRef")))
     if source.initiatorName is not None:
@@ -80,11 +80,11 @@ def iscsi(errs: Errors, at: Path, source: ISCSIVolumeSource) -> None:
 def iscsi_name(errs: Errors, at: Path, volume: str, source: ISCSIVolumeSource) -> None:
     """The name that an initiator makes of the volume's and the portal's."""
     if len(f"{volume}:{source.targetPortal}".encode()) > _MAX_ISCSI_NAME:
-        why = (
+        detail = (
             "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if "
             "iscsi.initiatorName is specified."
         )
-        errs.append(field.invalid(at.child("name"), volume, why))
+        errs.append(field.invalid(at.child("name"), volume, detail))
 
 
 def glusterfs(errs: Errors, at: Path, source: Any) -> None:
@@ -96,11 +96,11 @@ def flocker(errs: Errors, at: Path, source: Any) -> None:
     if not source.datasetName and not source.datasetUUID:
         errs.append(field.required(at, "one of datasetName and datasetUUID is required"))
     if source.datasetName and source.datasetUUID:
-        why = "datasetName and datasetUUID can not be specified simultaneously"
-        errs.append(field.invalid(at, "resource", why))
+        detail = "datasetName and datasetUUID can not be specified simultaneously"
+        errs.append(field.invalid(at, "resource", detail))
     if "/" in source.datasetName:
-        why = "must not contain '/'"
-        errs.append(field.invalid(at.child("datasetName"), source.datasetName, why))
+        detail = "must not contain '/'"
+        errs.append(field.invalid(at.child("datasetName"), source.datasetName, detail))
 
 
 def rbd(errs: Errors, at: Path, source: Any) -> None:
@@ -123,8 +123,8 @@ def quobyte(errs: Errors, at: Path, source: QuobyteVolumeSource) -> None:
     if not source.registry:
         errs.append(field.required(at.child("registry"), pairs))
     elif len(source.tenant.encode()) > _MAX_TENANT:
-        why = "must be a UUID and may not exceed a length of 64 characters"
-        errs.append(field.required(at.child("tenant"), why))
+        detail = "must be a UUID and may not exceed a length of 64 characters"
+        errs.append(field.required(at.child("tenant"), detail))
     else:
         for pair in source.registry.split(","):
             if not _host_port(pair):
@@ -135,18 +135,18 @@ def quobyte(errs: Errors, at: Path, source: QuobyteVolumeSource) -> None:
 def fibre_channel(errs: Errors, at: Path, source: FCVolumeSource) -> None:
     where = at.child("targetWWNs")
     if not source.targetWWNs and not source.wwids:
-        why = "must specify either targetWWNs or wwids, but not both"
-        errs.append(field.required(where, why))
+        detail = "must specify either targetWWNs or wwids, but not both"
+        errs.append(field.required(where, detail))
     if source.targetWWNs and source.wwids:
-        why = "targetWWNs and wwids can not be specified simultaneously"
-        errs.append(field.invalid(where, source.targetWWNs, why))
+        detail = "targetWWNs and wwids can not be specified simultaneously"
+        errs.append(field.invalid(where, source.targetWWNs, detail))
     if source.targetWWNs:
         if source.lun is None:
-            why = "lun is required if targetWWNs is specified"
-            errs.append(field.required(at.child("lun"), why))
+            detail = "lun is required if targetWWNs is specified"
+            errs.append(field.required(at.child("lun"), detail))
         elif not 0 <= source.lun <= 255:
-            why = "must be between 0 and 255, inclusive"
-            errs.append(field.invalid(at.child("lun"), source.lun, why))
+            detail = "must be between 0 and 255, inclusive"
+            errs.append(field.invalid(at.child("lun"), source.lun, detail))
 
 
 def flex(errs: Errors, at: Path, source: FlexVolumeSource) -> None:
@@ -154,8 +154,8 @@ def flex(errs: Errors, at: Path, source: FlexVolumeSource) -> None:
     for key in source.options:
         domain = "." + key.partition("/")[0].lower()
         if domain.endswith((".kubernetes.io", ".k8s.io")):
-            why = "kubernetes.io and k8s.io namespaces are reserved"
-            errs.append(field.invalid(at.child("options").key(key), key, why))
+            detail = "kubernetes.io and k8s.io namespaces are reserved"
+            errs.append(field.invalid(at.child("options").key(key), key, detail))
 
 
 def azure_file(errs: Errors, at: Path, source: Any) -> None:
@@ -229,8 +229,8 @@ def driver_name(errs: Errors, at: Path, name: str) -> None:
 
 def _partition(errs: Errors, at: Path, number: int) -> None:
     if not 0 <= number <= 255:
-        why = "must be between 1 and 255, inclusive"
-        errs.append(field.invalid(at.child("partition"), number, why))
+        detail = "must be between 1 and 255, inclusive"
+        errs.append(field.invalid(at.child("partition"), number, detail))
 
 
 def is_iscsi_name(name: str) -> bool:
@@ -242,7 +242,7 @@ def is_iscsi_name(name: str) -> bool:
 def _iscsi_name(errs: Errors, at: Path, name: str) -> None:
     check = _ISCSI_SYNTAX.get(name[:3])
     if check is None:
-        why = "must be valid format starting with iqn, eui, or naa"
-        errs.append(field.invalid(at, name, why))
+        detail = "must be valid format starting with iqn, eui, or naa"
+        errs.append(field.invalid(at, name, detail))
     elif not check(name):
         errs.append(field.invalid(at, name, "must be valid format"))

@@ -29,8 +29,8 @@ def validate(errs: Errors, at: Path, template: PodTemplateSpec) -> None:
     notes.agree(errs, at.child("spec"), meta.annotations, template.spec)
     if template.spec.ephemeralContainers:
         where = at.child("spec", "ephemeralContainers")
-        why = "ephemeral containers not allowed in pod template"
-        errs.append(field.forbidden(where, why))
+        detail = "ephemeral containers not allowed in pod template"
+        errs.append(field.forbidden(where, detail))
 
 
 def selected(
@@ -44,8 +44,8 @@ def selected(
         rules.label_selector(errs, where, selector)
         if not selector.matchLabels and not selector.matchExpressions:
             # Upstream's words for every kind.
-            why = "empty selector is invalid for deployment"
-            errs.append(field.invalid(where, selector, why))
+            detail = "empty selector is invalid for deployment"
+            errs.append(field.invalid(where, selector, detail))
     try:
         parsed = labels.from_struct(selector)
     except ValueError:
@@ -53,9 +53,9 @@ def selected(
         return
     here = at.child("template")
     if not parsed.empty() and not parsed.matches(template.metadata.labels):
-        why = "`selector` does not match template `labels`"
+        detail = "`selector` does not match template `labels`"
         shown = template.metadata.labels or None
-        errs.append(field.invalid(here.child("metadata", "labels"), shown, why))
+        errs.append(field.invalid(here.child("metadata", "labels"), shown, detail))
     validate(errs, here, template)
     runs_for_good(errs, here, template, "ReplicaSet")
 
@@ -67,5 +67,5 @@ def runs_for_good(errs: Errors, at: Path, template: PodTemplateSpec, kind: str) 
         errs.append(field.not_supported(where, template.spec.restartPolicy, ("Always",)))
     if template.spec.activeDeadlineSeconds is not None:
         where = at.child("spec", "activeDeadlineSeconds")
-        why = f"activeDeadlineSeconds in {kind} is not Supported"
-        errs.append(field.forbidden(where, why))
+        detail = f"activeDeadlineSeconds in {kind} is not Supported"
+        errs.append(field.forbidden(where, detail))

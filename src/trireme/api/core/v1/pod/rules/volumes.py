@@ -57,8 +57,8 @@ def volumes(errs: Errors, at: Path, items: Sequence[Volume], context: PodContext
         claim = item.persistentVolumeClaim
         if claim is not None and claim.claimName in created:
             where = here.child("persistentVolumeClaim", "claimName")
-            why = "must not reference a PVC that gets created for an ephemeral volume"
-            errs.append(field.invalid(where, claim.claimName, why))
+            detail = "must not reference a PVC that gets created for an ephemeral volume"
+            errs.append(field.invalid(where, claim.claimName, detail))
 
 
 def _source(errs: Errors, at: Path, volume: Volume, context: PodContext) -> None:
@@ -85,8 +85,8 @@ def _source(errs: Errors, at: Path, volume: Volume, context: PodContext) -> None
 
 def _empty_dir(errs: Errors, at: Path, source: EmptyDirVolumeSource) -> None:
     if source.sizeLimit is not None and quantity.parse(source.sizeLimit).nanos < 0:
-        why = "SizeLimit field must be a valid resource quantity"
-        errs.append(field.forbidden(at.child("sizeLimit"), why))
+        detail = "SizeLimit field must be a valid resource quantity"
+        errs.append(field.forbidden(at.child("sizeLimit"), detail))
 
 
 def _host_path(errs: Errors, at: Path, source: HostPathVolumeSource) -> None:
@@ -135,8 +135,8 @@ def _downward_file(errs: Errors, at: Path, item: DownwardAPIVolumeFile) -> None:
     if item.fieldRef is not None:
         env.field_selector(errs, at.child("fieldRef"), item.fieldRef, env.VOLUME_FIELDS)
         if item.resourceFieldRef is not None:
-            why = "fieldRef and resourceFieldRef can not be specified simultaneously"
-            errs.append(field.invalid(at, "resource", why))
+            detail = "fieldRef and resourceFieldRef can not be specified simultaneously"
+            errs.append(field.invalid(at, "resource", detail))
     elif item.resourceFieldRef is not None:
         here = at.child("resourceFieldRef")
         env.resource_selector(errs, here, item.resourceFieldRef, in_volume=True)
@@ -152,8 +152,8 @@ def _projected(errs: Errors, at: Path, source: ProjectedVolumeSource) -> None:
         here = at.child("sources").index(position)
         count = _projection(errs, at, here, item, taken)
         if count > 1:
-            why = "may not specify more than 1 volume type per source"
-            errs.append(field.forbidden(here, why))
+            detail = "may not specify more than 1 volume type per source"
+            errs.append(field.forbidden(here, detail))
 
 
 def _projection(
@@ -185,11 +185,11 @@ def _projection(
 def _token(errs: Errors, volume: Path, at: Path, token: ServiceAccountTokenProjection) -> None:
     seconds = token.expirationSeconds or 0
     if seconds < _TEN_MINUTES:
-        why = "may not specify a duration less than 10 minutes"
-        errs.append(field.invalid(at.child("expirationSeconds"), seconds, why))
+        detail = "may not specify a duration less than 10 minutes"
+        errs.append(field.invalid(at.child("expirationSeconds"), seconds, detail))
     if seconds > _MAX_EXPIRATION:
-        why = "may not specify a duration larger than 2^32 seconds"
-        errs.append(field.invalid(at.child("expirationSeconds"), seconds, why))
+        detail = "may not specify a duration larger than 2^32 seconds"
+        errs.append(field.invalid(at.child("expirationSeconds"), seconds, detail))
     if rules.required(errs, volume, "path", token.path):
         paths.not_reserved(errs, volume.child("path"), token.path)
 
@@ -209,8 +209,8 @@ def _ephemeral(errs: Errors, at: Path, volume: Volume, source: Any, context: Pod
     if context.pod_name and volume.name:
         claim = f"{context.pod_name}-{volume.name}"
         for complaint in names.is_dns1123_subdomain(claim):
-            why = f'PVC name "{claim}": {complaint}'
-            errs.append(field.invalid(at.child("name"), volume.name, why))
+            detail = f'PVC name "{claim}": {complaint}'
+            errs.append(field.invalid(at.child("name"), volume.name, detail))
 
 
 def _image(errs: Errors, at: Path, source: Any, context: PodContext) -> None:

@@ -73,20 +73,20 @@ def host_process(errs: Errors, at: Path, spec: PodSpec) -> None:
         if of_pod is not None and own is not None and of_pod != own:
             where = here.child("securityContext", "windowsOptions", "hostProcess")
             shown = "true" if of_pod else "false"
-            why = f"pod hostProcess value must be identical if both are specified, was {shown}"
-            errs.append(field.invalid(where, own, why))
+            detail = f"pod hostProcess value must be identical if both are specified, was {shown}"
+            errs.append(field.invalid(where, own, detail))
         on_host += bool(of_pod if own is None else own)
     if not on_host:
         return
     if on_host != count:
-        why = (
+        detail = (
             "If pod contains any hostProcess containers then all containers must be HostProcess "
             "containers"
         )
-        errs.append(field.invalid(at, "", why))
+        errs.append(field.invalid(at, "", detail))
     if not spec.hostNetwork:
-        why = "hostNetwork must be true if pod contains any hostProcess containers"
-        errs.append(field.invalid(at.child("hostNetwork"), False, why))
+        detail = "hostNetwork must be true if pod contains any hostProcess containers"
+        errs.append(field.invalid(at.child("hostNetwork"), False, detail))
 
 
 def options(errs: Errors, at: Path, value: WindowsSecurityContextOptions) -> None:
@@ -97,11 +97,11 @@ def options(errs: Errors, at: Path, value: WindowsSecurityContextOptions) -> Non
     if spec is not None:
         where = at.child("gmsaCredentialSpec")
         if not spec:
-            why = "gmsaCredentialSpec cannot be an empty string"
-            errs.append(field.invalid(where, spec, why))
+            detail = "gmsaCredentialSpec cannot be an empty string"
+            errs.append(field.invalid(where, spec, detail))
         elif len(spec.encode()) > _MAX_CREDENTIAL_SPEC:
-            why = "gmsaCredentialSpec size must be under 64 KiB"
-            errs.append(field.invalid(where, spec, why))
+            detail = "gmsaCredentialSpec size must be under 64 KiB"
+            errs.append(field.invalid(where, spec, detail))
     if user is not None:
         rules.add(errs, at.child("runAsUserName"), user, _user_name(user))
 
@@ -133,31 +133,31 @@ def _user_name(text: str) -> list[str]:
 
 
 def _linux(errs: Errors, at: Path, spec: PodSpec) -> None:
-    why = "windows options cannot be set for a linux pod"
+    detail = "windows options cannot be set for a linux pod"
     context = spec.securityContext
     if context is not None and context.windowsOptions is not None:
-        errs.append(field.forbidden(at.child("securityContext", "windowsOptions"), why))
+        errs.append(field.forbidden(at.child("securityContext", "windowsOptions"), detail))
     for here, container in _containers(at, spec):
         own = container.securityContext
         if own is not None and own.windowsOptions is not None:
-            errs.append(field.forbidden(here.child("securityContext", "windowsOptions"), why))
+            errs.append(field.forbidden(here.child("securityContext", "windowsOptions"), detail))
 
 
 def _windows(errs: Errors, at: Path, spec: PodSpec) -> None:
-    why = "cannot be set for a windows pod"
+    detail = "cannot be set for a windows pod"
     for name in _SPEC_FIELDS:
         value = getattr(spec, name)
         if value or (value is not None and name in ("hostUsers", "shareProcessNamespace")):
-            errs.append(field.forbidden(at.child(name), why))
+            errs.append(field.forbidden(at.child(name), detail))
     if spec.securityContext is not None:
         for name in _POD_FIELDS:
             if getattr(spec.securityContext, name) not in (None, []):
-                errs.append(field.forbidden(at.child("securityContext", name), why))
+                errs.append(field.forbidden(at.child("securityContext", name), detail))
     for here, container in _containers(at, spec):
         if container.securityContext is not None:
             for name in _CONTAINER_FIELDS:
                 if getattr(container.securityContext, name) is not None:
-                    errs.append(field.forbidden(here.child("securityContext", name), why))
+                    errs.append(field.forbidden(here.child("securityContext", name), detail))
 
 
 def _containers(at: Path, spec: PodSpec) -> Iterator[tuple[Path, Container]]:
