@@ -19,13 +19,13 @@ def ip_warnings(at: Path, text: str) -> list[str]:
     if sloppy is None:
         return []
     strict = names.parse_ip_strict(text)
-    shown = gotext.quote(text)
+    quoted = gotext.quote(text)
     if strict is None or _is_mapped(strict):
         better = gotext.quote(str(_unmapped(sloppy)))
-        return [f"{at}: non-standard IP address {shown} is invalid: use {better}"]
+        return [f"{at}: non-standard IP address {quoted} is invalid: use {better}"]
     if strict.version == 6 and str(strict) != text:
         better = gotext.quote(str(strict))
-        return [f"{at}: IPv6 address {shown} should be in RFC 5952 canonical format ({better})"]
+        return [f"{at}: IPv6 address {quoted} should be in RFC 5952 canonical format ({better})"]
     return []
 
 
@@ -40,21 +40,21 @@ def cidr_warnings(at: Path, text: str) -> list[str]:
     network: ipaddress.IPv4Network | ipaddress.IPv6Network = ipaddress.ip_network(
         (int(sloppy), length) if sloppy.version == 4 else (sloppy.packed, length), strict=False
     )
-    shown, better = gotext.quote(text), gotext.quote(str(network))
+    quoted, better = gotext.quote(text), gotext.quote(str(network))
     if network.network_address != sloppy:
         single = gotext.quote(f"{_unmapped(sloppy)}/{sloppy.max_prefixlen}")
         found.append(
-            f"{at}: CIDR value {shown} is ambiguous in this context "
+            f"{at}: CIDR value {quoted} is ambiguous in this context "
             f"(should be {better} or {single}?)"
         )
     strict = names.parse_ip_strict(address_text)
     zeros = len(prefix) > 1 and prefix[0] == "0"
     if strict is None or zeros or _is_mapped(strict):
-        found.append(f"{at}: non-standard CIDR value {shown} is invalid: use {better}")
+        found.append(f"{at}: non-standard CIDR value {quoted} is invalid: use {better}")
     elif not found and strict.version == 6 and f"{strict}/{length}" != text:
         better = gotext.quote(f"{strict}/{length}")
         found.append(
-            f"{at}: IPv6 CIDR value {shown} should be in RFC 5952 canonical format ({better})"
+            f"{at}: IPv6 CIDR value {quoted} should be in RFC 5952 canonical format ({better})"
         )
     return found
 

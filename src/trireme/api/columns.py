@@ -58,6 +58,6 @@ def containers(items: Sequence[Container]) -> tuple[str, str]:
 
 def few(items: Iterable[str], limit: int = 3) -> str:
     """The first ``limit`` items and how many more there are."""
-    shown = list(items)
-    text = ",".join(shown[:limit])
-    return f"{text} + {len(shown) - limit} more..." if len(shown) > limit else text
+    printed = list(items)
+    text = ",".join(printed[:limit])
+    return f"{text} + {len(printed) - limit} more..." if len(printed) > limit else text

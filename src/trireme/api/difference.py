@@ -32,10 +32,10 @@ def _lines(value: Any, only: Collection[str]) -> list[str]:
     if only:
         names = [internal.go_name(type(value).__name__, name) for name in only]
         form = {name: item for name, item in form.items() if name in names}
-    shown = msgspec.json.format(msgspec.json.encode(form), indent=1).decode()
+    printed = msgspec.json.format(msgspec.json.encode(form), indent=1).decode()
     for character, escape in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
-        shown = shown.replace(character, escape)
-    return [line + "\n" for line in shown.split("\n")]
+        printed = printed.replace(character, escape)
+    return [line + "\n" for line in printed.split("\n")]
 
 
 def unified(old: list[str], new: list[str]) -> Iterator[str]:

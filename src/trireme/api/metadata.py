@@ -67,10 +67,10 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
     if old.deletionTimestamp is not None:
         added = sorted({*new.finalizers} - {*old.finalizers})
         if added:
-            shown = ", ".join(gotext.quote(item) for item in added)
+            quoted = ", ".join(gotext.quote(item) for item in added)
             detail = (
                 "no new finalizers can be added if the object is being deleted, found new "
-                f"finalizers []string{{{shown}}}"
+                f"finalizers []string{{{quoted}}}"
             )
             errs.append(field.forbidden(_FINALIZERS, detail))
     if new.generation < old.generation:

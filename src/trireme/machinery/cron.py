@@ -90,8 +90,8 @@ def parse(text: str) -> Schedule:
         text = _DESCRIPTORS[text]
     parts = text.split()
     if len(parts) != len(_FIELDS):
-        shown = " ".join(parts)
-        raise ValueError(f"expected exactly 5 fields, found {len(parts)}: [{shown}]")
+        fields = " ".join(parts)
+        raise ValueError(f"expected exactly 5 fields, found {len(parts)}: [{fields}]")
     values = [_values(part, kind) for part, kind in zip(parts, _FIELDS, strict=True)]
     minutes, hours, days, months, weekdays = (found for found, _ in values)
     return Schedule(minutes, hours, days, months, weekdays, values[2][1], values[4][1])
@@ -158,8 +158,8 @@ def _number(text: str, kind: _Field) -> int:
 def _integer(text: str) -> int:
     if not _INTEGER.match(text) or len(text) > 18:
         why = "value out of range" if _INTEGER.match(text) else "invalid syntax"
-        shown = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        raise ValueError(f"failed to parse int from {text}: strconv.Atoi: parsing {shown}: {why}")
+        quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        raise ValueError(f"failed to parse int from {text}: strconv.Atoi: parsing {quoted}: {why}")
     number = int(text)
     if number < 0:
         raise ValueError(f"negative number ({number}) not allowed: {text}")

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from trireme.machinery import gotext
-from trireme.machinery.internal import shown
+from trireme.machinery.internal import to_internal
 
 # The machine-readable types; they are also the ``reason`` of a Status cause.
 NOT_FOUND: Final = "FieldValueNotFound"
@@ -120,7 +120,7 @@ class FieldError(msgspec.Struct, frozen=True):
         """The message without the field's name; a Status cause carries it."""
         text = _TITLES[self.type]
         if self.type not in _WITHOUT_VALUE and not isinstance(self.bad_value, Omitted):
-            text = f"{text}: {gotext.value(shown(self.bad_value))}"
+            text = f"{text}: {gotext.value(to_internal(self.bad_value))}"
         return f"{text}: {self.detail}" if self.detail else text
 
     def __str__(self) -> str:
@@ -143,7 +143,7 @@ def type_invalid(at: Path, value: Any, detail: str) -> FieldError:
 
 
 def not_supported(at: Path, value: Any, supported: Iterable[str]) -> FieldError:
-    """A value outside an enumeration. ``supported`` is shown in the order given."""
+    """A value outside an enumeration. The message lists ``supported`` in the order given."""
     names = ", ".join(gotext.quote(name) for name in supported)
     return FieldError(NOT_SUPPORTED, str(at), value, f"supported values: {names}" if names else "")
 
@@ -170,7 +170,7 @@ def too_long(at: Path, maximum: int) -> FieldError:
 
 
 def too_many(at: Path, actual: int, maximum: int) -> FieldError:
-    """A list of ``actual`` items (negative: not shown) that may hold ``maximum``."""
+    """A list of ``actual`` items (negative: not named) that may hold ``maximum``."""
     detail = f"must have at most {_count(maximum, 'item')}" if maximum >= 0 else _MANY
     return FieldError(TOO_MANY, str(at), actual if actual >= 0 else OMITTED, detail)
 

@@ -72,10 +72,10 @@ _MOVED: Final = {
 _OF_CONTEXT: Final = ("HostNetwork", "HostPID", "HostIPC", "ShareProcessNamespace", "HostUsers")
 
 
-def shown(value: Any) -> Any:
+def to_internal(value: Any) -> Any:
     """JSON of a struct as Go makes it, also of those in a list; anything else as it is."""
     if isinstance(value, list):
-        return [shown(item) for item in value]
+        return [to_internal(item) for item in value]
     return msgspec.Raw(_JSON.encode(form(value))) if isinstance(value, Struct) else value
 
 

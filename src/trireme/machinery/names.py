@@ -419,5 +419,5 @@ def _climbs(text: str) -> list[str]:
 def _regex(what: str, syntax: str, *examples: str) -> str:
     if not examples:
         return f"{what} (regex used for validation is '{syntax}')"
-    shown = " or ".join(f"'{example}', " for example in examples)
-    return f"{what} (e.g. {shown}regex used for validation is '{syntax}')"
+    quoted = " or ".join(f"'{example}', " for example in examples)
+    return f"{what} (e.g. {quoted}regex used for validation is '{syntax}')"

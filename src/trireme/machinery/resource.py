@@ -126,7 +126,7 @@ def _never(_obj: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
-    """A kind: its names, its rules and how it is shown.
+    """A kind: its names, its rules and how it is printed.
 
     The write path calls, in this order: ``defaults`` (after the ``Default`` markers; on create,
     update and patch), the admission plugins, ``stamp``, then ``prepare_create(new)`` or

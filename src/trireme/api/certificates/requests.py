@@ -38,8 +38,8 @@ def request_problem(text: bytes) -> str:
     if hashed is not None and hashed.name in _INSECURE:
         kind = "RSA" if isinstance(key, rsa.RSAPublicKey) else "ECDSA"
         name = _INSECURE[hashed.name]
-        shown = f"{name}-RSA" if kind == "RSA" else f"ECDSA-{name}"
-        return f"x509: cannot verify signature: insecure algorithm {shown}"
+        algorithm = f"{name}-RSA" if kind == "RSA" else f"ECDSA-{name}"
+        return f"x509: cannot verify signature: insecure algorithm {algorithm}"
     try:
         good = request.is_signature_valid
     except (InvalidSignature, UnsupportedAlgorithm, ValueError):
@@ -75,8 +75,8 @@ def certificates_problem(text: bytes) -> str:
     count = 0
     for block in pem.blocks(text):
         if block.type != "CERTIFICATE":
-            shown = gotext.quote(block.type)
-            return f"only CERTIFICATE PEM blocks are allowed, found {shown}"
+            block_type = gotext.quote(block.type)
+            return f"only CERTIFICATE PEM blocks are allowed, found {block_type}"
         if block.headers:
             return "no PEM block headers are permitted"
         count += 1

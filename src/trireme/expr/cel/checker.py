@@ -227,9 +227,9 @@ class _Checker:
         return args, unify.substitute(fresh, o.result, False)
 
     def no_overload(self, node: Call, arg_types: list[Type], member: bool) -> Type:
-        shown = [str(unify.substitute(self.known, a, True)) for a in arg_types]
-        first = f"{shown[0]}." if member else ""
-        signature = f"{first}({', '.join(shown[1:] if member else shown)})"
+        arguments = [str(unify.substitute(self.known, a, True)) for a in arg_types]
+        first = f"{arguments[0]}." if member else ""
+        signature = f"{first}({', '.join(arguments[1:] if member else arguments)})"
         message = f"found no matching overload for '{node.function}' applied to '{signature}'"
         return self.complain(node.pos, message)
 

@@ -1,4 +1,4 @@
-"""What can go wrong with an expression, and how it is shown.
+"""What can go wrong with an expression, and how it is reported.
 
 In: messages with an offset into the expression's text. Out: ``CelError`` (compilation, all issues
 at once, printed with the line and a caret as cel-go prints them) and ``EvalError`` (one
@@ -72,10 +72,10 @@ def compile_error(text: str, issues: list[Issue]) -> CelError:
         placed.append((line, issue.offset - starts[line], issue))
     placed.sort(key=lambda p: p[:2])
     lines = text.split("\n")
-    shown = [_display(lines, line, column, issue.message) for line, column, issue in placed]
+    messages = [_display(lines, line, column, issue.message) for line, column, issue in placed]
     if len(issues) > _MAX_REPORTED:
-        shown.append(f"{len(issues) - _MAX_REPORTED} more errors were truncated")
-    return CelError("compile", "\n".join(shown), tuple(p[2] for p in placed))
+        messages.append(f"{len(issues) - _MAX_REPORTED} more errors were truncated")
+    return CelError("compile", "\n".join(messages), tuple(p[2] for p in placed))
 
 
 def _display(lines: list[str], line: int, column: int, message: str) -> str:

@@ -51,10 +51,12 @@ def pattern(text: str) -> Any:
         raw = e.args[0]
         message = raw.decode() if isinstance(raw, bytes) else str(raw)
         what, _, where = message.partition(": ")
-        shown = text if what in ("missing )", "unexpected )") else where
+        fragment = text if what in ("missing )", "unexpected )") else where
         if what == "trailing \\":
-            shown = ""
-        raise PatternError(f"error parsing regexp: {_WORDS.get(what, what)}: `{shown}`") from None
+            fragment = ""
+        raise PatternError(
+            f"error parsing regexp: {_WORDS.get(what, what)}: `{fragment}`"
+        ) from None
 
 
 def matches(s: str, text: str) -> bool:

@@ -71,12 +71,12 @@ def _value(atom: Atom, value: Any, at: str) -> Iterator[tuple[str, str]]:
         return
     if kind == "map":
         if not isinstance(value, dict):
-            yield at, f"expected map, got {_shown(value)}"
+            yield at, f"expected map, got {_go_text(value)}"
         elif atom.map is not None:
             yield from _map(atom.map, value, at)
     elif kind == "list":
         if not isinstance(value, list):
-            yield at, f"expected list, got {_shown(value)}"
+            yield at, f"expected list, got {_go_text(value)}"
         elif atom.list is not None:
             yield from _list(atom.list, value, at)
     else:
@@ -108,9 +108,9 @@ def _list(rule: ListRule, value: list[Any], at: str) -> Iterator[tuple[str, str]
         except ValueError as error:
             yield at, f"element {position}: {error}"
             return
-        shown = fieldset.element_text(element) if element in seen else ""
-        if shown:
-            yield at, f"duplicate entries for key {shown}"
+        key = fieldset.element_text(element) if element in seen else ""
+        if key:
+            yield at, f"duplicate entries for key {key}"
         seen.add(element)
         for below, why in _value(rule.element, item, ""):
             yield at + fieldset.element_text(element) + below, why
@@ -125,9 +125,9 @@ def _scalar(kind: str, value: Any) -> str:
             return f"expected string, got &value.valueUnstructured{{Value:{gotext.value(value)}}}"
     elif kind == BOOLEAN:
         if not isinstance(value, bool):
-            return f"expected boolean, got {_shown(value)}"
+            return f"expected boolean, got {_go_text(value)}"
     elif isinstance(value, dict | list):
-        return f"expected any scalar, got {_shown(value)}"
+        return f"expected any scalar, got {_go_text(value)}"
     return ""
 
 
@@ -136,6 +136,6 @@ def _type(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _shown(value: Any) -> str:
+def _go_text(value: Any) -> str:
     """A value as Go's ``%v`` shows the box that it comes in."""
     return f"&{{{gotext.plain(value)}}}"

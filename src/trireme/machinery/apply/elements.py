@@ -31,9 +31,9 @@ def of(rule: ListRule, item: Any) -> str:
         defaults = rule.defaults
         found |= {key: defaults[key] for key in keys if key not in found and key in defaults}
         if not found:
-            shown = "[" + " ".join(map(gotext.quote, keys)) + "]"
+            quoted = "[" + " ".join(map(gotext.quote, keys)) + "]"
             raise ValueError(
-                f"associative list with keys has an element that omits all key fields {shown} "
+                f"associative list with keys has an element that omits all key fields {quoted} "
                 "(and doesn't have default values for any key fields)"
             )
     return fieldset.key_element(found)

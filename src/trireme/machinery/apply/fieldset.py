@@ -191,11 +191,11 @@ def element_text(element: str) -> str:
         return f"[{body}]"
     value = _decode(body.encode())
     if kind == "v":
-        return f"[={_shown(value)}]"
-    return "[" + ",".join(f"{name}={_shown(value[name])}" for name in sorted(value)) + "]"
+        return f"[={_value_text(value)}]"
+    return "[" + ",".join(f"{name}={_value_text(value[name])}" for name in sorted(value)) + "]"
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, str):
         return gotext.quote(value)
     return str(_encode(value), "utf-8")

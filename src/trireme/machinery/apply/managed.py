@@ -41,15 +41,15 @@ class Identity(NamedTuple):
 
     def text(self) -> str:
         """The identity as upstream writes it; its order is the order of conflicts."""
-        shown = {
+        identity = {
             "manager": self.manager,
             "operation": self.operation,
             "apiVersion": self.version,
             "subresource": self.subresource,
         }
-        return str(_encode({name: item for name, item in shown.items() if item}), "utf-8")
+        return str(_encode({name: item for name, item in identity.items() if item}), "utf-8")
 
-    def shown(self) -> str:
+    def described(self) -> str:
         """The manager as a conflict names it."""
         result = gotext.quote(self.manager)
         if self.subresource:
@@ -99,8 +99,8 @@ def decode(entries: Iterable[ManagedFieldsEntry], *, stored: bool = True) -> Own
         if not entry.fieldsType:
             raise ValueError(f"missing fieldsType in managed fields entry {position}")
         if entry.fieldsType != FIELDS_V1:
-            shown = gotext.quote(entry.fieldsType)
-            raise ValueError(f"invalid fieldsType {shown} in managed fields entry {position}")
+            quoted = gotext.quote(entry.fieldsType)
+            raise ValueError(f"invalid fieldsType {quoted} in managed fields entry {position}")
         applied = entry.operation == APPLY
         kept = "" if applied else entry.apiVersion
         key = Identity(entry.manager, entry.operation, kept, entry.subresource)

@@ -249,7 +249,7 @@ def _with_last_applied(now: Any, config: Any, value: Any) -> Any:
 
 def _refused(conflicts: Conflicts) -> errors.ApiError:
     """409, with a cause for each field."""
-    found = [(who.shown(), fieldset.text(path)) for who, path in conflicts.found]
+    found = [(who.described(), fieldset.text(path)) for who, path in conflicts.found]
     causes = [
         StatusCause(reason="FieldManagerConflict", message=f"conflict with {who}", field=path)
         for who, path in found
@@ -270,8 +270,8 @@ def described(config: dict[str, Any]) -> str:
     """What a configuration is for: its namespace and name, and its kind."""
     meta = config.get("metadata")
     where = meta if isinstance(meta, dict) else {}
-    shown = _kind(_text(config, "apiVersion"), _text(config, "kind"))
-    return f"{_text(where, 'namespace')}/{_text(where, 'name')}; {shown}"
+    kind = _kind(_text(config, "apiVersion"), _text(config, "kind"))
+    return f"{_text(where, 'namespace')}/{_text(where, 'name')}; {kind}"
 
 
 def _kind(group_version: str, kind: str) -> str:

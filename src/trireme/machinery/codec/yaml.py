@@ -188,8 +188,8 @@ class _Reader:
             frame.merges += _merged(value)
         else:
             if frame.twice:
-                shown = gotext.quote(frame.key)
-                self._twice.append(f"line {line}: key {shown} already set in map")
+                quoted = gotext.quote(frame.key)
+                self._twice.append(f"line {line}: key {quoted} already set in map")
             frame.value[frame.key] = _checked(value)
             frame.key = None
 

@@ -441,8 +441,8 @@ class _Walker:
             place = "".join([*self._path, f".{key}"]).removeprefix(".")
             self.problems[f"{problem} {gotext.quote(place)}"] = None
 
-    def _mismatch(self, value: Any, go_type: str, shown: str = "") -> DecodeError:
-        what = f"json: cannot unmarshal {shown or _kind_of(value)} into Go"
+    def _mismatch(self, value: Any, go_type: str, go_value: str = "") -> DecodeError:
+        what = f"json: cannot unmarshal {go_value or _kind_of(value)} into Go"
         if self._fields:
             where = f"struct field {self._struct}.{'.'.join(self._fields)}"
         else:
@@ -453,7 +453,7 @@ class _Walker:
 class _Converter(_Walker):
     """The same in the words of apimachinery's ``runtime`` converter, which names no place."""
 
-    def _mismatch(self, value: Any, go_type: str, shown: str = "") -> DecodeError:
+    def _mismatch(self, value: Any, go_type: str, go_value: str = "") -> DecodeError:
         found = _reflected(value)
         if go_type.startswith("map["):
             return DecodeError(f"cannot restore map from {found}")

@@ -156,16 +156,16 @@ def _space(text: str, at: int) -> int:
 
 
 def _unexpected(text: str, at: int, where: str) -> _Bad:
-    return _Bad(f"invalid character {_shown(text[at])} {where}")
+    return _Bad(f"invalid character {_quoted(text[at])} {where}")
 
 
-def _shown(character: str) -> str:
+def _quoted(character: str) -> str:
     if character == "'":
         return "'\\''"
     if character == '"':
         return "'\"'"
     if ord(character) > 126:
-        # Go looks at bytes: a character beyond ASCII is shown as its first byte.
+        # Go looks at bytes: a character beyond ASCII is quoted as its first byte.
         character = chr(character.encode("utf-8", "surrogatepass")[0])
     quoted = gotext.quote(character)
     return f"'{quoted[1:-1]}'"

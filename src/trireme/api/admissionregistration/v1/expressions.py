@@ -148,11 +148,11 @@ class Refused(ValueError):
         super().__init__(detail)
         self.internal = internal
 
-    def of(self, at: Path, shown: str) -> FieldError:
-        """The error about the field that shows ``shown``."""
+    def of(self, at: Path, bad_value: str) -> FieldError:
+        """The error about the field that shows ``bad_value``."""
         if self.internal:
             return field.internal(at, str(self))
-        return field.invalid(at, shown, str(self))
+        return field.invalid(at, bad_value, str(self))
 
 
 class Compiler:
@@ -186,9 +186,9 @@ class Compiler:
                 raise Refused(f"compilation failed: {error}") from None
             raise Refused(f"program instantiation failed: {error}", internal=True) from None
         if wanted and not any(t.same(program.type, type_) for type_ in wanted):
-            texts = [_shown(type_) for type_ in wanted]
+            texts = [_type_text(type_) for type_ in wanted]
             which = texts[0] if len(texts) == 1 else f"one of [{' '.join(texts)}]"
-            raise Refused(f"must evaluate to {which} but got {_shown(program.type)}")
+            raise Refused(f"must evaluate to {which} but got {_type_text(program.type)}")
         return program
 
     def variable(self, name: str, text: str) -> cel.Program:
@@ -211,7 +211,7 @@ class Compiler:
         return self._environments[key]
 
 
-def _shown(type_: Type) -> str:
+def _type_text(type_: Type) -> str:
     return "null_type" if type_.kind == "null_type" else str(type_)
 
 
@@ -233,12 +233,12 @@ def check(
     text: str,
     wanted: Sequence[Type],
     *,
-    shown: str | None = None,
+    bad_value: str | None = None,
     authorizer: bool = True,
     patches: bool = False,
 ) -> None:
-    """``text`` compiles to one of the ``wanted`` types; the error shows ``shown`` in its place."""
+    """``text`` compiles to one of the ``wanted`` types; errors name ``bad_value`` in its place."""
     try:
         compiler.compile(text, wanted, authorizer=authorizer, patches=patches)
     except Refused as error:
-        errs.append(error.of(at, text if shown is None else shown))
+        errs.append(error.of(at, text if bad_value is None else bad_value))

@@ -178,7 +178,7 @@ def _annotation(
         errs.append(field.required(where, f"must not exceed {_LONGEST_VALUE} bytes in length"))
     else:
         wanted = t.STRING, t.NULL
-        expressions.check(errs, where, compiler, text, wanted, shown=item.valueExpression)
+        expressions.check(errs, where, compiler, text, wanted, bad_value=item.valueExpression)
 
 
 def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> None:

@@ -53,24 +53,24 @@ class Bounds:
                 context.invalid(result, at, value, f"should be a multiple of {whole}")
             return
         if factor <= 0:
-            shown = gotext.number(factor)
-            text = f"factor MultipleOf declared for {at} must be positive: {shown}"
+            printed = gotext.number(factor)
+            text = f"factor MultipleOf declared for {at} must be positive: {printed}"
             result.add(text, context.error(field.invalid, at, factor, text))
             return
         ratio = 1 / factor * value if factor < 1 else value / factor
         if not is_whole(ratio):
-            shown = gotext.number(factor)
-            context.invalid(result, at, float(value), f"should be a multiple of {shown}")
+            printed = gotext.number(factor)
+            context.invalid(result, at, float(value), f"should be a multiple of {printed}")
 
     def _check_bound(
         self, result: Result, value: int | float, at: str, context: Any, bound: Any, what: str
     ) -> None:
         limit: int | float = float(bound)
-        shown = gotext.number(limit)
+        printed = gotext.number(limit)
         native = self._in_range(result, limit, at, context, what)
         if native and type(value) is int:
             limit = int(limit)
-            shown = str(limit)
+            printed = str(limit)
         elif not native or type(value) is float:
             value = float(value)
         if what.startswith("Max"):
@@ -80,7 +80,7 @@ class Bounds:
             bad = value <= limit if self._above else value < limit
             word = "greater than" if self._above else "greater than or equal to"
         if bad:
-            context.invalid(result, at, value, f"should be {word} {shown}")
+            context.invalid(result, at, value, f"should be {word} {printed}")
 
     def _in_range(
         self, result: Result, value: int | float, at: str, context: Any, what: str

@@ -179,18 +179,18 @@ class Checker:
         elif self._pattern:
             try:
                 matches = regex.pattern(self._pattern).search(value) is not None
-                shown = self._pattern
+                pattern = self._pattern
             except ValueError as problem:
-                matches, shown = False, f"{self._pattern}, but pattern is invalid: {problem}"
+                matches, pattern = False, f"{self._pattern}, but pattern is invalid: {problem}"
             if not matches:
-                context.invalid(result, at, value, f"should match '{shown}'")
+                context.invalid(result, at, value, f"should match '{pattern}'")
 
     def _check_enum(self, result: Result, value: Any, at: str, context: _Context) -> None:
         if any(_is_enum(value, item) for item in self._enum):
             return
-        shown = [item if isinstance(item, str) else gotext.json(item) for item in self._enum]
+        supported = [item if isinstance(item, str) else gotext.json(item) for item in self._enum]
         text = f"{at} in body should be one of {gotext.plain(self._enum)}"
-        result.add(text, context.error(field.not_supported, at, value, shown))
+        result.add(text, context.error(field.not_supported, at, value, supported))
 
     def _check_list(
         self, result: Result, value: list[Any], at: str, context: _Context, pair: Correlated | None

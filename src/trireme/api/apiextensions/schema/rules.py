@@ -51,7 +51,7 @@ class Rule:
         return bool(self.source.get("optionalOldSelf"))
 
     @property
-    def shown(self) -> str:
+    def source_text(self) -> str:
         """The rule as errors name it."""
         text: str = self.source.get("message") or self.source["rule"]
         return text.strip()
@@ -311,16 +311,16 @@ class _Run:
         if text.startswith("no such overload"):
             detail = (
                 f"'{text}': call arguments did not match a supported operator, function or macro "
-                f"signature for rule: {rule.shown}"
+                f"signature for rule: {rule.source_text}"
             )
         elif isinstance(fault, cel.CostLimitExceeded):
             detail = (
                 f"'{text}': no further validation rules will be run due to call cost exceeds limit "
-                f"for rule: {rule.shown}"
+                f"for rule: {rule.source_text}"
             )
             self._stop(node, at, detail)
         else:
-            detail = f"{text} evaluating rule: {rule.shown}"
+            detail = f"{text} evaluating rule: {rule.source_text}"
         self.errors.append(field.invalid(at, node._type, detail))
 
     def _broken(
@@ -337,16 +337,16 @@ class _Run:
         if rule.field_path:
             where = Path(rule.field_path) if at is None else at.child(rule.field_path)
         where = Path(NO_FIELD) if where is None else where
-        shown = field.OMITTED if node._type in ("object", "array") else value
+        bad_value = field.OMITTED if node._type in ("object", "array") else value
         match rule.source.get("reason"):
             case "FieldValueForbidden":
                 error = field.forbidden(where, detail)
             case "FieldValueRequired":
                 error = field.required(where, detail)
             case "FieldValueDuplicate":
-                error = field.duplicate(where, shown)
+                error = field.duplicate(where, bad_value)
             case _:
-                error = field.invalid(where, shown, detail)
+                error = field.invalid(where, bad_value, detail)
         if rule.uses_old or near is None or not near.equal():
             self.errors.append(error)
         elif self._warned is not None:
@@ -376,7 +376,7 @@ class _Run:
                 if text and "\n" not in text and size <= cel.MAX_MESSAGE_BYTES:
                     return text
         message: str = rule.source.get("message", "")
-        return message.strip() if message else f"failed rule: {rule.shown}"
+        return message.strip() if message else f"failed rule: {rule.source_text}"
 
 
 def _old_items(node: Ruled, old: Any) -> dict[Any, Any]:

@@ -130,8 +130,11 @@ def validate(new: APIService) -> Errors:
 
 def _local(errs: Errors, at: Path, spec: APIServiceSpec) -> None:
     if spec.caBundle:
-        detail, shown = "local APIServices may not have a caBundle", f"{len(spec.caBundle)} bytes"
-        errs.append(field.invalid(at.child("caBundle"), shown, detail))
+        detail, bad_value = (
+            "local APIServices may not have a caBundle",
+            f"{len(spec.caBundle)} bytes",
+        )
+        errs.append(field.invalid(at.child("caBundle"), bad_value, detail))
     if spec.insecureSkipTLSVerify:
         detail = "local APIServices may not have insecureSkipTLSVerify"
         errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, detail))
@@ -172,16 +175,16 @@ def validate_status(new: APIService, _old: APIService) -> Errors:
 
 def row(obj: APIService, now: float) -> list[Any]:
     """The cells of one APIService."""
-    service, shown = obj.spec.service, "Unknown"
+    service, available = obj.spec.service, "Unknown"
     for item in obj.status.conditions:
         if item.type == AVAILABLE:
             told = item.status != "True" and item.reason
-            shown = f"{item.status} ({item.reason})" if told else item.status
+            available = f"{item.status} ({item.reason})" if told else item.status
             break
     return [
         obj.metadata.name,
         "Local" if service is None else f"{service.namespace}/{service.name}",
-        shown,
+        available,
         columns.age(obj.metadata, now),
     ]
 

@@ -164,8 +164,8 @@ def validate(new: DaemonSet) -> Errors:
     rules.label_selector(errs, at.child("selector"), spec.selector)
     if not _selects(spec):
         detail = "`selector` does not match template `labels`"
-        shown = spec.template.metadata.labels or None
-        errs.append(field.invalid(here.child("metadata", "labels"), shown, detail))
+        bad_value = spec.template.metadata.labels or None
+        errs.append(field.invalid(here.child("metadata", "labels"), bad_value, detail))
     selector = spec.selector
     if selector is not None and not selector.matchLabels and not selector.matchExpressions:
         detail = "empty selector is invalid for daemonset"

@@ -51,8 +51,8 @@ def empty_metadata(errs: Errors, meta: ObjectMeta, *, but_namespace: bool = Fals
         kept.namespace = meta.namespace
     if meta != kept:
         detail = "must be empty except for namespace" if but_namespace else "must be empty"
-        shown = msgspec.to_builtins(meta)
-        errs.append(field.invalid(field.path("metadata"), shown, detail))
+        bad_value = msgspec.to_builtins(meta)
+        errs.append(field.invalid(field.path("metadata"), bad_value, detail))
 
 
 def _one_kind(

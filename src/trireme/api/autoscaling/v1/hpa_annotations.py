@@ -146,7 +146,7 @@ def write(value: Any) -> str:
 
 def spec_to_v1(metric: v2.MetricSpec) -> Spec:
     """A metric in the old form."""
-    shown = Spec(type=metric.type)
+    converted = Spec(type=metric.type)
     for name in _SOURCES:
         source = getattr(metric, name)
         if source is None:
@@ -154,7 +154,7 @@ def spec_to_v1(metric: v2.MetricSpec) -> Spec:
         target = source.target
         match name:
             case "object":
-                shown.object = ObjectSource(
+                converted.object = ObjectSource(
                     target=_reference(source.describedObject),
                     metricName=source.metric.name,
                     targetValue=target.value or "0",
@@ -162,29 +162,30 @@ def spec_to_v1(metric: v2.MetricSpec) -> Spec:
                     averageValue=target.averageValue,
                 )
             case "pods":
-                shown.pods = PodsSource(
+                converted.pods = PodsSource(
                     metricName=source.metric.name,
                     targetAverageValue=target.averageValue or "0",
                     selector=source.metric.selector,
                 )
             case "external":
-                shown.external = ExternalSource(
+                converted.external = ExternalSource(
                     metricName=source.metric.name,
                     metricSelector=source.metric.selector,
                     targetValue=target.value,
                     targetAverageValue=target.averageValue,
                 )
             case _:
-                told = {
+                common = {
                     "name": source.name,
                     "targetAverageUtilization": target.averageUtilization,
                     "targetAverageValue": target.averageValue,
                 }
                 if name == "resource":
-                    shown.resource = ResourceSource(**told)
+                    converted.resource = ResourceSource(**common)
                 else:
-                    shown.containerResource = ContainerSource(**told, container=source.container)
-    return shown
+                    container = source.container
+                    converted.containerResource = ContainerSource(**common, container=container)
+    return converted
 
 
 def spec_from_v1(old: Spec) -> v2.MetricSpec:
@@ -234,9 +235,9 @@ def spec_from_v1(old: Spec) -> v2.MetricSpec:
 
 def status_to_v1(there: v2.MetricStatus) -> Status:
     """A measured metric in the old form."""
-    shown = Status(type=there.type)
+    converted = Status(type=there.type)
     if there.object is not None:
-        shown.object = ObjectStatus(
+        converted.object = ObjectStatus(
             target=_reference(there.object.describedObject),
             metricName=there.object.metric.name,
             currentValue=there.object.current.value or "0",
@@ -244,32 +245,32 @@ def status_to_v1(there: v2.MetricStatus) -> Status:
             averageValue=there.object.current.averageValue,
         )
     if there.pods is not None:
-        shown.pods = PodsStatus(
+        converted.pods = PodsStatus(
             metricName=there.pods.metric.name,
             currentAverageValue=there.pods.current.averageValue or "0",
             selector=there.pods.metric.selector,
         )
     if there.resource is not None:
-        shown.resource = ResourceStatus(
+        converted.resource = ResourceStatus(
             name=there.resource.name,
             currentAverageUtilization=there.resource.current.averageUtilization,
             currentAverageValue=there.resource.current.averageValue or "0",
         )
     if there.containerResource is not None:
-        shown.containerResource = ContainerStatus(
+        converted.containerResource = ContainerStatus(
             name=there.containerResource.name,
             currentAverageUtilization=there.containerResource.current.averageUtilization,
             currentAverageValue=there.containerResource.current.averageValue or "0",
             container=there.containerResource.container,
         )
     if there.external is not None:
-        shown.external = ExternalStatus(
+        converted.external = ExternalStatus(
             metricName=there.external.metric.name,
             metricSelector=there.external.metric.selector,
             currentValue=there.external.current.value or "0",
             currentAverageValue=there.external.current.averageValue,
         )
-    return shown
+    return converted
 
 
 def status_from_v1(old: Status) -> v2.MetricStatus:

@@ -102,11 +102,11 @@ def row(obj: HorizontalPodAutoscaler, now: float) -> list[Any]:
 def _targets(specs: list[MetricSpec], statuses: list[MetricStatus]) -> str:
     if not specs:
         return columns.NONE
-    shown = [
+    printed = [
         _target(spec, statuses[i] if i < len(statuses) else None) for i, spec in enumerate(specs)
     ]
-    text = ", ".join(shown[:2])
-    return f"{text} + {len(shown) - 2} more..." if len(shown) > 2 else text
+    text = ", ".join(printed[:2])
+    return f"{text} + {len(printed) - 2} more..." if len(printed) > 2 else text
 
 
 def _target(spec: MetricSpec, there: MetricStatus | None) -> str:

@@ -47,7 +47,7 @@ def validate(errs: Errors, at: Path, spec: JobSpec) -> None:
         rules.one_of(errs, at, "podReplacementPolicy", policy, allowed)
 
 
-def _shown(values: tuple[str, ...]) -> str:
+def _supported(values: tuple[str, ...]) -> str:
     return "valid values: [" + " ".join(f'"{value}"' for value in values) + "]"
 
 
@@ -66,7 +66,7 @@ def _failure_rule(
 ) -> None:
     where = at.child("action")
     if not item.action:
-        errs.append(field.required(where, _shown(_ACTIONS)))
+        errs.append(field.required(where, _supported(_ACTIONS)))
     elif item.action == "FailIndex":
         if spec.backoffLimitPerIndex is None:
             detail = "requires the backoffLimitPerIndex to be set"
@@ -95,7 +95,7 @@ def _conditions(
         here = at.index(position)
         rules.syntax(errs, here, "type", item.type, names.is_qualified_name)
         if not item.status:
-            errs.append(field.required(here.child("status"), _shown(_STATUSES)))
+            errs.append(field.required(here.child("status"), _supported(_STATUSES)))
         else:
             rules.one_of(errs, here, "status", item.status, _STATUSES)
 
@@ -104,7 +104,7 @@ def _exit_codes(
     errs: Errors, at: Path, item: PodFailurePolicyOnExitCodesRequirement, named: set[str]
 ) -> None:
     if not item.operator:
-        errs.append(field.required(at.child("operator"), _shown(_OPERATORS)))
+        errs.append(field.required(at.child("operator"), _supported(_OPERATORS)))
     else:
         rules.one_of(errs, at, "operator", item.operator, _OPERATORS)
     if item.containerName is not None and item.containerName not in named:

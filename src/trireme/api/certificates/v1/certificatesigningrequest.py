@@ -48,14 +48,14 @@ def prepare_approval(new: CertificateSigningRequest, old: CertificateSigningRequ
 
 def _condition(obj: CertificateSigningRequest) -> str:
     types = {item.type for item in obj.status.conditions}
-    shown = "Pending"
+    phase = "Pending"
     if csr_rules.DENIED in types:
-        shown = "Denied"
+        phase = "Denied"
     elif csr_rules.APPROVED in types:
-        shown = "Approved"
+        phase = "Approved"
     if csr_rules.FAILED in types:
-        shown += ",Failed"
-    return shown + ",Issued" if obj.status.certificate else shown
+        phase += ",Failed"
+    return phase + ",Issued" if obj.status.certificate else phase
 
 
 def row(obj: CertificateSigningRequest, now: float) -> list[Any]:

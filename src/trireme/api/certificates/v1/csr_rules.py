@@ -101,8 +101,8 @@ def _whole(new: CertificateSigningRequest, allowed: _Allowed) -> Errors:
     at, spec = field.path("spec"), new.spec
     problem = requests.request_problem(spec.request)
     if problem:
-        shown = base64.b64encode(spec.request).decode()
-        errs.append(field.invalid(at.child("request"), shown, problem))
+        encoded = base64.b64encode(spec.request).decode()
+        errs.append(field.invalid(at.child("request"), encoded, problem))
     rules.required(errs, at, "usages", spec.usages)
     _usages(errs, spec.usages, allowed)
     if spec.signerName == _LEGACY_SIGNER and not allowed.legacy_signer:
@@ -167,8 +167,8 @@ def _changed(
             detail = f"updates may not add a condition of type {gotext.quote(kind)}"
             errs.append(field.forbidden(_CONDITIONS, detail))
         elif len(mine) == len(were) and mine != were:
-            shown = difference.text(were, mine)
-            detail = f"updates may not modify a condition of type {gotext.quote(kind)}\n{shown}"
+            changes = difference.text(were, mine)
+            detail = f"updates may not modify a condition of type {gotext.quote(kind)}\n{changes}"
             errs.append(field.forbidden(_CONDITIONS, detail))
     if new.status.certificate != old.status.certificate:
         if not allowed.certificate:

@@ -60,8 +60,8 @@ def _common(new: ClusterTrustBundle) -> Errors:
     for part in ("generateName", "name"):
         name: str = getattr(new.metadata, part)
         if name:
-            shown = names.mask_trailing_dash(name) if part == "generateName" else name
-            rules.add(errs, meta_at.child(part), name, _name(shown, signer))
+            masked = names.mask_trailing_dash(name) if part == "generateName" else name
+            rules.add(errs, meta_at.child(part), name, _name(masked, signer))
     if signer:
         signers.check(errs, field.path("spec", "signerName"), signer)
     return errs
@@ -97,8 +97,8 @@ def _bundle(errs: Errors, at: Path, text: str) -> None:
     if not any(error.detail.startswith("entry") for error in found):
         for indices in places.values():
             if len(indices) > 1:
-                shown = " ".join(map(str, indices))
-                detail = f"duplicate trust anchor (indices [{shown}])"
+                positions = " ".join(map(str, indices))
+                detail = f"duplicate trust anchor (indices [{positions}])"
                 found.append(field.invalid(at, _OMITTED, detail))
     errs += found
 

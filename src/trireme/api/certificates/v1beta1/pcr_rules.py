@@ -110,9 +110,9 @@ def _stub(errs: Errors, content: bytes) -> None:
     except (ValueError, UnsupportedAlgorithm):
         errs.append(field.invalid(_STUB, field.OMITTED, "must be a valid PKCS#10 CSR"))
         return
-    shown, detail = bad_key(key, "P256, P384, or P521")
+    bad_value, detail = bad_key(key, "P256, P384, or P521")
     if detail:
-        errs.append(field.invalid(_STUB, shown, detail))
+        errs.append(field.invalid(_STUB, bad_value, detail))
         return
     try:
         good = request.is_signature_valid
@@ -123,15 +123,15 @@ def _stub(errs: Errors, content: bytes) -> None:
 
 
 def bad_key(key: Any, curves: str) -> tuple[Any, str]:
-    """What is shown of a key that is not taken, and why; "" for one that is."""
+    """The bad value and the detail of a key that is refused; the detail of a good one is ""."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return None, ""
     if isinstance(key, ec.EllipticCurvePublicKey):
         name = key.curve.name
         if name in _CURVES:
             return None, ""
-        shown = _GO_CURVES.get(name, name)
-        return f"curve {shown}", f"elliptic public keys must use curve {curves}"
+        curve = _GO_CURVES.get(name, name)
+        return f"curve {curve}", f"elliptic public keys must use curve {curves}"
     if isinstance(key, rsa.RSAPublicKey):
         if key.key_size in _BITS:
             return None, ""
@@ -150,9 +150,10 @@ def _possession(errs: Errors, content: bytes, proof: bytes, signed: bytes) -> No
         detail = "must be a valid PKIX-serialized public key"
         errs.append(field.invalid(_KEY, content, detail))
         return
-    shown, detail = bad_key(key, "P256 or P384")
+    bad_value, detail = bad_key(key, "P256 or P384")
     if detail:
-        errs.append(field.invalid(_KEY, content if shown is field.OMITTED else shown, detail))
+        bad_value = content if bad_value is field.OMITTED else bad_value
+        errs.append(field.invalid(_KEY, bad_value, detail))
         return
     try:
         if isinstance(key, ed25519.Ed25519PublicKey):

@@ -175,12 +175,12 @@ def _times(
         return False
     begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     life = ends - begins
-    for name, value, moment, shown in (
+    for name, value, moment, bound in (
         ("notBefore", start, begins, "NotBefore"),
         ("notAfter", end, ends, "NotAfter"),
     ):
         if time.parse(value) != moment.timestamp():
-            detail = f"must be set to the {shown} time encoded in the leaf certificate"
+            detail = f"must be set to the {bound} time encoded in the leaf certificate"
             errs.append(field.invalid(STATUS.child(name), value, detail))
             return False
     if life < timedelta(hours=1):

@@ -66,16 +66,16 @@ def _sources(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
             rules.syntax(errs, here, "namespace", reference.namespace, names.is_dns1123_label)
     if source is None or reference is None:
         return
-    shown = str(at.child("dataSource"))
+    place = str(at.child("dataSource"))
     if reference.namespace:
         detail = "may not be specified when dataSourceRef.namespace is specified"
-        errs.append(field.invalid(at, shown, detail))
+        errs.append(field.invalid(at, place, detail))
     elif (source.apiGroup, source.kind, source.name) != (
         reference.apiGroup,
         reference.kind,
         reference.name,
     ):
-        errs.append(field.invalid(at, shown, "must match dataSourceRef"))
+        errs.append(field.invalid(at, place, "must match dataSourceRef"))
 
 
 def _source(

@@ -120,8 +120,8 @@ def _validate_port(errs: Errors, at: Path, port: EndpointPort, several: bool) ->
 
 def row(obj: Endpoints, now: float) -> list[Any]:
     """The cells of one Endpoints."""
-    shown = columns.few(_ready(obj)) if obj.subsets else columns.NONE
-    return [obj.metadata.name, shown, columns.age(obj.metadata, now)]
+    printed = columns.few(_ready(obj)) if obj.subsets else columns.NONE
+    return [obj.metadata.name, printed, columns.age(obj.metadata, now)]
 
 
 def _ready(obj: Endpoints) -> list[str]:

@@ -78,8 +78,8 @@ def _no_certificate(skipped: list[str]) -> str:
             "tls: failed to find certificate PEM data in certificate input, but did find a private "
             "key; PEM inputs may have been switched"
         )
-    shown = _SKIPPED.format(" ".join(skipped))
-    return f'tls: failed to find "CERTIFICATE" PEM block in certificate input {shown}'
+    skipped_blocks = _SKIPPED.format(" ".join(skipped))
+    return f'tls: failed to find "CERTIFICATE" PEM block in certificate input {skipped_blocks}'
 
 
 def _no_key(skipped: list[str]) -> str:
@@ -87,5 +87,5 @@ def _no_key(skipped: list[str]) -> str:
         return "tls: failed to find any PEM data in key input"
     if skipped == ["CERTIFICATE"]:
         return "tls: found a certificate rather than a key in the PEM for the private key"
-    shown = _SKIPPED.format(" ".join(skipped))
-    return f'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input {shown}'
+    skipped_blocks = _SKIPPED.format(" ".join(skipped))
+    return f'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input {skipped_blocks}'

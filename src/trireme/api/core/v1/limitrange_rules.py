@@ -90,12 +90,12 @@ class _Amounts:
             low: Quantity | None,
             high: Quantity | None,
             where: str,
-            shown: Quantity | None,
+            bad_value: Quantity | None,
             detail: str,
         ) -> None:
             if low is not None and high is not None and low > high:
                 text = detail.format(low=low, high=high)
-                errs.append(field.invalid(at.child(where).key(self.name), str(shown), text))
+                errs.append(field.invalid(at.child(where).key(self.name), str(bad_value), text))
 
         over(least, most, "min", least, "min value {low} is greater than max value {high}")
         text = "min value {low} is greater than default request value {high}"

@@ -100,8 +100,8 @@ def _features(errs: Errors, items: Sequence[str]) -> None:
                 "characters and slashes"
             )
             detail = limit if len(item) > _MAX_FEATURE else form
-            shown = f'invalid feature name "{item}": {detail}'
-            errs.append(field.invalid(at.index(position), item, shown))
+            invalid_name = f'invalid feature name "{item}": {detail}'
+            errs.append(field.invalid(at.index(position), item, invalid_name))
         before = items[position - 1] if position else ""
         if position and item == before:
             errs.append(field.duplicate(at.index(position), item))

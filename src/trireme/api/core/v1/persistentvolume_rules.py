@@ -51,8 +51,8 @@ def validate_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
     if csi is not None and was.csi is not None and was.csi.controllerExpandSecretRef is None:
         spec = replace(spec, csi=replace(csi, controllerExpandSecretRef=None))
     if any(getattr(spec, name) != getattr(was, name) for name in sources.SOURCES):
-        shown = difference.text(was, spec, sources.SOURCES)
-        detail = f"spec.persistentvolumesource is immutable after creation\n{shown}"
+        changes = difference.text(was, spec, sources.SOURCES)
+        detail = f"spec.persistentvolumesource is immutable after creation\n{changes}"
         errs.append(field.forbidden(_SPEC.child("persistentvolumesource"), detail))
     rules.unchanged(errs, field.path(), "volumeMode", spec.volumeMode, was.volumeMode)
     if was.nodeAffinity is not None and spec.nodeAffinity != was.nodeAffinity:
@@ -141,7 +141,7 @@ def _capacity(errs: Errors, at: Path, capacity: dict[str, str]) -> None:
 
 def _sources(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> None:
     count = 0
-    for source_name, (check, shown) in sources.SOURCES.items():
+    for source_name, (check, field_name) in sources.SOURCES.items():
         source = getattr(spec, source_name)
         if source is None:
             continue
@@ -152,7 +152,7 @@ def _sources(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> N
             errs.append(field.forbidden(at.child(where), detail))
             continue
         count += 1
-        check(errs, at.child(shown or source_name), source)
+        check(errs, at.child(field_name or source_name), source)
         if source_name == "iscsi" and spec.iscsi is not None:
             sources.iscsi_name(errs, at.child("iscsi"), name, spec.iscsi)
         if source_name == "local" and spec.nodeAffinity is None:

@@ -72,8 +72,8 @@ def changed(new: PodTemplate, old: PodTemplate) -> bool:
 
 def row(obj: PodTemplate, _now: float) -> list[Any]:
     """The cells of one PodTemplate."""
-    shown = columns.containers(obj.template.spec.containers)
-    return [obj.metadata.name, *shown, labels.format_labels(obj.template.metadata.labels)]
+    cells = columns.containers(obj.template.spec.containers)
+    return [obj.metadata.name, *cells, labels.format_labels(obj.template.metadata.labels)]
 
 
 RESOURCE = Resource(

@@ -47,8 +47,8 @@ def row(obj: ResourceQuota, now: float) -> list[Any]:
     for name in sorted(obj.status.hard):
         text = f"{name}: {obj.status.used.get(name, '0')}/{obj.status.hard[name]}"
         cells[name.startswith("limits.")].append(text)
-    shown = [", ".join(items) for items in cells]
-    return [obj.metadata.name, *shown, columns.age(obj.metadata, now)]
+    texts = [", ".join(items) for items in cells]
+    return [obj.metadata.name, *texts, columns.age(obj.metadata, now)]
 
 
 RESOURCE = Resource(

@@ -83,8 +83,8 @@ def validate(new: Secret) -> Errors:
         try:
             msgspec.json.decode(new.data[key], type=dict[str, Any] | None)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            shown = "<secret contents redacted>"
-            errs.append(field.invalid(at.key(key), shown, str(error)))
+            bad_value = "<secret contents redacted>"
+            errs.append(field.invalid(at.key(key), bad_value, str(error)))
     return errs
 
 

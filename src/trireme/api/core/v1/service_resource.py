@@ -1,4 +1,4 @@
-"""What a Service is: its names, defaults, what an update clears, and how it is shown.
+"""What a Service is: its names, defaults, what an update clears, and how it is printed.
 
 In: Services. Called by: the write path, server-side printing. Cluster IPs, node ports and IP
 families are filled in by the API server's allocator, validation is in ``service_rules``. Upstream:

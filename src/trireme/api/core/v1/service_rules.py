@@ -160,8 +160,8 @@ def _unique_ports(errs: Errors, new: Service) -> None:
         seen.add(key)
         key = ("own", port.protocol, port.port)
         if key in seen:
-            shown = type(port)(protocol=port.protocol, port=port.port)
-            errs.append(field.duplicate(at.index(position), shown))
+            bad_value = type(port)(protocol=port.protocol, port=port.port)
+            errs.append(field.duplicate(at.index(position), bad_value))
         seen.add(key)
 
 

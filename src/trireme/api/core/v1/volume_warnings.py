@@ -42,8 +42,8 @@ def is_usual(volume: Any) -> bool:
 def in_pod(at: Path, volume: Any) -> list[str]:
     """Of a pod's volume."""
     return [
-        f"{at.child(shown)}: {detail}"
-        for name, (shown, detail) in _DEPRECATED.items()
+        f"{at.child(field_name)}: {detail}"
+        for name, (field_name, detail) in _DEPRECATED.items()
         if getattr(volume, name) is not None
     ]
 
@@ -51,7 +51,7 @@ def in_pod(at: Path, volume: Any) -> list[str]:
 def persistent(at: Path, spec: Any) -> list[str]:
     """Of a PersistentVolume's spec."""
     return [
-        f"{at.child(shown)}: {detail}"
-        for name, (shown, detail) in _DEPRECATED.items()
+        f"{at.child(field_name)}: {detail}"
+        for name, (field_name, detail) in _DEPRECATED.items()
         if name not in _IN_PODS and getattr(spec, name) is not None
     ]

@@ -44,15 +44,15 @@ def status_warnings(new: Ingress, _old: Ingress) -> list[str]:
 
 
 def _hosts(items: list[IngressRule]) -> str:
-    shown: list[str] = []
+    hosts: list[str] = []
     more = False
     for item in items:
-        more = more or len(shown) == _MOST_HOSTS
+        more = more or len(hosts) == _MOST_HOSTS
         if item.host and not more:
-            shown.append(item.host)
-    if not shown:
+            hosts.append(item.host)
+    if not hosts:
         return "*"
-    text = ",".join(shown)
+    text = ",".join(hosts)
     return f"{text} + {len(items) - _MOST_HOSTS} more..." if more else text
 
 

@@ -65,12 +65,12 @@ def validate_update(new: IPAddress, old: IPAddress) -> Errors:
 
 def row(obj: IPAddress, now: float) -> list[Any]:
     """The cells of one IPAddress; upstream has no column for the last one."""
-    parent, shown = obj.spec.parentRef, columns.NONE
+    parent, parent_text = obj.spec.parentRef, columns.NONE
     if parent is not None:
         kind = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
         namespace = f"/{parent.namespace}" if parent.namespace else ""
-        shown = f"{kind.lower()}{namespace}/{parent.name}"
-    return [obj.metadata.name, shown, columns.age(obj.metadata, now)]
+        parent_text = f"{kind.lower()}{namespace}/{parent.name}"
+    return [obj.metadata.name, parent_text, columns.age(obj.metadata, now)]
 
 
 RESOURCE = Resource(

@@ -102,8 +102,8 @@ def _attribute(errs: Errors, at: Path, item: DeviceAttribute) -> None:
     given = sum(getattr(item, name) is not None for name in _SCALARS)
     given += sum(bool(getattr(item, name)) for name in _LISTS)
     if given != 1:
-        shown = item if given else ""
-        errs.append(field.invalid(at, shown, "exactly one value must be specified"))
+        bad_value = item if given else ""
+        errs.append(field.invalid(at, bad_value, "exactly one value must be specified"))
 
 
 def _text(errs: Errors, at: Path, text: str) -> None:

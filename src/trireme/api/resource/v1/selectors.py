@@ -84,8 +84,8 @@ def check(errs: Errors, at: Path, text: str) -> None:
             errs.append(field.internal(at, f"program instantiation failed: {error}"))
         return
     if program.type.kind not in ("bool", "any"):
-        shown = "null_type" if program.type.kind == "null_type" else str(program.type)
-        detail = f"must evaluate to bool or the unknown type, not {shown}"
+        type_text = "null_type" if program.type.kind == "null_type" else str(program.type)
+        detail = f"must evaluate to bool or the unknown type, not {type_text}"
         errs.append(field.invalid(at, text, detail))
     elif program.estimate(any_name=False).max > MOST_COST:
         errs.append(field.forbidden(at, "too complex, exceeds cost limit"))

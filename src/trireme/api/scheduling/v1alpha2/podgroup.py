@@ -167,19 +167,19 @@ def validate_status(new: PodGroup, old: PodGroup) -> Errors:
 def row(obj: PodGroup, now: float) -> list[Any]:
     """The cells of one PodGroup."""
     conditions = {item.type: item for item in obj.status.conditions}
-    shown = "Pending"
+    state = "Pending"
     scheduled, disrupted = conditions.get("PodGroupScheduled"), conditions.get("DisruptionTarget")
     if scheduled is not None:
-        shown = "Scheduled" if scheduled.status == "True" else "Unschedulable"
+        state = "Scheduled" if scheduled.status == "True" else "Unschedulable"
     if disrupted is not None:
-        shown = disrupted.reason
+        state = disrupted.reason
     reference = obj.spec.podGroupTemplateRef
     workload = None if reference is None else reference.workload
     return [
         obj.metadata.name,
         "Basic" if obj.spec.schedulingPolicy.gang is None else "Gang",
         columns.NONE if workload is None else workload.workloadName,
-        shown,
+        state,
         columns.age(obj.metadata, now),
     ]
 

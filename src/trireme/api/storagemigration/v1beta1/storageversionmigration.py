@@ -82,9 +82,9 @@ def validate_status(new: StorageVersionMigration, old: StorageVersionMigration) 
     if _is(new, "Succeeded") and _is(new, "Failed"):
         detail = "Both success and failed conditions cannot be true at the same time"
         errs.append(field.invalid(where, conditions, detail))
-    for kind, shown in (("Succeeded", "Success"), ("Failed", "Failed")):
+    for kind, result in (("Succeeded", "Success"), ("Failed", "Failed")):
         if _is(old, kind) and not _is(new, kind):
-            detail = f"{shown} condition cannot be set to false once it is true"
+            detail = f"{result} condition cannot be set to false once it is true"
             errs.append(field.invalid(where, conditions, detail))
     return errs
 

@@ -54,8 +54,8 @@ def _too_long(limit: int) -> str:
 
 
 def _regex_error(message: str, pattern: str, *examples: str) -> str:
-    shown = " or ".join(f"'{e}', " for e in examples)
-    return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
+    quoted = " or ".join(f"'{e}', " for e in examples)
+    return f"{message} (e.g. {quoted}regex used for validation is '{pattern}')"
 
 
 def _matches(pattern: str, text: str) -> bool:
@@ -123,9 +123,9 @@ def _qualified_name(text: str) -> list[str]:
     out: list[str] = []
     parts = text.split("/")
     if len(parts) > 2:
-        shown = _regex_error(f"a valid label key {_ALNUM}", _NAME, "MyName", "my.name", "123-abc")
+        message = _regex_error(f"a valid label key {_ALNUM}", _NAME, "MyName", "my.name", "123-abc")
         return [
-            shown + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            message + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ]
     if len(parts) == 2:
         if not parts[0]:

@@ -152,9 +152,9 @@ def _url(text: str) -> URL:
     try:
         return _parse(text, False)
     except _Wrong as e:
-        shown = _go_quote(text.partition("#")[0])
+        quoted = _go_quote(text.partition("#")[0])
         raise EvalError(
-            f"URL parse error during conversion from string: parse {shown}: {e}"
+            f"URL parse error during conversion from string: parse {quoted}: {e}"
         ) from None
 
 

@@ -293,9 +293,9 @@ def _decoder(messages: Messages, name: str) -> Callable[[bytes], Any]:
     entry = {field.name: Any for field in messages.fields("meta.v1.ManagedFieldsEntry").values()}
     owned = TypedDict("owned", {**entry, "fieldsV1": msgspec.Raw}, total=False)  # type: ignore[misc]
     meta = {field.name: Any for field in messages.fields(_OBJECT_META).values()}
-    shown = TypedDict("shown", {**meta, "managedFields": list[owned] | None}, total=False)  # type: ignore[misc]
+    metadata = TypedDict("metadata", {**meta, "managedFields": list[owned] | None}, total=False)  # type: ignore[misc]
     whole: dict[str, Any] = dict.fromkeys(_flat(messages, name), Any)
-    kind = TypedDict("kind", {**whole, "metadata": shown}, total=False)  # type: ignore[misc]
+    kind = TypedDict("kind", {**whole, "metadata": metadata}, total=False)  # type: ignore[misc]
     return msgspec.json.Decoder(kind).decode
 
 

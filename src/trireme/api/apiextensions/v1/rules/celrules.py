@@ -14,7 +14,7 @@ import msgspec
 
 from trireme.api.apiextensions.schema import rules
 from trireme.api.apiextensions.schema.structural import Schema, Structural
-from trireme.api.apiextensions.v1.rules.hoisted import shown_rule
+from trireme.api.apiextensions.v1.rules.hoisted import internal_rule
 from trireme.api.apiextensions.v1.rules.options import Options
 from trireme.api.rules import Errors
 from trireme.expr import cel
@@ -98,12 +98,12 @@ class Context:
         for position, rule in enumerate(rules.compile_rules(self._schema, self._decl)):
             here = where.index(position)
             self._cost(errs, rule.cost, count, here.child("rule"), "estimated rule cost")
-            shown = msgspec.Raw(msgspec.json.encode(shown_rule(rule.source)))
+            bad_value = msgspec.Raw(msgspec.json.encode(internal_rule(rule.source)))
             if rule.error:
-                errs.append(field.invalid(here.child("rule"), shown, rule.error))
+                errs.append(field.invalid(here.child("rule"), bad_value, rule.error))
             message_at = here.child("messageExpression")
             if rule.message_error:
-                errs.append(field.invalid(message_at, shown, rule.message_error))
+                errs.append(field.invalid(message_at, bad_value, rule.message_error))
             elif rule.message is not None:
                 self._cost(
                     errs, rule.message_cost, 1, message_at, "estimated messageExpression cost"
@@ -161,7 +161,7 @@ def _most_elements(schema: Schema) -> int | None:
 def _too_dear(what: str, cost: int, limit: int) -> str:
     factor = cost / limit
     if factor > 100:
-        shown = "more than 100x"
+        factor_text = "more than 100x"
     else:
-        shown = f"{factor:.6f}x" if factor < 1.5 else f"{factor:.1f}x"
-    return f"{what} exceeds budget by factor of {shown} {_HINT}"
+        factor_text = f"{factor:.6f}x" if factor < 1.5 else f"{factor:.1f}x"
+    return f"{what} exceeds budget by factor of {factor_text} {_HINT}"

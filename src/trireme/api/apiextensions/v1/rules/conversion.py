@@ -57,8 +57,8 @@ def _client(errs: Errors, config: WebhookClientConfig, options: Options, at: Pat
     elif config.service is not None:
         webhooks.service(errs, config.service, at.child("service"))
     if config.caBundle and not options.any_authority and not is_authority(config.caBundle):
-        shown = base64.b64encode(config.caBundle).decode()
-        errs.append(field.invalid(at.child("caBundle"), shown, BAD_AUTHORITY))
+        encoded = base64.b64encode(config.caBundle).decode()
+        errs.append(field.invalid(at.child("caBundle"), encoded, BAD_AUTHORITY))
 
 
 def is_authority(bundle: bytes) -> bool:

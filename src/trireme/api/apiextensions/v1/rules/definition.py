@@ -94,8 +94,8 @@ def _rest(errs: Errors, new: CustomResourceDefinition) -> None:
 def _stored_versions(errs: Errors, new: CustomResourceDefinition, at: Path) -> None:
     stored = new.status.storedVersions or []
     if not stored:
-        shown = new.status.storedVersions
-        errs.append(field.invalid(at, shown, "must have at least one stored version"))
+        bad_value = new.status.storedVersions
+        errs.append(field.invalid(at, bad_value, "must have at least one stored version"))
         return
     known = {version.name for version in new.spec.versions}
     for version in new.spec.versions:

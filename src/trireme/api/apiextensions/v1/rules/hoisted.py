@@ -69,7 +69,7 @@ class Hoisted:
         found = [self.top.schema] + [part.schema for part in self.parts]
         return [schema for schema in found if schema is not None]
 
-    def shown_versions(self) -> msgspec.Raw:
+    def internal_versions(self) -> msgspec.Raw:
         """The versions as upstream's errors print them."""
         pairs = zip(self.spec.versions, self.parts, strict=True)
         return msgspec.Raw(msgspec.json.encode([_version(item, part) for item, part in pairs]))
@@ -78,8 +78,8 @@ class Hoisted:
 def _version(version: CustomResourceDefinitionVersion, part: Part) -> dict[str, Any]:
     validation = None
     if part.has_validation:
-        shown = None if part.schema is None else shown_schema(part.schema)
-        validation = {"OpenAPIV3Schema": shown}
+        schema = None if part.schema is None else internal_schema(part.schema)
+        validation = {"OpenAPIV3Schema": schema}
     subresources = None
     if part.subresources is not None:
         scale = part.subresources.scale
@@ -166,45 +166,45 @@ FIELDS: Final[tuple[tuple[str, str, Any], ...]] = (
 )
 
 
-def shown_schema(schema: Schema) -> dict[str, Any]:
+def internal_schema(schema: Schema) -> dict[str, Any]:
     """A schema as upstream's errors print it."""
     return {
-        theirs: _shown(ours, schema[ours]) if ours in schema else zero
+        theirs: _internal(ours, schema[ours]) if ours in schema else zero
         for theirs, ours, zero in FIELDS
     }
 
 
-def _shown(name: str, value: Any) -> Any:
+def _internal(name: str, value: Any) -> Any:
     if name in ("allOf", "oneOf", "anyOf"):
-        return [shown_schema(item) for item in value]
+        return [internal_schema(item) for item in value]
     if name in ("properties", "patternProperties", "definitions"):
-        return {key: shown_schema(value[key]) for key in sorted(value)}
+        return {key: internal_schema(value[key]) for key in sorted(value)}
     if name == "not":
-        return shown_schema(value)
+        return internal_schema(value)
     if name == "items":
         if isinstance(value, list):
-            return {"Schema": None, "JSONSchemas": [shown_schema(item) for item in value]}
-        return {"Schema": shown_schema(value), "JSONSchemas": None}
+            return {"Schema": None, "JSONSchemas": [internal_schema(item) for item in value]}
+        return {"Schema": internal_schema(value), "JSONSchemas": None}
     if name in ("additionalProperties", "additionalItems"):
         if isinstance(value, bool):
             return {"Allows": value, "Schema": None}
-        return {"Allows": True, "Schema": shown_schema(value)}
+        return {"Allows": True, "Schema": internal_schema(value)}
     if name == "dependencies":
         return {key: _dependency(value[key]) for key in sorted(value)}
     if name == "externalDocs":
         return {"Description": value.get("description", ""), "URL": value.get("url", "")}
     if name == "x-kubernetes-validations":
-        return [shown_rule(item) for item in value]
+        return [internal_rule(item) for item in value]
     return value
 
 
 def _dependency(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         return {"Schema": None, "Property": value}
-    return {"Schema": shown_schema(value), "Property": None}
+    return {"Schema": internal_schema(value), "Property": None}
 
 
-def shown_rule(rule: dict[str, Any]) -> dict[str, Any]:
+def internal_rule(rule: dict[str, Any]) -> dict[str, Any]:
     """A validation rule as upstream's errors print it."""
     return {
         "Rule": rule.get("rule", ""),
@@ -218,9 +218,9 @@ def shown_rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 def raw_schema(schema: Schema) -> msgspec.Raw:
     """The same as JSON in upstream's order."""
-    return msgspec.Raw(msgspec.json.encode(shown_schema(schema)))
+    return msgspec.Raw(msgspec.json.encode(internal_schema(schema)))
 
 
 def raw_items(items: list[Schema]) -> msgspec.Raw:
     """Several schemas in the place of one, as upstream's errors print them."""
-    return msgspec.Raw(msgspec.json.encode(_shown("items", items)))
+    return msgspec.Raw(msgspec.json.encode(_internal("items", items)))

@@ -111,8 +111,8 @@ def _root_fields(errs: Errors, schema: Schema, at: Path) -> None:
                 f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the "
                 "status subresource is enabled"
             )
-            shown = hoisted.raw_schema(schema)
-            errs.append(field.invalid(at.child("openAPIV3Schema"), shown, detail))
+            bad_value = hoisted.raw_schema(schema)
+            errs.append(field.invalid(at.child("openAPIV3Schema"), bad_value, detail))
             return
 
 
@@ -302,13 +302,13 @@ class _Walk:
             return
         if isinstance(items, list):
             detail = "must only have a single schema if x-kubernetes-list-type is map"
-            shown = hoisted.raw_items(items)
-            errs.append(field.invalid(at.child("items"), shown, detail))
+            bad_value = hoisted.raw_items(items)
+            errs.append(field.invalid(at.child("items"), bad_value, detail))
             return
         if items.get("type", "") != "object":
             detail = "must be object if parent array's x-kubernetes-list-type is map"
-            shown_type = items.get("type", "")
-            errs.append(field.invalid(at.child("items", "type"), shown_type, detail))
+            bad_type = items.get("type", "")
+            errs.append(field.invalid(at.child("items", "type"), bad_type, detail))
             return
         seen: set[str] = set()
         for key in keys:

@@ -50,11 +50,11 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
             _selectable_fields(errs, part, options, version.name, here)
     listed = [version.name for version in spec.versions]
     if len(set(listed)) < len(listed):
-        shown = hoisted.shown_versions()
-        errs.append(field.invalid(where, shown, "must contain unique version names"))
+        bad_value = hoisted.internal_versions()
+        errs.append(field.invalid(where, bad_value, "must contain unique version names"))
     if sum(version.storage for version in spec.versions) != 1:
         detail = "must have exactly one version marked as storage version"
-        raw = hoisted.shown_versions() if spec.versions else []
+        raw = hoisted.internal_versions() if spec.versions else []
         errs.append(field.invalid(where, raw, detail))
     # Upstream's internal form names the first version once more.
     first = spec.versions[0].name if spec.versions else ""

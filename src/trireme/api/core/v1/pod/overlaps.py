@@ -27,11 +27,11 @@ class _File(NamedTuple):
     name: str | None = None
 
     def __str__(self) -> str:
-        shown = gotext.quote(self.path)
+        path = gotext.quote(self.path)
         if not self.source:
-            return shown
+            return path
         source = self.source if self.name is None else f"{self.source} {gotext.quote(self.name)}"
-        return f"{shown} ({source})"
+        return f"{path} ({source})"
 
 
 def warnings(volumes: list[Volume]) -> list[str]:
@@ -53,8 +53,8 @@ def _in_projected(name: str, sources: list[VolumeProjection]) -> list[str]:
     told: list[tuple[int, str]] = []
     for source in sources:
         if source == _NOTHING:
-            shown = f"volume {gotext.quote(name)} (Projected) has no sources provided"
-            told.append((len(files), shown))
+            warning = f"volume {gotext.quote(name)} (Projected) has no sources provided"
+            told.append((len(files), warning))
         files += _projected(source)
     if len(files) > 1:
         told += _overlaps(name, "Projected", files)
@@ -85,8 +85,8 @@ def _projected(source: VolumeProjection) -> Iterator[_File]:
         items, kind = [source.serviceAccountToken], "ServiceAccountToken"
     elif source.clusterTrustBundle is not None:
         bundle = source.clusterTrustBundle
-        shown = bundle.signerName if bundle.name is None else bundle.name
-        items, kind, name = [bundle], "ClusterTrustBundle", shown or ""
+        bundle_name = bundle.signerName if bundle.name is None else bundle.name
+        items, kind, name = [bundle], "ClusterTrustBundle", bundle_name or ""
     for item in items:
         yield _File(item.path.rstrip("/"), kind, name)
     if not items and source.podCertificate is not None:
@@ -103,8 +103,8 @@ def _projected(source: VolumeProjection) -> Iterator[_File]:
 def _overlaps(volume: str, what: str, files: list[_File]) -> Iterator[tuple[int, str]]:
     """The overlaps of a volume's files, with the place of the later one."""
     for later, earlier in _pairs([file.path for file in files]):
-        shown = f"volume {gotext.quote(volume)} ({what})"
-        yield later, f"{shown}: overlapping paths: {files[later]} with {files[earlier]}"
+        volume_text = f"volume {gotext.quote(volume)} ({what})"
+        yield later, f"{volume_text}: overlapping paths: {files[later]} with {files[earlier]}"
 
 
 def _pairs(paths: list[str]) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What a Pod is: its names, its rules and how it is shown.
+"""What a Pod is: its names, its rules and how it is printed.
 
 The rules are next door: ``defaults``, ``prepare``, ``columns`` and ``rules/``.
 """

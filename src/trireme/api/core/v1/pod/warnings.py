@@ -278,7 +278,7 @@ def _clashes(found: Found, ports: list[tuple[Path, ContainerPort]]) -> None:
     taken: dict[tuple[int, str], dict[int, dict[str, list[int]]]] = {}
     for place, (where, port) in enumerate(ports):
         if port.hostIP and not port.hostPort:
-            found.append(f"{where}: hostIP set without hostPort: {_shown(port)}")
+            found.append(f"{where}: hostIP set without hostPort: {_port_text(port)}")
         others = taken.setdefault((port.containerPort, port.protocol), {})
         for other in _near(others, port):
             how = _clash(port, ports[other][1])
@@ -308,7 +308,7 @@ def _clash(one: ContainerPort, other: ContainerPort) -> str:
     return "dangerously ambiguous" if on_host else "overlapping"
 
 
-def _shown(port: ContainerPort) -> str:
+def _port_text(port: ContainerPort) -> str:
     """A port as Go prints the struct."""
     return (
         f"{{Name:{port.name} HostPort:{port.hostPort} ContainerPort:{port.containerPort} "

@@ -77,8 +77,8 @@ def update(new: Pod, old: Pod) -> Errors:
     _gates(errs, new.spec.schedulingGates, old.spec.schedulingGates)
     allowed = _as_if_allowed(errs, new.spec, old.spec)
     if allowed != old.spec:
-        shown = difference.text(old.spec, allowed)
-        detail = f"pod updates may not change fields other than {_CHANGEABLE}\n{shown}"
+        changes = difference.text(old.spec, allowed)
+        detail = f"pod updates may not change fields other than {_CHANGEABLE}\n{changes}"
         errs.append(field.forbidden(SPEC, detail))
     return errs
 
@@ -98,8 +98,8 @@ def ephemeral_containers(new: Pod, old: Pod) -> Errors:
         if kept is None:
             errs.append(field.forbidden(where, f"{named} may not be removed\n"))
         elif kept != container:
-            shown = difference.text(container, kept)
-            errs.append(field.forbidden(where, f"{named} may not be changed\n{shown}"))
+            changes = difference.text(container, kept)
+            errs.append(field.forbidden(where, f"{named} may not be changed\n{changes}"))
     return errs
 
 

@@ -199,7 +199,7 @@ def _allocatable(errs: Errors, pod: Pod) -> None:
                 errs.append(field.invalid(where, text, "must be non-negative"))
 
 
-def _addresses(errs: Errors, name: str, new: list[str], old: list[str], shown: Any) -> None:
+def _addresses(errs: Errors, name: str, new: list[str], old: list[str], reported: Any) -> None:
     for position, address in enumerate(new):
         if address not in old:
             complaints = names.is_legacy_ip(address)
@@ -208,7 +208,7 @@ def _addresses(errs: Errors, name: str, new: list[str], old: list[str], shown: A
                 rules.add(errs, where, address, complaints)
     if len(new) > 1 and (len(new) > 2 or not rules.is_dual_stack(new)):
         detail = "may specify no more than one IP for each IP family"
-        errs.append(field.invalid(_STATUS.child(name), getattr(shown, name), detail))
+        errs.append(field.invalid(_STATUS.child(name), getattr(reported, name), detail))
 
 
 def _user(errs: Errors, at: Path, item: ContainerStatus, spec: PodSpec) -> None:

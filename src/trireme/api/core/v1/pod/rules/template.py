@@ -54,8 +54,8 @@ def selected(
     here = at.child("template")
     if not parsed.empty() and not parsed.matches(template.metadata.labels):
         detail = "`selector` does not match template `labels`"
-        shown = template.metadata.labels or None
-        errs.append(field.invalid(here.child("metadata", "labels"), shown, detail))
+        bad_value = template.metadata.labels or None
+        errs.append(field.invalid(here.child("metadata", "labels"), bad_value, detail))
     validate(errs, here, template)
     runs_for_good(errs, here, template, "ReplicaSet")
 

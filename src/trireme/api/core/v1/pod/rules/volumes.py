@@ -194,9 +194,9 @@ def _token(errs: Errors, volume: Path, at: Path, token: ServiceAccountTokenProje
         paths.not_reserved(errs, volume.child("path"), token.path)
 
 
-def _distinct(errs: Errors, at: Path, path: str, shown: str, taken: set[str]) -> None:
+def _distinct(errs: Errors, at: Path, path: str, bad_value: str, taken: set[str]) -> None:
     if path and path in taken:
-        errs.append(field.invalid(at, shown, "conflicting duplicate paths"))
+        errs.append(field.invalid(at, bad_value, "conflicting duplicate paths"))
     taken.add(path)
 
 

@@ -72,8 +72,8 @@ def host_process(errs: Errors, at: Path, spec: PodSpec) -> None:
             own = container.securityContext.windowsOptions.hostProcess
         if of_pod is not None and own is not None and of_pod != own:
             where = here.child("securityContext", "windowsOptions", "hostProcess")
-            shown = "true" if of_pod else "false"
-            detail = f"pod hostProcess value must be identical if both are specified, was {shown}"
+            value = "true" if of_pod else "false"
+            detail = f"pod hostProcess value must be identical if both are specified, was {value}"
             errs.append(field.invalid(where, own, detail))
         on_host += bool(of_pod if own is None else own)
     if not on_host:
