@@ -19,8 +19,8 @@ LINES = st.lists(st.sampled_from([f"{n}\n" for n in range(6)]), max_size=30)
 
 @given(LINES, LINES)
 def test_small_ones_are_those_of_difflib(old: list[str], new: list[str]) -> None:
-    wanted = list(difflib.unified_diff(old, new))[2:]
-    assert list(difference.unified(old, new)) == wanted
+    expected = list(difflib.unified_diff(old, new))[2:]
+    assert list(difference.unified(old, new)) == expected
 
 
 def patched(old: list[str], diff: list[str]) -> list[str]:
@@ -47,13 +47,13 @@ def test_a_difference_deep_in_long_ones(
     before: int, after: int, old: list[str], new: list[str]
 ) -> None:
     head, tail = [f"h{n}\n" for n in range(before)], [f"t{n}\n" for n in range(after)]
-    told = list(difference.unified(head + old + tail, head + new + tail))
+    hunks = list(difference.unified(head + old + tail, head + new + tail))
     # difflib's own answer may be another one: neither is the shortest. Each has to lead to the new.
-    assert patched(head + old + tail, told) == head + new + tail
-    assert bool(told) == (old != new)
+    assert patched(head + old + tail, hunks) == head + new + tail
+    assert bool(hunks) == (old != new)
 
 
-def test_a_pod_is_shown_as_the_internal_type() -> None:
+def test_a_pod_is_converted_to_the_internal_type() -> None:
     spec = PodSpec(
         containers=[Container(name="c", env=[EnvVar(name="A", value="<")])],
         hostNetwork=True,

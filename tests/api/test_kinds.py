@@ -16,8 +16,8 @@ KINDS = Catalog.of(trireme.api)
 STORED = [resource for resource in KINDS.resources if "get" in resource.verbs]
 
 
-def _plurals(wanted: list[Resource]) -> set[str]:
-    return {resource.plural for resource in wanted}
+def _plurals(expected: list[Resource]) -> set[str]:
+    return {resource.plural for resource in expected}
 
 
 def _name(resource: Resource) -> str:

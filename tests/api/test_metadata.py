@@ -8,8 +8,8 @@ import pytest
 
 from trireme.api.core.v1 import configmap, namespace
 from trireme.api.rbac.v1 import role
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 MAP: dict[str, Any] = {
     "apiVersion": "v1",
@@ -73,26 +73,26 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
+    ("changes", "expected"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
-def test_create(changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.create(configmap.RESOURCE, changed(MAP, changes))
-    assert judge.agrees(found, _ending_known(found, wanted)), found
+def test_create(changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.create(configmap.RESOURCE, changed(MAP, changes))
+    assert validation.agrees(found, _ending_known(found, expected)), found
 
 
-def _ending_known(found: list[str], wanted: list[str]) -> list[str]:
+def _ending_known(found: list[str], expected: list[str]) -> list[str]:
     """``a...: b`` stands for any text that begins with a and ends with b."""
     known = []
-    for text, want in zip(found, wanted, strict=False):
+    for text, want in zip(found, expected, strict=False):
         start, dots, end = want.partition("...")
         fits = dots and text.startswith(start) and text.endswith(end)
         known.append(text if fits else want)
-    return known + wanted[len(known) :]
+    return known + expected[len(known) :]
 
 
 def test_two_controllers_are_named_by_kind() -> None:
     owners = [{**OWNER, "controller": True}, {**OWNER, "name": "q", "uid": "v", "controller": True}]
-    found = judge.create(configmap.RESOURCE, changed(MAP, {OWNERS: owners}))
+    found = validation.create(configmap.RESOURCE, changed(MAP, {OWNERS: owners}))
     assert found[0].endswith(
         'Only one reference can have Controller set to true. Found "true" in references for Pod/p '
         "and Pod/q"
@@ -112,9 +112,9 @@ UPDATE: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in UPDATE], ids=[case[0] for case in UPDATE]
+    ("changes", "expected"), [case[1:] for case in UPDATE], ids=[case[0] for case in UPDATE]
 )
-def test_update(changes: dict[str, Any], wanted: list[str]) -> None:
+def test_update(changes: dict[str, Any], expected: list[str]) -> None:
     old = changed(
         MAP,
         {
@@ -122,13 +122,13 @@ def test_update(changes: dict[str, Any], wanted: list[str]) -> None:
             "metadata.finalizers": ["a/b"],
         },
     )
-    found = judge.update(configmap.RESOURCE, changed(old, changes), old)
-    assert judge.agrees(found, wanted), found
+    found = validation.update(configmap.RESOURCE, changed(old, changes), old)
+    assert validation.agrees(found, expected), found
 
 
 def test_kinds_have_names_of_their_own_syntax() -> None:
     place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a.b"}}
-    assert judge.create(namespace.RESOURCE, place) == [
+    assert validation.create(namespace.RESOURCE, place) == [
         'metadata.name: Invalid value: "a.b": must not contain dots'
     ]
     a_role = {
@@ -136,14 +136,14 @@ def test_kinds_have_names_of_their_own_syntax() -> None:
         "kind": "Role",
         "metadata": {"name": "system:a", "namespace": "ns"},
     }
-    assert judge.create(role.RESOURCE, a_role) == []
-    assert judge.create(role.RESOURCE, changed(a_role, {"metadata.name": "a/b"})) == [
+    assert validation.create(role.RESOURCE, a_role) == []
+    assert validation.create(role.RESOURCE, changed(a_role, {"metadata.name": "a/b"})) == [
         "metadata.name: Invalid value: \"a/b\": may not contain '/'"
     ]
 
 
 def test_cluster_kinds_have_no_namespace() -> None:
     place = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "namespace": "b"}}
-    assert judge.create(namespace.RESOURCE, place) == [
+    assert validation.create(namespace.RESOURCE, place) == [
         "metadata.namespace: Forbidden: not allowed on this type"
     ]

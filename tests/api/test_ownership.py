@@ -37,7 +37,7 @@ def test_lists_and_maps_are_owned_as_published(
 
 
 def differences(ours: Atom, theirs: Atom) -> Any:
-    seen: set[tuple[int, int]] = set()
+    used: set[tuple[int, int]] = set()
     waiting = [("", ours, theirs)]
     while waiting:
         path, a, b = waiting.pop()
@@ -59,9 +59,9 @@ def differences(ours: Atom, theirs: Atom) -> Any:
         if a.map.atomic != b.map.atomic:
             yield f"{path}: atomic {a.map.atomic} is not {b.map.atomic}"
         both = (id(a.map.fields), id(b.map.fields))
-        if both in seen:
+        if both in used:
             continue
-        seen.add(both)
+        used.add(both)
         if a.map.fields.keys() != b.map.fields.keys():
             yield f"{path}: fields {a.map.fields.keys() ^ b.map.fields.keys()}"
             continue

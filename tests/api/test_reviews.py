@@ -15,8 +15,8 @@ from trireme.api.authorization.v1 import (
 )
 from trireme.api.autoscaling.v1 import scale
 from trireme.machinery.resource import Resource
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 V1 = "authorization.k8s.io/v1"
 PODS = {"verb": "get", "resource": "pods", "namespace": "ns"}
@@ -161,22 +161,22 @@ TOKENS: list[tuple[dict[str, Any], list[str]]] = [
 def test_review(
     resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], errors: list[str]
 ) -> None:
-    obj = judge.load(resource, changed(manifest, changes))
+    obj = validation.load(resource, changed(manifest, changes))
     found = [str(error) for error in resource.validate(obj)]
-    assert judge.agrees(found, errors), found
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(("spec", "errors"), TOKENS)
 def test_token_request(spec: dict[str, Any], errors: list[str]) -> None:
-    wanted = tokenrequest.TokenRequest()
-    wanted.spec.expirationSeconds = spec.get("expirationSeconds", 3600)
-    assert [str(error) for error in tokenrequest.validate(wanted)] == errors
+    expected = tokenrequest.TokenRequest()
+    expected.spec.expirationSeconds = spec.get("expirationSeconds", 3600)
+    assert [str(error) for error in tokenrequest.validate(expected)] == errors
 
 
 def test_scale() -> None:
-    wanted = scale.Scale()
-    assert scale.validate(wanted) == []
-    wanted.spec.replicas = -1
-    assert [str(error) for error in scale.validate(wanted)] == [
+    expected = scale.Scale()
+    assert scale.validate(expected) == []
+    expected.spec.replicas = -1
+    assert [str(error) for error in scale.validate(expected)] == [
         "spec.replicas: Invalid value: -1: must be greater than or equal to 0"
     ]

@@ -45,7 +45,7 @@ def test_yaml_values(text: str, value: Any) -> None:
     assert type(loaded.value) is type(value)
 
 
-def test_duplicate_keys_are_told_with_their_lines() -> None:
+def test_duplicate_keys_are_reported_with_their_lines() -> None:
     loaded = yaml.load("a: 1\nb:\n  c: 1\n  c: 2\na: 3\n")
     assert loaded.value == {"a": 3, "b": {"c": 2}}
     assert loaded.problem == (

@@ -68,7 +68,7 @@ class Box(Struct):
     apiVersion: str = constant("v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: BoxSpec = always(BoxSpec)
-    seen: MicroTime | None = None
+    observed: MicroTime | None = None
     times: list[Time] = []
 
 
@@ -103,12 +103,12 @@ def test_defaults_and_canonical_texts() -> None:
     assert (spec.nested.replicas, spec.nested.ports[0].protocol) == (1, "TCP")
     box, _ = decode.decode(
         b'{"metadata":{"creationTimestamp":"2024-01-01T01:00:00+01:00"},'
-        b'"seen":"0001-01-01T00:00:00.000000Z","times":["2024-01-01T00:00:00.5Z"]}',
+        b'"observed":"0001-01-01T00:00:00.000000Z","times":["2024-01-01T00:00:00.5Z"]}',
         Box,
     )
     normalise.normalise(box)
     assert box.metadata.creationTimestamp == "2024-01-01T00:00:00Z"
-    assert box.seen is None
+    assert box.observed is None
     assert box.times == ["2024-01-01T00:00:00Z"]
     again = msgspec.json.encode(box)
     normalise.normalise(box)
@@ -346,18 +346,18 @@ def test_words_of_the_api_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "why"),
+    ("data", "detail"),
     [
         (b"[]", 'array into Go value of type struct { APIVersion string "json:'),
         (b'{"kind":1}', "number into Go struct field .kind of type string"),
         (b'{"apiVersion":[]}', "array into Go struct field .apiVersion of type string"),
     ],
 )
-def test_an_object_says_what_it_is(data: bytes, why: str) -> None:
+def test_an_object_says_what_it_is(data: bytes, detail: str) -> None:
     with pytest.raises(decode.DecodeError) as caught:
         decode.of_kind(data)
     assert caught.value.syntax
-    assert f"couldn't get version/kind; json parse error: json: cannot unmarshal {why}" in str(
+    assert f"couldn't get version/kind; json parse error: json: cannot unmarshal {detail}" in str(
         caught.value
     )
     decode.of_kind(b'{"kind":"a","apiVersion":null,"metadata":1}')

@@ -93,7 +93,7 @@ def test_json_patch_bodies() -> None:
     assert json_patch.parse(body)[1] == ['json patch unknown field "[0].foo"']
     assert json_patch.parse(body, decode.STRICT) == json_patch.parse(body)
     assert json_patch.parse(body, decode.IGNORE)[1] == []
-    for data, why in (
+    for data, detail in (
         (b"{}", "json: cannot unmarshal object into Go value of type jsonpatch.Patch"),
         (b"[1]", "json: cannot unmarshal number into Go value of type jsonpatch.Operation"),
         (b"[", "unexpected end of JSON input"),
@@ -101,7 +101,7 @@ def test_json_patch_bodies() -> None:
     ):
         with pytest.raises(errors.ApiError) as caught:
             json_patch.parse(data, decode.IGNORE)
-        assert caught.value.message.startswith(why)
+        assert caught.value.message.startswith(detail)
     many = json.dumps([{"op": "test", "path": "/a"}] * 10_001).encode()
     with pytest.raises(errors.ApiError, match="maximum operations in a JSON patch is 10000, got"):
         json_patch.parse(many)
@@ -127,7 +127,7 @@ objects = st.dictionaries(st.sampled_from("abc"), plain, max_size=3)
 
 
 def difference(old: Any, new: Any, path: str = "") -> list[dict[str, Any]]:
-    """A JSON patch from ``old`` to ``new``, told by members and items."""
+    """A JSON patch from ``old`` to ``new``, compared by members and items."""
     if json_patch.same(old, new):
         return []
     if isinstance(old, dict) and isinstance(new, dict):
@@ -193,14 +193,14 @@ def test_merge_patch_bodies() -> None:
     assert merge_patch.parse(twice, decode.IGNORE) == ({"a": 2}, [])
     # The whole document becomes a list, which is no object of any kind.
     assert merge_patch.parse(b"[]", decode.IGNORE) == ([], [])
-    for data, why in (
+    for data, detail in (
         (b"[]", "error decoding patch: json: cannot unmarshal array into Go value of type map"),
         (b"null", "Invalid JSON Patch"),
         (b"{", "error decoding patch: unexpected end of JSON"),
     ):
         with pytest.raises(errors.ApiError) as caught:
             merge_patch.parse(data)
-        assert caught.value.message.startswith(why)
+        assert caught.value.message.startswith(detail)
     for data in (b"{", b"1", b"null"):
         with pytest.raises(errors.ApiError, match="Invalid JSON Patch"):
             merge_patch.parse(data, decode.IGNORE)

@@ -34,9 +34,9 @@ def validate_create(resource: Resource, meta: ObjectMeta) -> list[FieldError]:
     if not meta.name:
         errs.append(field.required(_META.child("name"), "name or generateName is required"))
     else:
-        complaints = resource.name_errors(meta.name) or names.is_path_segment(meta.name)
-        if complaints:
-            rules.add(errs, _META.child("name"), meta.name, complaints)
+        messages = resource.name_errors(meta.name) or names.is_path_segment(meta.name)
+        if messages:
+            rules.add(errs, _META.child("name"), meta.name, messages)
     if resource.namespaced:
         rules.required_syntax(errs, _META, "namespace", meta.namespace, names.is_dns1123_label)
     elif meta.namespace:
@@ -50,8 +50,8 @@ def validate_embedded(meta: ObjectMeta, at: Path) -> list[FieldError]:
     """Errors in the metadata of an object inside another one, of a kind that nobody knows."""
     errs: list[FieldError] = []
     if meta.generateName:
-        complaints = names.is_path_segment_prefix(meta.generateName)
-        rules.add(errs, at.child("generateName"), meta.generateName, complaints)
+        messages = names.is_path_segment_prefix(meta.generateName)
+        rules.add(errs, at.child("generateName"), meta.generateName, messages)
     if meta.name:
         rules.add(errs, at.child("name"), meta.name, names.is_path_segment(meta.name))
     if meta.namespace:
@@ -78,7 +78,7 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
         errs.append(field.invalid(_META.child("generation"), new.generation, detail))
     for attribute in ("name", "namespace", "uid"):
         rules.unchanged(errs, _META, attribute, getattr(new, attribute), getattr(old, attribute))
-    # What is stored was judged when it came.
+    # What is stored was validated when it was written.
     unchanged = (
         new.labels == old.labels
         and new.annotations == old.annotations
@@ -120,9 +120,9 @@ def validate_annotations(values: dict[str, str], at: Path) -> list[FieldError]:
     errs: list[FieldError] = []
     total = 0
     for key, value in values.items():
-        complaints = names.is_qualified_name(key.lower())
-        if complaints:
-            rules.add(errs, at, key, complaints)
+        messages = names.is_qualified_name(key.lower())
+        if messages:
+            rules.add(errs, at, key, messages)
         total += len(key.encode()) + len(value.encode())
     if total > ANNOTATIONS_LIMIT:
         errs.append(field.too_long(at, ANNOTATIONS_LIMIT))

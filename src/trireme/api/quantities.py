@@ -1,6 +1,6 @@
-"""What is said to who writes an amount that cannot be meant.
+"""Warnings for quantities that are hardly intended, such as fractions of a byte.
 
-In: the place of a map of amounts, and canonical texts that the rules let pass. Out: warnings.
+In: the path of a map of quantities, and canonical texts that the rules let pass. Out: warnings.
 Called by: the ``warnings`` of pods and claims. Upstream: pkg/api/{pod,persistentvolumeclaim}.
 """
 
@@ -10,19 +10,19 @@ from trireme.machinery import gotext, quantity
 from trireme.machinery.field import Path
 
 
-def byte_warnings(at: Path, amounts: dict[str, str], *names: str) -> list[str]:
+def byte_warnings(at: Path, quantities: dict[str, str], *names: str) -> list[str]:
     """Those of ``names`` that are no whole number of bytes."""
     return [
-        f"{at.key(name)}: fractional byte value {gotext.quote(amounts[name])} is invalid, must be "
-        "an integer"
+        f"{at.key(name)}: fractional byte value {gotext.quote(quantities[name])} is invalid, "
+        "must be an integer"
         for name in names
-        if name in amounts and _is_fraction(amounts[name])
+        if name in quantities and _is_fraction(quantities[name])
     ]
 
 
-def are_whole(amounts: dict[str, str], *names: str) -> bool:
-    """Whether there is nothing to warn of, as of nearly all amounts."""
-    return not any(name in amounts and _is_fraction(amounts[name]) for name in names)
+def are_whole(quantities: dict[str, str], *names: str) -> bool:
+    """Whether there is nothing to warn of, as is so for nearly all."""
+    return not any(name in quantities and _is_fraction(quantities[name]) for name in names)
 
 
 def _is_fraction(text: str) -> bool:

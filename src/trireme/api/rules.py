@@ -24,17 +24,17 @@ IMMUTABLE: Final = "field is immutable"
 PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 
 
-def add(errs: Errors, at: Path, value: Any, complaints: Iterable[str]) -> None:
-    """One Invalid error for each complaint."""
-    for complaint in complaints:
-        errs.append(field.invalid(at, value, complaint))
+def add(errs: Errors, at: Path, value: Any, messages: Iterable[str]) -> None:
+    """One Invalid error for each message."""
+    for message in messages:
+        errs.append(field.invalid(at, value, message))
 
 
 def syntax(errs: Errors, parent: Path, name: str, value: str, check: Syntax) -> None:
     """``value`` keeps to a syntax of ``machinery/names``."""
-    complaints = check(value)
-    if complaints:
-        add(errs, parent.child(name), value, complaints)
+    messages = check(value)
+    if messages:
+        add(errs, parent.child(name), value, messages)
 
 
 def required(errs: Errors, parent: Path, name: str, value: Any, detail: str = "") -> bool:
@@ -108,12 +108,12 @@ def at_most_all(errs: Errors, parent: Path, name: str, value: int | str) -> None
 def labels(errs: Errors, at: Path, values: dict[str, str]) -> None:
     """Label keys and values."""
     for key, value in values.items():
-        complaints = names.is_qualified_name(key)
-        if complaints:
-            add(errs, at, key, complaints)
-        complaints = names.is_label_value(value)
-        if complaints:
-            add(errs, at, value, complaints)
+        messages = names.is_qualified_name(key)
+        if messages:
+            add(errs, at, key, messages)
+        messages = names.is_label_value(value)
+        if messages:
+            add(errs, at, value, messages)
 
 
 def label_selector(errs: Errors, at: Path, selector: LabelSelector | None) -> None:
@@ -137,9 +137,9 @@ def label_selector(errs: Errors, at: Path, selector: LabelSelector | None) -> No
             errs.append(field.invalid(here.child("operator"), item.operator, detail))
         syntax(errs, here, "key", item.key, names.is_qualified_name)
         for number, value in enumerate(item.values):
-            complaints = names.is_label_value(value)
-            if complaints:
-                add(errs, here.child("values").index(number), value, complaints)
+            messages = names.is_label_value(value)
+            if messages:
+                add(errs, here.child("values").index(number), value, messages)
 
 
 def endpoint_ip(errs: Errors, at: Path, text: str) -> None:
@@ -175,12 +175,12 @@ def is_dual_stack(addresses: Sequence[str]) -> bool:
 
 def conditions(errs: Errors, at: Path, items: Sequence[Condition]) -> None:
     """metav1 conditions: unique types, known status, a reason."""
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         here = at.index(position)
-        if item.type in seen:
+        if item.type in used:
             errs.append(field.duplicate(here.child("type"), item.type))
-        seen.add(item.type)
+        used.add(item.type)
         _condition(errs, here, item)
 
 
@@ -195,8 +195,8 @@ def _condition(errs: Errors, at: Path, item: Condition) -> None:
     if len(item.reason) == 0:
         errs.append(field.required(at.child("reason")))
     else:
-        complaints = names.is_condition_reason(item.reason)
-        add(errs, at.child("reason"), item.reason, complaints)
+        messages = names.is_condition_reason(item.reason)
+        add(errs, at.child("reason"), item.reason, messages)
         if len(item.reason.encode()) > 1024:
             errs.append(field.too_long(at.child("reason"), 1024))
     if len(item.message.encode()) > 32 * 1024:

@@ -48,18 +48,18 @@ def url(errs: Errors, text: str, at: Path) -> None:
         errs.append(field.invalid(at, parts.query, detail))
 
 
-def service(errs: Errors, wanted: Service, at: Path) -> None:
+def service(errs: Errors, reference: Service, at: Path) -> None:
     """A webhook behind a Service."""
     # Upstream's callers hand name and namespace over in each other's place, so the field that an
     # error names is the other one.
-    rules.required(errs, at, "name", wanted.namespace)
-    rules.required(errs, at, "namespace", wanted.name)
-    port = 443 if wanted.port is None else wanted.port
-    complaints = names.is_port_number(port)
-    if complaints:
-        detail = f"port is not valid: {', '.join(complaints)}"
+    rules.required(errs, at, "name", reference.namespace)
+    rules.required(errs, at, "namespace", reference.name)
+    port = 443 if reference.port is None else reference.port
+    messages = names.is_port_number(port)
+    if messages:
+        detail = f"port is not valid: {', '.join(messages)}"
         errs.append(field.invalid(at.child("port"), port, detail))
-    path, where = wanted.path, at.child("path")
+    path, where = reference.path, at.child("path")
     if not path or path == "/":
         return
     if path == "//":
@@ -71,5 +71,5 @@ def service(errs: Errors, wanted: Service, at: Path) -> None:
         if not step:
             errs.append(field.invalid(where, path, f"segment[{position}] may not be empty"))
             continue
-        for complaint in names.is_dns1123_subdomain(step):
-            errs.append(field.invalid(where, path, f"segment[{position}]: {complaint}"))
+        for message in names.is_dns1123_subdomain(step):
+            errs.append(field.invalid(where, path, f"segment[{position}]: {message}"))

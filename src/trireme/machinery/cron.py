@@ -157,9 +157,11 @@ def _number(text: str, kind: _Field) -> int:
 
 def _integer(text: str) -> int:
     if not _INTEGER.match(text) or len(text) > 18:
-        why = "value out of range" if _INTEGER.match(text) else "invalid syntax"
+        detail = "value out of range" if _INTEGER.match(text) else "invalid syntax"
         quoted = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        raise ValueError(f"failed to parse int from {text}: strconv.Atoi: parsing {quoted}: {why}")
+        raise ValueError(
+            f"failed to parse int from {text}: strconv.Atoi: parsing {quoted}: {detail}"
+        )
     number = int(text)
     if number < 0:
         raise ValueError(f"negative number ({number}) not allowed: {text}")

@@ -126,9 +126,9 @@ def generate_name_conflict(resource: str, name: str, retry_after: int = 1) -> Ap
     return ApiError(409, ALREADY_EXISTS, message, _details(resource, name, retry_after))
 
 
-def conflict(resource: str, name: str, why: str = MODIFIED) -> ApiError:
+def conflict(resource: str, name: str, detail: str = MODIFIED) -> ApiError:
     """409: the object is not the one that the client saw."""
-    message = f"Operation cannot be fulfilled on {resource} {gotext.quote(name)}: {why}"
+    message = f"Operation cannot be fulfilled on {resource} {gotext.quote(name)}: {detail}"
     return ApiError(409, CONFLICT, message, _details(resource, name))
 
 
@@ -158,14 +158,14 @@ def unauthorized(message: str = "") -> ApiError:
     return ApiError(401, UNAUTHORIZED, message or "not authorized")
 
 
-def forbidden(resource: str, name: str, why: str) -> ApiError:
-    """403: the request is understood and refused; admission plugins say ``why``."""
+def forbidden(resource: str, name: str, detail: str) -> ApiError:
+    """403: the request is understood and refused; admission plugins say ``detail``."""
     if not resource:
-        message = f"forbidden: {why}"
+        message = f"forbidden: {detail}"
     elif not name:
-        message = f"{resource} is forbidden: {why}"
+        message = f"{resource} is forbidden: {detail}"
     else:
-        message = f"{resource} {gotext.quote(name)} is forbidden: {why}"
+        message = f"{resource} {gotext.quote(name)} is forbidden: {detail}"
     return ApiError(403, FORBIDDEN, message, _details(resource, name))
 
 
@@ -271,10 +271,10 @@ def too_many_requests(message: str, retry_after: int = 0) -> ApiError:
     return ApiError(429, TOO_MANY_REQUESTS, message, details)
 
 
-def internal_error(why: str | BaseException) -> ApiError:
-    """500: a bug, or a fault of the machine."""
-    details = StatusDetails(causes=[StatusCause(message=str(why))])
-    return ApiError(500, INTERNAL_ERROR, f"Internal error occurred: {why}", details)
+def internal_error(detail: str | BaseException) -> ApiError:
+    """500: a bug, or a failure of the machine."""
+    details = StatusDetails(causes=[StatusCause(message=str(detail))])
+    return ApiError(500, INTERNAL_ERROR, f"Internal error occurred: {detail}", details)
 
 
 def service_unavailable(message: str) -> ApiError:

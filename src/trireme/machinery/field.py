@@ -109,7 +109,7 @@ OMITTED: Final = Omitted()
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One complaint about one field. ``type`` is one of the constants above."""
+    """One error of one field (``field.Error`` upstream). ``type`` is one of the constants above."""
 
     type: str
     field: str
@@ -176,7 +176,7 @@ def too_many(at: Path, actual: int, maximum: int) -> FieldError:
 
 
 def internal(at: Path, detail: str) -> FieldError:
-    """A fault on our side, met while looking at the field."""
+    """An error on our side, met while looking at the field."""
     return FieldError(INTERNAL, str(at), "", detail)
 
 

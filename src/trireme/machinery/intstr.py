@@ -1,7 +1,7 @@
 """IntOrString: a number, or a percentage of something.
 
 In: the ``int | str`` of a field (``maxSurge``, ``minAvailable``, a port). Out: numbers, or
-complaints about the form. Called by: validation, controllers, the proxy. Rules: apimachinery
+errors about the form. Called by: validation, controllers, the proxy. Rules: apimachinery
 ``util/intstr``.
 """
 
@@ -29,8 +29,8 @@ def percent(text: str) -> int:
     """The number before the ``%`` sign. Raises ValueError when there is none."""
     digits = text.removesuffix("%")
     if not _INTEGER(digits) or len(digits) > 19:
-        why = f"strconv.Atoi: parsing {gotext.quote(digits)}: invalid syntax"
-        said = f"invalid value {gotext.quote(text)}: {why}"
+        detail = f"strconv.Atoi: parsing {gotext.quote(digits)}: invalid syntax"
+        said = f"invalid value {gotext.quote(text)}: {detail}"
         raise ValueError(f"invalid value for IntOrString: {said}")
     return int(digits)
 

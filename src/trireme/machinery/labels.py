@@ -174,11 +174,11 @@ def format_labels(labels: Labels) -> str:
 def requirement(
     key: str, operator: str, values: tuple[str, ...], at: Path = _NO_PATH
 ) -> Requirement:
-    """A checked requirement. Raises ValueError with the text of every complaint."""
+    """A checked requirement. Raises ValueError with the text of every error."""
     errs: list[FieldError] = []
-    complaints = names.is_qualified_name(key)
-    if complaints:
-        errs.append(field.invalid(_under(at, "key"), key, "; ".join(complaints)))
+    messages = names.is_qualified_name(key)
+    if messages:
+        errs.append(field.invalid(_under(at, "key"), key, "; ".join(messages)))
     errs += _check_values(key, operator, values, at)
     if errs:
         raise ValueError(field.join(errs))
@@ -190,31 +190,31 @@ def _check_values(key: str, operator: str, values: tuple[str, ...], at: Path) ->
     errs: list[FieldError] = []
     if operator in (selection.IN, selection.NOT_IN):
         if not values:
-            why = "for 'in', 'notin' operators, values set can't be empty"
-            errs.append(field.invalid(here, list(values), why))
+            detail = "for 'in', 'notin' operators, values set can't be empty"
+            errs.append(field.invalid(here, list(values), detail))
     elif operator in (selection.EQUALS, selection.DOUBLE_EQUALS, selection.NOT_EQUALS):
         if len(values) != 1:
-            why = "exact-match compatibility requires one single value"
-            errs.append(field.invalid(here, list(values), why))
+            detail = "exact-match compatibility requires one single value"
+            errs.append(field.invalid(here, list(values), detail))
     elif operator in (selection.EXISTS, selection.DOES_NOT_EXIST):
         if values:
-            why = "values set must be empty for exists and does not exist"
-            errs.append(field.invalid(here, list(values), why))
+            detail = "values set must be empty for exists and does not exist"
+            errs.append(field.invalid(here, list(values), detail))
     elif operator in (selection.GREATER_THAN, selection.LESS_THAN):
         if len(values) != 1:
-            why = "for 'Gt', 'Lt' operators, exactly one value is required"
-            errs.append(field.invalid(here, list(values), why))
+            detail = "for 'Gt', 'Lt' operators, exactly one value is required"
+            errs.append(field.invalid(here, list(values), detail))
         for position, value in enumerate(values):
             if _integer(value) is None:
-                why = "for 'Gt', 'Lt' operators, the value must be an integer"
-                errs.append(field.invalid(here.index(position), value, why))
+                detail = "for 'Gt', 'Lt' operators, the value must be an integer"
+                errs.append(field.invalid(here.index(position), value, detail))
     else:
         errs.append(field.not_supported(_under(at, "operator"), operator, _ALL))
     for position, value in enumerate(values):
-        complaints = names.is_label_value(value)
-        if complaints:
+        messages = names.is_label_value(value)
+        if messages:
             place = here.index(position).key(key)
-            errs.append(field.invalid(place, value, "; ".join(complaints)))
+            errs.append(field.invalid(place, value, "; ".join(messages)))
     return errs
 
 
@@ -241,11 +241,11 @@ def _compile(requirements: tuple[Requirement, ...]) -> Callable[[Labels], bool]:
     if not requirements:
         return _always
     if all(r.operator in _EXACT and len(r.values) == 1 for r in requirements):
-        wanted = [(r.key, r.values[0]) for r in requirements]
-        if len(wanted) == 1:
-            key, value = wanted[0]
+        expected = [(r.key, r.values[0]) for r in requirements]
+        if len(expected) == 1:
+            key, value = expected[0]
             return lambda labels: labels.get(key) == value
-        return lambda labels: all([labels.get(key) == value for key, value in wanted])
+        return lambda labels: all([labels.get(key) == value for key, value in expected])
     tests = [_test(requirement) for requirement in requirements]
     if len(tests) == 1:
         return tests[0]
@@ -353,9 +353,9 @@ class _Parser:
             kind, literal = self._take()
         if kind != "id":
             raise ValueError(f"found '{literal}', expected: identifier")
-        complaints = names.is_qualified_name(literal)
-        if complaints:
-            raise ValueError(str(field.invalid(_NO_PATH, literal, "; ".join(complaints))))
+        messages = names.is_qualified_name(literal)
+        if messages:
+            raise ValueError(str(field.invalid(_NO_PATH, literal, "; ".join(messages))))
         if not operator and self._peek()[0] in ("", ","):
             operator = selection.EXISTS
         return literal, operator

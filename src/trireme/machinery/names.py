@@ -1,6 +1,6 @@
 """The syntaxes of names, keys, values and addresses, each with upstream's words for what is wrong.
 
-In: one text. Out: a list of complaints, empty when the text is fine; a rule wraps each complaint in
+In: one text. Out: a list of error messages, empty when the text is fine; a rule wraps each in
 ``field.invalid``. Called by: validation in ``api/``, ``labels``, the CLI. Rules:
 apimachinery ``util/validation`` and ``api/validate/content``; concepts/overview/.../names.md.
 """
@@ -139,7 +139,7 @@ def is_dns1035_label(text: str) -> list[str]:
 
 
 def mask_trailing_dash(name: str) -> str:
-    """``name`` as a generateName is judged: something will follow a trailing dash."""
+    """``name`` as a generateName is validated: something will follow a trailing dash."""
     return name[:-2] + "a" if len(name) > 1 and name.endswith("-") else name
 
 

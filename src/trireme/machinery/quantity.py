@@ -128,17 +128,17 @@ def parse(text: str) -> Quantity:
 def canonical(text: str) -> str:
     """``text`` rewritten as upstream stores it: ``0.5`` is ``500m``, ``1024Mi`` is ``1Gi``."""
     text = text.strip()
-    amount = parse(text)
-    return text if _is_kept(text) else str(amount)
+    value = parse(text)
+    return text if _is_kept(text) else str(value)
 
 
 @lru_cache(maxsize=16384)
 def canonical_milli(text: str) -> str:
     """The canonical text after rounding up to thousandths: defaulting does so to ResourceLists."""
     text = text.strip()
-    amount = parse(text)
-    rounded = amount.round_up(MILLI)
-    return canonical(text) if rounded == amount else str(rounded)
+    value = parse(text)
+    rounded = value.round_up(MILLI)
+    return canonical(text) if rounded == value else str(rounded)
 
 
 def of(count: int, family: str = DECIMAL_SI) -> Quantity:

@@ -89,9 +89,9 @@ class Scale:
 class Conversion:
     """How a version that is not stored becomes the stored one and back.
 
-    ``stored`` is the kind's stored version, whose rules judge every write. Both functions are pure,
-    take an object over and may use its parts. ``field_labels`` maps this version's field labels to
-    those of the stored one where they differ.
+    ``stored`` is the kind's stored version, whose rules validate every write. Both functions are
+    pure, own the object they are given and may use its parts. ``field_labels`` maps this version's
+    field labels to those of the stored one where they differ.
     """
 
     stored: Resource

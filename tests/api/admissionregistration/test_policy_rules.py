@@ -15,8 +15,8 @@ from trireme.api.admissionregistration.v1 import (
 from trireme.api.admissionregistration.v1alpha1 import (
     mutatingadmissionpolicybinding as alpha_binding,
 )
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 META = {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -246,22 +246,22 @@ BINDINGS: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("changes", "errors"), [case[1:] for case in VALIDATIONS])
 def test_validating(changes: dict[str, Any], errors: list[str]) -> None:
     resource = validatingadmissionpolicy.RESOURCE
-    found = judge.create(resource, changed(VALIDATING, changes))
-    assert judge.agrees(found, errors), found
-    found = judge.update(resource, changed(VALIDATING, changes), VALIDATING)
-    assert judge.agrees(found, errors), found
+    found = validation.create(resource, changed(VALIDATING, changes))
+    assert validation.agrees(found, errors), found
+    found = validation.update(resource, changed(VALIDATING, changes), VALIDATING)
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(("changes", "errors"), [case[1:] for case in MUTATIONS])
 def test_mutating(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(mutatingadmissionpolicy.RESOURCE, changed(MUTATING, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(mutatingadmissionpolicy.RESOURCE, changed(MUTATING, changes))
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(("changes", "errors"), [case[1:] for case in BINDINGS])
 def test_bindings(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(validatingadmissionpolicybinding.RESOURCE, changed(BINDING, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(validatingadmissionpolicybinding.RESOURCE, changed(BINDING, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_status() -> None:
@@ -270,7 +270,7 @@ def test_status() -> None:
     labelled = changed(new, {"metadata.labels": {"a": "b"}})
     resource = validatingadmissionpolicy.RESOURCE
     where = "status.typeChecking.expressionWarnings[1]"
-    assert judge.update(resource, labelled, VALIDATING, "status") == [
+    assert validation.update(resource, labelled, VALIDATING, "status") == [
         f"{where}.warning: Required value",
         f"{where}.fieldRef: Required value",
     ]
@@ -280,12 +280,12 @@ def test_rows() -> None:
     policy = validatingadmissionpolicy.RESOURCE
     with_kind = changed(VALIDATING, {"spec.paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}})
     assert policy.row is not None
-    assert policy.row(judge.load(policy, VALIDATING), NOW) == ["x", 1, "<unset>", "60m"]
-    assert policy.row(judge.load(policy, with_kind), NOW)[2] == "v1/ConfigMap"
+    assert policy.row(validation.load(policy, VALIDATING), NOW) == ["x", 1, "<unset>", "60m"]
+    assert policy.row(validation.load(policy, with_kind), NOW)[2] == "v1/ConfigMap"
     binding = validatingadmissionpolicybinding.RESOURCE
     selected = changed(BINDING, {"spec.paramRef": {"selector": {"matchLabels": {"a": "b"}}}})
     assert binding.row is not None
-    assert binding.row(judge.load(binding, selected), NOW)[1:3] == [
+    assert binding.row(validation.load(binding, selected), NOW)[1:3] == [
         "p",
         "&LabelSelector{MatchLabels:map[string]string{a: b,},"
         "MatchExpressions:[]LabelSelectorRequirement{},}",
@@ -301,7 +301,7 @@ def test_alpha_denies_without_parameters() -> None:
     }
     alpha = alpha_binding.RESOURCE
     assert alpha.stored_as is not None
-    stored = alpha.stored_as.to_stored(judge.load(alpha, manifest))
+    stored = alpha.stored_as.to_stored(validation.load(alpha, manifest))
     assert stored.spec.paramRef.parameterNotFoundAction == "Deny"
     assert alpha.stored_as.stored is mutatingadmissionpolicybinding.RESOURCE
-    assert alpha.stored_as.from_stored(stored) == judge.load(alpha, manifest)
+    assert alpha.stored_as.from_stored(stored) == validation.load(alpha, manifest)

@@ -11,8 +11,8 @@ from trireme.api.admissionregistration.v1 import (
     validatingwebhookconfiguration,
 )
 from trireme.machinery.resource import Resource
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 META = {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -137,8 +137,8 @@ def test_create(
     resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], errors: list[str]
 ) -> None:
     hook = changed(HOOK, changes)
-    found = judge.create(resource, changed(manifest, {"webhooks": [hook]}))
-    assert judge.agrees(found, errors), found
+    found = validation.create(resource, changed(manifest, {"webhooks": [hook]}))
+    assert validation.agrees(found, errors), found
 
 
 def test_an_update_keeps_what_was_not_forbidden() -> None:
@@ -147,20 +147,22 @@ def test_an_update_keeps_what_was_not_forbidden() -> None:
         manifest,
         {"webhooks.0.sideEffects": "Some", "webhooks.0.admissionReviewVersions": ["v9"]},
     )
-    assert len(judge.create(resource, loose)) == 2
-    assert judge.update(resource, loose, loose) == []
-    assert len(judge.update(resource, loose, manifest)) == 2
+    assert len(validation.create(resource, loose)) == 2
+    assert validation.update(resource, loose, loose) == []
+    assert len(validation.update(resource, loose, manifest)) == 2
 
 
-def test_only_new_conditions_are_judged() -> None:
+def test_only_new_conditions_are_validated() -> None:
     resource, manifest = BOTH[0]
     broken = changed(manifest, {"webhooks.0.matchConditions": [{"name": "a", "expression": "x"}]})
-    assert judge.update(resource, changed(broken, {"metadata.labels": {"a": "b"}}), broken) == []
-    assert len(judge.update(resource, broken, manifest)) == 1
+    assert (
+        validation.update(resource, changed(broken, {"metadata.labels": {"a": "b"}}), broken) == []
+    )
+    assert len(validation.update(resource, broken, manifest)) == 1
 
 
 def test_defaults() -> None:
-    hook = judge.load(*BOTH[1]).webhooks[0]
+    hook = validation.load(*BOTH[1]).webhooks[0]
     assert (hook.failurePolicy, hook.matchPolicy, hook.timeoutSeconds) == ("Fail", "Equivalent", 10)
     assert hook.reinvocationPolicy == "Never" and hook.rules[0].scope == "*"
     assert hook.namespaceSelector is not None and hook.clientConfig.service.port == 443
@@ -168,16 +170,16 @@ def test_defaults() -> None:
 
 def test_row_and_generation() -> None:
     resource, manifest = BOTH[0]
-    obj = judge.load(resource, manifest)
+    obj = validation.load(resource, manifest)
     assert resource.row is not None and resource.row(obj, NOW) == ["x", 1, "60m"]
     assert resource.generation is not None
-    assert resource.generation(judge.load(resource, changed(manifest, {"webhooks": []})), obj)
-    assert not resource.generation(judge.load(resource, manifest), obj)
+    assert resource.generation(validation.load(resource, changed(manifest, {"webhooks": []})), obj)
+    assert not resource.generation(validation.load(resource, manifest), obj)
 
 
 def test_reserved_names_are_warned_of() -> None:
     resource, manifest = BOTH[0]
-    obj = judge.load(resource, changed(manifest, {"metadata.name": "a.static.k8s.io"}))
+    obj = validation.load(resource, changed(manifest, {"metadata.name": "a.static.k8s.io"}))
     assert resource.warnings(obj, None) == [
         'metadata.name: names ending with ".static.k8s.io" are reserved for static manifest-based '
         "configurations and cannot be managed via the API"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.apiregistration.v1 import apiservice
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 SERVICE = {
     "apiVersion": "apiregistration.k8s.io/v1",
@@ -77,12 +77,12 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(apiservice.RESOURCE, changed(SERVICE, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(apiservice.RESOURCE, changed(SERVICE, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_what_is_local_is_available() -> None:
-    obj = judge.made(apiservice.RESOURCE, changed(SERVICE, {"spec.service": REMOVED}))
+    obj = validation.made(apiservice.RESOURCE, changed(SERVICE, {"spec.service": REMOVED}))
     assert apiservice.row(obj, 1767225600.0 + 60) == ["v1.a.b", "Local", "True", "60s"]
     [condition] = obj.status.conditions
     assert condition.lastTransitionTime == "2026-01-01T00:00:00Z"
@@ -90,10 +90,10 @@ def test_what_is_local_is_available() -> None:
 
 def test_status() -> None:
     broken = {"conditions": [{"type": "Available", "status": "False", "reason": "Broken"}]}
-    obj = judge.load(apiservice.RESOURCE, {**SERVICE, "status": broken})
+    obj = validation.load(apiservice.RESOURCE, {**SERVICE, "status": broken})
     assert apiservice.row(obj, 1767225600.0 + 60)[1:3] == ["n/s", "False (Broken)"]
     bad = {**SERVICE, "status": {"conditions": [{"type": "Available", "status": "x"}]}}
-    assert judge.update(apiservice.RESOURCE, bad, SERVICE, "status") == [
+    assert validation.update(apiservice.RESOURCE, bad, SERVICE, "status") == [
         'status.conditions[0].status: Unsupported value: "x": '
         'supported values: "True", "False", "Unknown"'
     ]

@@ -8,8 +8,8 @@ import pytest
 
 from trireme.api.apps.v1 import deployment, replicaset
 from trireme.machinery.resource import Resource
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 SPEC = {
@@ -183,16 +183,16 @@ STATUS: list[tuple[str, dict[str, Any], list[str]]] = [
 def test_create(
     resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], errors: list[str]
 ) -> None:
-    found = judge.create(resource, changed(manifest, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(resource, changed(manifest, changes))
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(
     ("changes", "errors"), [case[1:] for case in DEPLOYMENTS], ids=[case[0] for case in DEPLOYMENTS]
 )
 def test_create_deployment(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(deployment.RESOURCE, changed(DEPLOYMENT, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(deployment.RESOURCE, changed(DEPLOYMENT, changes))
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(
@@ -202,8 +202,8 @@ def test_create_deployment(changes: dict[str, Any], errors: list[str]) -> None:
 def test_status(
     resource: Resource, manifest: dict[str, Any], status: dict[str, Any], errors: list[str]
 ) -> None:
-    found = judge.update(resource, {**manifest, "status": status}, manifest, "status")
-    assert judge.agrees(found, errors), found
+    found = validation.update(resource, {**manifest, "status": status}, manifest, "status")
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(("resource", "manifest"), BOTH, ids=["Deployment", "ReplicaSet"])
@@ -212,7 +212,7 @@ def test_selector_stays(resource: Resource, manifest: dict[str, Any]) -> None:
         manifest,
         {"spec.selector.matchLabels": {"b": "c"}, "spec.template.metadata.labels": {"b": "c"}},
     )
-    assert judge.update(resource, new, manifest) == [
+    assert validation.update(resource, new, manifest) == [
         'spec.selector: Invalid value: {"matchLabels":{"b":"c"}}: field is immutable'
     ]
 
@@ -220,13 +220,13 @@ def test_selector_stays(resource: Resource, manifest: dict[str, Any]) -> None:
 def test_collisions_do_not_go_back() -> None:
     old = {**DEPLOYMENT, "status": {"collisionCount": 2}}
     new = {**DEPLOYMENT, "status": {"collisionCount": 1}}
-    assert judge.update(deployment.RESOURCE, new, old, "status") == [
+    assert validation.update(deployment.RESOURCE, new, old, "status") == [
         "status.collisionCount: Invalid value: 1: cannot be decremented"
     ]
 
 
 def test_deployment_defaults() -> None:
-    spec = judge.load(deployment.RESOURCE, DEPLOYMENT).spec
+    spec = validation.load(deployment.RESOURCE, DEPLOYMENT).spec
     assert (spec.replicas, spec.revisionHistoryLimit, spec.progressDeadlineSeconds) == (1, 10, 600)
     assert spec.strategy.type == "RollingUpdate"
     assert spec.strategy.rollingUpdate.maxSurge == "25%"
@@ -237,7 +237,7 @@ def test_deployment_defaults() -> None:
 
 def test_one_default_of_two() -> None:
     new = changed(DEPLOYMENT, {"spec.strategy": {"rollingUpdate": {"maxSurge": 3}}})
-    rolling = judge.load(deployment.RESOURCE, new).spec.strategy.rollingUpdate
+    rolling = validation.load(deployment.RESOURCE, new).spec.strategy.rollingUpdate
     assert (rolling.maxSurge, rolling.maxUnavailable) == (3, "25%")
 
 
@@ -253,7 +253,10 @@ def test_one_default_of_two() -> None:
 )
 def test_generation(changes: dict[str, Any], deployments: bool, sets: bool) -> None:
     for (resource, manifest), counted in zip(BOTH, (deployments, sets), strict=True):
-        old, new = judge.load(resource, manifest), judge.load(resource, changed(manifest, changes))
+        old, new = (
+            validation.load(resource, manifest),
+            validation.load(resource, changed(manifest, changes)),
+        )
         assert resource.generation is not None
         assert resource.generation(new, old) is counted
 
@@ -264,7 +267,7 @@ def test_rows() -> None:
     for resource, manifest in BOTH:
         new = changed(manifest, {"status": status, "spec.replicas": 4})
         assert resource.row is not None
-        cells.append(resource.row(judge.load(resource, new), NOW))
+        cells.append(resource.row(validation.load(resource, new), NOW))
     assert cells == [
         ["x", "2/4", 0, 1, "60m", "c", "i:1", "app=a"],
         ["x", 4, 3, 2, "60m", "c", "i:1", "app=a"],
@@ -273,7 +276,7 @@ def test_rows() -> None:
 
 def test_scale() -> None:
     for resource, manifest in BOTH:
-        obj = judge.load(resource, {**manifest, "status": {"replicas": 3}})
+        obj = validation.load(resource, {**manifest, "status": {"replicas": 3}})
         assert resource.scale is not None
         assert resource.scale.selector(obj) == "app=a"
         assert resource.scale.status_replicas(obj) == 3

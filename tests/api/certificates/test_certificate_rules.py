@@ -15,8 +15,8 @@ from trireme.api.certificates import requests
 from trireme.api.certificates.v1 import certificatesigningrequest
 from trireme.api.certificates.v1beta1 import clustertrustbundle, podcertificaterequest
 from trireme.machinery.resource import Resource
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 OTHER = ec.generate_private_key(ec.SECP256R1())
@@ -108,8 +108,8 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
 def test_requests(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(certificatesigningrequest.RESOURCE, changed(CSR, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(certificatesigningrequest.RESOURCE, changed(CSR, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_a_request_is_signed_with_its_key() -> None:
@@ -158,8 +158,8 @@ PATHS: list[tuple[str, list[Any], list[Any], list[str]]] = [
 @pytest.mark.parametrize(("subresource", "old", "new", "errors"), PATHS)
 def test_decisions(subresource: str, old: list[Any], new: list[Any], errors: list[str]) -> None:
     was, now = ({**CSR, "status": {"conditions": items}} for items in (old, new))
-    found = judge.update(certificatesigningrequest.RESOURCE, now, was, subresource)
-    assert judge.agrees(found, errors), found
+    found = validation.update(certificatesigningrequest.RESOURCE, now, was, subresource)
+    assert validation.agrees(found, errors), found
 
 
 def test_the_certificate_comes_once() -> None:
@@ -167,7 +167,7 @@ def test_the_certificate_comes_once() -> None:
         return {**CSR, "status": {"certificate": encoded(text.encode())}}
 
     def status(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
-        return judge.update(certificatesigningrequest.RESOURCE, new, old, "status")
+        return validation.update(certificatesigningrequest.RESOURCE, new, old, "status")
 
     good = with_certificate(certificate())
     assert status(good, CSR) == []
@@ -178,7 +178,7 @@ def test_the_certificate_comes_once() -> None:
         'status.certificate: Invalid value: "<certificate data>": must contain at least one '
         "CERTIFICATE PEM block"
     ]
-    obj = judge.load(certificatesigningrequest.RESOURCE, good)
+    obj = validation.load(certificatesigningrequest.RESOURCE, good)
     assert certificatesigningrequest.row(obj, 1767225600.0)[-1] == "Pending,Issued"
 
 
@@ -234,8 +234,8 @@ BUNDLES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in BUNDLES], ids=[case[0] for case in BUNDLES]
 )
 def test_bundles(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(clustertrustbundle.RESOURCE, changed(BUNDLE, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(clustertrustbundle.RESOURCE, changed(BUNDLE, changes))
+    assert validation.agrees(found, errors), found
 
 
 POD: Resource = podcertificaterequest.RESOURCE
@@ -298,8 +298,8 @@ PODS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in PODS], ids=[case[0] for case in PODS]
 )
 def test_pods(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(POD, changed(PCR, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(POD, changed(PCR, changes))
+    assert validation.agrees(found, errors), found
 
 
 def condition(kind: str, status: str = "True") -> dict[str, Any]:
@@ -356,18 +356,19 @@ ENDS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("status", "errors"), [case[1:] for case in ENDS], ids=[case[0] for case in ENDS]
 )
 def test_how_requests_of_pods_end(status: dict[str, Any], errors: list[str]) -> None:
-    found = judge.update(POD, {**PCR, "status": status}, PCR, "status")
-    assert judge.agrees(found, errors), found
+    found = validation.update(POD, {**PCR, "status": status}, PCR, "status")
+    assert validation.agrees(found, errors), found
 
 
 def test_an_end_is_the_end() -> None:
     denied = {**PCR, "status": {"conditions": [condition("Denied")]}}
-    found = judge.update(POD, {**PCR, "status": ISSUED}, denied, "status")
+    found = validation.update(POD, {**PCR, "status": ISSUED}, denied, "status")
     assert found == [
         "status: Invalid value: immutable after PodCertificateRequest is issued, denied, or failed"
     ]
-    assert judge.agrees(
-        judge.update(POD, changed(PCR, {"spec.podName": "q"}), PCR), ["spec: Invalid value: ..."]
+    assert validation.agrees(
+        validation.update(POD, changed(PCR, {"spec.podName": "q"}), PCR),
+        ["spec: Invalid value: ..."],
     )
-    row = podcertificaterequest.row(judge.load(POD, denied), 0.0)
+    row = podcertificaterequest.row(validation.load(POD, denied), 0.0)
     assert row == ["x", "p", "s", "n", "example.com/a", "Denied", "<none>"]

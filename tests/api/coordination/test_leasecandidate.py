@@ -8,8 +8,8 @@ import pytest
 
 from trireme.api.coordination.v1alpha2 import leasecandidate as v1alpha2
 from trireme.api.coordination.v1beta1 import leasecandidate
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 CANDIDATE = {
     "apiVersion": "coordination.k8s.io/v1beta1",
@@ -59,19 +59,19 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(leasecandidate.RESOURCE, changed(CANDIDATE, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(leasecandidate.RESOURCE, changed(CANDIDATE, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_the_lease_stays() -> None:
-    found = judge.update(
+    found = validation.update(
         leasecandidate.RESOURCE, changed(CANDIDATE, {"spec.leaseName": "m"}), CANDIDATE
     )
     assert found == ['spec.leaseName: Invalid value: "m": field is immutable']
 
 
 def test_there_and_back() -> None:
-    obj = judge.load(leasecandidate.RESOURCE, CANDIDATE)
+    obj = validation.load(leasecandidate.RESOURCE, CANDIDATE)
     older = v1alpha2.from_v1beta1(obj)
     assert older.apiVersion == "coordination.k8s.io/v1alpha2"
     assert v1alpha2.to_v1beta1(older) == obj

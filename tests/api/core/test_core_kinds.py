@@ -19,8 +19,8 @@ from trireme.api.core.v1 import (
 from trireme.api.discovery.v1 import endpointslice
 from trireme.api.scheduling.v1 import priorityclass
 from trireme.machinery.resource import Resource
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 META = {"name": "x", "namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -184,15 +184,15 @@ CREATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[str]]] = 
 
 
 @pytest.mark.parametrize(
-    ("resource", "manifest", "changes", "wanted"),
+    ("resource", "manifest", "changes", "expected"),
     [case[1:] for case in CREATE],
     ids=[case[0] for case in CREATE],
 )
 def test_create(
-    resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], wanted: list[str]
+    resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], expected: list[str]
 ) -> None:
-    found = judge.create(resource, changed(manifest, changes))
-    assert judge.agrees(found, wanted), found
+    found = validation.create(resource, changed(manifest, changes))
+    assert validation.agrees(found, expected), found
 
 
 FROZEN = "field is immutable when `immutable` is set"
@@ -233,7 +233,7 @@ UPDATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], str, list[str]
 
 
 @pytest.mark.parametrize(
-    ("resource", "old", "changes", "part", "wanted"),
+    ("resource", "old", "changes", "part", "expected"),
     [case[1:] for case in UPDATE],
     ids=[case[0] for case in UPDATE],
 )
@@ -242,10 +242,10 @@ def test_update(
     old: dict[str, Any],
     changes: dict[str, Any],
     part: str,
-    wanted: list[str],
+    expected: list[str],
 ) -> None:
-    found = judge.update(resource, changed(old, changes), old, part)
-    assert judge.agrees(found, wanted), found
+    found = validation.update(resource, changed(old, changes), old, part)
+    assert validation.agrees(found, expected), found
 
 
 ROWS: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[Any]]] = [
@@ -301,18 +301,18 @@ def test_row(
     resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], cells: list[Any]
 ) -> None:
     assert resource.row is not None
-    assert resource.row(judge.load(resource, changed(manifest, changes)), NOW) == cells
+    assert resource.row(validation.load(resource, changed(manifest, changes)), NOW) == cells
     assert len(cells) == len(resource.columns)
 
 
 def test_secret_texts_become_data() -> None:
-    made = judge.made(secret.RESOURCE, changed(SECRET, {"stringData": {"a": "new", "c": "d"}}))
+    made = validation.made(secret.RESOURCE, changed(SECRET, {"stringData": {"a": "new", "c": "d"}}))
     assert made.data == {"a": b"new", "c": b"d"}
     assert made.stringData == {}
 
 
 def test_namespace_is_made_active_named_and_held() -> None:
-    made = judge.made(namespace.RESOURCE, PLACE)
+    made = validation.made(namespace.RESOURCE, PLACE)
     assert made.metadata.labels == {"kubernetes.io/metadata.name": "x"}
     assert made.spec.finalizers == ["kubernetes"]
     assert made.status.phase == "Active"
@@ -328,12 +328,12 @@ def test_accounts_keep_only_the_names_of_secrets() -> None:
         "metadata": META,
         "secrets": [{"name": "a", "namespace": "other", "kind": "Secret"}],
     }
-    made = judge.made(serviceaccount.RESOURCE, manifest)
+    made = validation.made(serviceaccount.RESOURCE, manifest)
     assert (made.secrets[0].name, made.secrets[0].namespace) == ("a", "")
 
 
 def test_node_allocatable_and_cidrs() -> None:
-    made = judge.made(
+    made = validation.made(
         node.RESOURCE,
         {**NODE, "spec": {"podCIDRs": ["10.0.0.0/24"]}, "status": {"capacity": {"cpu": "2"}}},
     )
@@ -342,8 +342,8 @@ def test_node_allocatable_and_cidrs() -> None:
 
 
 def test_slice_generation_counts_endpoints_and_labels() -> None:
-    old = judge.made(endpointslice.RESOURCE, SLICE)
-    new = judge.made(endpointslice.RESOURCE, SLICE)
+    old = validation.made(endpointslice.RESOURCE, SLICE)
+    new = validation.made(endpointslice.RESOURCE, SLICE)
     assert not endpointslice.changed(new, old)
     new.metadata.annotations = {"a": "b"}
     assert not endpointslice.changed(new, old)
@@ -352,7 +352,7 @@ def test_slice_generation_counts_endpoints_and_labels() -> None:
 
 
 def test_event_fields() -> None:
-    obj = judge.load(event.RESOURCE, EVENT)
+    obj = validation.load(event.RESOURCE, EVENT)
     values = {label: read(obj) for label, read in event.RESOURCE.selectable.items()}
     assert values["involvedObject.name"] == "p"
     assert values["source"] == "c"

@@ -65,8 +65,8 @@ def test_a_pair_is_a_pair(name: str) -> None:
         "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
         "ed": ed25519.Ed25519PrivateKey.generate,
     }[name]()
-    why = "tls: private key does not match public key"
-    assert key_pairs.problem(CERTIFICATES[name], private(another)) == why
+    detail = "tls: private key does not match public key"
+    assert key_pairs.problem(CERTIFICATES[name], private(another)) == detail
     for other in CERTIFICATES.keys() - {name}:
         assert key_pairs.problem(CERTIFICATES[name], private(KEYS[other])) == OTHER_TYPE
 

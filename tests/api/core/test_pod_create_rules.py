@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.core.v1.pod.resource import RESOURCE
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -409,11 +409,11 @@ CASES: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+    ("changes", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-def test_rule(changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.create(RESOURCE, changed(POD, changes))
-    assert judge.agrees(found, wanted), found
+def test_rule(changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.create(RESOURCE, changed(POD, changes))
+    assert validation.agrees(found, expected), found
 
 
 GOOD: list[tuple[str, dict[str, Any]]] = [
@@ -440,4 +440,4 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("changes", [case[1] for case in GOOD], ids=[case[0] for case in GOOD])
 def test_good(changes: dict[str, Any]) -> None:
-    assert judge.create(RESOURCE, changed(POD, changes)) == []
+    assert validation.create(RESOURCE, changed(POD, changes)) == []

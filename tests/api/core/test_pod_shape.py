@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from trireme.api.core.v1.pod import image, qos
 from trireme.api.core.v1.pod.resource import RESOURCE, SELECTABLE, grace
-from trireme.testing import judge
-from trireme.testing.judge import changed
+from trireme.testing import validation
+from trireme.testing.validation import changed
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -29,7 +29,7 @@ def as_dict(obj: Any) -> dict[str, Any]:
 
 
 def test_defaults_are_those_of_upstream() -> None:
-    made = as_dict(judge.made(RESOURCE, POD))
+    made = as_dict(validation.made(RESOURCE, POD))
     assert made["spec"] == {
         "containers": [
             {
@@ -111,11 +111,11 @@ DEFAULTS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in DEFAULTS], ids=[case[0] for case in DEFAULTS]
+    ("changes", "expected"), [case[1:] for case in DEFAULTS], ids=[case[0] for case in DEFAULTS]
 )
-def test_default(changes: dict[str, Any], wanted: dict[str, Any]) -> None:
-    made = as_dict(judge.made(RESOURCE, changed(POD, changes)))
-    for path, value in wanted.items():
+def test_default(changes: dict[str, Any], expected: dict[str, Any]) -> None:
+    made = as_dict(validation.made(RESOURCE, changed(POD, changes)))
+    for path, value in expected.items():
         here: Any = made
         for step in path.split("."):
             here = here[int(step)] if isinstance(here, list) else here[step]
@@ -148,8 +148,8 @@ specs = st.fixed_dictionaries(
 @settings(max_examples=100, deadline=None)
 @given(specs)
 def test_defaults_change_nothing_twice(spec: dict[str, Any]) -> None:
-    once = judge.load(RESOURCE, {**POD, "spec": spec})
-    twice = judge.load(RESOURCE, as_dict(once))
+    once = validation.load(RESOURCE, {**POD, "spec": spec})
+    twice = validation.load(RESOURCE, as_dict(once))
     assert twice == once
 
 
@@ -176,7 +176,7 @@ BOTH = {"cpu": "1", "memory": "1Gi"}
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"),
+    ("changes", "expected"),
     [
         ({}, qos.BEST_EFFORT),
         ({"spec.containers.0.resources": {"limits": BOTH}}, qos.GUARANTEED),
@@ -193,8 +193,8 @@ BOTH = {"cpu": "1", "memory": "1Gi"}
         ({"spec.resources": {"requests": BOTH}}, qos.BURSTABLE),
     ],
 )
-def test_quality_of_service(changes: dict[str, Any], wanted: str) -> None:
-    assert judge.made(RESOURCE, changed(POD, changes)).status.qosClass == wanted
+def test_quality_of_service(changes: dict[str, Any], expected: str) -> None:
+    assert validation.made(RESOURCE, changed(POD, changes)).status.qosClass == expected
 
 
 def status(*states: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def test_row(
     }
     manifest = {**POD, "metadata": {**POD["metadata"], **meta}, "spec": spec, "status": state}
     assert RESOURCE.row is not None
-    row = RESOURCE.row(judge.load(RESOURCE, manifest), NOW)
+    row = RESOURCE.row(validation.load(RESOURCE, manifest), NOW)
     assert row[1:4] == cells
     assert row[0] == "p"
     assert row[4] == "60m"
@@ -307,15 +307,15 @@ def test_wide_cells_and_row_conditions() -> None:
             },
         },
     )
-    pod = judge.load(RESOURCE, manifest)
+    pod = validation.load(RESOURCE, manifest)
     assert RESOURCE.row(pod, NOW)[5:] == ["10.0.0.1", "n", "<none>", "1/2"]
-    assert RESOURCE.row(judge.load(RESOURCE, POD), NOW)[5:] == ["<none>"] * 4
+    assert RESOURCE.row(validation.load(RESOURCE, POD), NOW)[5:] == ["<none>"] * 4
     assert RESOURCE.row_conditions(pod)[0]["reason"] == "Failed"
     assert len(RESOURCE.columns) == len(RESOURCE.row(pod, NOW))
 
 
 @pytest.mark.parametrize(
-    ("changes", "asked", "wanted"),
+    ("changes", "asked", "expected"),
     [
         ({}, None, 0),
         ({"spec.nodeName": "n"}, None, 30),
@@ -324,12 +324,12 @@ def test_wide_cells_and_row_conditions() -> None:
         ({"spec.nodeName": "n", "status": {"phase": "Succeeded"}}, 5, 0),
     ],
 )
-def test_grace(changes: dict[str, Any], asked: int | None, wanted: int) -> None:
-    assert grace(judge.load(RESOURCE, changed(POD, changes)), asked) == wanted
+def test_grace(changes: dict[str, Any], asked: int | None, expected: int) -> None:
+    assert grace(validation.load(RESOURCE, changed(POD, changes)), asked) == expected
 
 
 def test_selectable_fields() -> None:
-    pod = judge.load(RESOURCE, changed(POD, {"spec.nodeName": "n", "spec.hostNetwork": True}))
+    pod = validation.load(RESOURCE, changed(POD, {"spec.nodeName": "n", "spec.hostNetwork": True}))
     values = {label: read(pod) for label, read in SELECTABLE.items()}
     assert values["spec.nodeName"] == "n"
     assert values["spec.hostNetwork"] == "true"

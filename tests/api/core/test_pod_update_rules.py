@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.core.v1.pod.resource import RESOURCE
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 OLD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -107,11 +107,11 @@ MAIN: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("old", "changes", "wanted"), [case[1:] for case in MAIN], ids=[case[0] for case in MAIN]
+    ("old", "changes", "expected"), [case[1:] for case in MAIN], ids=[case[0] for case in MAIN]
 )
-def test_main_resource(old: dict[str, Any], changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.update(RESOURCE, changed(old, changes), old)
-    assert judge.agrees(found, wanted), found
+def test_main_resource(old: dict[str, Any], changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.update(RESOURCE, changed(old, changes), old)
+    assert validation.agrees(found, expected), found
 
 
 RUNNING = changed(
@@ -163,17 +163,17 @@ STATUS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in STATUS], ids=[case[0] for case in STATUS]
+    ("changes", "expected"), [case[1:] for case in STATUS], ids=[case[0] for case in STATUS]
 )
-def test_status(changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.update(RESOURCE, changed(RUNNING, changes), RUNNING, "status")
-    assert judge.agrees(found, wanted), found
+def test_status(changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.update(RESOURCE, changed(RUNNING, changes), RUNNING, "status")
+    assert validation.agrees(found, expected), found
 
 
 def test_a_failed_container_may_restart() -> None:
     failed = changed(RUNNING, {"status.containerStatuses.0.state": {"terminated": {"exitCode": 1}}})
     running = changed(failed, {"status.containerStatuses.0.state": {"running": {}}})
-    assert judge.update(RESOURCE, running, failed, "status") == []
+    assert validation.update(RESOURCE, running, failed, "status") == []
 
 
 DEBUGGED = changed(OLD, {"spec.ephemeralContainers": [{"name": "e", "image": "i"}]})
@@ -200,11 +200,11 @@ EPHEMERAL: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in EPHEMERAL], ids=[case[0] for case in EPHEMERAL]
+    ("changes", "expected"), [case[1:] for case in EPHEMERAL], ids=[case[0] for case in EPHEMERAL]
 )
-def test_ephemeral_containers(changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.update(RESOURCE, changed(DEBUGGED, changes), DEBUGGED, "ephemeralcontainers")
-    assert judge.agrees(found, wanted), found
+def test_ephemeral_containers(changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.update(RESOURCE, changed(DEBUGGED, changes), DEBUGGED, "ephemeralcontainers")
+    assert validation.agrees(found, expected), found
 
 
 RESIZE: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -223,9 +223,9 @@ RESIZE: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in RESIZE], ids=[case[0] for case in RESIZE]
+    ("changes", "expected"), [case[1:] for case in RESIZE], ids=[case[0] for case in RESIZE]
 )
-def test_resize(changes: dict[str, Any], wanted: list[str]) -> None:
+def test_resize(changes: dict[str, Any], expected: list[str]) -> None:
     old = changed(OLD, {"status": {"qosClass": "Burstable"}})
-    found = judge.update(RESOURCE, changed(old, changes), old, "resize")
-    assert judge.agrees(found, wanted), found
+    found = validation.update(RESOURCE, changed(old, changes), old, "resize")
+    assert validation.agrees(found, expected), found

@@ -35,8 +35,8 @@ def test_overlaps(paths: list[str]) -> None:
         return one != "/" and other != "/" and (one.startswith(other) or other.startswith(one))
 
     pairs = combinations(range(len(paths)), 2)
-    wanted = sorted((b, a) for a, b in pairs if in_the_way(paths[a], paths[b]))
-    assert overlaps._pairs(paths) == wanted
+    expected = sorted((b, a) for a, b in pairs if in_the_way(paths[a], paths[b]))
+    assert overlaps._pairs(paths) == expected
 
 
 def how(one: ContainerPort, other: ContainerPort) -> str:
@@ -58,7 +58,7 @@ def warned(ports: list[ContainerPort]) -> list[str]:
 @given(PORTS)
 def test_clashes(ports: list[ContainerPort]) -> None:
     at = "spec.containers[0].ports"
-    wanted = [
+    expected = [
         f"{at}[{b}]: {how(ports[a], ports[b])} port definition with {at}[{a}]"
         for b in range(len(ports))
         for a in range(b)
@@ -66,4 +66,4 @@ def test_clashes(ports: list[ContainerPort]) -> None:
         and ports[a].protocol == ports[b].protocol
         and how(ports[a], ports[b])
     ]
-    assert [text for text in warned(ports) if "port definition" in text] == wanted
+    assert [text for text in warned(ports) if "port definition" in text] == expected

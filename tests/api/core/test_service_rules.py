@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from trireme.api.core.v1.service_resource import RESOURCE
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 SERVICE: dict[str, Any] = {
     "apiVersion": "v1",
@@ -110,11 +110,11 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
+    ("changes", "expected"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
-def test_create(changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.create(RESOURCE, changed(SERVICE, changes))
-    assert judge.agrees(found, wanted), found
+def test_create(changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.create(RESOURCE, changed(SERVICE, changes))
+    assert validation.agrees(found, expected), found
 
 
 GIVEN = changed(
@@ -147,15 +147,15 @@ UPDATE: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"), [case[1:] for case in UPDATE], ids=[case[0] for case in UPDATE]
+    ("changes", "expected"), [case[1:] for case in UPDATE], ids=[case[0] for case in UPDATE]
 )
-def test_update(changes: dict[str, Any], wanted: list[str]) -> None:
-    found = judge.update(RESOURCE, changed(GIVEN, changes), GIVEN)
-    assert judge.agrees(found, wanted), found
+def test_update(changes: dict[str, Any], expected: list[str]) -> None:
+    found = validation.update(RESOURCE, changed(GIVEN, changes), GIVEN)
+    assert validation.agrees(found, expected), found
 
 
 def prepared(new: dict[str, Any], old: dict[str, Any]) -> Any:
-    now, was = judge.load(RESOURCE, new), judge.load(RESOURCE, old)
+    now, was = validation.load(RESOURCE, new), validation.load(RESOURCE, old)
     RESOURCE.prepare_update(now, was)
     return now
 
@@ -173,9 +173,11 @@ def test_a_node_port_goes_with_the_type() -> None:
     cleared = prepared(changed(old, {"spec.type": "ClusterIP"}), old).spec
     assert cleared.ports[0].nodePort == 0
     assert cleared.externalTrafficPolicy == ""
-    # A client that asks for another node port at the same time is told so.
+    # A client that asks for another node port at the same time gets an error.
     asked = changed(old, {"spec.type": "ClusterIP", "spec.ports.0.nodePort": 30002})
-    assert judge.update(RESOURCE, asked, old)[0].startswith("spec.ports[0].nodePort: Forbidden")
+    assert validation.update(RESOURCE, asked, old)[0].startswith(
+        "spec.ports[0].nodePort: Forbidden"
+    )
 
 
 def test_an_external_name_has_no_addresses() -> None:
@@ -199,24 +201,24 @@ STATUS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(
-    ("ingress", "wanted"), [case[1:] for case in STATUS], ids=[case[0] for case in STATUS]
+    ("ingress", "expected"), [case[1:] for case in STATUS], ids=[case[0] for case in STATUS]
 )
-def test_status(ingress: dict[str, Any], wanted: list[str]) -> None:
+def test_status(ingress: dict[str, Any], expected: list[str]) -> None:
     old = changed(SERVICE, BALANCER)
     new = changed(old, {"status": {"loadBalancer": {"ingress": [ingress]}}})
-    assert judge.update(RESOURCE, new, old, "status") == wanted
+    assert validation.update(RESOURCE, new, old, "status") == expected
 
 
 def test_only_balancers_have_ingress() -> None:
     new = changed(SERVICE, {"status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}})
-    assert judge.update(RESOURCE, new, SERVICE, "status") == [
+    assert validation.update(RESOURCE, new, SERVICE, "status") == [
         "status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is "
         "'LoadBalancer'"
     ]
 
 
 def test_defaults() -> None:
-    spec = msgspec.to_builtins(judge.load(RESOURCE, SERVICE).spec)
+    spec = msgspec.to_builtins(validation.load(RESOURCE, SERVICE).spec)
     assert spec["ports"][0] == {
         "name": "a",
         "protocol": "TCP",
@@ -227,10 +229,10 @@ def test_defaults() -> None:
     assert spec["sessionAffinity"] == "None"
     assert spec["internalTrafficPolicy"] == "Cluster"
     assert "externalTrafficPolicy" not in spec
-    balancer = judge.load(RESOURCE, changed(SERVICE, BALANCER)).spec
+    balancer = validation.load(RESOURCE, changed(SERVICE, BALANCER)).spec
     assert balancer.externalTrafficPolicy == "Cluster"
     assert balancer.allocateLoadBalancerNodePorts is True
-    sticky = judge.load(RESOURCE, changed(SERVICE, {"spec.sessionAffinity": "ClientIP"})).spec
+    sticky = validation.load(RESOURCE, changed(SERVICE, {"spec.sessionAffinity": "ClientIP"})).spec
     assert sticky.sessionAffinityConfig.clientIP.timeoutSeconds == 10800
 
 
@@ -255,5 +257,5 @@ ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
 )
 def test_row(changes: dict[str, Any], cells: list[str]) -> None:
     assert RESOURCE.row is not None
-    row = RESOURCE.row(judge.load(RESOURCE, changed(SERVICE, changes)), 1767225600.0 + 3600)
+    row = RESOURCE.row(validation.load(RESOURCE, changed(SERVICE, changes)), 1767225600.0 + 3600)
     assert row == ["s", *cells]

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from trireme.api.flowcontrol.v1 import flowschema, mandatory, prioritylevelconfiguration
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 60
 META = {"name": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -207,21 +207,21 @@ SCHEMAS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in LEVELS], ids=[case[0] for case in LEVELS]
 )
 def test_levels(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(prioritylevelconfiguration.RESOURCE, changed(LEVEL, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(prioritylevelconfiguration.RESOURCE, changed(LEVEL, changes))
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(
     ("changes", "errors"), [case[1:] for case in SCHEMAS], ids=[case[0] for case in SCHEMAS]
 )
 def test_schemas(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(flowschema.RESOURCE, changed(SCHEMA, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(flowschema.RESOURCE, changed(SCHEMA, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_defaults() -> None:
-    assert judge.load(flowschema.RESOURCE, SCHEMA).spec.matchingPrecedence == 1000
-    limited = judge.load(prioritylevelconfiguration.RESOURCE, LEVEL).spec.limited
+    assert validation.load(flowschema.RESOURCE, SCHEMA).spec.matchingPrecedence == 1000
+    limited = validation.load(prioritylevelconfiguration.RESOURCE, LEVEL).spec.limited
     assert (limited.nominalConcurrencyShares, limited.lendablePercent) == (30, 0)
     assert limited.limitResponse.queuing.queueLengthLimit == 50
 
@@ -229,27 +229,29 @@ def test_defaults() -> None:
 def test_what_is_mandatory_is_fixed() -> None:
     spec = msgspec.to_builtins(mandatory.FLOW_SCHEMAS["catch-all"])
     fixed = {**SCHEMA, "metadata": {"name": "catch-all"}, "spec": spec}
-    assert judge.create(flowschema.RESOURCE, fixed) == []
-    found = judge.create(flowschema.RESOURCE, changed(fixed, {"spec.matchingPrecedence": 9999}))
+    assert validation.create(flowschema.RESOURCE, fixed) == []
+    found = validation.create(
+        flowschema.RESOURCE, changed(fixed, {"spec.matchingPrecedence": 9999})
+    )
     assert [error.rpartition(": ")[2] for error in found] == [
         "spec of 'catch-all' must equal the fixed value"
     ]
     spec = msgspec.to_builtins(mandatory.PRIORITY_LEVELS["exempt"])
     level = {**LEVEL, "metadata": {"name": "exempt"}, "spec": spec}
     shares = changed(level, {"spec.exempt.lendablePercent": 50})
-    assert judge.create(prioritylevelconfiguration.RESOURCE, shares) == []
+    assert validation.create(prioritylevelconfiguration.RESOURCE, shares) == []
 
 
 def test_status() -> None:
     twice = {**SCHEMA, "status": {"conditions": [{"type": "Dangling"}, {"type": "Dangling"}]}}
-    assert judge.update(flowschema.RESOURCE, twice, SCHEMA, "status") == [
+    assert validation.update(flowschema.RESOURCE, twice, SCHEMA, "status") == [
         'status.conditions[1].type: Duplicate value: "Dangling"'
     ]
 
 
 def test_rows() -> None:
-    level = judge.load(prioritylevelconfiguration.RESOURCE, LEVEL)
+    level = validation.load(prioritylevelconfiguration.RESOURCE, LEVEL)
     assert prioritylevelconfiguration.row(level, NOW) == ["x", "Limited", 30, 16, 4, 50, "60s"]
     condition = {"conditions": [{"type": "Dangling", "status": "False"}]}
-    schema = judge.load(flowschema.RESOURCE, {**SCHEMA, "status": condition})
+    schema = validation.load(flowschema.RESOURCE, {**SCHEMA, "status": condition})
     assert flowschema.row(schema, NOW) == ["x", "x", 1000, "<none>", "60s", "False"]

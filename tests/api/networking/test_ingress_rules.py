@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.networking.v1 import ingress, ingressclass
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 60
 META = {"name": "x", "namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -91,32 +91,34 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(ingress.RESOURCE, changed(INGRESS, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(ingress.RESOURCE, changed(INGRESS, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_the_annotation_names_the_class_of_the_field() -> None:
     noted = {"metadata.annotations": {"kubernetes.io/ingress.class": "other"}}
-    assert judge.create(ingress.RESOURCE, changed(INGRESS, noted)) == [
+    assert validation.create(ingress.RESOURCE, changed(INGRESS, noted)) == [
         'annotations.kubernetes.io/ingress.class: Invalid value: "other": '
         "must match `ingressClassName` when both are specified"
     ]
     # An update does not ask.
-    assert judge.update(ingress.RESOURCE, changed(INGRESS, noted), INGRESS) == []
+    assert validation.update(ingress.RESOURCE, changed(INGRESS, noted), INGRESS) == []
     alone = changed(INGRESS, {**noted, "spec.ingressClassName": REMOVED})
-    assert ingress.warnings(judge.load(ingress.RESOURCE, alone), None) == [
+    assert ingress.warnings(validation.load(ingress.RESOURCE, alone), None) == [
         'annotation "kubernetes.io/ingress.class" is deprecated, please use '
         "'spec.ingressClassName' instead"
     ]
 
 
-def test_old_faults_may_stay() -> None:
+def test_old_errors_may_stay() -> None:
     old = changed(INGRESS, {"spec.tls.0.secretName": "Bad"})
     new = changed(old, {"spec.ingressClassName": "b"})
-    assert judge.update(ingress.RESOURCE, new, old) == []
-    assert judge.agrees(judge.update(ingress.RESOURCE, new, INGRESS), ["spec.tls[0].secretName..."])
+    assert validation.update(ingress.RESOURCE, new, old) == []
+    assert validation.agrees(
+        validation.update(ingress.RESOURCE, new, INGRESS), ["spec.tls[0].secretName..."]
+    )
     wild = changed(INGRESS, {"spec.rules.0.host": "*.b.c", "spec.rules.0.http.paths": []})
-    assert judge.update(ingress.RESOURCE, changed(wild, {"spec.tls": []}), wild) == []
+    assert validation.update(ingress.RESOURCE, changed(wild, {"spec.tls": []}), wild) == []
 
 
 def test_status() -> None:
@@ -124,9 +126,9 @@ def test_status() -> None:
         return {**INGRESS, "status": {"loadBalancer": {"ingress": list(items)}}}
 
     new = status({"ip": "010.0.0.1"}, {"hostname": "1.2.3.4"})
-    found = judge.update(ingress.RESOURCE, new, INGRESS, "status")
+    found = validation.update(ingress.RESOURCE, new, INGRESS, "status")
     at = "status.loadBalancer.ingress"
-    assert judge.agrees(
+    assert validation.agrees(
         found,
         [
             f'{at}[0].ip: Invalid value: "010.0.0.1": must not have leading 0s',
@@ -134,8 +136,8 @@ def test_status() -> None:
         ],
     ), found
     old = status({"ip": "010.0.0.1"})
-    assert judge.update(ingress.RESOURCE, old, old, "status") == []
-    kept = judge.load(ingress.RESOURCE, status({"ip": "010.0.0.1"}, {"ip": "2001:DB8::1"}))
+    assert validation.update(ingress.RESOURCE, old, old, "status") == []
+    kept = validation.load(ingress.RESOURCE, status({"ip": "010.0.0.1"}, {"ip": "2001:DB8::1"}))
     assert ingress.status_warnings(kept, kept) == [
         f'{at}[0]: non-standard IP address "010.0.0.1" is invalid: use "10.0.0.1"',
         f'{at}[1]: IPv6 address "2001:DB8::1" should be in RFC 5952 canonical format '
@@ -145,9 +147,9 @@ def test_status() -> None:
 
 def test_rows() -> None:
     many = [{"host": f"h{number}"} for number in range(5)]
-    obj = judge.load(ingress.RESOURCE, changed(INGRESS, {"spec.rules": many}))
+    obj = validation.load(ingress.RESOURCE, changed(INGRESS, {"spec.rules": many}))
     assert ingress.row(obj, NOW) == ["x", "edge", "h0,h1,h2 + 2 more...", "", "80, 443", "60s"]
-    bare = judge.load(ingress.RESOURCE, changed(INGRESS, {"spec": {"rules": [{}]}}))
+    bare = validation.load(ingress.RESOURCE, changed(INGRESS, {"spec": {"rules": [{}]}}))
     assert ingress.row(bare, NOW) == ["x", "<none>", "*", "", "80", "60s"]
 
 
@@ -187,18 +189,20 @@ CLASSES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CLASSES], ids=[case[0] for case in CLASSES]
 )
 def test_classes(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(ingressclass.RESOURCE, changed(CLASS, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(ingressclass.RESOURCE, changed(CLASS, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_the_controller_stays() -> None:
-    found = judge.update(ingressclass.RESOURCE, changed(CLASS, {"spec.controller": "a.b/c"}), CLASS)
+    found = validation.update(
+        ingressclass.RESOURCE, changed(CLASS, {"spec.controller": "a.b/c"}), CLASS
+    )
     assert found == ['spec.controller: Invalid value: "a.b/c": field is immutable']
 
 
 def test_the_row_of_the_default_class() -> None:
     notes = {"metadata.annotations": {ingressclass.IS_DEFAULT: "true"}}
-    obj = judge.load(ingressclass.RESOURCE, changed(CLASS, notes))
+    obj = validation.load(ingressclass.RESOURCE, changed(CLASS, notes))
     assert ingressclass.row(obj, NOW) == [
         "edge (default)",
         "example.com/edge",

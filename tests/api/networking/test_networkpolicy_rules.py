@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.networking.v1 import networkpolicy
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 POLICY = {
     "apiVersion": "networking.k8s.io/v1",
@@ -87,22 +87,22 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(networkpolicy.RESOURCE, changed(POLICY, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(networkpolicy.RESOURCE, changed(POLICY, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_what_a_policy_is_about() -> None:
-    obj = judge.load(networkpolicy.RESOURCE, POLICY)
+    obj = validation.load(networkpolicy.RESOURCE, POLICY)
     assert obj.spec.policyTypes == ["Ingress"]
     assert obj.spec.ingress[0].ports[0].protocol == "TCP"
-    both = judge.load(networkpolicy.RESOURCE, changed(POLICY, {"spec.egress": [{}]}))
+    both = validation.load(networkpolicy.RESOURCE, changed(POLICY, {"spec.egress": [{}]}))
     assert both.spec.policyTypes == ["Ingress", "Egress"]
 
 
 def test_networks_that_were_there_may_stay() -> None:
     old = changed(POLICY, {f"{BLOCK}.cidr": "010.0.0.1/8"})
-    assert judge.update(networkpolicy.RESOURCE, old, old) == []
-    obj = judge.load(networkpolicy.RESOURCE, old)
+    assert validation.update(networkpolicy.RESOURCE, old, old) == []
+    obj = validation.load(networkpolicy.RESOURCE, old)
     at = f"{AT}.ipBlock.cidr"
     assert networkpolicy.warnings(obj, obj) == [
         f'{at}: CIDR value "010.0.0.1/8" is ambiguous in this context '
@@ -112,5 +112,5 @@ def test_networks_that_were_there_may_stay() -> None:
 
 
 def test_row() -> None:
-    obj = judge.load(networkpolicy.RESOURCE, POLICY)
+    obj = validation.load(networkpolicy.RESOURCE, POLICY)
     assert networkpolicy.row(obj, 1767225600.0 + 60) == ["x", "a=b", "60s"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.networking.v1 import ipaddress, servicecidr
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 META = {"name": "more", "creationTimestamp": "2026-01-01T00:00:00Z"}
 CIDR = {
@@ -44,14 +44,14 @@ UPDATE: list[tuple[list[str], list[str]]] = [
 
 @pytest.mark.parametrize(("cidrs", "errors"), CREATE)
 def test_create(cidrs: list[str], errors: list[str]) -> None:
-    found = judge.create(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": cidrs}))
-    assert judge.agrees(found, errors), found
+    found = validation.create(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": cidrs}))
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(("cidrs", "errors"), UPDATE)
 def test_update(cidrs: list[str], errors: list[str]) -> None:
-    found = judge.update(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": cidrs}), CIDR)
-    assert judge.agrees(found, errors), found
+    found = validation.update(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": cidrs}), CIDR)
+    assert validation.agrees(found, errors), found
 
 
 ADDRESS = {
@@ -79,18 +79,18 @@ ADDRESSES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in ADDRESSES], ids=[case[0] for case in ADDRESSES]
 )
 def test_addresses(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(ipaddress.RESOURCE, changed(ADDRESS, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(ipaddress.RESOURCE, changed(ADDRESS, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_an_address_stays_with_who_has_it() -> None:
     new = changed(ADDRESS, {f"{PARENT}.name": "c"})
-    found = judge.update(ipaddress.RESOURCE, new, ADDRESS)
-    assert judge.agrees(found, ["spec.parentRef: Invalid value: ..."]), found
+    found = validation.update(ipaddress.RESOURCE, new, ADDRESS)
+    assert validation.agrees(found, ["spec.parentRef: Invalid value: ..."]), found
 
 
 def test_rows() -> None:
-    obj = judge.load(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": TWO}))
+    obj = validation.load(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": TWO}))
     assert servicecidr.row(obj, 1767225600.0) == ["more", "10.0.0.0/24,2001:db8::/112", "0s"]
-    address = judge.load(ipaddress.RESOURCE, changed(ADDRESS, {f"{PARENT}.group": "G.io"}))
+    address = validation.load(ipaddress.RESOURCE, changed(ADDRESS, {f"{PARENT}.group": "G.io"}))
     assert ipaddress.row(address, 1767225600.0) == ["10.0.0.1", "services.g.io/a/b", "0s"]

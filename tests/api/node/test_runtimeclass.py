@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.node.v1 import runtimeclass
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 CLASS = {
     "apiVersion": "node.k8s.io/v1",
@@ -52,26 +52,26 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in CREATE], ids=[case[0] for case in CREATE]
 )
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(runtimeclass.RESOURCE, changed(CLASS, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(runtimeclass.RESOURCE, changed(CLASS, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_the_handler_stays() -> None:
     new = changed(CLASS, {"handler": "runc"})
-    assert judge.update(runtimeclass.RESOURCE, new, CLASS) == [
+    assert validation.update(runtimeclass.RESOURCE, new, CLASS) == [
         'handler: Invalid value: "runc": field is immutable'
     ]
 
 
 def test_old_labels_are_warned_of() -> None:
     new = changed(CLASS, {"scheduling.nodeSelector": {"beta.kubernetes.io/os": "linux"}})
-    obj = judge.load(runtimeclass.RESOURCE, new)
+    obj = validation.load(runtimeclass.RESOURCE, new)
     assert runtimeclass.warnings(obj, None) == [
         'scheduling.nodeSelector: deprecated since v1.14; use "kubernetes.io/os" instead'
     ]
-    assert runtimeclass.warnings(judge.load(runtimeclass.RESOURCE, CLASS), None) == []
+    assert runtimeclass.warnings(validation.load(runtimeclass.RESOURCE, CLASS), None) == []
 
 
 def test_row() -> None:
-    obj = judge.load(runtimeclass.RESOURCE, CLASS)
+    obj = validation.load(runtimeclass.RESOURCE, CLASS)
     assert runtimeclass.row(obj, 1767225600.0 + 60) == ["sandboxed", "runsc", "60s"]

@@ -8,8 +8,8 @@ import pytest
 
 from trireme.api.rbac.v1 import clusterrole, clusterrolebinding, role, rolebinding
 from trireme.machinery.resource import Resource
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 GROUP = "rbac.authorization.k8s.io"
@@ -189,8 +189,8 @@ CREATE: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[str]]] = 
 def test_create(
     resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], errors: list[str]
 ) -> None:
-    found = judge.create(resource, changed(manifest, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(resource, changed(manifest, changes))
+    assert validation.agrees(found, errors), found
 
 
 @pytest.mark.parametrize(
@@ -199,9 +199,9 @@ def test_create(
     ids=["RoleBinding", "ClusterRoleBinding"],
 )
 def test_bindings_keep_their_role(resource: Resource, manifest: dict[str, Any]) -> None:
-    assert judge.update(resource, changed(manifest, {"subjects.0.name": "v"}), manifest) == []
-    found = judge.update(resource, changed(manifest, {"roleRef.name": "edit"}), manifest)
-    assert judge.agrees(
+    assert validation.update(resource, changed(manifest, {"subjects.0.name": "v"}), manifest) == []
+    found = validation.update(resource, changed(manifest, {"roleRef.name": "edit"}), manifest)
+    assert validation.agrees(
         found,
         [
             "roleRef: Invalid value: {...",
@@ -212,7 +212,7 @@ def test_bindings_keep_their_role(resource: Resource, manifest: dict[str, Any]) 
 
 def test_subjects_get_the_group_of_rbac() -> None:
     kinds = [{"kind": "User", "name": "u"}, {"kind": "Group", "name": "g"}, ACCOUNT]
-    obj = judge.load(rolebinding.RESOURCE, {**BINDING, "subjects": kinds})
+    obj = validation.load(rolebinding.RESOURCE, {**BINDING, "subjects": kinds})
     assert [subject.apiGroup for subject in obj.subjects] == [GROUP, GROUP, ""]
 
 
@@ -223,7 +223,7 @@ def test_binding_row() -> None:
         {"kind": "Group", "name": "g"},
         {**ACCOUNT, "namespace": "n"},
     ]
-    obj = judge.load(rolebinding.RESOURCE, {**BINDING, "subjects": kinds})
+    obj = validation.load(rolebinding.RESOURCE, {**BINDING, "subjects": kinds})
     assert rolebinding.RESOURCE.row is not None
     assert rolebinding.RESOURCE.row(obj, NOW) == [
         "a:b",

@@ -8,8 +8,8 @@ import pytest
 
 from trireme.api.resource.v1 import deviceclass, resourceclaim, resourceclaimtemplate
 from trireme.api.resource.v1beta1 import resourceclaim as beta_claim
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 META = {"name": "x", "namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"}
@@ -147,7 +147,7 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("text", "error"), SELECTORS)
 def test_selectors(text: str, error: str) -> None:
     manifest = changed(CLASS, {"spec.selectors.0.cel.expression": text})
-    found = judge.create(deviceclass.RESOURCE, manifest)
+    found = validation.create(deviceclass.RESOURCE, manifest)
     assert len(found) == bool(error), found
     at = "spec.selectors[0].cel.expression: "
     for start in error.split("..."):
@@ -156,26 +156,28 @@ def test_selectors(text: str, error: str) -> None:
 
 @pytest.mark.parametrize(("changes", "errors"), [case[1:] for case in CREATE])
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(resourceclaim.RESOURCE, changed(CLAIM, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(resourceclaim.RESOURCE, changed(CLAIM, changes))
+    assert validation.agrees(found, errors), found
     below = {f"spec.{path}": value for path, value in changes.items()}
-    found = judge.create(resourceclaimtemplate.RESOURCE, changed(TEMPLATE, below))
-    assert judge.agrees(found, [e.replace("spec.devices", "spec.spec.devices") for e in errors])
+    found = validation.create(resourceclaimtemplate.RESOURCE, changed(TEMPLATE, below))
+    assert validation.agrees(
+        found, [e.replace("spec.devices", "spec.spec.devices") for e in errors]
+    )
 
 
 def test_updates() -> None:
     other = changed(CLAIM, {"spec.devices.config": []})
-    found = judge.update(resourceclaim.RESOURCE, other, CLAIM)
-    assert judge.agrees(found, ["spec: Invalid value: ..."])
-    assert judge.update(resourceclaim.RESOURCE, CLAIM, CLAIM) == []
+    found = validation.update(resourceclaim.RESOURCE, other, CLAIM)
+    assert validation.agrees(found, ["spec: Invalid value: ..."])
+    assert validation.update(resourceclaim.RESOURCE, CLAIM, CLAIM) == []
     named = changed(TEMPLATE, {"spec.metadata": {"name": "n"}})
-    assert judge.create(resourceclaimtemplate.RESOURCE, named) == [
+    assert validation.create(resourceclaimtemplate.RESOURCE, named) == [
         "spec.metadata.name: Forbidden: cannot be set"
     ]
 
 
 def test_defaults() -> None:
-    first, second = judge.load(resourceclaim.RESOURCE, CLAIM).spec.devices.requests
+    first, second = validation.load(resourceclaim.RESOURCE, CLAIM).spec.devices.requests
     assert (first.exactly.allocationMode, first.exactly.count) == ("ExactCount", 1)
     assert second.firstAvailable[0].count == 1
 
@@ -224,18 +226,18 @@ STATUS: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("status", "errors"), [case[1:] for case in STATUS])
 def test_status(status: dict[str, Any], errors: list[str]) -> None:
-    found = judge.update(resourceclaim.RESOURCE, {**CLAIM, "status": status}, CLAIM, "status")
-    assert judge.agrees(found, errors), found
+    found = validation.update(resourceclaim.RESOURCE, {**CLAIM, "status": status}, CLAIM, "status")
+    assert validation.agrees(found, errors), found
 
 
 def test_what_is_allocated_stays() -> None:
     old = {**CLAIM, "status": {**ALLOCATED, "devices": [DEVICE]}}
     other = changed(old, {"status.allocation.devices.results.0.device": "y"})
-    found = judge.update(resourceclaim.RESOURCE, other, old, "status")
-    assert judge.agrees(found, ["status.allocation: Invalid value: ..."]), found
+    found = validation.update(resourceclaim.RESOURCE, other, old, "status")
+    assert validation.agrees(found, ["status.allocation: Invalid value: ..."]), found
     # The status of devices goes with the devices.
     freed = {**CLAIM, "status": {"devices": [DEVICE]}}
-    assert judge.update(resourceclaim.RESOURCE, freed, old, "status") == []
+    assert validation.update(resourceclaim.RESOURCE, freed, old, "status") == []
 
 
 def test_row() -> None:
@@ -244,16 +246,16 @@ def test_row() -> None:
     states = {"pending": {}, "allocated": ALLOCATED}
     states["allocated,reserved"] = {**ALLOCATED, "reservedFor": [USER]}
     for text, status in states.items():
-        obj = judge.load(resourceclaim.RESOURCE, {**CLAIM, "status": status})
+        obj = validation.load(resourceclaim.RESOURCE, {**CLAIM, "status": status})
         assert row(obj, NOW) == ["x", text, "60m"]
 
 
 def test_requests_are_flat_in_beta() -> None:
-    stored = judge.load(resourceclaim.RESOURCE, CLAIM)
+    stored = validation.load(resourceclaim.RESOURCE, CLAIM)
     conversion = beta_claim.RESOURCE.stored_as
     assert conversion is not None
-    shown = conversion.from_stored(stored)
-    first, second = shown.spec.devices.requests
+    served = conversion.from_stored(stored)
+    first, second = served.spec.devices.requests
     assert (first.deviceClassName, first.count) == ("c", 1)
     assert (second.deviceClassName, second.firstAvailable[0].name) == ("", "s")
-    assert conversion.to_stored(shown) == stored
+    assert conversion.to_stored(served) == stored

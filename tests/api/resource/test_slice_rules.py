@@ -10,8 +10,8 @@ from trireme.api.resource.v1 import resourceslice
 from trireme.api.resource.v1alpha3 import resourcepoolstatusrequest
 from trireme.api.resource.v1beta1 import resourceslice as beta_slice
 from trireme.api.resource.v1beta2 import devicetaintrule
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 NOW = 1767225600.0 + 3600
 TIME = "2026-01-01T00:00:00Z"
@@ -155,13 +155,13 @@ CREATE: list[tuple[str, dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("changes", "errors"), [case[1:] for case in CREATE])
 def test_create(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(resourceslice.RESOURCE, changed(SLICE, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(resourceslice.RESOURCE, changed(SLICE, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_what_a_slice_is_of_stays() -> None:
     other = changed(SLICE, {"spec.driver": "e", "spec.nodeName": "m", "spec.pool.name": "q"})
-    assert judge.update(resourceslice.RESOURCE, other, SLICE) == [
+    assert validation.update(resourceslice.RESOURCE, other, SLICE) == [
         'spec.pool.name: Invalid value: "q": field is immutable',
         'spec.driver: Invalid value: "e": field is immutable',
         'spec.nodeName: Invalid value: "m": field is immutable',
@@ -170,14 +170,14 @@ def test_what_a_slice_is_of_stays() -> None:
 
 def test_what_is_not_enabled_is_dropped() -> None:
     lists = changed(SLICE, {"spec.devices.0.attributes.k": {"int": 1, "ints": [1]}})
-    made = judge.made(resourceslice.RESOURCE, lists)
+    made = validation.made(resourceslice.RESOURCE, lists)
     assert made.spec.devices[0].attributes["k"].ints == []
 
 
 def test_taints_are_of_now() -> None:
     resource = resourceslice.RESOURCE
     taints = [{"key": "k", "effect": "None"}, {"key": "l", "effect": "None", "timeAdded": TIME}]
-    obj = judge.load(resource, changed(SLICE, {"spec.devices.0.taints": taints}))
+    obj = validation.load(resource, changed(SLICE, {"spec.devices.0.taints": taints}))
     assert resource.stamp is not None
     resource.stamp(obj, None, "now")
     assert [taint.timeAdded for taint in obj.spec.devices[0].taints] == ["now", TIME]
@@ -185,21 +185,21 @@ def test_taints_are_of_now() -> None:
 
 def test_a_new_effect_is_of_now() -> None:
     resource = devicetaintrule.RESOURCE
-    old = judge.load(resource, RULE)
-    new = judge.load(resource, changed(RULE, {"spec.taint.effect": "NoExecute"}))
+    old = validation.load(resource, RULE)
+    new = validation.load(resource, changed(RULE, {"spec.taint.effect": "NoExecute"}))
     assert resource.stamp is not None
     resource.stamp(new, old, "now")
     assert new.spec.taint.timeAdded == "now"
-    resource.stamp(old, judge.load(resource, RULE), "now")
+    resource.stamp(old, validation.load(resource, RULE), "now")
     assert old.spec.taint.timeAdded == TIME
 
 
 def test_rules_that_taint() -> None:
     resource = devicetaintrule.RESOURCE
-    assert judge.create(resource, RULE) == []
+    assert validation.create(resource, RULE) == []
     selected = changed(RULE, {"spec.deviceSelector": {"driver": "", "pool": "", "device": "A"}})
-    assert judge.agrees(
-        judge.create(resource, selected),
+    assert validation.agrees(
+        validation.create(resource, selected),
         [
             "spec.deviceSelector.driver: Required value",
             "spec.deviceSelector.pool: Required value",
@@ -208,49 +208,49 @@ def test_rules_that_taint() -> None:
     )
     assert resource.row is not None
     cells = ["x", "k", "", "NoSchedule", "60m", "60m"]
-    assert resource.row(judge.load(resource, RULE), NOW) == cells
+    assert resource.row(validation.load(resource, RULE), NOW) == cells
 
 
 def test_pools_are_asked_once() -> None:
     resource = resourcepoolstatusrequest.RESOURCE
-    assert judge.create(resource, POOLS) == []
+    assert validation.create(resource, POOLS) == []
     bad = changed(POOLS, {"spec.limit": 1001, "spec.poolName": "a//b"})
-    assert judge.create(resource, bad) == [
+    assert validation.create(resource, bad) == [
         'spec.poolName: Invalid value: "a//b": segment 1: must not be empty',
         "spec.limit: Invalid value: 1001: must be less than or equal to 1000",
     ]
-    assert judge.agrees(
-        judge.update(resource, changed(POOLS, {"spec.limit": 1}), POOLS),
+    assert validation.agrees(
+        validation.update(resource, changed(POOLS, {"spec.limit": 1}), POOLS),
         ["spec: Invalid value: ..."],
     )
 
 
-def test_pools_are_told_of_once() -> None:
+def test_pools_are_reported_once() -> None:
     resource = resourcepoolstatusrequest.RESOURCE
     done = {"type": "Complete", "status": "True", "reason": "R", "lastTransitionTime": TIME}
     pool = {"driver": "d", "poolName": "p", "generation": 1, "totalDevices": 3}
     answered = {**POOLS, "status": {"poolCount": 2, "pools": [pool], "conditions": [done]}}
-    assert judge.update(resource, answered, POOLS, "status") == []
+    assert validation.update(resource, answered, POOLS, "status") == []
     again = changed(answered, {"status.poolCount": 3})
-    found = judge.update(resource, again, answered, "status")
-    assert judge.agrees(found, ["status: Invalid value: ..."]), found
+    found = validation.update(resource, again, answered, "status")
+    assert validation.agrees(found, ["status: Invalid value: ..."]), found
     assert resource.row is not None
-    assert resource.row(judge.load(resource, answered), NOW) == [
+    assert resource.row(validation.load(resource, answered), NOW) == [
         *("x", "d", "3", "0", "0", "0", "0", 2),
         *("Complete (1/2 pools)", "60m"),
     ]
-    assert resource.row(judge.load(resource, POOLS), NOW)[2:] == [
+    assert resource.row(validation.load(resource, POOLS), NOW)[2:] == [
         *("-", "-", "-", "-", "-", 0),
         *("Pending", "<none>"),
     ]
 
 
 def test_devices_are_basic_in_beta() -> None:
-    stored = judge.load(resourceslice.RESOURCE, SLICE)
+    stored = validation.load(resourceslice.RESOURCE, SLICE)
     conversion = beta_slice.RESOURCE.stored_as
     assert conversion is not None
-    shown = conversion.from_stored(stored)
-    assert shown.spec.devices[0].basic.attributes["k"].int == 1
-    assert conversion.to_stored(shown) == stored
-    nowhere = judge.load(resourceslice.RESOURCE, changed(SLICE, {"spec.nodeName": REMOVED}))
+    served = conversion.from_stored(stored)
+    assert served.spec.devices[0].basic.attributes["k"].int == 1
+    assert conversion.to_stored(served) == stored
+    nowhere = validation.load(resourceslice.RESOURCE, changed(SLICE, {"spec.nodeName": REMOVED}))
     assert conversion.from_stored(nowhere).spec.nodeName == ""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from trireme.api.scheduling.v1alpha2 import podgroup, workload
-from trireme.testing import judge
-from trireme.testing.judge import REMOVED, changed
+from trireme.testing import validation
+from trireme.testing.validation import REMOVED, changed
 
 META = {"name": "x", "namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"}
 GROUP = {
@@ -52,24 +52,24 @@ GROUPS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in GROUPS], ids=[case[0] for case in GROUPS]
 )
 def test_groups(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(podgroup.RESOURCE, changed(GROUP, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(podgroup.RESOURCE, changed(GROUP, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_what_waits_for_gates() -> None:
     gated = changed(GROUP, {"spec.priority": 5, "spec.disruptionMode": "PodGroup"})
-    made = judge.made(podgroup.RESOURCE, gated)
+    made = validation.made(podgroup.RESOURCE, gated)
     assert (made.spec.priority, made.spec.disruptionMode) == (None, "Pod")
-    assert judge.update(podgroup.RESOURCE, gated, GROUP) == ["spec.disruptionMode: Forbidden"]
+    assert validation.update(podgroup.RESOURCE, gated, GROUP) == ["spec.disruptionMode: Forbidden"]
 
 
 def test_a_group_stays_as_it_is() -> None:
     new = changed(GROUP, {f"{AT}.gang.minCount": 3})
-    assert judge.update(podgroup.RESOURCE, new, GROUP) == [
+    assert validation.update(podgroup.RESOURCE, new, GROUP) == [
         f"{AT}: Invalid value: null: field is immutable"
     ]
     status = {**GROUP, "status": {"resourceClaimStatuses": [{"name": "a"}]}}
-    assert judge.update(podgroup.RESOURCE, status, GROUP, "status") == []
+    assert validation.update(podgroup.RESOURCE, status, GROUP, "status") == []
 
 
 WORKLOADS: list[tuple[str, dict[str, Any], list[str]]] = [
@@ -101,18 +101,18 @@ WORKLOADS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "errors"), [case[1:] for case in WORKLOADS], ids=[case[0] for case in WORKLOADS]
 )
 def test_workloads(changes: dict[str, Any], errors: list[str]) -> None:
-    found = judge.create(workload.RESOURCE, changed(WORKLOAD, changes))
-    assert judge.agrees(found, errors), found
+    found = validation.create(workload.RESOURCE, changed(WORKLOAD, changes))
+    assert validation.agrees(found, errors), found
 
 
 def test_a_workload_stays_as_it_is() -> None:
     new = changed(WORKLOAD, {"spec.podGroupTemplates.0.name": "u"})
-    assert judge.update(workload.RESOURCE, new, WORKLOAD) == [
+    assert validation.update(workload.RESOURCE, new, WORKLOAD) == [
         "spec.podGroupTemplates: Invalid value: null: field is immutable"
     ]
 
 
 def test_rows() -> None:
-    obj = judge.load(podgroup.RESOURCE, GROUP)
+    obj = validation.load(podgroup.RESOURCE, GROUP)
     assert podgroup.row(obj, 1767225600.0) == ["x", "Gang", "w", "Pending", "0s"]
-    assert workload.row(judge.load(workload.RESOURCE, WORKLOAD), 1767225600.0) == ["x", "0s"]
+    assert workload.row(validation.load(workload.RESOURCE, WORKLOAD), 1767225600.0) == ["x", "0s"]

@@ -8,8 +8,8 @@ import pytest
 
 from trireme.api.apiserverinternal.v1alpha1 import storageversion
 from trireme.api.storagemigration.v1beta1 import storageversionmigration
-from trireme.testing import judge
-from trireme.testing.judge import changed
+from trireme.testing import validation
+from trireme.testing.validation import changed
 
 META = {"name": "apps.things", "creationTimestamp": "2026-01-01T00:00:00Z"}
 MIGRATION = {
@@ -28,8 +28,8 @@ def condition(kind: str) -> dict[str, Any]:
 
 def test_a_migration_is_of_a_kind() -> None:
     bad = changed(MIGRATION, {"spec.resource": {"group": "A", "resource": ""}})
-    found = judge.create(storageversionmigration.RESOURCE, bad)
-    assert judge.agrees(
+    found = validation.create(storageversionmigration.RESOURCE, bad)
+    assert validation.agrees(
         found,
         [
             "spec.resource.resource: Required value: resource is required to be set",
@@ -37,8 +37,8 @@ def test_a_migration_is_of_a_kind() -> None:
         ],
     ), found
     other = changed(MIGRATION, {"spec.resource.resource": "others"})
-    found = judge.update(storageversionmigration.RESOURCE, other, MIGRATION)
-    assert judge.agrees(found, ["spec: Invalid value: ..."]), found
+    found = validation.update(storageversionmigration.RESOURCE, other, MIGRATION)
+    assert validation.agrees(found, ["spec: Invalid value: ..."]), found
 
 
 STATUS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
@@ -69,13 +69,13 @@ STATUS: list[tuple[dict[str, Any], dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("old", "new", "errors"), STATUS)
 def test_how_a_migration_ends(old: dict[str, Any], new: dict[str, Any], errors: list[str]) -> None:
     was, now = ({**MIGRATION, "status": status} for status in (old, new))
-    found = judge.update(storageversionmigration.RESOURCE, now, was, "status")
-    assert judge.agrees(found, errors), found
+    found = validation.update(storageversionmigration.RESOURCE, now, was, "status")
+    assert validation.agrees(found, errors), found
 
 
 def test_the_row_of_a_migration() -> None:
     running = {**MIGRATION, "status": {"conditions": [condition("Running")]}}
-    obj = judge.load(storageversionmigration.RESOURCE, running)
+    obj = validation.load(storageversionmigration.RESOURCE, running)
     assert storageversionmigration.row(obj, 0.0) == ["apps.things", "things.apps", "Running"]
 
 
@@ -117,15 +117,15 @@ VERSIONS: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("status", "errors"), VERSIONS)
 def test_what_servers_store(status: dict[str, Any], errors: list[str]) -> None:
     new = {**VERSION, "status": status}
-    found = judge.update(storageversion.RESOURCE, new, VERSION, "status")
-    assert judge.agrees(found, errors), found
+    found = validation.update(storageversion.RESOURCE, new, VERSION, "status")
+    assert validation.agrees(found, errors), found
 
 
 def test_names_and_rows() -> None:
     assert storageversion.is_name("things") == ["name must be in the form of <group>.<resource>"]
     assert storageversion.is_name("apps.things") == []
     status = {"storageVersions": [server("a", "v1")], "commonEncodingVersion": "v1"}
-    obj = judge.load(storageversion.RESOURCE, {**VERSION, "status": status})
+    obj = validation.load(storageversion.RESOURCE, {**VERSION, "status": status})
     assert storageversion.row(obj, 1767225600.0) == ["apps.things", "v1", "a=v1", "0s"]
-    empty = judge.load(storageversion.RESOURCE, VERSION)
+    empty = validation.load(storageversion.RESOURCE, VERSION)
     assert storageversion.row(empty, 1767225600.0)[1:3] == ["<unset>", "<unset>"]

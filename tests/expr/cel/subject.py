@@ -1,4 +1,4 @@
-"""The schema and the object that the recorded expressions are about, and how values are shown."""
+"""The schema and the object that the recorded expressions are about, and how values are printed."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def environments() -> dict[str, tuple[Environment, dict[str, Any]]]:
 _ESCAPES = str.maketrans({'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"})
 
 
-def shown(value: Any) -> str:
+def printed(value: Any) -> str:
     """A value as a literal, as the recording has it."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -164,11 +164,11 @@ def shown(value: Any) -> str:
     if value is NONE:
         return "optional.none()"
     if isinstance(value, Optional):
-        return f"optional.of({shown(value.value)})"
+        return f"optional.of({printed(value.value)})"
     if isinstance(value, list):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(printed, value))}]"
     if isinstance(value, dict):
-        pairs = sorted((shown(k), shown(v)) for k, v in value.items())
+        pairs = sorted((printed(k), printed(v)) for k, v in value.items())
         return "{" + ", ".join(f"{k}: {v}" for k, v in pairs) + "}"
     assert isinstance(value, values.TypeValue)
     return value.name

@@ -1,4 +1,4 @@
-"""Types made from schemas: what they promise about sizes, and how values are seen through them."""
+"""Types made from schemas: what they promise about sizes, and how values are read through them."""
 
 from __future__ import annotations
 

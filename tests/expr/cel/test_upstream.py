@@ -1,7 +1,7 @@
 """Expressions with what upstream's API server library made of them, recorded from a run of v1.36.
 
-Each line of ``upstream.jsonl``: an expression, and either why it was refused, or its type, the
-least and most it was estimated to cost, and its value with its cost, or its error.
+Each line of ``upstream.jsonl``: an expression, and either the error that refused it, or its type,
+the least and most it was estimated to cost, and its value with its cost, or its error.
 """
 
 from __future__ import annotations
@@ -36,4 +36,4 @@ def test_as_recorded(recorded: dict[str, Any]) -> None:
         assert failed.value.message == recorded["error"]
         return
     value, cost = program.evaluate(bindings)
-    assert (subject.shown(value), cost) == (recorded["value"], recorded["cost"])
+    assert (subject.printed(value), cost) == (recorded["value"], recorded["cost"])

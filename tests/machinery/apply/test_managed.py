@@ -43,7 +43,7 @@ def test_one_that_applies_is_the_same_in_every_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "detail"),
     [
         ({"operation": "Move"}, "operation must be"),
         ({"apiVersion": ""}, "apiVersion must not be empty"),
@@ -52,8 +52,8 @@ def test_one_that_applies_is_the_same_in_every_version() -> None:
         ({"fieldsV1": msgspec.Raw(b"[]")}, "error decoding versioned set"),
     ],
 )
-def test_what_says_nothing(changes: dict[str, object], why: str) -> None:
-    with pytest.raises(ValueError, match=why):
+def test_what_says_nothing(changes: dict[str, object], detail: str) -> None:
+    with pytest.raises(ValueError, match=detail):
         managed.decode([entry("a", **changes)])
 
 
@@ -85,8 +85,8 @@ def test_names_are_short_and_can_be_printed() -> None:
 def test_a_scale_steals_the_replicas(operation: str) -> None:
     paths = {"apps/v1": scale.REPLICAS}
     stored = [entry("test", "Apply")]
-    shown = scale.to_scale(stored, paths)
-    assert [(item.apiVersion, bytes(item.fieldsV1)) for item in shown] == [
+    converted = scale.to_scale(stored, paths)
+    assert [(item.apiVersion, bytes(item.fieldsV1)) for item in converted] == [
         ("autoscaling/v1", b'{"f:spec":{"f:replicas":{}}}')
     ]
     written = [

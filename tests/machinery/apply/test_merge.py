@@ -96,8 +96,8 @@ def test_items_keep_the_order_of_the_configuration(
     live: dict[str, Any], config: dict[str, Any]
 ) -> None:
     merged = merge(SCHEMA, live, config)
-    wanted = config.get("tags", [])
-    assert [tag for tag in merged.get("tags", []) if tag in wanted] == wanted
+    expected = config.get("tags", [])
+    assert [tag for tag in merged.get("tags", []) if tag in expected] == expected
 
 
 @given(OBJECT, OBJECT)

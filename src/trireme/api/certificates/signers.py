@@ -39,11 +39,11 @@ def check(errs: Errors, at: Path, name: str) -> None:
 
 
 def _labels(errs: Errors, at: Path, whole: str, labels: list[str], check: Syntax) -> None:
-    """The first bad part is told of, with all that is wrong with it."""
+    """All errors of the first bad part."""
     for label in labels:
-        complaints = check(label)
-        for complaint in complaints:
-            detail = f"validating label {gotext.quote(label)}: {complaint}"
+        messages = check(label)
+        for message in messages:
+            detail = f"validating label {gotext.quote(label)}: {message}"
             errs.append(field.invalid(at, whole, detail))
-        if complaints:
+        if messages:
             return

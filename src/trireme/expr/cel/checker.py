@@ -37,9 +37,9 @@ def check(
         checker.issues.append(Issue(-1, "expression recursion limit exceeded: 250"))
     if checker.issues:
         raise errors.compile_error(text, checker.issues)
-    for seen in checker.seen:
-        if seen.type.open:
-            seen.type = unify.substitute(checker.known, seen.type, True)
+    for node in checker.nodes:
+        if node.type.open:
+            node.type = unify.substitute(checker.known, node.type, True)
 
 
 class _Checker:
@@ -55,24 +55,24 @@ class _Checker:
         self.known: unify.Mapping = {}
         self.fresh = 0
         self.issues: list[Issue] = []
-        self.seen: list[Node] = []
+        self.nodes: list[Node] = []
 
     def check(self, node: Node) -> Type:
         """The type of ``node``, left on it."""
         result = _CHECKS[type(node)](self, node)
         node.type = result
-        self.seen.append(node)
+        self.nodes.append(node)
         return result
 
-    def complain(self, pos: int, message: str) -> Type:
+    def error(self, pos: int, message: str) -> Type:
         self.issues.append(Issue(pos, message))
         return t.ERROR
 
     def mismatch(self, pos: int, expected: Type, found: Type) -> Type:
-        return self.complain(pos, f"expected type '{expected}' but found '{found}'")
+        return self.error(pos, f"expected type '{expected}' but found '{found}'")
 
     def undeclared(self, pos: int, name: str) -> Type:
-        return self.complain(pos, f"undeclared reference to '{name}' (in container '')")
+        return self.error(pos, f"undeclared reference to '{name}' (in container '')")
 
     def fits(self, t1: Type, t2: Type) -> bool:
         known = unify.assignable(self.known, t1, t2)
@@ -138,13 +138,13 @@ class _Checker:
             field = (target.fields or {}).get(name)
             result = field.type if field is not None else t.ERROR
             if field is None:
-                self.complain(pos, f"undefined field '{name}'")
+                self.error(pos, f"undefined field '{name}'")
         elif target.kind == "param":
             self.fits(t.DYN, target)
             result = t.DYN
         else:
             if not t.is_dyn_or_error(target):
-                self.complain(pos, f"type '{target}' does not support field selection")
+                self.error(pos, f"type '{target}' does not support field selection")
             result = t.DYN
         return t.optional_of(result) if was_optional or optional else result
 
@@ -186,7 +186,7 @@ class _Checker:
         if node.function in ("_&&_", "_||_"):
             return self.logic(node, overloads[0], arg_types)
         result: Type | None = None
-        chosen = []
+        selected = []
         for o in overloads:
             if o.member != (target is not None):
                 continue
@@ -195,7 +195,7 @@ class _Checker:
             if known is None:
                 continue
             self.known = known
-            chosen.append(o)
+            selected.append(o)
             this = self.resolve(returns)
             if result is None:
                 result = this
@@ -203,7 +203,7 @@ class _Checker:
                 result = t.DYN
         if result is None:
             return self.no_overload(node, arg_types, target is not None)
-        node.overloads = tuple(chosen)
+        node.overloads = tuple(selected)
         return result
 
     def logic(self, node: Call, overload: Overload, arg_types: list[Type]) -> Type:
@@ -231,7 +231,7 @@ class _Checker:
         first = f"{arguments[0]}." if member else ""
         signature = f"{first}({', '.join(arguments[1:] if member else arguments)})"
         message = f"found no matching overload for '{node.function}' applied to '{signature}'"
-        return self.complain(node.pos, message)
+        return self.error(node.pos, message)
 
     # Literals of containers.
 
@@ -273,18 +273,18 @@ class _Checker:
             return self.undeclared(node.pos, node.name)
         node.name = node.name.removeprefix(".")
         if found[0].kind != "type":
-            self.complain(node.pos, f"'{found[0]}' is not a type")
+            self.error(node.pos, f"'{found[0]}' is not a type")
         elif found[0].params and found[0].params[0].kind == "struct":
             result = found[0].params[0]
         else:
-            self.complain(node.pos, f"'{node.name}' is not a message type")
+            self.error(node.pos, f"'{node.name}' is not a message type")
         for name, value, optional, pos in node.entries:
             type_ = self.entry(value, optional)
             field = (result.fields or {}).get(name) if result is not t.ERROR else None
             if field is None:
-                self.complain(pos, f"undefined field '{name}'")
+                self.error(pos, f"undefined field '{name}'")
             elif not self.fits(field.type, type_):
-                self.complain(
+                self.error(
                     pos,
                     f"expected type of field '{name}' is '{field.type}' but provided type is "
                     f"'{type_}'",
@@ -320,7 +320,7 @@ class _Checker:
             case "dyn" | "error" | "param":
                 self.fits(t.DYN, range_type)
                 return t.DYN, t.DYN
-        self.complain(
+        self.error(
             node.range.pos,
             f"expression of type '{range_type}' cannot be range of a comprehension "
             "(must be list, map, or dynamic)",

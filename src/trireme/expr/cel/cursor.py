@@ -1,4 +1,4 @@
-"""Moving through the tokens of an expression, and complaining on the way.
+"""Moving through the tokens of an expression, and reporting errors on the way.
 
 Called by: ``parser``, whose grammar it knows nothing of. Rules: the messages of cel-go's grammar.
 """
@@ -42,7 +42,7 @@ class Cursor:
         return token
 
     def stop(self, message: str) -> Stop:
-        """Complains about the token; to be raised."""
+        """An error at the token; to be raised."""
         token = self.tokens[self.at]
         self.issues.append(Issue(token.pos, f"Syntax error: {message}"))
         return Stop()
@@ -54,8 +54,8 @@ class Cursor:
             raise self.stop(f"mismatched input '{text}' expecting {expecting}")
         return self.next()
 
-    def complain(self, pos: int, message: str) -> Node:
-        """Complains about a place; a node to go on with."""
+    def error(self, pos: int, message: str) -> Node:
+        """Reports an error at a place; returns a node to go on with."""
         self.issues.append(Issue(pos, message))
         return Const(pos, None)
 
@@ -86,7 +86,7 @@ class Cursor:
             return False
         token = self.next()
         if not self.optionals:
-            self.complain(token.pos, "unsupported syntax '?'")
+            self.error(token.pos, "unsupported syntax '?'")
         return True
 
     def ended(self, close: str) -> bool:

@@ -15,7 +15,7 @@ _MAX_SNIPPET: Final = 16384
 
 
 class Issue(NamedTuple):
-    """One complaint: the code point ``offset`` it points at (-1: nowhere) and its message."""
+    """One error: the code point ``offset`` it points at (-1: nowhere) and its message."""
 
     offset: int
     message: str

@@ -172,7 +172,7 @@ class _Parser(Cursor):
                 if self.kind == "?":
                     self.next()
                     if not self.optionals:
-                        self.complain(op.pos, "unsupported syntax '[?'")
+                        self.error(op.pos, "unsupported syntax '[?'")
                     function = "_[?_]"
                 index = self.expr()
                 self.close("]")
@@ -202,10 +202,10 @@ class _Parser(Cursor):
         name = self.next()
         if optional:
             if not self.optionals:
-                return self.complain(op.pos, "unsupported syntax '.?'")
+                return self.error(op.pos, "unsupported syntax '.?'")
             return Call(op.pos, "_?._", [operand, Const(name.pos, name.text)])
         if name.kind == "escaped":
-            return self.complain(name.pos, "unsupported syntax: '`'")
+            return self.error(name.pos, "unsupported syntax: '`'")
         if self.kind == "(":
             paren = self.next()
             return self.call(paren.pos, name.text, operand, self.arguments())
@@ -223,13 +223,13 @@ class _Parser(Cursor):
                 try:
                     return Const(pos, lexer.unquote(token.text))
                 except ValueError as e:
-                    return self.complain(pos, str(e))
+                    return self.error(pos, str(e))
             case "bytes":
                 self.next()
                 try:
                     return Const(pos, lexer.unquote_bytes(token.text[1:]))
                 except ValueError as e:
-                    return self.complain(pos, str(e))
+                    return self.error(pos, str(e))
             case "int" | "uint" | "float":
                 return self.number(pos)
             case "-" if self.tokens[self.at + 1].kind in ("int", "float"):
@@ -262,17 +262,17 @@ class _Parser(Cursor):
         if token.kind == "float":
             number = float(sign + text)
             if number in (float("inf"), -float("inf")):
-                return self.complain(pos, "invalid double literal")
+                return self.error(pos, "invalid double literal")
             return Const(pos, number)
         digits = text[:-1] if token.kind == "uint" else text
         value = int(digits[2:], 16) if digits.startswith("0x") else int(digits)
         if token.kind == "uint":
             if value >= 2 * _INT64:
-                return self.complain(pos, "invalid uint literal")
+                return self.error(pos, "invalid uint literal")
             return Const(pos, Uint(value))
         value = -value if sign else value
         if not -_INT64 <= value < _INT64:
-            return self.complain(pos, "invalid int literal")
+            return self.error(pos, "invalid int literal")
         return Const(pos, value)
 
     def name(self) -> Node:
@@ -288,7 +288,7 @@ class _Parser(Cursor):
         if self.is_struct():
             return self.struct_literal(dot + token.text)
         if token.text in _RESERVED:
-            node = self.complain(start.pos, f"reserved identifier: {token.text}")
+            node = self.error(start.pos, f"reserved identifier: {token.text}")
             if self.kind == "(":
                 self.next()
                 self.arguments()
@@ -359,7 +359,7 @@ class _Parser(Cursor):
             try:
                 return macro(pos, target, args)
             except MacroError as e:
-                return self.complain(e.pos, e.message)
+                return self.error(e.pos, e.message)
         return Call(pos, function, args, target)
 
 

@@ -19,10 +19,10 @@ def problems(atom: Atom, value: Any) -> list[str]:
     """What is wrong; nothing when it fits."""
     if type(value) is dict and atom.map is not None and _fits(atom.map, value):
         return []
-    return [f"{path}: {why}" if path else why for path, why in _value(atom, value, "")]
+    return [f"{path}: {detail}" if path else detail for path, detail in _value(atom, value, "")]
 
 
-def told(found: list[str]) -> str:
+def error_text(found: list[str]) -> str:
     """Several problems as one message."""
     if len(found) == 1:
         return found[0]
@@ -80,9 +80,9 @@ def _value(atom: Atom, value: Any, at: str) -> Iterator[tuple[str, str]]:
         elif atom.list is not None:
             yield from _list(atom.list, value, at)
     else:
-        why = _scalar(atom.scalar, value)
-        if why:
-            yield at, why
+        detail = _scalar(atom.scalar, value)
+        if detail:
+            yield at, detail
 
 
 def _map(rule: MapRule, value: dict[str, Any], at: str) -> Iterator[tuple[str, str]]:
@@ -98,7 +98,7 @@ def _map(rule: MapRule, value: dict[str, Any], at: str) -> Iterator[tuple[str, s
 
 
 def _list(rule: ListRule, value: list[Any], at: str) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
+    known: set[str] = set()
     for position, item in enumerate(value):
         if rule.atomic:
             yield from _value(rule.element, item, f"{at}[{position}]")
@@ -108,12 +108,12 @@ def _list(rule: ListRule, value: list[Any], at: str) -> Iterator[tuple[str, str]
         except ValueError as error:
             yield at, f"element {position}: {error}"
             return
-        key = fieldset.element_text(element) if element in seen else ""
+        key = fieldset.element_text(element) if element in known else ""
         if key:
             yield at, f"duplicate entries for key {key}"
-        seen.add(element)
-        for below, why in _value(rule.element, item, ""):
-            yield at + fieldset.element_text(element) + below, why
+        known.add(element)
+        for below, detail in _value(rule.element, item, ""):
+            yield at + fieldset.element_text(element) + below, detail
 
 
 def _scalar(kind: str, value: Any) -> str:

@@ -106,8 +106,8 @@ def decode(entries: Iterable[ManagedFieldsEntry], *, stored: bool = True) -> Own
         key = Identity(entry.manager, entry.operation, kept, entry.subresource)
         try:
             fields = fieldset.decode(bytes(entry.fieldsV1))
-        except ValueError as why:
-            raise ValueError(f"error decoding versioned set: {why}") from None
+        except ValueError as error:
+            raise ValueError(f"error decoding versioned set: {error}") from None
         raw = entry.fieldsV1 if stored else None
         owners[key] = Owner(fields, entry.apiVersion, applied, entry.time, raw)
     return owners
@@ -163,11 +163,11 @@ def problems(at: Path, entries: list[ManagedFieldsEntry]) -> list[FieldError]:
             continue
         here = at.index(position)
         if entry.operation not in (APPLY, UPDATE):
-            why = "must be `Apply` or `Update`"
-            found.append(field.invalid(here.child("operation"), entry.operation, why))
+            detail = "must be `Apply` or `Update`"
+            found.append(field.invalid(here.child("operation"), entry.operation, detail))
         if entry.fieldsType not in ("", FIELDS_V1):
-            why = "must be `FieldsV1`"
-            found.append(field.invalid(here.child("fieldsType"), entry.fieldsType, why))
+            detail = "must be `FieldsV1`"
+            found.append(field.invalid(here.child("fieldsType"), entry.fieldsType, detail))
         found += name_problems(here.child("manager"), entry.manager)
         if len(entry.subresource.encode()) > _SUBRESOURCE_LENGTH:
             found.append(field.too_long(here.child("subresource"), _SUBRESOURCE_LENGTH))
@@ -187,8 +187,8 @@ def name_problems(at: Path, name: str) -> list[FieldError]:
     position = 0
     for character in name:
         if not character.isprintable():
-            why = f"invalid character U+{ord(character):04X} (at position {position})"
-            found.append(field.invalid(at, name, why))
+            detail = f"invalid character U+{ord(character):04X} (at position {position})"
+            found.append(field.invalid(at, name, detail))
         position += len(character.encode())
     return found
 

@@ -119,15 +119,15 @@ class FieldManager:
         self._check(config)
         try:
             owners = managed.decode(stored)
-        except ValueError as why:
-            raise errors.bad_request(f"failed to decode managed fields: {why}") from None
+        except ValueError as error:
+            raise errors.bad_request(f"failed to decode managed fields: {error}") from None
         try:
             return self._applied(live, owners, config, writer, force)
         except Conflicts as conflicts:
             raise _refused(conflicts) from None
-        except ValueError as why:
+        except ValueError as error:
             # An object whose lists break the rules of their own kind.
-            raise errors.bad_request(f"failed to merge config: {why}") from None
+            raise errors.bad_request(f"failed to merge config: {error}") from None
 
     def _applied(
         self, live: Any, owners: Owners, config: Any, writer: Writer, force: bool
@@ -165,9 +165,9 @@ class FieldManager:
             raise errors.bad_request("metadata.managedFields must be nil")
         found = check.problems(self.updater.atom, config)
         if found:
-            why = check.told(found)
+            detail = check.error_text(found)
             raise errors.bad_request(
-                f"failed to create typed patch object ({described(config)}): {why}"
+                f"failed to create typed patch object ({described(config)}): {detail}"
             )
 
     def _beyond_last_applied(self, live: Any, conflicts: Conflicts) -> list[tuple[Identity, Path]]:
@@ -203,8 +203,8 @@ def problem(entries: Entries) -> str:
     """What is wrong with entries; nothing when they can be read."""
     try:
         managed.decode(entries)
-    except ValueError as why:
-        return str(why)
+    except ValueError as error:
+        return str(error)
     return ""
 
 

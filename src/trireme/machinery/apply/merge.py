@@ -62,7 +62,7 @@ def _list(rule: ListRule, live: list[Any], config: list[Any]) -> list[Any]:
         return merge(rule.element, before.get(element, ABSENT), after[element])
 
     shared = iter([element for element in new if element in before])
-    wanted = next(shared, None)
+    expected = next(shared, None)
     result: list[Any] = []
     done: set[str] = set()
     left = right = 0
@@ -73,9 +73,9 @@ def _list(rule: ListRule, live: list[Any], config: list[Any]) -> list[Any]:
                 done.add(element)
                 result.append(merged(element))
                 left, right = left + 1, right + 1
-                wanted = next(shared, None)
+                expected = next(shared, None)
                 continue
-            if element in after and wanted is not None and wanted != element:
+            if element in after and expected is not None and expected != element:
                 # Shared, but not the next one of the shared: its turn comes with config's order.
                 left += 1
                 continue
@@ -92,8 +92,8 @@ def _list(rule: ListRule, live: list[Any], config: list[Any]) -> list[Any]:
             done.add(element)
             result.append(merged(element))
             right += 1
-            if wanted == element:
-                wanted = next(shared, None)
+            if expected == element:
+                expected = next(shared, None)
     return result
 
 

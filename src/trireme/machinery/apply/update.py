@@ -143,21 +143,21 @@ class Updater:
                 continue
             if owner.version not in differences:
                 differences[owner.version] = self._difference(old, new, owner.version)
-            seen = differences[owner.version]
-            if seen is None:
+            changes = differences[owner.version]
+            if changes is None:
                 continue
             left = owner.fields
             # What an updater takes from itself, it gets back at once.
             taken = (
-                fieldset.intersection(left, fieldset.union(seen.modified, seen.added))
+                fieldset.intersection(left, fieldset.union(changes.modified, changes.added))
                 if key != writer
                 else {}
             )
             if taken:
                 conflicts.append((key, taken))
                 left = fieldset.difference(left, taken)
-            if seen.removed and fieldset.intersection(left, seen.removed):
-                left = fieldset.difference(left, seen.removed)
+            if changes.removed and fieldset.intersection(left, changes.removed):
+                left = fieldset.difference(left, changes.removed)
             if left:
                 result[key] = owner.owning(left)
         if conflicts and not force:

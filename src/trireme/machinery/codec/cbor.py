@@ -1,4 +1,4 @@
-"""CBOR in and out, for clients that were told to use it (feature gate CBORServingAndStorage).
+"""CBOR in and out, for clients configured to use it (feature gate CBORServingAndStorage).
 
 In: plain JSON values, or a body. Out: the same on the other side. Texts are byte strings, which
 need no check for UTF-8, as upstream writes them; readers take both. Rules: KEP-4222; RFC 8949.

@@ -296,8 +296,8 @@ def _merged(value: Any) -> list[dict[str, Any]]:
     return maps
 
 
-def _bad(why: str) -> DecodeError:
-    return DecodeError(f"yaml: {why}", syntax=True)
+def _bad(detail: str) -> DecodeError:
+    return DecodeError(f"yaml: {detail}", syntax=True)
 
 
 def _line(event: pyyaml.Event) -> int:
@@ -306,7 +306,7 @@ def _line(event: pyyaml.Event) -> int:
 
 
 def _explain(error: pyyaml.YAMLError) -> str:
-    """The parser's complaint with its line, counted as upstream counts."""
+    """The parser's error with its line, counted as upstream counts."""
     if not isinstance(error, pyyaml.MarkedYAMLError):
         return str(getattr(error, "reason", "") or error).strip()
     line = 0

@@ -246,9 +246,9 @@ def _unescape(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
 
-def _does_not_apply(why: str) -> errors.ApiError:
+def _does_not_apply(detail: str) -> errors.ApiError:
     # Upstream's reply says no more than that the patch does not fit; the cause adds why.
-    error = errors.generic(422, "", "", "", why)
+    error = errors.generic(422, "", "", "", detail)
     assert error.details is not None
-    error.details.causes = [StatusCause(message=why)]
+    error.details.causes = [StatusCause(message=detail)]
     return error

@@ -114,8 +114,8 @@ def _delete_values(original: Object, name: str, values: Any) -> None:
         if present or values:
             _item_type(present, values)
         identity = _identity("")
-        unwanted = {identity(item) for item in values}
-        original[name] = [item for item in present if identity(item) not in unwanted]
+        removed = {identity(item) for item in values}
+        original[name] = [item for item in present if identity(item) not in removed]
 
 
 def _merge_ordered(original: Object, patch: Object, directive: str, node: Node) -> None:
@@ -128,38 +128,38 @@ def _merge_ordered(original: Object, patch: Object, directive: str, node: Node) 
     for holder in (original, patch):
         if holder.get(name) is not None and not isinstance(holder[name], list):
             raise errors.bad_request(_BAD_ORDER)
-    present, wanted = original.get(name), patch.get(name)
-    if present is None and wanted is None:
+    present, patched = original.get(name), patch.get(name)
+    if present is None and patched is None:
         return
-    _check_order(wanted or [], order, here.merge_key)
-    if wanted is None:
+    _check_order(patched or [], order, here.merge_key)
+    if patched is None:
         merged = present
     elif present is None:
-        merged, _ = _clean(wanted)
+        merged, _ = _clean(patched)
     else:
-        merged = _merge_list(present, wanted, here)
+        merged = _merge_list(present, patched, here)
     patch.pop(name, None)
     if merged:
         _item_type(merged, order)
-        server = _server_order(present or [], wanted or [], here.merge_key)
+        server = _server_order(present or [], patched or [], here.merge_key)
         merged = _in_order(merged, order, server, _identity(here.merge_key))
     original[name] = merged
 
 
-def _server_order(present: list[Any], wanted: list[Any], key: str) -> list[Any]:
+def _server_order(present: list[Any], patched: list[Any], key: str) -> list[Any]:
     """The order of the server's items, by which items that only it has find their place.
 
     Upstream puts added items into the slots that deleted ones left, before it orders the list, and
     so takes the former for the server's own. Clients see the order that comes of it.
     """
-    deleted = [item for item in wanted if isinstance(item, dict) and DIRECTIVE in item]
+    deleted = [item for item in patched if isinstance(item, dict) and DIRECTIVE in item]
     if not key or not deleted:
         return present
     identity = _identity(key)
     gone = {identity(item) for item in deleted if item[DIRECTIVE] == "delete"}
     kept = [item for item in present if identity(item) not in gone]
     known = {identity(item) for item in kept}
-    added = [item for item in wanted if item not in deleted and identity(item) not in known]
+    added = [item for item in patched if item not in deleted and identity(item) not in known]
     return kept + added[: len(present) - len(kept)]
 
 
@@ -210,8 +210,8 @@ def _take_directives(
             continue
         if item[DIRECTIVE] == "delete":
             identity = _identity(key)
-            unwanted = identity(item)
-            original = [here for here in original if key not in here or identity(here) != unwanted]
+            removed = identity(item)
+            original = [here for here in original if key not in here or identity(here) != removed]
         elif item[DIRECTIVE] == "replace":
             replace = True
         elif item[DIRECTIVE] == "merge":
@@ -245,11 +245,11 @@ def _in_order(
     Items that only the server has keep their order, and come before an item of ``order`` only
     where the server had them before it.
     """
-    wanted = _places(order, identity)
+    places = _places(order, identity)
     before = _places(server, identity)
-    listed = [item for item in merged if identity(item) in wanted]
-    others = [item for item in merged if identity(item) not in wanted]
-    listed.sort(key=lambda item: wanted[identity(item)])
+    listed = [item for item in merged if identity(item) in places]
+    others = [item for item in merged if identity(item) not in places]
+    listed.sort(key=lambda item: places[identity(item)])
     others.sort(key=lambda item: before.get(identity(item), -1))
     woven: list[Any] = []
     left = right = 0
@@ -337,10 +337,10 @@ def _below(node: Node, name: str) -> Node:
     return found
 
 
-def _field_of(directive: str, complaint: str) -> str:
+def _field_of(directive: str, message: str) -> str:
     _, slash, name = directive.partition("/")
     if not slash:
-        raise errors.bad_request(complaint)
+        raise errors.bad_request(message)
     return name
 
 

@@ -68,7 +68,7 @@ class DecodeError(errors.ApiError):
     """400: the body is not what it should be.
 
     ``syntax``: it is no object with a kind, or not even JSON. ``meant`` are the kind and the
-    version that it says it is, where these are not the ones that are wanted.
+    version that it says it is, where these are not the ones that are expected.
     """
 
     def __init__(
@@ -137,8 +137,8 @@ def of_kind(data: bytes) -> None:
     try:
         _walk(data, _IDENTITY, IGNORE)
     except DecodeError as error:
-        why = f"couldn't get version/kind; json parse error: {error.message}"
-        raise DecodeError(why, syntax=True) from None
+        detail = f"couldn't get version/kind; json parse error: {error.message}"
+        raise DecodeError(detail, syntax=True) from None
 
 
 @cache
@@ -300,15 +300,15 @@ class _Walker:
         fields = node.fields
         outer = self._struct
         clean: dict[str, Any] = {}
-        seen: set[str] = set()
+        known: set[str] = set()
         for key, item in value:
             field = fields.get(key)
             if field is None:
                 self._report("unknown field", key)
                 continue
-            if key in seen:
+            if key in known:
                 self._report("duplicate field", key)
-            seen.add(key)
+            known.add(key)
             self._struct = node.name
             self._path.append(f".{key}")
             self._fields.append(key)

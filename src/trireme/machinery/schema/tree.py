@@ -58,12 +58,12 @@ def struct_of(node: Node) -> type | None:
 
 def has_floats(struct: type) -> bool:
     """Whether some place in a struct type holds a float64 (and not just JSON as it was sent)."""
-    seen: set[str] = set()
+    known: set[str] = set()
 
     def look(node: Node) -> bool:
-        if node.kind != OBJECT or node.go_type in seen:
+        if node.kind != OBJECT or node.go_type in known:
             return node.kind == NUMBER or (node.item is not None and look(node.item))
-        seen.add(node.go_type)
+        known.add(node.go_type)
         return any(look(below) for below in (*node.fields.values(), *node.alternatives))
 
     return look(of(struct))

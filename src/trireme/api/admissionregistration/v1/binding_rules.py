@@ -60,14 +60,14 @@ def _params(obj: Binding) -> str:
 def _go(selector: LabelSelector) -> str:
     """A selector as Go's generated ``String`` has it."""
     labels = "".join(f"{key}: {value}," for key, value in sorted(selector.matchLabels.items()))
-    wanted = "".join(
+    expected = "".join(
         f"LabelSelectorRequirement{{Key:{item.key},Operator:{item.operator},"
         f"Values:[{' '.join(item.values)}],}},"
         for item in selector.matchExpressions
     )
     return (
         f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{wanted}}},}}"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expected}}},}}"
     )
 
 
@@ -77,14 +77,14 @@ def validate_validating(
     """What is bound, and what follows from a violation."""
     errs = _common(new)
     actions, at = new.spec.validationActions, _SPEC.child("validationActions")
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, action in enumerate(actions):
         if action not in _ACTIONS:
             errs.append(field.not_supported(at.index(position), action, _ACTIONS))
-        if action in seen:
+        if action in used:
             errs.append(field.duplicate(at.index(position), action))
-        seen.add(action)
-    if {"Deny", "Warn"} <= seen:
+        used.add(action)
+    if {"Deny", "Warn"} <= used:
         detail = (
             "must not contain both Deny and Warn (repeating the same validation failure "
             "information in the API response and headers serves no purpose)"

@@ -41,7 +41,7 @@ def conditions(
     """All conditions of one webhook or policy; ``params``: they may use parameters."""
     if len(items) > _MOST_CONDITIONS:
         errs.append(field.too_many(at, len(items), _MOST_CONDITIONS))
-    seen: set[str] = set()
+    used: set[str] = set()
     compiler = Compiler(params, variables=False)
     for position, item in enumerate(items):
         here = at.index(position)
@@ -51,10 +51,10 @@ def conditions(
         else:
             expressions.check(errs, here.child("expression"), compiler, text, (t.BOOL,))
         rules.required_syntax(errs, here, "name", item.name, names.is_qualified_name)
-        if item.name in seen:
+        if item.name in used:
             errs.append(field.duplicate(here.child("name"), item.name))
         if item.name:
-            seen.add(item.name)
+            used.add(item.name)
 
 
 def variable(errs: Errors, at: Path, compiler: Compiler, item: Variable) -> None:

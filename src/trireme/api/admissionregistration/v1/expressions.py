@@ -173,20 +173,20 @@ class Compiler:
     def compile(
         self,
         text: str,
-        wanted: Sequence[Type] = (),
+        expected: Sequence[Type] = (),
         *,
         authorizer: bool = True,
         patches: bool = False,
     ) -> cel.Program:
-        """The program, whose type is one of ``wanted`` (none: any). ``Refused`` says why not."""
+        """The program, whose type is one of ``expected`` (none: any). Raises ``Refused``."""
         try:
             program = self._environment(authorizer, patches).compile(text)
         except cel.CelError as error:
             if error.kind == "compile":
                 raise Refused(f"compilation failed: {error}") from None
             raise Refused(f"program instantiation failed: {error}", internal=True) from None
-        if wanted and not any(t.same(program.type, type_) for type_ in wanted):
-            texts = [_type_text(type_) for type_ in wanted]
+        if expected and not any(t.same(program.type, type_) for type_ in expected):
+            texts = [_type_text(type_) for type_ in expected]
             which = texts[0] if len(texts) == 1 else f"one of [{' '.join(texts)}]"
             raise Refused(f"must evaluate to {which} but got {_type_text(program.type)}")
         return program
@@ -231,14 +231,14 @@ def check(
     at: Path,
     compiler: Compiler,
     text: str,
-    wanted: Sequence[Type],
+    expected: Sequence[Type],
     *,
     bad_value: str | None = None,
     authorizer: bool = True,
     patches: bool = False,
 ) -> None:
-    """``text`` compiles to one of the ``wanted`` types; errors name ``bad_value`` in its place."""
+    """``text`` compiles to one of the ``expected`` types; errors name ``bad_value``, if given."""
     try:
-        compiler.compile(text, wanted, authorizer=authorizer, patches=patches)
+        compiler.compile(text, expected, authorizer=authorizer, patches=patches)
     except Refused as error:
         errs.append(error.of(at, text if bad_value is None else bad_value))

@@ -117,13 +117,13 @@ def match_resources(errs: Errors, at: Path, match: MatchResources | None) -> Non
 
 
 def _named_rule(errs: Errors, at: Path, item: NamedRuleWithOperations) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, name in enumerate(item.resourceNames):
         where = at.child("resourceNames").index(position)
         rules.add(errs, where, name, names.is_path_segment(name))
-        if name in seen:
+        if name in used:
             errs.append(field.duplicate(where, name))
-        seen.add(name)
+        used.add(name)
     rule(errs, at, item)
 
 
@@ -154,15 +154,15 @@ def param_kind(errs: Errors, at: Path, kind: ParamKind) -> None:
     if not kind.kind:
         errs.append(field.required(at.child("kind")))
     else:
-        complaints = names.is_dns1035_label(kind.kind.lower())
-        if complaints:
-            detail = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+        messages = names.is_dns1035_label(kind.kind.lower())
+        if messages:
+            detail = "may have mixed case, but should otherwise match: " + ",".join(messages)
             errs.append(field.invalid(at.child("kind"), kind.kind, detail))
 
 
-def _joined(errs: Errors, at: Path, value: str, complaints: list[str]) -> None:
-    if complaints:
-        errs.append(field.invalid(at, value, ",".join(complaints)))
+def _joined(errs: Errors, at: Path, value: str, messages: list[str]) -> None:
+    if messages:
+        errs.append(field.invalid(at, value, ",".join(messages)))
 
 
 def param_ref(errs: Errors, at: Path, ref: ParamRef | None) -> None:

@@ -61,7 +61,7 @@ def param_kind(obj: Policy) -> str:
 def validate_validating(
     new: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy | None = None
 ) -> Errors:
-    """What is judged, by which expressions."""
+    """What is validated, by which expressions."""
     errs: Errors = []
     spec = new.spec
     compiler = Compiler(spec.paramKind is not None, variables=bool(spec.variables))
@@ -80,13 +80,13 @@ def validate_validating(
     if len(spec.auditAnnotations) > _MOST_ANNOTATIONS:
         detail = f"must not have more than {_MOST_ANNOTATIONS} auditAnnotations"
         errs.append(field.invalid(at, spec.auditAnnotations, detail))
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, annotation in enumerate(spec.auditAnnotations):
         here = at.index(position)
         _annotation(errs, here, compiler, annotation, new.metadata.name)
-        if annotation.key in seen:
+        if annotation.key in used:
             errs.append(field.duplicate(here.child("key"), annotation.key))
-        seen.add(annotation.key)
+        used.add(annotation.key)
     return errs
 
 
@@ -177,8 +177,8 @@ def _annotation(
     elif len(text.encode()) > _LONGEST_VALUE:
         errs.append(field.required(where, f"must not exceed {_LONGEST_VALUE} bytes in length"))
     else:
-        wanted = t.STRING, t.NULL
-        expressions.check(errs, where, compiler, text, wanted, bad_value=item.valueExpression)
+        expected = t.STRING, t.NULL
+        expressions.check(errs, where, compiler, text, expected, bad_value=item.valueExpression)
 
 
 def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> None:
@@ -194,7 +194,7 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
             expressions.APPLY_CONFIGURATION,
         ),
     }
-    name, form, wanted = forms.pop(kind)
+    name, form, expected = forms.pop(kind)
     other, given, _ = next(iter(forms.values()))
     if form is None:
         detail = f"must be specified when patchType is {kind}"
@@ -204,7 +204,7 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
         if not text:
             errs.append(field.required(where))
         else:
-            expressions.check(errs, where, compiler, text, (wanted,), patches=True)
+            expressions.check(errs, where, compiler, text, (expected,), patches=True)
     if given is not None:
         detail = f"must not be specified when patchType is {kind}"
         errs.append(field.invalid(at.child(other), f"{{{other}}}", detail))

@@ -46,7 +46,7 @@ class _Options:
     known_review: bool = True
     unique_names: bool = True
     any_label_value: bool = False
-    judge_conditions: bool = True
+    validate_conditions: bool = True
 
 
 def defaults(obj: Configuration) -> None:
@@ -92,7 +92,7 @@ def validate_update(new: Configuration, old: Configuration) -> Errors:
         ),
         unique_names=len(set(hook_names)) == len(hook_names),
         any_label_value=any(_selector_errors(hook) for hook in was),
-        judge_conditions=before != [hook.matchConditions for hook in new.webhooks],
+        validate_conditions=before != [hook.matchConditions for hook in new.webhooks],
     )
     return _all(new, options)
 
@@ -106,16 +106,16 @@ def _selector_errors(hook: Webhook) -> Errors:
 
 def _all(obj: Configuration, options: _Options) -> Errors:
     errs: Errors = []
-    seen: set[str] = set()
+    used: set[str] = set()
     hooks: Iterable[Webhook] = obj.webhooks
     for position, hook in enumerate(hooks):
         at = field.path("webhooks").index(position)
         _webhook(errs, at, hook, options)
         _reviews(errs, at.child("admissionReviewVersions"), hook, options)
-        if options.unique_names and hook.name in seen:
+        if options.unique_names and hook.name in used:
             errs.append(field.duplicate(at.child("name"), hook.name))
         if hook.name:
-            seen.add(hook.name)
+            used.add(hook.name)
     return errs
 
 
@@ -151,7 +151,7 @@ def _webhook(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
         webhooks.url(errs, config.url, where.child("url"))
     elif config.service is not None:
         webhooks.service(errs, config.service, where.child("service"))
-    if options.judge_conditions:
+    if options.validate_conditions:
         condition_rules.conditions(errs, at.child("matchConditions"), hook.matchConditions)
 
 
@@ -160,14 +160,14 @@ def _reviews(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
     if not versions:
         errs.append(field.required(at, f"must specify one of {', '.join(REVIEW_VERSIONS)}"))
         return
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, version in enumerate(versions):
         here = at.index(position)
-        if version in seen:
+        if version in used:
             errs.append(field.invalid(here, version, "duplicate version"))
             continue
-        seen.add(version)
+        used.add(version)
         rules.add(errs, here, version, names.is_dns1035_label(version))
-    if options.known_review and not seen.intersection(REVIEW_VERSIONS):
+    if options.known_review and not used.intersection(REVIEW_VERSIONS):
         detail = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
         errs.append(field.invalid(at, versions, detail))

@@ -18,7 +18,7 @@ from trireme.machinery.field import FieldError, Path
 
 # Puts a value where it stands inside its resource.
 Surround = Callable[[Any], Any]
-# The CEL rules of a node judge a default: (node, is root, value, at) -> errors.
+# Evaluates the CEL rules of a node on a default: (node, is root, value, at) -> errors.
 Rules = Callable[[Structural, bool, Any, Path], list[FieldError]]
 
 
@@ -77,12 +77,12 @@ class _Walk:
     def _in_metadata(
         self, node: Structural, root: Structural, at: Path, surround: Surround
     ) -> None:
-        """A part of metadata is judged as the whole would be."""
+        """A part of metadata is validated as the whole would be."""
         whole = surround(copy(node.default))
         try:
             metadata.coerce(whole, root, lenient=False)
-        except metadata.BadMetadata as fault:
-            detail = f"must result in valid metadata: {fault.error}"
+        except metadata.BadMetadata as error:
+            detail = f"must result in valid metadata: {error.error}"
             self._errs.append(field.invalid(at, node.default, detail))
             return
         wrong = metadata.validate(whole, root)
@@ -101,8 +101,8 @@ class _Walk:
         coerced = copy(node.default)
         try:
             metadata.coerce(coerced, node, lenient=False, at=at)
-        except metadata.BadMetadata as fault:
-            self._errs.append(fault.error)
+        except metadata.BadMetadata as error:
+            self._errs.append(error.error)
             return
         wrong = metadata.validate(coerced, node, at)
         if wrong:

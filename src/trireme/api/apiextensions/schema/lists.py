@@ -63,13 +63,13 @@ def _keys(errs: list[FieldError], value: list[Any], node: Structural, at: Path) 
 
 
 def _repeated(items: list[Any]) -> list[int]:
-    """Where an item stands for the second time; later repetitions are not told."""
-    seen: dict[bytes, int] = {}
+    """Where an item stands for the second time; later repetitions are not reported."""
+    known: dict[bytes, int] = {}
     found: list[int] = []
     for position, item in enumerate(items):
         text = _canonical(item)
-        count = seen.get(text, 0)
+        count = known.get(text, 0)
         if count == 1:
             found.append(position)
-        seen[text] = count + 1
+        known[text] = count + 1
     return found

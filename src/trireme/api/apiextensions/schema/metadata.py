@@ -103,10 +103,10 @@ def _coerce_resource(
     found: list[str] = []
     try:
         meta = read(value["metadata"], lenient=lenient, unknown=found)
-    except DecodeError as fault:
+    except DecodeError as error:
         if lenient:
             return
-        detail = fault.message
+        detail = error.message
         raise BadMetadata(
             field.invalid(_child(at, "metadata"), value["metadata"], detail)
         ) from None
@@ -153,9 +153,9 @@ def _resource_errors(value: dict[str, Any], at: Path | None) -> list[FieldError]
         elif key == "apiVersion" and item.count("/") > 1:
             errs.append(field.invalid(here, item, f"unexpected GroupVersion string: {item}"))
         elif key == "kind":
-            complaints = names.is_dns1035_label(item.lower())
-            if complaints:
-                detail = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+            messages = names.is_dns1035_label(item.lower())
+            if messages:
+                detail = "may have mixed case, but should otherwise match: " + ",".join(messages)
                 errs.append(field.invalid(here, item, detail))
     return errs
 
@@ -163,8 +163,8 @@ def _resource_errors(value: dict[str, Any], at: Path | None) -> list[FieldError]
 def _metadata_errors(item: Any, at: Path) -> list[FieldError]:
     try:
         meta = read(item, lenient=False)
-    except DecodeError as fault:
-        return [field.invalid(at, item, fault.message)]
+    except DecodeError as error:
+        return [field.invalid(at, item, error.message)]
     meta.name = meta.name or "fakename"
     return rules.validate_embedded(meta, at)
 

@@ -85,7 +85,7 @@ class Bounds:
     def _in_range(
         self, result: Result, value: int | float, at: str, context: Any, what: str
     ) -> bool:
-        """Whether the type and format can hold ``value``; a complaint where they cannot."""
+        """Whether the type and format can hold ``value``; an error where they cannot."""
         if self._type == "integer":
             low, high = _INT32 if self._format == "int32" else _INT64
             good = float(value).is_integer() and low <= _written(value) <= high

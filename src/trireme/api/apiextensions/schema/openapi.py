@@ -334,12 +334,12 @@ class _Context:
     def type_invalid(self, at: str, value: Any, text: str) -> FieldError:
         return field.type_invalid(self.path(at), value, text)
 
-    def invalid(self, result: Result, at: str, value: Any, complaint: str) -> None:
-        text = f"{at} in body {complaint}"
+    def invalid(self, result: Result, at: str, value: Any, message: str) -> None:
+        text = f"{at} in body {message}"
         result.add(text, field.invalid(self.path(at), value, text))
 
     def general(self, result: Result, text: str) -> None:
-        """A complaint that upstream ties to no field."""
+        """An error that upstream ties to no field."""
         base = self._base if self._base is not None else Path(NO_FIELD)
         result.add(text, field.invalid(base, "", text))
 

@@ -1,7 +1,7 @@
 """What validating one value against one schema found.
 
-Each complaint is kept once. ``matched`` counts the checks that were made: of several alternatives
-that all fail, the one that got furthest is the one that is told. Upstream: kube-openapi
+Each error is kept once. ``matched`` counts the checks that were made: of several alternatives
+that all fail, the one that got furthest is the one that is reported. Upstream: kube-openapi
 validate.Result and its mapping to field errors in apiextensions.
 """
 

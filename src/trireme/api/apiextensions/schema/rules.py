@@ -1,4 +1,4 @@
-"""CEL rules of a schema (x-kubernetes-validations): compiled once, judged on every write.
+"""CEL rules of a schema (x-kubernetes-validations): compiled once, evaluated on every write.
 
 In: a schema as plain JSON; then values, with the old ones on update. Out: field errors. One budget
 is spent by all rules of an object. Rules: custom-resource-definitions/#validation-rules; upstream
@@ -78,9 +78,9 @@ def compile_rules(schema: Schema, decl: cel.DeclType) -> list[Rule]:
 def _compile(rule: Rule, environment: cel.Environment, schema: Schema) -> None:
     try:
         program = environment.compile(rule.source["rule"])
-    except cel.CelError as fault:
-        what = "compilation" if fault.kind == "compile" else "program instantiation"
-        rule.error = f"{what} failed: {fault}"
+    except cel.CelError as error:
+        what = "compilation" if error.kind == "compile" else "program instantiation"
+        rule.error = f"{what} failed: {error}"
         return
     if program.type.kind != "bool":
         rule.error = "cel expression must evaluate to a bool"
@@ -91,9 +91,9 @@ def _compile(rule: Rule, environment: cel.Environment, schema: Schema) -> None:
     if text:
         try:
             message = environment.compile(text)
-        except cel.CelError as fault:
-            what = "compilation" if fault.kind == "compile" else "instantiation"
-            rule.message_error = f"messageExpression {what} failed: {fault}"
+        except cel.CelError as error:
+            what = "compilation" if error.kind == "compile" else "instantiation"
+            rule.message_error = f"messageExpression {what} failed: {error}"
             return
         if message.type.kind != "string":
             rule.message_error = "messageExpression must evaluate to a string"
@@ -195,7 +195,7 @@ def blocked() -> FieldError:
 
 
 class _OutOfBudget(Exception):
-    """No more rules are judged."""
+    """No more rules are evaluated."""
 
 
 class _Run:
@@ -288,9 +288,9 @@ class _Run:
             bindings["oldSelf"] = old
         try:
             holds, cost = rule.program.evaluate(bindings)
-        except cel.EvalError as fault:
-            self._spend(node, at, fault.cost)
-            self._failed(node, rule, where, fault)
+        except cel.EvalError as error:
+            self._spend(node, at, error.cost)
+            self._failed(node, rule, where, error)
             return
         self._spend(node, at, cost)
         if holds is not True:
@@ -305,15 +305,15 @@ class _Run:
         self.errors.append(field.invalid(at or Path(NO_FIELD), node._type, detail))
         raise _OutOfBudget
 
-    def _failed(self, node: Ruled, rule: Rule, at: Path, fault: cel.EvalError) -> None:
+    def _failed(self, node: Ruled, rule: Rule, at: Path, error: cel.EvalError) -> None:
         """The rule has no value for this object."""
-        text = str(fault)
+        text = str(error)
         if text.startswith("no such overload"):
             detail = (
                 f"'{text}': call arguments did not match a supported operator, function or macro "
                 f"signature for rule: {rule.source_text}"
             )
-        elif isinstance(fault, cel.CostLimitExceeded):
+        elif isinstance(error, cel.CostLimitExceeded):
             detail = (
                 f"'{text}': no further validation rules will be run due to call cost exceeds limit "
                 f"for rule: {rule.source_text}"
@@ -365,8 +365,8 @@ class _Run:
                     "no further validation rules will be run due to call cost exceeds limit for "
                     f"messageExpression: {source}",
                 )
-            except cel.EvalError as fault:
-                self._budget -= fault.cost
+            except cel.EvalError as error:
+                self._budget -= error.cost
             else:
                 if cost > self._budget:
                     self._stop(node, at, f"messageExpression evaluation {_OUT_OF_BUDGET[11:]}")

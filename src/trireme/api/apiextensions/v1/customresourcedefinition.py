@@ -37,7 +37,7 @@ def defaults(obj: CustomResourceDefinition) -> None:
     for version in obj.spec.versions:
         schema = types.schema_of(version)
         if schema is not None:
-            jsonschema.settle_numbers(schema)
+            jsonschema.normalize_numbers(schema)
     if not obj.status.storedVersions:
         stored = types.storage_version(obj.spec)
         obj.status.storedVersions = [stored] if stored else None

@@ -80,7 +80,7 @@ class JSONSchemaProps(Struct):
     )
 
 
-def settle_numbers(schema: JSONSchemaProps) -> None:
+def normalize_numbers(schema: JSONSchemaProps) -> None:
     """Write bounds that are whole as upstream does: 1, not 1.0; in place, all below included."""
     for name in ("maximum", "minimum", "multipleOf"):
         value = getattr(schema, name)
@@ -90,4 +90,4 @@ def settle_numbers(schema: JSONSchemaProps) -> None:
     below += [*schema.properties.values(), schema.items, schema.additionalProperties]
     for item in below:
         if isinstance(item, JSONSchemaProps):
-            settle_numbers(item)
+            normalize_numbers(item)

@@ -161,18 +161,18 @@ def is_true(status: CustomResourceDefinitionStatus, kind: str) -> bool:
 
 
 def set_condition(
-    status: CustomResourceDefinitionStatus, wanted: CustomResourceDefinitionCondition, now: str
+    status: CustomResourceDefinitionStatus, desired: CustomResourceDefinitionCondition, now: str
 ) -> None:
     """Add or replace a condition. The transition time moves only when the status does."""
-    found = condition(status, wanted.type)
+    found = condition(status, desired.type)
     if found is None:
-        wanted.lastTransitionTime = now
-        status.conditions = [*(status.conditions or ()), wanted]
+        desired.lastTransitionTime = now
+        status.conditions = [*(status.conditions or ()), desired]
         return
-    if found.status != wanted.status:
-        found.status, found.lastTransitionTime = wanted.status, now
-    found.reason, found.message = wanted.reason, wanted.message
-    found.observedGeneration = wanted.observedGeneration
+    if found.status != desired.status:
+        found.status, found.lastTransitionTime = desired.status, now
+    found.reason, found.message = desired.reason, desired.message
+    found.observedGeneration = desired.observedGeneration
 
 
 def storage_version(spec: CustomResourceDefinitionSpec) -> str:

@@ -86,17 +86,17 @@ def local() -> APIServiceCondition:
     return APIServiceCondition(type=AVAILABLE, status="True", reason="Local", message=detail)
 
 
-def set_condition(status: APIServiceStatus, wanted: APIServiceCondition, now: str | None) -> bool:
+def set_condition(status: APIServiceStatus, desired: APIServiceCondition, now: str | None) -> bool:
     """Add or replace a condition; whether anything changed. Its time moves only with its status."""
-    found = next((item for item in status.conditions if item.type == wanted.type), None)
-    same_status = found is not None and found.status == wanted.status
-    wanted.lastTransitionTime = found.lastTransitionTime if found and same_status else now
-    if found == wanted:
+    found = next((item for item in status.conditions if item.type == desired.type), None)
+    same_status = found is not None and found.status == desired.status
+    desired.lastTransitionTime = found.lastTransitionTime if found and same_status else now
+    if found == desired:
         return False
     if found is None:
-        status.conditions = [*status.conditions, wanted]
+        status.conditions = [*status.conditions, desired]
     else:
-        status.conditions = [wanted if item is found else item for item in status.conditions]
+        status.conditions = [desired if item is found else item for item in status.conditions]
     return True
 
 
@@ -104,11 +104,11 @@ def validate(new: APIService) -> Errors:
     """Named by version and group; priorities within bounds; the server's Service and its trust."""
     errs: Errors = []
     at, spec = field.path("spec"), new.spec
-    wanted = f"{spec.version}.{spec.group}"
+    desired = f"{spec.version}.{spec.group}"
     for part in ("generateName", "name"):
         name: str = getattr(new.metadata, part)
-        if name and name != wanted and not names.is_path_segment(name):
-            detail = f'must be `spec.version+"."+spec.group`: {gotext.quote(wanted)}'
+        if name and name != desired and not names.is_path_segment(name):
+            detail = f'must be `spec.version+"."+spec.group`: {gotext.quote(desired)}'
             errs.append(field.invalid(field.path("metadata", part), name, detail))
     if spec.group:
         rules.syntax(errs, at, "group", spec.group, names.is_dns1123_subdomain)
@@ -145,9 +145,9 @@ def _remote(errs: Errors, at: Path, spec: APIServiceSpec, service: ServiceRefere
     rules.required(errs, where, "namespace", service.namespace)
     rules.required(errs, where, "name", service.name)
     port = service.port or 0
-    complaints = names.is_port_number(port)
-    if complaints:
-        detail = "port is not valid: " + ", ".join(complaints)
+    messages = names.is_port_number(port)
+    if messages:
+        detail = "port is not valid: " + ", ".join(messages)
         errs.append(field.invalid(where.child("port"), port, detail))
     if spec.insecureSkipTLSVerify and spec.caBundle:
         detail = "may not be true if caBundle is present"
@@ -178,8 +178,8 @@ def row(obj: APIService, now: float) -> list[Any]:
     service, available = obj.spec.service, "Unknown"
     for item in obj.status.conditions:
         if item.type == AVAILABLE:
-            told = item.status != "True" and item.reason
-            available = f"{item.status} ({item.reason})" if told else item.status
+            with_reason = item.status != "True" and item.reason
+            available = f"{item.status} ({item.reason})" if with_reason else item.status
             break
     return [
         obj.metadata.name,

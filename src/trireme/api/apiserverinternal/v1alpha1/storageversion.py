@@ -88,12 +88,12 @@ def validate_status(new: StorageVersion, _old: StorageVersion) -> Errors:
     """Each server once, and what all agree on."""
     errs: Errors = []
     at, there = field.path("status"), new.status
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(there.storageVersions):
         here = at.child("storageVersions").index(position)
-        if item.apiServerID in seen:
+        if item.apiServerID in used:
             errs.append(field.duplicate(here.child("apiServerID"), item.apiServerID))
-        seen.add(item.apiServerID)
+        used.add(item.apiServerID)
         _server(errs, here, item)
     _common(errs, at.child("commonEncodingVersion"), there)
     _conditions(errs, at, there.conditions)
@@ -137,32 +137,32 @@ def _version(errs: Errors, at: Path, text: str) -> None:
 
 def _common(errs: Errors, at: Path, there: StorageVersionStatus) -> None:
     versions = {item.encodingVersion for item in there.storageVersions}
-    told = there.commonEncodingVersion
+    recorded = there.commonEncodingVersion
     common = next(iter(versions)) if len(versions) == 1 else None
-    if common is None and told is not None:
+    if common is None and recorded is not None:
         detail = (
             "should be nil if servers do not agree on the same encoding version, or if there is no "
             "server reporting the supported versions yet"
         )
-        errs.append(field.invalid(at, told, detail))
-    elif common is not None and told is None:
+        errs.append(field.invalid(at, recorded, detail))
+    elif common is not None and recorded is None:
         errs.append(field.invalid(at, None, f"the common encoding version is {common}"))
-    elif common != told:
-        errs.append(field.invalid(at, told, f"the actual common encoding version is {common}"))
+    elif common != recorded:
+        errs.append(field.invalid(at, recorded, f"the actual common encoding version is {common}"))
 
 
 def _conditions(errs: Errors, at: Path, items: list[StorageVersionCondition]) -> None:
     """Upstream names the conditions by the status, without their field."""
-    seen: dict[str, int] = {}
+    used: dict[str, int] = {}
     for position, item in enumerate(items):
         here = at.index(position)
-        if item.type in seen:
+        if item.type in used:
             detail = (
                 "the type of the condition is not unique, it also appears in "
-                f"conditions[{seen[item.type]}]"
+                f"conditions[{used[item.type]}]"
             )
             errs.append(field.invalid(here.child("type"), item.type, detail))
-        seen[item.type] = position
+        used[item.type] = position
         rules.syntax(errs, here, "type", item.type, names.is_qualified_name)
         rules.syntax(errs, here, "status", item.status, names.is_qualified_name)
         rules.required(errs, here, "reason", item.reason)

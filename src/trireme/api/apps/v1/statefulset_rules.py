@@ -58,7 +58,7 @@ def validate(new: StatefulSet) -> Errors:
 
 
 def validate_update(new: StatefulSet, old: StatefulSet) -> Errors:
-    """What cannot change is not judged again; of the rest only some fields may change."""
+    """What cannot change is not validated again; of the rest only some fields may change."""
     sound = not _spec(old.spec, claims=False, service=False, pods=True)
     errs = _spec(new.spec, claims=False, service=False, pods=sound)
     kept = {name: getattr(old.spec, name) for name in _MUTABLE}

@@ -28,7 +28,7 @@ class Scale(Struct):
 
 
 def validate(new: Scale) -> Errors:
-    """The wanted number. Called by the ``scale`` subresource of every kind that has one."""
+    """The desired number. Called by the ``scale`` subresource of every kind that has one."""
     errs: Errors = []
     rules.not_negative(errs, field.path("spec"), "replicas", new.spec.replicas)
     return errs

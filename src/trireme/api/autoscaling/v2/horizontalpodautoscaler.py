@@ -125,16 +125,16 @@ def _target(spec: MetricSpec, there: MetricStatus | None) -> str:
     target = source.target
     if part in ("resource", "containerResource"):
         if target.averageValue is not None:
-            return f"{source.name}: {_amount(current, 'averageValue')}/{target.averageValue}"
+            return f"{source.name}: {_quantity(current, 'averageValue')}/{target.averageValue}"
         return f"{source.name}: {_percent(current)}/{_percent(target, '<auto>')}"
     if part == "pods":
-        return f"{_amount(current, 'averageValue')}/{target.averageValue}"
+        return f"{_quantity(current, 'averageValue')}/{target.averageValue}"
     if target.averageValue is not None:
-        return f"{_amount(current, 'averageValue')}/{target.averageValue} (avg)"
-    return f"{_amount(current, 'value')}/{target.value}"
+        return f"{_quantity(current, 'averageValue')}/{target.averageValue} (avg)"
+    return f"{_quantity(current, 'value')}/{target.value}"
 
 
-def _amount(current: Any, name: str) -> str:
+def _quantity(current: Any, name: str) -> str:
     value = getattr(current, name) if current is not None else None
     return columns.UNKNOWN if value is None else str(value)
 

@@ -31,7 +31,7 @@ _SOURCES: Final = {
     "Resource": "resource",
     "ContainerResource": "containerResource",
 }
-# How an apiVersion is judged: not at all; any; with a group.
+# How an apiVersion is validated: not at all; any; with a group.
 _ANYTHING, _ANY_VERSION, _WITH_GROUP = range(3)
 
 
@@ -221,9 +221,9 @@ def _target(errs: Errors, at: Path, target: MetricTarget) -> None:
         detail = "must be either Utilization, Value, or AverageValue"
         errs.append(field.invalid(at.child("type"), target.type, detail))
     for name in ("value", "averageValue"):
-        amount = getattr(target, name)
-        if amount is not None and quantity.parse(amount).nanos <= 0:
-            errs.append(field.invalid(at.child(name), amount, "must be positive"))
+        value = getattr(target, name)
+        if value is not None and quantity.parse(value).nanos <= 0:
+            errs.append(field.invalid(at.child(name), value, "must be positive"))
     share = target.averageUtilization
     if share is not None and share < 1:
         errs.append(field.invalid(at.child("averageUtilization"), share, "must be greater than 0"))

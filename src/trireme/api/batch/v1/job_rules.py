@@ -218,14 +218,14 @@ def _template_update(errs: Errors, new: Job, old: Job) -> None:
     """A suspended job without pods may change where its pods go, and what they get."""
     suspended = bool(old.spec.suspend)
     free = suspended and _at_rest(old.status)
-    wanted, was = new.spec.template, old.spec.template
+    desired, was = new.spec.template, old.spec.template
     if free:
-        was = _with_directives(wanted, was)
+        was = _with_directives(desired, was)
     if not free:
-        rules.unchanged(errs, _SPEC, "template", wanted, was)
+        rules.unchanged(errs, _SPEC, "template", desired, was)
     else:
-        pod = _with_resources(wanted.spec, was.spec)
-        rules.unchanged(errs, _SPEC, "template.spec", wanted.spec, pod)
+        pod = _with_resources(desired.spec, was.spec)
+        rules.unchanged(errs, _SPEC, "template.spec", desired.spec, pod)
 
 
 def _at_rest(status: JobStatus) -> bool:
@@ -265,6 +265,6 @@ def _resized(new: list[Container], old: list[Container]) -> list[Container]:
     if len(new) != len(old):
         return old
     return [
-        replace(was, resources=wanted.resources) if was.name == wanted.name else was
-        for wanted, was in zip(new, old, strict=True)
+        replace(was, resources=desired.resources) if was.name == desired.name else was
+        for desired, was in zip(new, old, strict=True)
     ]

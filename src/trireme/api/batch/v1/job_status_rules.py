@@ -56,19 +56,19 @@ def _counts(errs: Errors, status: JobStatus) -> None:
     pods = status.uncountedTerminatedPods
     if pods is None:
         return
-    seen: set[str] = set()
+    used: set[str] = set()
     for name in ("succeeded", "failed"):
         at = _STATUS.child("uncountedTerminatedPods", name)
-        _uids(errs, at, getattr(pods, name), seen)
+        _uids(errs, at, getattr(pods, name), used)
 
 
-def _uids(errs: Errors, at: Path, uids: list[str], seen: set[str]) -> None:
+def _uids(errs: Errors, at: Path, uids: list[str], used: set[str]) -> None:
     for position, uid in enumerate(uids):
         if not uid:
             errs.append(field.invalid(at.index(position), uid, "must not be empty"))
-        elif uid in seen:
+        elif uid in used:
             errs.append(field.duplicate(at.index(position), uid))
-        seen.add(uid)
+        used.add(uid)
 
 
 def _finished(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> None:

@@ -1,6 +1,6 @@
 """Rules of CertificateSigningRequests, one set of them for each path that writes one.
 
-In: requests, and on update the stored ones, whose old faults are left alone. Out: field errors.
+In: requests, and on update the stored ones, whose old errors are tolerated. Out: field errors.
 Called by: ``certificatesigningrequest``. Upstream: pkg/apis/certificates/validation,
 pkg/registry/certificates/certificates.
 """
@@ -136,7 +136,7 @@ def _usages(errs: Errors, usages: Sequence[str], allowed: _Allowed) -> None:
 def _conditions(
     errs: Errors, items: Sequence[CertificateSigningRequestCondition], allowed: _Allowed
 ) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         here = _CONDITIONS.index(position)
         if not item.type and not allowed.empty_type:
@@ -145,12 +145,12 @@ def _conditions(
         rules.required_one_of(errs, here, "status", item.status, statuses)
         if item.type in DECISIONS and not allowed.both_decisions:
             other = DENIED if item.type == APPROVED else APPROVED
-            if other in seen:
+            if other in used:
                 detail = "Approved and Denied conditions are mutually exclusive"
                 errs.append(field.invalid(_CONDITIONS, item.type, detail))
-        if item.type in seen and not allowed.duplicate_types:
+        if item.type in used and not allowed.duplicate_types:
             errs.append(field.duplicate(here.child("type"), item.type))
-        seen.add(item.type)
+        used.add(item.type)
 
 
 def _changed(

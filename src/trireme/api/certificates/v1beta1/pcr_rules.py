@@ -77,9 +77,9 @@ def _annotations(errs: Errors, notes: dict[str, str]) -> None:
         if not low:
             errs.append(field.required(at))
             continue
-        complaints = names.is_qualified_name(low)
-        rules.add(errs, at, low, complaints)
-        if not complaints and low.count("/") != 1:
+        messages = names.is_qualified_name(low)
+        rules.add(errs, at, low, messages)
+        if not messages and low.count("/") != 1:
             detail = 'must be a domain-prefixed key (such as "acme.io/foo")'
             errs.append(field.invalid(at, low, detail))
     size = sum(len(key.encode()) + len(text.encode()) for key, text in notes.items())

@@ -100,7 +100,7 @@ def _issued(errs: Errors, status: PodCertificateRequestStatus, spec: Any) -> Non
         errs.append(field.invalid(_CHAIN, chain, detail))
         return
     _names(errs, leaf)
-    if _key(leaf) != _wanted_key(spec):
+    if _key(leaf) != _expected_key(spec):
         detail = "leaf certificate was not issued to the requested public key"
         errs.append(field.invalid(_CHAIN, chain, detail))
         return
@@ -148,7 +148,7 @@ def _key(holder: Any) -> bytes:
     return found
 
 
-def _wanted_key(spec: PodCertificateRequestSpec) -> bytes:
+def _expected_key(spec: PodCertificateRequestSpec) -> bytes:
     if spec.stubPKCS10Request:
         return _key(x509.load_der_x509_csr(spec.stubPKCS10Request))
     return spec.pkixPublicKey or b""

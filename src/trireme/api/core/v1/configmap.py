@@ -33,17 +33,17 @@ def validate(new: ConfigMap) -> Errors:
     errs: Errors = []
     size = 0
     for key, text in new.data.items():
-        complaints = names.is_config_key(key)
-        if complaints:
-            rules.add(errs, field.path("data").key(key), key, complaints)
+        messages = names.is_config_key(key)
+        if messages:
+            rules.add(errs, field.path("data").key(key), key, messages)
         if key in new.binaryData:
             detail = "duplicate of key present in binaryData"
             errs.append(field.invalid(field.path("data").key(key), key, detail))
         size += len(text) if text.isascii() else len(text.encode())
     for key, data in new.binaryData.items():
-        complaints = names.is_config_key(key)
-        if complaints:
-            rules.add(errs, field.path("binaryData").key(key), key, complaints)
+        messages = names.is_config_key(key)
+        if messages:
+            rules.add(errs, field.path("binaryData").key(key), key, messages)
         size += len(data)
     if size > MAX_SIZE:
         errs.append(field.too_long(field.path("[]"), MAX_SIZE))

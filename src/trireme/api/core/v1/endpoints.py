@@ -80,7 +80,7 @@ def validate(new: Endpoints) -> Errors:
 
 
 def validate_update(new: Endpoints, old: Endpoints) -> Errors:
-    """As on create; what is stored and stays is not judged again."""
+    """As on create; what is stored and stays is not validated again."""
     return validate(new) if new.subsets != old.subsets else []
 
 

@@ -60,11 +60,11 @@ def problem(certificate: bytes, key: bytes) -> str:
     return ""
 
 
-def _first(text: bytes, wanted: Callable[[str], bool]) -> tuple[bytes | None, list[str]]:
-    """The first block of a wanted type, and the types of those before it."""
+def _first(text: bytes, expected: Callable[[str], bool]) -> tuple[bytes | None, list[str]]:
+    """The first block of an expected type, and the types of those before it."""
     skipped: list[str] = []
     for block in pem.blocks(text):
-        if wanted(block.type):
+        if expected(block.type):
             return block.content, skipped
         skipped.append(block.type)
     return None, skipped
@@ -88,4 +88,5 @@ def _no_key(skipped: list[str]) -> str:
     if skipped == ["CERTIFICATE"]:
         return "tls: found a certificate rather than a key in the PEM for the private key"
     skipped_blocks = _SKIPPED.format(" ".join(skipped))
-    return f'tls: failed to find PEM block with type ending in "PRIVATE KEY" in key input {skipped_blocks}'
+    expected = 'PEM block with type ending in "PRIVATE KEY"'
+    return f"tls: failed to find {expected} in key input {skipped_blocks}"

@@ -18,28 +18,28 @@ from trireme.machinery.quantity import Quantity
 
 _TYPES: Final = ("Pod", "Container", "PersistentVolumeClaim")
 _OF_PODS: Final = "may not be specified when `type` is 'Pod'"
-# Larger amounts are not compared in thousandths.
+# Larger quantities are not compared in thousandths.
 _MOST_MILLI: Final = (2**63 - 1) // 1000
 
 
 def validate(new: LimitRange) -> Errors:
     """Every type of limit once, and within it: min <= defaultRequest <= default <= max."""
     errs: Errors = []
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(new.spec.limits or ()):
         at = field.path("spec", "limits").index(position)
         rules.add(errs, at.child("type"), item.type, _type(item.type))
-        if item.type in seen:
+        if item.type in used:
             errs.append(field.duplicate(at.child("type"), item.type))
-        seen.add(item.type)
+        used.add(item.type)
         _item(errs, at, item)
     return errs
 
 
 def _type(name: str) -> list[str]:
-    complaints = names.is_qualified_name(name)
-    if complaints or "/" in name or name in _TYPES:
-        return complaints
+    messages = names.is_qualified_name(name)
+    if messages or "/" in name or name in _TYPES:
+        return messages
     return ["must be a standard limit type or fully qualified"]
 
 
@@ -61,18 +61,18 @@ def _item(errs: Errors, at: Path, item: LimitRangeItem) -> None:
     named = {*item.min, *item.max, *item.maxLimitRequestRatio}
     named |= {*item.default, *item.defaultRequest} if whole else set()
     for name in sorted(named):
-        _Amounts(item, name, whole).judge(errs, at)
+        _Bounds(item, name, whole).validate(errs, at)
 
 
 def _names(errs: Errors, at: Path, item: LimitRangeItem, where: str) -> None:
     for name in getattr(item, where):
         here = at.child(where).key(name)
         pods = item.type in ("Pod", "Container")
-        check = resource_names.container_complaints if pods else resource_names.complaints
+        check = resource_names.container_name_errors if pods else resource_names.name_errors
         rules.add(errs, here, name, check(name))
 
 
-class _Amounts:
+class _Bounds:
     """The bounds and defaults of one resource; None where there is none."""
 
     def __init__(self, item: LimitRangeItem, name: str, whole: bool) -> None:
@@ -82,7 +82,7 @@ class _Amounts:
         self.request = _read(item.defaultRequest, name) if whole else None
         self.ratio = _read(item.maxLimitRequestRatio, name)
 
-    def judge(self, errs: Errors, at: Path) -> None:
+    def validate(self, errs: Errors, at: Path) -> None:
         """Errors in upstream's order; where it shows the bound as the bad value, so do we."""
         least, most, limit, request = self.least, self.most, self.limit, self.request
 
@@ -108,7 +108,7 @@ class _Amounts:
         over(least, limit, "default", least, text)
         text = "default value {low} is greater than max value {high}"
         over(limit, most, "default", most, text)
-        self._judge_ratio(errs, at.child("maxLimitRequestRatio").key(self.name))
+        self._validate_ratio(errs, at.child("maxLimitRequestRatio").key(self.name))
         if limit is None or request is None or limit == request:
             return
         if not resource_names.may_overcommit(self.name):
@@ -118,7 +118,7 @@ class _Amounts:
             )
             errs.append(field.invalid(where, str(request), detail))
 
-    def _judge_ratio(self, errs: Errors, at: Path) -> None:
+    def _validate_ratio(self, errs: Errors, at: Path) -> None:
         ratio, least, most = self.ratio, self.least, self.most
         if ratio is None:
             return
@@ -135,6 +135,6 @@ class _Amounts:
             errs.append(field.invalid(at, str(ratio), detail))
 
 
-def _read(amounts: dict[str, str], name: str) -> Quantity | None:
-    text = amounts.get(name)
+def _read(quantities: dict[str, str], name: str) -> Quantity | None:
+    text = quantities.get(name)
     return None if text is None else quantity.parse(text)

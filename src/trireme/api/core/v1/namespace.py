@@ -113,10 +113,10 @@ def validate_finalize(new: Namespace, _old: Namespace) -> Errors:
 def validate_status(new: Namespace, _old: Namespace) -> Errors:
     """Terminating exactly while it is deleted."""
     deleting = new.metadata.deletionTimestamp is not None
-    wanted = "Terminating" if deleting else "Active"
-    if new.status.phase == wanted:
+    expected = "Terminating" if deleting else "Active"
+    if new.status.phase == expected:
         return []
-    detail = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' * deleting}empty"
+    detail = f"may only be '{expected}' if `deletionTimestamp` is {'not ' * deleting}empty"
     return [field.invalid(field.path("status", "Phase"), new.status.phase, detail)]
 
 

@@ -51,18 +51,18 @@ def status(new: Node, _old: Node) -> Errors:
 
 def taints(errs: Errors, at: Path, items: Sequence[Taint]) -> None:
     """Taints by key and effect."""
-    seen: set[tuple[str, str]] = set()
+    used: set[tuple[str, str]] = set()
     for position, item in enumerate(items):
         here = at.index(position)
         rules.syntax(errs, here, "key", item.key, names.is_qualified_name)
-        complaints = names.is_label_value(item.value)
-        if complaints:
-            errs.append(field.invalid(here.child("value"), item.value, ";".join(complaints)))
+        messages = names.is_label_value(item.value)
+        if messages:
+            errs.append(field.invalid(here.child("value"), item.value, ";".join(messages)))
         rules.required_one_of(errs, here, "effect", item.effect, placement.TAINT_EFFECTS)
-        if (item.key, item.effect) in seen:
+        if (item.key, item.effect) in used:
             detail = "taints must be unique by key and effect pair"
             errs.append(FieldError(field.DUPLICATE, str(here), item, detail))
-        seen.add((item.key, item.effect))
+        used.add((item.key, item.effect))
 
 
 def _whole(errs: Errors, node: Node) -> None:
@@ -79,11 +79,11 @@ def _whole(errs: Errors, node: Node) -> None:
 def _status(errs: Errors, node: Node) -> None:
     for side in ("capacity", "allocatable"):
         for name, text in getattr(node.status, side).items():
-            amount = quantity.parse(text)
-            if amount.nanos < 0:
+            value = quantity.parse(text)
+            if value.nanos < 0:
                 where = _STATUS.child(side, name)
                 errs.append(field.invalid(where, text, rules.NOT_NEGATIVE))
-            if amount.nanos % 10**9 and resource_names.is_integer(name):
+            if value.nanos % 10**9 and resource_names.is_integer(name):
                 where = _STATUS.child(side, name)
                 errs.append(field.invalid(where, text, "must be an integer"))
     _features(errs, node.status.declaredFeatures)
@@ -120,12 +120,12 @@ def _pod_cidrs(errs: Errors, cidrs: list[str]) -> None:
 
 
 def _addresses(errs: Errors, node: Node) -> None:
-    seen: set[tuple[str, str]] = set()
+    used: set[tuple[str, str]] = set()
     for position, item in enumerate(node.status.addresses):
         key = (item.type, item.address)
-        if key in seen:
+        if key in used:
             errs.append(field.duplicate(_STATUS.child("addresses").index(position), item))
-        seen.add(key)
+        used.add(key)
 
 
 def _fixed(errs: Errors, new: Node, old: Node) -> None:

@@ -131,11 +131,11 @@ def _capacity(errs: Errors, at: Path, capacity: dict[str, str]) -> None:
     if set(capacity) != {"storage"}:
         errs.append(field.not_supported(at, capacity or None, ("storage",)))
     for name, text in capacity.items():
-        amount = quantity.parse(text)
-        if amount.value() < 0:
+        value = quantity.parse(text)
+        if value.value() < 0:
             detail = "must be a valid resource quantity"
-            errs.append(field.invalid(at.key(name), amount.value(), detail))
-        if amount.nanos <= 0:
+            errs.append(field.invalid(at.key(name), value.value(), detail))
+        if value.nanos <= 0:
             errs.append(field.invalid(at.key(name), text, rules.POSITIVE))
 
 

@@ -44,16 +44,18 @@ COLUMNS = (
 def prepare_create(new: PersistentVolumeClaim) -> None:
     """A new claim waits; the two names for where its data come from are made one (KEP-1495)."""
     new.status.phase = "Pending"
-    _settle_sources(new.spec, None)
+    _sync_data_sources(new.spec, None)
 
 
 def prepare_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
     """As on create, unless the old claim has what it would drop."""
-    _settle_sources(new.spec, old.spec)
+    _sync_data_sources(new.spec, old.spec)
     _one_source(old.spec)
 
 
-def _settle_sources(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec | None) -> None:
+def _sync_data_sources(
+    spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec | None
+) -> None:
     reference, source = spec.dataSourceRef, spec.dataSource
     known = old is not None and (old.dataSource is not None or old.dataSourceRef is not None)
     if reference is not None and reference.namespace and (old is None or not old.dataSourceRef):
@@ -152,8 +154,8 @@ def _class_annotation(errs: Errors, new: PersistentVolumeClaim, old: PersistentV
 
 
 def _size(errs: Errors, new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> None:
-    def read(amounts: dict[str, str]) -> quantity.Quantity:
-        return quantity.parse(amounts.get("storage", "0"))
+    def read(resources: dict[str, str]) -> quantity.Quantity:
+        return quantity.parse(resources.get("storage", "0"))
 
     size = read(new.spec.resources.requests)
     if size < read(old.spec.resources.requests) and size <= read(old.status.capacity):
@@ -174,13 +176,13 @@ def _attributes(errs: Errors, new: PersistentVolumeClaim, old: PersistentVolumeC
 
 
 def validate_status(new: PersistentVolumeClaim, _old: PersistentVolumeClaim) -> Errors:
-    """Amounts, and how far a resize has come."""
+    """Quantities, and how far a resize has come."""
     errs: Errors = []
     at, status = field.path("status"), new.status
     if not new.spec.accessModes:
         errs.append(field.required(field.path("Spec", "accessModes")))
     for name, text in status.capacity.items():
-        _amount(errs, at.child("capacity").key(name), text)
+        _quantity(errs, at.child("capacity").key(name), text)
     here = at.child("allocatedResourceStatuses")
     for name, state in status.allocatedResourceStatuses.items():
         _resource_key(errs, here, name)
@@ -189,20 +191,20 @@ def validate_status(new: PersistentVolumeClaim, _old: PersistentVolumeClaim) -> 
     here = at.child("allocatedResources")
     for name, text in status.allocatedResources.items():
         if _resource_key(errs, here, name):
-            _amount(errs, here.key(name), text)
+            _quantity(errs, here.key(name), text)
     return errs
 
 
-def _amount(errs: Errors, at: Path, text: str) -> None:
+def _quantity(errs: Errors, at: Path, text: str) -> None:
     value = quantity.parse(text).value()
     if value < 0:
         errs.append(field.invalid(at, value, "must be a valid resource quantity"))
 
 
 def _resource_key(errs: Errors, at: Path, name: str) -> bool:
-    complaints = names.is_qualified_name(name)
-    rules.add(errs, at, name, complaints)
-    if complaints:
+    messages = names.is_qualified_name(name)
+    rules.add(errs, at, name, messages)
+    if messages:
         return False
     if resource_names.is_native(name) and name != "storage":
         errs.append(field.not_supported(at, name, ("storage",)))

@@ -1,7 +1,7 @@
 """Names of compute resources and of what quotas count: which are standard, and of what they are.
 
-In: a resource's name. Out: complaints or a yes. Called by the rules of containers, limit ranges and
-quotas. Upstream: pkg/apis/core/helper, pkg/apis/core/validation;
+In: a resource's name. Out: error messages, or a boolean. Called by the rules of containers, limit
+ranges and quotas. Upstream: pkg/apis/core/helper, pkg/apis/core/validation;
 https://kubernetes.io/docs/concepts/policy/resource-quotas/.
 """
 
@@ -31,7 +31,7 @@ _OF_CONTAINERS: Final = ("cpu", "memory", "ephemeral-storage")
 _OF_QUOTAS: Final = COUNTED | _COMPUTE | {"requests.storage"}
 
 
-def complaints(name: str) -> list[str]:
+def name_errors(name: str) -> list[str]:
     """What is wrong with a resource's name of any kind."""
     found = names.is_qualified_name(name)
     if found or "/" in name or name in _STANDARD or is_huge_pages(name) or _is_huge_quota(name):
@@ -39,9 +39,9 @@ def complaints(name: str) -> list[str]:
     return ["must be a standard resource type or fully qualified"]
 
 
-def container_complaints(name: str) -> list[str]:
+def container_name_errors(name: str) -> list[str]:
     """What is wrong with a resource's name in a container."""
-    found = complaints(name)
+    found = name_errors(name)
     if "/" not in name:
         if name not in _OF_CONTAINERS and not is_huge_pages(name):
             found = [*found, "must be a standard resource for containers"]

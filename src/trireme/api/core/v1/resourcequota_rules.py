@@ -38,10 +38,10 @@ _CONFLICTS: Final = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTermin
 
 
 def validate(new: ResourceQuota) -> Errors:
-    """Names, amounts and scopes."""
+    """Names, quantities and scopes."""
     errs: Errors = []
     spec = new.spec
-    _amounts(errs, _SPEC.child("hard"), spec.hard)
+    _quantities(errs, _SPEC.child("hard"), spec.hard)
     if spec.scopes:
         _scopes(errs, spec)
     if spec.scopeSelector is not None:
@@ -59,25 +59,25 @@ def validate_update(new: ResourceQuota, old: ResourceQuota) -> Errors:
 
 
 def validate_status(new: ResourceQuota, _old: ResourceQuota) -> Errors:
-    """Names and amounts."""
+    """Names and quantities."""
     errs: Errors = []
     at = field.path("status")
-    _amounts(errs, at.child("hard"), new.status.hard)
-    _amounts(errs, at.child("used"), new.status.used)
+    _quantities(errs, at.child("hard"), new.status.hard)
+    _quantities(errs, at.child("used"), new.status.used)
     return errs
 
 
-def _amounts(errs: Errors, at: Path, amounts: dict[str, str]) -> None:
-    for name, text in amounts.items():
+def _quantities(errs: Errors, at: Path, quantities: dict[str, str]) -> None:
+    for name, text in quantities.items():
         here = at.key(name)
-        complaints = resource_names.complaints(name)
-        rules.add(errs, here, name, complaints)
+        messages = resource_names.name_errors(name)
+        rules.add(errs, here, name, messages)
         if "/" not in name and not resource_names.is_of_quotas(name):
             errs.append(field.invalid(here, name, "must be a standard resource for quota"))
-        amount = quantity.parse(text)
-        if amount.nanos < 0:
+        value = quantity.parse(text)
+        if value.nanos < 0:
             errs.append(field.invalid(here, text, rules.NOT_NEGATIVE))
-        if amount.milli_value() % 1000 and resource_names.is_integer(name):
+        if value.milli_value() % 1000 and resource_names.is_integer(name):
             errs.append(field.invalid(here, text, "must be an integer"))
 
 

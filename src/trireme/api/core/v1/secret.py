@@ -60,9 +60,9 @@ def validate(new: Secret) -> Errors:
     errs: Errors = []
     at = field.path("data")
     for key in new.data:
-        complaints = names.is_config_key(key)
-        if complaints:
-            rules.add(errs, at.key(key), key, complaints)
+        messages = names.is_config_key(key)
+        if messages:
+            rules.add(errs, at.key(key), key, messages)
     if sum(len(value) for value in new.data.values()) > MAX_SIZE:
         errs.append(field.too_long(at, MAX_SIZE))
     if new.type == "kubernetes.io/service-account-token":
@@ -74,9 +74,9 @@ def validate(new: Secret) -> Errors:
     choices = _ANY_OF.get(new.type, ())
     if choices and not any(key in new.data for key in choices):
         missing += choices
-    wanted = _NOT_EMPTY.get(new.type)
-    if wanted is not None and not new.data.get(wanted):
-        missing.append(wanted)
+    expected = _NOT_EMPTY.get(new.type)
+    if expected is not None and not new.data.get(expected):
+        missing.append(expected)
     errs += [field.required(at.key(key)) for key in missing]
     if new.type in _JSON and not missing:
         key = _ALL_OF[new.type][0]

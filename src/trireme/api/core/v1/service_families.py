@@ -79,9 +79,9 @@ def _valid_ips(errs: Errors, ips: list[str], known: list[str]) -> bool:
                 valid = False
                 errs.append(field.invalid(_IPS, ips, "'None' must be the first and only value"))
             continue
-        complaints = names.is_legacy_ip(address) if address not in known else []
-        valid = valid and not complaints
-        rules.add(errs, _IPS.index(position), address, complaints)
+        messages = names.is_legacy_ip(address) if address not in known else []
+        valid = valid and not messages
+        rules.add(errs, _IPS.index(position), address, messages)
     if len(ips) > 2:
         errs.append(field.invalid(_IPS, ips, "may only hold up to 2 values"))
     return valid

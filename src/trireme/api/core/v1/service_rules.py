@@ -2,7 +2,7 @@
 
 In: a defaulted and prepared Service, and the stored one. Out: field errors. Called by: the kind's
 ``RESOURCE``. The allocator fills in addresses and ports after validation, so they may be missing
-here; it also judges whether given ones are in range and free. Upstream: pkg/apis/core/validation;
+here; it also checks whether given ones are in range and free. Upstream: pkg/apis/core/validation;
 https://kubernetes.io/docs/concepts/services-networking/service/.
 """
 
@@ -125,14 +125,14 @@ def _by_type(errs: Errors, new: Service) -> None:
 
 def _ports(errs: Errors, new: Service) -> None:
     at, ports = _SPEC.child("ports"), new.spec.ports
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, port in enumerate(ports):
         here = at.index(position)
         if port.name:
             rules.syntax(errs, here, "name", port.name, names.is_dns1123_label)
-            if port.name in seen:
+            if port.name in used:
                 errs.append(field.duplicate(here.child("name"), port.name))
-            seen.add(port.name)
+            used.add(port.name)
         elif len(ports) > 1:
             errs.append(field.required(here.child("name")))
         _port(errs, here, port)
@@ -151,18 +151,18 @@ def _port(errs: Errors, at: Path, port: ServicePort) -> None:
 
 def _unique_ports(errs: Errors, new: Service) -> None:
     at = _SPEC.child("ports")
-    seen: set[tuple[str, str, int]] = set()
+    used: set[tuple[str, str, int]] = set()
     for position, port in enumerate(new.spec.ports):
         key = ("node", port.protocol, port.nodePort)
-        if port.nodePort and key in seen:
+        if port.nodePort and key in used:
             where = at.index(position).child("nodePort")
             errs.append(field.duplicate(where, port.nodePort))
-        seen.add(key)
+        used.add(key)
         key = ("own", port.protocol, port.port)
-        if key in seen:
+        if key in used:
             bad_value = type(port)(protocol=port.protocol, port=port.port)
             errs.append(field.duplicate(at.index(position), bad_value))
-        seen.add(key)
+        used.add(key)
 
 
 def _affinity(errs: Errors, new: Service) -> None:
@@ -188,9 +188,9 @@ def _affinity(errs: Errors, new: Service) -> None:
 def _external_ips(errs: Errors, addresses: Sequence[str], known: Sequence[str]) -> None:
     for position, address in enumerate(addresses):
         where = _SPEC.child("externalIPs").index(position)
-        complaints = names.is_legacy_ip(address) if address not in known else []
-        rules.add(errs, where, address, complaints)
-        if not complaints:
+        messages = names.is_legacy_ip(address) if address not in known else []
+        rules.add(errs, where, address, messages)
+        if not messages:
             rules.endpoint_ip(errs, where, address)
 
 

@@ -39,7 +39,7 @@ def create(new: EndpointSlice) -> Errors:
 
 
 def update(new: EndpointSlice, old: EndpointSlice) -> Errors:
-    """A changed slice; endpoints that stay are not judged again."""
+    """A changed slice; endpoints that stay are not validated again."""
     errs: Errors = []
     kind = new.addressType
     rules.required_one_of(errs, field.path(), "addressType", kind, _ADDRESS_TYPES)
@@ -54,14 +54,14 @@ def _ports(errs: Errors, at: Path, ports: list[EndpointPort]) -> None:
     if len(ports) > _MAX_PORTS:
         errs.append(field.too_many(at, len(ports), _MAX_PORTS))
         return
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, port in enumerate(ports):
         here, name = at.index(position), port.name or ""
         if name:
             rules.syntax(errs, here, "name", name, names.is_dns1123_label)
-        if name in seen:
+        if name in used:
             errs.append(field.duplicate(here.child("name"), name))
-        seen.add(name)
+        used.add(name)
         if port.protocol is None:
             errs.append(field.required(here.child("protocol")))
         else:
@@ -107,9 +107,9 @@ def _addresses(errs: Errors, at: Path, addresses: list[str], kind: str) -> None:
         if kind not in _ADDRESS_TYPES:
             continue
         check = names.is_legacy_ip if kind == "IPv4" else names.is_ip
-        complaints = check(address)
-        if complaints:
-            rules.add(errs, here, address, complaints)
+        messages = check(address)
+        if messages:
+            rules.add(errs, here, address, messages)
             continue
         if (":" in address) != (kind == "IPv6"):
             errs.append(field.invalid(at, address, f"must be an {kind} address"))
@@ -125,10 +125,10 @@ def _hints(errs: Errors, at: Path, hints: EndpointHints) -> None:
         if len(items) > _MAX_HINTS:
             errs.append(field.too_many(at.child(kind), len(items), _MAX_HINTS))
             return
-        seen: set[str] = set()
+        used: set[str] = set()
         for position, item in enumerate(items):
             where = at.child(kind).index(position).child("name")
-            if item.name in seen:
+            if item.name in used:
                 errs.append(field.duplicate(where, item.name))
-            seen.add(item.name)
+            used.add(item.name)
             rules.add(errs, where, item.name, check(item.name))

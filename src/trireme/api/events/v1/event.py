@@ -1,6 +1,6 @@
 """Types of event: see the API reference, events.k8s.io/v1. Stored as core/v1's Event.
 
-What is written in this version is judged more strictly than what is written in core/v1. Upstream:
+What is written in this version is validated more strictly than in core/v1. Upstream:
 pkg/apis/events/v1, pkg/apis/core/validation/events.go.
 """
 

@@ -34,10 +34,10 @@ class _Condition(Protocol):
 def check(errs: Errors, items: Sequence[_Condition]) -> None:
     """``status.conditions``: each type once."""
     at = field.path("status", "conditions")
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         here = at.index(position)
-        if item.type in seen:
+        if item.type in used:
             errs.append(field.duplicate(here.child("type"), item.type))
-        seen.add(item.type)
+        used.add(item.type)
         rules.required(errs, here, "type", item.type)

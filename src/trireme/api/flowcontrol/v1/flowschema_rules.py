@@ -145,8 +145,8 @@ def _resources(errs: Errors, at: Path, rule: ResourcePolicyRule) -> None:
         _alone(errs, where, spaces, "namespaces")
     else:
         for position, space in enumerate(spaces):
-            complaints = [_NAMESPACE + each for each in names.is_dns1123_label(space)]
-            rules.add(errs, where.index(position), space, complaints)
+            messages = [_NAMESPACE + each for each in names.is_dns1123_label(space)]
+            rules.add(errs, where.index(position), space, messages)
 
 
 def _urls(errs: Errors, at: Path, rule: NonResourcePolicyRule) -> None:
@@ -158,9 +158,9 @@ def _urls(errs: Errors, at: Path, rule: NonResourcePolicyRule) -> None:
         _alone(errs, where, urls, "non-resource URLs")
     else:
         for position, url in enumerate(urls):
-            complaint = _url(url)
-            if complaint:
-                errs.append(field.invalid(where.index(position), url, complaint))
+            message = _url(url)
+            if message:
+                errs.append(field.invalid(where.index(position), url, message))
 
 
 def _url(url: str) -> str:

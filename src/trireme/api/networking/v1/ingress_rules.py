@@ -1,6 +1,6 @@
 """Rules of Ingresses.
 
-In: Ingresses, and on update the stored ones, whose old faults are left alone. Out: field errors.
+In: Ingresses, and on update the stored ones, whose old errors are tolerated. Out: field errors.
 Called by: ``ingress``. Upstream: pkg/apis/networking/validation.
 """
 
@@ -163,8 +163,8 @@ def _backend(errs: Errors, at: Path, backend: IngressBackend) -> None:
     elif port.name:
         rules.syntax(errs, where.child("port"), "name", port.name, names.is_port_name)
     elif port.number:
-        complaints = names.is_port_number(port.number)
-        rules.add(errs, where.child("port", "number"), port.number, complaints)
+        messages = names.is_port_number(port.number)
+        rules.add(errs, where.child("port", "number"), port.number, messages)
     else:
         errs.append(field.required(at, "port name or number is required"))
 

@@ -24,7 +24,7 @@ class IPBlock(Struct):
 
 
 def check(errs: Errors, at: Path, block: IPBlock, known: Collection[str]) -> None:
-    """A network, and strict parts of it. ``known`` were there before and are not judged again."""
+    """A network, and strict parts of it. ``known`` were stored and are not validated again."""
     if not rules.required(errs, at, "cidr", block.cidr):
         return
     if block.cidr not in known:

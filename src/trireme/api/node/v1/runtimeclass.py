@@ -61,12 +61,12 @@ def validate(new: RuntimeClass) -> Errors:
 
 def _tolerations(errs: Errors, at: Path, items: list[Toleration]) -> None:
     placement.tolerations(errs, at, items)
-    seen: set[tuple[str, ...]] = set()
+    used: set[tuple[str, ...]] = set()
     for position, item in enumerate(items):
         key = (item.key, item.operator, item.value, item.effect)
-        if key in seen:
+        if key in used:
             errs.append(field.duplicate(at.index(position), item))
-        seen.add(key)
+        used.add(key)
 
 
 def validate_update(new: RuntimeClass, old: RuntimeClass) -> Errors:

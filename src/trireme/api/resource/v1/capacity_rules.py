@@ -61,11 +61,11 @@ def _values(
             if option > whole:
                 detail = f"option is larger than capacity value: {whole}"
                 errs.append(field.invalid(at.index(position), str(option), detail))
-        seen: set[int] = set()
+        used: set[int] = set()
         for position, option in enumerate(values):
-            if option.value() in seen:
+            if option.value() in used:
                 errs.append(field.duplicate(at.index(position), str(option.value())))
-            seen.add(option.value())
+            used.add(option.value())
     if len(values) > _MOST_VALUES or default not in values:
         detail = "default value is not valid according to the requestPolicy"
         errs.append(field.invalid(at, str(default), detail))

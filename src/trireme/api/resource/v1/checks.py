@@ -46,12 +46,12 @@ def each(
         check(errs, at.index(position), item)
     if key is None:
         return
-    seen: set[Hashable] = set()
+    used: set[Hashable] = set()
     for position, item in enumerate(items):
         found = key(item)
-        if found in seen:
+        if found in used:
             errs.append(field.duplicate(at.index(position), found))
-        seen.add(found)
+        used.add(found)
 
 
 def each_entry(
@@ -186,11 +186,11 @@ def binding_conditions(errs: Errors, at: Path, wait: list[str], fail: list[str])
 
 
 def _twice(errs: Errors, at: Path, items: list[str], others: Iterable[str]) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
-        if item in seen:
+        if item in used:
             errs.append(field.duplicate(at.index(position), item))
-        seen.add(item)
+        used.add(item)
         if item in others:
             detail = "bindingFailureConditions must not overlap with bindingConditions"
             errs.append(field.invalid(at.index(position), item, detail))

@@ -187,7 +187,7 @@ def reference(errs: Errors, at: Path, name: str, known: Names) -> None:
 
 
 def opaque(errs: Errors, at: Path, config: OpaqueDeviceConfiguration | None) -> None:
-    """What a driver is told."""
+    """Configuration for a driver."""
     where = at.child("opaque")
     if config is None:
         errs.append(field.required(where))

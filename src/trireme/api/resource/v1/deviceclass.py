@@ -36,7 +36,7 @@ COLUMNS = (columns.NAME, columns.AGE)
 
 
 def validate(new: DeviceClass) -> Errors:
-    """Which devices are of the class, and what their drivers are told."""
+    """Which devices are of the class, and the configuration for their drivers."""
     errs: Errors = []
     spec, at = new.spec, field.path("spec")
     where = at.child("selectors")

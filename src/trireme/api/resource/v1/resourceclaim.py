@@ -31,7 +31,7 @@ def validate(new: ResourceClaim) -> Errors:
 
 
 def validate_update(new: ResourceClaim, old: ResourceClaim) -> Errors:
-    """The spec stays, and is not judged again."""
+    """The spec stays, and is not validated again."""
     errs: Errors = []
     rules.unchanged(errs, field.path(), "spec", new.spec, old.spec)
     return errs

@@ -1,6 +1,6 @@
 """Rules of ResourceSlices: pool, nodes, counters, devices.
 
-Called by: ResourceSlice. ``device_rules`` judges what a device can do. Upstream:
+Called by: ResourceSlice. ``device_rules`` validates devices. Upstream:
 pkg/apis/resource/validation; KEP-4381, KEP-4815.
 """
 

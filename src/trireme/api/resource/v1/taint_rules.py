@@ -14,7 +14,7 @@ from trireme.machinery.field import Path
 
 
 def taint(errs: Errors, at: Path, item: DeviceTaint, old: DeviceTaint | None = None) -> None:
-    """A key, perhaps a value, and an effect, which is only judged when it is new."""
+    """A key, perhaps a value, and an effect, which is only validated when it is new."""
     checks.label_key(errs, at.child("key"), item.key)
     if item.value:
         rules.syntax(errs, at, "value", item.value, names.is_label_value)

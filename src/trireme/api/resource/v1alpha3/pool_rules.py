@@ -54,8 +54,8 @@ def _pool_name(errs: Errors, at: Path, name: str) -> None:
         if not part:
             errs.append(field.invalid(at, name, f"segment {position}: must not be empty"))
             continue
-        for complaint in names.is_dns1123_subdomain(part):
-            errs.append(field.invalid(at, part, f"segment {position}: {complaint}"))
+        for message in names.is_dns1123_subdomain(part):
+            errs.append(field.invalid(at, part, f"segment {position}: {message}"))
 
 
 def _at_least(errs: Errors, at: Path, name: str, value: int | None, least: int) -> None:
@@ -96,11 +96,11 @@ def _answer(errs: Errors, at: Path, answer: ResourcePoolStatusRequestStatus) -> 
     if len(answer.conditions) > _MOST_CONDITIONS:
         errs.append(field.too_many(where, len(answer.conditions), _MOST_CONDITIONS))
         return
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, condition in enumerate(answer.conditions):
-        if condition.type in seen:
+        if condition.type in used:
             errs.append(field.duplicate(where.index(position), condition))
-        seen.add(condition.type)
+        used.add(condition.type)
 
 
 def _pool(errs: Errors, at: Path, pool: PoolStatus) -> None:

@@ -44,8 +44,8 @@ def row(obj: ResourcePoolStatusRequest, now: float) -> list[Any]:
         pools = answer.poolCount or 0
         if state != "Failed":
             sums = [sum(getattr(pool, name) or 0 for pool in answer.pools) for name in _SUMS]
-            faulty = sum(pool.validationError is not None for pool in answer.pools)
-            cells = [str(count) for count in (*sums, faulty)]
+            invalid = sum(pool.validationError is not None for pool in answer.pools)
+            cells = [str(count) for count in (*sums, invalid)]
         if state == "Complete" and pools > len(answer.pools):
             state = f"Complete ({len(answer.pools)}/{pools} pools)"
     completed = columns.NONE if done is None else columns.since(done, now)

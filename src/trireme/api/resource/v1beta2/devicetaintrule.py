@@ -63,7 +63,7 @@ def validate(new: DeviceTaintRule) -> Errors:
 
 
 def validate_update(new: DeviceTaintRule, old: DeviceTaintRule) -> Errors:
-    """As on create; an effect that stays is not judged again."""
+    """As on create; an effect that stays is not validated again."""
     return _spec(new, old)
 
 

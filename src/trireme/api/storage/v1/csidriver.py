@@ -115,13 +115,13 @@ def validate(new: CSIDriver) -> Errors:
 
 
 def _tokens(errs: Errors, at: Path, items: list[TokenRequest]) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         here = at.index(position)
-        if item.audience in seen:
+        if item.audience in used:
             errs.append(field.duplicate(here.child("audience"), item.audience))
             continue
-        seen.add(item.audience)
+        used.add(item.audience)
         seconds, where = item.expirationSeconds, here.child("expirationSeconds")
         if seconds is None:
             continue

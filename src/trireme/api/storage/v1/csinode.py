@@ -60,13 +60,13 @@ COLUMNS = (
 def validate(new: CSINode) -> Errors:
     """Every driver once."""
     errs: Errors = []
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(new.spec.drivers or ()):
         at = field.path("spec", "drivers").index(position)
         _driver(errs, at, item)
-        if item.name in seen:
+        if item.name in used:
             errs.append(field.duplicate(at.child("name"), item.name))
-        seen.add(item.name)
+        used.add(item.name)
         _keys(errs, at, item.topologyKeys or [])
     return errs
 

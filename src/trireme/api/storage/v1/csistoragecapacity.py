@@ -48,7 +48,7 @@ def validate(new: CSIStorageCapacity) -> Errors:
 
 
 def validate_update(new: CSIStorageCapacity, old: CSIStorageCapacity) -> Errors:
-    """Only the amounts change."""
+    """Only the quantities change."""
     errs = validate(new)
     for name in ("nodeTopology", "storageClassName"):
         rules.unchanged(errs, field.path(), name, getattr(new, name), getattr(old, name))

@@ -21,12 +21,12 @@ def driver(errs: Errors, at: Path, name: str) -> None:
     if not name:
         errs.append(field.required(at, name))
         return
-    for complaint in names.is_qualified_name(name.lower()):
-        errs.append(field.invalid(at, name.lower(), complaint))
+    for message in names.is_qualified_name(name.lower()):
+        errs.append(field.invalid(at, name.lower(), message))
 
 
 def parameters(errs: Errors, at: Path, values: dict[str, str], *, needed: bool) -> None:
-    """What a driver is told; only its size is limited."""
+    """Parameters for a driver; only their size is limited."""
     if len(values) > _MOST_PARAMETERS:
         errs.append(field.too_long(at, _MOST_PARAMETERS))
         return

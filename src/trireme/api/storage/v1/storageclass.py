@@ -72,7 +72,7 @@ def validate(new: StorageClass) -> Errors:
 
 def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
     # Upstream compares with as many empty terms: an empty one is always a duplicate.
-    seen: list[dict[str, set[str]]] = [{}]
+    used: list[dict[str, set[str]]] = [{}]
     for position, term in enumerate(terms):
         at = field.path("allowedTopologies").index(position).child("matchLabelExpressions")
         asked: dict[str, set[str]] = {}
@@ -86,9 +86,9 @@ def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
             if item.key in asked:
                 errs.append(field.duplicate(here.child("key"), item.key))
             asked[item.key] = {*values}
-        if asked in seen:
+        if asked in used:
             errs.append(field.duplicate(at, ""))
-        seen.append(asked)
+        used.append(asked)
 
 
 def validate_update(new: StorageClass, old: StorageClass) -> Errors:

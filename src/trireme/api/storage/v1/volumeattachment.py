@@ -89,8 +89,8 @@ def _source(errs: Errors, at: Path, source: VolumeAttachmentSource) -> None:
 
 
 def _status(errs: Errors, at: Path, status: VolumeAttachmentStatus) -> None:
-    told = status.attachmentMetadata.items()
-    if sum(len(key.encode()) + len(text.encode()) for key, text in told) > MOST_BYTES:
+    metadata = status.attachmentMetadata.items()
+    if sum(len(key.encode()) + len(text.encode()) for key, text in metadata) > MOST_BYTES:
         errs.append(field.too_long(at.child("attachmentMetadata"), MOST_BYTES))
     for name in ("attachError", "detachError"):
         error: VolumeError | None = getattr(status, name)

@@ -45,13 +45,13 @@ def validate(new: StorageVersionMigration) -> Errors:
     errs: Errors = []
     at, resource = field.path("spec", "resource"), new.spec.resource
     if rules.required(errs, at, "resource", resource.resource, "resource is required to be set"):
-        complaints = names.is_dns1035_label(resource.resource)
-        if complaints:
+        messages = names.is_dns1035_label(resource.resource)
+        if messages:
             where = at.child("resource")
-            errs.append(field.invalid(where, resource.resource, ",".join(complaints)))
-    complaints = names.is_dns1123_subdomain(resource.group) if resource.group else []
-    if complaints:
-        errs.append(field.invalid(at.child("group"), resource.group, ",".join(complaints)))
+            errs.append(field.invalid(where, resource.resource, ",".join(messages)))
+    messages = names.is_dns1123_subdomain(resource.group) if resource.group else []
+    if messages:
+        errs.append(field.invalid(at.child("group"), resource.group, ",".join(messages)))
     return errs
 
 

@@ -102,8 +102,8 @@ def _problem(text: str) -> str | None:
 
 
 def _problem4(text: str, whole: str) -> str | None:
-    def wrong(why: str) -> str:
-        return f"ParseAddr({_quote(whole)}): {why}"
+    def wrong(detail: str) -> str:
+        return f"ParseAddr({_quote(whole)}): {detail}"
 
     value = digits = fields = 0
     for i, c in enumerate(text):
@@ -133,9 +133,9 @@ _HEX: Final = re.compile(r"[0-9A-Fa-f]*").match
 
 
 def _problem6(text: str) -> str | None:
-    def wrong(why: str, at: str = "") -> str:
+    def wrong(detail: str, at: str = "") -> str:
         place = f" (at {_quote(at)})" if at else ""
-        return f"ParseAddr({_quote(text)}): {why}{place}"
+        return f"ParseAddr({_quote(text)}): {detail}{place}"
 
     rest = text
     gap = rest.startswith("::")
@@ -152,11 +152,11 @@ def _problem6(text: str) -> str | None:
             return wrong("each colon-separated field must have at least one digit", rest)
         if rest[digits : digits + 1] == ".":
             if not gap and count != 6:
-                why = "embedded IPv4 address must replace the final 2 fields of the address"
-                return wrong(why, rest)
+                detail = "embedded IPv4 address must replace the final 2 fields of the address"
+                return wrong(detail, rest)
             if count > 6:
-                why = "too many hex fields to fit an embedded IPv4 at the end of the address"
-                return wrong(why, rest)
+                detail = "too many hex fields to fit an embedded IPv4 at the end of the address"
+                return wrong(detail, rest)
             problem = _problem4(rest, text)
             if problem is not None:
                 return problem
@@ -203,10 +203,10 @@ _BITS: Final = re.compile(r"0|[1-9][0-9]*", re.ASCII).fullmatch
 
 
 def _prefix(text: str) -> CIDR:
-    def wrong(why: str) -> EvalError:
+    def wrong(detail: str) -> EvalError:
         return EvalError(
             "network address parse error during conversion from string: "
-            f"netip.ParsePrefix({_quote(text)}): {why}"
+            f"netip.ParsePrefix({_quote(text)}): {detail}"
         )
 
     name, slash, bits = text.rpartition("/")

@@ -164,8 +164,8 @@ def _prefix(check: Check) -> Check:
 
 
 def _uri(text: str) -> list[str]:
-    why = urls.problem(text)
-    return [why] if why is not None else []
+    detail = urls.problem(text)
+    return [detail] if detail is not None else []
 
 
 def _uuid(text: str) -> list[str]:

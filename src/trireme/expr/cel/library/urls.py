@@ -146,9 +146,9 @@ def problem(text: str) -> str | None:
 
 
 def _url(text: str) -> URL:
-    why = problem(text)
-    if why is not None:
-        raise EvalError(f"URL parse error during conversion from string: {why}")
+    detail = problem(text)
+    if detail is not None:
+        raise EvalError(f"URL parse error during conversion from string: {detail}")
     try:
         return _parse(text, False)
     except _Wrong as e:

@@ -1,4 +1,4 @@
-"""The CEL rules of a schema, judged when the definition is written.
+"""The CEL rules of a schema, validated when the definition is written.
 
 In: a schema and where it stands. Out: errors of expressions that do not compile or may cost too
 much, alone or all together. Upstream: validation/cel_validation.go.
@@ -59,7 +59,7 @@ class Context:
 
     @staticmethod
     def root(schema: Schema, options: Options, version: str) -> Context:
-        """``version``: whose schema it is; one that did not change is not judged by its cost."""
+        """``version``: whose schema it is; the cost of one that did not change is not checked."""
         decl = cel.schema_type(schema, root=True)
         return Context(schema, options, version in options.unchanged, _Total(), decl, 1)
 
@@ -84,7 +84,7 @@ class Context:
         count = None if self._count is None or most is None else self._count * most
         return Context(schema, self._options, self._cheap, self._total, decl, count)
 
-    def judge(self, at: Path, uncorrelated: Path | None) -> Errors:
+    def validate(self, at: Path, uncorrelated: Path | None) -> Errors:
         """Errors of this schema's own rules."""
         where = at.child("x-kubernetes-validations")
         if self._decl is None:
@@ -127,7 +127,7 @@ class Context:
         self._total.add(at, whole)
 
     def total_errors(self, at: Path) -> Errors:
-        """Errors of all rules together, once they have been judged."""
+        """Errors of all rules together, once they have been validated."""
         limit = cel.STATIC_CRD_COST_LIMIT
         if self._total.cost <= limit:
             return []
@@ -140,7 +140,7 @@ class Context:
         return errs
 
 
-def judge_default(node: Structural, is_root: bool, value: Any, at: Path) -> Errors:
+def validate_default(node: Structural, is_root: bool, value: Any, at: Path) -> Errors:
     """Errors of a default by the rules of its schema."""
     ruled = rules.of(node.schema, is_root or node.embedded)
     return [] if ruled is None else ruled.validate_default(value, at)

@@ -78,15 +78,15 @@ def _reviews(errs: Errors, given: list[str], options: Options, at: Path) -> None
     if not given:
         errs.append(field.required(at))
         return
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, version in enumerate(given):
         here = at.index(position)
-        if version in seen:
+        if version in used:
             errs.append(field.invalid(here, version, "duplicate version"))
             continue
-        seen.add(version)
-        for complaint in names.is_dns1035_label(version):
-            errs.append(field.invalid(here, version, complaint))
-    if options.review_version and not seen & set(REVIEW_VERSIONS):
+        used.add(version)
+        for message in names.is_dns1035_label(version):
+            errs.append(field.invalid(here, version, message))
+    if options.review_version and not used & set(REVIEW_VERSIONS):
         detail = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
         errs.append(field.invalid(at, given, detail))

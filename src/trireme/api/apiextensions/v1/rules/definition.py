@@ -118,8 +118,8 @@ def _spec(errs: Errors, new: CustomResourceDefinition, options: Options) -> None
     group = at.child("group")
     if not spec.group:
         errs.append(field.required(group))
-    elif complaints := syntax.is_dns1123_subdomain(spec.group):
-        errs.append(field.invalid(group, spec.group, ",".join(complaints)))
+    elif messages := syntax.is_dns1123_subdomain(spec.group):
+        errs.append(field.invalid(group, spec.group, ",".join(messages)))
     elif "." not in spec.group:
         errs.append(field.invalid(group, spec.group, "should be a domain with at least one dot"))
     rules.required_one_of(errs, at, "scope", spec.scope, ("Cluster", "Namespaced"))

@@ -2,7 +2,7 @@
 
 Upstream's internal form has ``validation``, ``subresources``, ``additionalPrinterColumns`` and
 ``selectableFields`` beside the versions, and what is the same in all of them is moved there before
-it is judged; errors name these places. Upstream: apiextensions/v1/conversion.go.
+it is validated; errors name these places. Upstream: apiextensions/v1/conversion.go.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ def validate(errs: Errors, given: CustomResourceDefinitionNames, at: Path) -> No
         _label(errs, at.child(name), getattr(given, name))
     for name in ("kind", "listKind"):
         value = getattr(given, name)
-        complaints = names.is_dns1035_label(value.lower()) if value else []
-        if complaints:
-            detail = "may have mixed case, but should otherwise match: " + ",".join(complaints)
+        messages = names.is_dns1035_label(value.lower()) if value else []
+        if messages:
+            detail = "may have mixed case, but should otherwise match: " + ",".join(messages)
             errs.append(field.invalid(at.child(name), value, detail))
     for position, item in enumerate(given.shortNames):
         _label(errs, at.child("shortNames").index(position), item, empty=True)
@@ -31,6 +31,6 @@ def validate(errs: Errors, given: CustomResourceDefinitionNames, at: Path) -> No
 
 
 def _label(errs: Errors, at: Path, value: str, *, empty: bool = False) -> None:
-    complaints = names.is_dns1035_label(value) if value or empty else []
-    if complaints:
-        errs.append(field.invalid(at, value, ",".join(complaints)))
+    messages = names.is_dns1035_label(value) if value or empty else []
+    if messages:
+        errs.append(field.invalid(at, value, ",".join(messages)))

@@ -1,4 +1,4 @@
-"""How strict a definition's rules are: on update, what is stored already may keep its faults.
+"""How strict a definition's rules are: on update, what is stored already may keep its errors.
 
 Upstream: apiextensions validation.go validationOptions.
 """

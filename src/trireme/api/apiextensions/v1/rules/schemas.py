@@ -1,7 +1,7 @@
 """The schema of a definition: structural, its defaults valid, nothing in it that is not served.
 
 In: the plain JSON of ``openAPIV3Schema``. Out: errors below ``at``, the place of the schema.
-``rules_of`` judges the CEL rules once nothing else is wrong. Upstream: validation.go
+``rules_of`` validates the CEL rules once nothing else is wrong. Upstream: validation.go
 ValidateCustomResourceDefinitionOpenAPISchema.
 """
 
@@ -78,7 +78,7 @@ def validate(
                 structural.root(schema),
                 where,
                 must_be_pruned=options.pruned_defaults,
-                rules=celrules.judge_default,
+                rules=celrules.validate_default,
             )
             found += wrong
             if not wrong:
@@ -117,7 +117,7 @@ def _root_fields(errs: Errors, schema: Schema, at: Path) -> None:
 
 
 class _Walk:
-    """Visits every schema inside a schema. Rules are judged only where no other error is."""
+    """Visits every schema inside a schema. Rules are validated only where no other error is."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -159,7 +159,7 @@ class _Walk:
             here = at.child("x-kubernetes-validations").index(position)
             self._rule(schema, rule, here)
         if rules and len(self.schema_errors) == before and context is not None:
-            self.rule_errors += context.judge(at, place.uncorrelated)
+            self.rule_errors += context.validate(at, place.uncorrelated)
 
     def _forbidden(self, schema: Schema, at: Path, place: _Place) -> None:
         errs, kind = self.schema_errors, schema.get("type", "")
@@ -310,7 +310,7 @@ class _Walk:
             bad_type = items.get("type", "")
             errs.append(field.invalid(at.child("items", "type"), bad_type, detail))
             return
-        seen: set[str] = set()
+        used: set[str] = set()
         for key in keys:
             item = items.get("properties", {}).get(key)
             if item is None:
@@ -320,9 +320,9 @@ class _Walk:
                 here = at.child("items", "properties").key(key).child("type")
                 detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
                 errs.append(field.invalid(here, items["type"], detail))
-            if key in seen:
+            if key in used:
                 errs.append(field.invalid(where, keys, "must not contain duplicate entries"))
-            seen.add(key)
+            used.add(key)
 
     def _list_keys(self, schema: Schema, at: Path) -> None:
         items, kind = schema.get("items"), schema.get("x-kubernetes-list-type")
@@ -383,6 +383,6 @@ class _Walk:
             errs.append(field.invalid(where, path, "must be a valid path"))
 
 
-def _must_be(errs: Errors, kind: str, wanted: str, key: str, at: Path) -> None:
-    where, detail = at.child("type"), f"must be {wanted} if {key} is specified"
+def _must_be(errs: Errors, kind: str, expected: str, key: str, at: Path) -> None:
+    where, detail = at.child("type"), f"must be {expected} if {key} is specified"
     errs.append(field.invalid(where, kind, detail) if kind else field.required(where, detail))

@@ -35,9 +35,9 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
     per_version = any(part.subresources is not None for part in hoisted.parts)
     for position, (version, part) in enumerate(zip(spec.versions, hoisted.parts, strict=True)):
         here = where.index(position)
-        complaints = names.is_dns1035_label(version.name)
-        if complaints:
-            errs.append(field.invalid(here.child("name"), version.name, ",".join(complaints)))
+        messages = names.is_dns1035_label(version.name)
+        if messages:
+            errs.append(field.invalid(here.child("name"), version.name, ",".join(messages)))
         has_status = part.has_status if per_version else hoisted.top.has_status
         for detail in _deprecation(version.deprecated, version.deprecationWarning):
             warning = version.deprecationWarning
@@ -58,9 +58,9 @@ def validate(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None
         errs.append(field.invalid(where, raw, detail))
     # Upstream's internal form names the first version once more.
     first = spec.versions[0].name if spec.versions else ""
-    complaints = names.is_dns1035_label(first) if first else []
-    if complaints:
-        errs.append(field.invalid(at.child("version"), first, ",".join(complaints)))
+    messages = names.is_dns1035_label(first) if first else []
+    if messages:
+        errs.append(field.invalid(at.child("version"), first, ",".join(messages)))
 
 
 def shared(errs: Errors, hoisted: Hoisted, options: Options, at: Path) -> None:
@@ -124,7 +124,7 @@ def _subresources(errs: Errors, given: CustomResourceSubresources | None, at: Pa
 
 
 def _simple_path(errs: Errors, path: str, at: Path) -> bool:
-    """Whether a complaint was added."""
+    """Whether an error was added."""
     if path.startswith("."):
         return False
     errs.append(field.invalid(at, path, "must be a simple json path starting with ."))
@@ -170,7 +170,7 @@ def _selectable_in(
         errs.append(field.invalid(at.child("schema.openAPIV3Schema"), "", str(problem)))
         return
     where = at.child("selectableFields")
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(given):
         here = where.index(position).child("jsonPath")
         if not item.jsonPath:
@@ -190,8 +190,8 @@ def _selectable_in(
                 "strings with formats are allowed."
             )
             errs.append(field.invalid(here, item.jsonPath, detail))
-        if str(found.path) in seen:
+        if str(found.path) in used:
             errs.append(field.duplicate(here, item.jsonPath))
-        seen.add(str(found.path))
-    if len(seen) > MAX_SELECTABLE and version not in options.many_selectable:
-        errs.append(field.too_many(where, len(seen), MAX_SELECTABLE))
+        used.add(str(found.path))
+    if len(used) > MAX_SELECTABLE and version not in options.many_selectable:
+        errs.append(field.too_many(where, len(used), MAX_SELECTABLE))

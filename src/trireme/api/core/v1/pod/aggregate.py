@@ -41,11 +41,11 @@ def is_sidecar(container: Container) -> bool:
 def _aggregate(spec: PodSpec, side: str) -> dict[str, Quantity]:
     total: dict[str, Quantity] = {}
     for container in spec.containers:
-        _add(total, _amounts(container, side))
+        _add(total, _quantities(container, side))
     sidecars: dict[str, Quantity] = {}
     initial: dict[str, Quantity] = {}
     for container in spec.initContainers:
-        own = _amounts(container, side)
+        own = _quantities(container, side)
         if is_sidecar(container):
             _add(total, own)
             _add(sidecars, own)
@@ -58,17 +58,17 @@ def _aggregate(spec: PodSpec, side: str) -> dict[str, Quantity]:
     return total
 
 
-def _amounts(container: Container, side: str) -> dict[str, Quantity]:
+def _quantities(container: Container, side: str) -> dict[str, Quantity]:
     texts: Mapping[str, str] = getattr(container.resources, side)
     return {name: quantity.parse(text) for name, text in texts.items()}
 
 
 def _add(total: dict[str, Quantity], more: Mapping[str, Quantity]) -> None:
-    for name, amount in more.items():
-        total[name] = total[name] + amount if name in total else amount
+    for name, value in more.items():
+        total[name] = total[name] + value if name in total else value
 
 
 def _raise_to(total: dict[str, Quantity], floor: Mapping[str, Quantity]) -> None:
-    for name, amount in floor.items():
-        if name not in total or amount > total[name]:
-            total[name] = amount
+    for name, value in floor.items():
+        if name not in total or value > total[name]:
+            total[name] = value

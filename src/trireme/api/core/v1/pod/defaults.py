@@ -35,8 +35,8 @@ def pod(obj: Pod) -> None:
     for container in (*spec.containers, *spec.initContainers):
         resources = container.resources
         if resources.limits:
-            for name, amount in resources.limits.items():
-                resources.requests.setdefault(name, amount)
+            for name, value in resources.limits.items():
+                resources.requests.setdefault(name, value)
     if spec.resources is not None:
         _pod_level_resources(spec)
     if spec.enableServiceLinks is None:
@@ -101,15 +101,15 @@ def _pod_level_resources(spec: PodSpec) -> None:
     assert resources is not None
     if not resources.limits and not resources.requests:
         return
-    for name, amount in aggregate.limits(spec).items():
+    for name, value in aggregate.limits(spec).items():
         if name.startswith(aggregate.HUGE_PAGES) and name not in resources.requests:
-            resources.limits.setdefault(name, str(amount))
+            resources.limits.setdefault(name, str(value))
     if not resources.limits:
         return
-    for name, amount in aggregate.requests(spec).items():
+    for name, value in aggregate.requests(spec).items():
         # Huge pages cannot be overcommitted: their request follows the limit below.
         if aggregate.is_pod_level(name) and not name.startswith(aggregate.HUGE_PAGES):
-            resources.requests.setdefault(name, str(amount))
+            resources.requests.setdefault(name, str(value))
     for name, text in resources.limits.items():
         if aggregate.is_pod_level(name):
             resources.requests.setdefault(name, text)

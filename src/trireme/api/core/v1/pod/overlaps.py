@@ -15,7 +15,7 @@ from trireme.machinery import gotext
 _NOTHING: Final = VolumeProjection()
 
 
-# Overlaps of one volume that are told. A header carries fewer, and there may be millions.
+# Overlaps of one volume that are reported. A header carries fewer, and there may be millions.
 _MOST: Final = 500
 
 
@@ -48,18 +48,18 @@ def warnings(volumes: list[Volume]) -> list[str]:
 
 
 def _in_projected(name: str, sources: list[VolumeProjection]) -> list[str]:
-    """Overlaps of any two sources, each told at the later one's place; sources that are none."""
+    """Overlaps of any two sources, each reported at the later one; sources that are none."""
     files: list[_File] = []
-    told: list[tuple[int, str]] = []
+    found: list[tuple[int, str]] = []
     for source in sources:
         if source == _NOTHING:
             warning = f"volume {gotext.quote(name)} (Projected) has no sources provided"
-            told.append((len(files), warning))
+            found.append((len(files), warning))
         files += _projected(source)
     if len(files) > 1:
-        told += _overlaps(name, "Projected", files)
-        told.sort(key=lambda item: item[0])
-    return [text for _, text in told]
+        found += _overlaps(name, "Projected", files)
+        found.sort(key=lambda item: item[0])
+    return [text for _, text in found]
 
 
 def _sources(volume: Volume) -> Iterator[tuple[str, list[Any]]]:

@@ -63,11 +63,11 @@ def status(new: Pod, old: Pod) -> None:
     new.status.qosClass = new.status.qosClass or old.status.qosClass
     new.status.observedGeneration = new.status.observedGeneration or old.status.observedGeneration
     # A list per type: validation permits several conditions of one type.
-    seen: dict[str, list[int]] = {}
+    conditions: dict[str, list[int]] = {}
     for condition in old.status.conditions:
-        seen.setdefault(condition.type, []).append(condition.observedGeneration)
+        conditions.setdefault(condition.type, []).append(condition.observedGeneration)
     for condition in new.status.conditions:
-        before = seen.get(condition.type)
+        before = conditions.get(condition.type)
         generation = before.pop(0) if before else 0
         condition.observedGeneration = condition.observedGeneration or generation
 

@@ -36,12 +36,12 @@ def of(spec: PodSpec) -> str:
     return GUARANTEED if guaranteed and requests == limits else BURSTABLE
 
 
-def _count(total: dict[str, int], amounts: dict[str, str]) -> int:
-    """Add the positive amounts that count to ``total``; how many of them there were."""
+def _count(total: dict[str, int], quantities: dict[str, str]) -> int:
+    """Add the positive quantities that count to ``total``; how many of them there were."""
     found = 0
-    if amounts:
+    if quantities:
         for name in _COUNTED:
-            text = amounts.get(name)
+            text = quantities.get(name)
             nanos = quantity.parse(text).nanos if text else 0
             if nanos > 0:
                 total[name] = total.get(name, 0) + nanos

@@ -40,7 +40,7 @@ TEMPLATE: Final = field.path("spec", "template")
 _USE_SECCOMP: Final = 'non-functional in v1.27+; use the "seccompProfile" field instead'
 _NO_SELECTOR: Final = "a null labelSelector results in matching no pod"
 _IN_BYTES: Final = ("memory", "ephemeral-storage")
-# Clashes of ports that are told. A header carries fewer, and there may be millions.
+# Clashes of ports that are reported. A header carries fewer, and there may be millions.
 _MOST: Final = 500
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
@@ -129,7 +129,7 @@ def _whole(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod: bool
 
 
 def _nodes(found: Found, at: Path, spec: PodSpec) -> None:
-    """Deprecated labels of nodes, wherever nodes are chosen by them; pods that nothing selects."""
+    """Deprecated labels that select nodes; constraints that select no pods."""
     deprecated = node_labels.DEPRECATED
     for key in spec.nodeSelector:
         if key in deprecated:
@@ -167,19 +167,19 @@ def _volumes(found: Found, at: Path, spec: PodSpec) -> None:
 
 def _named_twice(found: Found, at: Path, spec: PodSpec) -> None:
     """Aliases and secrets of one name, and secrets without one."""
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, alias in enumerate(spec.hostAliases):
-        if alias.ip in seen:
+        if alias.ip in used:
             where = at.child("hostAliases").index(position).child("ip")
             found.append(f"{where}: duplicate ip {gotext.quote(alias.ip)}")
-        seen.add(alias.ip)
-    seen = set()
+        used.add(alias.ip)
+    used = set()
     nameless: Found = []
     for position, secret in enumerate(spec.imagePullSecrets):
         where = at.child("imagePullSecrets").index(position).child("name")
-        if secret.name in seen:
+        if secret.name in used:
             found.append(f"{where}: duplicate name {gotext.quote(secret.name)}")
-        seen.add(secret.name)
+        used.add(secret.name)
         if not secret.name:
             nameless.append(f'{where}: invalid empty name ""')
     found += nameless
@@ -236,16 +236,16 @@ def _annotated(
 
 def _hidden(found: Found, at: Path, env: list[EnvVar]) -> None:
     """Variables that are set again without making use of what they were."""
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(env):
-        if item.name in seen:
+        if item.name in used:
             before = f"$({item.name})"
             if item.valueFrom is not None or item.value == before or before not in item.value:
                 found.append(
                     f"{at.index(position)}: hides previous definition of "
                     f"{gotext.quote(item.name)}, which may be dropped when using apply"
                 )
-        seen.add(item.name)
+        used.add(item.name)
 
 
 def _ports(found: Found, at: Path, spec: PodSpec) -> None:

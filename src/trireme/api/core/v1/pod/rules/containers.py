@@ -44,13 +44,13 @@ def regular(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
     if not spec.containers:
         errs.append(field.required(at))
         return
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, container in enumerate(spec.containers):
         here = at.index(position)
         _common(errs, here, container, context)
-        if container.name in seen:
+        if container.name in used:
             errs.append(field.duplicate(here.child("name"), container.name))
-        seen.add(container.name)
+        used.add(container.name)
         if container.lifecycle is not None:
             handlers.lifecycle(errs, here.child("lifecycle"), container.lifecycle, context)
         handlers.probes(errs, here, container, context)
@@ -60,16 +60,16 @@ def regular(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
 
 def initial(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
     """``initContainers``, sidecars among them."""
-    seen = {container.name for container in spec.containers}
+    used = {container.name for container in spec.containers}
     for position, container in enumerate(spec.initContainers):
         here = at.index(position)
         _common(errs, here, container, context)
         _restart_policy(errs, here, container)
-        if container.name in seen:
+        if container.name in used:
             errs.append(field.duplicate(here.child("name"), container.name))
         elif container.name:
-            seen.add(container.name)
-        # Init containers run one by one, so each is judged alone.
+            used.add(container.name)
+        # Init containers run one by one, so each is validated alone.
         _unique_host_ports(errs, at, [container])
         if aggregate.is_sidecar(container):
             if container.lifecycle is not None:
@@ -90,14 +90,14 @@ def initial(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
 def ephemeral(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
     """``ephemeralContainers``."""
     others = {item.name for item in (*spec.containers, *spec.initContainers)}
-    seen = set(others)
+    used = set(others)
     for position, container in enumerate(spec.ephemeralContainers):
         here = at.index(position)
         _common(errs, here, container, context)
         image_spaces(errs, here, container)
-        if container.name in seen:
+        if container.name in used:
             errs.append(field.duplicate(here.child("name"), container.name))
-        seen.add(container.name)
+        used.add(container.name)
         target = container.targetContainerName
         if target and target not in others:
             errs.append(field.not_found(here.child("targetContainerName"), target))
@@ -162,16 +162,16 @@ def _common(errs: Errors, at: Path, container: Container, context: PodContext) -
 
 
 def _ports(errs: Errors, at: Path, ports: list[ContainerPort]) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, port in enumerate(ports):
         name, number = port.name, port.containerPort
         if name:
-            complaints = names.is_port_name(name)
-            if complaints:
-                rules.add(errs, at.index(position).child("name"), name, complaints)
-            elif name in seen:
+            messages = names.is_port_name(name)
+            if messages:
+                rules.add(errs, at.index(position).child("name"), name, messages)
+            elif name in used:
                 errs.append(field.duplicate(at.index(position).child("name"), name))
-            seen.add(name)
+            used.add(name)
         if not 1 <= number <= 65535:
             where = at.index(position).child("containerPort")
             if number:
@@ -187,16 +187,16 @@ def _ports(errs: Errors, at: Path, ports: list[ContainerPort]) -> None:
 
 
 def _unique_host_ports(errs: Errors, at: Path, containers: list[Container]) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, container in enumerate(containers):
         for number, port in enumerate(container.ports):
             if not port.hostPort:
                 continue
             text = f"{port.protocol}/{port.hostIP}/{port.hostPort}"
-            if text in seen:
+            if text in used:
                 where = at.index(position).child("ports").index(number).child("hostPort")
                 errs.append(field.duplicate(where, text))
-            seen.add(text)
+            used.add(text)
 
 
 def _restart_policy(errs: Errors, at: Path, container: Container) -> None:

@@ -81,9 +81,9 @@ def variables(errs: Errors, at: Path, items: Sequence[EnvVar]) -> None:
         if not item.name:
             errs.append(field.required(at.index(position).child("name")))
         else:
-            complaints = names.is_relaxed_env_var_name(item.name)
-            if complaints:
-                rules.add(errs, at.index(position).child("name"), item.name, complaints)
+            messages = names.is_relaxed_env_var_name(item.name)
+            if messages:
+                rules.add(errs, at.index(position).child("name"), item.name, messages)
         if item.valueFrom is not None:
             _value_from(errs, at.index(position).child("valueFrom"), item, item.valueFrom)
 
@@ -102,8 +102,8 @@ def variables_from(errs: Errors, at: Path, items: Sequence[EnvFromSource]) -> No
                 below = here.child(name)
                 if rules.required(errs, below, "name", source.name):
                     masked = names.mask_trailing_dash(source.name)
-                    complaints = names.is_dns1123_subdomain(masked)
-                    rules.add(errs, below.child("name"), source.name, complaints)
+                    messages = names.is_dns1123_subdomain(masked)
+                    rules.add(errs, below.child("name"), source.name, messages)
         if sources == 0:
             detail = "must specify one of: `configMapRef` or `secretRef`"
             errs.append(field.invalid(at, "", detail))

@@ -111,9 +111,9 @@ def _handler(
             _sleep(errs, at, action, context)
         else:
             port = names.is_port_number if isinstance(action.port, int) else names.is_port_name
-            complaints = port(action.port)
-            if complaints:
-                rules.add(errs, at.child(name, "port"), action.port, complaints)
+            messages = port(action.port)
+            if messages:
+                rules.add(errs, at.child(name, "port"), action.port, messages)
     if count == 0:
         errs.append(field.required(at, "must specify a handler type"))
 

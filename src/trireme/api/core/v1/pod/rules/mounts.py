@@ -24,7 +24,7 @@ _RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
 def mounts(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
     """``volumeMounts``."""
     devices = {item.name: item.devicePath for item in container.volumeDevices}
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, mount in enumerate(container.volumeMounts):
         name, path = mount.name, mount.mountPath
         if not name:
@@ -33,10 +33,10 @@ def mounts(errs: Errors, at: Path, container: Container, context: PodContext) ->
             errs.append(field.not_found(at.index(position).child("name"), name))
         if not path:
             errs.append(field.required(at.index(position).child("mountPath")))
-        if path in seen:
+        if path in used:
             where = at.index(position).child("mountPath")
             errs.append(field.invalid(where, path, "must be unique"))
-        seen.add(path)
+        used.add(path)
         if devices:
             _against_devices(errs, at.index(position), mount, devices)
         if mount.subPath or mount.subPathExpr:
@@ -50,15 +50,15 @@ def mounts(errs: Errors, at: Path, container: Container, context: PodContext) ->
 def devices(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
     """``volumeDevices``."""
     mounted = {item.name: item.mountPath for item in container.volumeMounts}
-    seen_paths: set[str] = set()
-    seen_names: set[str] = set()
+    used_paths: set[str] = set()
+    used_names: set[str] = set()
     for position, device in enumerate(container.volumeDevices):
         here = at.index(position)
         name, path = device.name, device.devicePath
         volume = context.volumes.get(name)
         if not name:
             errs.append(field.required(here.child("name")))
-        if name in seen_names:
+        if name in used_names:
             errs.append(field.invalid(here.child("name"), name, "must be unique"))
         if volume is None:
             errs.append(field.not_found(here.child("name"), name))
@@ -70,13 +70,13 @@ def devices(errs: Errors, at: Path, container: Container, context: PodContext) -
             errs.append(field.invalid(here.child("name"), name, detail))
         if not path:
             errs.append(field.required(here.child("devicePath")))
-        if path in seen_paths:
+        if path in used_paths:
             errs.append(field.invalid(here.child("devicePath"), path, "must be unique"))
         if ".." in path.split("/"):
             detail = "can not contain backsteps ('..')"
             errs.append(field.invalid(here.child("devicePath"), path, detail))
         else:
-            seen_paths.add(path)
+            used_paths.add(path)
         if name in mounted:
             detail = "must not already exist in volumeMounts"
             errs.append(field.invalid(here.child("name"), name, detail))
@@ -84,7 +84,7 @@ def devices(errs: Errors, at: Path, container: Container, context: PodContext) -
             detail = "must not already exist as a path in volumeMounts"
             errs.append(field.invalid(here.child("devicePath"), path, detail))
         if name:
-            seen_names.add(name)
+            used_names.add(name)
 
 
 def _against_devices(errs: Errors, at: Path, mount: VolumeMount, devices: dict[str, str]) -> None:

@@ -56,8 +56,8 @@ def dns(errs: Errors, at: Path, spec: PodSpec) -> None:
     for position, search in enumerate(config.searches):
         if search != ".":
             domain = search.removesuffix(".")
-            complaints = names.is_dns1123_subdomain_with_underscore(domain)
-            rules.add(errs, where.index(position), domain, complaints)
+            messages = names.is_dns1123_subdomain_with_underscore(domain)
+            rules.add(errs, where.index(position), domain, messages)
     for position, option in enumerate(config.options):
         if not option.name:
             where = at.child("options").index(position)

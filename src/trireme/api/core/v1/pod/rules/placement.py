@@ -112,20 +112,20 @@ def tolerations(errs: Errors, at: Path, items: Sequence[Toleration]) -> None:
 
 def gates(errs: Errors, at: Path, items: Sequence[PodSchedulingGate]) -> None:
     """``schedulingGates``."""
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         rules.add(errs, at.index(position), item.name, names.is_qualified_name(item.name))
-        if item.name in seen:
+        if item.name in used:
             errs.append(field.duplicate(at.index(position), item.name))
-        seen.add(item.name)
+        used.add(item.name)
 
 
 def _toleration_value(errs: Errors, at: Path, item: Toleration) -> None:
     where = at.child("operator")
     if item.operator in ("Equal", ""):
-        complaints = names.is_label_value(item.value)
-        if complaints:
-            errs.append(field.invalid(where, item.value, ";".join(complaints)))
+        messages = names.is_label_value(item.value)
+        if messages:
+            errs.append(field.invalid(where, item.value, ";".join(messages)))
     elif item.operator == "Exists":
         if item.value:
             detail = "value must be empty when `operator` is 'Exists'"
@@ -186,14 +186,14 @@ def _label_keys(
                 where = at.child(name).index(position)
                 rules.add(errs, where, key, names.is_qualified_name(key))
     if selector is not None and match:
-        seen = set(selector.matchLabels)
+        used = set(selector.matchLabels)
         for expression in selector.matchExpressions:
             key = expression.key
-            if key in match and key in seen:
+            if key in match and key in used:
                 # A key that stands here twice came once from the client and once from the merge.
                 detail = "exists in both matchLabelKeys and labelSelector"
                 errs.append(field.invalid(at.index(match.index(key)), key, detail))
-            seen.add(key)
+            used.add(key)
     for position, key in enumerate(match):
         if key in mismatch:
             where = at.child("matchLabelKeys").index(position)

@@ -1,4 +1,4 @@
-"""Pods: what is judged when one is made, changed, given ephemeral containers, or resized.
+"""Pods: what is validated when one is created, changed, given ephemeral containers, or resized.
 
 In: defaulted and prepared Pods. Out: field errors, beyond those in the metadata that every kind
 shares. Called by: the kind's ``RESOURCE``. Upstream: pkg/apis/core/validation.

@@ -134,7 +134,7 @@ def _rest(resources: ResourceRequirements) -> tuple[object, ...]:
 
 
 def _put_back(new: Container, old: Container) -> Container:
-    """``new`` with the amounts of ``old`` where those may change."""
+    """``new`` with the resources of ``old`` where those may change."""
     values = {name: getattr(new, name) for name in Container.__struct_fields__}
     if _rest(new.resources) == _rest(old.resources):
         values["resources"] = old.resources

@@ -32,7 +32,7 @@ def of_container(
 ) -> None:
     """``resources`` of a container, and a pod's overhead as limits."""
     if value.requests or value.limits:
-        _amounts(errs, at, value, container_name)
+        _quantities(errs, at, value, container_name)
     if value.claims:
         _claims(errs, at.child("claims"), value.claims, claims)
 
@@ -48,18 +48,18 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> None:
     if value.claims:
         detail = "claims may not be set for Resources at pod-level"
         errs.append(field.forbidden(at.child("claims"), detail))
-    _amounts(errs, at, value, _pod_name)
+    _quantities(errs, at, value, _pod_name)
     _claims(errs, at.child("claims"), value.claims, context.claims)
     _consistent(errs, at, spec, value)
 
 
 def resize_policies(errs: Errors, at: Path, container: Container, restart_policy: str) -> None:
     """``resizePolicy`` of a container."""
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(container.resizePolicy):
-        if item.resourceName in seen:
+        if item.resourceName in used:
             errs.append(field.duplicate(at.index(position), item.resourceName))
-        seen.add(item.resourceName)
+        used.add(item.resourceName)
         for value, supported in (
             (item.resourceName, _RESIZABLE),
             (item.restartPolicy, _RESIZE_POLICIES),
@@ -73,7 +73,7 @@ def resize_policies(errs: Errors, at: Path, container: Container, restart_policy
             errs.append(field.invalid(at, item.restartPolicy, detail))
 
 
-def _amounts(
+def _quantities(
     errs: Errors,
     at: Path,
     value: ResourceRequirements,
@@ -81,9 +81,9 @@ def _amounts(
 ) -> None:
     limits, requests = value.limits, value.requests
     for name, text in limits.items():
-        _amount(errs, at, "limits", name, text, check)
+        _quantity(errs, at, "limits", name, text, check)
     for name, text in requests.items():
-        _amount(errs, at, "requests", name, text, check)
+        _quantity(errs, at, "requests", name, text, check)
         limit = limits.get(name)
         if limit is None:
             if not resource_names.may_overcommit(name):
@@ -96,7 +96,7 @@ def _amounts(
         errs.append(field.forbidden(at, "HugePages require cpu or memory"))
 
 
-def _amount(
+def _quantity(
     errs: Errors,
     at: Path,
     side: str,
@@ -104,20 +104,20 @@ def _amount(
     text: str,
     check: Callable[[str], tuple[tuple[str, str], ...]],
 ) -> None:
-    complaints = check(name)
-    if complaints:
+    messages = check(name)
+    if messages:
         where = at.child(side).key(name)
-        for kind, complaint in complaints:
+        for kind, message in messages:
             if kind == field.NOT_SUPPORTED:
                 errs.append(field.not_supported(where, name, _OF_PODS))
             else:
-                errs.append(field.invalid(where, name, complaint))
-    amount = quantity.parse(text)
-    if amount.nanos < 0:
+                errs.append(field.invalid(where, name, message))
+    number = quantity.parse(text)
+    if number.nanos < 0:
         errs.append(field.invalid(at.child(side).key(name), text, rules.NOT_NEGATIVE))
-    if amount.nanos % 10**9 and resource_names.is_integer(name):
+    if number.nanos % 10**9 and resource_names.is_integer(name):
         errs.append(field.invalid(at.child(side).key(name), text, "must be an integer"))
-    if resource_names.is_huge_pages(name) and not _is_multiple(name, amount.value()):
+    if resource_names.is_huge_pages(name) and not _is_multiple(name, number.value()):
         detail = f"{text} is not positive integer multiple of {name}"
         errs.append(field.invalid(at.child(side).key(name), text, detail))
 
@@ -133,28 +133,28 @@ def _compare(errs: Errors, at: Path, name: str, request: str, limit: str) -> Non
 
 
 def _claims(errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset[str]) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         here, name = at.index(position), item.name
         if not name:
             errs.append(field.required(here))
             continue
-        if name in seen:
+        if name in used:
             errs.append(field.duplicate(here, name))
         else:
             key = name
             if item.request:
                 rules.syntax(errs, here, "request", item.request, names.is_dns1123_label)
                 key += "/" + item.request
-            if key in seen:
+            if key in used:
                 errs.append(field.duplicate(here, key))
             elif not item.request:
                 errs += [
                     field.duplicate(here, name)
-                    for other in sorted(seen)
+                    for other in sorted(used)
                     if other.partition("/")[0] == name
                 ]
-            seen.add(key)
+            used.add(key)
         if name not in known:
             listed = f": {', '.join(sorted(known))}" if known else " which is empty"
             detail = "must be one of the names in pod.spec.resourceClaims" + listed
@@ -162,7 +162,7 @@ def _claims(errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset
 
 
 def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequirements) -> None:
-    """The pod's amounts hold those of its containers."""
+    """The pod's resources hold those of its containers."""
     for name, asked in aggregate.requests(spec).items():
         own = value.requests.get(name)
         if own is not None and asked > quantity.parse(own):
@@ -185,20 +185,20 @@ def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequiremen
 @lru_cache(maxsize=1024)
 def container_name(name: str) -> tuple[tuple[str, str], ...]:
     """What is wrong with a resource's name in a container: (type, detail) pairs."""
-    return tuple((field.INVALID, text) for text in resource_names.container_complaints(name))
+    return tuple((field.INVALID, text) for text in resource_names.container_name_errors(name))
 
 
 @lru_cache(maxsize=1024)
 def _pod_name(name: str) -> tuple[tuple[str, str], ...]:
-    found = resource_names.complaints(name)
+    found = resource_names.name_errors(name)
     if found:
         return tuple((field.INVALID, text) for text in found)
     return () if aggregate.is_pod_level(name) else ((field.NOT_SUPPORTED, ""),)
 
 
-def _is_multiple(name: str, amount: int) -> bool:
+def _is_multiple(name: str, number: int) -> bool:
     try:
         size = quantity.parse(name.removeprefix(aggregate.HUGE_PAGES))
     except ValueError:
         return False
-    return size.nanos > 0 and size.is_integer() and amount % size.value() == 0
+    return size.nanos > 0 and size.is_integer() and number % size.value() == 0

@@ -46,9 +46,9 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec) -> None:
         return
     _ids(errs, at, value)
     for position, group in enumerate(value.supplementalGroups):
-        complaints = names.is_group_id(group)
-        if complaints:
-            rules.add(errs, at.child("supplementalGroups").index(position), group, complaints)
+        messages = names.is_group_id(group)
+        if messages:
+            rules.add(errs, at.child("supplementalGroups").index(position), group, messages)
     if spec.shareProcessNamespace and spec.hostPID:
         detail = "ShareProcessNamespace and HostPID cannot both be enabled"
         errs.append(field.invalid(at.child("shareProcessNamespace"), True, detail))
@@ -59,9 +59,9 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec) -> None:
         ("supplementalGroupsPolicy", ("Merge", "Strict")),
         ("seLinuxChangePolicy", ("MountOption", "Recursive")),
     ):
-        chosen = getattr(value, name)
-        if chosen is not None:
-            rules.one_of(errs, at, name, chosen, supported)
+        profile = getattr(value, name)
+        if profile is not None:
+            rules.one_of(errs, at, name, profile, supported)
     if value.seccompProfile is not None:
         _seccomp(errs, at.child("seccompProfile"), value.seccompProfile)
     if value.windowsOptions is not None:
@@ -117,13 +117,13 @@ def _ids(errs: Errors, at: Path, value: PodSecurityContext | SecurityContext) ->
     for name in ("fsGroup", "runAsUser", "runAsGroup"):
         number = getattr(value, name, None)
         if number is not None:
-            complaints = names.is_user_id(number)
-            if complaints:
-                rules.add(errs, at.child(name), number, complaints)
+            messages = names.is_user_id(number)
+            if messages:
+                rules.add(errs, at.child(name), number, messages)
 
 
 def _sysctls(errs: Errors, at: Path, spec: PodSpec, value: PodSecurityContext) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(value.sysctls):
         here, name = at.index(position), item.name
         if not name:
@@ -131,7 +131,7 @@ def _sysctls(errs: Errors, at: Path, spec: PodSpec, value: PodSecurityContext) -
         elif len(name) > _MAX_SYSCTL or not _sysctl(name):
             detail = f"must have at most {_MAX_SYSCTL} characters and match regex ^{_SYSCTL}$"
             errs.append(field.invalid(here.child("name"), name, detail))
-        elif name in seen:
+        elif name in used:
             errs.append(field.duplicate(here.child("name"), name))
         namespace = _namespace_of(name)
         if spec.hostNetwork and namespace == "net":
@@ -140,7 +140,7 @@ def _sysctls(errs: Errors, at: Path, spec: PodSpec, value: PodSecurityContext) -
         elif spec.hostIPC and namespace == "ipc":
             detail = "may not be specified when 'hostIPC' is true"
             errs.append(field.invalid(here.child("name"), name, detail))
-        seen.add(name)
+        used.add(name)
 
 
 def _namespace_of(name: str) -> str:

@@ -119,7 +119,7 @@ def _names_and_numbers(errs: Errors, at: Path, spec: PodSpec) -> None:
 
 
 def _claims(errs: Errors, at: Path, items: Sequence[PodResourceClaim], mirror: bool) -> None:
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(items):
         if mirror:
             errs.append(
@@ -129,11 +129,11 @@ def _claims(errs: Errors, at: Path, items: Sequence[PodResourceClaim], mirror: b
         here = at.index(position)
         if not item.name:
             errs.append(field.required(here.child("name")))
-        elif item.name in seen:
+        elif item.name in used:
             errs.append(field.duplicate(here.child("name"), item.name))
         else:
             rules.syntax(errs, here, "name", item.name, names.is_dns1123_label)
-            seen.add(item.name)
+            used.add(item.name)
         claim, template = item.resourceClaimName, item.resourceClaimTemplateName
         if claim is not None and template is not None:
             detail = (

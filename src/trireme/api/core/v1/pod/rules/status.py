@@ -73,10 +73,10 @@ def _conditions(errs: Errors, pod: Pod) -> None:
             where = _STATUS.child("conditions").index(position).child("observedGeneration")
             errs.append(field.invalid(where, item.observedGeneration, _NOT_NEGATIVE))
         if item.type not in _SYSTEM_CONDITIONS:
-            complaints = names.is_qualified_name(item.type)
-            if complaints:
+            messages = names.is_qualified_name(item.type)
+            if messages:
                 where = _STATUS.child("conditions").index(position).child("Type")
-                rules.add(errs, where, item.type, complaints)
+                rules.add(errs, where, item.type, messages)
 
 
 def _nominated(errs: Errors, new: Pod, old: Pod) -> None:
@@ -131,15 +131,15 @@ def _restarts(container: Container, spec: PodSpec, exit_code: int) -> bool:
 
 def _claims(errs: Errors, pod: Pod) -> None:
     known = {claim.name for claim in pod.spec.resourceClaims}
-    seen: set[str] = set()
+    used: set[str] = set()
     for position, item in enumerate(pod.status.resourceClaimStatuses):
         here = _STATUS.child("resourceClaimStatuses").index(position)
         if item.name not in known:
             detail = "must match the name of an entry in `spec.resourceClaims`"
             errs.append(field.invalid(here.child("name"), item.name, detail))
-        if item.name in seen:
+        if item.name in used:
             errs.append(field.duplicate(here.child("name"), item.name))
-        seen.add(item.name)
+        used.add(item.name)
         if item.resourceClaimName is not None:
             check = names.is_dns1123_subdomain
             rules.syntax(errs, here, "resourceClaimName", item.resourceClaimName, check)
@@ -152,7 +152,7 @@ def _extended(errs: Errors, pod: Pod) -> None:
     if not value.requestMappings:
         detail = "at least one request mapping is required"
         errs.append(field.required(at.child("requestMappings"), detail))
-    seen: set[tuple[str, str, str]] = set()
+    used: set[tuple[str, str, str]] = set()
     for position, item in enumerate(value.requestMappings):
         here = at.child("requestMappings").index(position)
         container = containers.get(item.containerName)
@@ -170,10 +170,10 @@ def _extended(errs: Errors, pod: Pod) -> None:
             errs.append(field.invalid(here.child("resourceName"), item.resourceName, detail))
         rules.syntax(errs, at, "requestName", item.requestName, names.is_dns1123_label)
         key = (item.containerName, item.resourceName, item.requestName)
-        if key in seen:
+        if key in used:
             for name in ("containerName", "resourceName", "requestName"):
                 errs.append(field.duplicate(here.child(name), getattr(item, name)))
-        seen.add(key)
+        used.add(key)
     check = names.is_dns1123_subdomain
     rules.required_syntax(errs, at, "resourceClaimName", value.resourceClaimName, check)
 
@@ -202,10 +202,10 @@ def _allocatable(errs: Errors, pod: Pod) -> None:
 def _addresses(errs: Errors, name: str, new: list[str], old: list[str], reported: Any) -> None:
     for position, address in enumerate(new):
         if address not in old:
-            complaints = names.is_legacy_ip(address)
-            if complaints:
+            messages = names.is_legacy_ip(address)
+            if messages:
                 where = _STATUS.child(name).index(position)
-                rules.add(errs, where, address, complaints)
+                rules.add(errs, where, address, messages)
     if len(new) > 1 and (len(new) > 2 or not rules.is_dual_stack(new)):
         detail = "may specify no more than one IP for each IP family"
         errs.append(field.invalid(_STATUS.child(name), getattr(reported, name), detail))
@@ -239,7 +239,7 @@ def _allocated(
         here = where.index(position)
         if container is not None:
             _is_asked_for(errs, here, resource.name, container)
-        seen: set[str] = set()
+        used: set[str] = set()
         for number, health in enumerate(resource.resources):
             below = here.child("resources").index(number)
             rules.one_of(errs, below, "health", health.health, _HEALTH)
@@ -248,9 +248,9 @@ def _allocated(
                 errs.append(field.required(below.child("message"), detail))
             elif health.message and len(health.message.encode()) > _MAX_HEALTH_MESSAGE:
                 errs.append(field.too_long(below.child("message"), _MAX_HEALTH_MESSAGE))
-            if health.resourceID in seen:
+            if health.resourceID in used:
                 errs.append(field.duplicate(below.child("resourceID"), health.resourceID))
-            seen.add(health.resourceID)
+            used.add(health.resourceID)
 
 
 def _is_asked_for(errs: Errors, at: Path, name: str, container: Container) -> None:

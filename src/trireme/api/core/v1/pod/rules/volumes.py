@@ -208,8 +208,8 @@ def _ephemeral(errs: Errors, at: Path, volume: Volume, source: Any, context: Pod
         claim_rules.template(errs, here, source.volumeClaimTemplate)
     if context.pod_name and volume.name:
         claim = f"{context.pod_name}-{volume.name}"
-        for complaint in names.is_dns1123_subdomain(claim):
-            detail = f'PVC name "{claim}": {complaint}'
+        for message in names.is_dns1123_subdomain(claim):
+            detail = f'PVC name "{claim}": {message}'
             errs.append(field.invalid(at.child("name"), volume.name, detail))
 
 

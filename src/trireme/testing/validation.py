@@ -87,9 +87,9 @@ def update(
     return [str(error) for error in found]
 
 
-def agrees(found: list[str], wanted: list[str]) -> bool:
-    """Whether the errors are the wanted ones; a wanted text that ends in ``...`` is a beginning."""
-    return len(found) == len(wanted) and all(
-        text.startswith(want[:-3]) if want.endswith("...") else text == want
-        for text, want in zip(found, wanted, strict=True)
+def agrees(found: list[str], expected: list[str]) -> bool:
+    """Whether the errors are the expected ones; of one that ends in ``...`` only the beginning."""
+    return len(found) == len(expected) and all(
+        text.startswith(each[:-3]) if each.endswith("...") else text == each
+        for text, each in zip(found, expected, strict=True)
     )
