@@ -456,6 +456,19 @@ class Registry:
 
         return undo
 
+    async def write_status(self, endpoint: Endpoint, obj: Any) -> None:
+        """Write the API server's own status of an object, in the version that it was read in."""
+
+        def change(_old: Any, item: KeyValue) -> Any:
+            newest = endpoint.load(item)
+            newest.status = obj.status
+            newest.metadata.resourceVersion = obj.metadata.resourceVersion
+            return newest
+
+        meta = obj.metadata
+        call = Call(SELF, manager=MANAGER)
+        await self.update(endpoint, meta.namespace, meta.name, change, call, "status")
+
     def connect(
         self, endpoint: Endpoint, subresource: str, namespace: str, name: str, user: User, new: Any
     ) -> Awaitable[None]:

@@ -67,7 +67,8 @@ class ApiServer:
         self.indexes = Indexes(self.store, self.views)
         self.reader = Reader(self.store, self.by_type)
         self.authorizer = UnionAuthorizer(self.store, self.reader, self.by_type)
-        admission = Chain(order.plugins(), Context(self.reader, env, self.authorizer))
+        context = Context(self.reader, env, self.authorizer, self._write_status)
+        admission = Chain(order.plugins(), context)
         services = ServiceAllocator(config.service_cidr, config.node_ports, self.reader, env.rng)
         self.registry = Registry(
             self.store,
@@ -127,6 +128,9 @@ class ApiServer:
     def told(self) -> tuple[Served, ...]:
         """What discovery and OpenAPI tell of: all that is served now."""
         return (*self.endpoints.values(), *self.custom.told())
+
+    async def _write_status(self, obj: Any) -> None:
+        await self.registry.write_status(self.by_type[type(obj)], obj)
 
     async def close(self) -> None:
         """Close the connections to kubelets and webhooks."""

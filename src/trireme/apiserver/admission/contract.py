@@ -7,7 +7,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,11 +49,13 @@ def forbidden(attributes: Attributes, why: str) -> errors.ApiError:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a plugin may use: typed reads, the injected world, and what users may do."""
+    """What a plugin may use: typed reads, the injected world, what users may do, and a way to write
+    the status of an object in the version that it was read in (409 when that is not the newest)."""
 
     reader: Reader
     env: Env
     authorizer: UnionAuthorizer
+    write_status: Callable[[Any], Awaitable[None]]
 
 
 class Plugin(Protocol):

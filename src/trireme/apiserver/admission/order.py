@@ -17,7 +17,9 @@ from trireme.apiserver.admission.plugins.certificates import (
 from trireme.apiserver.admission.plugins.default_toleration_seconds import (
     DefaultTolerationSeconds,
 )
+from trireme.apiserver.admission.plugins.default_ingress_class import DefaultIngressClass
 from trireme.apiserver.admission.plugins.device_admin_access import DeviceAdminAccess
+from trireme.apiserver.admission.plugins.limit_ranger import LimitRanger
 from trireme.apiserver.admission.plugins.namespace_lifecycle import NamespaceLifecycle
 from trireme.apiserver.admission.plugins.node_restriction import NodeRestriction
 from trireme.apiserver.admission.plugins.pod_certificate_requests import (
@@ -27,6 +29,8 @@ from trireme.apiserver.admission.plugins.pod_resize import PodResize
 from trireme.apiserver.admission.plugins.pod_topology_labels import PodTopologyLabels
 from trireme.apiserver.admission.plugins.priority import Priority
 from trireme.apiserver.admission.plugins.rbac_escalation import RbacEscalation
+from trireme.apiserver.admission.plugins.resource_quota import ResourceQuotaPlugin
+from trireme.apiserver.admission.plugins.runtime_class import RuntimeClassPlugin
 from trireme.apiserver.admission.plugins.service_account import ServiceAccountPlugin
 from trireme.apiserver.admission.plugins.taint_nodes_by_condition import TaintNodesByCondition
 
@@ -35,16 +39,19 @@ def plugins() -> list[Plugin]:
     """A fresh list; plugins keep state only per API server."""
     return [
         NamespaceLifecycle(),
+        LimitRanger(),
         ServiceAccountPlugin(),
         # Off in upstream's defaults, on in every real cluster: kubelets are not trusted.
         NodeRestriction(),
         TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),
+        RuntimeClassPlugin(),
         CertificateApproval(),
         CertificateSigning(),
         ClusterTrustBundleAttest(),
         CertificateSubjectRestriction(),
+        DefaultIngressClass(),
         PodTopologyLabels(),
         PodResize(),
         # In upstream a part of the requests' storage: what others made of them does not count.
@@ -54,4 +61,6 @@ def plugins() -> list[Plugin]:
         DeviceAdminAccess(),
         # In upstream a part of the roles' storage: it has to see what all others made of a role.
         RbacEscalation(),
+        # The last one: it charges what is stored.
+        ResourceQuotaPlugin(),
     ]

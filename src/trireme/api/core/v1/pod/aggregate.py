@@ -6,7 +6,7 @@ rules on pod-level resources. Rules: KEP-753 (sidecars) and KEP-2837 (pod-level 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from trireme.api.core.v1.pod.container import Container
@@ -20,12 +20,12 @@ _POD_LEVEL: Final = ("cpu", "memory")
 
 def requests(spec: PodSpec) -> dict[str, Quantity]:
     """The most that the containers request at any one time."""
-    return _aggregate(spec, "requests")
+    return sum_up(spec, lambda container: _quantities(container.resources.requests))
 
 
 def limits(spec: PodSpec) -> dict[str, Quantity]:
     """The most that the containers may use at any one time; what has no limit does not count."""
-    return _aggregate(spec, "limits")
+    return sum_up(spec, lambda container: _quantities(container.resources.limits))
 
 
 def is_pod_level(name: str) -> bool:
@@ -38,14 +38,18 @@ def is_sidecar(container: Container) -> bool:
     return container.restartPolicy == "Always"
 
 
-def _aggregate(spec: PodSpec, side: str) -> dict[str, Quantity]:
+def sum_up(
+    spec: PodSpec, of: Callable[[Container], Mapping[str, Quantity]]
+) -> dict[str, Quantity]:
+    """The most at any one time of what ``of`` says for each container: all containers and sidecars
+    together, or an init container with the sidecars that were started before it."""
     total: dict[str, Quantity] = {}
     for container in spec.containers:
-        _add(total, _quantities(container, side))
+        _add(total, of(container))
     sidecars: dict[str, Quantity] = {}
     initial: dict[str, Quantity] = {}
     for container in spec.initContainers:
-        own = _quantities(container, side)
+        own = of(container)
         if is_sidecar(container):
             _add(total, own)
             _add(sidecars, own)
@@ -58,8 +62,7 @@ def _aggregate(spec: PodSpec, side: str) -> dict[str, Quantity]:
     return total
 
 
-def _quantities(container: Container, side: str) -> dict[str, Quantity]:
-    texts: Mapping[str, str] = getattr(container.resources, side)
+def _quantities(texts: Mapping[str, str]) -> dict[str, Quantity]:
     return {name: quantity.parse(text) for name, text in texts.items()}
 
 
