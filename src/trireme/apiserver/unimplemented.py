@@ -120,10 +120,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "csinodes.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
     "csistoragecapacities.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
     # Limits.
-    "resourcequotas": (
-        Row("nothing will be limited by it", ("resourcequota-controller", "ResourceQuota")),
-    ),
-    "limitranges": (Row("nothing will be limited or defaulted by it", ("LimitRanger",)),),
     "flowschemas.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
     # Network.
@@ -202,9 +198,7 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         ),
     ),
     # Nodes and devices.
-    "runtimeclasses.node.k8s.io": (
-        Row("its Pods will run in the default runtime", ("RuntimeClass",)),
-    ),
+    "runtimeclasses.node.k8s.io": (Row("its Pods will run in the default runtime"),),
     "resourceclaims.resource.k8s.io": (_DEVICES,),
     "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),
     "deviceclasses.resource.k8s.io": (_DEVICES,),

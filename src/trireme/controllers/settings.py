@@ -21,12 +21,13 @@ class Settings:
     second is 0 for zones of no more than ``large_zone`` nodes. ``unhealthy_share`` of a zone's
     nodes make it unhealthy. ``namespace_delay``: how long after its deletion a namespace is
     emptied; several API servers need it, because one of them may not know of the deletion yet and
-    admit an object.
+    admit an object. ``quota_resync``: how often all usage of quotas is counted anew.
     """
 
     root_ca: str = ""
     terminated_pods: int = 12500
     namespace_delay: float = 5.0
+    quota_resync: float = 300.0
     node_grace: float = 50.0
     node_startup: float = 60.0
     eviction_rate: float = 0.1

@@ -11,7 +11,7 @@ admission. Rules: apimachinery ``util/validation/field``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -180,7 +180,7 @@ def internal(at: Path, detail: str) -> FieldError:
     return FieldError(INTERNAL, str(at), "", detail)
 
 
-def join(errs: Sequence[FieldError]) -> str:
+def join(errs: Iterable[object]) -> str:
     """The texts of ``errs`` as one: duplicates dropped, in brackets when more than one."""
     texts = list(dict.fromkeys(str(error) for error in errs))
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]" if texts else ""

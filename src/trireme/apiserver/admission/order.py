@@ -14,10 +14,10 @@ from trireme.apiserver.admission.plugins.certificates import (
     CertificateSubjectRestriction,
     ClusterTrustBundleAttest,
 )
+from trireme.apiserver.admission.plugins.default_ingress_class import DefaultIngressClass
 from trireme.apiserver.admission.plugins.default_toleration_seconds import (
     DefaultTolerationSeconds,
 )
-from trireme.apiserver.admission.plugins.default_ingress_class import DefaultIngressClass
 from trireme.apiserver.admission.plugins.device_admin_access import DeviceAdminAccess
 from trireme.apiserver.admission.plugins.limit_ranger import LimitRanger
 from trireme.apiserver.admission.plugins.namespace_lifecycle import NamespaceLifecycle

@@ -32,8 +32,10 @@ class ResourceClaims(Evaluator):
         claim: ResourceClaim = obj
         used: ResourceList = {_COUNT: quantity.of(1)}
         for request in claim.spec.devices.requests or []:
-            asked = request.firstAvailable or [request.exactly]
-            worst = resource_lists.most(*(_devices(item) for item in asked if item is not None))
+            asked: list[Any] = [*request.firstAvailable]
+            if not asked and request.exactly is not None:
+                asked = [request.exactly]
+            worst = resource_lists.most(*map(_devices, asked))
             used = resource_lists.add(used, worst)
         return used
 

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/concepts/services-networking/ingress/#default-ingress
 
 from __future__ import annotations
 
-from trireme.api.networking.v1.ingress import Ingress
+from trireme.api.networking.v1.ingress_types import Ingress
 from trireme.api.networking.v1.ingressclass import IngressClass
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.domain import default_class

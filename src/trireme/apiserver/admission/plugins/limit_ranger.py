@@ -20,7 +20,7 @@ from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.apiserver.cache.changes import Changes
 from trireme.domain import resource_lists
 from trireme.domain.resource_lists import ResourceList
-from trireme.machinery import errors
+from trireme.machinery import field
 from trireme.machinery.quantity import Quantity
 from trireme.machinery.resource import Resource
 
@@ -60,7 +60,7 @@ class LimitRanger(PluginBase):
             else:
                 problems = [*_of_claim(attributes.new, items)]
             if problems:
-                raise forbidden(attributes, errors.aggregate(problems))
+                raise forbidden(attributes, field.join(problems))
 
     def _limits(self, attributes: Attributes, context: Context) -> list[LimitRange]:
         """The limit ranges of the namespace; whether there are any at all is known at once."""

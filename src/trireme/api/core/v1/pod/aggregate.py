@@ -38,9 +38,7 @@ def is_sidecar(container: Container) -> bool:
     return container.restartPolicy == "Always"
 
 
-def sum_up(
-    spec: PodSpec, of: Callable[[Container], Mapping[str, Quantity]]
-) -> dict[str, Quantity]:
+def sum_up(spec: PodSpec, of: Callable[[Container], Mapping[str, Quantity]]) -> dict[str, Quantity]:
     """The most at any one time of what ``of`` says for each container: all containers and sidecars
     together, or an init container with the sidecars that were started before it."""
     total: dict[str, Quantity] = {}

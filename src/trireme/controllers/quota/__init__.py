@@ -1,0 +1,1 @@
+"""Controllers of quotas: what namespaces use of what they may."""

@@ -1,0 +1,112 @@
+"""The quota controller: counts what there is, and gives back what goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.controllers import harness
+from trireme.api.core import v1 as core
+from trireme.api.core.v1.pod.container import Container
+from trireme.api.core.v1.pod.resources import ResourceRequirements
+from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.resourcequota_types import ResourceQuotaSpec
+from trireme.kit.env import Env
+from trireme.machinery import errors, meta
+from trireme.testing import virtual
+
+
+def quota(**hard: str) -> core.ResourceQuota:
+    named = {name.replace("__", "/").replace("_", "."): text for name, text in hard.items()}
+    return core.ResourceQuota(
+        metadata=meta.ObjectMeta(name="q", namespace="default"), spec=ResourceQuotaSpec(hard=named)
+    )
+
+
+def pod(name: str, cpu: str = "1") -> core.Pod:
+    container = Container(name="c", image="i", resources=ResourceRequirements(limits={"cpu": cpu}))
+    return core.Pod(
+        metadata=meta.ObjectMeta(name=name, namespace="default"),
+        spec=PodSpec(containers=[container]),
+    )
+
+
+def config_map(name: str) -> core.ConfigMap:
+    return core.ConfigMap(metadata=meta.ObjectMeta(name=name, namespace="default"))
+
+
+async def used(world: Any) -> dict[str, str]:
+    found = await world.client.get(core.ResourceQuota, "q", "default")
+    answer: dict[str, str] = found.status.used
+    return answer
+
+
+@virtual.test()
+async def test_what_is_there_counts_and_what_goes_does_not(env: Env) -> None:
+    async with harness.world(env) as world:
+        client = world.client
+        await client.create(config_map("a"))
+        await client.create(pod("p"))
+        await client.create(quota(configmaps="5", pods="2", limits_cpu="3"))
+        await env.clock.sleep(1)
+        # kube-root-ca.crt is one as well.
+        maps = len((await client.list(core.ConfigMap, "default")).items)
+        assert await used(world) == {"configmaps": str(maps), "pods": "1", "limits.cpu": "1"}
+        await client.create(config_map("b"))
+        assert (await used(world))["configmaps"] == str(maps + 1)
+        await client.delete(core.ConfigMap, "b", "default")
+        await client.delete(core.Pod, "p", "default")
+        await env.clock.sleep(1)
+        assert await used(world) == {"configmaps": str(maps), "pods": "0", "limits.cpu": "0"}
+
+
+@virtual.test()
+async def test_a_pod_that_ended_uses_no_compute_resources(env: Env) -> None:
+    async with harness.world(env) as world:
+        await world.client.create(quota(count__pods="9", pods="2", limits_cpu="3"))
+        await env.clock.sleep(1)
+        made = await world.client.create(pod("p"))
+        made.status.phase = "Succeeded"
+        await world.client.update_status(made)
+        await env.clock.sleep(1)
+        assert await used(world) == {"count/pods": "1", "pods": "0", "limits.cpu": "0"}
+
+
+@virtual.test()
+async def test_a_write_that_was_charged_and_failed_is_given_back(env: Env) -> None:
+    async with harness.world(env) as world:
+        await world.client.create(config_map("a"))
+        await world.client.create(quota(configmaps="9"))
+        await env.clock.sleep(1)
+        before = await used(world)
+        for _ in range(2):
+            with pytest.raises(errors.ApiError, match="already exists"):
+                await world.client.create(config_map("a"))
+        assert await used(world) != before
+        await env.clock.sleep(301)
+        assert await used(world) == before
+
+
+@virtual.test()
+async def test_the_spec_changes(env: Env) -> None:
+    async with harness.world(env) as world:
+        await world.client.create(quota(pods="2"))
+        await env.clock.sleep(1)
+        hard = {"spec": {"hard": {"pods": None, "secrets": "3", "count/widgets.example.com": "1"}}}
+        await world.client.patch(core.ResourceQuota, "q", "default", hard)
+        await env.clock.sleep(1)
+        found = await world.client.get(core.ResourceQuota, "q", "default")
+        assert found.status.hard == {"secrets": "3", "count/widgets.example.com": "1"}
+        # Nothing of that name is served: its usage is not known.
+        assert found.status.used == {"secrets": "0"}
+
+
+@virtual.test()
+async def test_it_writes_nothing_when_nothing_changed(env: Env) -> None:
+    async with harness.world(env) as world:
+        await world.client.create(quota(pods="2", count__deployments_apps="4"))
+        await env.clock.sleep(1)
+        world.writes.clear()
+        await env.clock.sleep(1000)
+        assert not [write for write in world.writes if "resourcequota" in str(write)]
