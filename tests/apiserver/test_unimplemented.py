@@ -55,7 +55,14 @@ LOOKING = {
     "apiserver/admission/plugins/certificate_requests.py",
     "apiserver/admission/plugins/certificates.py",
     "apiserver/admission/plugins/device_admin_access.py",
+    "apiserver/admission/plugins/default_ingress_class.py",
+    "apiserver/admission/plugins/limit_ranger.py",
+    "apiserver/admission/plugins/runtime_class.py",
     "apiserver/admission/plugins/pod_certificate_requests.py",
+    # They count them.
+    "controllers/quota/counted.py",
+    "domain/quota/claims.py",
+    "domain/quota/devices.py",
     # It spreads the Pods that a StatefulSet has.
     "scheduler/default_selector.py",
     # They keep to a budget's status, which the disruption controller would write.

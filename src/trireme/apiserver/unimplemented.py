@@ -124,9 +124,7 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
     # Network.
     "networkpolicies.networking.k8s.io": (Row("no traffic will be refused by it"),),
-    "ingresses.networking.k8s.io": (
-        Row("no traffic will be routed by it", ("DefaultIngressClass",)),
-    ),
+    "ingresses.networking.k8s.io": (Row("no traffic will be routed by it"),),
     "ingressclasses.networking.k8s.io": (Row("no Ingress will be routed by it"),),
     "ipaddresses.networking.k8s.io": (Row("a Service may get the address nevertheless"),),
     "servicecidrs.networking.k8s.io": (
