@@ -56,7 +56,6 @@ LOOKING = {
     "apiserver/admission/plugins/certificates.py",
     "apiserver/admission/plugins/device_admin_access.py",
     "apiserver/admission/plugins/default_ingress_class.py",
-    "apiserver/admission/plugins/limit_ranger.py",
     "apiserver/admission/plugins/runtime_class.py",
     "apiserver/admission/plugins/pod_certificate_requests.py",
     # They count them.
@@ -78,6 +77,8 @@ IN_PART = {
     "services",
     "namespaces",
     "secrets",
+    # Their size is limited; nothing is bound to them.
+    "persistentvolumeclaims",
     "apiservices.apiregistration.k8s.io",
 }
 
