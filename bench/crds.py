@@ -104,7 +104,7 @@ async def costs(server: ApiServer, number: int) -> dict[str, float]:
 
 
 async def main(count: int) -> None:
-    async with control_plane.api_server(house_keeping=True) as server:
+    async with control_plane.api_server(post_start_hooks=True) as server:
         # As in a process of its own: what is imported is not looked through again.
         gc.freeze()
         first = await install(server, 0)

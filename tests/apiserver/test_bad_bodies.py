@@ -66,7 +66,7 @@ class Api:
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
     gates = {"CBORServingAndStorage": True}
-    async with control_plane.api_server(house_keeping=True, feature_gates=gates) as server:
+    async with control_plane.api_server(post_start_hooks=True, feature_gates=gates) as server:
         yield Api(server)
 
 

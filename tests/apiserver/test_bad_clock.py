@@ -74,7 +74,7 @@ async def test_a_watch_ends_when_its_seconds_are_over(env: Env) -> None:
 
 @virtual.test()
 async def test_events_go_an_hour_after_their_last_write(env: Env) -> None:
-    async with control_plane.api_server(env, house_keeping=True) as server:
+    async with control_plane.api_server(env, post_start_hooks=True) as server:
         ask = Asker(server, ADMIN)
         event = {
             "kind": "Event", "apiVersion": "v1", "metadata": {"name": "e"}, "reason": "Test",
@@ -115,7 +115,7 @@ async def test_tokens(env: Env) -> None:
         assert await _held(ask, early) == 201
         set_back(env)
         # What has passed is remembered for some seconds, as upstream does.
-        await env.clock.sleep(tokens.REMEMBERED_FOR)
+        await env.clock.sleep(tokens.CACHE_TTL)
         assert await _held(ask, early) == 401
         late = (await ask.must("POST", TOKEN, wanted))["status"]["token"]
         assert await _held(ask, late) == 201
@@ -149,7 +149,7 @@ async def test_a_pod_that_is_being_deleted(env: Env) -> None:
 
 @virtual.test()
 async def test_house_is_kept(env: Env) -> None:
-    async with control_plane.api_server(env, house_keeping=True) as server:
+    async with control_plane.api_server(env, post_start_hooks=True) as server:
         ask = Asker(server, ADMIN)
         for number in range(10):
             await ask.must("POST", MAPS, config_map(f"m-{number}"))

@@ -90,7 +90,9 @@ async def test_a_full_disk(
     caplog.set_level(logging.INFO)
     path = tmp_path / "store.db"
     with small(tmp_path) as make_room:
-        async with control_plane.api_server(store=SqliteStore(path), house_keeping=True) as server:
+        async with control_plane.api_server(
+            store=SqliteStore(path), post_start_hooks=True
+        ) as server:
             ask = Asker(server, ADMIN)
             watch = await chain.handle(server, Request("GET", MAPS, "watch=1", user=ADMIN))
             assert isinstance(watch, StreamReply)
@@ -191,7 +193,7 @@ async def test_house_keeping_outlives_a_full_disk(env: Env) -> None:
             raise OSError("no space left on device")
 
     store = MemoryStore(before_commit=refuse)
-    async with control_plane.api_server(env, store=store, house_keeping=True) as server:
+    async with control_plane.api_server(env, store=store, post_start_hooks=True) as server:
         ask = Asker(server, ADMIN)
         await store.delete("/registry/namespaces/kube-node-lease")
         full = True

@@ -388,4 +388,6 @@ def test_what_is_offered(header: str, wanted: list[str]) -> None:
     request = Request("GET", "/", headers={"sec-websocket-protocol": header})
     assert sockets.offered(request) == wanted
     with pytest.raises(ApiError, match="supports none at all, c"):
-        sockets.chosen(Request("GET", "/", headers={"sec-websocket-protocol": "x"}), ("", "c"))
+        sockets.accepted_protocol(
+            Request("GET", "/", headers={"sec-websocket-protocol": "x"}), ("", "c")
+        )

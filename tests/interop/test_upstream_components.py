@@ -175,7 +175,7 @@ def _write_keys(folder: Path, env: Env) -> dict[str, Any]:
 async def _serving(env: Env, keys: dict[str, Any]) -> AsyncIterator[int]:
     served = control_plane.api_server(
         env,
-        house_keeping=True,
+        post_start_hooks=True,
         # The controllers make the accounts.
         default_accounts=(),
         service_accounts=ServiceAccountKeys(keys["accounts"]),

@@ -139,7 +139,7 @@ class Wire:
 @asynccontextmanager
 async def api_server(env: Env) -> AsyncIterator[Api]:
     """A started API server with its bootstrap objects."""
-    world = control_plane.api_server(env.named("apiserver"), house_keeping=True)
+    world = control_plane.api_server(env.named("apiserver"), post_start_hooks=True)
     async with world as server, asyncio.TaskGroup() as group:
         api = Api(env, server)
         watching = group.create_task(_watch(api))

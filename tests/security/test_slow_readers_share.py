@@ -20,7 +20,7 @@ from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import watch
 from trireme.kit.env import Env
-from trireme.store import feed
+from trireme.store import history
 from trireme.store.contract import SubscriptionClosed, Value
 from trireme.store.memory import MemoryStore
 from trireme.testing import control_plane
@@ -117,7 +117,7 @@ async def test_a_list(server: ApiServer, accept: str) -> None:
 
 
 async def test_events_that_wait_for_a_slow_watcher(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "BUFFER_BYTES", 1_000_000)
+    monkeypatch.setattr(history, "BUFFER_BYTES", 1_000_000)
     async with MemoryStore() as store:
         watcher, other = (store.watch("/a/", store.revision) for _ in range(2))
         large = Value(b"x" * 400_000, b"")

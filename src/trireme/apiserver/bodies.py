@@ -3,7 +3,7 @@
 In: a request whose sender may do what the head asks for. Out: its body. A body is at most
 ``BODY_LIMIT``; what all of them hold together is a ``Budget``. Called by ``serve``. What is too
 much, too slow or broken is an ``ApiError``. Upstream: limitedReadBody of ``endpoints/handlers``;
-``Expect: 100-continue`` as Go's server has it: told to go on when the body is read.
+``Expect: 100-continue`` as Go's server has it: 100 Continue is sent when the body is read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from trireme.machinery import errors
 BODY_LIMIT = 3 * 1024 * 1024
 # What each request may hold without asking: nearly all bodies come whole with their head.
 SMALL = 64 * 1024
-_GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Budget:
@@ -54,7 +54,7 @@ class Budget:
             self._advance()
             raise
 
-    def take_now(self, share: Share, size: int) -> bool:
+    def try_take(self, share: Share, size: int) -> bool:
         """The same where there is room now."""
         if not self._has_room(share, size):
             return False
@@ -67,7 +67,7 @@ class Budget:
         self._of_user[share.user] += size
         share.size += size
 
-    def give_back(self, share: Share) -> None:
+    def release(self, share: Share) -> None:
         """The request is over."""
         self.held -= share.size
         self._of_user[share.user] -= share.size
@@ -120,7 +120,7 @@ class Share:
 
     def try_grow(self, size: int) -> bool:
         """Hold so many bytes more if there is room now."""
-        return self._budget.take_now(self, size)
+        return self._budget.try_take(self, size)
 
     def hold(self, size: int) -> None:
         """Hold so many bytes more, which are there already."""
@@ -129,22 +129,22 @@ class Share:
     def close(self) -> None:
         """Give everything back."""
         if self.size:
-            self._budget.give_back(self)
+            self._budget.release(self)
 
 
-def expects_something_else(incoming: BaseRequest) -> bool:
+def has_unknown_expectation(incoming: BaseRequest) -> bool:
     """Whether the client expects what no server here does: it is answered 417."""
-    wanted = incoming.headers.get("Expect", "")
-    return bool(wanted) and not _expects_to_go_on(wanted)
+    expectation = incoming.headers.get("Expect", "")
+    return bool(expectation) and not _expects_continue(expectation)
 
 
 def is_unread(incoming: BaseRequest) -> bool:
-    """Whether the client may still send some of its body, or waits to be told to."""
+    """Whether the client may still send some of its body, or waits for 100 Continue."""
     return incoming.body_exists and not incoming.content.is_eof()
 
 
-async def read(incoming: BaseRequest, budget: Budget, patience: float, request: Request) -> bytes:
-    """The body; it has ``patience`` seconds to arrive and to find room. What it holds of the budget
+async def read(incoming: BaseRequest, budget: Budget, timeout: float, request: Request) -> bytes:
+    """The body; it has ``timeout`` seconds to arrive and to find room. What it holds of the budget
     it gives back when the request is closed."""
     content = incoming.content
     body = b""
@@ -159,7 +159,7 @@ async def read(incoming: BaseRequest, budget: Budget, patience: float, request: 
         await share.grow(len(body))
         return body
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             return await _arrived(incoming, share)
     except TimeoutError:
         raise errors.timeout("the request's body did not arrive") from None
@@ -171,8 +171,8 @@ async def _arrived(incoming: BaseRequest, share: Share) -> bytes:
     content = incoming.content
     if (incoming.content_length or 0) > BODY_LIMIT:
         raise _too_large()
-    if not content.is_eof() and incoming.transport is not None and _waits(incoming):
-        incoming.transport.write(_GO_ON)
+    if not content.is_eof() and incoming.transport is not None and _waits_for_continue(incoming):
+        incoming.transport.write(_CONTINUE)
     pieces: list[bytes] = []
     size = 0
     while piece := await content.readany():
@@ -184,15 +184,15 @@ async def _arrived(incoming: BaseRequest, share: Share) -> bytes:
     return b"".join(pieces)
 
 
-def _waits(incoming: BaseRequest) -> bool:
-    """Whether the client waits to be told to go on."""
-    return incoming.version >= HttpVersion11 and _expects_to_go_on(
+def _waits_for_continue(incoming: BaseRequest) -> bool:
+    """Whether the client waits for 100 Continue."""
+    return incoming.version >= HttpVersion11 and _expects_continue(
         incoming.headers.get("Expect", "")
     )
 
 
-def _expects_to_go_on(wanted: str) -> bool:
-    return "100-continue" in (token.strip().lower() for token in wanted.split(","))
+def _expects_continue(expectation: str) -> bool:
+    return "100-continue" in (token.strip().lower() for token in expectation.split(","))
 
 
 def _too_large() -> errors.ApiError:

@@ -26,17 +26,17 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         if request.user is None:
             request.user = await server.authenticator.authenticate(request)
         impersonate.apply(server, request)
-        refusal = server.in_flight.enter(request)
-        if refusal is not None:
-            return refusal
+        rejected = server.in_flight.enter(request)
+        if rejected is not None:
+            return rejected
         await authorize.check(server, request)
         if request.receive is not None and _takes_body(request):
             await request.receive_body()
         if server.forks is not None and parent.is_long(server, request):
             return await server.forks.answer(server, request, answered)
         answer = await dispatch.dispatch(server, request)
-    except Exception as fault:
-        answer = _failed(server, request, fault)
+    except Exception as error:
+        answer = _failed(server, request, error)
     return _complete(request, answer)
 
 
@@ -44,25 +44,25 @@ async def answered(server: ApiServer, request: Request) -> AnyReply:
     """Answer a request that may be answered, whose body is there: in a process of its own."""
     try:
         answer = await dispatch.dispatch(server, request)
-    except Exception as fault:
-        answer = _failed(server, request, fault)
+    except Exception as error:
+        answer = _failed(server, request, error)
     return _complete(request, answer)
 
 
-def _failed(server: ApiServer, request: Request, fault: Exception) -> Reply:
-    """The Status that says why there is no answer."""
-    if isinstance(fault, errors.ApiError):
-        return reply.error(fault)
-    if isinstance(fault, stores.StoreUnavailable):
-        return reply.error(errors.service_unavailable(f"the store is not available: {fault}"))
+def _failed(server: ApiServer, request: Request, error: Exception) -> Reply:
+    """The Status for an error."""
+    if isinstance(error, errors.ApiError):
+        return reply.error(error)
+    if isinstance(error, stores.StoreUnavailable):
+        return reply.error(errors.service_unavailable(f"the store is not available: {error}"))
     server.env.log.exception("%s %s failed", request.method, request.path)
-    return reply.error(errors.internal_error(fault))
+    return reply.error(errors.internal_error(error))
 
 
 def _complete(request: Request, answer: AnyReply) -> AnyReply:
     """The answer in the form that is accepted, with what the client is warned of."""
     if isinstance(answer, Reply) and answer.negotiable:
-        answer = _settled(request, answer)
+        answer = _transformed(request, answer)
     if request.warnings and not isinstance(answer, UpgradeReply):
         warnings.attach(request.warnings, answer)
     return answer
@@ -75,11 +75,11 @@ def _takes_body(request: Request) -> bool:
     return info.is_resource and not reads
 
 
-def _settled(request: Request, answer: Reply) -> Reply:
+def _transformed(request: Request, answer: Reply) -> Reply:
     """A Status, or another object that is no stored one, in the form that the client accepts."""
     try:
-        form.settle(request, answer)
-    except errors.ApiError as fault:
-        answer = reply.error(fault)
-        form.settle(request, answer)
+        form.transform(request, answer)
+    except errors.ApiError as error:
+        answer = reply.error(error)
+        form.transform(request, answer)
     return answer

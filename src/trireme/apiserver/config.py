@@ -1,4 +1,4 @@
-"""What an API server is told by the composition root. Nothing here is read from argv or files."""
+"""The configuration of an API server. Nothing here is read from argv or files."""
 
 from __future__ import annotations
 

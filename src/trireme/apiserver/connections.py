@@ -33,7 +33,7 @@ class Limits:
     stalled: float = 60.0
     # That a client may take for an answer that is no stream; upstream's --request-timeout.
     answer: float = 60.0
-    # What a client has that was told to leave: the server stops, or gave up on its body.
+    # For a client to close its connection: the server stops, or gave up on its body.
     farewell: float = 1.0
     # Bytes of bodies, and of heads that are not complete, that all requests hold together.
     held: int = 64 * 1024 * 1024

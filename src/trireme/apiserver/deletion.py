@@ -46,20 +46,21 @@ def check_preconditions(
     resource: Resource, name: str, old: Any, revision: int, options: DeleteOptions
 ) -> None:
     """409 when the object is not the one that the client means."""
-    wanted = options.preconditions
-    if wanted is None:
+    preconditions = options.preconditions
+    if preconditions is None:
         return
-    if wanted.uid is not None and wanted.uid != old.metadata.uid:
-        why = f"Precondition failed: UID in precondition: {wanted.uid}, "
+    if preconditions.uid is not None and preconditions.uid != old.metadata.uid:
+        message = f"Precondition failed: UID in precondition: {preconditions.uid}, "
         raise errors.conflict(
-            resource.group_resource, name, why + f"UID in object meta: {old.metadata.uid}"
+            resource.group_resource, name, message + f"UID in object meta: {old.metadata.uid}"
         )
-    if wanted.resourceVersion is not None and wanted.resourceVersion != str(revision):
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {wanted.resourceVersion}, "
+    version = preconditions.resourceVersion
+    if version is not None and version != str(revision):
+        message = (
+            f"Precondition failed: ResourceVersion in precondition: {version}, "
             f"ResourceVersion in object meta: {revision}"
         )
-        raise errors.conflict(resource.group_resource, name, why)
+        raise errors.conflict(resource.group_resource, name, message)
 
 
 def begin(resource: Resource, obj: Any, options: DeleteOptions, now: float) -> bool:

@@ -2,9 +2,9 @@
 
 Made by ``server`` for every resource that it serves; used by the verbs. The store's keys are
 ``/registry/<plural[.group]>/[<namespace>/]<name>``. A version that is not the stored one has an
-endpoint of its own, whose ``hub`` is the endpoint that is written and read: ``store_form`` leads
-there and ``show`` back. Where versions are converted by somebody else (a webhook), a subclass
-answers these two.
+endpoint of its own, whose ``hub`` is the endpoint that is written and read: ``to_stored``
+and ``from_stored`` convert between the two. Custom kinds, which a webhook may convert, have a
+subclass with these two.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SENT, PATCHED, MERGED, APPLIED = "sent", "patched", "merged", "applied"
 
 
 class Served(Protocol):
-    """What discovery and OpenAPI look at of an endpoint."""
+    """What discovery and OpenAPI need of an endpoint."""
 
     @property
     def resource(self) -> Resource: ...
@@ -57,10 +57,10 @@ class Endpoint:
     read: Callable[[bytes, str, str], tuple[Any, list[str]]] | None = None
     # What every request is warned of.
     warnings: tuple[str, ...] = ()
-    # Whether field selectors look at the version that is served, not at the one that is stored.
-    selects_shown = False
-    # Whether another version is known only by asking somebody else, with ``elsewhere``.
-    asks_webhook = False
+    # Whether field selectors are about the served version, not the stored one.
+    selects_served = False
+    # Whether ``convert_by_webhook`` is the way to another version.
+    converts_by_webhook = False
 
     def __init__(
         self, resource: Resource, hub: Endpoint | None = None, served: tuple[str, ...] = MEDIA
@@ -85,7 +85,7 @@ class Endpoint:
         self._envelope = protobuf.envelope(identity.apiVersion, identity.kind)
         self.list_envelope = protobuf.envelope(identity.apiVersion, f"{resource.kind}List")
         self._messages = Derived(self._encode_message)
-        self._shown = Derived(self._encode_shown)
+        self._converted = Derived(self._encode_converted)
         self._metadata = Derived(_encode_metadata)
 
     @cached_property
@@ -93,8 +93,8 @@ class Endpoint:
         """Whether its objects may hold numbers that are no integers."""
         return tree.has_floats(self.resource.type)
 
-    async def elsewhere(self, value: Any, version: str) -> Any:
-        """A plain object of this version in another one; where ``asks_webhook``."""
+    async def convert_by_webhook(self, value: Any, version: str) -> Any:
+        """A plain object of this version in another one; where ``converts_by_webhook``."""
         raise NotImplementedError(f"{self.resource.api_version} is converted here")
 
     def prefix(self, namespace: str) -> str:
@@ -117,22 +117,22 @@ class Endpoint:
         """A fresh, typed copy of a stored object."""
         return self.decode(item.value)
 
-    def judge_shown(self, new: Any, old: Any, subresource: str) -> None:
-        """Judge a write in the version that it came in, where the stored one does not speak for
-        all (custom kinds); ApiError 422. ``old`` is None for a new object."""
+    def validate_served(self, new: Any, old: Any, subresource: str) -> None:
+        """Validate a write in the version of the request, where that has rules of its own (custom
+        kinds); ApiError 422. ``old`` is None for a new object."""
 
-    async def store_form(self, obj: Any) -> Any:
+    async def to_stored(self, obj: Any) -> Any:
         """An object of this version, taken over, as one of the stored version."""
         conversion = self.resource.stored_as
         return obj if conversion is None else conversion.to_stored(obj)
 
-    async def show(self, items: list[KeyValue]) -> list[KeyValue]:
+    async def from_stored(self, items: list[KeyValue]) -> list[KeyValue]:
         """Stored items as this version has them."""
         if not self.converts:
             return items
-        shown = self._shown.of
+        converted = self._converted.of
         return [
-            KeyValue(item.key, shown(item.key, item.value), item.revision, item.created)
+            KeyValue(item.key, converted(item.key, item.value), item.revision, item.created)
             for item in items
         ]
 
@@ -140,11 +140,11 @@ class Endpoint:
         """A watch has begun; an endpoint that goes away ends it."""
 
     def message(self, key: str, value: bytes) -> bytes:
-        """The protobuf message of a shown value, made once for each revision."""
+        """The protobuf message of a served value, made once for each revision."""
         return self._messages.of(key, value)
 
     def protobuf(self, key: str, value: bytes) -> bytes:
-        """The whole protobuf body of a shown value."""
+        """The whole protobuf body of a served value."""
         return protobuf.enclosed(self._envelope, self._messages.of(key, value))
 
     def metadata_message(self, key: str, value: bytes) -> bytes:
@@ -152,7 +152,7 @@ class Endpoint:
         return self._metadata.of(key, value)
 
     def protobuf_metadata(self, key: str, value: bytes, version: str) -> bytes:
-        """The protobuf body of a shown value's PartialObjectMetadata."""
+        """The protobuf body of a served value's PartialObjectMetadata."""
         head = protobuf.envelope(f"meta.k8s.io/{version}", "PartialObjectMetadata")
         return protobuf.enclosed(head, self._metadata.of(key, value))
 
@@ -163,11 +163,11 @@ class Endpoint:
             raise LookupError(f"{resource.api_version} {resource.kind} has no protobuf message")
         return builtin.encoder().from_json(name, value)
 
-    def _encode_shown(self, value: bytes) -> bytes:
+    def _encode_converted(self, value: bytes) -> bytes:
         conversion = self.resource.stored_as
         assert conversion is not None
-        shown = _encode(conversion.from_stored(self.hub.decode(value)))
-        return gotext.in_go(shown) if self.has_floats else shown
+        converted = _encode(conversion.from_stored(self.hub.decode(value)))
+        return gotext.in_go(converted) if self.has_floats else converted
 
 
 def _encode_metadata(value: bytes) -> bytes:

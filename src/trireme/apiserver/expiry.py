@@ -19,21 +19,21 @@ INTERVAL = 60.0
 async def expire(server: ApiServer) -> None:
     """Delete what has outlived its time, for ever."""
     watched = [end for end in server.endpoints.values() if end.resource.ttl is not None]
-    seen: dict[str, tuple[int, float]] = {}
+    observed: dict[str, tuple[int, float]] = {}
     while watched:
         await server.env.clock.sleep(INTERVAL)
-        before, seen = seen, {}
+        before, observed = observed, {}
         for endpoint in watched:
-            await _look(server, endpoint, before, seen)
+            await _expire_kind(server, endpoint, before, observed)
 
 
-async def _look(
+async def _expire_kind(
     server: ApiServer,
     endpoint: Endpoint,
     before: dict[str, tuple[int, float]],
-    seen: dict[str, tuple[int, float]],
+    observed: dict[str, tuple[int, float]],
 ) -> None:
-    """One kind: delete what is due and note in ``seen`` when each revision was first there."""
+    """One kind: delete what is due and note in ``observed`` when each revision was first there."""
     ttl, now = endpoint.resource.ttl, server.env.clock.monotonic()
     assert ttl is not None
     for item in server.store.list(endpoint.root).items:
@@ -41,7 +41,7 @@ async def _look(
         if revision != item.revision:
             since = now
         if now - since < ttl:
-            seen[item.key] = (item.revision, since)
+            observed[item.key] = (item.revision, since)
             continue
         try:
             await server.store.delete(item.key, item.revision)
@@ -50,7 +50,7 @@ async def _look(
             continue
         except stores.StoreUnavailable as problem:
             server.env.log.warning("%s is not expired: %s", item.key, problem)
-            seen[item.key] = (item.revision, since)
+            observed[item.key] = (item.revision, since)
             continue
         server.views.drop(item.key)
         server.reader.drop(item.key)

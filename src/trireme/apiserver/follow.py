@@ -41,8 +41,8 @@ class Follower:
         """Do it for one name."""
         try:
             await self._sync(name)
-        except (errors.ApiError, stores.StoreUnavailable) as fault:
-            self._env.log.warning("%s %s: %s", self._what, name, fault)
+        except (errors.ApiError, stores.StoreUnavailable) as error:
+            self._env.log.warning("%s %s: %s", self._what, name, error)
             self._group.create_task(self._again(name), name=f"{self._what} {name}")
 
     async def _again(self, name: str) -> None:
@@ -51,20 +51,20 @@ class Follower:
 
     async def follow(self, prefix: str) -> None:
         """Do it for every name below a prefix, at first and whenever one changes."""
-        seen: set[str] = set()
+        known: set[str] = set()
         while True:
             page = self._store.list(prefix)
             subscription = self._store.watch(prefix, page.revision)
-            there = {item.key[len(prefix) :] for item in page.items}
+            present = {item.key[len(prefix) :] for item in page.items}
             try:
                 # Those that went while nobody listened are done as well.
-                for name in sorted(there | seen):
+                for name in sorted(present | known):
                     await self.sync(name)
-                seen = there
+                known = present
                 while True:
                     for event in await subscription.next():
                         name = event.key[len(prefix) :]
-                        (seen.discard if event.type == DELETED else seen.add)(name)
+                        (known.discard if event.type == DELETED else known.add)(name)
                         await self.sync(name)
             except stores.SubscriptionClosed as closed:
                 if closed.reason == "store closed":

@@ -46,22 +46,22 @@ class Gates:
     AllAlpha and AllBeta set the switches of their stage.
     """
 
-    def __init__(self, wanted: Mapping[str, bool]) -> None:
+    def __init__(self, settings: Mapping[str, bool]) -> None:
         known = every()
         self._on = {name: gate.state == "on" for name, gate in known.items()}
         for all_of, stage in _ALL.items():
-            if all_of in wanted:
+            if all_of in settings:
                 for name, gate in known.items():
                     if gate.switch and gate.stage == stage:
-                        self._on[name] = wanted[all_of]
-        for name, on in wanted.items():
+                        self._on[name] = settings[all_of]
+        for name, on in settings.items():
             if name in _ALL:
                 continue
             if name not in known:
                 raise ValueError(f"unrecognized feature gate: {name}")
             if problem := _problem(known[name], on):
-                told = "true" if on else "false"
-                raise ValueError(f"cannot set feature gate {name} to {told}, {problem}")
+                text = "true" if on else "false"
+                raise ValueError(f"cannot set feature gate {name} to {text}, {problem}")
             if known[name].switch:
                 self._on[name] = on
 

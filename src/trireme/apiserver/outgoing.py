@@ -166,8 +166,8 @@ def explain(problem: BaseException, host: str, port: int) -> str:
     inner = problem.os_error if isinstance(problem, aiohttp.ClientConnectorError) else problem
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if isinstance(inner, ssl.SSLCertVerificationError):
-        why = getattr(inner, "verify_message", "") or inner
-        return f"tls: failed to verify certificate: x509: {why}"
+        message = getattr(inner, "verify_message", "") or inner
+        return f"tls: failed to verify certificate: x509: {message}"
     if isinstance(inner, ssl.SSLError):
         if inner.reason == "WRONG_VERSION_NUMBER":
             return "tls: first record does not look like a TLS handshake"

@@ -6,7 +6,8 @@ adds has no owner. The rules are ``machinery/apply``; here are the kinds, their 
 cheap way from structs to plain values.
 
 A version other than a manager's own is reached through the endpoints of the same stored kind. Where
-a webhook converts, the rules run again with its answer: they do not wait, and ``settled`` does.
+a webhook converts, the rules run again with its answer: they do not wait,
+and ``with_conversions`` does.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _decode = json.plain
 
 
 class Unconverted(Exception):
-    """A value is wanted in a version that only a webhook can tell."""
+    """A value is needed in a version that only a webhook can convert it to."""
 
     def __init__(self, source: Endpoint, value: Any, version: str) -> None:
         super().__init__(version)
@@ -56,21 +57,23 @@ class Ownership:
         self._creations = Creations(self._nodes)
         self._structs: dict[tuple[type, str], FieldManager] = {}
         self._managers: WeakKeyDictionary[Endpoint, dict[str, FieldManager]] = WeakKeyDictionary()
-        # What webhooks have told, for the run of the rules that is going on.
-        self._told: dict[tuple[str, bytes], Any] = {}
+        # Values that webhooks converted, for the computation that is going on.
+        self._converted_values: dict[tuple[str, bytes], Any] = {}
 
-    async def settled(self, compute: Callable[[], T]) -> T:
+    async def with_conversions(self, compute: Callable[[], T]) -> T:
         """What ``compute`` gives, run again for each value that a webhook had to convert first."""
-        told: dict[tuple[str, bytes], Any] = {}
+        converted: dict[tuple[str, bytes], Any] = {}
         while True:
             # Nobody else runs until ``compute`` has come back.
-            self._told = told
+            self._converted_values = converted
             try:
                 return compute()
-            except Unconverted as wanted:
-                told[wanted.key] = await wanted.source.elsewhere(wanted.value, wanted.version)
+            except Unconverted as missing:
+                converted[missing.key] = await missing.source.convert_by_webhook(
+                    missing.value, missing.version
+                )
             finally:
-                self._told = {}
+                self._converted_values = {}
 
     def manager(self, endpoint: Endpoint, subresource: str = "") -> FieldManager:
         """The field manager of a kind in a version at a subresource."""
@@ -120,12 +123,12 @@ class Ownership:
             for other in self.versions(endpoint):
                 if other.resource.api_version != version:
                     continue
-                if not endpoint.asks_webhook:
+                if not endpoint.converts_by_webhook:
                     return _converted(endpoint, other, value), self.atom(other)
-                wanted = Unconverted(endpoint, value, version)
-                if wanted.key not in self._told:
-                    raise wanted
-                return self._told[wanted.key], self.atom(other)
+                missing = Unconverted(endpoint, value, version)
+                if missing.key not in self._converted_values:
+                    raise missing
+                return self._converted_values[missing.key], self.atom(other)
             return None
 
         return convert

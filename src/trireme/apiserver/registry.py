@@ -40,7 +40,7 @@ NAME_TRIES = 8
 # The API server itself, as the one that writes, and as the manager of the fields it sets.
 SELF = User("system:apiserver", groups=("system:masters", "system:authenticated"))
 MANAGER = "kube-apiserver"
-# Writes that the kind's own update rules judge; every other subresource has rules of its own.
+# Writes that the kind's own update rules validate; every other subresource has rules of its own.
 WITH_KIND_RULES = ("", "scale")
 
 
@@ -57,7 +57,7 @@ class Call:
     any_version: bool = False
     # Who comes to own the fields that the write sets; None for writes that give nobody any.
     manager: str | None = None
-    # The object's managedFields are settled already: it is the outcome of an apply.
+    # The object has its managedFields already: it is the outcome of an apply.
     applied: bool = False
 
 
@@ -68,7 +68,7 @@ class Allocator(Protocol):
     after a deletion or after an update that gave something up.
     """
 
-    def concerns(self, endpoint: Endpoint) -> bool: ...
+    def handles(self, endpoint: Endpoint) -> bool: ...
     def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]: ...
     def release(self, old: Any) -> None: ...
 
@@ -107,7 +107,7 @@ class Registry:
         """Store a new object. ``obj`` is taken over and changed."""
         resource = endpoint.resource
         meta = obj.metadata
-        _settle_namespace(resource.namespaced, meta, namespace)
+        _ensure_namespace(resource.namespaced, meta, namespace)
         if not call.dry_run and is_version(meta.resourceVersion):
             raise errors.bad_request("resourceVersion should not be set on objects to be created")
         if not call.applied:
@@ -117,8 +117,8 @@ class Registry:
                 else []
             )
         if endpoint.converts:
-            endpoint.judge_shown(obj, None, "")
-            obj = await endpoint.store_form(obj)
+            endpoint.validate_served(obj, None, "")
+            obj = await endpoint.to_stored(obj)
             endpoint, resource, meta = endpoint.hub, endpoint.hub.resource, obj.metadata
         generated = not meta.name and bool(meta.generateName)
         for attempt in range(NAME_TRIES):
@@ -126,9 +126,9 @@ class Registry:
                 meta.name = names.generate_name(meta.generateName, self._env.suffix())
             try:
                 return await self._create_once(endpoint, namespace, obj, call)
-            except stores.KeyExists as clash:
+            except stores.KeyExists as conflict:
                 if not generated:
-                    raise _already_exists(endpoint, meta.name, clash.current) from None
+                    raise _already_exists(endpoint, meta.name, conflict.current) from None
                 if attempt == NAME_TRIES - 1:
                     raise errors.generate_name_conflict(
                         resource.group_resource, meta.name
@@ -201,15 +201,15 @@ class Registry:
                     raise errors.not_found(endpoint.resource.group_resource, name)
                 try:
                     return await self.create(endpoint, namespace, create(), call), True
-                except errors.ApiError as fault:
+                except errors.ApiError as error:
                     # Somebody else was faster: an apply goes on with what is there now.
-                    if not call.applied or not errors.is_already_exists(fault):
+                    if not call.applied or not errors.is_already_exists(error):
                         raise
                     continue
             hub = endpoint.hub
             if hub.converts:
                 # Written in a version, or by a schema, that was the stored one before.
-                [item] = await hub.show([item])
+                [item] = await hub.from_stored([item])
             new, old = await self._changed(endpoint, item, change, call, subresource)
             pinned = new.metadata.resourceVersion != ""
             self._check_version(hub, name, new, old, item, call)
@@ -233,13 +233,13 @@ class Registry:
         subresource: str,
     ) -> tuple[Any, Any]:
         """The changed object with its new managedFields, and the present one, both as stored."""
-        shown = item
+        served = item
         if endpoint.converts:
-            [shown] = await endpoint.show([item])
-        old = endpoint.load(shown)
+            [served] = await endpoint.from_stored([item])
+        old = endpoint.load(served)
 
         def made() -> Any:
-            new = change(endpoint.load(shown), shown)
+            new = change(endpoint.load(served), served)
             if call.manager is None:
                 new.metadata.managedFields = old.metadata.managedFields
             elif not call.applied:
@@ -248,10 +248,12 @@ class Registry:
                 )
             return new
 
-        new = await self.ownership.settled(made) if endpoint.asks_webhook else made()
+        new = (
+            await self.ownership.with_conversions(made) if endpoint.converts_by_webhook else made()
+        )
         if endpoint.converts:
-            endpoint.judge_shown(new, old, subresource)
-            return await endpoint.store_form(new), endpoint.hub.load(item)
+            endpoint.validate_served(new, old, subresource)
+            return await endpoint.to_stored(new), endpoint.hub.load(item)
         return new, old
 
     def _now(self) -> str:
@@ -284,13 +286,12 @@ class Registry:
         resource, asked = endpoint.resource, new.metadata.resourceVersion
         uid = new.metadata.uid
         if call.replaces and uid and uid != old.metadata.uid:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
-            raise errors.conflict(resource.group_resource, name, why + old.metadata.uid)
+            message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: "
+            raise errors.conflict(resource.group_resource, name, message + old.metadata.uid)
         if asked in ("", "0"):
             if not resource.unconditional_update and not call.any_version:
                 path = fields.path("metadata").child("resourceVersion")
-                why = "must be specified for an update"
-                problem = fields.invalid(path, 0, why)
+                problem = fields.invalid(path, 0, "must be specified for an update")
                 raise errors.invalid(resource.group_resource, name, [problem])
         elif asked != str(item.revision):
             require_version(asked)
@@ -309,7 +310,7 @@ class Registry:
     ) -> KeyValue:
         resource = endpoint.resource
         meta, was = new.metadata, old.metadata
-        _settle_namespace(resource.namespaced, meta, namespace)
+        _ensure_namespace(resource.namespaced, meta, namespace)
         _carry_over(meta, was)
         attributes = Attributes(
             "UPDATE", resource, subresource, namespace, name, new, old, call.user, call.dry_run
@@ -375,7 +376,7 @@ class Registry:
             raise
 
     def _is_current(self, endpoint: Endpoint, item: KeyValue) -> bool:
-        """Whether the item is shown as it is stored; otherwise even an empty update stores it."""
+        """Whether the item is served as it is stored; otherwise even an empty update stores it."""
         if not endpoint.converts:
             return True
         there = self.store.get(item.key)
@@ -397,7 +398,7 @@ class Registry:
         for _ in range(CONFLICT_RETRIES):
             item = self.get(endpoint, namespace, name)
             if endpoint.converts:
-                [item] = await endpoint.show([item])
+                [item] = await endpoint.from_stored([item])
             old = endpoint.load(item)
             deletion.check_preconditions(resource, name, old, item.revision, options)
             attributes = Attributes(
@@ -438,7 +439,7 @@ class Registry:
         self.views.drop(key)
         self.reader.drop(key)
         for allocator in self.allocators:
-            if allocator.concerns(endpoint):
+            if allocator.handles(endpoint):
                 allocator.release(last)
 
     def _allocate(
@@ -447,7 +448,7 @@ class Registry:
         undos = [
             allocator.allocate(new, old, dry_run)
             for allocator in self.allocators
-            if allocator.concerns(endpoint)
+            if allocator.handles(endpoint)
         ]
 
         def undo() -> None:
@@ -484,7 +485,7 @@ class Registry:
         await self._admission.validate(attributes)
 
 
-def _settle_namespace(namespaced: bool, meta: Any, namespace: str) -> None:
+def _ensure_namespace(namespaced: bool, meta: Any, namespace: str) -> None:
     if not namespaced:
         meta.namespace = ""
     elif not meta.namespace:
@@ -514,11 +515,11 @@ def is_version(text: str) -> bool:
 
 def require_version(text: str) -> None:
     """A resourceVersion that a write depends on is a number; 400 where not."""
-    why = "" if text.isdecimal() and text.isascii() else "invalid syntax"
-    if not why and (len(text) > 20 or int(text) >= 2**64):
-        why = "value out of range"
-    if why:
-        raise errors.bad_request(f"strconv.ParseUint: parsing {gotext.quote(text)}: {why}")
+    reason = "" if text.isdecimal() and text.isascii() else "invalid syntax"
+    if not reason and (len(text) > 20 or int(text) >= 2**64):
+        reason = "value out of range"
+    if reason:
+        raise errors.bad_request(f"strconv.ParseUint: parsing {gotext.quote(text)}: {reason}")
 
 
 def _same_but_times(new: Any, old: Any) -> bool:
@@ -544,10 +545,10 @@ def _keep_all_but_status(new: Any, old: Any) -> None:
 
 
 def _already_exists(endpoint: Endpoint, name: str, current: KeyValue) -> errors.ApiError:
-    fault = errors.already_exists(endpoint.resource.group_resource, name)
+    error = errors.already_exists(endpoint.resource.group_resource, name)
     if endpoint.load(current).metadata.deletionTimestamp is not None:
-        fault.message = f"object is being deleted: {fault.message}"
-    return fault
+        error.message = f"object is being deleted: {error.message}"
+    return error
 
 
 def _unstored(endpoint: Endpoint, key: str, obj: Any) -> KeyValue:

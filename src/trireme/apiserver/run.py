@@ -27,14 +27,14 @@ async def run(config: ApiServerConfig, env: Env) -> None:
             async with serve.listening(server) as bound:
                 for host, port in bound:
                     env.log.info("listening on https://%s:%s", host, port)
-                keep_house(server, group)
+                start_post_start_hooks(server, group)
                 env.started()
                 await asyncio.get_running_loop().create_future()
         finally:
             await server.close()
 
 
-def keep_house(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+def start_post_start_hooks(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     """Start the tasks that go on as long as the server does, until they are cancelled."""
     return [
         group.create_task(compact(server), name="compaction"),

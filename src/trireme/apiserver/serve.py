@@ -95,15 +95,15 @@ class _Handler:
     def __init__(self, server: ApiServer, limits: Limits, budget: Budget) -> None:
         self._server = server
         self._limits = limits
-        self._way = _Way(limits, server.turns)
+        self._writing = _Writing(limits, server.turns)
         self._budget = budget
         self._compresses = server.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
         if type(incoming) is OtherHTTP:
             return refusal()
-        if bodies.expects_something_else(incoming):
-            return _last(web.Response(status=417))
+        if bodies.has_unknown_expectation(incoming):
+            return _closing(web.Response(status=417))
         url = incoming.rel_url
         request = Request(
             incoming.method,
@@ -115,8 +115,8 @@ class _Handler:
             upgrade=incoming,
         )
         if incoming.body_exists:
-            patience = self._limits.body
-            request.receive = functools.partial(bodies.read, incoming, self._budget, patience)
+            timeout = self._limits.body
+            request.receive = functools.partial(bodies.read, incoming, self._budget, timeout)
         try:
             answer = await chain.handle(self._server, request)
             if not isinstance(answer, UpgradeReply):
@@ -124,7 +124,7 @@ class _Handler:
                 answer.headers["Audit-Id"] = audit_id
             if isinstance(answer, Reply) and answer.length <= GZIP_OVER:
                 response = _response(answer)
-                return _last(response) if bodies.is_unread(incoming) else response
+                return _closing(response) if bodies.is_unread(incoming) else response
             return await self._write(incoming, answer)
         finally:
             request.close()
@@ -132,10 +132,10 @@ class _Handler:
     async def _write(self, incoming: BaseRequest, answer: AnyReply) -> web.StreamResponse:
         """What is not written in one piece."""
         if isinstance(answer, Reply):
-            packed = self._compresses and _accepts_gzip(incoming)
-            return await _large(answer, incoming, self._way, packed)
+            compressed = self._compresses and _accepts_gzip(incoming)
+            return await _large(answer, incoming, self._writing, compressed)
         if isinstance(answer, StreamReply):
-            return await _stream(answer, incoming, self._way)
+            return await _stream(answer, incoming, self._writing)
         return await _upgrade(answer, incoming)
 
 
@@ -153,7 +153,7 @@ def _response(answer: Reply) -> web.StreamResponse:
     return web.Response(status=answer.status, body=answer.body, headers=_head(answer))
 
 
-def _last(response: web.StreamResponse) -> web.StreamResponse:
+def _closing(response: web.StreamResponse) -> web.StreamResponse:
     """An answer to a body that was not read: what may follow it is no other request."""
     response.force_close()
     return response
@@ -175,7 +175,7 @@ def _accepts_gzip(incoming: BaseRequest) -> bool:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _Writing:
     """How answers are written."""
 
     limits: Limits
@@ -183,23 +183,23 @@ class _Way:
 
 
 async def _large(
-    answer: Reply, incoming: BaseRequest, way: _Way, packed: bool
+    answer: Reply, incoming: BaseRequest, writing: _Writing, compressed: bool
 ) -> web.StreamResponse:
     """A large body, piece by piece, compressed for clients that accept it."""
     headers = _head(answer)
     response = web.StreamResponse(status=answer.status, headers=headers)
-    if packed:
+    if compressed:
         response.headers["Content-Encoding"] = "gzip"
         response.headers.add("Vary", "Accept-Encoding")
         response.enable_chunked_encoding()
     else:
         response.content_length = answer.length
     pieces = answer.pieces(PIECE)
-    chunks = _compressed(pieces) if packed else _each(pieces)
+    chunks = _compressed(pieces) if compressed else _each(pieces)
     if incoming.method == "HEAD":
         await response.prepare(incoming)
         return response
-    return await _send(response, incoming, chunks, way, way.limits.answer)
+    return await _send(response, incoming, chunks, writing, writing.limits.answer)
 
 
 async def _each(
@@ -210,57 +210,59 @@ async def _each(
 
 
 async def _compressed(pieces: Iterable[bytes | memoryview]) -> AsyncGenerator[bytes]:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
     for piece in pieces:
         # zlib lets go of the interpreter: the loop goes on meanwhile.
-        yield await asyncio.to_thread(packer.compress, piece)
-    yield packer.flush()
+        yield await asyncio.to_thread(compressor.compress, piece)
+    yield compressor.flush()
 
 
-async def _stream(answer: StreamReply, incoming: BaseRequest, way: _Way) -> web.StreamResponse:
+async def _stream(
+    answer: StreamReply, incoming: BaseRequest, writing: _Writing
+) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=_head(answer))
     if "Content-Length" not in response.headers:
         response.enable_chunked_encoding()
-    return await _send(response, incoming, answer.chunks, way)
+    return await _send(response, incoming, answer.chunks, writing)
 
 
 async def _send(
     response: web.StreamResponse,
     incoming: BaseRequest,
     chunks: Chunks[bytes | memoryview],
-    way: _Way,
+    writing: _Writing,
     total: float | None = None,
 ) -> web.StreamResponse:
     """Write the chunks; a client that takes nothing for too long is cut off, or one that has not
     taken everything after ``total`` seconds."""
-    patience = _Patience(incoming, way.limits.stalled, total)
-    turn = way.turns.begin()
+    timeout = _WriteTimeout(incoming, writing.limits.stalled, total)
+    turn = writing.turns.begin()
     try:
         await response.prepare(incoming)
         async for chunk in chunks:
             if chunk:
-                patience.begins()
+                timeout.begins()
                 await response.write(chunk)
-                patience.ends()
+                timeout.ends()
                 if len(chunk) >= SHORT:
                     await turn.pause()
-        patience.begins()
+        timeout.begins()
         await response.write_eof()
     except ConnectionError:
         # The client has gone, or was cut off; there is nobody to tell.
-        if patience.lost:
+        if timeout.lost:
             return Hijacked()
     except Aborted:
         if incoming.transport is not None:
             incoming.transport.abort()
         return Hijacked()
     finally:
-        patience.close()
+        timeout.close()
         await chunks.aclose()
     return response
 
 
-class _Patience:
+class _WriteTimeout:
     """How long one chunk may take to be written. One timer for many chunks: with one for each, the
     timers would cost a sixth of what it takes to tell a thousand watchers."""
 
@@ -308,8 +310,8 @@ class _Patience:
 async def _upgrade(answer: UpgradeReply, incoming: BaseRequest) -> web.StreamResponse:
     try:
         return await answer.run(incoming)
-    except errors.ApiError as fault:
+    except errors.ApiError as error:
         # Nothing has been upgraded yet: what fails later ends the connection instead.
-        return _response(reply.error(fault))
+        return _response(reply.error(error))
     except ConnectionError:
         return Hijacked()

@@ -91,7 +91,7 @@ class ApiServer:
         }
         self.kinds = {handler.type: handler for handler in catalog.instances(virtual, KindHandler)}
         self.routes = _routes()
-        # What discovery tells of what is served now; ``discovery/routes`` keeps it here.
+        # The discovery documents of what is served now; ``discovery/routes`` keeps it here.
         self.discovery: Any = None
         # The published documents of what is served now; ``openapi/routes`` keeps them here.
         self.openapi: Any = None
@@ -125,9 +125,9 @@ class ApiServer:
                 self.endpoints[resource.group, resource.version, resource.plural] = endpoint
             self.by_type[resource.type] = endpoint
 
-    def told(self) -> tuple[Served, ...]:
-        """What discovery and OpenAPI tell of: all that is served now."""
-        return (*self.endpoints.values(), *self.custom.told())
+    def served_versions(self) -> tuple[Served, ...]:
+        """What discovery and OpenAPI list: all that is served now."""
+        return (*self.endpoints.values(), *self.custom.served_versions())
 
     async def _write_status(self, obj: Any) -> None:
         await self.registry.write_status(self.by_type[type(obj)], obj)

@@ -104,7 +104,7 @@ async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
         )
         server = ApiServer(config, env.named("apiserver"))
         await bootstrap.run(server)
-        tasks = run.keep_house(server, group)
+        tasks = run.start_post_start_hooks(server, group)
         cluster = InProcessCluster(server, env, group)
         try:
             yield cluster

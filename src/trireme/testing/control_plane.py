@@ -32,13 +32,13 @@ async def api_server(
     env: Env | None = None,
     *,
     default_accounts: Iterable[str] = ("default",),
-    house_keeping: bool = False,
+    post_start_hooks: bool = False,
     **config: Any,
 ) -> AsyncIterator[ApiServer]:
     """A bootstrapped API server; ``config`` are fields of ``ApiServerConfig``.
 
     ``default_accounts`` are namespaces that get the service account which their pods need, as no
-    controller runs here. ``house_keeping`` also starts compaction, expiry and repair.
+    controller runs here. ``post_start_hooks`` also starts compaction, expiry and repair.
     """
     settings: dict[str, Any] = {
         "store": MemoryStore(),
@@ -51,7 +51,7 @@ async def api_server(
         for namespace in default_accounts:
             await account(server, namespace, "default")
         try:
-            if house_keeping:
+            if post_start_hooks:
                 async with _kept(server):
                     yield server
             else:
@@ -63,7 +63,7 @@ async def api_server(
 @asynccontextmanager
 async def _kept(server: ApiServer) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
-        tasks = run.keep_house(server, group)
+        tasks = run.start_post_start_hooks(server, group)
         try:
             yield
         finally:

@@ -98,7 +98,7 @@ async def test_a_remote_version_is_refused_by_name() -> None:
 
 @virtual.test()
 async def test_a_definition_has_one_as_long_as_it_serves(env: Env) -> None:
-    async with asked(env, house_keeping=True) as ask:
+    async with asked(env, post_start_hooks=True) as ask:
         server, name = ask.server, "v1.example.com"
         await ask.must("POST", CRDS, definition())
         await env.clock.sleep(1)
@@ -128,7 +128,7 @@ async def test_a_definition_has_one_as_long_as_it_serves(env: Env) -> None:
 
 @virtual.test()
 async def test_what_is_built_in_is_registered_once(env: Env) -> None:
-    async with asked(env, house_keeping=True) as ask:
+    async with asked(env, post_start_hooks=True) as ask:
         await ask.must("DELETE", f"{ALL}/v1.apps")
         await env.clock.sleep(60)
         assert "v1.apps" not in names(ask.server)

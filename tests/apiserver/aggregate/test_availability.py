@@ -44,7 +44,7 @@ def slices(ready: bool | None, port: str) -> dict[str, Any]:
 
 @virtual.test()
 async def test_of_another_server(env: Env) -> None:
-    async with asked(env, house_keeping=True) as ask:
+    async with asked(env, post_start_hooks=True) as ask:
 
         async def condition() -> tuple[str, str, str, str]:
             await env.clock.sleep(1)
@@ -85,7 +85,7 @@ async def test_of_another_server(env: Env) -> None:
 
 @virtual.test()
 async def test_what_is_written_over_it_does_not_stay(env: Env) -> None:
-    async with asked(env, house_keeping=True) as ask:
+    async with asked(env, post_start_hooks=True) as ask:
         spec = {"groupPriorityMinimum": 100, "versionPriority": 10}
         await ask.must("POST", ALL, manifest("metrics.example.com", **spec))
         other = {"type": "Other", "status": "True"}

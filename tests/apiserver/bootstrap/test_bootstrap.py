@@ -165,7 +165,7 @@ async def test_a_binding_to_another_role_is_made_anew(env: Env, asking: Any) -> 
 
 @virtual.test()
 async def test_what_is_taken_away_comes_back(env: Env, asking: Any) -> None:
-    async with asking(env, advertise=("192.0.2.1", 6443), house_keeping=True) as ask:
+    async with asking(env, advertise=("192.0.2.1", 6443), post_start_hooks=True) as ask:
         path = "/api/v1/namespaces/default/endpoints/kubernetes"
         await ask.must("DELETE", path)
         await env.clock.sleep(bootstrap.INTERVAL + 1)
@@ -174,7 +174,7 @@ async def test_what_is_taken_away_comes_back(env: Env, asking: Any) -> None:
 
 @virtual.test()
 async def test_events_go_after_their_hour(env: Env, asking: Any) -> None:
-    async with asking(env, house_keeping=True) as ask:
+    async with asking(env, post_start_hooks=True) as ask:
         path = "/api/v1/namespaces/default/events"
         event = {
             "kind": "Event",

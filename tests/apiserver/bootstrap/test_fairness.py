@@ -63,7 +63,7 @@ def test_who_took_an_object_over_keeps_it() -> None:
 
 @virtual.test()
 async def test_what_is_mandatory_comes_back(env: Env, asking: Any) -> None:
-    async with asking(env, house_keeping=True) as ask:
+    async with asking(env, post_start_hooks=True) as ask:
         await ask.must("DELETE", f"{SCHEMAS}/catch-all")
         await ask.must("DELETE", f"{LEVELS}/system")
         stray = await ask.must("GET", f"{LEVELS}/workload-low")
@@ -81,7 +81,7 @@ async def test_what_is_mandatory_comes_back(env: Env, asking: Any) -> None:
 
 @virtual.test()
 async def test_the_service_network(env: Env, asking: Any) -> None:
-    async with asking(env, house_keeping=True, service_cidr="10.96.0.0/16") as ask:
+    async with asking(env, post_start_hooks=True, service_cidr="10.96.0.0/16") as ask:
         found = await ask.must("GET", CIDR)
         assert found["spec"] == {"cidrs": ["10.96.0.0/16"]}
         [condition] = found["status"]["conditions"]

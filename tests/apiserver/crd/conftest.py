@@ -107,7 +107,7 @@ class CrdAsker(Asker):
 
 @asynccontextmanager
 async def crd_api(*definitions: dict[str, Any]) -> AsyncIterator[CrdAsker]:
-    async with control_plane.api_server(house_keeping=True) as server:
+    async with control_plane.api_server(post_start_hooks=True) as server:
         ask = CrdAsker(server, ADMIN)
         for item in definitions:
             await ask.install(item)

@@ -20,7 +20,7 @@ APPROVED = "KubernetesAPIApprovalPolicyConformant"
 
 @asynccontextmanager
 async def asked(env: Env) -> AsyncIterator[Asker]:
-    async with control_plane.api_server(env, house_keeping=True) as server:
+    async with control_plane.api_server(env, post_start_hooks=True) as server:
         yield Asker(server)
 
 

@@ -200,7 +200,7 @@ async def test_a_process_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None
             pass
 
     async with forking() as server:
-        monkeypatch.setattr(parent, "PATIENCE", 0.2)
+        monkeypatch.setattr(parent, "TIMEOUT", 0.2)
         with pytest.raises(errors.ApiError) as caught:
             await answered(server, answers)
         assert (caught.value.code, caught.value.reason) == (504, "Timeout")

@@ -108,7 +108,7 @@ async def run(count: int, seed: int) -> Report:
     try:
         async with control_plane.api_server(
             Env(clock=_Hasty(), rng=Random(seed), log=log),
-            house_keeping=True,
+            post_start_hooks=True,
             store=MemoryStore(history=HISTORY),
             kubelet_transport=nobody,
             feature_gates={"CBORServingAndStorage": True},

@@ -38,13 +38,13 @@ class Attributes:
     dry_run: bool
 
 
-def forbidden(attributes: Attributes, why: str) -> errors.ApiError:
+def forbidden(attributes: Attributes, detail: str) -> errors.ApiError:
     """403, in the words of all plugins. An object that is being created with a generated name is
     named by what the name begins with, as its creator does not know the rest."""
     name = attributes.name
     if attributes.operation == "CREATE" and attributes.new is not None:
         name = attributes.new.metadata.generateName or name
-    return errors.forbidden(attributes.resource.group_resource, name, why)
+    return errors.forbidden(attributes.resource.group_resource, name, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,12 @@ class PluginBase:
 
 
 class Chain:
-    """The plugins in order; which of them a write concerns is worked out once per shape."""
+    """The plugins in order; which of them handle a write is computed once per kind."""
 
     def __init__(self, plugins: list[Plugin], context: Context) -> None:
         self._plugins = plugins
         self._context = context
-        self._chosen: dict[tuple[str, str, str], list[Plugin]] = {}
+        self._plugins_for: dict[tuple[str, str, str], list[Plugin]] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         for plugin in self._for(attributes):
@@ -108,8 +108,8 @@ class Chain:
     def _for(self, attributes: Attributes) -> list[Plugin]:
         resource = attributes.resource
         key = (resource.group_resource, attributes.subresource, attributes.operation)
-        chosen = self._chosen.get(key)
-        if chosen is None:
-            chosen = [plugin for plugin in self._plugins if plugin.handles(resource, *key[1:])]
-            self._chosen[key] = chosen
-        return chosen
+        handlers = self._plugins_for.get(key)
+        if handlers is None:
+            handlers = [plugin for plugin in self._plugins if plugin.handles(resource, *key[1:])]
+            self._plugins_for[key] = handlers
+        return handlers

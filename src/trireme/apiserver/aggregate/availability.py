@@ -32,20 +32,20 @@ from trireme.store.contract import KeyValue
 async def run(server: ApiServer) -> None:
     """Look at every APIService, and again whenever something about one changes, for ever."""
     async with asyncio.TaskGroup() as group:
-        keeper = _Keeper(server, group)
-        await keeper.services.follow(server.endpoint(APIService).root)
+        controller = _AvailabilityController(server, group)
+        await controller.services.follow(server.endpoint(APIService).root)
 
 
-class _Keeper:
+class _AvailabilityController:
     def __init__(self, server: ApiServer, group: asyncio.TaskGroup) -> None:
         self._server = server
         self._group = group
-        self.services = Follower(server.store, server.env, group, "apiservice", self._look)
+        self.services = Follower(server.store, server.env, group, "apiservice", self._sync)
         # The Services that APIServices name; empty as long as nothing else has to be followed.
         self._named: dict[str, ServiceReference] = {}
         self._follows = False
 
-    async def _look(self, name: str) -> None:
+    async def _sync(self, name: str) -> None:
         server = self._server
         obj = server.reader.get(APIService, "", name)
         self._note(name, None if obj is None else obj.spec.service)
@@ -62,8 +62,8 @@ class _Keeper:
             await server.registry.update(
                 server.endpoint(APIService), "", name, change, call, "status"
             )
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
 
     def _changes(self, obj: APIService, status: APIServiceStatus) -> bool:
@@ -92,11 +92,15 @@ class _Keeper:
             self._follows = True
             for kind in (Service, EndpointSlice):
                 follower = Follower(
-                    self._server.store, self._server.env, self._group, kind.__name__, self._near
+                    self._server.store,
+                    self._server.env,
+                    self._group,
+                    kind.__name__,
+                    self._sync_namespace,
                 )
                 self._group.create_task(follower.follow(self._server.endpoint(kind).root))
 
-    async def _near(self, key: str) -> None:
+    async def _sync_namespace(self, key: str) -> None:
         """A Service or a slice of its namespace changed."""
         namespace = key.partition("/")[0]
         for name in [name for name, item in self._named.items() if item.namespace == namespace]:

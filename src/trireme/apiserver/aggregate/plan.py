@@ -64,7 +64,7 @@ class Step(Enum):
 
     NOTHING = auto()
     CREATE = auto()
-    # Its spec becomes the wanted one.
+    # Its spec becomes the desired one.
     UPDATE = auto()
     DELETE = auto()
 
@@ -87,23 +87,23 @@ def custom(group: str, version: str) -> APIService:
     return _local(group, version, _CUSTOM, ALWAYS)
 
 
-def at_start(current: APIService | None, wanted: APIService | None) -> Step:
+def at_start(current: APIService | None, desired: APIService | None) -> Step:
     """What to do when the server starts."""
     if current is None:
-        return Step.NOTHING if wanted is None else Step.CREATE
+        return Step.NOTHING if desired is None else Step.CREATE
     managed = current.metadata.labels.get(LABEL)
-    if managed not in (ON_START, ALWAYS) or (wanted is None and managed == ALWAYS):
+    if managed not in (ON_START, ALWAYS) or (desired is None and managed == ALWAYS):
         return Step.NOTHING
-    return _settle(current, wanted)
+    return _sync_step(current, desired)
 
 
-def later(current: APIService | None, wanted: APIService | None) -> Step:
+def later(current: APIService | None, desired: APIService | None) -> Step:
     """What to do about a version of custom kinds while the server runs."""
     if current is None:
-        return Step.NOTHING if wanted is None else Step.CREATE
+        return Step.NOTHING if desired is None else Step.CREATE
     if current.metadata.labels.get(LABEL) != ALWAYS:
         return Step.NOTHING
-    return _settle(current, wanted)
+    return _sync_step(current, desired)
 
 
 def available(
@@ -123,9 +123,11 @@ def available(
             return _unavailable("ServicePortError", f"{what} is not listening on port {port}")
         if not slices:
             return _unavailable("EndpointsNotFound", f"cannot find endpointslices for {what}")
-        if not any(_leads_on(item, name) for item in slices):
-            why = f"endpointslices for {what} have no addresses with port name {gotext.quote(name)}"
-            return _unavailable("MissingEndpoints", why)
+        if not any(_has_ready_port(item, name) for item in slices):
+            message = (
+                f"endpointslices for {what} have no addresses with port name {gotext.quote(name)}"
+            )
+            return _unavailable("MissingEndpoints", message)
     return _unavailable("FailedDiscoveryCheck", not_passed_on(reference))
 
 
@@ -134,7 +136,7 @@ def not_passed_on(reference: ServiceReference) -> str:
     return f"requests are not passed on to service {reference.namespace}/{reference.name}"
 
 
-def _leads_on(item: EndpointSlice, port_name: str) -> bool:
+def _has_ready_port(item: EndpointSlice, port_name: str) -> bool:
     ready = any(endpoint.conditions.ready is not False for endpoint in item.endpoints)
     return ready and any(port.name == port_name and port.port is not None for port in item.ports)
 
@@ -145,10 +147,10 @@ def _unavailable(reason: str, message: str) -> APIServiceCondition:
     )
 
 
-def _settle(current: APIService, wanted: APIService | None) -> Step:
-    if wanted is None:
+def _sync_step(current: APIService, desired: APIService | None) -> Step:
+    if desired is None:
         return Step.DELETE
-    return Step.NOTHING if current.spec == wanted.spec else Step.UPDATE
+    return Step.NOTHING if current.spec == desired.spec else Step.UPDATE
 
 
 def _local(group: str, version: str, priority: tuple[int, int], managed: str) -> APIService:

@@ -29,13 +29,13 @@ Version = tuple[str, str]
 async def start(server: ApiServer) -> None:
     """Register what the server serves by itself, and take away what it no longer serves."""
     served = {(resource.group, resource.version) for resource in server.resources}
-    wanted = {obj.metadata.name: obj for obj in plan.built_in(served)}
+    desired = {obj.metadata.name: obj for obj in plan.built_in(served)}
     there = {obj.metadata.name: obj for obj in server.reader.list(APIService)}
     async with asyncio.TaskGroup() as group:
-        for name in sorted({*wanted, *there}):
-            step = plan.at_start(there.get(name), wanted.get(name))
+        for name in sorted({*desired, *there}):
+            step = plan.at_start(there.get(name), desired.get(name))
             if step is not Step.NOTHING:
-                group.create_task(_do(server, step, there.get(name), wanted.get(name)))
+                group.create_task(_write(server, step, there.get(name), desired.get(name)))
 
 
 async def run(server: ApiServer) -> None:
@@ -49,22 +49,22 @@ class _Registration:
         self._server = server
         self._group = group
         common = server.store, server.env, group
-        self._services = Follower(*common, "apiservice", self._look)
+        self._services = Follower(*common, "apiservice", self._sync)
         self._definitions = Follower(*common, "definition", self._definition)
         # The served versions of each definition, and how many definitions serve each.
         self._served: dict[str, frozenset[Version]] = {}
         self._count: Counter[Version] = Counter()
 
     async def run(self) -> None:
-        """Definitions are known before any APIService is judged."""
+        """Definitions are known before any APIService is reconciled."""
         known = self._server.store.list(ROOT)
         for item in known.items:
-            self._note(item.key[len(ROOT) :])
+            self._record(item.key[len(ROOT) :])
         root = self._server.endpoint(APIService).root
         self._group.create_task(self._services.follow(root), name="api services")
         await self._definitions.follow(ROOT)
 
-    def _note(self, name: str) -> frozenset[Version]:
+    def _record(self, name: str) -> frozenset[Version]:
         """Note what a definition serves now; the versions that it or its former self serves."""
         definition = self._server.custom.definition(name)
         before = self._served.pop(name, frozenset())
@@ -78,42 +78,42 @@ class _Registration:
         return before | now
 
     async def _definition(self, name: str) -> None:
-        for version in sorted(self._note(name)):
+        for version in sorted(self._record(name)):
             await self._services.sync(plan.name(*version))
 
-    async def _look(self, name: str) -> None:
+    async def _sync(self, name: str) -> None:
         version, _, group = name.partition(".")
-        wanted = plan.custom(group, version) if self._count[group, version] > 0 else None
+        desired = plan.custom(group, version) if self._count[group, version] > 0 else None
         current = self._server.reader.get(APIService, "", name)
-        await _do(self._server, plan.later(current, wanted), current, wanted)
+        await _write(self._server, plan.later(current, desired), current, desired)
 
 
-async def _do(
-    server: ApiServer, step: Step, current: APIService | None, wanted: APIService | None
+async def _write(
+    server: ApiServer, step: Step, current: APIService | None, desired: APIService | None
 ) -> None:
     """One step. What changed meanwhile is looked at again when its event comes."""
     endpoint, call = server.endpoint(APIService), Call(SELF, manager=MANAGER)
     try:
-        if step is Step.CREATE and wanted is not None:
-            body.default(endpoint, wanted)
-            await server.registry.create(endpoint, "", wanted, call)
-        elif step is Step.UPDATE and wanted is not None:
-            spec = wanted.spec
+        if step is Step.CREATE and desired is not None:
+            body.default(endpoint, desired)
+            await server.registry.create(endpoint, "", desired, call)
+        elif step is Step.UPDATE and desired is not None:
+            spec = desired.spec
 
             def change(old: APIService, item: KeyValue) -> APIService:
                 old.spec = spec
                 old.metadata.resourceVersion = str(item.revision)
                 return old
 
-            await server.registry.update(endpoint, "", wanted.metadata.name, change, call)
+            await server.registry.update(endpoint, "", desired.metadata.name, change, call)
         elif step is Step.DELETE and current is not None:
             meta = current.metadata
             options = DeleteOptions(preconditions=Preconditions(uid=meta.uid))
             await server.registry.delete(endpoint, "", meta.name, options, call)
-    except errors.ApiError as fault:
+    except errors.ApiError as error:
         if not (
-            errors.is_already_exists(fault)
-            or errors.is_not_found(fault)
-            or errors.is_conflict(fault)
+            errors.is_already_exists(error)
+            or errors.is_not_found(error)
+            or errors.is_conflict(error)
         ):
             raise

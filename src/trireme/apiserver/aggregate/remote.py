@@ -18,5 +18,5 @@ def refuse(server: ApiServer, group: str, version: str) -> None:
     found = server.reader.get(APIService, "", name)
     if found is None or found.spec.service is None:
         return
-    why = plan.not_passed_on(found.spec.service)
-    raise errors.service_unavailable(f"apiservice {name}: {why}")
+    message = plan.not_passed_on(found.spec.service)
+    raise errors.service_unavailable(f"apiservice {name}: {message}")

@@ -33,7 +33,7 @@ class Pool:
         """Mark as taken; taking what is taken already changes nothing."""
         self._taken.add(number)
 
-    def give_back(self, number: int) -> None:
+    def release(self, number: int) -> None:
         self._taken.discard(number)
 
     def free(self, rng: random.Random) -> int:

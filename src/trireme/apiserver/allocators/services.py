@@ -36,27 +36,27 @@ class ServiceAllocator:
         self._addresses = pools.addresses(cidr)
         self._ports = {protocol: pools.ports(*node_ports) for protocol in ("TCP", "UDP", "SCTP")}
         self._port_range = node_ports
-        self._known = False
+        self._loaded = False
 
-    def concerns(self, endpoint: Endpoint) -> bool:
+    def handles(self, endpoint: Endpoint) -> bool:
         return endpoint.resource.type is Service
 
     def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]:
         """Fill in and take what ``new`` needs; the result gives it back."""
-        self._learn()
+        self._load()
         taken: list[tuple[pools.Pool, int]] = []
         dropped: list[tuple[pools.Pool, int]] = []
 
         def undo() -> None:
             for pool, number in taken:
-                pool.give_back(number)
+                pool.release(number)
             for pool, number in dropped:
                 pool.take(number)
 
         try:
             self._fill_families(new.spec)
-            self._settle_address(new, None if old is None else old.spec, taken)
-            self._settle_ports(new, None if old is None else old.spec, taken)
+            self._allocate_address(new, None if old is None else old.spec, taken)
+            self._allocate_ports(new, None if old is None else old.spec, taken)
         except errors.ApiError:
             undo()
             raise
@@ -64,19 +64,19 @@ class ServiceAllocator:
             kept = set(self._held(new.spec))
             for pool, number in self._held(old.spec):
                 if (pool, number) not in kept:
-                    pool.give_back(number)
+                    pool.release(number)
                     dropped.append((pool, number))
         return undo
 
     def release(self, old: Any) -> None:
         """The Service is gone."""
         for pool, number in self._held(old.spec):
-            pool.give_back(number)
+            pool.release(number)
 
-    def _learn(self) -> None:
-        if self._known:
+    def _load(self) -> None:
+        if self._loaded:
             return
-        self._known = True
+        self._loaded = True
         for service in self._reader.list(Service):
             for pool, number in self._held(service.spec):
                 pool.take(number)
@@ -100,7 +100,7 @@ class ServiceAllocator:
         spec.ipFamilyPolicy = spec.ipFamilyPolicy or "SingleStack"
         spec.ipFamilies = spec.ipFamilies or [self._family]
 
-    def _settle_address(
+    def _allocate_address(
         self, service: Service, old: ServiceSpec | None, taken: list[tuple[pools.Pool, int]]
     ) -> None:
         spec = service.spec
@@ -137,15 +137,15 @@ class ServiceAllocator:
     def _check_address(self, service: Service, number: int) -> None:
         text = service.spec.clusterIP
         if number not in self._addresses:
-            why = (
+            reason = (
                 f"the provided IP ({text}) is not in the valid range. "
                 f"The range of valid IPs is {self._cidr}"
             )
         elif self._addresses.taken(number):
-            why = "provided IP is already allocated"
+            reason = "provided IP is already allocated"
         else:
             return
-        detail = f"failed to allocate IP {text}: {why}"
+        detail = f"failed to allocate IP {text}: {reason}"
         problem = field.invalid(field.path("spec", "clusterIPs"), service.spec.clusterIPs, detail)
         raise errors.invalid("Service", service.metadata.name, [problem])
 
@@ -157,22 +157,22 @@ class ServiceAllocator:
         )
         raise errors.invalid("Service", service.metadata.name, [problem])
 
-    def _settle_ports(
+    def _allocate_ports(
         self, service: Service, old: ServiceSpec | None, taken: list[tuple[pools.Pool, int]]
     ) -> None:
         spec = service.spec
         if spec.type not in WITH_NODE_PORTS:
             return
         if spec.type == "LoadBalancer" and spec.allocateLoadBalancerNodePorts is False:
-            wanted = [port for port in spec.ports if port.nodePort]
+            needed = [port for port in spec.ports if port.nodePort]
         else:
-            wanted = spec.ports
+            needed = spec.ports
         before = {} if old is None else {(p.protocol, p.nodePort) for p in old.ports if p.nodePort}
         reuse = {} if old is None else {(p.protocol, p.port): p.nodePort for p in old.ports}
         problems: list[FieldError] = []
         mine: set[tuple[str, int]] = set()
         same: dict[int, int] = {}
-        for position, port in enumerate(wanted):
+        for position, port in enumerate(needed):
             pool = self._ports[port.protocol]
             if not port.nodePort:
                 port.nodePort = reuse.get((port.protocol, port.port), 0)
@@ -193,10 +193,10 @@ class ServiceAllocator:
             if key in before or key in mine:
                 mine.add(key)
                 continue
-            why = self._port_problem(pool, port.nodePort)
-            if why:
+            detail = self._port_problem(pool, port.nodePort)
+            if detail:
                 at = field.path("spec", "ports").index(position).child("nodePort")
-                problems.append(field.invalid(at, port.nodePort, why))
+                problems.append(field.invalid(at, port.nodePort, detail))
                 continue
             pool.take(port.nodePort)
             taken.append((pool, port.nodePort))

@@ -18,7 +18,7 @@ from trireme.apiserver.request import User
 from trireme.kit import pki
 from trireme.kit.clock import Clock
 
-MOST_REMEMBERED = 1000
+CACHE_SIZE = 1000
 # Kubernetes' own attribute of a subject (gate AllowParsingUserUIDFromCertAuth).
 UID = x509.ObjectIdentifier("1.3.6.1.4.1.57683.2")
 
@@ -29,15 +29,15 @@ class Certificates:
     def __init__(self, clock: Clock, *, uids: bool) -> None:
         self._clock = clock
         self._uids = uids
-        self._known: dict[bytes, tuple[Identity | None, float, float]] = {}
+        self._cached: dict[bytes, tuple[Identity | None, float, float]] = {}
 
     def authenticate(self, certificate: bytes) -> Identity | None:
         """The user of a verified certificate."""
-        known = self._known.get(certificate)
+        known = self._cached.get(certificate)
         if known is None:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[certificate] = self._read(certificate)
+            if len(self._cached) >= CACHE_SIZE:
+                self._cached.clear()
+            known = self._cached[certificate] = self._read(certificate)
         identity, begins, ends = known
         if not begins <= self._clock.now() <= ends:
             raise Rejected("x509: certificate has expired or is not yet valid")

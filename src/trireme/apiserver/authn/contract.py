@@ -2,7 +2,7 @@
 
 An authenticator of credentials answers with an ``Identity``, with None when the credential is not
 of its sort, or raises ``Rejected`` when it is of its sort and bad. Only ``union`` turns a rejection
-into a 401, whose text never says why.
+into a 401, whose text never has the cause.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from trireme.apiserver.request import User
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A user, and for which of the wanted audiences the credential was made."""
+    """A user, and for which of the target audiences the credential was made."""
 
     user: User
     audiences: tuple[str, ...] = ()
 
 
 class Rejected(Exception):
-    """The credential is bad; the text says why, for logs and for TokenReview."""
+    """The credential is bad; the text is the cause, for logs and for TokenReview."""
 
 
 class TokenAuthenticator(Protocol):

@@ -1,7 +1,7 @@
 """The keys of service-account tokens: sign claims, check signatures, publish the public halves.
 
 In: PEM keys from the configuration. Out: JWTs, their claims, and the two documents of OpenID
-discovery. Time is not looked at here: ``service_accounts`` judges the claims. Called by that, by
+discovery. Time is not looked at here: ``service_accounts`` validates the claims. Called by that, by
 ``subresources/token`` and ``virtual/openid``. Upstream: pkg/serviceaccount/jwt.go, openidmetadata;
 RFC 7515, RFC 7517 and OpenID Connect Discovery 1.0.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 JWKS_PATH = "/openid/v1/jwks"
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _JWK_FIELDS = ("kty", "crv", "x", "y", "n", "e")
-# The library must judge nothing but the signature: it would read the machine's clock.
+# The library must check nothing but the signature: it would read the machine's clock.
 _SIGNATURE_ONLY: Options = {
     "verify_signature": True,
     "verify_exp": False,

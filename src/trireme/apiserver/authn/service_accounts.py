@@ -1,6 +1,6 @@
 """Service-account tokens: what their claims say, and whether it still holds.
 
-In: a bearer token and the audiences it is wanted for; the stored objects that it is bound to. Out:
+In: a bearer token and its target audiences; the stored objects that it is bound to. Out:
 the user, or ``Rejected``. The account, and the pod, secret or node that the token is bound to, must
 still be there with the same UID. Callers: ``union`` and TokenReview; ``subresources/token`` makes
 the claims. Upstream: pkg/serviceaccount/claims.go;

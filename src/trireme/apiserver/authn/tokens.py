@@ -1,6 +1,6 @@
 """Bearer tokens of all sorts, in upstream's order, and a short memory of those that passed.
 
-In: a token and the audiences that it is wanted for. Out: an ``Identity``, or None where no sort
+In: a token and the target audiences. Out: an ``Identity``, or None where no sort
 knows the token, or ``Rejected``. Callers: ``union`` for requests, ``virtual/tokenreview``.
 Bootstrap tokens, OIDC and webhooks are not supported: no configuration names them.
 """
@@ -14,8 +14,8 @@ from trireme.apiserver.request import User
 from trireme.kit.clock import Clock
 
 # Upstream's --authentication-token success cache: seconds, and our bound on its size.
-REMEMBERED_FOR = 10.0
-MOST_REMEMBERED = 10_000
+CACHE_TTL = 10.0
+CACHE_SIZE = 10_000
 
 
 class StaticTokens:
@@ -44,20 +44,20 @@ class Tokens:
     def __init__(self, sorts: list[TokenAuthenticator], clock: Clock) -> None:
         self._sorts = sorts
         self._clock = clock
-        self._passed: dict[tuple[str, tuple[str, ...]], tuple[Identity, float]] = {}
+        self._cached: dict[tuple[str, tuple[str, ...]], tuple[Identity, float]] = {}
 
     def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """The first identity that a sort gives; a rejection only when no other sort knows it."""
         key = (token, audiences)
         now = self._clock.monotonic()
-        known = self._passed.get(key)
+        known = self._cached.get(key)
         if known is not None and now < known[1]:
             return known[0]
         identity = self._ask(token, audiences)
         if identity is not None:
-            if len(self._passed) >= MOST_REMEMBERED:
-                self._passed.clear()
-            self._passed[key] = identity, now + REMEMBERED_FOR
+            if len(self._cached) >= CACHE_SIZE:
+                self._cached.clear()
+            self._cached[key] = identity, now + CACHE_TTL
         return identity
 
     def _ask(self, token: str, audiences: tuple[str, ...]) -> Identity | None:

@@ -1,7 +1,7 @@
 """The authenticators in upstream's order: client certificate, bearer token, anonymous.
 
 In: a request. Out: its user, with the group of all authenticated users. A credential that none
-accepts is 401, never anonymous, and the answer does not say why; the log does.
+accepts is 401, never anonymous, and only the log has the cause.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/.
 """
 

@@ -1,7 +1,7 @@
 """What a stored object has to become to hold all that every cluster has. Pure.
 
-In: the stored object (a copy that may be changed) and the wanted one. Out: the object to write, or
-None where nothing is missing; the wanted one itself where the stored one has to be made anew. What
+In: the stored object (a copy that may be changed) and the desired one. Out: the object to write, or
+None where nothing is missing; the desired one itself where the stored one has to be made anew. What
 people added stays; an object whose ``autoupdate`` annotation says "false" is left alone. Called by
 ``run``. Upstream: component-helpers ``auth/rbac/reconciliation``.
 """
@@ -23,59 +23,59 @@ AnyRole = ClusterRole | Role
 AnyBinding = ClusterRoleBinding | RoleBinding
 
 
-def role(stored: AnyRole, wanted: AnyRole) -> AnyRole | None:
+def role(stored: AnyRole, desired: AnyRole) -> AnyRole | None:
     """A role with the missing rules, labels and annotations added."""
     if _is_protected(stored.metadata):
         return None
-    changed = _merge(stored.metadata, wanted.metadata)
-    missing = cover.uncovered(stored.rules, wanted.rules)
+    changed = _merge(stored.metadata, desired.metadata)
+    missing = cover.uncovered(stored.rules, desired.rules)
     if missing:
         stored.rules = [*stored.rules, *missing]
         changed = True
-    if isinstance(stored, ClusterRole) and isinstance(wanted, ClusterRole):
-        changed = _aggregate(stored, wanted) or changed
+    if isinstance(stored, ClusterRole) and isinstance(desired, ClusterRole):
+        changed = _aggregate(stored, desired) or changed
     return stored if changed else None
 
 
-def binding(stored: AnyBinding, wanted: AnyBinding) -> AnyBinding | None:
+def binding(stored: AnyBinding, desired: AnyBinding) -> AnyBinding | None:
     """A binding with the missing subjects, labels and annotations added.
 
-    A roleRef cannot be changed: where it differs, ``wanted`` itself is the answer, and the stored
+    A roleRef cannot be changed: where it differs, ``desired`` itself is the answer, and the stored
     binding has to be deleted first.
     """
     if _is_protected(stored.metadata):
         return None
-    if stored.roleRef != wanted.roleRef:
-        return wanted
-    changed = _merge(stored.metadata, wanted.metadata)
-    missing = [item for item in wanted.subjects if item not in stored.subjects]
+    if stored.roleRef != desired.roleRef:
+        return desired
+    changed = _merge(stored.metadata, desired.metadata)
+    missing = [item for item in desired.subjects if item not in stored.subjects]
     if missing:
         stored.subjects = [*stored.subjects, *missing]
     return stored if changed or missing else None
 
 
-def endpoints(stored: Endpoints, wanted: Endpoints) -> Endpoints | None:
+def endpoints(stored: Endpoints, desired: Endpoints) -> Endpoints | None:
     """The Endpoints of the API server's Service, leading to it and to nothing else."""
-    changed = _merge(stored.metadata, wanted.metadata) or stored.subsets != wanted.subsets
-    stored.subsets = wanted.subsets
+    changed = _merge(stored.metadata, desired.metadata) or stored.subsets != desired.subsets
+    stored.subsets = desired.subsets
     return stored if changed else None
 
 
-def endpoint_slice(stored: EndpointSlice, wanted: EndpointSlice) -> EndpointSlice | None:
+def endpoint_slice(stored: EndpointSlice, desired: EndpointSlice) -> EndpointSlice | None:
     """The same of its EndpointSlice, whose family of addresses cannot be changed."""
-    if stored.addressType != wanted.addressType:
-        return wanted
-    changed = _merge(stored.metadata, wanted.metadata)
-    changed = changed or stored.endpoints != wanted.endpoints or stored.ports != wanted.ports
-    stored.endpoints, stored.ports = wanted.endpoints, wanted.ports
+    if stored.addressType != desired.addressType:
+        return desired
+    changed = _merge(stored.metadata, desired.metadata)
+    changed = changed or stored.endpoints != desired.endpoints or stored.ports != desired.ports
+    stored.endpoints, stored.ports = desired.endpoints, desired.ports
     return stored if changed else None
 
 
-def data(stored: ConfigMap, wanted: ConfigMap) -> ConfigMap | None:
-    """A ConfigMap with the wanted entries; what others wrote there stays."""
-    if wanted.data.items() <= stored.data.items():
+def data(stored: ConfigMap, desired: ConfigMap) -> ConfigMap | None:
+    """A ConfigMap with the desired entries; what others wrote there stays."""
+    if desired.data.items() <= stored.data.items():
         return None
-    stored.data = {**stored.data, **wanted.data}
+    stored.data = {**stored.data, **desired.data}
     return stored
 
 
@@ -83,24 +83,24 @@ def _is_protected(meta: ObjectMeta) -> bool:
     return meta.annotations.get(AUTOUPDATE) == "false"
 
 
-def _merge(stored: ObjectMeta, wanted: ObjectMeta) -> bool:
+def _merge(stored: ObjectMeta, desired: ObjectMeta) -> bool:
     """Add missing labels and annotations; those that are there keep their values."""
-    labels = wanted.labels | stored.labels
-    annotations = wanted.annotations | stored.annotations
+    labels = desired.labels | stored.labels
+    annotations = desired.annotations | stored.annotations
     changed = labels != stored.labels or annotations != stored.annotations
     stored.labels, stored.annotations = labels, annotations
     return changed
 
 
-def _aggregate(stored: ClusterRole, wanted: ClusterRole) -> bool:
-    if wanted.aggregationRule is None:
+def _aggregate(stored: ClusterRole, desired: ClusterRole) -> bool:
+    if desired.aggregationRule is None:
         changed = stored.aggregationRule is not None
         stored.aggregationRule = None
         return changed
     present = stored.aggregationRule or AggregationRule()
     missing = [
         selector
-        for selector in wanted.aggregationRule.clusterRoleSelectors
+        for selector in desired.aggregationRule.clusterRoleSelectors
         if selector not in present.clusterRoleSelectors
     ]
     if missing:

@@ -108,29 +108,29 @@ def flow_schemas() -> list[FlowSchema]:
     return found
 
 
-def revised(stored: Configuration, wanted: Configuration) -> Configuration | None:
-    """``stored`` with the wanted spec, unless people took it over; None where nothing changes.
+def revised(stored: Configuration, desired: Configuration) -> Configuration | None:
+    """``stored`` with the desired spec, unless people took it over; None where nothing changes.
 
     The mandatory ones follow always; of the exempt level people may set the shares.
     """
-    name, notes = wanted.metadata.name, stored.metadata.annotations
-    told = _TRUTH.get(notes.get(AUTOUPDATE, ""))
-    follows = stored.metadata.generation == 1 if told is None else told
+    name, notes = desired.metadata.name, stored.metadata.annotations
+    autoupdate = _TRUTH.get(notes.get(AUTOUPDATE, ""))
+    follows = stored.metadata.generation == 1 if autoupdate is None else autoupdate
     follows = follows or name in mandatory.FLOW_SCHEMAS
     if isinstance(stored, levels.PriorityLevelConfiguration) and name == mandatory.EXEMPT:
         shares = stored.spec.exempt
-        if shares is not None and isinstance(wanted, levels.PriorityLevelConfiguration):
-            wanted.spec.exempt = shares
-    changed = told is not follows
+        if shares is not None and isinstance(desired, levels.PriorityLevelConfiguration):
+            desired.spec.exempt = shares
+    changed = autoupdate is not follows
     if changed:
         notes[AUTOUPDATE] = "true" if follows else "false"
-    if follows and stored.spec != wanted.spec:
-        stored.spec = wanted.spec
+    if follows and stored.spec != desired.spec:
+        stored.spec = desired.spec
         changed = True
     return stored if changed else None
 
 
-def is_unwanted(stored: Configuration, names: frozenset[str]) -> bool:
+def is_undesired(stored: Configuration, names: frozenset[str]) -> bool:
     """Whether an object that follows by itself is none of those that a cluster begins with."""
     follows = _TRUTH.get(stored.metadata.annotations.get(AUTOUPDATE, ""), False)
     return follows and stored.metadata.name not in names

@@ -98,10 +98,10 @@ def service_cidr(cidr: str) -> ServiceCIDR:
     return ServiceCIDR(metadata=ObjectMeta(name=SERVICE), spec=ServiceCIDRSpec(cidrs=[cidr]))
 
 
-def with_readiness(stored: ServiceCIDR, wanted: ServiceCIDR, now: str) -> ServiceCIDR | None:
+def with_readiness(stored: ServiceCIDR, desired: ServiceCIDR, now: str) -> ServiceCIDR | None:
     """A copy that says it is ready, None where that is for nobody or for others to say."""
     ready = next((item for item in stored.status.conditions if item.type == "Ready"), None)
-    if stored.metadata.deletionTimestamp is not None or stored.spec != wanted.spec:
+    if stored.metadata.deletionTimestamp is not None or stored.spec != desired.spec:
         return None
     if ready is not None and ready.status != "Unknown":
         return None

@@ -67,11 +67,11 @@ def aggregated(role: ClusterRole, among: list[ClusterRole]) -> list[PolicyRule]:
     if role.aggregationRule is None:
         return role.rules
     for selector in role.aggregationRule.clusterRoleSelectors:
-        wanted = labels.from_struct(selector)
+        desired = labels.from_struct(selector)
         for other in sorted(among, key=lambda item: item.metadata.name):
             if other.metadata.name == role.metadata.name:
                 continue
-            if wanted.matches(other.metadata.labels):
+            if desired.matches(other.metadata.labels):
                 found += [item for item in aggregated(other, among) if item not in found]
     return found
 

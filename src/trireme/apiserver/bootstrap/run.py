@@ -77,11 +77,11 @@ async def _all(writes: Any) -> None:
 
 
 def _policy(server: ApiServer) -> list[Awaitable[None] | None]:
-    wanted = policy.cluster_roles()
+    desired = policy.cluster_roles()
     writes: list[Awaitable[None] | None] = []
-    for role in wanted:
+    for role in desired:
         # The sum is there from the start; later it is its controller's.
-        initial = partial(policy.aggregated, role, wanted) if role.aggregationRule else None
+        initial = partial(policy.aggregated, role, desired) if role.aggregationRule else None
         writes.append(_reconcile(server, role, compute.role, initial))
     writes += [_reconcile(server, role, compute.role) for role in policy.roles()]
     for binding in (*policy.cluster_role_bindings(), *policy.role_bindings()):
@@ -118,12 +118,12 @@ def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
         (PriorityLevelConfiguration, fairness.priority_levels()),
         (FlowSchema, fairness.flow_schemas()),
     )
-    for kind, wanted in both:
-        for obj in wanted:
+    for kind, desired in both:
+        for obj in desired:
             writes.append(_reconcile(server, obj, fairness.revised, manager=FAIRNESS_MANAGER))
-        names = frozenset(obj.metadata.name for obj in wanted)
+        names = frozenset(obj.metadata.name for obj in desired)
         for stored in server.reader.list(kind):
-            if fairness.is_unwanted(stored, names):
+            if fairness.is_undesired(stored, names):
                 writes.append(_delete(server, kind, stored.metadata.name))
     return writes
 
@@ -133,92 +133,92 @@ async def _delete(server: ApiServer, kind: type, name: str) -> None:
         await server.registry.delete(
             server.endpoint(kind), "", name, DeleteOptions(), Call(SELF, manager=MANAGER)
         )
-    except errors.ApiError as fault:
-        if not errors.is_not_found(fault):
+    except errors.ApiError as error:
+        if not errors.is_not_found(error):
             raise
 
 
 async def _service_cidr(server: ApiServer) -> None:
-    """The networks that the server was told, as an object; it is ready at once."""
-    wanted = objects.service_cidr(server.config.service_cidr)
-    name, endpoint = wanted.metadata.name, server.endpoint(ServiceCIDR)
-    creation = _missing(server, wanted)
+    """The configured networks as an object; it is ready at once."""
+    desired = objects.service_cidr(server.config.service_cidr)
+    name, endpoint = desired.metadata.name, server.endpoint(ServiceCIDR)
+    creation = _missing(server, desired)
     if creation is not None:
         await creation
     stored = server.reader.get(ServiceCIDR, "", name)
     now = time.format(server.env.clock.now())
-    if stored is None or objects.with_readiness(stored, wanted, now) is None:
+    if stored is None or objects.with_readiness(stored, desired, now) is None:
         return
 
     def change(old: ServiceCIDR, _item: KeyValue) -> ServiceCIDR:
         old.metadata.resourceVersion = ""
-        return objects.with_readiness(old, wanted, now) or old
+        return objects.with_readiness(old, desired, now) or old
 
     call = Call(SELF, any_version=True, manager=CIDR_MANAGER)
     await server.registry.update(endpoint, "", name, change, call, "status")
 
 
-def _missing(server: ApiServer, wanted: Any) -> Awaitable[None] | None:
+def _missing(server: ApiServer, desired: Any) -> Awaitable[None] | None:
     """The write that creates an object, None where it is there."""
-    endpoint = server.endpoint(type(wanted))
-    meta = wanted.metadata
+    endpoint = server.endpoint(type(desired))
+    meta = desired.metadata
     if server.store.get(endpoint.key(meta.namespace, meta.name)) is not None:
         return None
-    return _create(server, endpoint, wanted)
+    return _create(server, endpoint, desired)
 
 
 def _reconcile(
     server: ApiServer,
-    wanted: Any,
+    desired: Any,
     compute_change: Callable[[Any, Any], Any],
     initial_rules: Callable[[], Any] | None = None,
     manager: str = MANAGER,
 ) -> Awaitable[None] | None:
-    """The write that brings an object to what is wanted, None where it is that already.
+    """The write that brings an object to what is desired, None where it is that already.
 
-    ``compute_change(stored, wanted)`` gives None, the changed ``stored``, or ``wanted`` itself for
-    an object that has to be made anew.
+    ``compute_change(stored, desired)`` returns None, the changed ``stored``, or ``desired`` itself
+    for an object that has to be made anew.
     """
-    endpoint = server.endpoint(type(wanted))
-    body.default(endpoint, wanted)
-    item = server.store.get(endpoint.key(wanted.metadata.namespace, wanted.metadata.name))
+    endpoint = server.endpoint(type(desired))
+    body.default(endpoint, desired)
+    item = server.store.get(endpoint.key(desired.metadata.namespace, desired.metadata.name))
     if item is None:
         if initial_rules is not None:
-            wanted.rules = initial_rules()
-        return _create(server, endpoint, wanted, manager)
-    change = compute_change(endpoint.load(item), wanted)
+            desired.rules = initial_rules()
+        return _create(server, endpoint, desired, manager)
+    change = compute_change(endpoint.load(item), desired)
     if change is None:
         return None
-    if change is wanted:
-        return _recreate(server, endpoint, wanted)
-    return _update(server, endpoint, wanted, compute_change, manager)
+    if change is desired:
+        return _recreate(server, endpoint, desired)
+    return _update(server, endpoint, desired, compute_change, manager)
 
 
 async def _create(
-    server: ApiServer, endpoint: Endpoint, wanted: Any, manager: str = MANAGER
+    server: ApiServer, endpoint: Endpoint, desired: Any, manager: str = MANAGER
 ) -> None:
-    body.default(endpoint, wanted)
+    body.default(endpoint, desired)
     try:
         await server.registry.create(
-            endpoint, wanted.metadata.namespace, wanted, Call(SELF, manager=manager)
+            endpoint, desired.metadata.namespace, desired, Call(SELF, manager=manager)
         )
-    except errors.ApiError as fault:
+    except errors.ApiError as error:
         # Another API server of the cluster was faster.
-        if not errors.is_already_exists(fault):
+        if not errors.is_already_exists(error):
             raise
 
 
 async def _update(
     server: ApiServer,
     endpoint: Endpoint,
-    wanted: Any,
+    desired: Any,
     compute_change: Callable[[Any, Any], Any],
     manager: str,
 ) -> None:
-    meta = wanted.metadata
+    meta = desired.metadata
 
     def change(_old: Any, item: KeyValue) -> Any:
-        new = compute_change(endpoint.load(item), wanted) or endpoint.load(item)
+        new = compute_change(endpoint.load(item), desired) or endpoint.load(item)
         new.metadata.resourceVersion = ""
         return new
 
@@ -226,7 +226,7 @@ async def _update(
     await server.registry.update(endpoint, meta.namespace, meta.name, change, call)
 
 
-async def _recreate(server: ApiServer, endpoint: Endpoint, wanted: Any) -> None:
-    meta, call = wanted.metadata, Call(SELF, manager=MANAGER)
+async def _recreate(server: ApiServer, endpoint: Endpoint, desired: Any) -> None:
+    meta, call = desired.metadata, Call(SELF, manager=MANAGER)
     await server.registry.delete(endpoint, meta.namespace, meta.name, DeleteOptions(), call)
-    await _create(server, endpoint, wanted)
+    await _create(server, endpoint, desired)

@@ -24,25 +24,25 @@ class Indexes:
         self._made: dict[tuple[Endpoint, str], _Index] = {}
 
     def newest(
-        self, endpoint: Endpoint, namespace: str, wanted: Selection, after: str | None = None
+        self, endpoint: Endpoint, namespace: str, selection: Selection, after: str | None = None
     ) -> list[KeyValue]:
         """The items of a namespace (or of all) that may match, after the key ``after``."""
         prefix = endpoint.prefix(namespace)
-        keys = self._keys(endpoint, namespace, wanted)
+        keys = self._keys(endpoint, namespace, selection)
         if keys is None:
             return self._store.list(prefix, after=after).items
         mine = (key for key in keys if key.startswith(prefix) and (after is None or key > after))
         return [item for item in map(self._store.get, mine) if item is not None]
 
-    def _keys(self, endpoint: Endpoint, namespace: str, wanted: Selection) -> list[str] | None:
+    def _keys(self, endpoint: Endpoint, namespace: str, selection: Selection) -> list[str] | None:
         """The keys that alone may match; None: any may."""
-        if wanted.fields is None:
+        if selection.fields is None:
             return None
-        name = wanted.fields.exact("metadata.name")
+        name = selection.fields.exact("metadata.name")
         if name is not None and (namespace or not endpoint.resource.namespaced):
             return [endpoint.key(namespace, name)]
         for field in endpoint.resource.indexed:
-            value = wanted.fields.exact(field)
+            value = selection.fields.exact(field)
             if value is not None:
                 return self._index(endpoint, field).keys(value)
         return None

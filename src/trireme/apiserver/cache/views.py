@@ -47,7 +47,7 @@ class View(msgspec.Struct, frozen=True, gc=False):
 
 
 class Selection:
-    """What a list or a watch wants: a label selector and a field selector, either may be None."""
+    """The selectors of a list or a watch: labels and fields, either may be None."""
 
     __slots__ = ("fields", "labels")
 
@@ -60,19 +60,19 @@ class Selection:
         return self.labels is None and self.fields is None
 
     @property
-    def looks_inside(self) -> bool:
+    def selects_beyond_metadata(self) -> bool:
         """Whether it asks for fields beyond metadata, which versions may have elsewhere."""
         asked = self.fields.requirements if self.fields is not None else ()
         return any(not each.field.startswith("metadata.") for each in asked)
 
     def one_of(self) -> tuple[bool, str, tuple[str, ...]] | None:
-        """A field (True) or label (False), and the values that alone it may have."""
-        for wanted in self.fields.requirements if self.fields is not None else ():
-            if wanted.operator == selection.EQUALS and wanted.field != "metadata.namespace":
-                return True, wanted.field, (wanted.value,)
-        for demanded in self.labels.requirements if self.labels is not None else ():
-            if demanded.operator in _ONE_OF:
-                return False, demanded.key, demanded.values
+        """A field (True) or label (False), and the only values that it may have."""
+        for required in self.fields.requirements if self.fields is not None else ():
+            if required.operator == selection.EQUALS and required.field != "metadata.namespace":
+                return True, required.field, (required.value,)
+        for required_label in self.labels.requirements if self.labels is not None else ():
+            if required_label.operator in _ONE_OF:
+                return False, required_label.key, required_label.values
         return None
 
     def matches(self, view: View | None) -> bool:
@@ -83,9 +83,11 @@ class Selection:
         return self.fields is None or self.fields.matches(view.fields)
 
 
-async def shown(endpoint: Endpoint, items: list[KeyValue]) -> list[View]:
+async def served(endpoint: Endpoint, items: list[KeyValue]) -> list[View]:
     """The views of items in the version that an endpoint serves; not kept."""
-    return [_look(endpoint, item.revision, item.value) for item in await endpoint.show(items)]
+    return [
+        _read(endpoint, item.revision, item.value) for item in await endpoint.from_stored(items)
+    ]
 
 
 # An endpoint, and what its object was before and after an event; None where it was not.
@@ -111,25 +113,25 @@ class Views:
             if known is not None and known[0] is endpoint:
                 before = known[2]
             if before is None:
-                before = self._seen(endpoint, event.key, earlier, event.previous)
+                before = self._view_at(endpoint, event.key, earlier, event.previous)
         if event.type != stores.DELETED:
-            after = self._seen(endpoint, event.key, event.revision, event.value)
+            after = self._view_at(endpoint, event.key, event.revision, event.value)
         self._changes[event.revision] = (endpoint, before, after)
         if len(self._changes) > RECENT:
             del self._changes[next(iter(self._changes))]
         return before, after
 
     def watch_filter(self, endpoint: Endpoint, selected: Selection) -> WatchFilter | None:
-        """Which of a kind's events a selection has to be told of; None for every one.
+        """The filter of a kind's events that may matter to a selection; None for every event.
 
-        A value that it demands tells most events apart without a look at the selection itself;
-        where it demands none, those that select the same are judged together.
+        A required value rules most events out without matching the selection; where none is
+        required, watches with the same selection share one match.
         """
         if selected.everything:
             return None
-        wanted = selected.one_of()
-        if wanted is not None:
-            of_fields, name, values = wanted
+        required = selected.one_of()
+        if required is not None:
+            of_fields, name, values = required
             return WatchFilter(
                 (endpoint, of_fields, name),
                 values,
@@ -141,50 +143,50 @@ class Views:
     def _values(
         self, endpoint: Endpoint, event: Event, of_fields: bool, name: str
     ) -> Collection[str] | None:
-        there = self._there(endpoint, event)
-        if there is None:
+        found = self._before_and_after(endpoint, event)
+        if found is None:
             return None
         if of_fields:
-            return {view.fields.get(name, "") for view in there}
-        return {view.labels[name] for view in there if name in view.labels}
+            return {view.fields.get(name, "") for view in found}
+        return {view.labels[name] for view in found if name in view.labels}
 
     def _selected(
         self, endpoint: Endpoint, event: Event, selected: Selection
     ) -> Collection[str] | None:
-        there = self._there(endpoint, event)
-        if there is None:
+        found = self._before_and_after(endpoint, event)
+        if found is None:
             return None
-        return _SELECTED if any(map(selected.matches, there)) else ()
+        return _SELECTED if any(map(selected.matches, found)) else ()
 
-    def _there(self, endpoint: Endpoint, event: Event) -> list[View] | None:
+    def _before_and_after(self, endpoint: Endpoint, event: Event) -> list[View] | None:
         try:
             return [view for view in self.change(endpoint, event) if view is not None]
         except Exception:
             # The store is publishing: to fail over this object is each watcher's own matter.
             return None
 
-    def _seen(self, endpoint: Endpoint, key: str, revision: int, value: bytes) -> View:
+    def _view_at(self, endpoint: Endpoint, key: str, revision: int, value: bytes) -> View:
         """A view that is not kept: the object may have gone meanwhile."""
         view = self._views.get(key)
         if view is not None and view.revision == revision:
             return view
-        return _look(endpoint, revision, value)
+        return _read(endpoint, revision, value)
 
     def of(self, endpoint: Endpoint, key: str, revision: int, value: bytes) -> View:
         view = self._views.get(key)
         if view is None or view.revision != revision:
-            view = _look(endpoint, revision, value)
+            view = _read(endpoint, revision, value)
             if self._views.get(key) is None or self._views[key].revision < revision:
                 self._views[key] = view
         return view
 
-    def chosen(
-        self, endpoint: Endpoint, wanted: Selection, items: list[KeyValue]
+    def select(
+        self, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
     ) -> Iterator[KeyValue]:
         """The items that a selection matches. Written out: this is asked of each of 10,000 pods."""
         views, of = self._views, self.of
-        by_label = wanted.labels.matches if wanted.labels is not None else None
-        by_field = wanted.fields.matches if wanted.fields is not None else None
+        by_label = selection.labels.matches if selection.labels is not None else None
+        by_field = selection.fields.matches if selection.fields is not None else None
         for item in items:
             view = views.get(item.key)
             if view is None or view.revision != item.revision:
@@ -199,7 +201,7 @@ class Views:
         self._views.pop(key, None)
 
 
-def _look(endpoint: Endpoint, revision: int, value: bytes) -> View:
+def _read(endpoint: Endpoint, revision: int, value: bytes) -> View:
     selectable = endpoint.resource.selectable
     fields: dict[str, str] = {}
     if selectable:

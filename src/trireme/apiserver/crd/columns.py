@@ -18,7 +18,7 @@ from trireme.machinery import gotext, time
 from trireme.machinery.resource import Column
 
 _NAME: Final = Column("Name", format="name", description=columns.NAME.description)
-# What a kind without columns of its own shows.
+# The column of a kind without columns of its own.
 _AGE: Final = CustomResourceColumnDefinition(
     name="Age",
     type="date",
@@ -38,7 +38,7 @@ def of(given: list[CustomResourceColumnDefinition]) -> tuple[tuple[Column, ...],
         try:
             path = jsonpath.parse(item.jsonPath)
         except jsonpath.JsonPathError:
-            # As upstream: the columns before it are shown, those after it are not.
+            # As upstream: the columns before it are printed, those after it are not.
             break
         text = f"Custom resource definition column (in JSONPath format): {item.jsonPath}"
         described = item.description or text

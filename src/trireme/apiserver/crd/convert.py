@@ -90,14 +90,14 @@ class WebhookConverter:
             review = msgspec.json.decode(body)
             response = review["response"]
         except (msgspec.DecodeError, KeyError, TypeError) as problem:
-            why = f"{prefix}no response provided"
+            message = f"{prefix}no response provided"
             if isinstance(problem, msgspec.DecodeError):
-                why = f"{prefix}invalid response: {problem}"
-            raise errors.internal_error(why) from None
-        wanted = f"apiextensions.k8s.io/{self._review}"
-        if (review.get("apiVersion"), review.get("kind")) != (wanted, "ConversionReview"):
+                message = f"{prefix}invalid response: {problem}"
+            raise errors.internal_error(message) from None
+        expected = f"apiextensions.k8s.io/{self._review}"
+        if (review.get("apiVersion"), review.get("kind")) != (expected, "ConversionReview"):
             raise errors.internal_error(
-                f"{prefix}expected webhook response of {wanted}, Kind=ConversionReview, got "
+                f"{prefix}expected webhook response of {expected}, Kind=ConversionReview, got "
                 f"{review.get('apiVersion')}, Kind={review.get('kind')}"
             )
         if self._review == "v1" and response.get("uid") != uid:
@@ -145,5 +145,5 @@ def _checked(new: Any, old: Plain, api_version: str, position: int, prefix: str)
     return {**new, "metadata": kept}
 
 
-def _failed(name: str, why: str) -> errors.ApiError:
-    return errors.internal_error(f"conversion webhook for {name} failed: {why}")
+def _failed(name: str, message: str) -> errors.ApiError:
+    return errors.internal_error(f"conversion webhook for {name} failed: {message}")

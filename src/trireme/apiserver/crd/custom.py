@@ -19,11 +19,11 @@ class CustomObject(dict[str, Any]):
     """One object. Each served version has a subclass that knows its identity."""
 
     identity: ClassVar[tuple[str, str]] = ("", "")
-    # Whether another version's rules have been asked already.
-    is_judged = False
+    # Whether it was validated in another version already.
+    is_validated = False
     # Whether it comes from an apply, with nulls that the schema does not know.
     is_applied = False
-    # What the rules say that is no error.
+    # Warnings of the validation rules.
     warned: tuple[str, ...] = ()
 
     def __init__(self, content: dict[str, Any] | None = None) -> None:

@@ -29,7 +29,9 @@ _APPROVAL = {
 }
 
 
-def settle(obj: CustomResourceDefinition, resources: set[str], kinds: set[str], now: str) -> bool:
+def sync_status(
+    obj: CustomResourceDefinition, resources: set[str], kinds: set[str], now: str
+) -> bool:
     """Bring ``obj.status`` to what it should be; whether that changed anything.
 
     ``resources`` and ``kinds``: the names that other definitions of the group have.
@@ -40,9 +42,9 @@ def settle(obj: CustomResourceDefinition, resources: set[str], kinds: set[str], 
     types.set_condition(obj.status, named, now)
     types.set_condition(obj.status, established(obj, named.status == "True"), now)
     if approval.is_protected(obj.spec.group):
-        state, why = approval.state(obj.metadata.annotations)
+        state, message = approval.state(obj.metadata.annotations)
         status, reason = _APPROVAL[state]
-        _set(obj, types.APPROVED, status, reason, why, now)
+        _set(obj, types.APPROVED, status, reason, message, now)
     _structural(obj, now)
     return msgspec.json.encode(obj.status) != before
 
@@ -51,9 +53,9 @@ def names(
     obj: CustomResourceDefinition, resources: set[str], kinds: set[str]
 ) -> tuple[CustomResourceDefinitionNames, CustomResourceDefinitionCondition]:
     """The names that the kind gets, and whether those are the ones that it asks for."""
-    wanted, had = obj.spec.names, obj.status.acceptedNames
+    requested, had = obj.spec.names, obj.status.acceptedNames
     given = copy.copy(had)
-    given.categories = wanted.categories
+    given.categories = requested.categories
     taken = CustomResourceDefinitionCondition(type=types.NAMES_ACCEPTED, status="True")
     taken.reason, taken.message = "NoConflicts", "no conflicts found"
 
@@ -68,7 +70,7 @@ def names(
         ("listKind", "ListKindConflict", kinds),
     )
     for name, reason, used in singles:
-        value, mine = getattr(wanted, name), getattr(had, name)
+        value, mine = getattr(requested, name), getattr(had, name)
         if name == "shortNames":
             new = dict.fromkeys(item for item in value if item not in mine)
             clashes = [_in_use(item) for item in new if item in used]
@@ -93,16 +95,16 @@ def established(obj: CustomResourceDefinition, named: bool) -> CustomResourceDef
         found = types.condition(obj.status, types.ESTABLISHED)
         assert found is not None
         return found
-    wanted = CustomResourceDefinitionCondition(type=types.ESTABLISHED, status="False")
+    condition = CustomResourceDefinitionCondition(type=types.ESTABLISHED, status="False")
     if not named:
-        wanted.reason, wanted.message = "NotAccepted", "not all names are accepted"
+        condition.reason, condition.message = "NotAccepted", "not all names are accepted"
     elif not _authority_is_good(obj):
-        wanted.reason = "InvalidCABundle"
-        wanted.message = "The conversion webhook CABundle is invalid"
+        condition.reason = "InvalidCABundle"
+        condition.message = "The conversion webhook CABundle is invalid"
     else:
-        wanted.status, wanted.reason = "True", "InitialNamesAccepted"
-        wanted.message = "the initial names have been accepted"
-    return wanted
+        condition.status, condition.reason = "True", "InitialNamesAccepted"
+        condition.message = "the initial names have been accepted"
+    return condition
 
 
 def _authority_is_good(obj: CustomResourceDefinition) -> bool:
@@ -114,11 +116,11 @@ def _authority_is_good(obj: CustomResourceDefinition) -> bool:
 
 def _structural(obj: CustomResourceDefinition, now: str) -> None:
     """Only a definition that preserves unknown fields can have another schema at all."""
-    complaints: list[str] = []
+    violations: list[str] = []
     if obj.spec.preserveUnknownFields:
         at = field.path("spec", "preserveUnknownFields")
-        complaints.append(str(field.invalid(at, True, "must be false")))
-    for position, version in enumerate(obj.spec.versions if complaints else ()):
+        violations.append(str(field.invalid(at, True, "must be false")))
+    for position, version in enumerate(obj.spec.versions if violations else ()):
         schema = types.schema_of(version)
         if schema is None:
             continue
@@ -126,11 +128,11 @@ def _structural(obj: CustomResourceDefinition, now: str) -> None:
         try:
             tree = structural.of(msgspec.to_builtins(schema))
         except NotStructural as problem:
-            complaints.append(f"{at}: {problem}")
+            violations.append(f"{at}: {problem}")
         else:
-            complaints += [str(error) for error in check.validate(tree, at)]
-    if complaints:
-        text = complaints[0] if len(complaints) == 1 else f"[{', '.join(complaints)}]"
+            violations += [str(error) for error in check.validate(tree, at)]
+    if violations:
+        text = violations[0] if len(violations) == 1 else f"[{', '.join(violations)}]"
         _set(obj, types.NON_STRUCTURAL, "True", "Violations", text, now)
     elif types.condition(obj.status, types.NON_STRUCTURAL) is not None:
         kept = obj.status.conditions or []
@@ -147,7 +149,7 @@ def terminating(
 def _set(
     obj: CustomResourceDefinition, kind: str, status: str, reason: str, message: str, now: str
 ) -> None:
-    wanted = CustomResourceDefinitionCondition(
+    condition = CustomResourceDefinitionCondition(
         type=kind, status=status, reason=reason, message=message
     )
-    types.set_condition(obj.status, wanted, now)
+    types.set_condition(obj.status, condition, now)

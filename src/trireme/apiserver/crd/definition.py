@@ -102,7 +102,7 @@ class Definition:
         found = self.conditions.get(kind)
         return found is not None and found.status == "True"
 
-    def is_settled(self) -> bool:
+    def is_synced(self) -> bool:
         """Whether the status has nothing to follow up: what nearly every look finds."""
         return (
             self.names == self.spec.names

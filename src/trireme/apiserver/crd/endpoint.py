@@ -1,7 +1,7 @@
 """The endpoint of one version of a custom kind.
 
 Decoding prunes, defaults and reports unknown fields; what comes from the store may be in another
-version or older than the schema, and is brought up to date when it is shown. The endpoint of the
+version or older than the schema, and is converted when it is read. The endpoint of the
 stored version is the ``hub`` of the others.
 """
 
@@ -19,7 +19,7 @@ from trireme.api.apiextensions.schema import default, metadata, prune, structura
 from trireme.apiserver.cache.derived import Derived
 from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
-from trireme.apiserver.crd.judge import Judge
+from trireme.apiserver.crd.validation import Validator
 from trireme.apiserver.endpoint import APPLIED, SENT, Endpoint
 from trireme.machinery import errors, gotext
 from trireme.machinery.apply.atom import Atom
@@ -43,7 +43,7 @@ class Shared:
     preserve: bool
     convert: Converter
     # By version name.
-    judges: dict[str, Judge]
+    validators: dict[str, Validator]
     # Items up to this revision were written under another schema.
     stale_until: int = 0
     subscriptions: WeakSet[Any] = field(default_factory=WeakSet)
@@ -57,7 +57,7 @@ class Shared:
 class CustomEndpoint(Endpoint):
     """One served version. ``schema`` is its plain JSON."""
 
-    selects_shown = True
+    selects_served = True
     has_floats = True
 
     def __init__(
@@ -94,21 +94,21 @@ class CustomEndpoint(Endpoint):
         """The versions say it themselves."""
 
     @property
-    def asks_webhook(self) -> bool:  # type: ignore[override]
+    def converts_by_webhook(self) -> bool:  # type: ignore[override]
         return isinstance(self.shared.convert, WebhookConverter)
 
-    async def elsewhere(self, value: Any, version: str) -> Any:
+    async def convert_by_webhook(self, value: Any, version: str) -> Any:
         (converted,) = await self.shared.convert([value], version)
         return converted
 
     @property
-    def judge(self) -> Judge:
-        return self.shared.judges[self.resource.version]
+    def validator(self) -> Validator:
+        return self.shared.validators[self.resource.version]
 
     @cached_property
     def atom(self) -> Atom:
         """How values merge in server-side apply."""
-        schema = dict(self.judge.node.schema)
+        schema = dict(self.validator.node.schema)
         properties = dict(schema.get("properties", {}))
         atom = of_openapi(schema | {"properties": properties}, preserve=self.shared.preserve)
         return _with_metadata(atom)
@@ -132,14 +132,14 @@ class CustomEndpoint(Endpoint):
             decode.of_kind(data)
             raise
         if not texts.get("kind"):
-            shown = data.decode(errors="replace")
-            raise decode.DecodeError(f"Object 'Kind' is missing in '{shown}'", syntax=True)
-        said, wanted = texts["apiVersion"] or "", self.resource.api_version
-        value["apiVersion"] = said
-        if origin == SENT and said != wanted:
+            served = data.decode(errors="replace")
+            raise decode.DecodeError(f"Object 'Kind' is missing in '{served}'", syntax=True)
+        sent, expected = texts["apiVersion"] or "", self.resource.api_version
+        value["apiVersion"] = sent
+        if origin == SENT and sent != expected:
             raise errors.bad_request(
-                f"the API version in the data ({said}) does not match the expected API version "
-                f"({wanted})"
+                f"the API version in the data ({sent}) does not match the expected API version "
+                f"({expected})"
             )
         obj, unknown = self._object(value, applied=origin == APPLIED)
         problems += [f'unknown field "{path}"' for path in unknown]
@@ -151,15 +151,15 @@ class CustomEndpoint(Endpoint):
         meta = ObjectMeta()
         if value.get("metadata") is not None:
             meta = metadata.read(value["metadata"], lenient=False, unknown=unknown)
-        node = self.judge.node
+        node = self.validator.node
         if not self.shared.preserve:
             unknown += prune.prune(value, structural.as_root(node))
             if not applied:
                 prune.prune_nulls(value, node)
         try:
             unknown += metadata.coerce(value, node, lenient=False)
-        except metadata.BadMetadata as fault:
-            raise decode.DecodeError(str(fault.error)) from None
+        except metadata.BadMetadata as error:
+            raise decode.DecodeError(str(error.error)) from None
         default.default(value, node)
         value["metadata"] = meta
         obj: CustomObject = self.resource.type(value)
@@ -168,38 +168,38 @@ class CustomEndpoint(Endpoint):
 
     def encode(self, obj: CustomObject) -> Value:
         if obj.is_applied and not self.shared.preserve:
-            prune.prune_nulls(obj, self.judge.node)
+            prune.prune_nulls(obj, self.validator.node)
         return super().encode(obj)
 
-    def judge_shown(self, new: Any, old: Any, subresource: str) -> None:
+    def validate_served(self, new: Any, old: Any, subresource: str) -> None:
         if self.hub is self:
             return
-        judge, resource = self.judge, self.resource
+        validator, resource = self.validator, self.resource
         if old is None:
             resource.prepare_create(new)
-            problems = judge.validate(new)
+            problems = validator.validate(new)
         elif subresource == "status":
             new.keep_all_but_status(old)
-            problems = judge.validate_status(new, old)
+            problems = validator.validate_status(new, old)
         else:
             if resource.has_status:
                 new.status = old.status
-            problems = judge.validate_update(new, old)
+            problems = validator.validate_update(new, old)
         if problems:
             raise errors.invalid(resource.group_kind, new.metadata.name, problems)
 
-    async def store_form(self, obj: Any) -> Any:
+    async def to_stored(self, obj: Any) -> Any:
         if self.hub is self:
             return obj
         hub = self.hub
         (plain,) = await self.shared.convert([obj.plain()], hub.resource.api_version)
         stored: CustomObject = hub.decode(_encode(_in_order(plain)))
-        # The version that the write came in has judged it; what is stored is its other form.
-        stored.is_judged = True
+        # It was validated in the version of the request; this is the stored version.
+        stored.is_validated = True
         stored.is_applied = obj.is_applied
         return stored
 
-    async def show(self, items: list[KeyValue]) -> list[KeyValue]:
+    async def from_stored(self, items: list[KeyValue]) -> list[KeyValue]:
         """Stored items in this version and by its schema."""
         head, stale = self._head, self.shared.stale_until
         todo = [
@@ -209,7 +209,7 @@ class CustomEndpoint(Endpoint):
         ]
         if not todo:
             return items
-        shown = list(items)
+        served = list(items)
         left: list[int] = []
         for position in todo:
             item = items[position]
@@ -217,32 +217,32 @@ class CustomEndpoint(Endpoint):
             if known is None:
                 left.append(position)
             else:
-                shown[position] = _with(item, known)
+                served[position] = _with(item, known)
         if left:
             plains = [self._up_to_date(items[position].value) for position in left]
             converted = await self.shared.convert(plains, self.resource.api_version)
             for position, plain in zip(left, converted, strict=True):
                 item = items[position]
-                made = gotext.in_go(_encode(self._settled(plain)))
-                shown[position] = _with(item, self._kept.put(item.key, item.value, made))
-        return shown
+                made = gotext.in_go(_encode(self._pruned(plain)))
+                served[position] = _with(item, self._kept.put(item.key, item.value, made))
+        return served
 
     def _up_to_date(self, value: bytes) -> dict[str, Any]:
         """A stored object by the schema of the version that it is stored in."""
         plain: dict[str, Any] = json.plain(value)
         version = plain["apiVersion"].rpartition("/")[2]
-        judge = self.shared.judges.get(version)
-        if judge is not None:
-            self._fit(plain, judge)
-            default.default(plain, judge.node)
+        validator = self.shared.validators.get(version)
+        if validator is not None:
+            self._fit(plain, validator)
+            default.default(plain, validator.node)
         return plain
 
-    def _settled(self, plain: dict[str, Any]) -> dict[str, Any]:
-        self._fit(plain, self.judge)
+    def _pruned(self, plain: dict[str, Any]) -> dict[str, Any]:
+        self._fit(plain, self.validator)
         return _in_order(plain)
 
-    def _fit(self, plain: dict[str, Any], judge: Judge) -> None:
-        node = judge.node
+    def _fit(self, plain: dict[str, Any], validator: Validator) -> None:
+        node = validator.node
         if not self.shared.preserve:
             prune.prune(plain, structural.as_root(node))
             prune.prune_nulls(plain, node)

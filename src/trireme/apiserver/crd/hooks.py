@@ -32,24 +32,24 @@ class HttpsHooks:
         self._rng = rng
         # Of a URL the administrator decides; where a Service leads, others do.
         self._of_url, self._of_service = Outgoing(), Outgoing(filtered=True)
-        self._instead: Hooks | None = None
+        self._delegate: Hooks | None = None
 
-    def ask_through(self, hooks: Hooks) -> None:
+    def call_through(self, hooks: Hooks) -> None:
         """Let others ask: this process has no connections."""
-        self._instead = hooks
+        self._delegate = hooks
 
     async def __call__(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
         """POST; raises OSError in words when nobody answers."""
-        if self._instead is not None:
-            return await self._instead(config, body, timeout)
+        if self._delegate is not None:
+            return await self._delegate(config, body, timeout)
         url, server_name = self._target(config)
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if server_name is not None:
             headers["Host"] = server_name
-        way = self._of_url if server_name is None else self._of_service
+        outgoing_ = self._of_url if server_name is None else self._of_service
         try:
             async with asyncio.timeout(timeout):
-                response = await way.request(
+                response = await outgoing_.request(
                     "POST",
                     url,
                     headers,
@@ -62,29 +62,29 @@ class HttpsHooks:
             raise OSError(f'Post "{url}": context deadline exceeded') from None
         except outgoing.FAILURES as problem:
             target = URL(url, encoded=True)
-            why = outgoing.explain(problem, target.host or "", target.port or 0)
-            raise OSError(f'Post "{url}": {why}') from None
+            message = outgoing.explain(problem, target.host or "", target.port or 0)
+            raise OSError(f'Post "{url}": {message}') from None
 
     def _target(self, config: Any) -> tuple[str, str | None]:
         if config.service is None:
             return config.url, None
-        wanted = config.service
-        port = wanted.port or 443
-        name = f"{wanted.name}.{wanted.namespace}.svc"
-        service = self._reader.get(Service, wanted.namespace, wanted.name)
+        reference = config.service
+        port = reference.port or 443
+        name = f"{reference.name}.{reference.namespace}.svc"
+        service = self._reader.get(Service, reference.namespace, reference.name)
         if service is None:
-            raise OSError(f'Post "https://{name}:{port}": service "{wanted.name}" not found')
+            raise OSError(f'Post "https://{name}:{port}": service "{reference.name}" not found')
         if service.spec.type == "ExternalName":
-            return f"https://{service.spec.externalName}:{port}{_path(wanted.path)}", name
+            return f"https://{service.spec.externalName}:{port}{_path(reference.path)}", name
         served = next((item for item in service.spec.ports if item.port == port), None)
         if served is None:
-            raise OSError(f'no service port {port} found for service "{wanted.name}"')
-        choices = services.backends(self._reader, wanted.namespace, wanted.name, served.name)
+            raise OSError(f'no service port {port} found for service "{reference.name}"')
+        choices = services.backends(self._reader, reference.namespace, reference.name, served.name)
         if not choices:
-            raise OSError(f'no endpoints available for service "{wanted.name}"')
+            raise OSError(f'no endpoints available for service "{reference.name}"')
         host, number = self._rng.choice(choices)
         host = f"[{host}]" if ":" in host else host
-        return f"https://{host}:{number}{_path(wanted.path)}", name
+        return f"https://{host}:{number}{_path(reference.path)}", name
 
     async def close(self) -> None:
         """Close what is open."""

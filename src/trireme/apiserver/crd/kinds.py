@@ -21,7 +21,7 @@ from trireme.api.apiextensions.v1.types import (
 from trireme.apiserver.crd import columns, convert, custom, versions
 from trireme.apiserver.crd.definition import Definition
 from trireme.apiserver.crd.endpoint import SERVED, CustomEndpoint, Shared, relabelled
-from trireme.apiserver.crd.judge import Judge, nested, warnings
+from trireme.apiserver.crd.validation import Validator, nested, warnings
 from trireme.expr import jsonpath
 from trireme.kit.env import Env
 from trireme.machinery import errors, gotext, names
@@ -40,8 +40,8 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
-    """A served version, as discovery and OpenAPI tell of it; its schema is not looked at."""
+class CustomVersion:
+    """A served version, as discovery and OpenAPI list it; its schema is not looked at."""
 
     resource: Resource
     served: tuple[str, ...] = SERVED
@@ -55,7 +55,7 @@ class CustomKinds:
         self._known: dict[str, CustomKind] = {}
         # Counts the changes of what is served: documents made from it are made anew.
         self.changes = 0
-        self._told: tuple[int, tuple[Told, ...]] | None = None
+        self._served_versions: tuple[int, tuple[CustomVersion, ...]] | None = None
 
     def endpoint(self, group: str, version: str, plural: str) -> CustomEndpoint | None:
         """The endpoint of a served version, or None."""
@@ -81,7 +81,7 @@ class CustomKinds:
             return kind
         definition = Definition(item.value, item.revision)
         if kind is not None and kind.take(definition):
-            self.changes += kind.told_anew
+            self.changes += kind.discovery_changed
             return kind
         new = CustomKind(definition, self._store, self._env, self._hooks, kind is not None)
         self._known[name] = new
@@ -95,12 +95,15 @@ class CustomKinds:
         found = (self.look(item.key[len(ROOT) :]) for item in self._store.list(ROOT).items)
         return [kind for kind in found if kind is not None and kind.is_served]
 
-    def told(self) -> tuple[Told, ...]:
-        """What discovery and OpenAPI tell of: the same objects as long as nothing changes."""
+    def served_versions(self) -> tuple[CustomVersion, ...]:
+        """What discovery and OpenAPI list: the same objects as long as nothing changes."""
         kinds = self.all()
-        if self._told is None or self._told[0] != self.changes:
-            self._told = self.changes, tuple(each for kind in kinds for each in kind.told())
-        return self._told[1]
+        if self._served_versions is None or self._served_versions[0] != self.changes:
+            self._served_versions = (
+                self.changes,
+                tuple(each for kind in kinds for each in kind.served_versions()),
+            )
+        return self._served_versions[1]
 
     def made(self) -> Iterator[CustomEndpoint]:
         """The endpoints that have been made."""
@@ -118,9 +121,9 @@ class CustomKind:
         self._store, self._env, self._hooks = store, env, hooks
         self.endpoints: dict[str, CustomEndpoint] = {}
         self._shared: Shared | None = None
-        # Whether the newest form of the definition is told of in another way than the one before.
-        self.told_anew = False
-        self._told_versions: list[Told] | None = None
+        # Whether discovery of the newest definition differs from that of the one before.
+        self.discovery_changed = False
+        self._versions: list[CustomVersion] | None = None
         # Objects that are there already may have been written under another schema.
         since = changed or definition.meta.generation != 1
         self._stale_until = store.revision if since else 0
@@ -129,15 +132,15 @@ class CustomKind:
         """Go on with a newer form of the definition, if it serves the same."""
         if not self.definition.serves_like(definition):
             return False
-        before = self._is_told_as
+        before = self._discovery_state
         self.definition = definition
-        self.told_anew = self._is_told_as != before
-        if self.told_anew:
-            self._told_versions = None
+        self.discovery_changed = self._discovery_state != before
+        if self.discovery_changed:
+            self._versions = None
         return True
 
     @property
-    def _is_told_as(self) -> tuple[bool, bool]:
+    def _discovery_state(self) -> tuple[bool, bool]:
         return self.is_served, self.definition.is_true(types.TERMINATING)
 
     def end(self) -> None:
@@ -163,16 +166,16 @@ class CustomKind:
             self._make()
         return self.endpoints[self.definition.storage]
 
-    def told(self) -> list[Told]:
+    def served_versions(self) -> list[CustomVersion]:
         """The served versions, without their schemas."""
-        if self._told_versions is None:
+        if self._versions is None:
             definition = self.definition
-            self._told_versions = [
-                Told(_told(definition, version))
+            self._versions = [
+                CustomVersion(_discovery_resource(definition, version))
                 for version in definition.spec.versions
                 if version.served
             ]
-        return self._told_versions
+        return self._versions
 
     def _make(self) -> None:
         full = self.definition.full()
@@ -183,10 +186,10 @@ class CustomKind:
             converter = convert.WebhookConverter(
                 full.metadata.name, conversion, self._hooks, self._env.uid
             )
-        judges: dict[str, Judge] = {}
+        validators: dict[str, Validator] = {}
         for version in spec.versions:
             schema = types.schema_of(version)
-            judges[version.name] = Judge(
+            validators[version.name] = Validator(
                 f"{spec.group}/{version.name}",
                 self.definition.names.kind,
                 None if schema is None else msgspec.to_builtins(schema),
@@ -194,7 +197,7 @@ class CustomKind:
             )
         count = self._store.count(f"/registry/{self.definition.names.plural}.{spec.group}/")
         stale = self._stale_until if count else 0
-        shared = self._shared = Shared(spec.preserveUnknownFields, converter, judges, stale)
+        shared = self._shared = Shared(spec.preserveUnknownFields, converter, validators, stale)
         stored = next(item for item in spec.versions if item.storage)
         hub = self._endpoint(stored, shared, None)
         for version in spec.versions:
@@ -220,7 +223,7 @@ class CustomKind:
         shared: Shared,
         hub: CustomEndpoint | None,
     ) -> CustomEndpoint:
-        definition, judge = self.definition, shared.judges[version.name]
+        definition, validator = self.definition, shared.validators[version.name]
         api_version = f"{definition.spec.group}/{version.name}"
         kind = custom.kind_of(api_version, definition.names.kind)
         heads, row = columns.of(version.additionalPrinterColumns)
@@ -232,7 +235,7 @@ class CustomKind:
             stored = hub.resource
             to_stored = relabelled(stored.type, stored.api_version)
             conversion = Conversion(stored, to_stored, relabelled(kind, api_version))
-        base = _told(definition, definition_version(definition, version.name))
+        base = _discovery_resource(definition, definition_version(definition, version.name))
         resource = Resource(
             type=kind,
             plural=base.plural,
@@ -243,9 +246,9 @@ class CustomKind:
             subresources=base.subresources,
             scale=None if scale is None else _scale(scale),
             prepare_create=self._prepare(has_status),
-            validate=judge.validate,
-            validate_update=judge.validate_update,
-            validate_status=judge.validate_status,
+            validate=validator.validate,
+            validate_update=validator.validate_update,
+            validate_status=validator.validate_status,
             warnings=warnings,
             name_errors=names.is_dns1123_subdomain,
             unconditional_update=False,
@@ -261,8 +264,8 @@ class CustomKind:
             row=row,
             selectable=_selectable(version),
         )
-        told = versions.deprecation(definition, version.name)
-        endpoint = CustomEndpoint(resource, shared, hub, definition.names.listKind, told)
+        served_versions = versions.deprecation(definition, version.name)
+        endpoint = CustomEndpoint(resource, shared, hub, definition.names.listKind, served_versions)
         self.endpoints[version.name] = endpoint
         return endpoint
 
@@ -272,8 +275,8 @@ def definition_version(definition: Definition, name: str) -> Any:
     return next(item for item in definition.spec.versions if item.name == name)
 
 
-def _told(definition: Definition, version: Any) -> Resource:
-    """A version as discovery tells it."""
+def _discovery_resource(definition: Definition, version: Any) -> Resource:
+    """A version as discovery lists it."""
     accepted = definition.names
     parts: list[Subresource] = []
     if version.subresources is not None:

@@ -25,7 +25,7 @@ from trireme.store import contract as stores
 from trireme.store.contract import KeyValue
 
 # How long the instances of a definition may take to go before the definition says so.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 async def run(server: ApiServer) -> None:
@@ -44,9 +44,9 @@ class _Lifecycle:
 
     async def run(self) -> None:
         server, what = self._server, "customresourcedefinition"
-        await Follower(server.store, server.env, self._group, what, self._settle).follow(ROOT)
+        await Follower(server.store, server.env, self._group, what, self._sync).follow(ROOT)
 
-    async def _settle(self, name: str) -> None:
+    async def _sync(self, name: str) -> None:
         server = self._server
         # What is served follows first: who sees Established is served.
         server.custom.look(name)
@@ -55,23 +55,23 @@ class _Lifecycle:
         if item is None:
             if known is not None:
                 self._forget(name, known)
-                await self._look_at_others(name, known.spec.group)
+                await self._sync_others(name, known.spec.group)
             return
-        if known is not None and known.revision == item.revision and known.is_settled():
+        if known is not None and known.revision == item.revision and known.is_synced():
             return
         definition = Definition(item.value, item.revision)
         self._remember(name, definition)
         if definition.meta.deletionTimestamp is not None:
             if CLEANUP in definition.meta.finalizers and name not in self._deleting:
                 self._deleting.add(name)
-                self._group.create_task(self._clean(name), name=f"instances of {name}")
+                self._group.create_task(self._delete_all(name), name=f"instances of {name}")
             return
-        if definition.is_settled():
+        if definition.is_synced():
             return
         await self._write(name, self._compute)
         released = known is not None and known.names != self._known[name].names
         if released:
-            await self._look_at_others(name, definition.spec.group)
+            await self._sync_others(name, definition.spec.group)
 
     def _remember(self, name: str, definition: Definition) -> None:
         self._known[name] = definition
@@ -81,10 +81,10 @@ class _Lifecycle:
         del self._known[name]
         self._by_group[definition.spec.group].discard(name)
 
-    async def _look_at_others(self, name: str, group: str) -> None:
+    async def _sync_others(self, name: str, group: str) -> None:
         """A name may have become free: those that wait for one try again."""
         for other in sorted(self._by_group.get(group, ())):
-            if other != name and not self._known[other].is_settled():
+            if other != name and not self._known[other].is_synced():
                 await self._write(other, self._compute)
 
     def _compute(self, obj: CustomResourceDefinition, now: str) -> None:
@@ -95,7 +95,7 @@ class _Lifecycle:
                 taken = self._known[other].names
                 resources.update((taken.plural, taken.singular, *taken.shortNames))
                 kinds.update((taken.kind, taken.listKind))
-        decide.settle(obj, resources, kinds, now)
+        decide.sync_status(obj, resources, kinds, now)
 
     async def _write(self, name: str, change: Any) -> None:
         """Change the status of a definition that is still there."""
@@ -111,45 +111,45 @@ class _Lifecycle:
         call = Call(SELF, any_version=True, manager=MANAGER)
         try:
             item, _ = await server.registry.update(endpoint, "", name, changed, call, "status")
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
             return
         if server.store.get(item.key) is not None:
             self._remember(name, Definition(item.value, item.revision))
             server.custom.look(name)
 
-    async def _clean(self, name: str) -> None:
+    async def _delete_all(self, name: str) -> None:
         """Delete the instances of a definition, then let it go."""
         try:
             while True:
                 try:
-                    await self._clean_once(name)
+                    await self._try_delete_all(name)
                     return
-                except (errors.ApiError, stores.StoreUnavailable) as fault:
-                    self._server.env.log.warning("instances of %s: %s", name, fault)
+                except (errors.ApiError, stores.StoreUnavailable) as error:
+                    self._server.env.log.warning("instances of %s: %s", name, error)
                     await self._server.env.clock.sleep(follow.RETRY)
         finally:
             self._deleting.discard(name)
 
-    async def _clean_once(self, name: str) -> None:
+    async def _try_delete_all(self, name: str) -> None:
         kind = self._server.custom.look(name)
         if kind is None:
             return
         if not kind.definition.is_true(types.ESTABLISHED):
             await self._finish(name, "NeverEstablished", "resource was never established")
             return
-        await self._tell(
+        await self._set_terminating(
             name, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress"
         )
         if await self._delete_instances(kind.hub()):
             await self._finish(name, "InstanceDeletionCompleted", "removed all instances")
             return
-        why = (
+        message = (
             "could not confirm zero CustomResources remaining: timed out waiting for the condition"
         )
-        await self._tell(name, "True", "InstanceDeletionCheck", why)
-        raise errors.internal_error(why)
+        await self._set_terminating(name, "True", "InstanceDeletionCheck", message)
+        raise errors.internal_error(message)
 
     async def _delete_instances(self, hub: Any) -> bool:
         """Whether all have gone in time."""
@@ -163,11 +163,11 @@ class _Lifecycle:
                     await server.registry.delete(
                         hub, meta.namespace, meta.name, DeleteOptions(), Call(SELF)
                     )
-                except errors.ApiError as fault:
-                    if not errors.is_not_found(fault):
+                except errors.ApiError as error:
+                    if not errors.is_not_found(error):
                         raise
             clock = server.env.clock
-            end = clock.monotonic() + PATIENCE
+            end = clock.monotonic() + TIMEOUT
             while server.store.count(prefix):
                 try:
                     async with asyncio.timeout(end - clock.monotonic()):
@@ -178,7 +178,7 @@ class _Lifecycle:
         finally:
             subscription.close()
 
-    async def _tell(self, name: str, status: str, reason: str, message: str) -> None:
+    async def _set_terminating(self, name: str, status: str, reason: str, message: str) -> None:
         def change(obj: CustomResourceDefinition, now: str) -> None:
             decide.terminating(obj, status, reason, message, now)
 

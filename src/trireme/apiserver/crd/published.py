@@ -1,8 +1,8 @@
 """The published definitions of custom kinds: their schemas as OpenAPI v3 and v2 have them.
 
 In: the kinds that are served. Out: a mapping from a definition's name to its schema, made when it
-is asked for and not kept: thousands of schemas would cost much memory. ``stamp`` tells two states
-of a kind apart without its schema. Upstream: pkg/controller/openapi/{builder,v2}.
+is asked for and not kept: thousands of schemas would cost much memory. ``fingerprint`` changes
+when a kind's schema may have. Upstream: pkg/controller/openapi/{builder,v2}.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Published(Mapping[str, dict[str, Any]]):
         self._v2 = v2
         self.by_kind: dict[Key, str] = {}
         self._sources: dict[str, tuple[CustomKind, str, bool]] = {}
-        self._stamps: dict[Key, str] = {}
+        self._fingerprints: dict[Key, str] = {}
         self._kinds = kinds
         for kind in kinds:
             definition = kind.definition
@@ -45,15 +45,15 @@ class Published(Mapping[str, dict[str, Any]]):
                     title = schemas.default_name(*key)
                     self.by_kind[key] = title
                     self._sources[title] = kind, version.name, listed
-                    self._stamps[key] = f"{definition.meta.uid}/{definition.meta.generation}"
+                    self._fingerprints[key] = f"{definition.meta.uid}/{definition.meta.generation}"
 
     def for_v2(self) -> Published:
         """The same kinds in the form for OpenAPI v2."""
         return Published(self._kinds, v2=True)
 
-    def stamp(self, key: Key) -> str:
+    def fingerprint(self, key: Key) -> str:
         """What changes when the schema of a kind may have changed."""
-        return self._stamps.get(key, "")
+        return self._fingerprints.get(key, "")
 
     def __getitem__(self, name: str) -> dict[str, Any]:
         kind, version, listed = self._sources[name]
@@ -72,7 +72,7 @@ class Published(Mapping[str, dict[str, Any]]):
         definition = kind.definition
         names, group = definition.names, definition.spec.group
         item = schemas.default_name(group, version, names.kind)
-        told = f"List of {names.plural}. More info: {_CONVENTIONS}"
+        description = f"List of {names.plural}. More info: {_CONVENTIONS}"
         return {
             "description": f"{names.listKind} is a list of {names.kind}",
             "type": "object",
@@ -80,7 +80,7 @@ class Published(Mapping[str, dict[str, Any]]):
             "properties": {
                 **_type_meta(),
                 "items": {
-                    "description": told,
+                    "description": description,
                     "type": "array",
                     "items": {"$ref": f"#/components/schemas/{item}"},
                 },

@@ -1,1 +1,1 @@
-"""What the server serves, told to clients: /api, /apis and below, aggregated and not."""
+"""Discovery, what the server serves: /api, /apis and below, aggregated and not."""

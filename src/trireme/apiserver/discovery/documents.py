@@ -55,7 +55,7 @@ _LEVELS = {None: 0, "beta": 1, "alpha": 2}
 
 
 def groups(resources: Iterable[Resource]) -> dict[str, dict[str, list[Resource]]]:
-    """Group → version → resources by plural, in the order in which they are told."""
+    """Group → version → resources by plural, in the order in which they are listed."""
     found: dict[str, dict[str, list[Resource]]] = {}
     for resource in sorted(resources, key=_order):
         found.setdefault(resource.group, {}).setdefault(resource.version, []).append(resource)
@@ -69,7 +69,7 @@ def _order(resource: Resource) -> tuple[int, str, tuple[Any, ...], str]:
 
 
 def version_order(version: str) -> tuple[Any, ...]:
-    """Sorts versions as they are told: v2, v1, v1beta1, v1alpha1, then names that are none."""
+    """Sorts versions as they are listed: v2, v1, v1beta1, v1alpha1, then names that are none."""
     found = _VERSION.match(version)
     if found is None:
         return (1, version)
@@ -102,16 +102,16 @@ def api_group(name: str, versions: Iterable[str]) -> dict[str, Any]:
 
 def api_resource_list(group_version: str, resources: Iterable[Resource]) -> dict[str, Any]:
     """The answer at /api/v1 and /apis/<group>/<version>."""
-    told: list[dict[str, Any]] = []
+    entry: list[dict[str, Any]] = []
     for resource in resources:
-        told.append(_resource(resource))
-        told += [_subresource(resource, item) for item in resource.subresources]
-    told.sort(key=lambda item: item["name"])
+        entry.append(_resource(resource))
+        entry += [_subresource(resource, item) for item in resource.subresources]
+    entry.sort(key=lambda item: item["name"])
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": group_version,
-        "resources": told,
+        "resources": entry,
     }
 
 
@@ -145,7 +145,7 @@ def _group(name: str, versions: Iterable[str]) -> dict[str, Any]:
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "name": resource.plural,
         "singularName": resource.singular_name,
         "namespaced": resource.namespaced,
@@ -153,23 +153,23 @@ def _resource(resource: Resource) -> dict[str, Any]:
         "verbs": sorted(resource.verbs),
     }
     if resource.short_names:
-        told["shortNames"] = list(resource.short_names)
+        entry["shortNames"] = list(resource.short_names)
     if resource.categories:
-        told["categories"] = list(resource.categories)
+        entry["categories"] = list(resource.categories)
     if "watch" in resource.verbs:
-        told["storageVersionHash"] = _storage_hash(resource)
-    return told
+        entry["storageVersionHash"] = _storage_hash(resource)
+    return entry
 
 
 def _subresource(resource: Resource, item: Subresource) -> dict[str, Any]:
-    told = {
+    entry = {
         "name": f"{resource.plural}/{item.name}",
         "singularName": "",
         "namespaced": resource.namespaced,
         **_kind(resource, item, "group", "version"),
         "verbs": sorted(item.verbs),
     }
-    return told
+    return entry
 
 
 def _kind(resource: Resource, item: Subresource, group: str, version: str) -> dict[str, str]:
@@ -184,7 +184,7 @@ def _kind(resource: Resource, item: Subresource, group: str, version: str) -> di
 
 
 def _discovered(resource: Resource) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "resource": resource.plural,
         # A group and version that are those of the list are not said again.
         "responseKind": {"group": "", "version": "", "kind": resource.kind},
@@ -193,11 +193,11 @@ def _discovered(resource: Resource) -> dict[str, Any]:
         "verbs": sorted(resource.verbs),
     }
     if resource.short_names:
-        told["shortNames"] = list(resource.short_names)
+        entry["shortNames"] = list(resource.short_names)
     if resource.categories:
-        told["categories"] = list(resource.categories)
+        entry["categories"] = list(resource.categories)
     if resource.subresources:
-        told["subresources"] = [
+        entry["subresources"] = [
             {
                 "subresource": item.name,
                 "responseKind": _response_kind(resource, item),
@@ -205,7 +205,7 @@ def _discovered(resource: Resource) -> dict[str, Any]:
             }
             for item in sorted(resource.subresources, key=lambda item: item.name)
         ]
-    return told
+    return entry
 
 
 def _response_kind(resource: Resource, item: Subresource) -> dict[str, str]:

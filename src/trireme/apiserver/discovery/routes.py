@@ -28,7 +28,7 @@ _GROUP, _VERSION, _KIND = "apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"
 
 
 @dataclass
-class Told:
+class Discovery:
     """What one state of the server tells: its kinds, and the documents made of them so far."""
 
     endpoints: tuple[Served, ...]
@@ -53,81 +53,83 @@ class Told:
 async def core(server: ApiServer, request: Request) -> AnyReply:
     """/api and /api/v1."""
     path = request.path.rstrip("/")
-    told = _told(server)
+    discovery = _current(server)
     if path == "/api":
-        aggregated = _aggregated(request, told, core=True)
+        aggregated = _aggregated(request, discovery, core=True)
         if aggregated is not None:
             return aggregated
         host = request.headers.get("host", "")
         return _plain(msgspec.json.encode(documents.api_versions(host)))
-    versions = told.groups.get("", {})
+    versions = discovery.groups.get("", {})
     parts = path.split("/")[2:]
     if len(parts) != 1:
         return reply.no_page()
     if parts[0] not in versions:
         raise errors.no_such_resource()
     return _plain(
-        told.body(path, lambda: documents.api_resource_list(parts[0], versions[parts[0]]))
+        discovery.body(path, lambda: documents.api_resource_list(parts[0], versions[parts[0]]))
     )
 
 
 async def named(server: ApiServer, request: Request) -> AnyReply:
     """/apis, /apis/<group> and /apis/<group>/<version>."""
-    told = _told(server)
+    discovery = _current(server)
     parts = request.path.strip("/").split("/")[1:]
     path = "/".join(parts)
     if not parts:
-        aggregated = _aggregated(request, told, core=False)
+        aggregated = _aggregated(request, discovery, core=False)
         if aggregated is not None:
             return aggregated
-        return _plain(told.body("/apis", lambda: documents.api_group_list(told.groups)))
-    versions = told.groups.get(parts[0]) if parts[0] else None
+        return _plain(discovery.body("/apis", lambda: documents.api_group_list(discovery.groups)))
+    versions = discovery.groups.get(parts[0]) if parts[0] else None
     if len(parts) == 2 and (versions is None or parts[1] not in versions):
         remote.refuse(server, *parts)
     if versions is None or len(parts) > 2:
         return reply.no_page()
     if len(parts) == 1:
-        return _plain(told.body(path, lambda: documents.api_group(path, versions)))
+        return _plain(discovery.body(path, lambda: documents.api_group(path, versions)))
     if parts[1] not in versions:
         if parts[0] not in server.groups:
             return reply.no_page()
         raise errors.no_such_resource()
-    return _plain(told.body(path, lambda: documents.api_resource_list(path, versions[parts[1]])))
+    return _plain(
+        discovery.body(path, lambda: documents.api_resource_list(path, versions[parts[1]]))
+    )
 
 
-def _told(server: ApiServer) -> Told:
-    endpoints = server.told()
-    known: Told | None = server.discovery
+def _current(server: ApiServer) -> Discovery:
+    endpoints = server.served_versions()
+    known: Discovery | None = server.discovery
     if known is None or known.endpoints != endpoints:
         found = documents.groups(endpoint.resource for endpoint in endpoints)
-        known = server.discovery = Told(endpoints, found)
+        known = server.discovery = Discovery(endpoints, found)
     return known
 
 
-def _aggregated(request: Request, told: Told, *, core: bool) -> Reply | None:
+def _aggregated(request: Request, discovery: Discovery, *, core: bool) -> Reply | None:
     """The aggregated form; None where the client prefers another."""
-    form = _wanted(request)
+    form = _preferred(request)
     if form is None:
         return None
     name = f"aggregated {'api' if core else 'apis'}"
-    body = told.body(name, lambda: documents.aggregated(told.groups, core=core))
+    body = discovery.body(name, lambda: documents.aggregated(discovery.groups, core=core))
     content_type = f"{form};g={_GROUP};v={_VERSION};as={_KIND}"
-    headers = {"ETag": told.tag(name), "Vary": "Accept"}
+    headers = {"ETag": discovery.tag(name), "Vary": "Accept"}
     if request.headers.get("if-none-match", "") == headers["ETag"]:
         return Reply(304, b"", content_type, headers)
     return Reply(200, media.from_json(body, form), content_type, headers)
 
 
-def _wanted(request: Request) -> str | None:
+def _preferred(request: Request) -> str | None:
     """The media type of the aggregated form, if that is what is accepted first."""
     for clause in negotiate.clauses(request.headers.get("accept", "")):
-        wanted = clause.parameters
+        parameters = clause.parameters
         for form in request.media:
             if form == negotiate.CBOR or not clause.covers(form):
                 continue
-            if wanted.keys().isdisjoint(("as", "g", "v")):
+            if parameters.keys().isdisjoint(("as", "g", "v")):
                 return None
-            if tuple(map(wanted.get, ("g", "v", "as"))) == (_GROUP, _VERSION, _KIND):
+            if tuple(map(parameters.get, ("g", "v", "as"))) == (_GROUP, _VERSION, _KIND):
                 return form
     return None
 

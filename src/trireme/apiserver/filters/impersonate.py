@@ -2,7 +2,7 @@
 
 In: an authenticated request. Out: its ``user`` replaced. A mode says who may be impersonated in it
 and what the real user has to be allowed to: first the constrained ones, whose verb
-``impersonate:MODE`` covers each part of the wanted identity and ``impersonate-on:MODE:VERB`` what
+``impersonate:MODE`` covers each part of the requested user and ``impersonate-on:MODE:VERB`` what
 is then done, at last the verb ``impersonate`` on each part alone. Upstream: apiserver
 ``endpoints/filters/impersonation``; KEP-5284 (gate ConstrainedImpersonation);
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation.
@@ -35,32 +35,34 @@ Check = Callable[[Attributes], None]
 
 @dataclass(frozen=True)
 class Mode:
-    """A constrained way to impersonate. ``covers(wanted, actor)``: whether it is for these two."""
+    """A constrained mode. ``covers(requested, actor)``: whether it is for these two."""
 
     name: str
     covers: Callable[[User, User], bool]
 
 
-def _is_associated_node(wanted: User, actor: User) -> bool:
+def _is_associated_node(requested: User, actor: User) -> bool:
     bound = actor.extra.get(f"{EXTRA}node-name", ())
-    return _is_arbitrary_node(wanted, actor) and bound == (_node(wanted.name),)
+    return _is_arbitrary_node(requested, actor) and bound == (_node(requested.name),)
 
 
-def _is_arbitrary_node(wanted: User, actor: User) -> bool:
-    return _is_name_alone(wanted) and bool(_node(wanted.name))
+def _is_arbitrary_node(requested: User, actor: User) -> bool:
+    return _is_only_name(requested) and bool(_node(requested.name))
 
 
-def _is_account(wanted: User, actor: User) -> bool:
-    return _is_name_alone(wanted) and _account(wanted.name) is not None
+def _is_account(requested: User, actor: User) -> bool:
+    return _is_only_name(requested) and _account(requested.name) is not None
 
 
-def _is_other(wanted: User, actor: User) -> bool:
-    return not _node(wanted.name) and _account(wanted.name) is None
+def _is_other(requested: User, actor: User) -> bool:
+    return not _node(requested.name) and _account(requested.name) is None
 
 
 ASSOCIATED = Mode(
     "associated-node",
-    lambda wanted, actor: _account(actor.name) is not None and _is_associated_node(wanted, actor),
+    lambda requested, actor: (
+        _account(actor.name) is not None and _is_associated_node(requested, actor)
+    ),
 )
 MODES = (
     ASSOCIATED,
@@ -72,8 +74,8 @@ MODES = (
 
 def apply(server: ApiServer, request: Request) -> None:
     """Put the impersonated user in the place of the real one; 400, or 403 where that may not be."""
-    wanted = _read(request)
-    if wanted is None:
+    requested = _read(request)
+    if requested is None:
         return
     actor = request.user or ANONYMOUS
 
@@ -84,24 +86,24 @@ def apply(server: ApiServer, request: Request) -> None:
 
     modes = MODES if server.gates.on("ConstrainedImpersonation") else ()
     first: errors.ApiError | None = None
-    for mode in (mode for mode in modes if mode.covers(wanted, actor)):
+    for mode in (mode for mode in modes if mode.covers(requested, actor)):
         try:
             asked = authorize.attributes(request, request.info.verb)
             check(replace(asked, verb=f"impersonate-on:{mode.name}:{request.info.verb}"))
-            request.user = _constrained(mode, wanted, actor, check)
+            request.user = _constrained(mode, requested, actor, check)
             return
-        except errors.ApiError as fault:
-            first = first or fault
+        except errors.ApiError as error:
+            first = first or error
     try:
-        request.user = _legacy(wanted, actor, check)
-    except errors.ApiError as fault:
-        raise first or fault from None
+        request.user = _legacy(requested, actor, check)
+    except errors.ApiError as error:
+        raise first or error from None
 
 
-def _constrained(mode: Mode, wanted: User, actor: User, check: Check) -> User:
+def _constrained(mode: Mode, requested: User, actor: User, check: Check) -> User:
     """The user that a mode makes, once every part of it is allowed."""
     ask = Attributes(actor, f"impersonate:{mode.name}", _GROUP, "v1")
-    groups, node, account = wanted.groups, _node(wanted.name), _account(wanted.name)
+    groups, node, account = requested.groups, _node(requested.name), _account(requested.name)
     if node:
         check(replace(ask, resource="nodes", name="*" if mode is ASSOCIATED else node))
         groups = ("system:nodes",)
@@ -109,28 +111,28 @@ def _constrained(mode: Mode, wanted: User, actor: User, check: Check) -> User:
         check(replace(ask, resource="serviceaccounts", namespace=account[0], name=account[1]))
         groups = _account_groups(account[0])
     else:
-        check(replace(ask, resource="users", name=wanted.name))
-    if wanted.uid:
-        check(replace(ask, resource="uids", name=wanted.uid))
-    _check_groups(replace(ask, resource="groups"), wanted.groups, check)
-    _check_extra(replace(ask, resource="userextras"), wanted, check)
-    return replace(wanted, groups=_with_implied(wanted.name, groups))
+        check(replace(ask, resource="users", name=requested.name))
+    if requested.uid:
+        check(replace(ask, resource="uids", name=requested.uid))
+    _check_groups(replace(ask, resource="groups"), requested.groups, check)
+    _check_extra(replace(ask, resource="userextras"), requested, check)
+    return replace(requested, groups=_with_implied(requested.name, groups))
 
 
 def _check_groups(ask: Attributes, groups: tuple[str, ...], check: Check) -> None:
     if "" in groups:
         raise authorize.denied(ask, "impersonating the empty string group is not allowed")
     if _MASTERS in groups:
-        why = f"impersonating the {_MASTERS} group is not allowed"
-        raise authorize.denied(replace(ask, name=_MASTERS), why)
+        reason = f"impersonating the {_MASTERS} group is not allowed"
+        raise authorize.denied(replace(ask, name=_MASTERS), reason)
     if len(groups) >= _MANY and _allows(check, replace(ask, name="*")):
         return
     for group in groups:
         check(replace(ask, name=group))
 
 
-def _check_extra(ask: Attributes, wanted: User, check: Check) -> None:
-    pairs = [(key, value) for key, values in wanted.extra.items() for value in values]
+def _check_extra(ask: Attributes, requested: User, check: Check) -> None:
+    pairs = [(key, value) for key, values in requested.extra.items() for value in values]
     for key, value in pairs:
         problem = _extra_problem(key, value)
         if problem:
@@ -146,8 +148,8 @@ def _extra_problem(key: str, value: str) -> str:
         return "impersonating the empty string key in extra is not allowed"
     syntax = names.is_domain_prefixed_path(key)
     if syntax:
-        why = f"extra.key: Invalid value: {gotext.quote(key)}: {syntax[0]}"
-        return f"impersonating an invalid key in extra is not allowed: {why}"
+        reason = f"extra.key: Invalid value: {gotext.quote(key)}: {syntax[0]}"
+        return f"impersonating an invalid key in extra is not allowed: {reason}"
     return "" if value else "impersonating the empty string value in extra is not allowed"
 
 
@@ -159,24 +161,24 @@ def _allows(check: Check, attributes: Attributes) -> bool:
     return True
 
 
-def _legacy(wanted: User, actor: User, check: Check) -> User:
+def _legacy(requested: User, actor: User, check: Check) -> User:
     """The user, once the verb ``impersonate`` is allowed on every part of it."""
-    ask, groups = Attributes(actor, "impersonate", "", "v1"), wanted.groups
-    account = _account(wanted.name)
+    ask, groups = Attributes(actor, "impersonate", "", "v1"), requested.groups
+    account = _account(requested.name)
     if account is not None:
         check(replace(ask, resource="serviceaccounts", namespace=account[0], name=account[1]))
         groups = groups or _account_groups(account[0])
     else:
-        check(replace(ask, resource="users", name=wanted.name))
-    if wanted.uid:
-        check(replace(ask, group=_GROUP, resource="uids", name=wanted.uid))
-    for group in wanted.groups:
+        check(replace(ask, resource="users", name=requested.name))
+    if requested.uid:
+        check(replace(ask, group=_GROUP, resource="uids", name=requested.uid))
+    for group in requested.groups:
         check(replace(ask, resource="groups", name=group))
-    for key, values in wanted.extra.items():
+    for key, values in requested.extra.items():
         for value in values:
             extra = replace(ask, group=_GROUP, resource="userextras", subresource=key, name=value)
             check(extra)
-    return replace(wanted, groups=_with_implied(wanted.name, groups))
+    return replace(requested, groups=_with_implied(requested.name, groups))
 
 
 def _read(request: Request) -> User | None:
@@ -197,9 +199,9 @@ def _read(request: Request) -> User | None:
         return User(user, uid, tuple(groups), extra)
     if not (groups or extra or uid):
         return None
-    shown = f'Name:"", UID:{gotext.quote(uid)}, Groups:{_strings(groups)}, Extra:{_map(extra)}'
+    printed = f'Name:"", UID:{gotext.quote(uid)}, Groups:{_strings(groups)}, Extra:{_map(extra)}'
     raise errors.bad_request(
-        f"requested &user.DefaultInfo{{{shown}}} without impersonating a user name"
+        f"requested &user.DefaultInfo{{{printed}}} without impersonating a user name"
     )
 
 
@@ -210,11 +212,11 @@ def _headers(request: Request) -> Iterator[tuple[str, str]]:
             continue
         if not (name.isascii() and value.isascii()):
             # Bytes that are no UTF-8 arrive as surrogates: Go's JSON has U+FFFD for them.
-            lower, value = _whole(lower), _whole(value)
+            lower, value = _valid_utf8(lower), _valid_utf8(value)
         yield lower, value
 
 
-def _whole(text: str) -> str:
+def _valid_utf8(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -240,7 +242,7 @@ def _with_implied(user: str, groups: tuple[str, ...]) -> tuple[str, ...]:
     return groups if implied in groups else (*groups, implied)
 
 
-def _is_name_alone(user: User) -> bool:
+def _is_only_name(user: User) -> bool:
     return not (user.uid or user.groups or user.extra)
 
 

@@ -49,19 +49,19 @@ class Answers(Protocol):
 
 
 def run(
-    server: ApiServer, request: Request, answers: Answers, line: socket.socket, file: int
+    server: ApiServer, request: Request, answers: Answers, connection: socket.socket, file: int
 ) -> NoReturn:
     """Answer the request, tell the parent, end."""
     code = 1
     try:
-        _leave(server.env, line.fileno(), file)
-        channel = _Channel(line)
-        _lead_away(server, channel)
+        _detach(server.env, connection.fileno(), file)
+        channel = _Channel(connection)
+        _redirect(server, channel)
         answer = asyncio.new_event_loop().run_until_complete(answers(server, request))
         if not isinstance(answer, Reply):
             raise TypeError(f"{request.method} {request.path}: an answer without an end")
-        length = _written(answer, file)
-        channel.tell(
+        length = _write(answer, file)
+        channel.send(
             messages.Done(
                 answer.status,
                 answer.content_type,
@@ -78,7 +78,7 @@ def run(
         os._exit(code)
 
 
-def _leave(env: Env, *kept: int) -> None:
+def _detach(env: Env, *kept: int) -> None:
     """Let go of everything that is the parent's, and end when it does."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     asyncio._set_running_loop(None)
@@ -98,7 +98,7 @@ def _leave(env: Env, *kept: int) -> None:
     env.rng.seed()
 
 
-def _written(answer: Reply, file: int) -> int:
+def _write(answer: Reply, file: int) -> int:
     for piece in answer.pieces(_PIECE):
         left = memoryview(piece)
         while left:
@@ -106,15 +106,15 @@ def _written(answer: Reply, file: int) -> int:
     return answer.length
 
 
-def _lead_away(server: ApiServer, channel: _Channel) -> None:
+def _redirect(server: ApiServer, channel: _Channel) -> None:
     """Let the parent do what reaches beyond this process."""
     registry = server.registry
-    registry.store = _Writes(server.store, channel)  # type: ignore[assignment]
+    registry.store = _ForwardedStore(server.store, channel)  # type: ignore[assignment]
     registry.allocators = [
-        _Allocator(allocator.concerns, position, channel)
+        _Allocator(allocator.handles, position, channel)
         for position, allocator in enumerate(registry.allocators)
     ]
-    server.hooks.ask_through(channel.ask)
+    server.hooks.call_through(channel.ask)
     # Nobody else waits for a turn here; the parent's is bound to its own loop.
     server.turns = Turns(server.env.clock)
 
@@ -122,16 +122,16 @@ def _lead_away(server: ApiServer, channel: _Channel) -> None:
 class _Channel:
     """The line to the parent. Nobody else works in this process, so it just waits."""
 
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
-        line.setblocking(True)
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        connection.setblocking(True)
 
-    def tell(self, message: Message) -> None:
-        self._line.sendall(messages.packed(message))
+    def send(self, message: Message) -> None:
+        self._connection.sendall(messages.packed(message))
 
     def call(self, message: Message) -> Any:
         """What the parent answers; raises what it refuses with."""
-        self.tell(message)
+        self.send(message)
         (length,) = HEAD.unpack(self._read(HEAD.size))
         answer = messages.answer(self._read(length))
         if isinstance(answer, messages.Refused):
@@ -140,14 +140,14 @@ class _Channel:
 
     async def ask(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
         """Ask a webhook."""
-        answer = self.call(messages.Ask(_encode(config), body, timeout))
+        answer = self.call(messages.CallWebhook(_encode(config), body, timeout))
         return answer.status, answer.body
 
     def _read(self, size: int) -> bytes:
         data = bytearray(size)
         view = memoryview(data)
         while view:
-            count = self._line.recv_into(view)
+            count = self._connection.recv_into(view)
             if not count:
                 # The parent has gone, or given up on the request.
                 os._exit(0)
@@ -155,7 +155,7 @@ class _Channel:
         return bytes(data)
 
 
-class _Writes:
+class _ForwardedStore:
     """The store as the registry uses it: reads of what was there, and of what was written since."""
 
     def __init__(self, store: Store, channel: _Channel) -> None:
@@ -167,36 +167,36 @@ class _Writes:
         return self._newer[key] if key in self._newer else self._store.get(key)
 
     async def create(self, key: str, value: Value) -> KeyValue:
-        item = self._newer[key] = self._written(messages.Create(key, *value))
+        item = self._newer[key] = self._write(messages.Create(key, *value))
         return item
 
     async def update(self, key: str, value: Value, expect: int) -> KeyValue:
-        item = self._newer[key] = self._written(messages.Update(key, *value, expect))
+        item = self._newer[key] = self._write(messages.Update(key, *value, expect))
         return item
 
     async def delete(self, key: str, expect: int, value: Value) -> KeyValue:
-        item = self._written(messages.Delete(key, *value, expect))
+        item = self._write(messages.Delete(key, *value, expect))
         self._newer[key] = None
         return item
 
-    def _written(self, wanted: messages.Create | messages.Update | messages.Delete) -> KeyValue:
+    def _write(self, write: messages.Create | messages.Update | messages.Delete) -> KeyValue:
         try:
-            stored = self._channel.call(wanted)
-        except (KeyExists, Conflict) as clash:
-            self._newer[wanted.key] = clash.current
+            stored = self._channel.call(write)
+        except (KeyExists, Conflict) as conflict:
+            self._newer[write.key] = conflict.current
             raise
         except KeyMissing:
-            self._newer[wanted.key] = None
+            self._newer[write.key] = None
             raise
-        value = b"%b%d%b" % (wanted.head, stored.revision, wanted.tail)
-        return KeyValue(wanted.key, value, stored.revision, stored.created)
+        value = b"%b%d%b" % (write.head, stored.revision, write.tail)
+        return KeyValue(write.key, value, stored.revision, stored.created)
 
 
 class _Allocator:
     """An allocator, whose books the parent keeps."""
 
-    def __init__(self, concerns: Callable[[Any], bool], position: int, channel: _Channel) -> None:
-        self.concerns = concerns
+    def __init__(self, handles: Callable[[Any], bool], position: int, channel: _Channel) -> None:
+        self.handles = handles
         self._position = position
         self._channel = channel
 

@@ -59,7 +59,7 @@ class Undo(Message, frozen=True):
     """Give back all that was allocated and not stored."""
 
 
-class Ask(Message, frozen=True):
+class CallWebhook(Message, frozen=True):
     """Ask a webhook: its configuration as JSON, and a review."""
 
     config: bytes
@@ -89,7 +89,7 @@ class Allocated(Message, frozen=True):
     new: bytes
 
 
-class Answered(Message, frozen=True):
+class WebhookReply(Message, frozen=True):
     status: int
     body: bytes
 
@@ -109,8 +109,8 @@ class Refused(Message, frozen=True):
     status: bytes = b""
 
 
-Question = Create | Update | Delete | Allocate | Undo | Ask | Done
-Answer = Stored | Allocated | Answered | Ok | Refused
+Question = Create | Update | Delete | Allocate | Undo | CallWebhook | Done
+Answer = Stored | Allocated | WebhookReply | Ok | Refused
 
 _encode = msgspec.msgpack.Encoder().encode
 question: Final = msgspec.msgpack.Decoder(Question).decode
@@ -123,8 +123,8 @@ def packed(message: Message) -> bytes:
     return HEAD.pack(len(data)) + data
 
 
-def refusal(problem: Exception) -> Refused:
-    """An error as a message. Raises those that nobody is told of."""
+def from_error(problem: Exception) -> Refused:
+    """An error as a message. Other exceptions are raised again."""
     match problem:
         case stores.KeyExists():
             return Refused("exists", problem.key, problem.current)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from trireme.apiserver.server import ApiServer
 
 # Seconds that a long request has; upstream's --request-timeout.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 # Bytes of answers that clients have not taken yet, all together.
 UNREAD = 256 * 1024 * 1024
 # Bodies and objects below this size are never long.
@@ -140,13 +140,13 @@ class Forks:
         share = Share(self._unread, user)
         request.at_end(share.close)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await self._unread.take(share, 1)
                 async with self._slots.one(user):
                     return await _answered(server, request, answers, share)
         except TimeoutError:
-            why = "request did not complete within the allotted timeout"
-            raise errors.timeout(why) from None
+            message = "request did not complete within the allotted timeout"
+            raise errors.timeout(message) from None
 
 
 async def _answered(
@@ -170,7 +170,7 @@ async def _answered(
         process = _Process(pid)
         undo.callback(process.kill)
         theirs.close()
-        done = await _Line(server, endpoint.hub, mine).carried_out()
+        done = await _Connection(server, endpoint.hub, mine).serve()
         if done is None:
             how = await process.ended
             raise RuntimeError(f"the process that was to answer ended with status {how}")
@@ -220,7 +220,7 @@ class _Process:
         self.ended.set_result(os.waitstatus_to_exitcode(status))
 
 
-class _Line:
+class _Connection:
     """Carries out what the process asks for."""
 
     def __init__(self, server: ApiServer, hub: Endpoint, line: socket.socket) -> None:
@@ -229,9 +229,9 @@ class _Line:
         self._hub = hub
         self._line = line
         # What gives back the allocations that are not stored.
-        self._undo: list[Callable[[], None]] = []
+        self._allocations: list[Callable[[], None]] = []
 
-    async def carried_out(self) -> messages.Done | None:
+    async def serve(self) -> messages.Done | None:
         """The last word; None where it ended without one."""
         self._line.setblocking(False)
         reader, writer = await asyncio.open_unix_connection(sock=self._line, limit=1 << 20)
@@ -246,16 +246,16 @@ class _Line:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         finally:
-            self._give_back()
+            self._release()
             writer.close()
 
     async def _answer(self, question: messages.Question) -> Message:
         try:
-            return await self._do(question)
+            return await self._handle(question)
         except (stores.StoreError, errors.ApiError, OSError) as problem:
-            return messages.refusal(problem)
+            return messages.from_error(problem)
 
-    async def _do(self, question: messages.Question) -> Message:
+    async def _handle(self, question: messages.Question) -> Message:
         server, store = self._server, self._server.store
         match question:
             case messages.Create(key, head, tail):
@@ -275,31 +275,31 @@ class _Line:
             case messages.Allocate(position, new, old, dry_run):
                 return self._allocated(position, new, old, dry_run)
             case messages.Undo():
-                self._give_back()
-            case messages.Ask(config, body, timeout):
+                self._release()
+            case messages.CallWebhook(config, body, timeout):
                 target = msgspec.json.decode(config, type=WebhookClientConfig)
-                return messages.Answered(*await server.hooks(target, body, timeout))
+                return messages.WebhookReply(*await server.hooks(target, body, timeout))
         return messages.Ok()
 
     def _stored(self, item: stores.KeyValue) -> Message:
-        self._undo.clear()
+        self._allocations.clear()
         return messages.Stored(item.revision, item.created)
 
     def _allocated(self, position: int, new: bytes, old: bytes | None, dry_run: bool) -> Message:
         obj = self._decode(new)
         was = None if old is None else self._decode(old)
         allocator = self._server.registry.allocators[position]
-        self._undo.append(allocator.allocate(obj, was, dry_run))
+        self._allocations.append(allocator.allocate(obj, was, dry_run))
         return messages.Allocated(msgspec.json.encode(obj))
 
     def _forget(self, key: str, last: bytes) -> None:
         registry, endpoint = self._server.registry, self._hub
-        allocates = any(allocator.concerns(endpoint) for allocator in registry.allocators)
+        allocates = any(allocator.handles(endpoint) for allocator in registry.allocators)
         registry.forget(endpoint, key, endpoint.decode(last) if allocates else None)
 
     def _decode(self, data: bytes) -> Any:
         return self._hub.decode(data)
 
-    def _give_back(self) -> None:
-        while self._undo:
-            self._undo.pop()()
+    def _release(self) -> None:
+        while self._allocations:
+            self._allocations.pop()()

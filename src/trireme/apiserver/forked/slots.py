@@ -28,7 +28,7 @@ class Slots:
         try:
             yield
         finally:
-            self._give_back()
+            self._release()
 
     async def _take(self, user: str) -> None:
         if self._free:
@@ -40,10 +40,10 @@ class Slots:
             await turn
         except asyncio.CancelledError:
             if not turn.cancelled():
-                self._give_back()
+                self._release()
             raise
 
-    def _give_back(self) -> None:
+    def _release(self) -> None:
         while self._waiting:
             others = (user for user in self._waiting if user != self._last)
             user = next(others, self._last)

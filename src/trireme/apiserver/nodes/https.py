@@ -43,9 +43,9 @@ class HttpsKubelets:
         endpoints = found.status.daemonEndpoints
         if endpoints is not None and endpoints.kubeletEndpoint is not None:
             port = endpoints.kubeletEndpoint.Port or port
-        for wanted in ADDRESS_TYPES:
+        for preferred in ADDRESS_TYPES:
             for address in found.status.addresses:
-                if address.type == wanted and address.address:
+                if address.type == preferred and address.address:
                     return address.address, port
         known = " ".join(f"{{{item.type} {item.address}}}" for item in found.status.addresses)
         raise _plain(f"no preferred addresses found; known addresses: [{known}]")
@@ -56,8 +56,8 @@ class HttpsKubelets:
         try:
             response = await self._own.request(method, url, {}, tls=contexts.of(node))
         except outgoing.FAILURES as problem:
-            why = outgoing.explain(problem, host, port)
-            raise _plain(f'{method.title()} "{url}": {why}') from None
+            message = outgoing.explain(problem, host, port)
+            raise _plain(f'{method.title()} "{url}": {message}') from None
         if 300 <= response.status < 400:
             response.close()
             raise _plain(f'{method.title()} "{url}": redirects forbidden')
@@ -74,8 +74,8 @@ class HttpsKubelets:
         except outgoing.FAILURES as problem:
             if outgoing.refuses(problem):
                 raise errors.bad_request("address not allowed") from None
-            why = outgoing.explain(problem, target.host or "", target.port or 0)
-            raise errors.service_unavailable(f"error trying to reach service: {why}") from None
+            message = outgoing.explain(problem, target.host or "", target.port or 0)
+            raise errors.service_unavailable(f"error trying to reach service: {message}") from None
         return NodeAnswer(response.status, outgoing.chunks(response), CIMultiDict(response.headers))
 
     async def upgrade(
@@ -85,8 +85,8 @@ class HttpsKubelets:
         try:
             reader, writer = await self._own.connect(host, port, contexts.of(node))
         except outgoing.FAILURES as problem:
-            why = outgoing.explain(problem, host, port)
-            raise _plain(f"error dialing backend: {why}") from None
+            message = outgoing.explain(problem, host, port)
+            raise _plain(f"error dialing backend: {message}") from None
         lines = [
             f"POST {path}?{query} HTTP/1.1",
             f"Host: {_bracketed(host)}:{port}",

@@ -16,14 +16,14 @@ def pod_of(server: ApiServer, request: Request) -> Pod:
     return pod
 
 
-def container_of(pod: Pod, wanted: str) -> str:
+def container_of(pod: Pod, requested: str) -> str:
     """The container that is meant: the one named, or the only one."""
     spec = pod.spec
     regular = [item.name for item in spec.containers]
     init = [item.name for item in spec.initContainers]
     ephemeral = [item.name for item in spec.ephemeralContainers]
     name = pod.metadata.name
-    if not wanted:
+    if not requested:
         if len(regular) == 1:
             return regular[0]
         choose = f"[{' '.join(regular)}]"
@@ -33,9 +33,9 @@ def container_of(pod: Pod, wanted: str) -> str:
         if ephemeral:
             text += f" or one of the ephemeral containers: [{' '.join(ephemeral)}]"
         raise errors.bad_request(text)
-    if wanted not in (*regular, *init, *ephemeral):
-        raise errors.bad_request(f"container {wanted} is not valid for pod {name}")
-    return wanted
+    if requested not in (*regular, *init, *ephemeral):
+        raise errors.bad_request(f"container {requested} is not valid for pod {name}")
+    return requested
 
 
 def node_of(pod: Pod) -> str:

@@ -41,15 +41,15 @@ def offered(request: Request) -> list[str]:
     return [name for name in names if name and not name.startswith(_TOKEN)] or [""]
 
 
-def chosen(request: Request, allowed: Iterable[str]) -> str:
+def accepted_protocol(request: Request, allowed: Iterable[str]) -> str:
     """The first subprotocol offered that is allowed; 400 where none is."""
     known = list(allowed)
     found = next((name for name in offered(request) if name in known), None)
     if found is None:
-        spoken = ", ".join(name or "none at all" for name in known)
+        supported = ", ".join(name or "none at all" for name in known)
         raise errors.bad_request(
             f"requested protocol(s) are not supported: {', '.join(offered(request))}; "
-            f"supports {spoken}"
+            f"supports {supported}"
         )
     return found
 

@@ -27,15 +27,15 @@ _NAMES = {STDIN: "stdin", STDOUT: "stdout", STDERR: "stderr", ERROR: "error", RE
 
 
 async def command(
-    incoming: BaseRequest, stream: RawStream, wanted: Mapping[str, bool], protocol: str
+    incoming: BaseRequest, stream: RawStream, requested: Mapping[str, bool], protocol: str
 ) -> web.StreamResponse:
     """Translate until the remote command is over or the client goes."""
     # The error stream comes first: the runtime's server takes that for granted.
     channels = [ERROR]
-    channels += [STDIN] if wanted["stdin"] else []
-    channels += [STDOUT] if wanted["stdout"] else []
-    channels += [STDERR] if wanted["stderr"] else []
-    channels += [RESIZE] if wanted["tty"] else []
+    channels += [STDIN] if requested["stdin"] else []
+    channels += [STDOUT] if requested["stdout"] else []
+    channels += [STDERR] if requested["stderr"] else []
+    channels += [RESIZE] if requested["tty"] else []
     try:
         socket = await sockets.opened(incoming, protocol)
         session = _Command(socket, stream, protocol)
@@ -54,19 +54,19 @@ async def ports(
     incoming: BaseRequest, stream: RawStream, numbers: Sequence[int], protocol: str
 ) -> web.StreamResponse:
     """Translate until every port's connection is over or the client goes."""
-    wanted: dict[int, dict[str, str]] = {}
+    requested: dict[int, dict[str, str]] = {}
     for index, number in enumerate(numbers):
         name = {"port": str(number), "requestID": str(index)}
         # Here too the error stream is expected first.
-        wanted[2 * index + 1] = {"streamType": "error", **name}
-        wanted[2 * index] = {"streamType": "data", **name}
+        requested[2 * index + 1] = {"streamType": "error", **name}
+        requested[2 * index] = {"streamType": "data", **name}
     try:
         socket = await sockets.opened(incoming, protocol)
         session = _Ports(socket, stream, protocol)
-        for channel in sorted(wanted):
+        for channel in sorted(requested):
             await session.channels.send(channel, numbers[channel // 2].to_bytes(2, "little"))
-        await session.open(wanted)
-        await session.run(set(wanted))
+        await session.open(requested)
+        await session.run(set(requested))
         await socket.close()
         return socket
     finally:
@@ -86,9 +86,9 @@ class _Session:
         # The channels on which the node may still send.
         self._open: set[int] = set()
 
-    async def open(self, wanted: Mapping[int, Mapping[str, str]]) -> None:
+    async def open(self, requested: Mapping[int, Mapping[str, str]]) -> None:
         """Open a stream for each channel, with these headers, in this order."""
-        self._streams = {channel: self._spdy.open(given) for channel, given in wanted.items()}
+        self._streams = {channel: self._spdy.open(given) for channel, given in requested.items()}
         self._numbers = {number: channel for channel, number in self._streams.items()}
         await self._stream.write(self._spdy.take())
 
@@ -105,7 +105,7 @@ class _Session:
     def _pass_on(self, channel: int, payload: bytes) -> None:
         raise NotImplementedError
 
-    def _shown(self, channel: int, data: bytes) -> bytes:
+    def _to_client(self, channel: int, data: bytes) -> bytes:
         return data
 
     async def _from_node(self) -> None:
@@ -130,7 +130,7 @@ class _Session:
             self._open.discard(self._numbers.get(event.stream, -1))
         elif isinstance(event, spdy.Data) and event.stream in self._numbers:
             channel = self._numbers[event.stream]
-            data = self._shown(channel, event.data)
+            data = self._to_client(channel, event.data)
             if data:
                 await self.channels.send(channel, data)
             if event.fin:
@@ -145,7 +145,7 @@ class _Command(_Session):
         elif channel in (STDIN, RESIZE) and channel in self._streams and payload:
             self._spdy.send(self._streams[channel], payload)
 
-    def _shown(self, channel: int, data: bytes) -> bytes:
+    def _to_client(self, channel: int, data: bytes) -> bytes:
         plain = channel == ERROR and not self._protocol.startswith(("v5", "v4"))
         return _as_text(data) if plain else data
 

@@ -60,7 +60,7 @@ class Source:
         self._groups = discovery.groups(endpoint.resource for endpoint in endpoints)
         self._served = {id(endpoint.resource): endpoint.served for endpoint in endpoints}
         self._kept: dict[str, Encoded] = {}
-        self._making = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._documents = self._list()
         self._digests: dict[str, str] = {}
 
@@ -81,9 +81,11 @@ class Source:
         known = self._digests.get(path)
         if known is None:
             resources = self._documents[path].resources
-            told = [discovery.api_resource_list("", [item]) for item in resources]
-            own = [self._added.stamp((item.group, item.version, item.kind)) for item in resources]
-            raw = msgspec.json.encode([VERSION, path, self._media, told, own])
+            listed = [discovery.api_resource_list("", [item]) for item in resources]
+            own = [
+                self._added.fingerprint((item.group, item.version, item.kind)) for item in resources
+            ]
+            raw = msgspec.json.encode([VERSION, path, self._media, listed, own])
             known = self._digests[path] = hashlib.sha512(raw).hexdigest().upper()
         return known
 
@@ -92,9 +94,9 @@ class Source:
         known = self._kept.get(name)
         if known is not None:
             return known
-        async with self._making:
+        async with self._lock:
             if name not in self._kept:
-                body = await _gently(make())
+                body = await _in_steps(make())
                 self._kept[name] = Encoded(body, hashlib.sha512(body).hexdigest().upper())
             return self._kept[name]
 
@@ -158,7 +160,7 @@ class _Part(NamedTuple):
     resources: Sequence[Resource] = ()
 
 
-async def _gently(work: Steps[bytes]) -> bytes:
+async def _in_steps(work: Steps[bytes]) -> bytes:
     """Take every step of some work, and let others run in between."""
     while True:
         try:

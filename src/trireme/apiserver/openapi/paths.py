@@ -57,8 +57,10 @@ class Style:
     @property
     def streams(self) -> tuple[str, ...]:
         """The media types of a watch."""
-        told = [f"{media};stream=watch" for media in self.media if media.endswith(("json", "buf"))]
-        return (*told, "application/cbor-seq") if _CBOR in self.media else tuple(told)
+        watched = [
+            f"{media};stream=watch" for media in self.media if media.endswith(("json", "buf"))
+        ]
+        return (*watched, "application/cbor-seq") if _CBOR in self.media else tuple(watched)
 
     @property
     def patch_media(self) -> tuple[str, ...]:
@@ -84,10 +86,10 @@ def _item(path: str, operations: dict[str, dict[str, Any]]) -> dict[str, Any]:
     item: dict[str, Any] = {}
     for method, operation in operations.items():
         own = [name for name in operation["parameters"] if name not in shared]
-        shown = operation | {"parameters": [parameters.query(name) for name in sorted(own)]}
+        merged = operation | {"parameters": [parameters.query(name) for name in sorted(own)]}
         if not own:
-            del shown["parameters"]
-        item[method] = shown
+            del merged["parameters"]
+        item[method] = merged
     common = [parameters.path(name) for name in names]
     common += [parameters.query(name) for name in shared]
     if common:
@@ -248,7 +250,7 @@ class _Maker:
             str(code): {"description": _TEXTS[code], "content": content} for code in _codes(action)
         }
         responses["401"] = {"description": "Unauthorized"}
-        told: dict[str, Any] = {
+        operation: dict[str, Any] = {
             "tags": [tag(resource.group, resource.version)],
             "description": f"{action} {resource.kind}",
             "operationId": name,
@@ -258,13 +260,13 @@ class _Maker:
             "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
         }
         if body:
-            wanted = {each: {"schema": {"$ref": _REF + body}} for each in consumes}
-            told["requestBody"] = {"content": wanted}
+            content = {each: {"schema": {"$ref": _REF + body}} for each in consumes}
+            operation["requestBody"] = {"content": content}
             if action not in ("delete", "deletecollection"):
-                told["requestBody"]["required"] = True
+                operation["requestBody"]["required"] = True
         if action in ("watch", "watchlist"):
-            told["deprecated"] = True
-        self.found.setdefault(self._base + path, {})[method] = told
+            operation["deprecated"] = True
+        self.found.setdefault(self._base + path, {})[method] = operation
 
 
 def _codes(action: str) -> tuple[int, ...]:

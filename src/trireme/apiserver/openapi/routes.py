@@ -53,12 +53,12 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     if not form:
         return Reply(406, b"", _TEXT)
     found = source.digest(path)
-    wanted = request.param("hash")
-    if wanted and wanted != found:
+    requested = request.param("hash")
+    if requested and requested != found:
         return Reply(301, b"", "text/plain", {"Location": _address(path, found)})
     made = await source.kept(f"v3/{form}/{path}", lambda: _encode_v3(source, path, form))
     answered = _cached(request, made.body, form, found)
-    if wanted:
+    if requested:
         answered.headers["Cache-Control"] = _FOR_EVER
     return answered
 
@@ -75,7 +75,7 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
 
 def _source(server: ApiServer) -> Source:
     """What the documents are made of, made anew after a kind has come or gone."""
-    endpoints = server.told()
+    endpoints = server.served_versions()
     known: Source | None = server.openapi
     if known is None or known.endpoints != endpoints:
         known = Source(endpoints, server.media, Published(server.custom.all()))

@@ -97,31 +97,33 @@ def _published(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     if name == _QUANTITY:
         text = schema.get("description", "")
         return {"description": text, "oneOf": [{"type": "string"}, {"type": "number"}]}
-    shown = _plain(schema)
-    shown.pop("additionalProperties", None) if shown.get("additionalProperties") is False else None
+    published = _plain(schema)
+    published.pop("additionalProperties", None) if published.get(
+        "additionalProperties"
+    ) is False else None
     for field in ("kind", "apiVersion"):
-        shown.get("properties", {}).get(field, {}).pop("enum", None)
-    return shown
+        published.get("properties", {}).get(field, {}).pop("enum", None)
+    return published
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema node without the package's nullable types and with v3 references.
 
-    A reference with siblings becomes ``allOf``, as upstream publishes it.
+    A reference beside other keywords becomes ``allOf``, as upstream publishes it.
     """
-    shown: dict[str, Any] = {}
+    published: dict[str, Any] = {}
     for key, value in schema.items():
         if key == "type" and isinstance(value, list):
-            shown[key] = value[0]
+            published[key] = value[0]
         elif key == "properties":
-            shown[key] = {name: _plain(item) for name, item in value.items()}
+            published[key] = {name: _plain(item) for name, item in value.items()}
         elif key in ("items", "additionalProperties") and isinstance(value, dict):
-            shown[key] = _plain(value)
+            published[key] = _plain(value)
         elif key == "$ref":
             target = {"$ref": _REF + value.removeprefix(_OLD_REF)}
             if len(schema) == 1:
                 return target
-            shown["allOf"] = [target]
+            published["allOf"] = [target]
         else:
-            shown[key] = value
-    return shown
+            published[key] = value
+    return published

@@ -53,18 +53,18 @@ def json(
 
 
 def _path(item: dict[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for key, value in item.items():
         if key == "parameters":
-            shown[key] = [_parameter(each) for each in value]
+            converted[key] = [_parameter(each) for each in value]
         else:
-            shown[key] = _operation(value)
-    return shown
+            converted[key] = _operation(value)
+    return converted
 
 
 def _operation(operation: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: value for key, value in operation.items() if key in _SAME or key[:2] == "x-"}
-    shown["schemes"] = ["https"]
+    converted = {key: value for key, value in operation.items() if key in _SAME or key[:2] == "x-"}
+    converted["schemes"] = ["https"]
     parameters = [_parameter(each) for each in operation.get("parameters", ())]
     produces: list[str] = []
     responses: dict[str, Any] = {}
@@ -75,48 +75,48 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
             produces = list(content)
             responses[code]["schema"] = _schema(next(iter(content.values()))["schema"])
     if produces:
-        shown["produces"] = produces
+        converted["produces"] = produces
     body = operation.get("requestBody")
     if body is not None:
         media = body["content"]
-        wanted: dict[str, Any] = {"name": "body", "in": "body"}
+        parameter: dict[str, Any] = {"name": "body", "in": "body"}
         if body.get("required"):
-            wanted["required"] = True
-        parameters.append(wanted | {"schema": _schema(next(iter(media.values()))["schema"])})
-        shown["consumes"] = list(media)
+            parameter["required"] = True
+        parameters.append(parameter | {"schema": _schema(next(iter(media.values()))["schema"])})
+        converted["consumes"] = list(media)
     elif "x-kubernetes-action" in operation:
-        shown["consumes"] = ["*/*"]
+        converted["consumes"] = ["*/*"]
     elif "$ref" in next(iter(responses.values())).get("schema", ()):
-        shown["consumes"] = produces
+        converted["consumes"] = produces
     if parameters:
-        shown["parameters"] = parameters
-    shown["responses"] = responses
-    return shown
+        converted["parameters"] = parameters
+    converted["responses"] = responses
+    return converted
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: value for key, value in parameter.items() if key != "schema"}
-    return {**shown, **parameter["schema"]}
+    converted = {key: value for key, value in parameter.items() if key != "schema"}
+    return {**converted, **parameter["schema"]}
 
 
 def _schema(schema: dict[str, Any]) -> dict[str, Any]:
     """A v3 schema in v2's words: no alternatives, references elsewhere."""
-    shown: dict[str, Any] = {}
+    converted: dict[str, Any] = {}
     for key, value in schema.items():
         if key == "$ref":
-            shown[key] = _OLD_REF + value.removeprefix(_REF)
+            converted[key] = _OLD_REF + value.removeprefix(_REF)
         elif key == "allOf":
             # v2 lets a description stand beside a reference.
-            shown |= _schema(value[0])
+            converted |= _schema(value[0])
         elif key == "oneOf":
-            shown["type"] = "string"
+            converted["type"] = "string"
         elif key == "properties":
-            shown[key] = {name: _schema(item) for name, item in value.items()}
+            converted[key] = {name: _schema(item) for name, item in value.items()}
         elif key in ("items", "additionalProperties") and isinstance(value, dict):
-            shown[key] = _schema(value)
+            converted[key] = _schema(value)
         else:
-            shown[key] = value
-    return shown
+            converted[key] = value
+    return converted
 
 
 # The protobuf form.

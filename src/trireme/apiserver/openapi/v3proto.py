@@ -85,10 +85,10 @@ def _operation(operation: dict[str, Any]) -> bytes:
         parts.append(wire.message(7, wire.message(1, content)))
     answers = b""
     for code, answer in operation["responses"].items():
-        told = wire.text(1, answer["description"])
+        message = wire.text(1, answer["description"])
         if answer.get("content"):
-            told += wire.message(3, _content(answer["content"]))
-        answers += _named(2, code, wire.message(1, told))
+            message += wire.message(3, _content(answer["content"]))
+        answers += _named(2, code, wire.message(1, message))
     parts.append(wire.message(8, answers))
     parts.append(wire.flag(10, operation.get("deprecated", False)))
     parts.append(_extensions(13, operation))
@@ -152,8 +152,8 @@ def _structural(key: str, value: Any) -> bytes:
             return wire.message(31, named)
         case "additionalProperties":
             boolean = isinstance(value, bool)
-            told = wire.flag(2, value) if boolean else wire.message(1, _schema(value))
-            return wire.message(32, told)
+            message = wire.flag(2, value) if boolean else wire.message(1, _schema(value))
+            return wire.message(32, message)
         case "default":
             return _default(value)
     return b""

@@ -44,9 +44,9 @@ def writer(request: Request, endpoint: Endpoint, form: negotiate.Form, clock: Cl
     return lambda type_, key, value: b"".join((_HEADS[type_], body(value), b"}\n"))
 
 
-def error(form: negotiate.Form, fault: ApiError) -> bytes:
+def error(form: negotiate.Form, failure: ApiError) -> bytes:
     """A failure as the last event of a stream."""
-    status = msgspec.json.encode(fault.status())
+    status = msgspec.json.encode(failure.status())
     if form.media == negotiate.PROTOBUF:
         return protobuf.frame("ERROR", media.to_protobuf(status))
     if form.media == negotiate.CBOR:

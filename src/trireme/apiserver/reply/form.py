@@ -101,10 +101,10 @@ async def many(
     return finish(Reply(200, body), form)
 
 
-def settle(request: Request, answer: Reply) -> None:
+def transform(request: Request, answer: Reply) -> None:
     """Put an API object that is no stored one (a Status, most often) into the accepted form.
 
-    A failure is told in JSON to those who accept nothing that is served.
+    A failure is JSON for a client that accepts nothing that is served.
     """
     try:
         form = negotiate.of(request, convertible=False)

@@ -104,8 +104,8 @@ def rewrite(link: str, prefix: str, hosts: Hosts) -> str:
         parts = urlsplit(link)
     except ValueError:
         return link
-    elsewhere = bool(parts.netloc) and parts.netloc not in hosts
-    if elsewhere or not parts.path.startswith("/"):
+    convert_by_webhook = bool(parts.netloc) and parts.netloc not in hosts
+    if convert_by_webhook or not parts.path.startswith("/"):
         return link
     path = parts.path
     if path != prefix and not path.startswith(prefix + "/"):

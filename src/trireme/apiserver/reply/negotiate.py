@@ -105,24 +105,24 @@ def accept(
     # A transformed object is one of meta.k8s.io, which has all media types.
     meta = WITH_CBOR if CBOR in served else MEDIA
     for clause in clauses(header):
-        wanted = clause.parameters
-        stream = wanted.get("stream", "")
-        if stream not in ("", "watch") or wanted.get("sv", "") not in ("", "v1"):
+        parameters = clause.parameters
+        stream = parameters.get("stream", "")
+        if stream not in ("", "watch") or parameters.get("sv", "") not in ("", "v1"):
             continue
-        transformed = not wanted.keys().isdisjoint(("as", "g", "v"))
+        transformed = not parameters.keys().isdisjoint(("as", "g", "v"))
         for media in meta:
             if not clause.covers(media) or (stream and media == YAML):
                 continue
             if not transformed:
                 if media not in served:
                     continue
-            elif not (convertible and _transforms(wanted, media)):
+            elif not (convertible and _transforms(parameters, media)):
                 continue
             return Form(
                 media,
-                wanted.get("as", PLAIN),
-                wanted.get("v", "v1"),
-                media == JSON and wanted.get("pretty") == "1",
+                parameters.get("as", PLAIN),
+                parameters.get("v", "v1"),
+                media == JSON and parameters.get("pretty") == "1",
             )
     if convertible and not any(item.covers(media) for item in clauses(header) for media in served):
         # Not even the path has such a form; one of a collection also has streams.
@@ -150,15 +150,15 @@ def _streams(served: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _transforms(wanted: dict[str, str], media: str) -> bool:
-    if wanted.get("g") != "meta.k8s.io" or wanted.get("v") not in _VERSIONS:
+def _transforms(parameters: dict[str, str], media: str) -> bool:
+    if parameters.get("g") != "meta.k8s.io" or parameters.get("v") not in _VERSIONS:
         return False
-    kind = wanted.get("as")
+    kind = parameters.get("as")
     return kind in _FORMS and (kind != TABLE or media in (JSON, YAML))
 
 
 def clauses(header: str) -> list[Clause]:
-    """The media ranges of an Accept header, the most wanted first."""
+    """The media ranges of an Accept header, the most preferred first."""
     found = [clause for part in header.split(",") if (clause := _clause(part.strip(" ")))]
     return sorted(found, key=cmp_to_key(_compare))
 

@@ -73,7 +73,7 @@ class Reply:
         # The values of the Warning headers, of which there may be several.
         self.warnings: Sequence[str] = ()
         self.body = body
-        # An API object in JSON that ``form.settle`` still puts into the form that is accepted.
+        # An API object in JSON that ``form.transform`` still puts into the accepted form.
         self.negotiable = False
 
     @classmethod
@@ -207,9 +207,9 @@ def no_page() -> Reply:
     return Reply(404, b"404 page not found\n", TEXT)
 
 
-def error(fault: errors.ApiError) -> Reply:
+def error(failure: errors.ApiError) -> Reply:
     """The Status that answers a failed request, with Retry-After where the error names a time."""
-    reply = described(fault.status(), fault.code)
-    if fault.details is not None and fault.details.retryAfterSeconds:
-        reply.headers["Retry-After"] = str(fault.details.retryAfterSeconds)
+    reply = described(failure.status(), failure.code)
+    if failure.details is not None and failure.details.retryAfterSeconds:
+        reply.headers["Retry-After"] = str(failure.details.retryAfterSeconds)
     return reply

@@ -73,17 +73,17 @@ def set_scheduled(pod: Pod, now: str) -> None:
 def _require_bindable(pod: Pod, binding: Binding) -> None:
     meta = pod.metadata
     if binding.metadata.uid and binding.metadata.uid != meta.uid:
-        why = f"Precondition failed: UID in precondition: {binding.metadata.uid}, "
-        raise errors.conflict("pods/binding", meta.name, f"{why}UID in object meta: {meta.uid}")
+        message = f"Precondition failed: UID in precondition: {binding.metadata.uid}, "
+        raise errors.conflict("pods/binding", meta.name, f"{message}UID in object meta: {meta.uid}")
     if meta.deletionTimestamp is not None:
-        why = f"pod {meta.name} is being deleted, cannot be assigned to a host"
+        message = f"pod {meta.name} is being deleted, cannot be assigned to a host"
     elif pod.spec.nodeName:
-        why = f'pod {meta.name} is already assigned to node "{pod.spec.nodeName}"'
+        message = f'pod {meta.name} is already assigned to node "{pod.spec.nodeName}"'
     elif pod.spec.schedulingGates:
-        why = f"pod {meta.name} has non-empty .spec.schedulingGates"
+        message = f"pod {meta.name} has non-empty .spec.schedulingGates"
     else:
         return
-    raise errors.conflict("pods/binding", meta.name, why)
+    raise errors.conflict("pods/binding", meta.name, message)
 
 
 HANDLER = SubresourceHandler("pods", "binding", {"create": create})

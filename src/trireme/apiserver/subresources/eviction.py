@@ -41,25 +41,25 @@ async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Re
     eviction: Eviction = body.read_as(request, Eviction)
     if eviction.metadata.name != info.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
-    wanted = _delete_options(eviction, call)
+    options = _delete_options(eviction, call)
     pods = server.endpoint(Pod)
     await server.registry.connect(pods, "eviction", info.namespace, info.name, call.user, eviction)
-    pinned = wanted.preconditions is not None and bool(wanted.preconditions.resourceVersion)
+    pinned = options.preconditions is not None and bool(options.preconditions.resourceVersion)
     for _ in range(TRIES):
         pod: Pod = pods.load(server.registry.get(pods, info.namespace, info.name))
         if not disruption.needs_no_budget(pod):
             break
-        chosen = _at(wanted, pod) if disruption.may_race(pod) and not pinned else wanted
+        conditional = _at(options, pod) if disruption.may_race(pod) and not pinned else options
         try:
-            await _evict(server, pods, pod, chosen, call)
-        except errors.ApiError as fault:
-            if pinned or not errors.is_conflict(fault):
+            await _evict(server, pods, pod, conditional, call)
+        except errors.ApiError as error:
+            if pinned or not errors.is_conflict(error):
                 raise
             continue
         return _done()
     else:
         raise errors.conflict("pods", info.name)
-    await _guarded(server, pods, pod, wanted, call, pinned)
+    await _guarded(server, pods, pod, options, call, pinned)
     return _done()
 
 
@@ -68,45 +68,50 @@ def _done() -> Reply:
 
 
 def _delete_options(eviction: Eviction, call: Call) -> DeleteOptions:
-    wanted = eviction.deleteOptions or DeleteOptions()
-    if wanted.ignoreStoreReadErrorWithClusterBreakingPotential:
+    options = eviction.deleteOptions or DeleteOptions()
+    if options.ignoreStoreReadErrorWithClusterBreakingPotential:
         where = field.path("deleteOptions", "ignoreStoreReadErrorWithClusterBreakingPotential")
-        why = "can not be set for pod eviction, try after removing the option"
-        problem = field.invalid(where, True, why)
+        message = "can not be set for pod eviction, try after removing the option"
+        problem = field.invalid(where, True, message)
         raise errors.invalid("Eviction.policy", eviction.metadata.name, [problem])
-    problems = deletion.validate_options(wanted)
+    problems = deletion.validate_options(options)
     if problems:
         raise errors.invalid("DeleteOptions.meta.k8s.io", "", problems)
-    call.dry_run = call.dry_run or bool(wanted.dryRun)
-    return wanted
+    call.dry_run = call.dry_run or bool(options.dryRun)
+    return options
 
 
-def _at(wanted: DeleteOptions, pod: Pod) -> DeleteOptions:
+def _at(options: DeleteOptions, pod: Pod) -> DeleteOptions:
     """The options for this very version of the pod."""
-    conditions = wanted.preconditions or Preconditions()
+    conditions = options.preconditions or Preconditions()
     conditions = replace(conditions, resourceVersion=pod.metadata.resourceVersion)
-    return replace(wanted, preconditions=conditions)
+    return replace(options, preconditions=conditions)
 
 
 async def _guarded(
-    server: ApiServer, pods: Endpoint, pod: Pod, wanted: DeleteOptions, call: Call, pinned: bool
+    server: ApiServer,
+    pods: Endpoint,
+    pod: Pod,
+    options: DeleteOptions,
+    call: Call,
+    pinned: bool,
 ) -> None:
     """Evict a pod that a budget may guard."""
     budgets = server.registry.reader.list(PodDisruptionBudget, pod.metadata.namespace)
     found = disruption.guarding(pod, budgets)
     if len(found) > 1:
-        why = (
+        message = (
             "This pod has more than one PodDisruptionBudget, which the eviction subresource does "
             "not support."
         )
-        raise errors.ApiError(500, "", why)
+        raise errors.ApiError(500, "", message)
     spared = bool(found) and disruption.spares_unhealthy(pod, found[0])
     if found and not spared:
         await _take(server, found[0], pod, call)
     try:
-        await _evict(server, pods, pod, _at(wanted, pod) if spared else wanted, call)
-    except errors.ApiError as fault:
-        if spared and not pinned and errors.is_conflict(fault):
+        await _evict(server, pods, pod, _at(options, pod) if spared else options, call)
+    except errors.ApiError as error:
+        if spared and not pinned and errors.is_conflict(error):
             raise _violation(disruption.unsettled(found[0].metadata.name)) from None
         raise
 
@@ -126,47 +131,47 @@ async def _take(server: ApiServer, budget: PodDisruptionBudget, pod: Pod, call: 
     meta = budget.metadata
     try:
         await server.registry.update(endpoint, meta.namespace, meta.name, count, own, "status")
-    except disruption.Refused as refusal:
-        if refusal.again:
-            raise _violation(refusal) from None
-        raise errors.forbidden("poddisruptionbudget.policy", meta.name, refusal.message) from None
-    except errors.ApiError as fault:
-        if not errors.is_conflict(fault):
+    except disruption.Refused as refused:
+        if refused.again:
+            raise _violation(refused) from None
+        raise errors.forbidden("poddisruptionbudget.policy", meta.name, refused.message) from None
+    except errors.ApiError as error:
+        if not errors.is_conflict(error):
             raise
-        why = f'couldn\'t update PodDisruptionBudget "{meta.name}" due to conflicts'
-        raise errors.timeout(why, 10) from None
+        message = f'couldn\'t update PodDisruptionBudget "{meta.name}" due to conflicts'
+        raise errors.timeout(message, 10) from None
 
 
-def _violation(refusal: disruption.Refused) -> errors.ApiError:
-    fault = errors.too_many_requests(_VIOLATION, refusal.retry_after)
-    if fault.details is not None:
-        cause = StatusCause(reason="DisruptionBudget", message=refusal.message)
-        fault.details.causes = [*fault.details.causes, cause]
-    return fault
+def _violation(refused: disruption.Refused) -> errors.ApiError:
+    error = errors.too_many_requests(_VIOLATION, refused.retry_after)
+    if error.details is not None:
+        cause = StatusCause(reason="DisruptionBudget", message=refused.message)
+        error.details.causes = [*error.details.causes, cause]
+    return error
 
 
 async def _evict(
-    server: ApiServer, pods: Endpoint, pod: Pod, wanted: DeleteOptions, call: Call
+    server: ApiServer, pods: Endpoint, pod: Pod, options: DeleteOptions, call: Call
 ) -> None:
-    """Say on the pod why it goes, then delete it."""
+    """Set the DisruptionTarget condition, then delete the pod."""
     meta = pod.metadata
     if not call.dry_run:
-        item = await _mark(server, pods, pod, wanted, call)
-        if wanted.preconditions is not None and wanted.preconditions.resourceVersion:
-            moved = replace(wanted.preconditions, resourceVersion=str(item.revision))
-            wanted = replace(wanted, preconditions=moved)
-    await server.registry.delete(pods, meta.namespace, meta.name, wanted, call)
+        item = await _mark(server, pods, pod, options, call)
+        if options.preconditions is not None and options.preconditions.resourceVersion:
+            moved = replace(options.preconditions, resourceVersion=str(item.revision))
+            options = replace(options, preconditions=moved)
+    await server.registry.delete(pods, meta.namespace, meta.name, options, call)
 
 
 async def _mark(
-    server: ApiServer, pods: Endpoint, pod: Pod, wanted: DeleteOptions, call: Call
+    server: ApiServer, pods: Endpoint, pod: Pod, options: DeleteOptions, call: Call
 ) -> KeyValue:
     now = time.format(server.env.clock.now())
 
     def mark(_old: Any, item: KeyValue) -> Any:
         newest: Pod = pods.load(item)
         resource = pods.resource
-        deletion.check_preconditions(resource, pod.metadata.name, newest, item.revision, wanted)
+        deletion.check_preconditions(resource, pod.metadata.name, newest, item.revision, options)
         set_target(newest, now)
         newest.metadata.resourceVersion = ""
         return newest

@@ -37,7 +37,9 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
     problems = check_options(request)
     if problems:
         raise errors.invalid("PodLogOptions", request.info.name, problems)
-    protocol = sockets.chosen(request, SOCKET_PROTOCOLS) if sockets.is_asked(request) else None
+    protocol = (
+        sockets.accepted_protocol(request, SOCKET_PROTOCOLS) if sockets.is_asked(request) else None
+    )
     pod = pods.pod_of(server, request)
     container = pods.container_of(pod, request.param("container"))
     if not pod.spec.nodeName:
@@ -77,8 +79,8 @@ def check_options(request: Request) -> list[FieldError]:
                 f"strconv.ParseInt: parsing {gotext.quote(text)}: invalid syntax"
             )
         if int(text) < least:
-            why = "must be greater than 0" if least else "must be greater than or equal to 0"
-            problems.append(field.invalid(field.path(name), int(text), why))
+            detail = "must be greater than 0" if least else "must be greater than or equal to 0"
+            problems.append(field.invalid(field.path(name), int(text), detail))
     if request.param("sinceSeconds") and request.param("sinceTime"):
         problems.append(
             field.forbidden(

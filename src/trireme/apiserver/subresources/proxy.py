@@ -116,8 +116,8 @@ async def _pass_on(
     server: ApiServer, request: Request, scheme: str, host: str, port: str, node: str = ""
 ) -> AnyReply:
     if port and not (_is_number(port) and int(port) < 65536):
-        why = f"dial tcp: address {port}: invalid port"
-        raise errors.service_unavailable(f"error trying to reach service: {why}")
+        message = f"dial tcp: address {port}: invalid port"
+        raise errors.service_unavailable(f"error trying to reach service: {message}")
     origin = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
     return await forward.pass_on(server, request, f"{origin}:{port}" if port else origin, node)
 

@@ -39,15 +39,15 @@ async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     info = request.info
     item = server.registry.get(endpoint.hub, info.namespace, info.name)
     if endpoint.converts:
-        [item] = await endpoint.show([item])
+        [item] = await endpoint.from_stored([item])
     return _reply(endpoint, endpoint.load(item))
 
 
 async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """PUT a Scale."""
-    wanted = body.read_as(request, Scale)
-    body.check_place(wanted, request)
-    return await _write(server, request, endpoint, lambda _before: wanted)
+    scale = body.read_as(request, Scale)
+    body.check_place(scale, request)
+    return await _write(server, request, endpoint, lambda _before: scale)
 
 
 async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
@@ -146,7 +146,7 @@ async def _replace(
         endpoint, info.namespace, info.name, replace, call, "scale"
     )
     if endpoint.converts:
-        [item] = await endpoint.show([item])
+        [item] = await endpoint.from_stored([item])
     return _reply(endpoint, endpoint.load(item))
 
 
@@ -157,16 +157,16 @@ def of(endpoint: Endpoint, obj: Any) -> Scale:
         raise errors.internal_error(
             f"the spec replicas field {gotext.quote(kind.required)} does not exist"
         )
-    return _shown(kind, obj, 0)
+    return _scale_of(kind, obj, 0)
 
 
 def _before(endpoint: Endpoint, obj: Any) -> Scale:
     """The Scale that a write changes: it may be the first to set the replicas."""
     kind = _mapping(endpoint)
-    return _shown(kind, obj, _ABSENT if kind.required else 0)
+    return _scale_of(kind, obj, _ABSENT if kind.required else 0)
 
 
-def _shown(kind: Mapping, obj: Any, absent: int) -> Scale:
+def _scale_of(kind: Mapping, obj: Any, absent: int) -> Scale:
     meta, replicas = obj.metadata, kind.spec_replicas(obj)
     return Scale(
         metadata=ObjectMeta(

@@ -66,18 +66,18 @@ async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) 
     info = request.info
     await server.registry.connect(endpoint, "portforward", info.namespace, info.name, user, None)
     path = f"/portForward/{pod.metadata.namespace}/{pod.metadata.name}"
-    wanted = _upgrade_of(request)
+    upgrade = _upgrade_of(request)
     headers = {"X-Stream-Protocol-Version": "portforward.k8s.io"}
 
     async def run(incoming: BaseRequest) -> web.StreamResponse:
-        if wanted == "websocket":
+        if upgrade == "websocket":
             if TUNNELLED in sockets.offered(request):
                 stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
                 return await _tunnel(incoming, stream)
-            chosen = sockets.chosen(request, PORT_CHANNELS)
+            accepted_protocol = sockets.accepted_protocol(request, PORT_CHANNELS)
             numbers = _ports(request)
             stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
-            return await translate.ports(incoming, stream, numbers, chosen)
+            return await translate.ports(incoming, stream, numbers, accepted_protocol)
         stream, answer = await server.kubelets.upgrade(node, path, "", SPDY, headers)
         return await _pass_through(incoming, stream, answer)
 
@@ -105,21 +105,21 @@ async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb
     query = [("command", item) for item in request.query.get("command", [])]
     query += [
         (name if name == "tty" else name.replace("std", "") + "put", "1")
-        for name, wanted in streams.items()
-        if wanted and name != "stderr"
+        for name, upgrade in streams.items()
+        if upgrade and name != "stderr"
     ]
     query += [("error", "1")] if streams["stderr"] else []
     path = f"/{verb}/{pod.metadata.namespace}/{pod.metadata.name}/{container}"
-    wanted = _upgrade_of(request)
+    upgrade = _upgrade_of(request)
 
     async def run(incoming: BaseRequest) -> web.StreamResponse:
-        if wanted == "websocket":
+        if upgrade == "websocket":
             # Whoever can say that its input has ended is taken at that word.
             can_close = V5 in sockets.offered(request)
-            chosen = V5 if can_close else sockets.chosen(request, CHANNELS)
+            accepted_protocol = V5 if can_close else sockets.accepted_protocol(request, CHANNELS)
             headers = {"X-Stream-Protocol-Version": "v4.channel.k8s.io"}
             stream, _ = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
-            return await translate.command(incoming, stream, streams, chosen)
+            return await translate.command(incoming, stream, streams, accepted_protocol)
         offered = request.headers.get("x-stream-protocol-version", "")
         headers = {"X-Stream-Protocol-Version": offered or "v4.channel.k8s.io"}
         stream, answer = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
@@ -132,12 +132,12 @@ def _upgrade_of(request: Request) -> str:
     """What the client wants to upgrade to, in lower case; 400 when it does not."""
     if request.upgrade is None:
         raise errors.bad_request("this connection cannot be upgraded")
-    wanted = request.headers.get("upgrade", "").lower()
-    if "upgrade" not in request.headers.get("connection", "").lower() or not wanted:
+    upgrade = request.headers.get("upgrade", "").lower()
+    if "upgrade" not in request.headers.get("connection", "").lower() or not upgrade:
         raise errors.bad_request("Upgrade request required")
-    if wanted not in ("websocket", SPDY.lower()):
-        raise errors.bad_request(f"upgrade to {wanted} is not supported")
-    return wanted
+    if upgrade not in ("websocket", SPDY.lower()):
+        raise errors.bad_request(f"upgrade to {upgrade} is not supported")
+    return upgrade
 
 
 def _ports(request: Request) -> list[int]:
@@ -158,9 +158,9 @@ async def _pass_through(
 ) -> web.StreamResponse:
     """Join the two connections byte for byte."""
     head = ["HTTP/1.1 101 Switching Protocols", "Connection: Upgrade", f"Upgrade: {SPDY}"]
-    chosen = answer.get("x-stream-protocol-version")
-    if chosen:
-        head.append(f"X-Stream-Protocol-Version: {chosen}")
+    accepted_protocol = answer.get("x-stream-protocol-version")
+    if accepted_protocol:
+        head.append(f"X-Stream-Protocol-Version: {accepted_protocol}")
     try:
         client = hijack.take(incoming, "\r\n".join([*head, "", ""]).encode())
     except ConnectionError:

@@ -56,33 +56,33 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     if not keys.can_sign:
         raise errors.method_not_supported("serviceaccounts/token", "create")
     info, call = request.info, write.call_of(request)
-    wanted: TokenRequest = body.read_as(request, TokenRequest)
-    normalise.normalise(wanted)
-    # Before the audiences are filled in: admission judges which of them were asked for.
-    await server.registry.connect(endpoint, "token", info.namespace, info.name, call.user, wanted)
+    req: TokenRequest = body.read_as(request, TokenRequest)
+    normalise.normalise(req)
+    # Before the audiences are filled in: admission checks which of them were asked for.
+    await server.registry.connect(endpoint, "token", info.namespace, info.name, call.user, req)
     account = server.reader.get(ServiceAccount, info.namespace, info.name)
-    _check_metadata(wanted, info.namespace, info.name)
+    _check_metadata(req, info.namespace, info.name)
     if account is None:
         raise errors.not_found("serviceaccounts", info.name)
-    _fill_metadata(wanted, account)
-    if not wanted.spec.audiences:
-        wanted.spec.audiences = list(keys.audiences)
+    _fill_metadata(req, account)
+    if not req.spec.audiences:
+        req.spec.audiences = list(keys.audiences)
     now = server.env.clock.now()
-    wanted.metadata.creationTimestamp = time.format(now)
-    wanted.status = TokenRequestStatus()
-    problems = tokenrequest.validate(wanted)
+    req.metadata.creationTimestamp = time.format(now)
+    req.status = TokenRequestStatus()
+    problems = tokenrequest.validate(req)
     if problems:
         raise errors.invalid(_KIND, "", problems)
-    bound = _resolve(server.reader, wanted.spec.boundObjectRef, account)
-    seconds = wanted.spec.expirationSeconds or 0
+    bound = _resolve(server.reader, req.spec.boundObjectRef, account)
+    seconds = req.spec.expirationSeconds or 0
     warn_after = None
     pod_like = bound.pod is not None and seconds == POD_SECONDS
-    if pod_like and set(wanted.spec.audiences) <= set(keys.audiences):
+    if pod_like and set(req.spec.audiences) <= set(keys.audiences):
         seconds, warn_after = EXTENDED_SECONDS, int(now) + seconds
     claims = Claims(
         iss=keys.issuer,
         sub=f"{service_accounts.USER_PREFIX}{info.namespace}:{info.name}",
-        aud=wanted.spec.audiences,
+        aud=req.spec.audiences,
         exp=int(now) + seconds,
         iat=int(now),
         nbf=int(now),
@@ -96,63 +96,61 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
             warnafter=warn_after,
         ),
     )
-    wanted.status.token = keys.sign(msgspec.to_builtins(claims))
-    wanted.status.expirationTimestamp = time.format(now + (wanted.spec.expirationSeconds or 0))
-    return form.unstored(request, wanted)
+    req.status.token = keys.sign(msgspec.to_builtins(claims))
+    req.status.expirationTimestamp = time.format(now + (req.spec.expirationSeconds or 0))
+    return form.unstored(request, req)
 
 
-def _check_metadata(wanted: TokenRequest, namespace: str, name: str) -> None:
-    meta = wanted.metadata
+def _check_metadata(req: TokenRequest, namespace: str, name: str) -> None:
+    meta = req.metadata
     for attribute, url in (("name", name), ("namespace", namespace)):
         said = getattr(meta, attribute)
         if said and said != url:
-            why = f"must match the service account {attribute} if specified"
-            problem = field.invalid(field.path("metadata", attribute), said, why)
+            message = f"must match the service account {attribute} if specified"
+            problem = field.invalid(field.path("metadata", attribute), said, message)
             raise errors.invalid(_KIND, name, [problem])
 
 
-def _fill_metadata(wanted: TokenRequest, account: ServiceAccount) -> None:
-    meta, owner = wanted.metadata, account.metadata
+def _fill_metadata(req: TokenRequest, account: ServiceAccount) -> None:
+    meta, owner = req.metadata, account.metadata
     if meta.uid and meta.uid != owner.uid:
-        why = (
+        message = (
             f"the UID in the token request ({meta.uid}) does not match the UID of the service "
             f"account ({owner.uid})"
         )
-        raise errors.conflict(_KIND, owner.name, why)
+        raise errors.conflict(_KIND, owner.name, message)
     meta.name, meta.namespace, meta.uid = owner.name, owner.namespace, owner.uid
 
 
-def _resolve(
-    reader: Reader, wanted: BoundObjectReference | None, account: ServiceAccount
-) -> _Bound:
+def _resolve(reader: Reader, req: BoundObjectReference | None, account: ServiceAccount) -> _Bound:
     """Look the bound object up: it must be there, be the one that is meant, and use the account."""
     bound = _Bound()
-    if wanted is None:
+    if req is None:
         return bound
     namespace = account.metadata.namespace
     kinds: dict[str, type[Pod | Node | Secret]] = {"Pod": Pod, "Node": Node, "Secret": Secret}
-    kind = kinds.get(wanted.kind)
-    if wanted.apiVersion not in ("v1", "") or kind is None:
-        group, _, version = wanted.apiVersion.rpartition("/")
-        shown = f"{group}/{version}, Kind={wanted.kind}"
-        raise errors.bad_request(f"cannot bind token to object of type {shown}")
-    found = reader.get(kind, "" if kind is Node else namespace, wanted.name)
+    kind = kinds.get(req.kind)
+    if req.apiVersion not in ("v1", "") or kind is None:
+        group, _, version = req.apiVersion.rpartition("/")
+        printed = f"{group}/{version}, Kind={req.kind}"
+        raise errors.bad_request(f"cannot bind token to object of type {printed}")
+    found = reader.get(kind, "" if kind is Node else namespace, req.name)
     if found is None:
-        raise errors.not_found(f"{wanted.kind.lower()}s", wanted.name)
+        raise errors.not_found(f"{req.kind.lower()}s", req.name)
     if isinstance(found, Pod) and found.spec.serviceAccountName != account.metadata.name:
         raise errors.bad_request(
             f"cannot bind token for serviceaccount {gotext.quote(account.metadata.name)} to pod "
             "running with different serviceaccount name."
         )
     uid = found.metadata.uid
-    if wanted.uid and wanted.uid != uid:
-        why = (
-            f"the UID in the bound object reference ({wanted.uid}) does not match the UID in "
+    if req.uid and req.uid != uid:
+        message = (
+            f"the UID in the bound object reference ({req.uid}) does not match the UID in "
             "record. The object might have been deleted and then recreated"
         )
-        raise errors.conflict(wanted.kind, wanted.name, why)
-    ref = Ref(wanted.name, uid)
-    setattr(bound, wanted.kind.lower(), ref)
+        raise errors.conflict(req.kind, req.name, message)
+    ref = Ref(req.name, uid)
+    setattr(bound, req.kind.lower(), ref)
     if isinstance(found, Pod) and found.spec.nodeName:
         node = reader.get(Node, "", found.spec.nodeName)
         bound.node = Ref(found.spec.nodeName, "" if node is None else node.metadata.uid)

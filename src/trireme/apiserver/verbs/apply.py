@@ -69,9 +69,9 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
             raise errors.not_found(endpoint.resource.group_resource, info.name)
         obj = merged(manager.empty, [])
         if obj.metadata.uid:
-            why = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, "
-            why += "and no existing object was found"
-            raise errors.conflict(endpoint.resource.group_resource, info.name, why)
+            message = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, "
+            message += "and no existing object was found"
+            raise errors.conflict(endpoint.resource.group_resource, info.name, message)
         _may_create(server, request)
         return obj
 
@@ -79,7 +79,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
         endpoint, info.namespace, info.name, change, call, info.subresource, create
     )
     if endpoint.converts:
-        [item] = await endpoint.show([item])
+        [item] = await endpoint.from_stored([item])
     return form.one(request, endpoint, item, server.env.clock.now(), 201 if created else 200)
 
 
@@ -131,16 +131,16 @@ def report(request: Request, problem: str) -> None:
     mode = options.field_validation(request)
     if problem and mode != decode.IGNORE:
         if mode == decode.STRICT:
-            why = f"error converting YAML to JSON: {problem}"
-            raise errors.bad_request(f"error strict decoding YAML: {why}")
+            message = f"error converting YAML to JSON: {problem}"
+            raise errors.bad_request(f"error strict decoding YAML: {message}")
         request.warnings += yaml.lines(problem)
 
 
 def _from_cbor(data: bytes) -> Any:
     try:
         return cbor.load(data)
-    except ValueError as fault:
-        raise errors.bad_request(f"error decoding YAML: {fault}") from None
+    except ValueError as error:
+        raise errors.bad_request(f"error decoding YAML: {error}") from None
 
 
 def _parsed(data: bytes) -> tuple[Any, str]:
@@ -154,9 +154,9 @@ def _parsed(data: bytes) -> tuple[Any, str]:
             pass
     try:
         loaded = yaml.load(data)
-    except errors.ApiError as fault:
-        why = f"error converting YAML to JSON: {fault.message}"
-        raise errors.bad_request(f"error decoding YAML: {why}") from None
+    except errors.ApiError as error:
+        message = f"error converting YAML to JSON: {error.message}"
+        raise errors.bad_request(f"error decoding YAML: {message}") from None
     return ({} if loaded.value is None else loaded.value), loaded.problem
 
 
@@ -169,11 +169,11 @@ def _typed(endpoint: Endpoint, data: bytes, config: dict[str, Any]) -> Any:
     """What an apply made, as an object of the kind; 400 where it is none."""
     try:
         obj, _ = body.typed(endpoint, data, decode.IGNORE, APPLIED)
-    except decode.DecodeError as fault:
+    except decode.DecodeError as error:
         said, resource = described(config), endpoint.resource
         raise errors.bad_request(
             f"failed to convert new object ({said}) to proper version: unable to convert "
-            f"unstructured object to {resource.api_version}, Kind={resource.kind}: {fault.message}"
+            f"unstructured object to {resource.api_version}, Kind={resource.kind}: {error.message}"
         ) from None
     return obj
 

@@ -39,9 +39,9 @@ def read(request: Request, endpoint: Endpoint) -> Any:
     try:
         data, twice = parsed(request, endpoint.served, identity)
         obj, problems = typed(endpoint, data, mode)
-        settle(request, mode, twice + problems)
-    except decode.DecodeError as fault:
-        raise _in_words(fault, request, identity) from None
+        check_strict(request, mode, twice + problems)
+    except decode.DecodeError as error:
+        raise _bad_request(error, request, identity) from None
     return obj
 
 
@@ -58,9 +58,9 @@ def read_as(
     try:
         data, twice = parsed(request, request.media, identity)
         obj, problems = decoded(data, struct, mode, SENT)
-        settle(request, mode, twice + problems)
-    except decode.DecodeError as fault:
-        raise _in_words(fault, request, identity) from None
+        check_strict(request, mode, twice + problems)
+    except decode.DecodeError as error:
+        raise _bad_request(error, request, identity) from None
     return obj
 
 
@@ -86,7 +86,7 @@ def parsed(
         raise decode.DecodeError(str(problem), syntax=True) from None
 
 
-def settle(request: Request, mode: str, problems: list[str]) -> None:
+def check_strict(request: Request, mode: str, problems: list[str]) -> None:
     """Unknown and duplicate fields: an error, warnings or nothing, as ``mode`` says."""
     if problems and mode == decode.STRICT:
         raise decode.DecodeError(f"strict decoding error: {', '.join(problems)}")
@@ -122,11 +122,11 @@ def decoded(data: bytes, struct: type[T], mode: str, origin: str) -> tuple[T, li
         raise
 
 
-def _in_words(
-    fault: decode.DecodeError, request: Request, identity: tuple[str, str]
+def _bad_request(
+    error: decode.DecodeError, request: Request, identity: tuple[str, str]
 ) -> errors.ApiError:
     version, kind = identity
-    return decode.in_words_of(fault, kind, version.rpartition("/")[2], request.body)
+    return decode.in_words_of(error, kind, version.rpartition("/")[2], request.body)
 
 
 def default(endpoint: Endpoint, obj: Any) -> None:
@@ -161,7 +161,7 @@ def _check_identity(endpoint: Endpoint, obj: Any) -> None:
     if "/" in group:
         raise decode.DecodeError(f"unexpected GroupVersion string: {obj.apiVersion}", syntax=True)
     if table.built_in().of_kind(obj.apiVersion, obj.kind) is None:
-        why = (
+        message = (
             f'no kind "{obj.kind}" is registered for version "{obj.apiVersion}" in scheme '
             '"pkg/api/legacyscheme/scheme.go:30"'
         )
@@ -172,7 +172,7 @@ def _check_identity(endpoint: Endpoint, obj: Any) -> None:
         )
     else:
         package = resource.group.partition(".")[0] or "core"
-        why = (
+        message = (
             f"converting ({version}.{obj.kind}) to ({package}.{resource.kind}): unknown conversion"
         )
-    raise decode.DecodeError(why, meant=(obj.kind, version))
+    raise decode.DecodeError(message, meant=(obj.kind, version))

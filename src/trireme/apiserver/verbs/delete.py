@@ -21,16 +21,16 @@ _OPTIONS = ("meta.k8s.io/v1", "DeleteOptions")
 async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """One object: the object while it stays (or where the kind returns it), else a Status."""
     info = request.info
-    wanted, call = delete_options(request), write.call_of(request)
-    call.dry_run = call.dry_run or bool(wanted.dryRun)
+    opts, call = delete_options(request), write.call_of(request)
+    call.dry_run = call.dry_run or bool(opts.dryRun)
     hub = endpoint.hub
-    _warn_of_orphans(request, endpoint, wanted)
-    item, gone = await server.registry.delete(hub, info.namespace, info.name, wanted, call)
+    _warn_of_orphans(request, endpoint, opts)
+    item, gone = await server.registry.delete(hub, info.namespace, info.name, opts, call)
     resource = hub.resource
     if not gone or resource.returns_deleted:
-        status = 202 if not gone and wanted.orphanDependents is False else 200
+        status = 202 if not gone and opts.orphanDependents is False else 200
         if endpoint.converts:
-            (item,) = await endpoint.show([item])
+            (item,) = await endpoint.from_stored([item])
         return form.one(request, endpoint, item, server.env.clock.now(), status)
     details = StatusDetails(
         name=info.name,
@@ -45,24 +45,24 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
     """All objects that the selectors match; answers with the list of them."""
     options.refuse_shards(request, server.gates)
     info = request.info
-    wanted, call = delete_options(request), write.call_of(request)
-    _warn_of_orphans(request, endpoint, wanted)
-    call.dry_run = call.dry_run or bool(wanted.dryRun)
-    chosen, meta = await read.select(
+    opts, call = delete_options(request), write.call_of(request)
+    _warn_of_orphans(request, endpoint, opts)
+    call.dry_run = call.dry_run or bool(opts.dryRun)
+    selected, meta = await read.select(
         server, endpoint, info.namespace, options.list_options(request, endpoint)
     )
     deleted: list[KeyValue] = []
     hub = endpoint.hub
-    for item in chosen:
+    for item in selected:
         target = hub.load(item).metadata
         try:
-            last, _ = await server.registry.delete(hub, target.namespace, target.name, wanted, call)
+            last, _ = await server.registry.delete(hub, target.namespace, target.name, opts, call)
             deleted.append(last)
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
     if endpoint.converts:
-        deleted = await endpoint.show(deleted)
+        deleted = await endpoint.from_stored(deleted)
     listed = ListMeta(
         resourceVersion=meta.resourceVersion,
         continue_=meta.continue_,
@@ -72,39 +72,39 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
     return await form.many(request, endpoint, deleted, listed, now, turn)
 
 
-def _warn_of_orphans(request: Request, endpoint: Endpoint, wanted: DeleteOptions) -> None:
+def _warn_of_orphans(request: Request, endpoint: Endpoint, opts: DeleteOptions) -> None:
     text = endpoint.resource.orphan_warning
-    if text and wanted.propagationPolicy is None and wanted.orphanDependents is None:
+    if text and opts.propagationPolicy is None and opts.orphanDependents is None:
         request.warnings.append(text)
 
 
 def delete_options(request: Request) -> DeleteOptions:
     """From the body, or from the query where there is no body; checked."""
     if request.body.strip():
-        wanted = body.read_as(request, DeleteOptions, decode.IGNORE, _OPTIONS)
+        opts = body.read_as(request, DeleteOptions, decode.IGNORE, _OPTIONS)
     else:
-        wanted = _from_query(request)
-    problems = deletion.validate_options(wanted)
+        opts = _from_query(request)
+    problems = deletion.validate_options(opts)
     if problems:
         raise errors.invalid("DeleteOptions.meta.k8s.io", "", problems)
-    return wanted
+    return opts
 
 
 def _from_query(request: Request) -> DeleteOptions:
-    wanted = DeleteOptions()
+    opts = DeleteOptions()
     grace = request.param("gracePeriodSeconds")
     if grace:
         if not options.is_integer(grace):
             raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax')
-        wanted.gracePeriodSeconds = int(grace)
+        opts.gracePeriodSeconds = int(grace)
     if request.param("propagationPolicy"):
-        wanted.propagationPolicy = request.param("propagationPolicy")
+        opts.propagationPolicy = request.param("propagationPolicy")
     if "orphanDependents" in request.query:
-        wanted.orphanDependents = request.flag("orphanDependents")
+        opts.orphanDependents = request.flag("orphanDependents")
     uid, version = (
         request.param("preconditions.uid"),
         request.param("preconditions.resourceVersion"),
     )
     if uid or version:
-        wanted.preconditions = Preconditions(uid=uid or None, resourceVersion=version or None)
-    return wanted
+        opts.preconditions = Preconditions(uid=uid or None, resourceVersion=version or None)
+    return opts

@@ -95,10 +95,10 @@ def selection(request: Request, endpoint: Endpoint) -> Selection:
             by_label = labels.parse(text)
         except ValueError as problem:
             raise errors.bad_request(str(problem)) from None
-    wanted = request.param("fieldSelector")
+    requested = request.param("fieldSelector")
     by_field = None
-    if wanted:
-        by_field = _field_selector(wanted, endpoint)
+    if requested:
+        by_field = _field_selector(requested, endpoint)
     if request.info.name:
         named = fields.from_set({"metadata.name": request.info.name})
         if by_field is None:
@@ -148,32 +148,32 @@ def dry_run(request: Request) -> bool:
 
 def field_validation(request: Request) -> str:
     """Ignore, Warn or Strict; the default is Warn."""
-    wanted = request.param("fieldValidation")
-    if wanted not in FIELD_VALIDATION:
+    requested = request.param("fieldValidation")
+    if requested not in FIELD_VALIDATION:
         problem = field.not_supported(
-            field.path("fieldValidation"), wanted, ["", "Ignore", "Strict", "Warn"]
+            field.path("fieldValidation"), requested, ["", "Ignore", "Strict", "Warn"]
         )
         raise errors.invalid(f"{_options_kind(request)}.meta.k8s.io", "", [problem])
-    return wanted or "Warn"
+    return requested or "Warn"
 
 
 def field_manager(request: Request, *, applying: bool = False) -> str:
     """Who comes to own what the request writes: what it says itself, or its User-Agent's name."""
-    wanted = request.param("fieldManager")
+    requested = request.param("fieldManager")
     force = bool(request.query.get("force"))
-    if not wanted and not applying and not force:
+    if not requested and not applying and not force:
         return _agent(request.headers.get("user-agent", ""))
     problems: list[FieldError] = []
     at = field.path("fieldManager")
-    if applying and not wanted:
+    if applying and not requested:
         problems.append(field.required(at, "is required for apply patch"))
     if force and not applying and request.method == "PATCH":
-        why = "may not be specified for non-apply patch"
-        problems.append(field.forbidden(field.path("force"), why))
-    problems += managed.name_problems(at, wanted)
+        detail = "may not be specified for non-apply patch"
+        problems.append(field.forbidden(field.path("force"), detail))
+    problems += managed.name_problems(at, requested)
     if problems:
         raise errors.invalid(f"{_options_kind(request)}.meta.k8s.io", "", problems)
-    return wanted or _agent(request.headers.get("user-agent", ""))
+    return requested or _agent(request.headers.get("user-agent", ""))
 
 
 @lru_cache(maxsize=256)
@@ -295,8 +295,8 @@ def _decode_token(token: str) -> tuple[str, int]:
     return key[1:].removesuffix("\0"), parsed.rv
 
 
-def _bad_token(why: str) -> errors.ApiError:
-    return errors.bad_request(f"invalid continue token: continue key is not valid{why}")
+def _bad_token(detail: str) -> errors.ApiError:
+    return errors.bad_request(f"invalid continue token: continue key is not valid{detail}")
 
 
 def _integer(request: Request, name: str) -> int | None:

@@ -34,33 +34,33 @@ async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
         raise errors.too_large_resource_version(asked, server.store.revision)
     item = server.registry.get(endpoint.hub, info.namespace, info.name)
     if endpoint.converts:
-        (item,) = await endpoint.show([item])
+        (item,) = await endpoint.from_stored([item])
     return form.one(request, endpoint, item, server.env.clock.now())
 
 
 async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """A list, or a page of one."""
     options.refuse_shards(request, server.gates)
-    wanted = options.list_options(request, endpoint)
-    items, meta = await select(server, endpoint, request.info.namespace, wanted)
+    opts = options.list_options(request, endpoint)
+    items, meta = await select(server, endpoint, request.info.namespace, opts)
     if endpoint.converts:
-        items = await endpoint.show(items)
+        items = await endpoint.from_stored(items)
     now, turn = server.env.clock.now(), server.turns.begin()
     return await form.many(request, endpoint, items, meta, now, turn)
 
 
 async def select(
-    server: ApiServer, endpoint: Endpoint, namespace: str, wanted: ListOptions
+    server: ApiServer, endpoint: Endpoint, namespace: str, opts: ListOptions
 ) -> tuple[list[KeyValue], ListMeta]:
     """The stored items of a list, and its metadata: revision, continue token, how many remain."""
     store = server.store
     prefix, hub = endpoint.prefix(namespace), endpoint.hub
     await store.barrier()
-    revision = _revision(wanted, store.revision)
-    after = prefix + wanted.start if wanted.start else None
+    revision = _revision(opts, store.revision)
+    after = prefix + opts.start if opts.start else None
     # A list of whatever is there comes whole.
-    limit = 0 if wanted.resource_version == 0 and wanted.at is None else max(wanted.limit, 0)
-    selection = wanted.selection
+    limit = 0 if opts.resource_version == 0 and opts.at is None else max(opts.limit, 0)
+    selection = opts.selection
     try:
         if selection.everything:
             page = store.list(prefix, after=after, limit=limit, revision=revision)
@@ -75,16 +75,16 @@ async def select(
             turn = server.turns.begin()
             for start in range(0, len(page.items), AT_ONCE):
                 some = page.items[start : start + AT_ONCE]
-                items += await chosen(server, endpoint, selection, some)
+                items += await matching(server, endpoint, selection, some)
                 if limit and len(items) >= limit:
                     more = len(items) > limit or items[-1] is not page.items[-1]
                     del items[limit:]
                     break
                 await turn.pause()
     except stores.Compacted:
-        if wanted.at is None:
+        if opts.at is None:
             raise errors.expired(errors.LIST_EXPIRED) from None
-        again = options.encode_token(-1, wanted.start)
+        again = options.encode_token(-1, opts.start)
         raise errors.expired(errors.INCONSISTENT_CONTINUE, again) from None
     meta = ListMeta(resourceVersion=str(page.revision))
     if more:
@@ -94,23 +94,23 @@ async def select(
     return items, meta
 
 
-async def chosen(
+async def matching(
     server: ApiServer, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
 ) -> Iterable[KeyValue]:
     """Those of stored items that a selection matches, in their order."""
-    if endpoint.selects_shown and selection.looks_inside:
-        found = await views.shown(endpoint, items)
+    if endpoint.selects_served and selection.selects_beyond_metadata:
+        found = await views.served(endpoint, items)
         return (item for item, view in zip(items, found, strict=True) if selection.matches(view))
-    return server.views.chosen(endpoint.hub, selection, items)
+    return server.views.select(endpoint.hub, selection, items)
 
 
-def _revision(wanted: ListOptions, current: int) -> int | None:
+def _revision(opts: ListOptions, current: int) -> int | None:
     """The revision to read at; None for the newest."""
-    exact = wanted.match == "Exact" or (not wanted.match and wanted.limit > 0)
-    if wanted.at is not None:
-        asked, exact = max(wanted.at, 0), True
+    exact = opts.match == "Exact" or (not opts.match and opts.limit > 0)
+    if opts.at is not None:
+        asked, exact = max(opts.at, 0), True
     else:
-        asked = wanted.resource_version or 0
+        asked = opts.resource_version or 0
     if asked == 0:
         return None
     if asked > current:

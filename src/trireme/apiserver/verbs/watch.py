@@ -3,7 +3,7 @@
 In: a request; out: a ``StreamReply``. How an event is written is ``reply/events``. Bookmarks,
 initial events and the old behaviours of resourceVersion "" and "0" are as in
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
-What goes wrong once the options are known to be good is told as an event of the stream.
+What goes wrong once the options are validated is an ERROR event of the stream.
 """
 
 from __future__ import annotations
@@ -40,46 +40,46 @@ _ADDED, _MODIFIED, _DELETED = "ADDED", "MODIFIED", "DELETED"
 _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _DELETED}
 
 # An event's type, and the item that it is about.
-Told = tuple[str, KeyValue]
+WatchEvent = tuple[str, KeyValue]
 
 
 async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> StreamReply:
     """Check the options, subscribe, and answer with the stream."""
     options.refuse_shards(request, server.gates)
     form = negotiate.of(request, endpoint.served)
-    wanted = options.list_options(request, endpoint, watching=True)
+    opts = options.list_options(request, endpoint, watching=True)
     content_type = negotiate.stream(form, endpoint.served)
     write = events.writer(request, endpoint, form, server.env.clock)
     store = server.store
     await store.barrier()
-    asked = wanted.resource_version
-    initial = bool(wanted.initial_events)
+    asked = opts.resource_version
+    initial = bool(opts.initial_events)
     if initial and asked is not None and asked > store.revision:
-        fault = errors.too_large_resource_version(asked, store.revision)
-        return StreamReply(_only(events.error(form, fault)), content_type=content_type)
+        error = errors.too_large_resource_version(asked, store.revision)
+        return StreamReply(_only(events.error(form, error)), content_type=content_type)
     since = store.revision if initial or not asked else asked
-    prefix = _prefix(request, endpoint, wanted)
+    prefix = _prefix(request, endpoint, opts)
     first: list[KeyValue] = []
     if initial:
-        first = server.indexes.newest(endpoint.hub, request.info.namespace, wanted.selection)
+        first = server.indexes.newest(endpoint.hub, request.info.namespace, opts.selection)
     try:
         # A revision that is still to come is waited for.
         filter = None
-        if not (endpoint.selects_shown and wanted.selection.looks_inside):
-            filter = server.views.watch_filter(endpoint.hub, wanted.selection)
+        if not (endpoint.selects_served and opts.selection.selects_beyond_metadata):
+            filter = server.views.watch_filter(endpoint.hub, opts.selection)
         subscription = store.watch(prefix, min(since, store.revision), filter=filter)
     except stores.Compacted as old:
-        fault = errors.too_old_resource_version(since, old.compacted)
-        return StreamReply(_only(events.error(form, fault)), content_type=content_type)
+        error = errors.too_old_resource_version(since, old.compacted)
+        return StreamReply(_only(events.error(form, error)), content_type=content_type)
     endpoint.watching(subscription)
-    stream = _Stream(server, endpoint, wanted, write, subscription)
+    stream = _Stream(server, endpoint, opts, write, subscription)
     chunks = _Closing(stream.run(first, since, initial), subscription)
     return StreamReply(chunks, content_type=content_type)
 
 
-def _prefix(request: Request, endpoint: Endpoint, wanted: ListOptions) -> str:
+def _prefix(request: Request, endpoint: Endpoint, opts: ListOptions) -> str:
     """The keys that are watched: those of the kind, of a namespace, or one object's."""
-    namespace, selected = request.info.namespace, wanted.selection.fields
+    namespace, selected = request.info.namespace, opts.selection.fields
     name = None if selected is None else selected.exact("metadata.name")
     if name and (namespace or not endpoint.resource.namespaced):
         return endpoint.key(namespace, name)
@@ -117,24 +117,24 @@ class _Stream:
         self,
         server: ApiServer,
         endpoint: Endpoint,
-        wanted: ListOptions,
+        opts: ListOptions,
         write: Write,
         subscription: Subscription,
     ) -> None:
         self._server = server
         self._endpoint = endpoint
-        self._wanted = wanted
+        self._options = opts
         self._write = write
         self._subscription = subscription
         self._sent = 0
         # One timer for many waits: it is set anew only when it is to ring at another time.
-        self._alarm: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
     async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncGenerator[bytes]:
         """Chunks of whole events; ends after the timeout or when the reader is too slow."""
         clock = self._server.env.clock
-        timeout = self._wanted.timeout
+        timeout = self._options.timeout
         if not timeout:
             timeout = MIN_TIMEOUT * (1 + self._server.env.rng.random())
         end = clock.monotonic() + timeout
@@ -142,9 +142,9 @@ class _Stream:
             turn = self._server.turns.begin()
             for start in range(0, max(len(first), 1), AT_ONCE):
                 lines = await self._first(first[start : start + AT_ONCE])
-                if mark and self._wanted.bookmarks and start + AT_ONCE >= len(first):
-                    told_all = self._bookmark(since, {"k8s.io/initial-events-end": "true"})
-                    lines = chain(lines, [told_all])
+                if mark and self._options.bookmarks and start + AT_ONCE >= len(first):
+                    end_mark = self._bookmark(since, {"k8s.io/initial-events-end": "true"})
+                    lines = chain(lines, [end_mark])
                 for chunk in _bundled(lines):
                     yield chunk
                 await turn.pause()
@@ -155,18 +155,18 @@ class _Stream:
                 now = clock.monotonic()
                 if now >= end:
                     return
-                due = min(end, next_mark) if self._wanted.bookmarks else end
-                told = await self._told(await self._next(due))
-                for chunk in _bundled(await self._lines(told)):
+                due = min(end, next_mark) if self._options.bookmarks else end
+                matching = await self._matching(await self._next(due))
+                for chunk in _bundled(await self._lines(matching)):
                     yield chunk
-                if self._wanted.bookmarks and clock.monotonic() >= next_mark:
+                if self._options.bookmarks and clock.monotonic() >= next_mark:
                     next_mark = clock.monotonic() + BOOKMARK_INTERVAL
                     yield self._bookmark(max(self._subscription.revision, self._sent), {})
         except stores.SubscriptionClosed:
-            # Too slow, or the store is closing: the client resumes from what it has seen.
+            # Too slow, or the store is closing: the client resumes from the last event it got.
             return
         finally:
-            self._silence()
+            self._cancel_timer()
             self._subscription.close()
 
     async def _next(self, due: float) -> list[Event]:
@@ -174,55 +174,55 @@ class _Stream:
         events = self._subscription.take()
         if events:
             return events
-        if self._alarm is None or self._due != due:
-            self._silence()
-            patience = due - self._server.env.clock.monotonic()
+        if self._timer is None or self._due != due:
+            self._cancel_timer()
+            delay = due - self._server.env.clock.monotonic()
             self._due = due
-            self._alarm = asyncio.get_running_loop().call_later(patience, self._ring)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
         return await self._subscription.next()
 
-    def _ring(self) -> None:
-        self._alarm = None
+    def _wake(self) -> None:
+        self._timer = None
         self._subscription.notify()
 
-    def _silence(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    async def _lines(self, told: list[Told]) -> Iterator[bytes]:
+    async def _lines(self, matching: list[WatchEvent]) -> Iterator[bytes]:
         """Events as they are sent, in the version that this watcher asks for."""
         write = self._write
         if self._endpoint.converts:
-            shown = await self._endpoint.show([item for _, item in told])
-            told = [(type_, item) for (type_, _), item in zip(told, shown, strict=True)]
-        return (write(type_, item.key, item.value) for type_, item in told)
+            served = await self._endpoint.from_stored([item for _, item in matching])
+            matching = [(type_, item) for (type_, _), item in zip(matching, served, strict=True)]
+        return (write(type_, item.key, item.value) for type_, item in matching)
 
     async def _first(self, items: list[KeyValue]) -> Iterator[bytes]:
         """What is there when the watch begins, as events."""
-        selection = self._wanted.selection
+        selection = self._options.selection
         if not selection.everything:
-            items = list(await read.chosen(self._server, self._endpoint, selection, items))
+            items = list(await read.matching(self._server, self._endpoint, selection, items))
         return await self._lines([(_ADDED, item) for item in items])
 
-    async def _told(self, given: list[Event]) -> list[Told]:
-        """What this watcher is told of events: of some nothing."""
+    async def _matching(self, given: list[Event]) -> list[WatchEvent]:
+        """The events as this watcher gets them; those that do not match are left out."""
         fresh = [event for event in given if event.revision > self._sent]
         if not fresh:
             return []
         self._sent = fresh[-1].revision
-        selection, endpoint = self._wanted.selection, self._endpoint
+        selection, endpoint = self._options.selection, self._endpoint
         if selection.everything:
             return [(_TYPES[event.type], _item(event, event.value)) for event in fresh]
-        if endpoint.selects_shown and selection.looks_inside:
-            changes = await _changes_shown(endpoint, fresh)
+        if endpoint.selects_served and selection.selects_beyond_metadata:
+            changes = await _served_changes(endpoint, fresh)
         else:
             changes = [self._server.views.change(endpoint.hub, event) for event in fresh]
-        told = (
-            _seen(event, selection.matches(before), selection.matches(after))
+        matching = (
+            _selected_event(event, selection.matches(before), selection.matches(after))
             for event, (before, after) in zip(fresh, changes, strict=True)
         )
-        return [one for one in told if one is not None]
+        return [one for one in matching if one is not None]
 
     def _bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
         resource = self._endpoint.resource
@@ -235,8 +235,8 @@ class _Stream:
         return self._write(events.BOOKMARK, "", value)
 
 
-def _seen(event: Event, was: bool, matches: bool) -> Told | None:
-    """An event as a selection sees it, which matched the object before or matches it now.
+def _selected_event(event: Event, was: bool, matches: bool) -> WatchEvent | None:
+    """An event as a selection gets it, which matched the object before or matches it now.
 
     An object that leaves the selection is DELETED, one that enters it is ADDED.
     """
@@ -249,7 +249,7 @@ def _seen(event: Event, was: bool, matches: bool) -> Told | None:
     return None
 
 
-async def _changes_shown(
+async def _served_changes(
     endpoint: Endpoint, given: list[Event]
 ) -> list[tuple[View | None, View | None]]:
     """What objects were before events and after them, in the version that is served."""
@@ -263,7 +263,7 @@ async def _changes_shown(
         for at, event in enumerate(given)
         if event.type != stores.DELETED
     }
-    found = await views.shown(endpoint, [*old.values(), *new.values()])
+    found = await views.served(endpoint, [*old.values(), *new.values()])
     before = dict(zip(old, found, strict=False))
     after = dict(zip(new, found[len(old) :], strict=True))
     return [(before.get(at), after.get(at)) for at in range(len(given))]

@@ -98,7 +98,7 @@ async def answer(
 ) -> Reply:
     """The written object in the version and form that the client asks for."""
     if endpoint.converts:
-        (item,) = await endpoint.show([item])
+        (item,) = await endpoint.from_stored([item])
     return form.one(request, endpoint, item, server.env.clock.now(), status)
 
 
@@ -138,7 +138,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
     info, call = request.info, tracked_call(request)
     read = partial(body.typed, endpoint)
     warned = len(request.warnings)
-    # A patch that names a resourceVersion is judged against that one; any other is tried again on
+    # A patch that names a resourceVersion is for that version only; any other is tried again on
     # a newer object when another write came in between.
     call.any_version = b'"resourceVersion"' not in request.body
 
@@ -163,24 +163,24 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
 class Patching:
     """A patch that has been read: from the present object to the patched one, both plain JSON.
 
-    ``problems`` are its duplicate and unknown members; ``shown`` is what errors show of it, where
-    they do not show the patched object.
+    ``problems`` are its duplicate and unknown fields; ``printed`` is the value in errors, where
+    that is not the patched object.
     """
 
     apply: Callable[[Any], Any]
     problems: list[str]
     mode: str
     origin: str
-    shown: str = ""
+    printed: str = ""
 
     def decoded(self, request: Request, after: bytes, read: Read) -> Any:
         """The patched object; 422 where it is none of its kind."""
         try:
             obj, problems = read(after, self.mode, self.origin)
-            body.settle(request, self.mode, self.problems + sorted(problems))
-        except decode.DecodeError as fault:
-            shown = self.shown or after.decode()
-            problem = field.invalid(field.path("patch"), shown, fault.message)
+            body.check_strict(request, self.mode, self.problems + sorted(problems))
+        except decode.DecodeError as error:
+            printed = self.printed or after.decode()
+            problem = field.invalid(field.path("patch"), printed, error.message)
             raise errors.invalid("", "", [problem]) from None
         return obj
 

@@ -170,8 +170,8 @@ def _refuse(endpoint: Endpoint, problems: list[FieldError]) -> None:
 def _subject_errors(spec: SubjectAccessReviewSpec) -> list[FieldError]:
     problems = _spec_errors(spec, selectors=False)
     if not spec.user and not spec.groups:
-        why = "at least one of user or group must be specified"
-        problems.append(field.invalid(_SPEC.child("user"), spec.user, why))
+        detail = "at least one of user or group must be specified"
+        problems.append(field.invalid(_SPEC.child("user"), spec.user, detail))
     return problems + _selector_errors(spec.resourceAttributes)
 
 
@@ -179,11 +179,11 @@ def _spec_errors(spec: Any, *, selectors: bool = True) -> list[FieldError]:
     problems: list[FieldError] = []
     resource, path = spec.resourceAttributes, spec.nonResourceAttributes
     if resource is not None and path is not None:
-        why = "cannot be specified in combination with resourceAttributes"
-        problems.append(field.invalid(_SPEC.child("nonResourceAttributes"), path, why))
+        detail = "cannot be specified in combination with resourceAttributes"
+        problems.append(field.invalid(_SPEC.child("nonResourceAttributes"), path, detail))
     if resource is None and path is None:
-        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        problems.append(field.invalid(_SPEC.child("resourceAttributes"), None, why))
+        detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        problems.append(field.invalid(_SPEC.child("resourceAttributes"), None, detail))
     return problems + (_selector_errors(resource) if selectors else [])
 
 
@@ -191,8 +191,8 @@ def _metadata_errors(meta: ObjectMeta, *, local: bool = False) -> list[FieldErro
     empty = ObjectMeta(namespace=meta.namespace if local else "", managedFields=meta.managedFields)
     if meta == empty:
         return []
-    why = "must be empty except for namespace" if local else "must be empty"
-    return [field.invalid(field.path("metadata"), meta, why)]
+    detail = "must be empty except for namespace" if local else "must be empty"
+    return [field.invalid(field.path("metadata"), meta, detail)]
 
 
 def _selector_errors(about: ResourceAttributes | None) -> list[FieldError]:
@@ -205,11 +205,11 @@ def _selector_errors(about: ResourceAttributes | None) -> list[FieldError]:
             continue
         at = field.path("spec.resourceAttributes", name)
         if selector.rawSelector and selector.requirements:
-            why = "may not specified at the same time as requirements"
-            problems.append(field.invalid(at.child("rawSelector"), selector.rawSelector, why))
+            detail = "may not specified at the same time as requirements"
+            problems.append(field.invalid(at.child("rawSelector"), selector.rawSelector, detail))
         if not selector.rawSelector and not selector.requirements:
-            why = f"when {at} is specified, requirements or rawSelector is required"
-            problems.append(field.required(at.child("requirements"), why))
+            detail = f"when {at} is specified, requirements or rawSelector is required"
+            problems.append(field.required(at.child("requirements"), detail))
         for position, item in enumerate(selector.requirements):
             problems += _requirement_errors(item, at.child("requirements").index(position))
     return problems
@@ -222,11 +222,11 @@ def _requirement_errors(item: Any, at: field.Path) -> list[FieldError]:
         problems.append(field.required(at.child("key"), "must be specified"))
     values = at.child("values")
     if item.operator in ("In", "NotIn") and not item.values:
-        why = "must be specified when `operator` is 'In' or 'NotIn'"
-        problems.append(field.required(values, why))
+        detail = "must be specified when `operator` is 'In' or 'NotIn'"
+        problems.append(field.required(values, detail))
     if item.operator in ("Exists", "DoesNotExist") and item.values:
-        why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-        problems.append(field.forbidden(values, why))
+        detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        problems.append(field.forbidden(values, detail))
     return problems
 
 

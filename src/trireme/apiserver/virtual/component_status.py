@@ -1,6 +1,6 @@
 """ComponentStatus: how the parts of the control plane are. Made when asked for, never stored.
 
-The store is asked itself; the others are judged by the Lease that they hold: they renew it while
+The store is asked itself; the others are healthy by the Lease that they hold: they renew it while
 they work. Deprecated upstream since v1.19, and still served there.
 """
 

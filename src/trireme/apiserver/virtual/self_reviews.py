@@ -43,11 +43,11 @@ async def review(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
 
 async def rules(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
     """The rules that hold for who asks, in one namespace."""
-    wanted: SelfSubjectRulesReview = body.read(request, endpoint)
-    if not wanted.spec.namespace:
+    requested: SelfSubjectRulesReview = body.read(request, endpoint)
+    if not requested.spec.namespace:
         raise errors.bad_request("no namespace on request")
     user = request.user or ANONYMOUS
-    access, problem = server.authorizer.rules(user, wanted.spec.namespace)
+    access, problem = server.authorizer.rules(user, requested.spec.namespace)
     status = SubjectRulesReviewStatus(evaluationError=problem, incomplete=bool(problem))
     for rule in access.rules:
         if rule.resources:

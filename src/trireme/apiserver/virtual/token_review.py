@@ -1,6 +1,6 @@
 """TokenReview: who is it that sent me this token? Asked by kubelets and extension API servers.
 
-In: a token and the audiences that the asker answers to. Out: the user, or why not, in ``status``.
+In: a token and the audiences that the asker answers to. Out: the user, or the error, in ``status``.
 https://kubernetes.io/docs/reference/access-authn-authz/authentication/#webhook-token-authentication.
 """
 
@@ -20,7 +20,7 @@ from trireme.machinery import errors
 
 
 async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
-    """Judge the token as if it had come with a request."""
+    """Authenticate the token as if it had come with a request."""
     review: TokenReview = body.read(request, endpoint)
     if not review.spec.token:
         raise errors.bad_request("token is required for TokenReview in authentication")

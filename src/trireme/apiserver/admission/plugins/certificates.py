@@ -60,8 +60,8 @@ class ClusterTrustBundleAttest(PluginBase):
         if old is not None and _content(new) == _content(old):
             return
         if signer and not signers.may(context.authorizer, attributes.user, "attest", signer):
-            why = f"user not permitted to attest for signerName {gotext.quote(signer)}"
-            raise forbidden(attributes, why)
+            detail = f"user not permitted to attest for signerName {gotext.quote(signer)}"
+            raise forbidden(attributes, detail)
 
 
 class CertificateSubjectRestriction(PluginBase):
@@ -89,7 +89,7 @@ def _content(bundle: ClusterTrustBundle) -> tuple[object, ...]:
 
 def _check(attributes: Attributes, context: Context, verb: str, signer: str) -> None:
     if not signers.may(context.authorizer, attributes.user, verb, signer):
-        shown = gotext.quote(signer)
+        quoted = gotext.quote(signer)
         raise forbidden(
-            attributes, f"user not permitted to {verb} requests with signerName {shown}"
+            attributes, f"user not permitted to {verb} requests with signerName {quoted}"
         )

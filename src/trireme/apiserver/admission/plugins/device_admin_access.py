@@ -29,8 +29,8 @@ class DeviceAdminAccess(PluginBase):
     name = "DeviceAdminAccess"
 
     def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
-        wanted = ("", "CREATE") if not subresource else ("status", "UPDATE")
-        return resource.group_kind in _KINDS and (subresource, operation) == wanted
+        expected = ("", "CREATE") if not subresource else ("status", "UPDATE")
+        return resource.group_kind in _KINDS and (subresource, operation) == expected
 
     def validate(self, attributes: Attributes, context: Context) -> None:
         if attributes.operation == "CREATE":
@@ -44,12 +44,12 @@ class DeviceAdminAccess(PluginBase):
         namespace = context.reader.get(Namespace, "", attributes.namespace)
         if namespace is not None and namespace.metadata.labels.get(LABEL) == "true":
             return
-        why = (
+        detail = (
             f"admin access to devices requires the `{LABEL}: true` label on the containing "
             "namespace"
         )
         kind = attributes.resource.group_kind
-        raise errors.invalid(kind, attributes.name, [field.forbidden(at, why)])
+        raise errors.invalid(kind, attributes.name, [field.forbidden(at, detail)])
 
 
 def _requests(obj: ResourceClaim | ResourceClaimTemplate) -> Iterable[Any]:

@@ -13,7 +13,7 @@ from trireme.domain import pod_references as references
 from trireme.machinery import errors, gotext
 
 # Volumes that need nothing of the API, and what those stand for that do.
-_HARMLESS = frozenset(
+_WITHOUT_REFERENCES = frozenset(
     {
         "awsElasticBlockStore",
         "azureDisk",
@@ -39,7 +39,7 @@ _HARMLESS = frozenset(
         "vsphereVolume",
     }
 )
-_BEHIND = {
+_REFERENCED = {
     "configMap": "configmaps (via configmap volumes)",
     "secret": "secrets (via secret volumes)",
     "csi": "csidrivers (via CSI volumes)",
@@ -68,8 +68,8 @@ def check(node: str, attributes: Attributes, context: Context) -> None:
             "create mirror pods",
         )
     if pod.spec.nodeName != node:
-        why = f"node {who} can only create pods with spec.nodeName set to itself"
-        raise forbidden(attributes, why)
+        detail = f"node {who} can only create pods with spec.nodeName set to itself"
+        raise forbidden(attributes, detail)
     _check_owner(node, attributes, context)
     named = referenced(pod)
     if named:
@@ -79,24 +79,24 @@ def check(node: str, attributes: Attributes, context: Context) -> None:
 def _check_owner(node: str, attributes: Attributes, context: Context) -> None:
     who, owners = gotext.quote(node), attributes.new.metadata.ownerReferences
     if len(owners) > 1:
-        why = f"node {who} can only create pods with a single owner reference set to itself"
-        raise forbidden(attributes, why)
+        detail = f"node {who} can only create pods with a single owner reference set to itself"
+        raise forbidden(attributes, detail)
     if not owners or (owners[0].apiVersion, owners[0].kind, owners[0].name) != ("v1", "Node", node):
-        why = f"node {who} can only create pods with an owner reference set to itself"
-        raise forbidden(attributes, why)
+        detail = f"node {who} can only create pods with an owner reference set to itself"
+        raise forbidden(attributes, detail)
     owner = owners[0]
     if not owner.controller:
-        why = f"node {who} can only create pods with a controller owner reference set to itself"
-        raise forbidden(attributes, why)
+        detail = f"node {who} can only create pods with a controller owner reference set to itself"
+        raise forbidden(attributes, detail)
     if owner.blockOwnerDeletion:
-        why = f"node {who} must not set blockOwnerDeletion on an owner reference"
-        raise forbidden(attributes, why)
+        detail = f"node {who} must not set blockOwnerDeletion on an owner reference"
+        raise forbidden(attributes, detail)
     stored = context.reader.get(Node, "", node)
     if stored is None:
         raise errors.not_found("nodes", node)
     if stored.metadata.uid != owner.uid:
-        why = f"node {node} UID mismatch: expected {owner.uid} got {stored.metadata.uid}"
-        raise forbidden(attributes, why)
+        detail = f"node {node} UID mismatch: expected {owner.uid} got {stored.metadata.uid}"
+        raise forbidden(attributes, detail)
 
 
 def referenced(pod: Pod) -> str:
@@ -111,12 +111,12 @@ def referenced(pod: Pod) -> str:
         return "resourceclaims"
     for volume in pod.spec.volumes:
         for source in volume.__struct_fields__:
-            if source == "name" or source in _HARMLESS or getattr(volume, source) is None:
+            if source == "name" or source in _WITHOUT_REFERENCES or getattr(volume, source) is None:
                 continue
             if source == "projected":
                 found = _projected(volume.projected)
             else:
-                found = _BEHIND.get(source, f"volumes of type {source}")
+                found = _REFERENCED.get(source, f"volumes of type {source}")
             if found:
                 return found
     return ""

@@ -17,7 +17,7 @@ _EXEMPT = "localsubjectaccessreviews.authorization.k8s.io"
 
 
 class NamespaceLifecycle(PluginBase):
-    """Judges creations and updates in namespaces, and the deletion of namespaces."""
+    """For creations and updates in namespaces, and the deletion of namespaces."""
 
     name = "NamespaceLifecycle"
 
@@ -33,8 +33,8 @@ class NamespaceLifecycle(PluginBase):
     def admit(self, attributes: Attributes, context: Context) -> None:
         if attributes.operation == "DELETE":
             if attributes.name in IMMORTAL:
-                why = "this namespace may not be deleted"
-                raise errors.forbidden("namespaces", attributes.name, why)
+                detail = "this namespace may not be deleted"
+                raise errors.forbidden("namespaces", attributes.name, detail)
             return
         namespace = context.reader.get(Namespace, "", attributes.namespace)
         if namespace is None:
@@ -45,14 +45,14 @@ class NamespaceLifecycle(PluginBase):
 
 def _terminating(attributes: Attributes) -> errors.ApiError:
     namespace = attributes.namespace
-    why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    fault = forbidden(attributes, why)
-    assert fault.details is not None
-    fault.details.causes = [
+    detail = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(attributes, detail)
+    assert error.details is not None
+    error.details.causes = [
         StatusCause(
             reason="NamespaceTerminating",
             message=f"namespace {namespace} is being terminated",
             field="metadata.namespace",
         )
     ]
-    return fault
+    return error

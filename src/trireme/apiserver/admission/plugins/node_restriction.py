@@ -1,6 +1,6 @@
 """NodeRestriction: what a kubelet writes is about its own node and the pods on it.
 
-The Node authorizer judges a request by its path; this plugin judges its content. Requests of others
+The Node authorizer decides by the path of a request, this plugin by its content. Requests of others
 pass. Claims of devices, CSI nodes and certificate requests join with their kinds.
 https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction.
 """
@@ -79,8 +79,8 @@ def _pod(node: str, attributes: Attributes, context: Context) -> None:
         if pod is None:
             raise errors.not_found("pods", attributes.name)
         if pod.spec.nodeName != node:
-            why = f"node {node} can only evict pods with spec.nodeName set to itself"
-            raise forbidden(attributes, why)
+            detail = f"node {node} can only evict pods with spec.nodeName set to itself"
+            raise forbidden(attributes, detail)
     elif subresource:
         raise forbidden(
             attributes,
@@ -92,8 +92,8 @@ def _pod(node: str, attributes: Attributes, context: Context) -> None:
     elif operation == "DELETE":
         if attributes.old.spec.nodeName != node:
             who = gotext.quote(node)
-            why = f"node {who} can only delete pods with spec.nodeName set to itself"
-            raise forbidden(attributes, why)
+            detail = f"node {who} can only delete pods with spec.nodeName set to itself"
+            raise forbidden(attributes, detail)
     else:
         raise forbidden(
             attributes,
@@ -105,8 +105,8 @@ def _pod(node: str, attributes: Attributes, context: Context) -> None:
 def _pod_status(node: str, attributes: Attributes) -> None:
     who = gotext.quote(node)
     if attributes.operation != "UPDATE":
-        why = f"unexpected operation {gotext.quote(attributes.operation)}"
-        raise forbidden(attributes, why)
+        detail = f"unexpected operation {gotext.quote(attributes.operation)}"
+        raise forbidden(attributes, detail)
     new: Pod = attributes.new
     old: Pod = attributes.old
     if old.spec.nodeName != node:
@@ -125,20 +125,20 @@ def _pod_status(node: str, attributes: Attributes) -> None:
 def _node(node: str, attributes: Attributes) -> None:
     who = gotext.quote(node)
     if attributes.name != node:
-        wanted = gotext.quote(attributes.name)
-        raise forbidden(attributes, f"node {who} is not allowed to modify node {wanted}")
+        requested = gotext.quote(attributes.name)
+        raise forbidden(attributes, f"node {who} is not allowed to modify node {requested}")
     if attributes.operation == "DELETE":
         return
     new: Node = attributes.new
     if attributes.operation == "CREATE":
         if new.spec.configSource is not None:
-            why = f"node {who} is not allowed to create pods with a non-nil configSource"
-            raise forbidden(attributes, why)
+            detail = f"node {who} is not allowed to create pods with a non-nil configSource"
+            raise forbidden(attributes, detail)
         labels = forbidden_labels(new.metadata.labels, {})
         if labels:
             names = ", ".join(labels)
-            why = f"node {who} is not allowed to set the following labels: {names}"
-            raise forbidden(attributes, why)
+            detail = f"node {who} is not allowed to set the following labels: {names}"
+            raise forbidden(attributes, detail)
         return
     old: Node = attributes.old
     if new.spec.configSource is not None and new.spec.configSource != old.spec.configSource:
@@ -178,8 +178,8 @@ def _within(domain: str, parent: str) -> bool:
 
 def _lease(node: str, attributes: Attributes) -> None:
     if attributes.namespace != LEASES:
-        why = f"can only access leases in the {gotext.quote(LEASES)} system namespace"
-        raise forbidden(attributes, why)
+        detail = f"can only access leases in the {gotext.quote(LEASES)} system namespace"
+        raise forbidden(attributes, detail)
     if attributes.name != node:
         raise forbidden(
             attributes, "can only access node lease with the same name as the requesting node"
@@ -188,8 +188,8 @@ def _lease(node: str, attributes: Attributes) -> None:
 
 def _token(node: str, attributes: Attributes, context: Context) -> None:
     """A node gets tokens for the pods on it only, and for the audiences that they ask for."""
-    wanted: TokenRequest = attributes.new
-    ref = wanted.spec.boundObjectRef
+    requested: TokenRequest = attributes.new
+    ref = requested.spec.boundObjectRef
     if ref is None or ref.apiVersion != "v1" or ref.kind != "Pod" or not ref.name:
         raise forbidden(attributes, "node requested token not bound to a pod")
     if not ref.uid:
@@ -207,9 +207,9 @@ def _token(node: str, attributes: Attributes, context: Context) -> None:
         raise forbidden(
             attributes, "node requested token bound to a pod scheduled on a different node"
         )
-    if len(wanted.spec.audiences) > 1:
+    if len(requested.spec.audiences) > 1:
         raise forbidden(attributes, "node may only request 0 or 1 audiences")
-    audience = wanted.spec.audiences[0] if wanted.spec.audiences else ""
+    audience = requested.spec.audiences[0] if requested.spec.audiences else ""
     if audience in references.token_audiences(pod):
         return
     question = authorization.Attributes(

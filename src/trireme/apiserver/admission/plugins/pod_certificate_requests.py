@@ -34,12 +34,12 @@ class PodCertificateRequests(PluginBase):
         begin = new.status.notBefore
         if begin is not None and abs(time.parse(begin) - context.env.clock.now()) >= SKEW:
             where = field.path("status", "notBefore")
-            why = "must be set to within 5 minutes of kube-apiserver's current time"
-            problem = field.invalid(where, begin, why)
+            detail = "must be set to within 5 minutes of kube-apiserver's current time"
+            problem = field.invalid(where, begin, detail)
             raise errors.invalid(resource.group_kind, attributes.name, [problem])
         signer = old.spec.signerName
         if not signers.may(context.authorizer, attributes.user, "sign", signer):
             user = gotext.quote(attributes.user.name)
-            why = f'User {user} is not permitted to "sign" for signer {gotext.quote(signer)}'
-            problem = field.forbidden(field.path("spec", "signerName"), why)
+            detail = f'User {user} is not permitted to "sign" for signer {gotext.quote(signer)}'
+            problem = field.forbidden(field.path("spec", "signerName"), detail)
             raise errors.invalid(resource.group_kind, attributes.name, [problem])

@@ -33,11 +33,11 @@ class PodResize(PluginBase):
             raise forbidden(attributes, f"node {quoted} not found")
         system = node.metadata.labels.get("kubernetes.io/os", "linux")
         if system != "linux":
-            why = f"pod resize is only supported on linux nodes, node {quoted} is "
-            raise _refused(attributes, why + gotext.quote(system), "UnsupportedPlatform")
+            detail = f"pod resize is only supported on linux nodes, node {quoted} is "
+            raise _refused(attributes, detail + gotext.quote(system), "UnsupportedPlatform")
         if lacking := _lacking(pod, node.status.allocatable):
-            why = f"node didn't have enough allocatable resources: {lacking}"
-            raise _refused(attributes, why, "NodeCapacity")
+            detail = f"node didn't have enough allocatable resources: {lacking}"
+            raise _refused(attributes, detail, "NodeCapacity")
 
 
 def _lacking(pod: Pod, allocatable: dict[str, str]) -> str:
@@ -64,8 +64,8 @@ def _parsed(resources: dict[str, str]) -> dict[str, Quantity]:
     return {name: quantity.parse(text) for name, text in resources.items()}
 
 
-def _refused(attributes: Attributes, why: str, cause: str) -> errors.ApiError:
-    error = forbidden(attributes, why)
+def _refused(attributes: Attributes, detail: str, cause: str) -> errors.ApiError:
+    error = forbidden(attributes, detail)
     assert error.details is not None
     error.details.causes.append(StatusCause(reason=cause))
     return error

@@ -39,8 +39,8 @@ class Priority(PluginBase):
         if attributes.operation == "UPDATE":
             _keep(pod, attributes.old)
             return
-        chosen = self._choose(attributes, context.reader, pod)
-        spec, value, policy = pod.spec, chosen.value, chosen.preemptionPolicy
+        priority_class = self._class_of(attributes, context.reader, pod)
+        spec, value, policy = pod.spec, priority_class.value, priority_class.preemptionPolicy
         if spec.priority is not None and spec.priority != value:
             raise forbidden(
                 attributes,
@@ -48,7 +48,7 @@ class Priority(PluginBase):
                 f"spec; priority admission controller computed {value} from the given "
                 "PriorityClass name",
             )
-        spec.priorityClassName, spec.priority = chosen.metadata.name, value
+        spec.priorityClassName, spec.priority = priority_class.metadata.name, value
         if policy is None:
             return
         if spec.preemptionPolicy is not None and spec.preemptionPolicy != policy:
@@ -60,7 +60,7 @@ class Priority(PluginBase):
             )
         spec.preemptionPolicy = policy
 
-    def _choose(self, attributes: Attributes, reader: Reader, pod: Pod) -> PriorityClass:
+    def _class_of(self, attributes: Attributes, reader: Reader, pod: Pod) -> PriorityClass:
         name = pod.spec.priorityClassName
         if name:
             found = reader.get(PriorityClass, "", name)

@@ -104,16 +104,16 @@ def _require(attributes: Attributes, context: Context, rules: list[PolicyRule]) 
     if not missing:
         return
     user = attributes.user
-    shown = sorted({cover.described(rule) for rule in cover.compacted(missing)})
-    lines = "\n".join(shown)
-    why = (
+    printed = sorted({cover.described(rule) for rule in cover.compacted(missing)})
+    lines = "\n".join(printed)
+    detail = (
         f"user {gotext.quote(user.name)} (groups={gotext.quotes(user.groups)}) is attempting to "
         f"grant RBAC permissions not currently held:\n{lines}"
     )
     access, _ = context.authorizer.rules(user, attributes.namespace)
     if access.problems:
-        why += f"; resolution errors: [{', '.join(access.problems)}]"
-    raise errors.forbidden(attributes.resource.group_resource, attributes.name, why)
+        detail += f"; resolution errors: [{', '.join(access.problems)}]"
+    raise errors.forbidden(attributes.resource.group_resource, attributes.name, detail)
 
 
 def _missing(attributes: Attributes, context: Context, rules: list[PolicyRule]) -> list[PolicyRule]:

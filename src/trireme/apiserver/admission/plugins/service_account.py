@@ -70,7 +70,7 @@ class ServiceAccountPlugin(PluginBase):
             return _admit_later(attributes, context, pod)
         if account is None:
             raise _no_account(attributes, pod)
-        _equip(pod.spec, account, context)
+        _apply_account(pod.spec, account, context)
         return None
 
     def validate(self, attributes: Attributes, context: Context) -> None:
@@ -101,17 +101,17 @@ async def _admit_later(attributes: Attributes, context: Context, pod: Pod) -> No
         await context.env.clock.sleep(DEFAULT_WAIT + context.env.rng.random() * DEFAULT_WAIT)
         account = context.reader.get(ServiceAccount, attributes.namespace, DEFAULT)
         if account is not None:
-            _equip(pod.spec, account, context)
+            _apply_account(pod.spec, account, context)
             return
     raise _no_account(attributes, pod)
 
 
-def _equip(spec: PodSpec, account: ServiceAccount, context: Context) -> None:
+def _apply_account(spec: PodSpec, account: ServiceAccount, context: Context) -> None:
     """Give the pod the account's token and pull secrets."""
-    wanted = spec.automountServiceAccountToken
-    if wanted is None:
-        wanted = account.automountServiceAccountToken
-    if wanted is None or wanted:
+    automount = spec.automountServiceAccountToken
+    if automount is None:
+        automount = account.automountServiceAccountToken
+    if automount is None or automount:
         _mount_token(spec, context)
     if not spec.imagePullSecrets:
         spec.imagePullSecrets = [

@@ -19,12 +19,12 @@ from trireme.machinery import fields
 
 LEASES = "kube-node-lease"
 _ALLOWED = Decision(True)
-_SILENCE = Decision(False)
+_NO_OPINION = Decision(False)
 _OWN_OBJECT_VERBS = ("get", "create", "update", "patch", "delete")
 
 
 class NodeAuthorizer:
-    """Rules by resource; every resource without one is judged by the rules of ``system:node``."""
+    """Rules by resource; every other resource has the rules of ``system:node``."""
 
     def __init__(self, related: Related, rules: list[PolicyRule]) -> None:
         self._related = related
@@ -46,157 +46,157 @@ class NodeAuthorizer:
             ("certificates.k8s.io", "podcertificaterequests"): _nothing,
         }
 
-    def authorize(self, asked: Attributes) -> Decision | None:
+    def authorize(self, attrs: Attributes) -> Decision | None:
         """None when the user is not a node."""
-        node = identity.node_name(asked.user)
+        node = identity.node_name(attrs.user)
         if node is None:
             return None
         if not node:
-            return _no(f'unknown node for user "{asked.user.name}"')
-        if asked.is_resource:
-            rule = self._by_resource.get((asked.group, asked.resource))
+            return _no(f'unknown node for user "{attrs.user.name}"')
+        if attrs.is_resource:
+            rule = self._by_resource.get((attrs.group, attrs.resource))
             if rule is not None:
-                return rule(node, asked)
-        return self._by_rules(asked)
+                return rule(node, attrs)
+        return self._by_rules(attrs)
 
-    def _by_rules(self, asked: Attributes) -> Decision:
-        if not asked.is_resource:
-            allowed = any(match.allows_path(rule, asked.verb, asked.path) for rule in self._rules)
-            return _ALLOWED if allowed else _SILENCE
-        key = (asked.verb, asked.group, asked.resource, asked.subresource)
+    def _by_rules(self, attrs: Attributes) -> Decision:
+        if not attrs.is_resource:
+            allowed = any(match.allows_path(rule, attrs.verb, attrs.path) for rule in self._rules)
+            return _ALLOWED if allowed else _NO_OPINION
+        key = (attrs.verb, attrs.group, attrs.resource, attrs.subresource)
         answer = self._answers.get(key)
         if answer is None:
             # None of these rules names objects.
             allowed = any(match.allows_resource(rule, *key) for rule in self._rules)
-            answer = _ALLOWED if allowed else _SILENCE
+            answer = _ALLOWED if allowed else _NO_OPINION
             if len(self._answers) < 1000:
                 self._answers[key] = answer
         return answer
 
-    def _read_named(self, node: str, asked: Attributes) -> Decision:
-        if asked.verb not in ("get", "list", "watch"):
+    def _read_named(self, node: str, attrs: Attributes) -> Decision:
+        if attrs.verb not in ("get", "list", "watch"):
             return _no("can only read resources of this type")
-        if asked.subresource:
+        if attrs.subresource:
             return _no("cannot read subresource")
-        if not asked.namespace:
+        if not attrs.namespace:
             return _no("can only read namespaced object of this type")
-        return self._if_related(node, asked)
+        return self._if_related(node, attrs)
 
-    def _get(self, node: str, asked: Attributes) -> Decision:
-        if asked.verb != "get":
+    def _get(self, node: str, attrs: Attributes) -> Decision:
+        if attrs.verb != "get":
             return _no("can only get individual resources of this type")
-        if asked.subresource:
+        if attrs.subresource:
             return _no("cannot get subresource")
-        return self._if_related(node, asked)
+        return self._if_related(node, attrs)
 
-    def _claim(self, node: str, asked: Attributes) -> Decision:
-        if asked.subresource != "status":
-            return self._get(node, asked)
-        if asked.verb not in ("update", "patch"):
+    def _claim(self, node: str, attrs: Attributes) -> Decision:
+        if attrs.subresource != "status":
+            return self._get(node, attrs)
+        if attrs.verb not in ("update", "patch"):
             return _no("can only get/update/patch this type")
-        return self._if_related(node, asked)
+        return self._if_related(node, attrs)
 
-    def _service_account(self, node: str, asked: Attributes) -> Decision:
-        if asked.verb == "get" and not asked.subresource:
-            return self._read_named(node, asked)
-        if asked.verb != "create" or not asked.name:
+    def _service_account(self, node: str, attrs: Attributes) -> Decision:
+        if attrs.verb == "get" and not attrs.subresource:
+            return self._read_named(node, attrs)
+        if attrs.verb != "create" or not attrs.name:
             return _no("can only create tokens for individual service accounts")
-        if asked.subresource != "token":
+        if attrs.subresource != "token":
             return _no("can only create token subresource of serviceaccount")
-        return self._if_related(node, asked)
+        return self._if_related(node, attrs)
 
-    def _pod(self, node: str, asked: Attributes) -> Decision:
-        verb = asked.verb
-        if asked.subresource == "status":
-            return _ALLOWED if verb in ("update", "patch") else _SILENCE
-        if asked.subresource == "eviction":
-            return _ALLOWED if verb == "create" else _SILENCE
-        if asked.subresource:
-            return _SILENCE
+    def _pod(self, node: str, attrs: Attributes) -> Decision:
+        verb = attrs.verb
+        if attrs.subresource == "status":
+            return _ALLOWED if verb in ("update", "patch") else _NO_OPINION
+        if attrs.subresource == "eviction":
+            return _ALLOWED if verb == "create" else _NO_OPINION
+        if attrs.subresource:
+            return _NO_OPINION
         if verb in ("create", "delete"):
             return _ALLOWED
         if verb == "get":
-            return self._if_related(node, asked)
+            return self._if_related(node, attrs)
         if verb not in ("list", "watch"):
-            return _SILENCE
-        if _selects(asked, "spec.nodeName", node):
+            return _NO_OPINION
+        if _selects(attrs, "spec.nodeName", node):
             return _ALLOWED
-        if asked.name:
-            return self._if_related(node, asked)
+        if attrs.name:
+            return self._if_related(node, attrs)
         return _no("can only list/watch pods with spec.nodeName field selector")
 
-    def _slice(self, node: str, asked: Attributes) -> Decision:
-        if asked.subresource:
+    def _slice(self, node: str, attrs: Attributes) -> Decision:
+        if attrs.subresource:
             return _no("cannot authorize ResourceSlice subresources")
-        if asked.verb == "create":
+        if attrs.verb == "create":
             return _ALLOWED
-        if asked.verb in ("get", "update", "patch", "delete"):
-            return self._if_related(node, asked)
-        if asked.verb not in ("watch", "list", "deletecollection"):
+        if attrs.verb in ("get", "update", "patch", "delete"):
+            return self._if_related(node, attrs)
+        if attrs.verb not in ("watch", "list", "deletecollection"):
             return _no(
                 "only the following verbs are allowed for a ResourceSlice: get, watch, list, "
                 "create, update, patch, delete, deletecollection"
             )
-        if _selects(asked, "spec.nodeName", node):
+        if _selects(attrs, "spec.nodeName", node):
             return _ALLOWED
         return _no(
             "can only list/watch/deletecollection resourceslices with nodeName field selector"
         )
 
-    def _if_related(self, node: str, asked: Attributes) -> Decision:
-        if not asked.name:
+    def _if_related(self, node: str, attrs: Attributes) -> Decision:
+        if not attrs.name:
             return _no("No Object name found")
-        if self._related.is_related(node, asked.resource, asked.namespace, asked.name):
+        if self._related.is_related(node, attrs.resource, attrs.namespace, attrs.name):
             return _ALLOWED
         return _no(f"no relationship found between node '{node}' and this object")
 
 
-def _node(node: str, asked: Attributes) -> Decision:
-    verb = asked.verb
-    if asked.subresource == "status":
-        return _ALLOWED if verb in ("update", "patch") else _SILENCE
-    if asked.subresource:
-        return _SILENCE
+def _node(node: str, attrs: Attributes) -> Decision:
+    verb = attrs.verb
+    if attrs.subresource == "status":
+        return _ALLOWED if verb in ("update", "patch") else _NO_OPINION
+    if attrs.subresource:
+        return _NO_OPINION
     if verb in ("create", "update", "patch"):
         return _ALLOWED
     if verb not in ("get", "list", "watch"):
-        return _SILENCE
-    if asked.name == node:
+        return _NO_OPINION
+    if attrs.name == node:
         return _ALLOWED
-    if not asked.name:
+    if not attrs.name:
         return _no(f"node '{node}' cannot read all nodes, only its own Node object")
-    return _no(f"node '{node}' cannot read '{asked.name}', only its own Node object")
+    return _no(f"node '{node}' cannot read '{attrs.name}', only its own Node object")
 
 
-def _lease(node: str, asked: Attributes) -> Decision:
-    if asked.verb not in _OWN_OBJECT_VERBS:
+def _lease(node: str, attrs: Attributes) -> Decision:
+    if attrs.verb not in _OWN_OBJECT_VERBS:
         return _no("can only get, create, update, patch, or delete a node lease")
-    if asked.namespace != LEASES:
+    if attrs.namespace != LEASES:
         return _no(f'can only access leases in the "{LEASES}" system namespace')
-    if asked.verb != "create" and asked.name != node:
+    if attrs.verb != "create" and attrs.name != node:
         return _no("can only access node lease with the same name as the requesting node")
     return _ALLOWED
 
 
-def _csi_node(node: str, asked: Attributes) -> Decision:
-    if asked.verb not in _OWN_OBJECT_VERBS:
+def _csi_node(node: str, attrs: Attributes) -> Decision:
+    if attrs.verb not in _OWN_OBJECT_VERBS:
         return _no("can only get, create, update, patch, or delete a CSINode")
-    if asked.subresource:
+    if attrs.subresource:
         return _no("cannot authorize CSINode subresources")
-    if asked.verb != "create" and asked.name != node:
+    if attrs.verb != "create" and attrs.name != node:
         return _no("can only access CSINode with the same name as the requesting node")
     return _ALLOWED
 
 
 def _nothing(_node: str, _asked: Attributes) -> Decision:
     # Behind a feature gate that is off by default.
-    return _SILENCE
+    return _NO_OPINION
 
 
-def _selects(asked: Attributes, field: str, value: str) -> bool:
+def _selects(attrs: Attributes, field: str, value: str) -> bool:
     """Whether the request's field selector demands just this value."""
     try:
-        return fields.parse(asked.field_selector).exact(field) == value
+        return fields.parse(attrs.field_selector).exact(field) == value
     except ValueError:
         return False
 

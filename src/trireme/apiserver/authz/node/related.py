@@ -40,41 +40,41 @@ class Related:
 
     def _catch_up(self) -> None:
         if self._events is None:
-            self._start_over()
+            self._rebuild()
             return
         if self._events.revision == self._store.revision:
             return
         try:
             for event in self._events.take():
                 if event.type == DELETED:
-                    self._forget(event.key)
+                    self._remove(event.key)
                 else:
-                    self._learn(event.key, event.value)
+                    self._add(event.key, event.value)
         except SubscriptionClosed:
             # More was written since the last question than is kept for us.
-            self._start_over()
+            self._rebuild()
 
-    def _start_over(self) -> None:
+    def _rebuild(self) -> None:
         self._given.clear()
         self._nodes.clear()
         self._events = self._store.watch(self._pods.root, self._store.revision)
         for item in self._store.list(self._pods.root).items:
-            self._learn(item.key, item.value)
+            self._add(item.key, item.value)
 
-    def _learn(self, key: str, value: bytes) -> None:
+    def _add(self, key: str, value: bytes) -> None:
         pod: Pod = self._pods.decode(value)
         node = pod.spec.nodeName
         objects = frozenset(_named(pod)) if node else frozenset()
         if self._given.get(key) == (node, objects):
             return
-        self._forget(key)
+        self._remove(key)
         if not node:
             return
         self._given[key] = node, objects
         for item in objects:
             self._nodes.setdefault(item, Counter())[node] += 1
 
-    def _forget(self, key: str) -> None:
+    def _remove(self, key: str) -> None:
         node, objects = self._given.pop(key, ("", frozenset()))
         for item in objects:
             counts = self._nodes[item]

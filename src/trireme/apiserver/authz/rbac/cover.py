@@ -1,7 +1,7 @@
 """Do some rules allow all that others allow? Pure.
 
-In: the rules held and the rules wanted. Out: what is wanted and not held, taken apart into rules of
-one verb and one resource. Callers: the escalation check and the bootstrap policy. Upstream:
+In: the rules held and the rules required. Out: what is required and not held, as rules of one verb
+and one resource. Callers: the escalation check and the bootstrap policy. Upstream:
 component-helpers ``auth/rbac/validation``.
 """
 
@@ -14,10 +14,10 @@ from trireme.apiserver.authz.rbac import match
 from trireme.machinery import gotext
 
 
-def uncovered(held: Iterable[PolicyRule], wanted: Iterable[PolicyRule]) -> list[PolicyRule]:
-    """The parts of ``wanted`` that no single rule of ``held`` allows."""
+def uncovered(held: Iterable[PolicyRule], required: Iterable[PolicyRule]) -> list[PolicyRule]:
+    """The parts of ``required`` that no single rule of ``held`` allows."""
     rules = list(held)
-    parts = (part for rule in wanted for part in broken_down(rule))
+    parts = (part for rule in required for part in broken_down(rule))
     return [part for part in parts if not any(_covers(rule, part) for rule in rules)]
 
 
@@ -69,8 +69,8 @@ def described(rule: PolicyRule) -> str:
         ("ResourceNames", rule.resourceNames),
         ("Verbs", rule.verbs),
     )
-    shown = [f"{name}:{gotext.quotes(values)}" for name, values in parts if values]
-    return "{" + ", ".join(shown) + "}"
+    printed = [f"{name}:{gotext.quotes(values)}" for name, values in parts if values]
+    return "{" + ", ".join(printed) + "}"
 
 
 def _covers(rule: PolicyRule, part: PolicyRule) -> bool:

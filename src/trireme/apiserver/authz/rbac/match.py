@@ -24,9 +24,9 @@ def allows_resource(
     )
 
 
-def matches_any(values: list[str], wanted: str) -> bool:
+def matches_any(values: list[str], requested: str) -> bool:
     """A listed value, or the star that stands for all."""
-    return wanted in values or ALL in values
+    return requested in values or ALL in values
 
 
 def matches_resource(resources: list[str], resource: str, subresource: str) -> bool:

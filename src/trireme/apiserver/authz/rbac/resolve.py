@@ -55,7 +55,7 @@ class Access:
         self.grants = grants
         self.problems = problems
         reason = f"RBAC: {_joined(problems)}" if problems else ""
-        self._refusal = Decision(False, reason)
+        self._denied = Decision(False, reason)
         # For each (verb, group, resource, subresource): who may whatever the name is, and who may
         # by name.
         self._answers: dict[tuple[str, str, str, str], tuple[Decision, dict[str, Decision]]] = {}
@@ -74,7 +74,7 @@ class Access:
         if answer is None:
             if len(self._answers) >= MOST_ANSWERS:
                 self._answers.clear()
-            answer = self._answers[key] = self._work_out(verb, group, resource, subresource)
+            answer = self._answers[key] = self._decide(verb, group, resource, subresource)
         always, by_name = answer
         return by_name.get(name, always) if by_name else always
 
@@ -84,9 +84,9 @@ class Access:
             for rule in grant.rules:
                 if rule.nonResourceURLs and match.allows_path(rule, verb, path):
                     return _allowed(grant)
-        return self._refusal
+        return self._denied
 
-    def _work_out(
+    def _decide(
         self, verb: str, group: str, resource: str, subresource: str
     ) -> tuple[Decision, dict[str, Decision]]:
         by_name: dict[str, Decision] = {}
@@ -98,7 +98,7 @@ class Access:
                     return _allowed(grant), by_name
                 for name in rule.resourceNames:
                     by_name.setdefault(name, _allowed(grant))
-        return self._refusal, by_name
+        return self._denied, by_name
 
 
 class Resolver:
@@ -114,13 +114,13 @@ class Resolver:
     def access(self, user: User, namespace: str) -> Access:
         """What a user may do in a namespace; "" for what is in none."""
         if self._changes.any():
-            self._start_over()
+            self._reload()
         key = (user.name, user.groups, namespace)
         access = self._known.get(key)
         if access is None:
             if len(self._known) >= MOST_USERS:
                 self._known.clear()
-            access = self._known[key] = self._follow(user, namespace)
+            access = self._known[key] = self._resolve(user, namespace)
         return access
 
     def rules_of(self, ref: RoleRef, namespace: str) -> list[PolicyRule]:
@@ -139,17 +139,17 @@ class Resolver:
             return role.rules
         raise LookupError(f"unsupported role reference kind: {gotext.quote(ref.kind)}")
 
-    def _start_over(self) -> None:
+    def _reload(self) -> None:
         self._known.clear()
         self._cluster_bindings = self._reader.list(ClusterRoleBinding)
         self._bindings = {}
         for binding in self._reader.list(RoleBinding):
             self._bindings.setdefault(binding.metadata.namespace, []).append(binding)
 
-    def _follow(self, user: User, namespace: str) -> Access:
+    def _resolve(self, user: User, namespace: str) -> Access:
         grants: list[Grant] = []
         problems: list[str] = []
-        for binding, subject in self._applying(user, namespace):
+        for binding, subject in self._bindings_of(user, namespace):
             try:
                 rules = self.rules_of(binding.roleRef, binding.metadata.namespace)
             except LookupError as problem:
@@ -158,7 +158,7 @@ class Resolver:
                 grants.append(Grant(binding, subject, rules))
         return Access(grants, problems)
 
-    def _applying(self, user: User, namespace: str) -> Iterator[tuple[_Binding, Subject]]:
+    def _bindings_of(self, user: User, namespace: str) -> Iterator[tuple[_Binding, Subject]]:
         bindings: list[_Binding] = [*self._cluster_bindings]
         if namespace:
             bindings += self._bindings.get(namespace, [])

@@ -23,7 +23,7 @@ _STANDARD: Final = ("orphan", "foregroundDeletion", "kubernetes")
 _FINALIZERS = "metadata.finalizers"
 
 
-class Judge:
+class Validator:
     """One version's rules; the schema is compiled when the first object comes."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Judge:
         self._schema = schema
         self._scale = scale
         # A schema may restrict the name, and then has to see metadata as plain JSON.
-        self._sees_metadata = "metadata" in (schema or {}).get("properties", {})
+        self._validates_metadata = "metadata" in (schema or {}).get("properties", {})
 
     @cached_property
     def node(self) -> structural.Structural:
@@ -59,7 +59,7 @@ class Judge:
     def validate(self, new: CustomObject) -> Errors:
         """Errors of a new object."""
         errs = self._types(new)
-        if errs or new.is_judged:
+        if errs or new.is_validated:
             return errs
         errs = self._checker.validate(self._plain(new))
         errs += self._spec_replicas(new) + self._status_replicas(new)
@@ -70,7 +70,7 @@ class Judge:
     def validate_update(self, new: CustomObject, old: CustomObject) -> Errors:
         """Errors of a changed object; what did not change may stay wrong."""
         errs = self._types(new)
-        if errs or new.is_judged:
+        if errs or new.is_validated:
             return errs
         errs = self._checker.validate_update(self._plain(new), self._plain(old))
         errs += self._spec_replicas(new) + self._status_replicas(new)
@@ -81,7 +81,7 @@ class Judge:
     def validate_status(self, new: CustomObject, old: CustomObject) -> Errors:
         """Errors of a changed status."""
         errs = self._types(new)
-        if errs or new.is_judged:
+        if errs or new.is_validated:
             return errs
         if "status" in new and self._status_checker is not None:
             at = field.path("status")
@@ -111,7 +111,7 @@ class Judge:
         return found if found and not lists.validate(old, self.node) else []
 
     def _plain(self, obj: CustomObject) -> dict[str, Any]:
-        return obj.plain() if self._sees_metadata else dict(obj)
+        return obj.plain() if self._validates_metadata else dict(obj)
 
     def _types(self, obj: CustomObject) -> Errors:
         api_version, kind = self._identity
@@ -147,13 +147,13 @@ def _finalizer_warnings(new: CustomObject, old: CustomObject | None) -> list[str
     before = set() if old is None else set(old.metadata.finalizers)
     found: list[str] = []
     for name in sorted({*new.metadata.finalizers} - before):
-        shown = gotext.quote(name)
-        found += [f"{_FINALIZERS}: {shown}: {why}" for why in names.is_qualified_name(name)]
+        printed = gotext.quote(name)
+        found += [f"{_FINALIZERS}: {printed}: {detail}" for detail in names.is_qualified_name(name)]
         if "/" not in name and name not in _STANDARD:
             path = " including a path (/)" if "." in name else ""
             found.append(
-                f"{_FINALIZERS}: {shown}: prefer a domain-qualified finalizer name{path} to avoid "
-                "accidental conflicts with other finalizer writers"
+                f"{_FINALIZERS}: {printed}: prefer a domain-qualified finalizer name{path} to "
+                "avoid accidental conflicts with other finalizer writers"
             )
     return found
 
@@ -164,16 +164,18 @@ def nested(obj: Any, path: str, kind: type, name: str) -> tuple[Any, str]:
     here = obj
     for step in steps:
         if not isinstance(here, dict):
-            shown = f"{gotext.plain(here)} is of the type {_go_type(here)}"
-            text = f".{'.'.join(steps)} accessor error: {shown}, expected map[string]interface {{}}"
+            printed = f"{gotext.plain(here)} is of the type {_go_type(here)}"
+            text = (
+                f".{'.'.join(steps)} accessor error: {printed}, expected map[string]interface {{}}"
+            )
             return None, text
         if step not in here:
             return None, ""
         here = here[step]
     if type(here) is kind:
         return here, ""
-    shown = f"{gotext.plain(here)} is of the type {_go_type(here)}"
-    return None, f".{'.'.join(steps)} accessor error: {shown}, expected {name}"
+    printed = f"{gotext.plain(here)} is of the type {_go_type(here)}"
+    return None, f".{'.'.join(steps)} accessor error: {printed}, expected {name}"
 
 
 def _replicas(obj: CustomObject, path: str) -> Errors:
@@ -185,8 +187,8 @@ def _replicas(obj: CustomObject, path: str) -> Errors:
     if count < 0:
         return [field.invalid(at, count, "should be a non-negative integer")]
     if count > _INT32_MAX:
-        why = f"should be less than or equal to {_INT32_MAX}"
-        return [field.invalid(at, count, why)]
+        detail = f"should be less than or equal to {_INT32_MAX}"
+        return [field.invalid(at, count, detail)]
     return []
 
 
