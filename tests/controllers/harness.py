@@ -5,7 +5,8 @@
         await w.until(lambda: len(w.pods()) == 3)
 
 Each controller acts as its own service account under the bootstrap roles. ``w.writes`` counts what
-they wrote. Nodes are played by ``w.play``: it binds pods and reports them running and ready.
+they wrote. Nodes are played by ``w.play``: it binds pods and reports them running and ready, or
+ended as ``w.outcome`` says.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import msgspec
 
 from trireme.api.apps import v1 as apps
+from trireme.api.batch import v1 as batch
 from trireme.api.coordination.v1.lease import Lease, LeaseSpec
 from trireme.api.core import v1 as core
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
@@ -50,8 +52,17 @@ WATCHED = (
     core.Endpoints,
     apps.Deployment,
     apps.ReplicaSet,
+    apps.StatefulSet,
+    apps.DaemonSet,
+    apps.ControllerRevision,
+    batch.Job,
+    batch.CronJob,
+    core.PersistentVolumeClaim,
     EndpointSlice,
 )
+# An annotation of a pod: how it ends, "Succeeded" or "Failed".
+ENDS = "test/ends"
+PerUser = Callable[[Transport, str], Transport]
 ACCOUNTS = ("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED)
 
 
@@ -82,12 +93,14 @@ class Counting:
 class World:
     """What an administrator sees and does."""
 
-    def __init__(
-        self, env: Env, server: ApiServer, through: Callable[[Transport], Transport]
-    ) -> None:
+    def __init__(self, env: Env, server: ApiServer, through: PerUser) -> None:
         self.env = env
         self.server = server
         self._through = through
+        self._config: manager.ManagerConfig
+        self._group: _Group
+        # How a pod ends; "" for one that runs on.
+        self.outcome: Callable[[core.Pod], str] = lambda pod: pod.metadata.annotations.get(ENDS, "")
         self.client = clients.client(server)
         self.writes: Counter[tuple[str, str, str]] = Counter()
         self.informers = Informers(self.client, env)
@@ -103,8 +116,24 @@ class World:
         return self._counted("system:kube-controller-manager", (AUTHENTICATED,))
 
     def _counted(self, user: str, groups: tuple[str, ...]) -> Client:
-        inner = self._through(clients.transport(self.server, user, groups))
+        inner = self._through(clients.transport(self.server, user, groups), user)
         return Client(Counting(inner, user, self.writes), f"test/{user}", self.env.clock)
+
+    async def stop_controllers(self) -> None:
+        """End the controllers as if their process had been killed."""
+        self.controllers.cancel()
+        await asyncio.wait({self.controllers})
+
+    async def start_controllers(self) -> None:
+        """Run the controllers, again after ``stop_controllers``."""
+        own = dataclasses.replace(self.env, log=self.env.log.getChild("controllers"))
+        config = self._config
+        self.controllers = await environment.start(
+            self._group,  # type: ignore[arg-type]
+            own,
+            lambda e: manager.run(config, e),
+            "controllers",
+        )
 
     async def until(self, done: Callable[[], Any], seconds: float = 60.0) -> float:
         """Wait for it; how long that took. Fails after ``seconds``."""
@@ -205,10 +234,13 @@ class World:
             for pod in self.list(core.Pod):
                 uid, place = pod.metadata.uid, (pod.metadata.name, pod.metadata.namespace)
                 if pod.metadata.deletionTimestamp is not None:
-                    if pod.spec.nodeName == node:
+                    if pod.spec.nodeName == node and seen.get(uid) != "gone":
+                        seen[uid] = "gone"
+                        if pod.status.phase not in ("Succeeded", "Failed"):
+                            await self._report(place, self._ended("Failed", 137))
                         at_once = meta.DeleteOptions(gracePeriodSeconds=0)
                         await self._quietly(self.client.delete(core.Pod, *place, at_once))
-                elif not pod.spec.nodeName:
+                elif not pod.spec.nodeName and _may_run(pod, node):
                     target = {"apiVersion": "v1", "kind": "Node", "name": node}
                     body = {
                         "apiVersion": "v1",
@@ -221,20 +253,29 @@ class World:
                     )
                 elif pod.spec.nodeName == node:
                     wanted = "ready" if ready(pod) else "running"
+                    end = self.outcome(pod)
+                    if end and seen.get(uid) in ("ready", "running"):
+                        wanted = end
                     if seen.get(uid) == wanted:
                         continue
                     number += uid not in seen
                     seen[uid] = wanted
-                    await self._quietly(
-                        self.client.patch(
-                            core.Pod,
-                            *place,
-                            {"status": self._status(wanted == "ready", number)},
-                            "strategic",
-                            "status",
-                        )
-                    )
+                    if wanted == end:
+                        await self._report(place, self._ended(end, int(end == "Failed")))
+                    else:
+                        await self._report(place, self._status(wanted == "ready", number))
             await self.env.clock.sleep(0.2)
+
+    async def _report(self, place: tuple[str, str], status: dict[str, Any]) -> None:
+        change = {"status": status}
+        await self._quietly(self.client.patch(core.Pod, *place, change, "strategic", "status"))
+
+    def _ended(self, phase: str, code: int) -> dict[str, Any]:
+        stamp = time.format(self.env.clock.now())
+        terminated = {"exitCode": code, "finishedAt": stamp}
+        main = {"name": "main", "image": "v1", "imageID": "", "state": {"terminated": terminated}}
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": stamp}
+        return {"phase": phase, "containerStatuses": [main], "conditions": [ready]}
 
     async def _quietly(self, request: Any) -> None:
         try:
@@ -265,13 +306,14 @@ async def world(
     without: tuple[str, ...] = (),
     plays: str = "node-0",
     through: Callable[[Transport], Transport] = lambda inner: inner,
+    per_user: PerUser | None = None,
 ) -> AsyncIterator[World]:
     """A cluster with all controllers; ``plays`` is a node that takes every pod, "" for none.
-    ``through`` is what the controllers' requests pass."""
+    ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks."""
     async with control_plane.api_server(
         env, service_accounts=ServiceAccountKeys(KEY), default_accounts=()
     ) as server:
-        w = World(env, server, through)
+        w = World(env, server, per_user or (lambda inner, user: through(inner)))
         async with asyncio.TaskGroup() as group:
             tasks = await _start(w, group, settings or Settings(root_ca="PEM"), without)
             if plays:
@@ -294,16 +336,14 @@ async def _start(
     holder = _Group(group, tasks)
     w.informers.start(holder)  # type: ignore[arg-type]
     await w.informers.synced()
-    config = manager.ManagerConfig(
+    w._group = holder
+    w._config = manager.ManagerConfig(
         client=w.manager_client(),
         client_for=w.client_for,
         settings=settings,
         without=frozenset(without),
     )
-    own = dataclasses.replace(w.env, log=w.env.log.getChild("controllers"))
-    run = await environment.start(group, own, lambda e: manager.run(config, e), "controllers")
-    tasks.append(run)
-    w.controllers = run
+    await w.start_controllers()
     if "service-account-controller" not in without:
         for namespace in ("default", "kube-system"):
             kind = core.ServiceAccount
@@ -346,6 +386,19 @@ def deployment(name: str = "web", replicas: int = 3, image: str = "v1", **spec: 
 def template(labels: dict[str, str], image: str = "v1") -> dict[str, Any]:
     container = {"name": "main", "image": image, "ports": [{"name": "http", "containerPort": 80}]}
     return {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+
+
+def _may_run(pod: core.Pod, node: str) -> bool:
+    """Whether the pod is not for another node: pods of a DaemonSet name theirs."""
+    affinity = pod.spec.affinity
+    required = (
+        affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution
+        if affinity is not None and affinity.nodeAffinity is not None
+        else None
+    )
+    terms = required.nodeSelectorTerms if required is not None else []
+    named = [value for term in terms for field in term.matchFields for value in field.values]
+    return not named or node in named
 
 
 def is_ready(pod: core.Pod) -> bool:

@@ -49,7 +49,9 @@ class InitApply(msgspec.Struct, Generic[T], frozen=True):
 
 
 class InitDone(msgspec.Struct, frozen=True):
-    """The list is complete: what is not in its pages does not exist."""
+    """The list, of ``revision``, is complete: what is not in its pages does not exist."""
+
+    revision: str
 
 
 class Apply(msgspec.Struct, Generic[T], frozen=True):
@@ -156,7 +158,7 @@ class Watcher(Generic[T]):
         told = [*told, InitApply(page.items)]
         if page.continue_token:
             return told, Paging(page.continue_token)
-        return [*told, InitDone()], Listed(page.resource_version)
+        return [*told, InitDone(page.resource_version)], Listed(page.resource_version)
 
     def _watch(self, revision: str) -> Watching:
         where = self._selection

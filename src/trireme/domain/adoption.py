@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#how-a-repl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -27,15 +27,21 @@ class Claim(msgspec.Struct, Generic[T], frozen=True):
     release: list[T]
 
 
-def claim(owner: Any, selector: Selector, objects: Iterable[T]) -> Claim[T]:
-    """Sort ``objects``, all of the owner's namespace. An owner that is deleted takes and gives
-    nothing, nor is anything taken that is deleted."""
+def claim(
+    owner: Any,
+    selector: Selector,
+    objects: Iterable[T],
+    fits: Callable[[T], bool] = lambda obj: True,
+) -> Claim[T]:
+    """Sort ``objects``, all of the owner's namespace: its own are those that the selector matches
+    and that fit. An owner that is deleted takes and gives nothing, nor is anything taken that is
+    deleted."""
     leaving = owner.metadata.deletionTimestamp is not None
     result: Claim[T] = Claim([], [], [])
     for obj in objects:
         metadata = obj.metadata  # type: ignore[attr-defined]
         controller = owners.controller_uid(metadata)
-        matches = selector.matches(metadata.labels)
+        matches = selector.matches(metadata.labels) and fits(obj)
         if controller == owner.metadata.uid:
             if matches:
                 result.kept.append(obj)

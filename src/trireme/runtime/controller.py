@@ -24,7 +24,7 @@ from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
 from trireme.runtime.triggers import Trigger
-from trireme.runtime.workqueue import WorkQueue
+from trireme.runtime.workqueue import FIRST_RETRY, LAST_RETRY, WorkQueue
 
 
 class After(msgspec.Struct, frozen=True):
@@ -38,6 +38,8 @@ class Terminal(Exception):
 
 
 Reconcile = Callable[[Key], Awaitable[After | None]]
+# How long the work on a key waits after an event, in seconds.
+Delay = Callable[[Key], float]
 
 
 class Controller:
@@ -52,9 +54,11 @@ class Controller:
         *,
         triggers: Iterable[tuple[Informer[Any], Trigger]] = (),
         workers: int = 1,
+        retry: tuple[float, float] = (FIRST_RETRY, LAST_RETRY),
     ) -> None:
+        """``retry``: the delay after a failure, and what it grows to, in seconds."""
         self.name = name
-        self.queue: WorkQueue[Key] = WorkQueue(name, env)
+        self.queue: WorkQueue[Key] = WorkQueue(name, env, retry)
         self._reconcile = reconcile
         self._env = env
         self._workers = workers
@@ -62,14 +66,16 @@ class Controller:
         for informer, trigger in triggers:
             self.watch(informer, trigger)
 
-    def watch(self, informer: Informer[Any], trigger: Trigger) -> None:
-        """Work on the keys that ``trigger`` finds in the informer's events. Before ``run``: the
-        loop waits until the informer has its first list."""
+    def watch(
+        self, informer: Informer[Any], trigger: Trigger, delay: Delay = lambda key: 0.0
+    ) -> None:
+        """Work on the keys that ``trigger`` finds in the informer's events, at once or after a
+        ``delay``. Before ``run``: the loop waits until the informer has its first list."""
         self._informers.append(informer)
 
         def handle(event: Event[Any]) -> None:
             for key in trigger(event):
-                self.queue.add(key)
+                self.queue.add_after(key, delay(key))
 
         informer.add_handler(handle)
 

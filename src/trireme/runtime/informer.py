@@ -84,6 +84,8 @@ class Informer(Generic[T]):
         self._indexes: dict[Values, Index] = {}
         self._handlers: list[Handler[T]] = []
         self._synced = asyncio.Event()
+        # Every change up to this revision is in the cache.
+        self.revision = 0
 
     async def run(self) -> None:
         """Follow the server until cancelled."""
@@ -98,7 +100,9 @@ class Informer(Generic[T]):
                         self._listing = {}
                     case watcher.InitApply(objects):
                         self._collect(objects)
-                    case watcher.InitDone():
+                    case watcher.InitDone(revision):
+                        # Even when it is an earlier one: the server's state may have been reset.
+                        self.revision = _number(revision)
                         self._replace()
 
     async def synced(self) -> None:
@@ -165,6 +169,7 @@ class Informer(Generic[T]):
 
     def _apply(self, obj: T) -> None:
         key = _key(obj)
+        self.revision = max(self.revision, _number(_version(obj)))
         old = self._objects.get(key)
         if old is not None:
             if _version(old) == _version(obj):
@@ -179,6 +184,7 @@ class Informer(Generic[T]):
         self._publish(Event(ADDED, obj) if old is None else Event(MODIFIED, obj, old))
 
     def _remove(self, key: Key, last: T) -> None:
+        self.revision = max(self.revision, _number(_version(last)))
         old = self._objects.pop(key, None)
         if old is None:
             return
@@ -207,6 +213,10 @@ def _key(obj: Any) -> Key:
 def _version(obj: Any) -> str:
     version: str = obj.metadata.resourceVersion
     return version
+
+
+def _number(version: str) -> int:
+    return int(version or 0)
 
 
 def _uid(obj: Any) -> str:

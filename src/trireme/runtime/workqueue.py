@@ -28,10 +28,14 @@ _BUCKETS = tuple(10.0**power for power in range(-8, 2))
 
 
 class WorkQueue(Generic[K]):
-    """Lives on one event loop. ``name`` labels its metrics."""
+    """Lives on one event loop. ``name`` labels its metrics; ``retry`` is the delay after the first
+    failure, and the longest."""
 
-    def __init__(self, name: str, env: Env) -> None:
+    def __init__(
+        self, name: str, env: Env, retry: tuple[float, float] = (FIRST_RETRY, LAST_RETRY)
+    ) -> None:
         self._clock = env.clock
+        self._retry = retry
         # The keys that wait, in order; all of them are in ``_dirty``.
         self._queue: deque[K] = deque()
         # The keys that need work: those that wait, and those added while being worked on.
@@ -77,12 +81,13 @@ class WorkQueue(Generic[K]):
         self._timers[key] = loop.call_later(seconds, self._due, key)
 
     def add_rate_limited(self, key: K) -> float:
-        """The work failed: again after 5 ms, doubled with every failure up to 1000 s. Returns the
-        delay in seconds."""
+        """The work failed: again after the first delay, doubled with every failure up to the
+        longest. Returns the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         # Beyond 2**40 the float would only grow to no purpose.
-        delay = min(FIRST_RETRY * 2.0 ** min(failures, 40), LAST_RETRY)
+        first, last = self._retry
+        delay = min(first * 2.0 ** min(failures, 40), last)
         self._metrics.retries.inc()
         self.add_after(key, delay)
         return delay

@@ -1,12 +1,13 @@
 """Execution of a claim: adopting and releasing objects by patches of their owner references.
 
 In: an owner and a ``domain.adoption.Claim``. Out: patches; the objects that the owner has
-afterwards. Called by the controllers of ReplicaSets and Deployments. Before the first adoption the
+afterwards. Called by the controllers of workloads. Before the first adoption the
 owner is read again, so that no object is given to one that is gone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from trireme.client.client import Client
@@ -25,16 +26,20 @@ class OwnerGone(errors.ApiError):
         super().__init__(409, errors.CONFLICT, f"{name} adopts nothing: {detail}")
 
 
-async def adopt_and_release(client: Client, owner: Any, claim: Claim[T]) -> list[T]:
-    """Adopt and release what the claim says. Raises ``OwnerGone``."""
+async def adopt_and_release(
+    client: Client, owner: Any, claim: Claim[T], finalizers: Sequence[str] = ()
+) -> list[T]:
+    """Adopt and release what the claim says; what is adopted gets the ``finalizers`` too. Raises
+    ``OwnerGone``."""
     mine = list(claim.kept)
     for obj in claim.release:
-        await _release(client, owner, obj)
+        await _patch(client, obj, [{"$patch": "delete", "uid": owner.metadata.uid}], ())
     if claim.adopt:
         await _check_alive(client, owner)
     for obj in claim.adopt:
-        if await _adopt(client, owner, obj):
-            mine.append(obj)
+        adopted = await _patch(client, obj, [owners.reference(owner)], finalizers)
+        if adopted is not None:
+            mine.append(adopted)
     return mine
 
 
@@ -47,24 +52,21 @@ async def _check_alive(client: Client, owner: Any) -> None:
         raise OwnerGone(owner, f"it is deleted since {fresh.metadata.deletionTimestamp}")
 
 
-async def _adopt(client: Client, owner: Any, obj: Any) -> bool:
-    reference = owners.reference(owner)
-    return await _patch(client, obj, [reference])
-
-
-async def _release(client: Client, owner: Any, obj: Any) -> None:
-    await _patch(client, obj, [{"$patch": "delete", "uid": owner.metadata.uid}])
-
-
-async def _patch(client: Client, obj: Any, references: list[Any]) -> bool:
-    """Whether the object was still there: the uid in the patch refuses another of its name."""
+async def _patch(
+    client: Client, obj: Any, references: list[Any], finalizers: Sequence[str]
+) -> Any | None:
+    """The object as it is then; None when it is gone: the uid in the patch refuses another of its
+    name."""
     metadata = obj.metadata
-    change = {"metadata": {"uid": metadata.uid, "ownerReferences": references}}
+    change: dict[str, Any] = {"uid": metadata.uid, "ownerReferences": references}
+    if finalizers:
+        change["finalizers"] = list(finalizers)
     try:
-        await client.patch(type(obj), metadata.name, metadata.namespace, change, "strategic")
+        return await client.patch(
+            type(obj), metadata.name, metadata.namespace, {"metadata": change}, "strategic"
+        )
     except errors.ApiError as error:
         # Invalid or in conflict: by now another object has the name, or another owner has it.
         if errors.is_not_found(error) or errors.is_invalid(error):
-            return False
+            return None
         raise
-    return True

@@ -14,7 +14,6 @@ from trireme.machinery import labels
 _KIND = SetKind(
     "replication-controller",
     ReplicationController,
-    "",
     lambda found: labels.from_set(found.spec.selector),
 )
 

@@ -18,7 +18,7 @@ from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.workloads import claims
 from trireme.controllers.workloads.deployment import compute_status, plan
-from trireme.controllers.workloads.replicaset import by_controller
+from trireme.controllers.workloads.owned_pods import by_controller
 from trireme.domain import adoption, owners, templates
 from trireme.machinery import errors, labels
 from trireme.runtime import keys, recorder, triggers

@@ -1,0 +1,1 @@
+"""The controllers that keep the contract: one file each, ``CASE`` or several (see ``contract``)."""
