@@ -125,10 +125,10 @@ async def test_a_watch_left_early_ends_on_the_server(env: Env) -> None:
     async with serving(env) as client:
         before = len(asyncio.all_tasks())
         task = asyncio.ensure_future(anext(client.watch(core.ConfigMap, "default")))
-        await virtual.settle()
+        await virtual.run_ready()
         task.cancel()
         await asyncio.wait({task})
-        await virtual.settle()
+        await virtual.run_ready()
         assert len(asyncio.all_tasks()) == before
 
 

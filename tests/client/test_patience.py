@@ -15,7 +15,7 @@ from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.store.memory import MemoryStore
 from trireme.testing import clients, virtual
-from trireme.testing.faults import Faults
+from trireme.testing.fault_injection import FaultInjector
 
 KEY = pki.new_key()
 
@@ -24,18 +24,18 @@ KEY = pki.new_key()
 async def test_a_busy_server_is_asked_again_when_it_says(env: Env) -> None:
     async with MemoryStore() as store:
         config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(KEY))
-        faults = Faults(clients.transport(ApiServer(config, env)))
-        client = Client(faults, "test", env.clock)
-        faults.refuse(errors.too_many_requests("slow down", retry_after=3), times=2)
+        fault_injection = FaultInjector(clients.transport(ApiServer(config, env)))
+        client = Client(fault_injection, "test", env.clock)
+        fault_injection.refuse(errors.too_many_requests("slow down", retry_after=3), times=2)
         await client.list(core.Namespace)
-        assert env.clock.monotonic() == 6 and len(faults.calls) == 3
+        assert env.clock.monotonic() == 6 and len(fault_injection.calls) == 3
 
-        faults.refuse(errors.too_many_requests("slow down", retry_after=1), times=11)
+        fault_injection.refuse(errors.too_many_requests("slow down", retry_after=1), times=11)
         with pytest.raises(errors.ApiError) as busy:
             await client.list(core.Namespace)
         assert errors.is_too_many_requests(busy.value) and env.clock.monotonic() == 16
 
-        faults.refuse(errors.internal_error("oops"))
+        fault_injection.refuse(errors.internal_error("oops"))
         with pytest.raises(errors.ApiError, match="oops"):
             await client.list(core.Namespace)
         assert env.clock.monotonic() == 16

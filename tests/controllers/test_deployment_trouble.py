@@ -11,7 +11,7 @@ from trireme.api.core import v1 as core
 from trireme.domain import templates
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
-from trireme.testing.faults import Faults
+from trireme.testing.fault_injection import FaultInjector
 
 
 @virtual.test()
@@ -43,10 +43,10 @@ async def test_a_name_that_is_taken_is_counted_and_another_is_made(env):
 
 @virtual.test()
 async def test_a_refused_replica_set_is_told(env):
-    lines: list[Faults] = []
+    lines: list[FaultInjector] = []
 
     def line(inner):
-        lines.append(Faults(inner))
+        lines.append(FaultInjector(inner))
         return lines[-1]
 
     async with harness.world(env, through=line) as w:

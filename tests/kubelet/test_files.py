@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
-from trireme.kubelet import stamps
+from trireme.kubelet import nanotime
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.host.memory import MemoryHost
 from trireme.kubelet.host.real import RealHost
@@ -86,7 +86,7 @@ def test_after_each_write_exactly_the_payload_is_there(payloads: list) -> None:
 
 def log(*texts: str, start: int = 0) -> bytes:
     return b"".join(
-        f"{stamps.fixed_nanos((start + i) * 10**9)} stdout F {text}\n".encode()
+        f"{nanotime.fixed_nanos((start + i) * 10**9)} stdout F {text}\n".encode()
         for i, text in enumerate(texts)
     )
 
@@ -122,7 +122,7 @@ async def test_log_options(place: tuple[Host, str]) -> None:
 
 async def test_partial_records_are_one_line(place: tuple[Host, str]) -> None:
     host, root = place
-    path, stamp = f"{root}/0.log", stamps.fixed_nanos(0)
+    path, stamp = f"{root}/0.log", nanotime.fixed_nanos(0)
     host.write(path, f"{stamp} stdout P ab\n{stamp} stdout F cd\n".encode())
     assert await collect(host, path, timestamps=True) == f"{stamp} abcd\n".encode()
 
@@ -144,7 +144,7 @@ async def test_following_sees_what_comes_and_survives_rotation(env: Env, tmp_pat
             got += text
 
     task = asyncio.create_task(follow())
-    await virtual.settle()
+    await virtual.run_ready()
     assert got == b"one\n"
     with open(path, "ab") as file:  # noqa: ASYNC230
         file.write(log("two"))

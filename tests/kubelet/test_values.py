@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
-from trireme.kubelet import amounts, stamps
+from trireme.kubelet import amounts, nanotime
 from trireme.kubelet.admit import decide
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cgroups import plan as cgroups
@@ -600,11 +600,11 @@ def test_image_garbage_goes_oldest_first() -> None:
 
 @given(st.integers(0, 4 * 10**18))
 def test_nanosecond_stamps(nanos: int) -> None:
-    assert stamps.parse_nanos(stamps.fixed_nanos(nanos)) == nanos
+    assert nanotime.parse_nanos(nanotime.fixed_nanos(nanos)) == nanos
 
 
 def test_stamps_with_offsets() -> None:
-    assert stamps.parse_nanos("1970-01-01T01:00:00.5+01:00") == 500_000_000
+    assert nanotime.parse_nanos("1970-01-01T01:00:00.5+01:00") == 500_000_000
 
 
 def test_cri_values_survive_the_wire() -> None:

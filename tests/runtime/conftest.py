@@ -16,7 +16,7 @@ from trireme.kit.env import Env
 from trireme.machinery import meta
 from trireme.store.memory import MemoryStore
 from trireme.testing import clients
-from trireme.testing.faults import Faults
+from trireme.testing.fault_injection import FaultInjector
 
 KEY = pki.new_key()
 
@@ -28,10 +28,10 @@ class World:
         self.server = server
         self.client = clients.client(server)
 
-    def through(self) -> tuple[Client, Faults]:
+    def through(self) -> tuple[Client, FaultInjector]:
         """Another client, and the faults of its connection."""
-        faults = Faults(clients.transport(self.server))
-        return Client(faults, "test/faulty", self.server.env.clock), faults
+        fault_injection = FaultInjector(clients.transport(self.server))
+        return Client(fault_injection, "test/faulty", self.server.env.clock), fault_injection
 
 
 @asynccontextmanager

@@ -45,9 +45,9 @@ async def test_events_become_reconciles(env: Env, serving) -> None:
         running = group.create_task(controller.run())
         made = core.ConfigMap(metadata=meta.ObjectMeta(name="a", namespace="default"))
         await client.create(made)
-        await virtual.settle()
+        await virtual.run_ready()
         await client.delete(core.ConfigMap, "a", "default")
-        await virtual.settle()
+        await virtual.run_ready()
         assert seen == [("default/a", True), ("default/a", False)]
         running.cancel()
         for task in asyncio.all_tasks():
@@ -116,7 +116,7 @@ async def test_terminal_is_not_tried_again(env: Env, caplog) -> None:
         assert len(tries) == 1
         assert "test default/a: given up: the selector matches everything" in caplog.text
         controller.queue.add(A)
-        await virtual.settle()
+        await virtual.run_ready()
         assert len(tries) == 2
 
 

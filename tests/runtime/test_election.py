@@ -45,7 +45,7 @@ async def test_one_leads_and_renews(env: Env, serving) -> None:
     async with serving(env) as client:
         history: list = []
         first = Candidate(client, "one", env, history)
-        await virtual.settle()
+        await virtual.run_ready()
         second = Candidate(client, "two", env, history)
         await env.clock.sleep(3600)
         assert words(history) == ["one begins"]
@@ -63,7 +63,7 @@ async def test_a_leader_that_stops_hands_over(env: Env, serving) -> None:
     async with serving(env) as client:
         history: list = []
         first = Candidate(client, "one", env, history)
-        await virtual.settle()
+        await virtual.run_ready()
         second = Candidate(client, "two", env, history)
         await env.clock.sleep(60)
         stopped = env.clock.monotonic()
@@ -85,7 +85,7 @@ def test_a_leader_cut_off_stops_before_the_next_begins(fault: str, world) -> Non
             cut, faults = w.through()
             history: list = []
             first = Candidate(cut, "one", env, history)
-            await virtual.settle()
+            await virtual.run_ready()
             second = Candidate(w.client, "two", env, history)
             await env.clock.sleep(60)
             setattr(faults, fault, True)

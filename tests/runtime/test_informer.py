@@ -46,7 +46,7 @@ async def test_the_cache_holds_the_list_and_follows(env: Env, serving) -> None:
             await client.create(config_map("b"))
             await client.patch(core.ConfigMap, "b", "default", {"data": {"k": "v"}})
             await client.delete(core.ConfigMap, "a", "default")
-            await virtual.settle()
+            await virtual.run_ready()
             assert told[1:] == [
                 ("ADDED", ("default", "b"), 2),
                 ("MODIFIED", ("default", "b"), 2),
@@ -82,7 +82,7 @@ async def test_a_handler_that_raises_does_not_stop_the_others(env: Env, serving,
         maps.add_handler(lambda event: told.append(event.type))
         async with running(maps):
             await client.create(config_map("a"))
-            await virtual.settle()
+            await virtual.run_ready()
         assert told == ["ADDED"]
         assert "configmaps default/a: a handler of ADDED failed" in caplog.text
 
@@ -96,13 +96,13 @@ async def test_selections(env: Env, serving) -> None:
         async with running(labelled, named, elsewhere):
             await client.create(config_map("a"))
             await client.create(config_map("b", x="1"))
-            await virtual.settle()
+            await virtual.run_ready()
             assert [item.metadata.name for item in labelled.list()] == ["b"]
             assert [item.metadata.name for item in named.list()] == ["a"]
             assert len(elsewhere) == 0
             # Leaves the selection: gone for this informer.
             await client.patch(core.ConfigMap, "b", "default", {"metadata": {"labels": {"x": "2"}}})
-            await virtual.settle()
+            await virtual.run_ready()
             assert len(labelled) == 0
 
 
@@ -116,14 +116,14 @@ async def test_indexes_follow(env: Env, serving) -> None:
             await client.create(config_map("a", app="x"))
             await client.create(config_map("b", app="x"))
             await client.create(config_map("c"))
-            await virtual.settle()
+            await virtual.run_ready()
             names = [item.metadata.name for item in maps.by_index(by_app, "x")]
             assert names == ["a", "b"]
             await client.patch(
                 core.ConfigMap, "a", "default", {"metadata": {"labels": {"app": "y"}}}
             )
             await client.delete(core.ConfigMap, "b", "default")
-            await virtual.settle()
+            await virtual.run_ready()
             assert maps.by_index(by_app, "x") == []
             assert [item.metadata.name for item in maps.by_index(by_app, "y")] == ["a"]
             with pytest.raises(KeyError):
@@ -165,5 +165,5 @@ async def test_metadata_only(env: Env, serving) -> None:
             found = bare.get("default", "a")
             assert found is not None and found.metadata.labels == {"app": "x"}
             await client.delete(core.ConfigMap, "a", "default")
-            await virtual.settle()
+            await virtual.run_ready()
             assert len(bare) == 0

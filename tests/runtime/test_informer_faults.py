@@ -50,9 +50,9 @@ async def test_a_broken_watch_goes_on_where_it_was(env: Env, world) -> None:
         async with following(client, env) as (maps, told):
             await maps.synced()
             await w.client.create(config_map("b"))
-            await virtual.settle()
+            await virtual.run_ready()
             faults.down = True
-            await virtual.settle()
+            await virtual.run_ready()
             await w.client.create(config_map("c"))
             await w.client.delete(core.ConfigMap, "a", "default")
             await env.clock.sleep(5)
@@ -73,7 +73,7 @@ async def test_a_compacted_revision_is_listed_anew(env: Env, world) -> None:
         async with following(client, env) as (maps, told):
             await maps.synced()
             faults.down = True
-            await virtual.settle()
+            await virtual.run_ready()
             await w.client.delete(core.ConfigMap, "a", "default")
             await w.client.patch(core.ConfigMap, "b", "default", {"data": {"k": "v"}})
             await w.client.create(config_map("c"))
@@ -92,7 +92,7 @@ async def test_an_object_made_again_is_another_object(env: Env, world) -> None:
         async with following(client, env) as (maps, told):
             await maps.synced()
             faults.down = True
-            await virtual.settle()
+            await virtual.run_ready()
             await w.client.delete(core.ConfigMap, "a", "default")
             await w.client.create(config_map("a"))
             await w.server.store.compact(w.server.store.revision)
@@ -114,7 +114,7 @@ async def test_a_server_whose_state_was_lost(env: Env, world) -> None:
             await env.clock.sleep(10)
             assert len([call for call in faults.calls if "limit=" in call]) == 2
             await w.client.create(config_map("a"))
-            await virtual.settle()
+            await virtual.run_ready()
             assert told == ["ADDED a"]
 
 
@@ -161,7 +161,7 @@ async def test_quiet_watches_end_and_go_on_for_days(env: Env, world) -> None:
         async with following(client, env) as (_maps, told):
             await env.clock.sleep(2 * 24 * 3600)
             await w.client.create(config_map("a"))
-            await virtual.settle()
+            await virtual.run_ready()
             assert told == ["ADDED a"]
             assert len([call for call in faults.calls if "limit=" in call]) == 1
 

@@ -30,7 +30,7 @@ async def recording(client: Client, env: Env) -> AsyncIterator[EventRecorder]:
 
 
 async def stored(client: Client) -> list[core.Event]:
-    await virtual.settle()
+    await virtual.run_ready()
     return (await client.list(core.Event, "default")).items
 
 

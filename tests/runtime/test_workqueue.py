@@ -41,9 +41,9 @@ async def test_a_key_at_work_comes_once_more_after_it(env: Env) -> None:
 async def test_workers_wait_for_keys(env: Env) -> None:
     queue: WorkQueue[str] = WorkQueue("q", env)
     first, second = asyncio.ensure_future(queue.get()), asyncio.ensure_future(queue.get())
-    await virtual.settle()
+    await virtual.run_ready()
     queue.add("a")
-    await virtual.settle()
+    await virtual.run_ready()
     assert first.done() and not second.done()
     second.cancel()
     queue.add("b")
@@ -54,10 +54,10 @@ async def test_workers_wait_for_keys(env: Env) -> None:
 async def test_a_worker_cancelled_when_woken_wakes_the_next(env: Env) -> None:
     queue: WorkQueue[str] = WorkQueue("q", env)
     first, second = asyncio.ensure_future(queue.get()), asyncio.ensure_future(queue.get())
-    await virtual.settle()
+    await virtual.run_ready()
     queue.add("a")
     first.cancel()
-    await virtual.settle()
+    await virtual.run_ready()
     assert first.cancelled() and second.result() == "a"
 
 

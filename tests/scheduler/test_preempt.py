@@ -23,7 +23,7 @@ from trireme.machinery import labels
 from trireme.machinery.meta import LabelSelector, LabelSelectorRequirement, ObjectMeta
 from trireme.scheduler import decide, preempt, profile
 from trireme.scheduler.framework import PodInfo
-from trireme.scheduler.preempt import Budget, Plan, Situation
+from trireme.scheduler.preempt import Budget, Plan, PreemptionState
 from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
@@ -67,7 +67,7 @@ def plan(
     decision = decide.decide(columns, pod_info, ScoreCache(profile.DEFAULT), 0.0, ahead)
     assert not decision.node
     before = columns.requested["cpu"].tolist(), columns.pod_count.tolist()
-    case = Situation(columns, pod_info, profile.DEFAULT, ahead, budgets, NOW)
+    case = PreemptionState(columns, pod_info, profile.DEFAULT, ahead, budgets, NOW)
     found = preempt.plan(case, decision, chance)
     assert (columns.requested["cpu"].tolist(), columns.pod_count.tolist()) == before
     return found

@@ -46,7 +46,7 @@ class Client:
         self._handles: dict[type, ResourceInterface[Any]] = {}
 
     def of(self, kind: type[T] | ResourceInterface[T]) -> ResourceInterface[T]:
-        """All verbs on one type. A handle stands for itself."""
+        """All verbs on one type. A ResourceInterface is returned as it is."""
         if isinstance(kind, ResourceInterface):
             return kind
         handle = self._handles.get(kind)

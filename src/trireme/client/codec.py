@@ -1,7 +1,8 @@
 """Answers of an API server as typed objects, and its failures as ``ApiError``.
 
-In: bodies. Out: structs, lists of structs, errors. Called by ``handle`` and ``client``. A body with
-fields that this version does not know (a newer server) takes a slower path that drops them.
+In: bodies. Out: structs, lists of structs, errors. Called by ``resource_interface`` and ``client``.
+A body with fields that this version does not know (a newer server) takes a slower path that drops
+them.
 """
 
 from __future__ import annotations

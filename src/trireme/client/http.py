@@ -1,8 +1,8 @@
 """The transport over HTTPS: aiohttp with pooled connections.
 
-In: the server's URL, what proves it (``Tls``), and a client certificate or a function that gives
-the bearer token of the moment. Out: ``Response`` and ``Stream`` values, ``Unreachable`` where no
-answer came. Made by ``kubeconfig`` and by the composition root.
+In: the server's URL, TLS settings (``Tls``) with or without a client certificate, a function that
+returns the current bearer token. Out: ``Response`` and ``Stream`` values, ``Unreachable`` without
+an answer. Made by ``kubeconfig`` and by the composition root.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TOKEN_FRESH = 60.0
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True):
-    """What proves the server to us and us to it. ``authority`` is PEM; empty: the system's CAs."""
+    """TLS settings of a client. ``authority`` is the CA in PEM; empty: the system's CAs."""
 
     authority: bytes = b""
     client: Pair | None = None
@@ -61,8 +61,8 @@ class Http:
             async with self._send(method, path, query, headers, body, streams=False) as answer:
                 content = await answer.read()
                 return Response(answer.status, _lower(answer), content)
-        except (aiohttp.ClientError, OSError) as fault:
-            raise _unreachable(method, self._base, path, fault) from fault
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(method, self._base, path, error) from error
 
     @asynccontextmanager
     async def stream(
@@ -72,10 +72,10 @@ class Http:
             # Bounds the wait for the head only: the body has no end.
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 answer = await self._send(method, path, query, headers, body, streams=True)
-        except (aiohttp.ClientError, OSError) as fault:
-            raise _unreachable(method, self._base, path, fault) from fault
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(method, self._base, path, error) from error
         try:
-            _notice_death(answer)
+            _set_keepalive(answer)
             yield Stream(answer.status, _lower(answer), self._chunks(answer, method, path))
         finally:
             # Not release(): that would read on to the end, and a watch has none.
@@ -136,13 +136,13 @@ class Http:
         try:
             async for chunk in answer.content.iter_any():
                 yield chunk
-        except (aiohttp.ClientError, OSError) as fault:
-            raise _unreachable(method, self._base, path, fault) from fault
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unreachable(method, self._base, path, error) from error
 
 
 class TokenFile:
-    """The token in a file that others rotate (a projected service-account token): read again
-    when what we have is a minute old."""
+    """The token in a file that is rotated (a projected service-account token): read again when the
+    last reading is a minute old."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
@@ -174,8 +174,8 @@ def _lower(answer: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.headers.items()}
 
 
-def _notice_death(answer: aiohttp.ClientResponse) -> None:
-    """Let the kernel find out, within a minute, that the other end of a silent watch is gone."""
+def _set_keepalive(answer: aiohttp.ClientResponse) -> None:
+    """TCP keepalive: within a minute the kernel detects that the peer of an idle watch is gone."""
     connection = answer.connection
     transport = connection.transport if connection is not None else None
     sock = transport.get_extra_info("socket") if transport is not None else None
@@ -187,7 +187,7 @@ def _notice_death(answer: aiohttp.ClientResponse) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def _unreachable(method: str, base: str, path: str, fault: BaseException) -> Unreachable:
-    if isinstance(fault, Unreachable):
-        return fault
-    return Unreachable(f"{method} {base}{path}: {fault or type(fault).__name__}")
+def _unreachable(method: str, base: str, path: str, error: BaseException) -> Unreachable:
+    if isinstance(error, Unreachable):
+        return error
+    return Unreachable(f"{method} {base}{path}: {error or type(error).__name__}")

@@ -1,8 +1,8 @@
-"""The transport to an API server in the same process: a call, no sockets, no encoding twice.
+"""The transport to an API server in the same process: a call, without sockets.
 
-In: requests. Out: what the handler answers. The composition root makes the handler from an API
-server and the identity that the caller has; nothing here knows servers. Used with the virtual
-clock, and by components that live beside their API server.
+In: requests. Out: the handler's answers. The composition root makes the handler from an API server
+and the caller's identity; nothing here depends on servers. Used with the virtual clock, and by
+components in the API server's process.
 """
 
 from __future__ import annotations

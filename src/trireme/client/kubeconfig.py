@@ -1,8 +1,8 @@
-"""Kubeconfig files: which server, and who one is there.
+"""Kubeconfig files: the server and the user's credentials.
 
-In: the bytes of a file, and the folder that its relative paths mean. Out: an ``Access`` (server,
-TLS, token) to build a transport from; and the other way round, a file that carries everything
-inside. Called by the command line and by components that are given a kubeconfig. What is not
+In: the bytes of a file, and the folder that its relative paths start from. Out: an ``Access``
+(server, TLS, token) to build a transport from; and the reverse, a file with all data inline. Called
+by the command line and by components that are given a kubeconfig. What is not
 supported (exec plugins, proxies, impersonation) is refused by name. Rules:
 https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
 """
@@ -70,9 +70,9 @@ def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
     name = context or _text(config, "current-context", "the kubeconfig")
     if not name:
         raise KubeconfigError("the kubeconfig has no current-context")
-    chosen = _named(config, "contexts", "context", name)
-    cluster_name = _text(chosen, "cluster", f"context {name!r}")
-    user_name = _text(chosen, "user", f"context {name!r}")
+    entry = _named(config, "contexts", "context", name)
+    cluster_name = _text(entry, "cluster", f"context {name!r}")
+    user_name = _text(entry, "user", f"context {name!r}")
     cluster = _named(config, "clusters", "cluster", cluster_name)
     user = _named(config, "users", "user", user_name) if user_name else {}
     _only(cluster, _CLUSTER_FIELDS, f"cluster {cluster_name!r}")
@@ -93,7 +93,7 @@ def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
         ),
         token=_text(user, "token", f"user {user_name!r}"),
         token_file=str(folder / token_file) if token_file else "",
-        namespace=_text(chosen, "namespace", f"context {name!r}") or "default",
+        namespace=_text(entry, "namespace", f"context {name!r}") or "default",
     )
 
 

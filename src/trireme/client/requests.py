@@ -1,4 +1,4 @@
-"""Send one request and wait out a busy server: what all verbs share.
+"""Send one request, with retries while the server is busy: used by all verbs.
 
 In: method, path, parameters, body. Out: a successful ``Response`` or an open stream; ``ApiError``
 for a refusal, ``Unreachable`` for no answer. A 429, and a 5xx that names a time, is sent again
@@ -36,7 +36,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requester:
-    """A transport with an agent name and patience."""
+    """A transport with a User-Agent and retries."""
 
     def __init__(self, transport: Transport, user_agent: str, clock: Clock) -> None:
         self._transport = transport

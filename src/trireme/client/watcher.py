@@ -1,6 +1,6 @@
-"""List, then watch, for ever: one resource as a sequence of events without gaps.
+"""List and watch: one resource as an endless sequence of events without gaps.
 
-In: a ``ResourceInterface`` and what to select. Out: ``Init``, ``InitApply`` ..., ``InitDone`` for a
+In: a ``ResourceInterface`` and a selection. Out: ``Init``, ``InitApply`` ..., ``InitDone`` for a
 list (the reader replaces all that it had), ``Apply`` and ``Delete`` for what changes afterwards.
 Called by ``runtime/informer``. The protocol is a table of states:
 
@@ -9,7 +9,7 @@ Called by ``runtime/informer``. The protocol is a table of states:
     Listed     → open a watch there         → Watching; too old (410) or unknown revision → Empty
     Watching   → read an event              → Watching at the event's revision; end → Listed there
 
-Any other failure stays where it is and is tried again after a growing, jittered delay. Rules:
+After any other failure the state is kept, and retried after a backoff with jitter. Rules:
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
 """
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 PAGE = 500
 # A watch ends by itself after this long, up to twice as long, so that watchers spread.
 WATCH_SECONDS = 300.0
-# A watch that ended sooner and told nothing counts as a failure.
+# A watch that ended sooner without an event counts as a failure.
 SHORT_SECONDS = 1.0
 FIRST_RETRY, LAST_RETRY = 0.2, 30.0
 # Failures further apart than this have nothing to do with each other.
@@ -39,7 +39,7 @@ RESET_SECONDS = 120.0
 
 
 class Init(msgspec.Struct, frozen=True):
-    """A list begins; whatever was listed before without being complete is void."""
+    """A list begins; an incomplete list before it is void."""
 
 
 class InitApply(msgspec.Struct, Generic[T], frozen=True):
@@ -55,7 +55,7 @@ class InitDone(msgspec.Struct, frozen=True):
 
 
 class Apply(msgspec.Struct, Generic[T], frozen=True):
-    """An object was made or changed."""
+    """An object was added or changed."""
 
     object: T
 
@@ -99,14 +99,14 @@ class Watching(msgspec.Struct, frozen=True):
     revision: str
     events: AsyncGenerator[WatchEvent[Any], None]
     opened: float
-    heard: bool = False
+    received: bool = False
 
 
 State = Empty | Paging | Listed | Watching
 
 
 class Watcher(Generic[T]):
-    """The machine. One reader, once."""
+    """The state machine. ``events`` may be iterated once."""
 
     def __init__(self, handle: ResourceInterface[T], selection: Selection, env: Env) -> None:
         self._handle = handle
@@ -123,11 +123,11 @@ class Watcher(Generic[T]):
         try:
             while True:
                 try:
-                    told, state = await self._step(state)
-                except (errors.ApiError, OSError, Unreadable) as fault:
-                    state = await self._after(fault, state)
+                    events, state = await self._step(state)
+                except (errors.ApiError, OSError, Unreadable) as error:
+                    state = await self._after(error, state)
                     continue
-                for event in told:
+                for event in events:
                     yield event
         finally:
             if isinstance(state, Watching):
@@ -145,7 +145,7 @@ class Watcher(Generic[T]):
             case Watching():
                 return await self._read(state)
 
-    async def _list(self, token: str, told: list[Event[T]]) -> tuple[list[Event[T]], State]:
+    async def _list(self, token: str, events: list[Event[T]]) -> tuple[list[Event[T]], State]:
         where = self._selection
         page = await self._handle.list(
             where.namespace,
@@ -155,10 +155,10 @@ class Watcher(Generic[T]):
             continue_token=token,
         )
         self._listed_at = self._env.clock.monotonic()
-        told = [*told, InitApply(page.items)]
+        events = [*events, InitApply(page.items)]
         if page.continue_token:
-            return told, Paging(page.continue_token)
-        return [*told, InitDone(page.resource_version)], Listed(page.resource_version)
+            return events, Paging(page.continue_token)
+        return [*events, InitDone(page.resource_version)], Listed(page.resource_version)
 
     def _watch(self, revision: str) -> Watching:
         where = self._selection
@@ -175,7 +175,7 @@ class Watcher(Generic[T]):
         event = await anext(state.events, None)
         if event is None:
             return [], await self._ended(state)
-        if not state.heard:
+        if not state.received:
             self._backoff.reset()
             self._failing = ""
         now = Watching(event.resource_version or state.revision, state.events, state.opened, True)
@@ -186,43 +186,43 @@ class Watcher(Generic[T]):
     async def _ended(self, state: Watching) -> State:
         """The server closed the watch, as it does from time to time."""
         lasted = self._env.clock.monotonic() - state.opened
-        if lasted < SHORT_SECONDS and not state.heard:
+        if lasted < SHORT_SECONDS and not state.received:
             await self._pause("the watch ended at once")
         return Listed(state.revision)
 
-    async def _after(self, fault: BaseException, state: State) -> State:
-        """Where to go on after a failure, once its delay is over."""
+    async def _after(self, error: BaseException, state: State) -> State:
+        """The next state after a failure, after its backoff."""
         revision = ""
         if isinstance(state, Watching):
             await state.events.aclose()
             revision = state.revision
-        if errors.is_expired(fault):
-            self._env.log.debug("%s: %s; listing again", self._handle.where.label, fault)
+        if errors.is_expired(error):
+            self._env.log.debug("%s: %s; listing again", self._handle.where.label, error)
             if self._env.clock.monotonic() - self._listed_at < SHORT_SECONDS:
-                # Too old right after a list: without a rest this would turn as fast as it can.
-                await self._pause(str(fault))
+                # Expired right after a list: without a delay this would be a busy loop.
+                await self._pause(str(error))
             return Empty()
-        await self._pause(str(fault) or type(fault).__name__)
+        await self._pause(str(error) or type(error).__name__)
         if not isinstance(state, Watching):
             return state
-        return Listed(revision) if _passing(fault) else Empty()
+        return Listed(revision) if _is_transient(error) else Empty()
 
-    async def _pause(self, why: str) -> None:
-        """Wait; the first of a row of equal failures is logged."""
+    async def _pause(self, detail: str) -> None:
+        """Wait for the backoff; of consecutive equal failures the first is logged."""
         now = self._env.clock.monotonic()
-        if why != self._failing or now - self._failed_at > RESET_SECONDS:
-            self._env.log.warning("watching %s: %s", self._handle.where.label, why)
-        self._failing, self._failed_at = why, now
+        if detail != self._failing or now - self._failed_at > RESET_SECONDS:
+            self._env.log.warning("watching %s: %s", self._handle.where.label, detail)
+        self._failing, self._failed_at = detail, now
         await self._env.clock.sleep(self._backoff.failed(now, self._env.rng))
 
 
-def _passing(fault: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Whether a watch may be opened again where it was: the server is away or busy.
 
     A revision that the server has not reached (its state was lost) is not of that kind.
     """
-    if not isinstance(fault, errors.ApiError):
+    if not isinstance(error, errors.ApiError):
         return True
-    if fault.has_cause("ResourceVersionTooLarge"):
+    if error.has_cause("ResourceVersionTooLarge"):
         return False
-    return fault.code == 429 or fault.code >= 500
+    return error.code == 429 or error.code >= 500

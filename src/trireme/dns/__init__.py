@@ -1,5 +1,5 @@
 """Cluster DNS: names of Services and pods, by the Kubernetes DNS specification; the rest forwarded.
 
-``zone`` holds what is named (from Services, EndpointSlices, namespaces), ``answer`` decides what a
-question gets (pure), ``chain`` orders the parts a question passes, ``server`` listens.
+``zone`` holds the names (from Services, EndpointSlices, namespaces), ``answer`` computes the answer
+to a question (pure), ``chain`` orders the plugins that a question passes, ``server`` listens.
 """

@@ -1,8 +1,8 @@
-"""What a question about the cluster's names is answered. Pure.
+"""Answers to questions about the cluster's names. Pure.
 
-In: the zone, a name and a type. Out: an ``Answer``: records, or that the name does not exist
-(NXDOMAIN), or that it exists without such records (no data). None: the question is not for this
-zone, somebody else may know. Rules: the Kubernetes DNS specification 1.1.0.
+In: the zone, a name and a type. Out: an ``Answer``: records, or NXDOMAIN, or NODATA (the name
+exists without such records). None: the name is not in this zone. Rules: the Kubernetes DNS
+specification 1.1.0.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trireme.dns.zone import Backend, Named, Port, Zone
 VERSION = "1.1.0"
 TTL = 5
 SRV_WEIGHT = 100
-# CNAMEs of one answer, as CoreDNS bounds them; a chain that is longer, or turns in a circle, ends.
+# CNAMEs of one answer, as in CoreDNS; a longer or circular chain is cut.
 MAX_CNAMES = 8
 
 
@@ -55,7 +55,7 @@ def answer(zone: Zone, name: str, type_: str) -> Answer | None:
     """Answer a question; ``name`` is lower case, without the final dot.
 
     CNAMEs are followed as long as they stay in the zone (RFC 1034, 4.3.2); the code is that of the
-    last name (RFC 6604). A ``target`` that is left is outside: somebody else completes the answer.
+    last name (RFC 6604). A ``target`` that is left is outside of the zone, for the forwarder.
     """
     found = _lookup(zone, name, type_)
     if found is None or not found.target:
@@ -114,10 +114,10 @@ def _pod(zone: Zone, name: str, rest: list[str], type_: str) -> Answer:
     address = _dashed(rest[0]) if len(rest) == 1 else None
     if address is None:
         return Answer(exists=False, zone=zone.domain)
-    wanted = "AAAA" if ":" in address else "A"
-    if type_ not in (wanted, "ANY"):
+    record_type = "AAAA" if ":" in address else "A"
+    if type_ not in (record_type, "ANY"):
         return Answer(zone=zone.domain)
-    return Answer((Record(name, wanted, address),), zone=zone.domain)
+    return Answer((Record(name, record_type, address),), zone=zone.domain)
 
 
 def _service(zone: Zone, name: str, namespace: str, rest: list[str], type_: str) -> Answer:
@@ -133,7 +133,7 @@ def _service(zone: Zone, name: str, namespace: str, rest: list[str], type_: str)
         return Answer((record,), zone=zone.domain, target=target)
     backends = zone.backends(service) if service.headless else []
     if service.headless and not backends:
-        # Nothing stands behind it: the name is as good as none.
+        # A headless Service without endpoints: NXDOMAIN.
         return missing
     if len(rest) == 1:
         addresses = [item.address for item in backends] or list(service.addresses)
@@ -153,7 +153,7 @@ def _service(zone: Zone, name: str, namespace: str, rest: list[str], type_: str)
 
 
 def _addresses(zone: Zone, name: str, addresses: list[str], type_: str) -> Answer | None:
-    """Address records of the wanted family; None where the question is about something else."""
+    """Address records of the family asked for; None for a question of another type."""
     if type_ not in ("A", "AAAA", "ANY"):
         return None
     records = []
@@ -177,10 +177,10 @@ def _one_port(
     name: str,
     service: Named,
     backends: list[Backend],
-    wanted: tuple[str, str],
+    named: tuple[str, str],
     type_: str,
 ) -> Answer:
-    targets = _targets(zone, service, backends, wanted)
+    targets = _targets(zone, service, backends, named)
     if not targets:
         return Answer(exists=False, zone=zone.domain)
     if type_ in ("A", "AAAA"):
@@ -192,12 +192,12 @@ def _one_port(
 
 
 def _targets(
-    zone: Zone, service: Named, backends: list[Backend], wanted: tuple[str, str] | None
+    zone: Zone, service: Named, backends: list[Backend], named: tuple[str, str] | None
 ) -> list[tuple[int, str, str]]:
     """(port, target name, address) for each port and each address behind a Service."""
 
     def fits(port: Port) -> bool:
-        return wanted is None or (port.name, port.protocol) == wanted
+        return named is None or (port.name, port.protocol) == named
 
     base = f"{service.name}.{service.namespace}.svc.{zone.domain}"
     if service.headless:

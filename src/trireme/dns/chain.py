@@ -1,7 +1,6 @@
-"""The parts that a question passes, in order; a part answers or hands on.
+"""The plugin chain of a question: kubernetes → loadbalance → forward.
 
-kubernetes → loadbalance → forward. A part affects what is below it and does not know what is above.
-In: a packed question and the transport it came by. Out: a packed reply.
+In: a packed message and its transport. Out: a packed reply.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ class Chain:
         self._rng = rng
 
     async def reply(self, packet: bytes, *, stream: bool) -> bytes | None:
-        """The reply to a message; None where there is nothing to reply to.
+        """The reply to a message; None for what cannot be replied to.
 
-        ``stream``: it came by TCP, and so the reply may be of any size.
+        ``stream``: it came by TCP: the reply may be of any size.
         """
         try:
             query = DNSRecord.parse(packet)
@@ -51,7 +50,7 @@ class Chain:
         return message.pack(query, self._balanced(found), more, stream=stream)
 
     def _balanced(self, found: Answer) -> Answer:
-        """The addresses in random order: clients take the first, or the first that fit."""
+        """The addresses in random order, as clients use the first."""
         if len(found.records) < 2 or any(r.type not in ("A", "AAAA") for r in found.records):
             return found
         records = self._rng.sample(found.records, len(found.records))

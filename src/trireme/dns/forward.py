@@ -1,7 +1,7 @@
-"""Questions about the outside: passed on to the resolvers that the node itself uses.
+"""The forwarder: queries for names outside of the cluster go to the node's resolvers.
 
-In: a query. Out: the resolver's reply as it came, SERVFAIL when none answers, REFUSED when there is
-none. Resolvers are asked in turn; one that did not answer comes last the next time.
+In: a query. Out: the resolver's reply unchanged, SERVFAIL when none answers, REFUSED when there is
+none. Resolvers are asked in turn; one that did not answer is asked last the next time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Forwarder:
         return message.error(query, RCODE.SERVFAIL)
 
     async def records(self, name: str, qtype: int) -> list[RR]:
-        """The answers for a name outside, with the CNAMEs to them; none when it cannot be had."""
+        """The records of a name outside, with the CNAMEs to them; none when it fails."""
         query = DNSRecord(q=DNSQuestion(name, qtype))
         packet = query.pack()
         try:

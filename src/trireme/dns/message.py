@@ -1,10 +1,9 @@
-"""Replies on the wire: an ``Answer`` becomes the bytes that the client has room for. Pure.
+"""Replies on the wire: packs an ``Answer`` within the client's size limit. Pure.
 
-In: the query as parsed, its answer, whether it came by TCP. Out: a packed message. A reply that
-does not fit keeps the question and as many whole records as there is room for, and has TC set:
-glibc asks again by TCP and drops a reply without its question; musl before 1.2.4 never asks by TCP
-and takes what it gets. Rules: RFC 1035 (4.1, 4.2), RFC 2181 (9), RFC 2308 (negative answers), RFC
-6891 (EDNS).
+In: the parsed query, its answer, whether it came by TCP. Out: a packed message. A reply that does
+not fit keeps the question and as many whole records as fit, and has TC set: glibc asks again by TCP
+and drops a reply without its question; musl before 1.2.4 never asks by TCP and uses the truncated
+reply. Rules: RFC 1035 (4.1, 4.2), RFC 2181 (9), RFC 2308 (negative answers), RFC 6891 (EDNS).
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from trireme.dns.answer import Answer, Record
 
 NEGATIVE_TTL = 5
 _SOA_TIMES = (1, 7200, 1800, 86400, NEGATIVE_TTL)
-# What every client takes by UDP, the most that is sent by UDP (no packet is fragmented, as in
-# CoreDNS's bufsize), and what the length before a message by TCP can say.
+# The size that every client accepts by UDP, the maximum that is sent by UDP (without fragmentation,
+# as in CoreDNS's bufsize), and the maximum by TCP, whose messages have a length of 16 bits.
 UDP_ROOM = 512
 EDNS_ROOM = 1232
 TCP_ROOM = 65535
@@ -57,7 +56,7 @@ def edns_error(query: DNSRecord) -> int:
 
 
 def format_error(message: bytes) -> bytes | None:
-    """The reply to what cannot be parsed; None where it is too short or a reply itself."""
+    """FORMERR for what cannot be parsed; None where it is too short or itself a reply."""
     if len(message) < 12 or message[2] & 0x80:
         return None
     return message[:2] + bytes([0x80, 0x81]) + bytes(8)
@@ -83,7 +82,7 @@ def _pack(
     for section, records in enumerate(sections):
         counts[section] = _fill(buffer, records, room)
         if counts[section] < len(records):
-            # Additional records are a service: a reply without them is whole (RFC 2181, 9).
+            # A reply without its additional records is not truncated (RFC 2181, 9).
             reply.header.tc = int(section < 2)
             break
     if opt is not None:
@@ -109,10 +108,8 @@ def _fill(buffer: DNSBuffer, records: list[RR], room: int) -> int:
 
 
 class _Pointers(dict[tuple[bytes, ...], int]):
-    """Where names stand in a message; those beyond a pointer's reach are not remembered.
-
-    dnslib cuts their offsets to 14 bits, and the pointers lead astray.
-    """
+    """Offsets of names in a message, but for those that do not fit into a pointer: dnslib would cut
+    them to 14 bits, which makes wrong pointers."""
 
     def __setitem__(self, name: tuple[bytes, ...], offset: int) -> None:
         if offset <= _FARTHEST_POINTER:

@@ -1,6 +1,6 @@
 """The DNS server as a Component: informers fill the zone, sockets answer from it.
 
-In: ``DnsConfig`` and an ``Env``. Says ``started`` once it knows every Service and listens.
+In: ``DnsConfig`` and an ``Env``. Calls ``started`` once its caches are synced and it listens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from trireme.runtime.informer import Event, Informers
 
 @dataclass(frozen=True)
 class DnsConfig:
-    """``listen`` are (address, port), each by UDP and TCP. ``resolvers`` know the outside.
+    """``listen`` are (address, port), each by UDP and TCP. ``resolvers`` are for forwarding.
 
     ``held`` are sockets that outlive this server (``sockets.bind``), instead of ``listen``.
     """
@@ -52,7 +52,7 @@ async def run(config: DnsConfig, env: Env) -> None:
 
 
 def follow(zone: Zone, informers: Informers) -> None:
-    """Keep the zone as the informers say."""
+    """Update the zone by informers' events."""
 
     def service(event: Event[Service]) -> None:
         if event.type == DELETED:

@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from trireme.dns.chain import Chain
 from trireme.dns.sockets import Held
 
-# A TCP client that says nothing for this long is hung up on.
+# Seconds after which an idle TCP connection is closed.
 IDLE = 10.0
-# Questions that wait for an upstream at once; more than that are dropped, as UDP allows.
+# UDP queries in flight; further ones are dropped.
 MOST_WAITING = 1000
 
 
@@ -25,7 +25,7 @@ async def listening(
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Listen on every address by UDP and TCP; yields what is bound (port 0 resolved).
 
-    ``held`` are sockets of ``sockets.bind`` that somebody else keeps open: questions that come
+    ``held`` are sockets of ``sockets.bind`` that the parent process keeps open: queries that arrive
     while no server runs wait in them for the next one.
     """
     loop = asyncio.get_running_loop()
@@ -44,7 +44,7 @@ async def listening(
             stack.callback(streams.close)
             bound.append(datagrams.get_extra_info("sockname")[:2])
         for host, port in addresses:
-            # TCP chooses where the port is 0: its ports may be held by connections, too.
+            # With port 0 TCP picks it: its ports may be in use by connections, too.
             streams = await asyncio.start_server(
                 lambda reader, writer: _stream(reader, writer, chain, log), host, port
             )
@@ -59,7 +59,7 @@ async def listening(
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    """Each datagram is a question; questions do not wait for each other."""
+    """Each datagram is a query; queries are answered concurrently."""
 
     def __init__(self, chain: Chain, log: logging.Logger) -> None:
         self._chain = chain
@@ -107,7 +107,7 @@ async def _stream(
             writer.write(len(reply).to_bytes(2, "big") + reply)
             await writer.drain()
     except (OSError, TimeoutError, asyncio.IncompleteReadError):
-        # The client has gone or is silent.
+        # The client closed the connection or is idle.
         return
     except Exception:
         log.exception("a connection failed")

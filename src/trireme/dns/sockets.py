@@ -1,7 +1,7 @@
-"""The sockets of a DNS server, made apart from it: they may be held beyond its life.
+"""The sockets of a DNS server, made apart from it, so that they may outlive it.
 
-Questions that come while no server runs wait in them for the next one. Called by ``server``, and by
-the parent of the processes of a local cluster.
+Queries that arrive while no server runs wait in them for the next one. Called by ``server``, and by
+the supervisor of a local cluster.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the cluster's zone names: Services, their endpoints, namespaces. Pure.
+"""The names of the cluster's zone: Services, their endpoints, namespaces. Pure.
 
-In: objects as informers see them change. Out: look-ups for ``answer``. A change replaces the entry
-of one Service or one slice, nothing is rebuilt. Rules: the Kubernetes DNS specification 1.1.0,
+In: objects from informers' events. Out: look-ups for ``answer``. A change replaces the entry of one
+Service or one slice, nothing is rebuilt. Rules: the Kubernetes DNS specification 1.1.0,
 https://github.com/kubernetes/dns/blob/master/docs/specification.md.
 """
 
@@ -38,7 +38,7 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """A Service as DNS sees it. ``addresses`` is empty for a headless one."""
+    """The fields of a Service that DNS needs. ``addresses`` is empty for a headless one."""
 
     namespace: str
     name: str
@@ -63,7 +63,7 @@ class Zone:
         self._namespaces: set[str] = set()
 
     def set_namespace(self, name: str, present: bool) -> None:
-        """A namespace has come or gone."""
+        """A namespace was added or deleted."""
         if present:
             self._namespaces.add(name)
         else:
@@ -119,7 +119,7 @@ class Zone:
         return self._services.get((namespace, name))
 
     def backends(self, service: Named) -> list[Backend]:
-        """The endpoints that DNS tells of, in a fixed order and each address once."""
+        """The endpoints with DNS records, in a fixed order and each address once."""
         found: dict[str, Backend] = {}
         for _, backends in sorted(self._slices.get((service.namespace, service.name), {}).items()):
             for backend in backends:

@@ -1,4 +1,4 @@
-"""Which objects belong to an owner: kept, adopted or released. Pure.
+"""Claims: the objects of an owner to keep, adopt or release. Pure.
 
 In: the owner, its selector, and the objects that could be its own. Out: a ``Claim``. For the
 controllers that own pods or ReplicaSets. Upstream: pkg/controller/controller_ref_manager;
@@ -34,8 +34,8 @@ def claim(
     fits: Callable[[T], bool] = lambda obj: True,
 ) -> Claim[T]:
     """Sort ``objects``, all of the owner's namespace: its own are those that the selector matches
-    and that fit. An owner that is deleted takes and gives nothing, nor is anything taken that is
-    deleted."""
+    and that fit. An owner that is being deleted adopts and releases nothing, and an object that is
+    being deleted is not adopted."""
     leaving = owner.metadata.deletionTimestamp is not None
     result: Claim[T] = Claim([], [], [])
     for obj in objects:

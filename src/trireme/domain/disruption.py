@@ -1,4 +1,4 @@
-"""Budgets of disruption: whether one more pod may be evicted, and what the budget is afterwards.
+"""PodDisruptionBudgets: whether one more pod may be evicted, and the budget's status afterwards.
 
 In: pods and PodDisruptionBudgets, times in epoch seconds. Out: decisions and changed budgets.
 Called by: the eviction subresource, the disruption controller. Rules:
@@ -19,12 +19,12 @@ from trireme.machinery.meta import Condition
 ALLOWED: Final = "DisruptionAllowed"
 SUFFICIENT, INSUFFICIENT = "SufficientPods", "InsufficientPods"
 SYNC_FAILED: Final = "SyncFailed"
-# More evicted pods than this that the controller has not seen go: no more evictions.
-MOST_UNSEEN: Final = 2000
+# With more evicted pods than this that the controller did not observe yet, none is evicted.
+MAX_UNOBSERVED: Final = 2000
 
 
 class Refused(Exception):
-    """The budget does not allow the eviction. ``again``: it may later; ``message`` says why."""
+    """The budget does not allow the eviction. ``again``: it may later."""
 
     def __init__(self, message: str, *, again: bool, retry_after: int = 0) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ def needs_no_budget(pod: Pod) -> bool:
 
 
 def may_race(pod: Pod) -> bool:
-    """Whether such a pod could come to need a budget between the look and the deletion."""
+    """Whether such a pod could come to need a budget before it is deleted."""
     return pod.status.phase == "Pending" and pod.metadata.deletionTimestamp is None
 
 
@@ -70,27 +70,27 @@ def take(budget: PodDisruptionBudget, pod: str, now: float) -> None:
     """Count one eviction against the budget, which is changed. Raises Refused."""
     status, name = budget.status, budget.metadata.name
     if status.observedGeneration < budget.metadata.generation:
-        raise unsettled(name)
+        raise not_observed(name)
     if status.disruptionsAllowed < 0:
         raise Refused("pdb disruptions allowed is negative", again=False)
-    if len(status.disruptedPods) > MOST_UNSEEN:
-        why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
-        raise Refused(why, again=False)
+    if len(status.disruptedPods) > MAX_UNOBSERVED:
+        message = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+        raise Refused(message, again=False)
     if status.disruptionsAllowed == 0:
-        raise Refused(_why_none(budget), again=True)
+        raise Refused(_refusal_message(budget), again=True)
     status.disruptionsAllowed -= 1
     if status.disruptionsAllowed == 0:
         set_allowed(budget, now)
     status.disruptedPods = {**status.disruptedPods, pod: time.format(now)}
 
 
-def unsettled(name: str) -> Refused:
-    """The controller has yet to look at the budget."""
-    why = f"The disruption budget {name} is still being processed by the server."
-    return Refused(why, again=True, retry_after=10)
+def not_observed(name: str) -> Refused:
+    """The refusal of a budget whose spec the controller did not observe yet."""
+    message = f"The disruption budget {name} is still being processed by the server."
+    return Refused(message, again=True, retry_after=10)
 
 
-def _why_none(budget: PodDisruptionBudget) -> str:
+def _refusal_message(budget: PodDisruptionBudget) -> str:
     name, status = budget.metadata.name, budget.status
     said = _condition(budget)
     closed = said is not None and said.status == "False" and bool(said.message)
@@ -108,10 +108,10 @@ def _why_none(budget: PodDisruptionBudget) -> str:
 
 
 def set_allowed(budget: PodDisruptionBudget, now: float) -> None:
-    """Condition DisruptionAllowed as the count of allowed disruptions says."""
+    """Set the condition DisruptionAllowed by the number of allowed disruptions."""
     status = budget.status
     open_ = status.disruptionsAllowed > 0
-    wanted = Condition(
+    condition = Condition(
         type=ALLOWED,
         status="True" if open_ else "False",
         reason=SUFFICIENT if open_ else INSUFFICIENT,
@@ -119,10 +119,10 @@ def set_allowed(budget: PodDisruptionBudget, now: float) -> None:
         lastTransitionTime=time.format(now),
     )
     known = _condition(budget)
-    if known is not None and known.status == wanted.status:
-        wanted.lastTransitionTime = known.lastTransitionTime
+    if known is not None and known.status == condition.status:
+        condition.lastTransitionTime = known.lastTransitionTime
     others = [item for item in status.conditions if item.type != ALLOWED]
-    status.conditions = [*others, wanted]
+    status.conditions = [*others, condition]
 
 
 def _condition(budget: PodDisruptionBudget) -> Condition | None:

@@ -1,4 +1,4 @@
-"""Owner references: who controls an object, and how an owner is named. Pure; for controllers.
+"""Owner references: the controller of an object, and references to owners. Pure; for controllers.
 
 https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/.
 """

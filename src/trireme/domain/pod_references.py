@@ -16,7 +16,7 @@ MIRROR = "kubernetes.io/config.mirror"
 
 
 def is_mirror(pod: Pod) -> bool:
-    """Whether the pod is a node's image of a static pod."""
+    """Whether the pod is the mirror pod of a static pod."""
     return MIRROR in pod.metadata.annotations
 
 
@@ -75,7 +75,7 @@ def resource_claims(pod: Pod) -> set[str]:
 
 
 def token_audiences(pod: Pod) -> set[str]:
-    """Whom the service-account tokens in the pod's volumes are for; "" is the API server."""
+    """The audiences of the service-account tokens in the pod's volumes; "" is the API server."""
     return {
         part.serviceAccountToken.audience
         for volume in pod.spec.volumes

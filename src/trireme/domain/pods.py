@@ -1,4 +1,4 @@
-"""What a pod's status means to those who own, serve or count pods. Pure.
+"""Predicates on a pod's status. Pure; for controllers and the API server.
 
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
 """
@@ -18,7 +18,7 @@ def is_finished(pod: Pod) -> bool:
 
 
 def is_active(pod: Pod) -> bool:
-    """It works or will work: neither finished nor being deleted."""
+    """It has neither finished nor is being deleted."""
     return not is_finished(pod) and pod.metadata.deletionTimestamp is None
 
 

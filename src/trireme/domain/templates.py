@@ -1,4 +1,4 @@
-"""Pod templates as versions: equality and a name for each. Pure; for Deployments and their like.
+"""Pod templates: equality and a hash. Pure; for Deployments and other owners of pods.
 
 A template's hash is FNV-1a (32 bits) over its JSON with sorted keys, and over the count of
 collisions met so far, written in the alphabet of generated names. Upstream hashes a dump of its own
@@ -40,7 +40,7 @@ def labelled(template: PodTemplateSpec, labels: dict[str, str]) -> PodTemplateSp
 
 
 def hash_of(template: PodTemplateSpec, collisions: int | None) -> str:
-    """The name of this version: letters and digits, at most ten."""
+    """The hash of the template: letters and digits, at most ten."""
     data = _deterministic.encode(without_hash(template))
     if collisions is not None:
         data += collisions.to_bytes(8, "little")

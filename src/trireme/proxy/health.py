@@ -1,4 +1,4 @@
-"""The proxy's own health: /healthz and /livez. It is well while its last sync is not overdue.
+"""The proxy's health: /healthz and /livez. It is healthy while its last sync is not overdue.
 
 Upstream: pkg/proxy/healthcheck; port 10256.
 """
@@ -11,12 +11,12 @@ from aiohttp import web
 from trireme.kit.clock import Clock
 from trireme.machinery import time
 
-# A change that waits longer than this has got stuck.
+# Seconds; a change that waits longer makes the proxy unhealthy.
 OVERDUE = 60.0
 
 
 class Health:
-    """When changes were seen and applied."""
+    """When changes were observed and applied."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -29,12 +29,12 @@ class Health:
             self._oldest = self._clock.monotonic()
 
     def done(self) -> None:
-        """Everything that was seen is applied."""
+        """All observed changes are applied."""
         self._oldest = None
         self._updated = self._clock.now()
 
     def report(self) -> tuple[bool, bytes]:
-        """Whether all is well, and the body that says so."""
+        """Whether the proxy is healthy, and the body of the response."""
         well = self._oldest is None or self._clock.monotonic() - self._oldest < OVERDUE
         body = {
             "lastUpdated": time.format(self._updated),

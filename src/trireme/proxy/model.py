@@ -1,6 +1,6 @@
 """Service ports with the endpoints that serve them on this node. Pure.
 
-In: Services and EndpointSlices as informers see them change. Out: ``ServicePort`` values, made anew
+In: Services and EndpointSlices from informers' events. Out: ``ServicePort`` values, computed again
 only for Services that changed. Rules: https://kubernetes.io/docs/reference/networking/
 virtual-ips/; KEP-1669 (terminating endpoints), KEP-2086 (internal traffic policy).
 """
@@ -22,7 +22,7 @@ Key = tuple[str, str]
 
 
 class Endpoint(msgspec.Struct, frozen=True, order=True):
-    """Where a port of a Service is served."""
+    """An endpoint of a Service port."""
 
     address: str
     port: int
@@ -38,7 +38,7 @@ class ServicePort(msgspec.Struct, frozen=True):
     """One port of a Service, with the endpoints that take its traffic here.
 
     ``cluster`` serves traffic by the policy Cluster, ``local`` by the policy Local. ``any`` says
-    whether there is an endpoint anywhere, for telling a reject from a drop.
+    whether there is an endpoint on any node: traffic is dropped if so, else rejected.
     """
 
     namespace: str
@@ -60,7 +60,7 @@ class ServicePort(msgspec.Struct, frozen=True):
 
 
 class Model:
-    """All Service ports of one node. Changes are noted and worked out by ``update``."""
+    """All Service ports of one node. Changes take effect in ``update``."""
 
     def __init__(self, node: str, zone: str = "", family: str = "IPv4") -> None:
         self._node = node
@@ -191,7 +191,8 @@ class Model:
 
 
 def choose_cluster(endpoints: tuple[Endpoint, ...], node: str, zone: str) -> tuple[Endpoint, ...]:
-    """The endpoints for the policy Cluster: ready ones near by the hints, else terminating ones."""
+    """The endpoints for the policy Cluster: ready ones, by topology hints, else terminating
+    ones."""
     ready = tuple(item for item in endpoints if item.ready)
     if not ready:
         return tuple(item for item in endpoints if item.serving and item.terminating)

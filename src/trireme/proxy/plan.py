@@ -1,8 +1,8 @@
 """The nftables ruleset of a node from its Service ports. Pure.
 
-In: ``ServicePort`` values and what the node is. Out: a ``Ruleset``. The form is upstream's nftables
-mode: verdict maps from address, protocol and port to a chain per Service port. The contribution of
-each Service port is a value of its own (``Part``), so that a change costs what changed.
+In: ``ServicePort`` values and facts about the node. Out: a ``Ruleset``. The form is upstream's
+nftables mode: verdict maps from address, protocol and port to a chain per Service port. The rules
+of each Service port are a value of their own (``Part``), so that only changed ports are computed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What one Service port adds: elements by set, chains, and sets of its own."""
+    """The rules of one Service port: elements by shared set, chains, and sets of its own."""
 
     elements: dict[str, dict[str, str]]
     chains: dict[str, Chain]
@@ -49,7 +49,7 @@ def part(port: ServicePort, node: NodeFacts) -> Part:
 
 
 def combine(parts: Iterable[Part], node: NodeFacts) -> Ruleset:
-    """The whole ruleset: what every node has, and all parts."""
+    """The whole ruleset: the base chains and shared sets, and all parts."""
     elements: dict[str, dict[str, str]] = {name: {} for name in _shared(node)}
     elements["nodeport-ips"] = dict.fromkeys(node.addresses, "")
     chains = base_chains(node)
@@ -87,7 +87,7 @@ def _shared(node: NodeFacts) -> dict[str, Set]:
 
 
 def base_chains(node: NodeFacts) -> dict[str, Chain]:
-    """The chains that hang in the kernel's hooks, and those that they share."""
+    """The base chains at netfilter's hooks, and the chains that they share."""
     ip = node.family
     triple = f"{ip} daddr . meta l4proto . th dport"
     node_guard = f"{ip} daddr @nodeport-ips"
@@ -258,7 +258,7 @@ class _Builder:
         return name
 
     def _sticky(self, endpoint: Endpoint) -> str:
-        """The chain and the set of an endpoint whose clients stay with it."""
+        """The chain and the set of an endpoint with session affinity."""
         port, ip = self._port, self._node.family
         # The time is part of the name: a set cannot change it.
         target = f"{self._base}__{endpoint.address}/{endpoint.port}/{port.affinity}"
@@ -280,7 +280,7 @@ class _Builder:
         return target
 
     def _refusal(self) -> str:
-        """Endpoints elsewhere that the policy Local forbids: drop. None at all: reject."""
+        """Drop if the policy Local excludes all endpoints, reject if there are none at all."""
         return "drop" if self._port.any else _REJECT
 
     def _add(self, name: str, key: str, verdict: str = "") -> None:

@@ -1,7 +1,7 @@
-"""A ruleset as a value, and the way from one to another as nftables text. Pure.
+"""A ruleset as a value, and the difference of two as an nftables transaction. Pure.
 
-Chains hold lines, sets and maps hold elements. ``diff`` gives the shortest transaction: elements
-that go, chains that change, elements that come, so that a map never leads to a missing chain.
+Chains hold rules, sets and maps hold elements. ``diff`` gives the shortest transaction: deleted
+elements, changed chains, added elements, so that a map never refers to a missing chain.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Set(msgspec.Struct, frozen=True):
     kind: str
     declaration: str
     elements: dict[str, str]
-    # Filled by the kernel while packets pass; its elements are not ours to compare.
+    # Filled by the kernel as packets pass; its elements are not compared.
     dynamic: bool = False
 
 
@@ -48,17 +48,17 @@ def diff(family: str, table: str, old: Ruleset, new: Ruleset) -> str:
     """The transaction from one ruleset to the other; empty when they are equal."""
     at = f"{family} {table}"
     lines: list[str] = []
-    for name, wanted in new.sets.items():
+    for name, desired in new.sets.items():
         if name not in old.sets:
-            lines.append(f"add {wanted.kind} {at} {name} {{ {wanted.declaration} }}")
+            lines.append(f"add {desired.kind} {at} {name} {{ {desired.declaration} }}")
     for name, chain in new.chains.items():
         if name not in old.chains:
             hook = f" {{ {chain.hook} }}" if chain.hook else ""
             lines.append(f"add chain {at} {name}{hook}")
     for name, known in old.sets.items():
-        wanted = new.sets.get(name, Set(known.kind, known.declaration, {}))
+        desired = new.sets.get(name, Set(known.kind, known.declaration, {}))
         gone = [
-            key for key, verdict in known.elements.items() if wanted.elements.get(key) != verdict
+            key for key, verdict in known.elements.items() if desired.elements.get(key) != verdict
         ]
         lines += _elements("delete", at, name, ((key, "") for key in gone))
     for name, chain in new.chains.items():
@@ -68,11 +68,11 @@ def diff(family: str, table: str, old: Ruleset, new: Ruleset) -> str:
         if before is not None:
             lines.append(f"flush chain {at} {name}")
         lines += [f"add rule {at} {name} {rule}" for rule in chain.rules]
-    for name, wanted in new.sets.items():
+    for name, desired in new.sets.items():
         known_elements = old.sets[name].elements if name in old.sets else {}
         came = [
             (key, verdict)
-            for key, verdict in wanted.elements.items()
+            for key, verdict in desired.elements.items()
             if known_elements.get(key) != verdict
         ]
         lines += _elements("add", at, name, came)

@@ -1,8 +1,8 @@
 """The proxy as a Component: informers fill the model, changes become transactions.
 
-In: ``ProxyConfig`` and an ``Env``. Out: the node's nftables table, until cancelled; the rules stay
-then, so that Services go on while a proxy is replaced. Changes that come together are applied
-together: the first at once, further ones after ``min_sync_seconds``.
+In: ``ProxyConfig`` and an ``Env``. Out: the node's nftables table; the rules stay after
+cancellation, so that Services work while a proxy restarts. The first change is applied at once,
+further ones together after ``min_sync_seconds``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def run(config: ProxyConfig, env: Env) -> None:
 
 
 def follow(model: Model, informers: Informers, changed: asyncio.Event) -> None:
-    """Keep the model as the informers say; ``changed`` is set at every change."""
+    """Update the model by informers' events; ``changed`` is set at every change."""
 
     def service(event: Event[Service]) -> None:
         meta = event.object.metadata
@@ -101,13 +101,13 @@ async def _sync_forever(
         await changed.wait()
         changed.clear()
         health.queued()
-        wanted, stale = planner.change(model.update())
+        desired, stale = planner.change(model.update())
         try:
-            await backend.apply(wanted)
+            await backend.apply(desired)
             await backend.forget_flows(stale)
             health.done()
-        except NftFailed as fault:
-            env.log.error("the rules could not be applied, trying again: %s", fault)
+        except NftFailed as error:
+            env.log.error("the rules could not be applied, trying again: %s", error)
             await env.clock.sleep(RETRY_SECONDS)
             changed.set()
             continue

@@ -1,7 +1,7 @@
-"""From changed Services to a ruleset, keeping what did not change. Pure.
+"""Incremental planning: from changed Services to the whole ruleset. Pure.
 
-In: what ``Model.update`` says has changed. Out: the whole ruleset, made from parts of which only
-the changed ones are new, and the UDP flows that the kernel has to forget.
+In: the changes of ``Model.update``. Out: the ruleset, of which only the changed parts are computed,
+and the stale UDP flows to delete from conntrack.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Planner:
 
 
 def stale_flows(old: tuple[ServicePort, ...], new: tuple[ServicePort, ...]) -> Stale:
-    """UDP flows to endpoints that are gone, or that were made while there was no endpoint."""
+    """UDP flows to endpoints that are gone, or that began while there was no endpoint."""
     stale: Stale = []
     now = {(port.port_name, port.protocol, port.port): port for port in new}
     before = {(port.port_name, port.protocol, port.port): port for port in old}

@@ -1,1 +1,1 @@
-"""What components are made of: informers, work queues, control loops, events, leader election."""
+"""The library of components: informers, work queues, control loops, events, leader election."""

@@ -1,8 +1,8 @@
-"""What every part of a cluster is to the composition root: an async function.
+"""The interface of every component: an async function that the composition root runs.
 
 In: a config of its own (frozen, complete: nothing is read from argv, environment or globals) and an
-``Env`` (clock, chance, log, metrics). It owns one task group, calls ``env.started()`` once it does
-its work, and ends by cancellation, leaving nothing behind. ``kit.env.start`` runs one in a task
+``Env`` (clock, rng, log, metrics). It owns one task group, calls ``env.started()`` once it is
+ready, and ends by cancellation, leaving nothing behind. ``kit.env.start`` runs one in a task
 group and returns when it has started.
 """
 

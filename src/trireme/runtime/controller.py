@@ -1,13 +1,13 @@
-"""The control loop: keys in, ``reconcile(key)`` until what is matches what should be.
+"""The control loop: calls ``reconcile(key)`` for the keys of changed objects.
 
 In: informers with triggers, and a function ``reconcile(key)`` that reads caches, decides and
 writes. Out: calls of it by ``workers`` tasks, never two at once for one key. Run by a component in
-its task group. What reconcile returns or raises says what comes next:
+its task group. The result of reconcile:
 
-    None               nothing, until something changes
-    After(seconds)     look again then, even if nothing changes
-    raise Terminal     never again for this state: logged, not retried
-    raise anything     again after a delay that grows; logged once for each try
+    None               done, until something changes
+    After(seconds)     reconcile again then, even if nothing changes
+    raise Terminal     logged, not retried until something changes
+    raise anything     retried with exponential backoff; logged once for each try
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from trireme.runtime.workqueue import FIRST_RETRY, LAST_RETRY, WorkQueue
 
 
 class After(msgspec.Struct, frozen=True):
-    """Look again in this many seconds."""
+    """Reconcile again in this many seconds."""
 
     seconds: float
 
 
 class Terminal(Exception):
-    """Trying again makes no sense until something changes; the message says why."""
+    """A retry is useless until something changes; the message has the reason."""
 
 
 Reconcile = Callable[[Key], Awaitable[After | None]]
@@ -43,8 +43,8 @@ Delay = Callable[[Key], float]
 
 
 class Controller:
-    """One control loop. ``triggers`` pairs informers with what their events concern; the queue is
-    there for handlers of other kinds."""
+    """One control loop. ``triggers`` pairs informers with functions from their events to keys;
+    other sources add to ``queue``."""
 
     def __init__(
         self,
@@ -102,45 +102,45 @@ class Controller:
     async def _attempt(self, key: Key) -> None:
         try:
             result = await self._reconcile(key)
-        except Terminal as fault:
+        except Terminal as error:
             self.queue.forget(key)
-            self._env.log.warning("%s %s: given up: %s", self.name, key, fault)
-        except Exception as fault:
+            self._env.log.warning("%s %s: given up: %s", self.name, key, error)
+        except Exception as error:
             delay = self.queue.add_rate_limited(key)
-            self._report(key, fault, delay)
+            self._report(key, error, delay)
         else:
             self.queue.forget(key)
             if result is not None:
                 self.queue.add_after(key, result.seconds)
 
-    def _report(self, key: Key, fault: Exception, delay: float) -> None:
-        """One line for what the server or the network did, a traceback for a bug."""
-        if isinstance(fault, ExceptionGroup) and not _bugs(fault):
-            fault = _first(fault)
+    def _report(self, key: Key, error: Exception, delay: float) -> None:
+        """Log an error of the server or the network in one line, a bug with its traceback."""
+        if isinstance(error, ExceptionGroup) and not _bugs(error):
+            error = _first(error)
         text = "%s %s: %s; again in %.3f s"
-        if _overtaken(fault):
-            # Somebody wrote in between: the next look has the newer state.
-            self._env.log.debug(text, self.name, key, fault, delay)
-        elif _expected(fault):
-            self._env.log.warning(text, self.name, key, fault, delay)
+        if _overtaken(error):
+            # A conflict: the cache will have the newer state at the retry.
+            self._env.log.debug(text, self.name, key, error, delay)
+        elif _expected(error):
+            self._env.log.warning(text, self.name, key, error, delay)
         else:
-            self._env.log.error(text, self.name, key, repr(fault), delay, exc_info=fault)
+            self._env.log.error(text, self.name, key, repr(error), delay, exc_info=error)
 
 
-def _expected(fault: BaseException) -> bool:
-    return isinstance(fault, errors.ApiError | OSError | Unreadable)
+def _expected(error: BaseException) -> bool:
+    return isinstance(error, errors.ApiError | OSError | Unreadable)
 
 
-def _overtaken(fault: BaseException) -> bool:
-    return errors.is_conflict(fault) or errors.is_namespace_terminating(fault)
+def _overtaken(error: BaseException) -> bool:
+    return errors.is_conflict(error) or errors.is_namespace_terminating(error)
 
 
 def _bugs(group: ExceptionGroup[Exception]) -> bool:
-    """Whether something in the group is not the server's or the network's doing."""
+    """Whether an exception in the group is neither the server's nor the network's."""
     return group.split(_expected)[1] is not None
 
 
-def _first(fault: Exception) -> Exception:
-    while isinstance(fault, ExceptionGroup):
-        fault = fault.exceptions[0]
-    return fault
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

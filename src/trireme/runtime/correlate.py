@@ -1,11 +1,11 @@
-"""Which events are worth writing: counting repeats, folding similar ones, dropping floods. Pure.
+"""The event correlator: counts repeats, combines similar events, drops floods. Pure.
 
-In: an event as it happened, and the time. Out: what to write (a new event, or a change of a former
-one), or nothing. Called by ``recorder``. Rules: client-go ``tools/record`` EventCorrelator:
+In: an event, and the time. Out: what to write (a new event, or a patch of a former one), or None.
+Called by ``recorder``. Rules: client-go ``tools/record`` EventCorrelator:
 
 - a source gets 25 events about an object, and one more every 5 minutes;
-- the tenth event within 10 minutes that differs from others by its message only is folded into one
-  event whose message says so;
+- from the tenth event within 10 minutes that differs from others by its message only, they are
+  combined into one event whose message says so;
 - the same event again raises ``count`` of the first.
 """
 
@@ -20,7 +20,7 @@ from trireme.api.core.v1.event import Event
 
 T = TypeVar("T")
 
-REMEMBERED = 4096
+CAPACITY = 4096
 SIMILAR_EVENTS = 10
 SIMILAR_SECONDS = 600.0
 BURST = 25
@@ -50,7 +50,7 @@ class _Recent(OrderedDict[Identity, T], Generic[T]):
     def keep(self, identity: Identity, value: T) -> None:
         self[identity] = value
         self.move_to_end(identity)
-        if len(self) > REMEMBERED:
+        if len(self) > CAPACITY:
             self.popitem(last=False)
 
 
@@ -65,7 +65,7 @@ class _Similar(msgspec.Struct):
 
 
 class _First(msgspec.Struct, frozen=True):
-    """The event that repeats are counted on."""
+    """The event whose count repeats raise."""
 
     name: str
     first: str | None
@@ -73,7 +73,7 @@ class _First(msgspec.Struct, frozen=True):
 
 
 class Correlator:
-    """The memory of one recorder. Times are seconds of any clock that does not go back."""
+    """The state of one recorder. Times are seconds of any monotonic clock."""
 
     def __init__(self) -> None:
         self._buckets: _Recent[_Bucket] = _Recent()
@@ -81,13 +81,13 @@ class Correlator:
         self._firsts: _Recent[_First] = _Recent()
 
     def correlate(self, event: Event, now: float) -> Write | None:
-        """What to write for ``event``; None when its source has said too much."""
+        """What to write for ``event``; None when its source exceeds the rate limit."""
         event, identity = self._fold(event, now)
         known = self._firsts.find(identity)
         if known is None:
             self._firsts.keep(identity, _First(event.metadata.name, event.firstTimestamp, 1))
         else:
-            # What is dropped below counts as well: the next that is written tells.
+            # Events dropped below count as well, in the next one that is written.
             count = known.count + 1
             self._firsts.keep(identity, _First(known.name, known.first, count))
             metadata = msgspec.structs.replace(event.metadata, name=known.name)
@@ -103,12 +103,12 @@ class Correlator:
         )
 
     def forget(self, identity: Identity) -> None:
-        """It was not written: the next repeat is a first one."""
+        """It was not written: the next repeat is written as a new event."""
         self._firsts.pop(identity, None)
 
     def _fold(self, event: Event, now: float) -> tuple[Event, Identity]:
         group = (
-            *_subject(event),
+            *_source_and_object(event),
             event.type,
             event.reason,
             event.reportingComponent,
@@ -122,14 +122,20 @@ class Correlator:
         self._similar.keep(group, similar)
         if len(similar.messages) < SIMILAR_EVENTS:
             where = event.involvedObject.fieldPath
-            return event, (*_subject(event), where, event.type, event.reason, event.message)
+            return event, (
+                *_source_and_object(event),
+                where,
+                event.type,
+                event.reason,
+                event.message,
+            )
         similar.messages.popitem()
         message = f"(combined from similar events): {event.message}"
         return msgspec.structs.replace(event, message=message), ("similar", *group)
 
     def _allowed(self, event: Event, now: float) -> bool:
         """Take a token of the source and object."""
-        identity = (*_subject(event), event.type)
+        identity = (*_source_and_object(event), event.type)
         bucket = self._buckets.find(identity) or _Bucket(BURST, now)
         tokens = min(float(BURST), bucket.tokens + (now - bucket.at) * PER_SECOND)
         allowed = tokens >= 1.0
@@ -137,7 +143,7 @@ class Correlator:
         return allowed
 
 
-def _subject(event: Event) -> Identity:
+def _source_and_object(event: Event) -> Identity:
     """The source and the object."""
     about = event.involvedObject
     return (

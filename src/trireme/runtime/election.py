@@ -1,16 +1,16 @@
-"""Leader election: of several copies of a component, one works.
+"""Leader election: of several replicas of a component, one works.
 
-In: a Lease that all candidates know, and who I am. Out: ``lead(work)`` runs ``work`` while this
-candidate holds the lease, and raises ``Lost`` when it no longer does: the process or task then
-starts anew, so that two leaders never overlap. A leader that is cancelled ends its work first and
-then gives the lease up, so the next takes over at once. Rules: client-go ``tools/leaderelection``:
-times are those of one's own clock since the lease was last seen to change, never those written in
-it, so that clocks may differ.
+In: the Lease that all candidates share, and this one's identity. Out: ``lead(work)`` runs ``work``
+while this candidate holds the lease, and raises ``Lost`` when it no longer does: the process or
+task then restarts, so that two leaders never overlap. A leader that is cancelled ends its work
+first and then releases the lease, so the next takes over at once. Rules: client-go
+``tools/leaderelection``: durations are measured by the own clock since the lease was last observed
+to change, never by times written in it, so that clocks may differ.
 
-    Follower   looks every 2 s (up to 2.2 times as long); takes a lease that is free or has not
+    Follower   tries every 2 s (up to 2.2 times as long); takes a lease that is free or has not
                changed for its duration
     Leader     renews every 2 s; when that has failed for 10 s it stops (``Lost``), 5 s before
-               anybody else may take the lease
+               another candidate may take the lease
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from trireme.kit.env import Env
 from trireme.machinery import errors, meta, time
 
 JITTER = 1.2
-_FAULTS = (errors.ApiError, OSError, Unreadable)
+_ERRORS = (errors.ApiError, OSError, Unreadable)
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds: how long a lease counts, how long its holder tries to renew it, how often anybody
-    tries. Each must be larger than the next."""
+    """Seconds: the lease's duration, how long its holder tries to renew it, and the retry period.
+    Each must be larger than the next."""
 
     duration: float = 15.0
     renew_deadline: float = 10.0
@@ -44,7 +44,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lost(Exception):
-    """The lease could not be renewed in time, or somebody else has it."""
+    """The lease could not be renewed in time, or another candidate has it."""
 
 
 class Election:
@@ -65,14 +65,14 @@ class Election:
         self._identity = identity
         self._env = env
         self._terms = terms or Terms()
-        self._seen: Lease | None = None
-        self._seen_at = 0.0
+        self._observed: Lease | None = None
+        self._observed_at = 0.0
         self._held_since = 0.0
 
     @property
     def leader(self) -> str:
-        """The last holder that was seen; "" for nobody."""
-        return (self._seen.spec.holderIdentity or "") if self._seen is not None else ""
+        """The last observed holder; "" for none."""
+        return (self._observed.spec.holderIdentity or "") if self._observed is not None else ""
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, then run ``work``; returns when that does. Raises ``Lost``."""
@@ -110,15 +110,15 @@ class Election:
                 raise Lost(f"{self._name}: not renewed for {terms.renew_deadline:g} s")
 
     async def _attempt(self, limit: float) -> bool:
-        """Take or renew the lease, in ``limit`` seconds; whether we have it now. Failures of the
-        server are a no."""
-        # Counted from before the request: the server may have written long before it answered.
+        """Take or renew the lease, in ``limit`` seconds; whether this candidate holds it. False
+        after an error of the server."""
+        # The time before the request: the server may have written long before it answered.
         began = self._env.clock.monotonic()
         try:
             async with asyncio.timeout(max(limit, 0.0)):
                 held = await self._take()
-        except _FAULTS as fault:
-            self._env.log.debug("%s: %s", self._name, str(fault) or "no answer in time")
+        except _ERRORS as error:
+            self._env.log.debug("%s: %s", self._name, str(error) or "no answer in time")
             return False
         if held:
             self._held_since = began
@@ -127,22 +127,22 @@ class Election:
     async def _take(self) -> bool:
         now = self._env.clock.monotonic()
         if self.leader == self._identity and self._valid(now):
-            # The usual case: nobody else wrote, so no need to look first.
+            # Optimistic: update the observed lease without a GET first.
             try:
-                assert self._seen is not None
-                self._note(await self._client.update(self._written(self._seen)))
+                assert self._observed is not None
+                self._note(await self._client.update(self._written(self._observed)))
                 return True
-            except _FAULTS as fault:
-                self._env.log.debug("%s: renewing what was seen last: %s", self._name, fault)
+            except _ERRORS as error:
+                self._env.log.debug("%s: renewing what was seen last: %s", self._name, error)
         try:
             stored = await self._client.get(Lease, self._name, self._namespace)
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
             metadata = meta.ObjectMeta(name=self._name, namespace=self._namespace)
             self._note(await self._client.create(self._written(Lease(metadata=metadata))))
             return True
-        if self._seen is None or stored.spec != self._seen.spec:
+        if self._observed is None or stored.spec != self._observed.spec:
             self._note(stored)
         if self.leader not in ("", self._identity) and self._valid(now):
             return False
@@ -150,20 +150,20 @@ class Election:
         return True
 
     def _valid(self, now: float) -> bool:
-        """Whether the lease that was seen still counts."""
-        if self._seen is None:
+        """Whether the observed lease has not expired."""
+        if self._observed is None:
             return False
-        return now < self._seen_at + (self._seen.spec.leaseDurationSeconds or 0)
+        return now < self._observed_at + (self._observed.spec.leaseDurationSeconds or 0)
 
     def _note(self, lease: Lease) -> None:
-        if self._seen is not None and self.leader != (lease.spec.holderIdentity or ""):
+        if self._observed is not None and self.leader != (lease.spec.holderIdentity or ""):
             self._env.log.info(
                 "%s: the leader is now %s", self._name, lease.spec.holderIdentity or "nobody"
             )
-        self._seen, self._seen_at = lease, self._env.clock.monotonic()
+        self._observed, self._observed_at = lease, self._env.clock.monotonic()
 
     def _written(self, lease: Lease) -> Lease:
-        """The lease as we write it; its resourceVersion makes sure that nobody wrote before us."""
+        """The lease to write; its resourceVersion refuses it if another candidate wrote."""
         before = lease.spec
         now = time.format_micro(self._env.clock.now())
         ours = before.holderIdentity == self._identity
@@ -180,8 +180,8 @@ class Election:
         return msgspec.structs.replace(lease, spec=spec)
 
     async def _release(self) -> None:
-        """Give the lease up, if we have it; the next candidate need not wait."""
-        if self.leader != self._identity or self._seen is None:
+        """Release the lease, if this candidate holds it, so that the next need not wait."""
+        if self.leader != self._identity or self._observed is None:
             return
         now = time.format_micro(self._env.clock.now())
         spec = LeaseSpec(
@@ -189,20 +189,20 @@ class Election:
             leaseDurationSeconds=1,
             acquireTime=now,
             renewTime=now,
-            leaseTransitions=self._seen.spec.leaseTransitions,
+            leaseTransitions=self._observed.spec.leaseTransitions,
         )
         try:
             async with asyncio.timeout(self._terms.renew_deadline):
-                released = msgspec.structs.replace(self._seen, spec=spec)
+                released = msgspec.structs.replace(self._observed, spec=spec)
                 self._note(await self._client.update(released))
-        except _FAULTS as fault:
-            self._env.log.info("%s: the lease is left to expire: %s", self._name, fault)
+        except _ERRORS as error:
+            self._env.log.info("%s: the lease is left to expire: %s", self._name, error)
 
 
 async def _end(task: asyncio.Future[None]) -> None:
-    """Cancel and wait; its outcome stays in it, for whoever asks."""
+    """Cancel and wait; the task keeps its result."""
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        # Looked at, so that the loop does not complain when nobody else does.
+        # Retrieved, so that the loop does not log it as never retrieved.
         task.exception()

@@ -1,4 +1,4 @@
-"""The objects of a kind, kept in memory and up to date, and who wants to hear of changes.
+"""Informers: the objects of a kind, kept in memory and up to date, and handlers of changes.
 
 In: the events of a ``client.watcher``. Out: a cache to read without waiting, and calls of handlers
 with an ``Event``: the cache is changed first, then the handlers are called, in the order in which
@@ -56,7 +56,7 @@ class Informer(Generic[T]):
     """One kind and selection. ``kind`` is an API type, or a ``ResourceInterface`` (metadata only,
     dynamic objects are not supported: they have no attributes).
 
-    ``strip`` gets each fresh object before anybody else and returns what is kept.
+    ``strip`` transforms each object before it is cached.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Informer(Generic[T]):
                         self._replace()
 
     async def synced(self) -> None:
-        """Return once the first list is in the cache and all handlers have heard of it."""
+        """Return once the first list is in the cache and all handlers were called for it."""
         await self._synced.wait()
 
     @property
@@ -120,7 +120,7 @@ class Informer(Generic[T]):
         """
         self._handlers.append(handler)
         for obj in list(self._objects.values()):
-            self._tell(handler, Event(ADDED, obj))
+            self._call(handler, Event(ADDED, obj))
 
     def add_index(self, values: Values) -> None:
         """Keep an index by ``values``; adding it twice is the same as once."""
@@ -149,7 +149,7 @@ class Informer(Generic[T]):
         return len(self._objects)
 
     def _collect(self, objects: Iterable[T]) -> None:
-        """Objects of an unfinished list; those that we have are kept, not held twice."""
+        """Objects of an incomplete list; of unchanged ones the cached object is kept."""
         for fresh in objects:
             key = _key(fresh)
             known = self._objects.get(key)
@@ -157,7 +157,7 @@ class Informer(Generic[T]):
             self._listing[key] = known if same else self._strip(fresh)  # type: ignore[assignment]
 
     def _replace(self) -> None:
-        """A list is complete: what it lacks is gone, and the rest is told as far as it changed."""
+        """A list is complete: DELETED for what it lacks, ADDED or MODIFIED for what changed."""
         listed, self._listing = self._listing, {}
         for key in [key for key in self._objects if key not in listed]:
             self._remove(key, self._objects[key])
@@ -175,7 +175,7 @@ class Informer(Generic[T]):
             if _version(old) == _version(obj):
                 return
             if _uid(old) != _uid(obj):
-                # Deleted and made again while nobody looked: two different objects.
+                # Deleted and created again meanwhile: two different objects.
                 self._remove(key, old)
                 old = None
         self._objects[key] = obj
@@ -193,11 +193,11 @@ class Informer(Generic[T]):
         self._publish(Event(DELETED, last, old))
 
     def _publish(self, event: Event[T]) -> None:
-        # A handler may add another, which is told of what is there at once.
+        # A handler may add another, which is called for the cached objects at once.
         for handler in tuple(self._handlers):
-            self._tell(handler, event)
+            self._call(handler, event)
 
-    def _tell(self, handler: Handler[T], event: Event[T]) -> None:
+    def _call(self, handler: Handler[T], event: Event[T]) -> None:
         try:
             handler(event)
         except Exception:

@@ -1,4 +1,4 @@
-"""The name of an object within its kind: what caches are indexed by and work queues carry."""
+"""Keys of objects within their kind, for caches and work queues."""
 
 from __future__ import annotations
 

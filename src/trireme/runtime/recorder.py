@@ -1,8 +1,8 @@
-"""Events for users: what a component did about an object, and why.
+"""The event recorder: Events about objects, for users.
 
 In: ``event(obj, type, reason, message)`` from anywhere, which never waits. Out: core/v1 Events,
-written one after the other by ``run``, which the component starts in its task group. When the API
-server is away they wait, up to a limit; when it refuses one, that one is dropped. Upstream:
+written one after the other by ``run``, which the component starts in its task group. While the API
+server is unreachable they are buffered, up to a limit; one that it refuses is dropped. Upstream:
 client-go ``tools/record``; repeats and floods are handled by ``correlate``.
 """
 
@@ -29,8 +29,7 @@ RETRY_SECONDS = 10.0
 
 
 class EventRecorder:
-    """The events of one component. ``instance`` is the host that it runs on, "" where that says
-    nothing (controllers)."""
+    """The events of one component. ``instance`` is the host that it runs on, "" for controllers."""
 
     def __init__(self, client: Client, component: str, instance: str, env: Env) -> None:
         self._client = client
@@ -41,7 +40,7 @@ class EventRecorder:
         self._waiting: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._dropped = 0
-        self._stamp = 0
+        self._last_suffix = 0
 
     def event(
         self,
@@ -53,7 +52,7 @@ class EventRecorder:
         action: str = "",
         related: ObjectReference | None = None,
     ) -> None:
-        """Note that something happened to ``obj``, an API object or an ObjectReference.
+        """Record an event about ``obj``, an API object or an ObjectReference.
 
         ``type`` is Normal or Warning; ``reason`` one CamelCase word; ``message`` a sentence.
         """
@@ -84,7 +83,7 @@ class EventRecorder:
         self._wake.set()
 
     async def run(self) -> None:
-        """Write what was noted, until cancelled."""
+        """Write the recorded events, until cancelled."""
         while True:
             await self._wake.wait()
             while self._waiting:
@@ -102,20 +101,20 @@ class EventRecorder:
         for attempt in range(TRIES):
             try:
                 stored = await self._send(write)
-            except errors.ApiError as fault:
+            except errors.ApiError as error:
                 self._correlator.forget(write.identity)
                 self._env.log.log(
-                    logging.DEBUG if _expected(fault) else logging.WARNING,
+                    logging.DEBUG if _expected(error) else logging.WARNING,
                     "event %s about %s/%s not written: %s",
                     write.event.reason,
                     about.namespace,
                     about.name,
-                    fault.message,
+                    error.message,
                 )
                 return
-            except (OSError, Unreadable) as fault:
-                self._env.log.debug("event %s not written yet: %s", write.event.reason, fault)
-                # The first wait is random, so that clients do not come back all at once.
+            except (OSError, Unreadable) as error:
+                self._env.log.debug("event %s not written yet: %s", write.event.reason, error)
+                # The first delay is random, so that clients do not retry all at once.
                 delay = RETRY_SECONDS * (self._env.rng.random() if attempt == 0 else 1.0)
                 await self._env.clock.sleep(delay)
             else:
@@ -138,9 +137,9 @@ class EventRecorder:
                 return await self._client.patch(
                     Event, event.metadata.name, event.metadata.namespace, change
                 )
-            except errors.ApiError as fault:
+            except errors.ApiError as error:
                 # Events expire.
-                if not errors.is_not_found(fault):
+                if not errors.is_not_found(error):
                     raise
         return await self._client.create(event)
 
@@ -148,18 +147,20 @@ class EventRecorder:
         """``<object>.<hex>``: nanoseconds, the last digits at random, because several components
         write about an object in the same instant of a virtual clock."""
         millis = int(self._env.clock.now() * 1000)
-        self._stamp = max(self._stamp + 1, millis * 10**6 + self._env.rng.randrange(10**6))
-        made = f"{name}.{self._stamp:x}"
+        self._last_suffix = max(
+            self._last_suffix + 1, millis * 10**6 + self._env.rng.randrange(10**6)
+        )
+        made = f"{name}.{self._last_suffix:x}"
         return made if not names.is_dns1123_subdomain(made) else self._env.uid()
 
 
-def _expected(fault: errors.ApiError) -> bool:
-    """What comes of writing twice, and of objects that go with their namespace: no mistake."""
-    missing = fault.details.kind if errors.is_not_found(fault) and fault.details else ""
+def _expected(error: errors.ApiError) -> bool:
+    """Whether the error is harmless: a repeated write, or a namespace that is being deleted."""
+    missing = error.details.kind if errors.is_not_found(error) and error.details else ""
     return (
         missing == "namespaces"
-        or errors.is_already_exists(fault)
-        or errors.is_namespace_terminating(fault)
+        or errors.is_already_exists(error)
+        or errors.is_namespace_terminating(error)
     )
 
 

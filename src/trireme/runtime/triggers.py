@@ -1,8 +1,7 @@
-"""From an event to the keys that it concerns; the event itself is dropped.
+"""Triggers: from an informer's event to the keys to reconcile. Pure.
 
-In: an informer's ``Event``. Out: keys of the objects whose controller should look. Used in a
-``Controller``'s list of triggers. Because only keys pass, a controller cannot come to depend on
-having seen every event. Pure.
+In: an informer's ``Event``. Out: keys. Used in a ``Controller``'s list of triggers. Only keys pass,
+so that a controller cannot depend on receiving every event (level-triggered).
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def owners(kind: str, group: str = "", *, namespaced: bool = True) -> Trigger:
 
 
 def mapped(of: Callable[[Any], Iterable[Key]]) -> Trigger:
-    """What ``of`` says of the object, before and after the change."""
+    """The keys that ``of`` returns for the object, before and after the change."""
 
     def trigger(event: Event[Any]) -> Iterable[Key]:
         found = dict.fromkeys(of(event.object))
@@ -52,13 +51,13 @@ def mapped(of: Callable[[Any], Iterable[Key]]) -> Trigger:
     return trigger
 
 
-def only(wanted: Callable[[Event[Any]], bool], then: Trigger) -> Trigger:
-    """``then``, for the events that are ``wanted``."""
-    return lambda event: then(event) if wanted(event) else ()
+def only(passes: Callable[[Event[Any]], bool], then: Trigger) -> Trigger:
+    """``then``, for the events for which ``passes`` is true."""
+    return lambda event: then(event) if passes(event) else ()
 
 
 def always(key: Key) -> Trigger:
-    """The same key whatever changed: for work that is not about one object."""
+    """The same key for every event: for work that is not about one object."""
     return lambda event: [key]
 
 

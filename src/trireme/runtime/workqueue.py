@@ -1,12 +1,12 @@
-"""Keys that wait for work: each at most once, never worked on twice at the same time.
+"""The work queue: each key waits at most once and is never processed twice at the same time.
 
 In: keys, at once (``add``), later (``add_after``) or after a failure (``add_rate_limited``). Out:
-``get`` gives one to a worker, who says ``done``. Called by ``controller``. Three rules make it
+``get`` gives one to a worker, which calls ``done``. Called by ``controller``. Three rules make it
 level-triggered (client-go ``util/workqueue``):
 
 - a key that is added while it waits is not added again;
-- a key that is added while it is worked on waits until that is done, then comes once more;
-- a delayed key comes at the earliest of its times.
+- a key that is added while it is processed is added again when that is done;
+- a delayed key is added at the earliest of its times.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class WorkQueue(Generic[K]):
         self._queue: deque[K] = deque()
         # The keys that need work: those that wait, and those added while being worked on.
         self._dirty: set[K] = set()
-        # The keys that a worker has. One that is dirty too comes back when that worker is done.
+        # The keys being processed. One that is dirty too is added again when that is done.
         self._processing: dict[K, float] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -85,7 +85,7 @@ class WorkQueue(Generic[K]):
         longest. Returns the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        # Beyond 2**40 the float would only grow to no purpose.
+        # Bounded, so that the float cannot overflow.
         first, last = self._retry
         delay = min(first * 2.0 ** min(failures, 40), last)
         self._metrics.retries.inc()
@@ -108,7 +108,7 @@ class WorkQueue(Generic[K]):
             try:
                 await getter
             except asyncio.CancelledError:
-                # Whoever cancelled us may have done so after we were woken: pass that on.
+                # The cancelled task may have been woken for a key: wake another.
                 if getter.done() and not getter.cancelled():
                     self._wake()
                 raise

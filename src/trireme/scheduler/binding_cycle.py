@@ -1,8 +1,8 @@
-"""What follows from a decision, written through the API: bindings, conditions, evictions.
+"""The binding cycle: bindings, conditions and evictions, written through the API.
 
-In: a pod and where it goes, or why it goes nowhere. Out: requests, and events for users. Nothing is
+In: a pod with its node, or with the diagnosis. Out: requests, and events for users. Nothing is
 decided here. Binding: POST pods/binding; status: the condition PodScheduled; eviction: the
-condition DisruptionTarget, then a delete with the pod's own grace.
+condition DisruptionTarget, then a delete with the pod's own grace period.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class BindingCycle:
         self._env = env
 
     async def bind(self, pod: Pod, node: str) -> None:
-        """Put a pod on a node. Raises ApiError and Unreachable."""
+        """Bind a pod to a node. Raises ApiError and Unreachable."""
         meta = pod.metadata
         binding = Binding(
             metadata=ObjectMeta(name=meta.name, namespace=meta.namespace, uid=meta.uid),
@@ -49,9 +49,9 @@ class BindingCycle:
         text = f"Successfully assigned {meta.namespace}/{meta.name} to {node}"
         self._recorder.event(pod, "Normal", "Scheduled", text, action="Binding")
 
-    async def refuse(self, pod: Pod, text: str, nomination: str | None) -> None:
-        """Say that and why no node will do. ``nomination`` is the node that the pod is promised, ""
-        for none; None leaves that as it is."""
+    async def report_unschedulable(self, pod: Pod, text: str, nomination: str | None) -> None:
+        """Write the condition PodScheduled and an event. ``nomination`` is the nominated node, ""
+        for none; None leaves it unchanged."""
         self._recorder.event(pod, "Warning", "FailedScheduling", text, action="Scheduling")
         status: dict[str, Any] = {}
         condition = self._condition(pod, "PodScheduled", "False", "Unschedulable", text)
@@ -64,7 +64,7 @@ class BindingCycle:
     async def evict(
         self, victims: Sequence[Pod], node: str, preemptor: Pod, demoted: Sequence[Pod]
     ) -> None:
-        """Make room on a node: ``demoted`` lose the promise of it, ``victims`` go."""
+        """Preempt on a node: ``demoted`` lose their nomination to it, ``victims`` are deleted."""
         for pod in demoted:
             await self._patch_status(pod, {"nominatedNodeName": None}, "nomination")
         await asyncio.gather(*(self._evict(pod, node, preemptor) for pod in victims))
@@ -72,7 +72,7 @@ class BindingCycle:
     async def _evict(self, victim: Pod, node: str, preemptor: Pod) -> None:
         meta = victim.metadata
         if meta.deletionTimestamp is not None:
-            # It is leaving already; a second delete would change nothing.
+            # It is being deleted already.
             return
         text = f"{self._name}: preempting to accommodate a higher priority pod"
         condition = self._condition(victim, "DisruptionTarget", "True", preempt.PREEMPTED, text)
@@ -97,7 +97,7 @@ class BindingCycle:
     def _condition(
         self, pod: Pod, kind: str, status: str, reason: str, text: str
     ) -> dict[str, Any] | None:
-        """A condition to be patched in; None when the pod says so already."""
+        """The condition to be patched in; None when the pod has it already."""
         known = next((item for item in pod.status.conditions if item.type == kind), None)
         moment = time.format(self._env.clock.now())
         if known is not None:
@@ -120,7 +120,7 @@ class BindingCycle:
         if not status:
             return
         meta = pod.metadata
-        # The uid: nobody else of the same name is meant.
+        # The uid refuses another pod of the same name.
         patch = {"metadata": {"uid": meta.uid}, "status": status}
         try:
             await self._client.patch(

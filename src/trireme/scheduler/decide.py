@@ -1,9 +1,9 @@
-"""Where a pod goes: one pure function over the columns.
+"""The scheduling decision for one pod: a pure function over the columns.
 
-In: the columns, the pod, what is kept of alike pods, and a number that breaks ties. Out: a
-``Decision``: a node, or for each reason how many nodes gave it. Every node is looked at, always: no
-sampling. Pods that are nominated to a node (they wait for their victims to go) count as being there
-for pods of the same or a lower priority. Upstream: schedule_one.go.
+In: the columns, the pod, the score cache, and a number that breaks ties. Out: a ``Decision``: a
+node, or the number of nodes for each reason. Every node is filtered and scored: no sampling. Pods
+nominated to a node (their victims are still terminating) count as running there for pods of the
+same or a lower priority. Upstream: schedule_one.go.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Nominated = Mapping[str, Sequence[Pod]]
 
 @dataclass(frozen=True)
 class Decision:
-    """``node`` is empty when no node will do. ``reasons`` counts nodes per reason; ``plugins`` are
-    those that refused a node, and so whose events may bring a change; ``helpable`` are the rows
-    where preemption could make room."""
+    """``node`` is empty when no node is feasible. ``reasons`` counts nodes per reason; ``plugins``
+    are those that refused a node, whose cluster events may make the pod schedulable; ``helpable``
+    are the rows where preemption could help."""
 
     node: str = ""
     feasible: int = 0
@@ -43,17 +43,17 @@ def decide(
     chance: float,
     nominated: Nominated | None = None,
 ) -> Decision:
-    """Choose a node. ``chance`` in [0, 1) picks among equally good ones. ``nominated`` are, by
-    node, the pods that count as being there."""
+    """Select a node. ``chance`` in [0, 1) picks among those with the highest score. ``nominated``
+    are, by node, the pods that count as running there."""
     profile = score_cache.profile
     scores = score_cache.of(columns, pod_info)
     feasible = _feasible(columns, pod_info, profile, scores, nominated or {})
     count = int(np.count_nonzero(feasible))
     if count == 0:
         return diagnosis(columns, pod_info, profile, nominated or {})
-    wanted = columns.row_of(pod_info.pod.status.nominatedNodeName)
-    if wanted is not None and feasible[wanted]:
-        row = wanted
+    nominated_row = columns.row_of(pod_info.pod.status.nominatedNodeName)
+    if nominated_row is not None and feasible[nominated_row]:
+        row = nominated_row
     elif count == 1:
         row = int(feasible.argmax())
     else:
@@ -81,7 +81,7 @@ def _feasible(
 def statuses_with(
     columns: Columns, pod_info: PodInfo, profile: Profile, row: int, extra: Sequence[Pod]
 ) -> list[tuple[str, Unschedulable]]:
-    """Why a row is refused when ``extra`` pods are there as well; empty when it is not."""
+    """The statuses that refuse a row with ``extra`` pods on it; empty when it is feasible."""
     added = []
     try:
         for pod in extra:
@@ -123,7 +123,7 @@ def add_cluster_wide_scores(
     totals = scores
     for score_of, weight in profile.cluster_wide_scores:
         score = score_of(columns.whole(), pod_info, feasible)
-        # One number for all changes no order.
+        # The same score for all nodes does not change their order.
         if isinstance(score, np.ndarray):
             totals = totals + weight * score
     if profile.cluster_wide_filters and not np.array_equal(feasible, scores != -np.inf):
@@ -134,7 +134,7 @@ def add_cluster_wide_scores(
 def diagnosis(
     columns: Columns, pod_info: PodInfo, profile: Profile, nominated: Nominated
 ) -> Decision:
-    """The decision for a pod that fits nowhere: of each node the first plugin that refuses it."""
+    """The decision for an unschedulable pod: for each node the first plugin that refuses it."""
     view = columns.whole()
     left = view.live.copy()
     helpable = np.zeros(view.size, np.bool_)
@@ -171,7 +171,7 @@ def diagnosis(
 
 
 def message(decision: Decision, preemption: str = "") -> str:
-    """Why not, in the form that people search for; ``preemption`` is what came of that."""
+    """The FitError's text, as upstream has it; ``preemption`` is the result of preemption."""
     if decision.total == 0:
         return "no nodes available to schedule pods"
     text = f"0/{decision.total} nodes are available: {summary(decision.reasons)}."

@@ -1,6 +1,6 @@
-"""Default selectors: by them the system spreads pods that have no constraints of their own.
+"""Default selectors, for the system's default spreading of pods without constraints of their own.
 
-In: Services and workloads as informers hold them. Out: a selector: the labels by which Services
+In: Services and workloads in the informers' caches. Out: a selector: the labels by which Services
 select the pod, and the selector of the workload that controls it. Upstream: helper.DefaultSelector
 of the PodTopologySpread plugin.
 """
@@ -21,7 +21,7 @@ from trireme.runtime.informer import Informer, Informers
 
 
 class DefaultSelectors:
-    """Default selectors, from what the informers hold now."""
+    """Default selectors from the informers' caches."""
 
     def __init__(self, informers: Informers) -> None:
         self._services = informers.of(Service)
@@ -33,7 +33,7 @@ class DefaultSelectors:
         }
 
     def of(self, pod: Pod) -> labels.Selector | None:
-        """The pod's default selector; None when no Service and no workload has it."""
+        """The pod's default selector; None when no Service or workload selects it."""
         meta = pod.metadata
         matched: dict[str, str] = {}
         for service in self._services.by_index(index.namespace, meta.namespace):

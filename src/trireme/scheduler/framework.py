@@ -1,10 +1,10 @@
-"""What a plugin is, and the values that it sees and gives.
+"""The plugin interface: filters and scores over columns, and their arguments and results.
 
-A filter says for every node at once whether the pod may run there, and why not; a score says how
-good each node is. Both get a view of the columns and the pod with what was worked out about it
-(``PodInfo``). Most look at each node by itself (``local``): what they said is kept for the next pod
-that is alike (``score_cache``). The vector form changes nothing of what a plugin decides:
-upstream's scheduling framework,
+A filter decides for every node at once whether the pod may run there, with a reason; a score rates
+each node. Both get a view of the columns and the pod (``PodInfo``). Most depend on each node by
+itself (``local``): their results are cached for the next pod with the same signature
+(``score_cache``). The vector form changes nothing of what a plugin decides: upstream's scheduling
+framework,
 https://kubernetes.io/docs/concepts/scheduling-eviction/scheduling-framework/.
 """
 
@@ -28,8 +28,8 @@ MOST = 100.0
 
 @dataclass(frozen=True)
 class PodInfo:
-    """The pod to be placed. ``default_selector`` is that of the workload and Services that it
-    belongs to, by which the system spreads it; ``namespaces`` are the labels of all namespaces."""
+    """The pod to be scheduled. ``default_selector`` is that of its workload and Services, for the
+    system's default spreading; ``namespaces`` are the labels of all namespaces."""
 
     pod: Pod
     signature: Signature
@@ -55,17 +55,17 @@ class Unschedulable:
     unresolvable: bool = False
 
 
-# None: the plugin has nothing to say about this pod.
+# None: the plugin does not apply to this pod (Skip).
 Filter = Callable[[View, PodInfo], list[Unschedulable] | None]
 # The score of each node, 0 to 100 (one number: all the same), given which nodes are feasible; a
-# local score is not told, it must not depend on that.
+# local score gets None, as it must not depend on that.
 Score = Callable[[View, PodInfo, "Bools | None"], "Floats | float | None"]
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """One plugin; its place in the order and its weight are the profile's. ``local``: what it says
-    of a node depends on nothing but that node, the pods on it and the pod's signature."""
+    """One plugin; its position and weight are the profile's. ``local``: its result for a node
+    depends on nothing but that node, the pods on it and the pod's signature."""
 
     name: str
     filter: Filter | None = None

@@ -1,8 +1,7 @@
-"""Which events may help a pod that was refused: pure, by plugin.
+"""Queueing hints: which cluster events may make an unschedulable pod schedulable. Pure.
 
-In: a node or a pod as it was and as it is. Out: the plugins whose statuses may no longer hold. An
-event that events none of a pod's statuses leaves it where it is. Upstream: queueing hints,
-KEP-4247.
+In: a node or a pod before and after a change. Out: the plugins whose statuses may no longer hold. A
+pod that none of these plugins refused stays in the unschedulable queue. Upstream: KEP-4247.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ ALL_OF_A_NODE = frozenset(
     }
 )
 NAMESPACE_CHANGED = frozenset({"InterPodAffinity"})
-NODE_WENT = frozenset({"PodTopologySpread"})
-POD_CAME = frozenset({"PodTopologySpread", "InterPodAffinity"})
-POD_WENT = frozenset({"NodePorts", "NodeResourcesFit", "PodTopologySpread", "InterPodAffinity"})
+NODE_DELETED = frozenset({"PodTopologySpread"})
+POD_ADDED = frozenset({"PodTopologySpread", "InterPodAffinity"})
+POD_DELETED = frozenset({"NodePorts", "NodeResourcesFit", "PodTopologySpread", "InterPodAffinity"})
 
 
 def of_node(old: Node | None, new: Node) -> frozenset[str]:
-    """What a new or changed node may help."""
+    """The plugins that may no longer refuse pods after a node was added or changed."""
     if old is None:
         return ALL_OF_A_NODE
     found: set[str] = set()
@@ -45,10 +44,10 @@ def of_node(old: Node | None, new: Node) -> frozenset[str]:
 
 
 def of_pod(old: Pod, new: Pod) -> frozenset[str]:
-    """What a changed pod on a node may help."""
+    """The plugins that may no longer refuse pods after a pod on a node changed."""
     found: set[str] = set()
     if old.metadata.labels != new.metadata.labels:
-        found |= POD_CAME
+        found |= POD_ADDED
     if old.metadata.deletionTimestamp is None and new.metadata.deletionTimestamp is not None:
         found.add("PodTopologySpread")
     if [c.resources for c in old.spec.containers] != [c.resources for c in new.spec.containers]:

@@ -1,8 +1,8 @@
-"""The scheduler as a Component: events into columns and queue, decision after decision, actions.
+"""The scheduler as a Component: informers fill columns and queue; scheduling and binding cycles.
 
-In: ``SchedulerConfig`` and an ``Env``. Out: what ``binding_cycle`` writes. A pod's decision is
-assumed at once, so that the next one counts with it, while its binding is still on its way; several
-bindings are in flight at a time. A binding that fails is forgotten and tried again.
+In: ``SchedulerConfig`` and an ``Env``. Out: what ``binding_cycle`` writes. A pod is assumed on its
+node at once, so that the next decision counts it, while its binding is in flight; several bindings
+are in flight at a time. When a binding fails, the pod is forgotten and retried after its backoff.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from trireme.scheduler.decide import Decision
 from trireme.scheduler.default_selector import DefaultSelectors
 from trireme.scheduler.framework import PodInfo
 from trireme.scheduler.nominations import Nominations
-from trireme.scheduler.preempt import Plan, Situation
+from trireme.scheduler.preempt import Plan, PreemptionState
 from trireme.scheduler.queue import ClusterEvents, Queue, QueuedPodInfo
 from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
 
-# How many pods are being bound, or told why not, at a time.
+# How many binding cycles run at a time.
 ACTIONS = 16
 # How many pods are decided before other tasks get a turn.
 BATCH = 32
@@ -59,7 +59,7 @@ async def run(config: SchedulerConfig, env: Env) -> None:
 
 
 class Scheduler:
-    """One scheduler: what it knows, what waits, what is being bound."""
+    """One scheduler: columns, queue, and the binding cycles in flight."""
 
     def __init__(self, config: SchedulerConfig, env: Env, group: asyncio.TaskGroup) -> None:
         self._profile = config.profile
@@ -93,15 +93,15 @@ class Scheduler:
         await informers.synced()
 
     async def work(self) -> None:
-        """Decide for ever: the next pod, or wait until there is one."""
+        """Schedule the next pod, or wait until there is one, for ever."""
         done = 0
         while True:
-            # First a place, then a pod: what happens while waiting may change who is next.
+            # Pop only when a cycle may start: events meanwhile may change which pod is next.
             await self._room.acquire()
             waiting = self.queue.pop(self._env.clock.monotonic())
             if waiting is None:
                 self._room.release()
-                await self._idle()
+                await self._wait()
                 done = 0
                 continue
             self._schedule(waiting)
@@ -110,8 +110,8 @@ class Scheduler:
                 await asyncio.sleep(0)
                 done = 0
 
-    async def _idle(self) -> None:
-        """Return when something has happened or a pod's time has come."""
+    async def _wait(self) -> None:
+        """Return at the next event, or when the next backoff ends."""
         self._wake.clear()
         due = self.queue.next_due()
         if due is None:
@@ -121,7 +121,7 @@ class Scheduler:
             async with asyncio.timeout(max(due - self._env.clock.monotonic(), 0)):
                 await self._wake.wait()
         except TimeoutError:
-            # The pod's time has come.
+            # A backoff has ended.
             return
 
     # Events
@@ -138,7 +138,7 @@ class Scheduler:
         node = event.object
         if event.type == DELETED:
             self.columns.drop_node(node.metadata.name)
-            self._move_all(hints.NODE_WENT)
+            self._move_all(hints.NODE_DELETED)
             return
         self.columns.set_node(node)
         events = hints.of_node(event.old, node)
@@ -149,23 +149,23 @@ class Scheduler:
         pod = event.object
         uid = pod.metadata.uid
         if event.type == DELETED:
-            self._settled(uid)
+            self._drop_waiting(uid)
             self.columns.drop_pod(uid)
-            self._move_all(hints.POD_WENT)
+            self._move_all(hints.POD_DELETED)
         elif pod.spec.nodeName:
-            self._settled(uid)
+            self._drop_waiting(uid)
             request = self._signatures.of(pod).request
             self.columns.set_pod(pod, pod.spec.nodeName, request)
             if event.type == ADDED or event.old is None or not event.old.spec.nodeName:
-                self._move_all(hints.POD_CAME)
+                self._move_all(hints.POD_ADDED)
             else:
                 events = hints.of_pod(event.old, pod)
                 if events:
                     self._move_all(events)
         elif uid in self._assumed:
-            # Its binding is on its way; the event is from before.
+            # Its binding is in flight; this event is older.
             return
-        elif self._is_mine(pod):
+        elif self._is_responsible(pod):
             self.nominations.set(pod, pod.status.nominatedNodeName)
             self.queue.add(pod, self._env.clock.monotonic())
             self._wake.set()
@@ -173,13 +173,13 @@ class Scheduler:
             self.nominations.drop(uid)
             self.queue.drop(uid)
 
-    def _settled(self, uid: str) -> None:
-        """A pod is on its node, or gone."""
+    def _drop_waiting(self, uid: str) -> None:
+        """The pod is bound or deleted: it waits no longer."""
         self.queue.drop(uid)
         self.nominations.drop(uid)
         self._assumed.discard(uid)
 
-    def _is_mine(self, pod: Pod) -> bool:
+    def _is_responsible(self, pod: Pod) -> bool:
         return pod.spec.schedulerName == self._profile.name and (
             pod.metadata.deletionTimestamp is None
         )
@@ -191,7 +191,7 @@ class Scheduler:
     # One pod
 
     def _schedule(self, waiting: QueuedPodInfo) -> None:
-        """Decide and hand what follows to a task, which has the place that the caller took."""
+        """Decide, and run the binding cycle as a task, which releases the semaphore at its end."""
         pod = waiting.pod
         try:
             work = self._decide(pod)
@@ -206,7 +206,7 @@ class Scheduler:
         task.add_done_callback(lambda _task: self._room.release())
 
     def _decide(self, pod: Pod) -> Coroutine[Any, Any, None]:
-        """Where a pod goes, assumed at once; the rest is what is to be written."""
+        """Decide for a pod and assume it; the coroutine writes the result."""
         pod_info = self._pod_info(pod)
         ahead = self.nominations.ahead_of(pod_info)
         chance = self._env.rng.random()
@@ -218,7 +218,7 @@ class Scheduler:
         self.queue.add_unschedulable(
             pod.metadata.uid, decision.plugins, self._env.clock.monotonic()
         )
-        return self._refuse(pod, decision, plan)
+        return self._handle_failure(pod, decision, plan)
 
     def _pod_info(self, pod: Pod) -> PodInfo:
         own = pod.spec.topologySpreadConstraints
@@ -238,15 +238,15 @@ class Scheduler:
             self._forget(pod, error)
 
     def _forget(self, pod: Pod, error: Exception) -> None:
-        """A binding failed: the pod is on no node after all."""
+        """A binding failed: undo the assumption and retry."""
         uid = pod.metadata.uid
         self._env.log.warning("binding %s/%s: %s", pod.metadata.namespace, pod.metadata.name, error)
         if uid not in self._assumed:
-            # The pod is gone, or bound though the answer was lost.
+            # The pod was deleted, or bound though the response was lost.
             return
         self._assumed.discard(uid)
         self.columns.drop_pod(uid)
-        self._move_all(hints.POD_WENT)
+        self._move_all(hints.POD_DELETED)
         if errors.is_not_found(error):
             self.queue.drop(uid)
             return
@@ -255,13 +255,13 @@ class Scheduler:
         self._wake.set()
 
     def _plan(self, pod_info: PodInfo, decision: Decision, ahead: decide.Nominated) -> Plan:
-        """Whether others should go for a pod that fits nowhere."""
+        """The preemption plan for an unschedulable pod."""
         if not decision.total or pod_info.pod.metadata.uid in self._evicting:
             return Plan(keep=True)
         budgets = preempt.budgets(self._budgets.list())
         now = self._env.clock.now()
-        case = Situation(self.columns, pod_info, self._profile, ahead, budgets, now)
-        plan = preempt.plan(case, decision, self._env.rng.random())
+        state = PreemptionState(self.columns, pod_info, self._profile, ahead, budgets, now)
+        plan = preempt.plan(state, decision, self._env.rng.random())
         if plan.node:
             self._evicting.add(pod_info.pod.metadata.uid)
             self.nominations.set(pod_info.pod, plan.node)
@@ -269,11 +269,11 @@ class Scheduler:
             self.nominations.drop(pod_info.pod.metadata.uid)
         return plan
 
-    async def _refuse(self, pod: Pod, decision: Decision, plan: Plan) -> None:
-        """Tell why a pod goes nowhere, and make room for it where that is planned."""
+    async def _handle_failure(self, pod: Pod, decision: Decision, plan: Plan) -> None:
+        """Report an unschedulable pod, and evict the victims of its preemption plan."""
         nomination = None if plan.keep else plan.node
         text = decide.message(decision, plan.message)
-        await self._binding_cycle.refuse(pod, text, nomination)
+        await self._binding_cycle.report_unschedulable(pod, text, nomination)
         if plan.node:
             demoted = self.nominations.below(plan.node, preempt.priority(pod))
             try:

@@ -1,7 +1,7 @@
-"""Pods that have been promised a node and wait for their victims to go.
+"""Nominated pods: they wait for the victims on their nominated node to end.
 
-In: pods whose status names a node, or for which room has just been made. Out: for a pod that is to
-be placed, who counts as being on which node already. Upstream: the nominator of the queue.
+In: pods with ``status.nominatedNodeName``, or for which victims were just evicted. Out: for a pod
+to be scheduled, the nominated pods that count as running on each node. Upstream: the nominator.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from trireme.scheduler.framework import PodInfo
 
 
 class Nominations:
-    """Promises by pod and by node."""
+    """Nominations by pod and by node."""
 
     def __init__(self) -> None:
         self._node: dict[str, str] = {}
         self._pods: dict[str, dict[str, Pod]] = {}
 
     def set(self, pod: Pod, node: str) -> None:
-        """A pod is promised a node, "" for none."""
+        """Nominate a pod to a node, "" for none."""
         uid = pod.metadata.uid
         self.drop(uid)
         if node:
@@ -26,7 +26,7 @@ class Nominations:
             self._pods.setdefault(node, {})[uid] = pod
 
     def drop(self, uid: str) -> None:
-        """A pod is placed, gone, or has lost its promise."""
+        """A pod is assumed, deleted, or no longer nominated."""
         node = self._node.pop(uid, None)
         if node is not None:
             del self._pods[node][uid]
@@ -34,11 +34,11 @@ class Nominations:
                 del self._pods[node]
 
     def node_of(self, uid: str) -> str:
-        """The node that a pod is promised, "" for none."""
+        """The nominated node of a pod, "" for none."""
         return self._node.get(uid, "")
 
     def ahead_of(self, pod_info: PodInfo) -> dict[str, list[Pod]]:
-        """By node, the other pods that a pod leaves room for: those of its priority or above."""
+        """By node, the other nominated pods of the pod's priority or above."""
         if not self._pods:
             return {}
         own = pod_info.pod.metadata.uid
@@ -53,6 +53,6 @@ class Nominations:
         return {node: pods for node, pods in found.items() if pods}
 
     def below(self, node: str, priority: int) -> list[Pod]:
-        """The pods of lower priority that are promised a node."""
+        """The pods of lower priority that are nominated to a node."""
         pods = self._pods.get(node, {}).values()
         return [pod for pod in pods if (pod.spec.priority or 0) < priority]

@@ -1,8 +1,8 @@
-"""Which pods must go so that a more important one can run: a pure plan over the columns.
+"""Preemption: which pods to evict so that one of higher priority fits. Pure, over the columns.
 
-In: a pod that fits nowhere, and why; budgets; who is promised which node. Out: a ``Plan``: a node
-and its victims, or why there is none. Nodes are tried on the columns themselves, which are as they
-were afterwards. Upstream: the DefaultPreemption plugin and framework/preemption.
+In: an unschedulable pod and its diagnosis; budgets; nominated pods. Out: a ``Plan``: a node and its
+victims, or the reason for none. The dry run changes the columns and restores them. Upstream: the
+DefaultPreemption plugin and framework/preemption.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from trireme.scheduler.framework import PodInfo, Unschedulable
 from trireme.scheduler.profile import Profile
 from trireme.scheduler.snapshot.columns import Columns
 
-# How many nodes are enough to choose from: a tenth of them, and this many at least.
+# How many candidate nodes are enough: a tenth of all, and this many at least.
 CANDIDATES_SHARE = 10
 CANDIDATES_LEAST = 100
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 PREEMPTED = "PreemptionByScheduler"
-_LIFT = 2**31
+_PRIORITY_OFFSET = 2**31
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What a PodDisruptionBudget still allows; pods in ``disrupted`` are already accounted for."""
+    """The allowed disruptions of a PodDisruptionBudget; those of ``disrupted`` are counted."""
 
     namespace: str
     selector: labels.Selector
@@ -40,8 +40,8 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """``victims`` on ``node`` must go; without a node, ``message`` says why. ``keep``: the pod's
-    nomination stands, it waits for victims."""
+    """Evict ``victims`` on ``node``; without a node, ``message`` has the reason. ``keep``: the
+    nomination is unchanged, as victims are still terminating."""
 
     node: str = ""
     victims: tuple[Pod, ...] = ()
@@ -50,9 +50,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Situation:
-    """What is looked at: the pod, the nodes, who is promised which of them, and budgets. ``now`` in
-    seconds since 1970 is when pods without a start are taken to have started."""
+class PreemptionState:
+    """The arguments of a plan: the pod, the nodes, nominated pods, and budgets. ``now`` in seconds
+    since 1970 stands for the start time of pods that have none."""
 
     columns: Columns
     pod_info: PodInfo
@@ -72,8 +72,8 @@ class Candidate:
 
 
 def budgets(found: Iterable[PodDisruptionBudget]) -> list[Budget]:
-    """What PodDisruptionBudgets allow as their status has it. One whose selector is missing, empty
-    or cannot be read protects nothing."""
+    """Budgets by the status of PodDisruptionBudgets. One whose selector is missing, empty or
+    invalid protects no pod."""
     result = []
     for budget in found:
         try:
@@ -86,22 +86,22 @@ def budgets(found: Iterable[PodDisruptionBudget]) -> list[Budget]:
     return result
 
 
-def plan(case: Situation, decision: Decision, chance: float) -> Plan:
-    """Whom to evict for a pod that ``decision`` placed nowhere. ``chance`` in [0, 1) says which
-    nodes are tried first."""
-    refused = _not_eligible(case)
+def plan(state: PreemptionState, decision: Decision, chance: float) -> Plan:
+    """The victims for a pod that ``decision`` found unschedulable. ``chance`` in [0, 1) is the
+    offset of the first candidate node."""
+    refused = _not_eligible(state)
     if refused:
         return Plan(message=refused, keep=True)
     rows = decision.helpable
-    wanted = min(len(rows), max(len(rows) // CANDIDATES_SHARE, CANDIDATES_LEAST))
+    enough = min(len(rows), max(len(rows) // CANDIDATES_SHARE, CANDIDATES_LEAST))
     offset = int(chance * len(rows))
     found: list[Candidate] = []
     reasons: dict[str, int] = {}
     for row in rows[offset:] + rows[:offset]:
-        tried = _try(case, row)
+        tried = _select_victims(state, row)
         if isinstance(tried, Candidate):
             found.append(tried)
-            if len(found) >= wanted and any(not item.violations for item in found):
+            if len(found) >= enough and any(not item.violations for item in found):
                 break
         else:
             for reason in tried:
@@ -111,20 +111,20 @@ def plan(case: Situation, decision: Decision, chance: float) -> Plan:
             reasons[NOT_HELPFUL] = decision.total - len(rows)
         text = f"0/{decision.total} nodes are available: {decide.summary(reasons)}."
         return Plan(message=text)
-    best = choose(found, case.now)
+    best = select_candidate(found, state.now)
     return Plan(best.node, best.victims)
 
 
-def choose(candidates: Sequence[Candidate], now: float) -> Candidate:
-    """The node whose victims matter least."""
+def select_candidate(candidates: Sequence[Candidate], now: float) -> Candidate:
+    """The candidate with the fewest violations, then the least important victims."""
 
     def cost(item: Candidate) -> tuple[float, ...]:
         most = priority(item.victims[0])
         first = min(_started(pod, now) for pod in item.victims if priority(pod) == most)
-        total = sum(priority(pod) + _LIFT for pod in item.victims)
+        total = sum(priority(pod) + _PRIORITY_OFFSET for pod in item.victims)
         return item.violations, most, total, len(item.victims), -first
 
-    # The ones without violations come first, as they are gathered first.
+    # Of equals the first counts.
     return min(sorted(candidates, key=lambda item: item.violations > 0), key=cost)
 
 
@@ -133,16 +133,16 @@ def priority(pod: Pod) -> int:
     return pod.spec.priority or 0
 
 
-def _not_eligible(case: Situation) -> str:
-    """Why a pod may not evict others now, "" when it may."""
-    columns, pod_info = case.columns, case.pod_info
+def _not_eligible(state: PreemptionState) -> str:
+    """The reason why a pod may not preempt now, "" when it may."""
+    columns, pod_info = state.columns, state.pod_info
     if pod_info.pod.spec.preemptionPolicy == "Never":
         return "not eligible due to preemptionPolicy=Never."
     node = pod_info.pod.status.nominatedNodeName
     row = columns.row_of(node)
     if row is None:
         return ""
-    statuses = _statuses(case, row)
+    statuses = _statuses(state, row)
     if any(status.unresolvable for status in statuses):
         return ""
     for pod in columns.pods_on(node):
@@ -158,52 +158,52 @@ def _is_leaving_for_another(pod: Pod) -> bool:
     )
 
 
-def _try(case: Situation, row: int) -> Candidate | list[str]:
-    """The fewest victims on one node, or the reasons for which it will not do even without them."""
-    columns = case.columns
+def _select_victims(state: PreemptionState, row: int) -> Candidate | list[str]:
+    """The fewest victims on one node, or the reasons that refuse it even without all of them."""
+    columns = state.columns
     node = columns.names[row]
     here = sorted(
-        (pod for pod in columns.pods_on(node) if priority(pod) < case.pod_info.priority),
-        key=lambda pod: (-priority(pod), _started(pod, case.now)),
+        (pod for pod in columns.pods_on(node) if priority(pod) < state.pod_info.priority),
+        key=lambda pod: (-priority(pod), _started(pod, state.now)),
     )
     if not here:
         return [NO_VICTIMS]
     try:
         for pod in here:
             columns.drop_pod(pod.metadata.uid)
-        reasons = [status.reason for status in _statuses(case, row)]
-        return reasons or _spare(case, row, here)
+        reasons = [status.reason for status in _statuses(state, row)]
+        return reasons or _reprieve(state, row, here)
     finally:
         for pod in here:
             columns.set_pod(pod, node)
 
 
-def _spare(case: Situation, row: int, here: list[Pod]) -> Candidate | list[str]:
-    """Put back all pods that may stay, the protected and the most important ones first."""
-    columns = case.columns
+def _reprieve(state: PreemptionState, row: int, here: list[Pod]) -> Candidate | list[str]:
+    """Reprieve as many victims as fit: first those that violate budgets, by priority."""
+    columns = state.columns
     node = columns.names[row]
-    violating, others = by_budget(here, case.budgets)
+    violating, others = by_budget(here, state.budgets)
     gone: set[str] = set()
     violations = 0
     for number, pod in enumerate((*violating, *others)):
         columns.set_pod(pod, node)
-        if _statuses(case, row):
+        if _statuses(state, row):
             columns.drop_pod(pod.metadata.uid)
             gone.add(pod.metadata.uid)
             violations += number < len(violating)
     if not gone:
-        # It fits as things are: an event that is on its way will bring the pod here.
+        # It fits without victims: the pod is retried at the event that made room.
         return [NO_VICTIMS]
     victims = tuple(pod for pod in here if pod.metadata.uid in gone)
     return Candidate(node, victims, violations)
 
 
-def _statuses(case: Situation, row: int) -> list[Unschedulable]:
-    """Why a row is refused, with the pods that are promised it and without."""
-    ahead = case.nominated.get(case.columns.names[row], ())
-    found = decide.statuses_with(case.columns, case.pod_info, case.profile, row, ahead)
+def _statuses(state: PreemptionState, row: int) -> list[Unschedulable]:
+    """The statuses that refuse a row, with the pods nominated to it, else without."""
+    ahead = state.nominated.get(state.columns.names[row], ())
+    found = decide.statuses_with(state.columns, state.pod_info, state.profile, row, ahead)
     if not found and ahead:
-        found = decide.statuses_of(case.columns, case.pod_info, case.profile, row)
+        found = decide.statuses_of(state.columns, state.pod_info, state.profile, row)
     return [status for _, status in found]
 
 

@@ -1,9 +1,9 @@
-"""Pods that wait for a node: active, backing off, or unschedulable until something changes.
+"""The scheduling queue: active, backoff, unschedulable and gated pods.
 
-In: pods as they come, and what happens in the cluster. Out: the next pod to try. Time is an
-argument. Rules: upstream's scheduling queue; 1 s of back-off doubling to 10 s, a pod that no node
-would take does not wait for its back-off when there is nothing else to do, and unschedulable pods
-are tried again after 5 minutes at the latest.
+In: pods, and cluster events. Out: the next pod to schedule. Time is an argument. Rules: upstream's
+scheduling queue; 1 s of backoff doubling to 10 s, an unschedulable pod does not wait for its
+backoff when the active queue is empty, and unschedulable pods are retried after 5 minutes at the
+latest.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from trireme.api.core.v1.pod.pod import Pod
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 10.0
 UNSCHEDULABLE_MOST = 300.0
-# Pods whose back-off ends within the same second are taken by priority.
+# Pods whose backoff ends within the same second are ordered by priority.
 WINDOW = 1.0
-# An event that may help whatever refused a pod.
+# A cluster event that may help a pod whatever plugin refused it.
 ANYTHING = None
 ClusterEvents = frozenset[str] | None
 
 
 class Place(Enum):
-    """Where a waiting pod is."""
+    """The queue that a pod is in."""
 
     ACTIVE = "active"
-    # Something changed a moment after it failed: it becomes active when its back-off is over.
+    # A cluster event may have helped it: it becomes active when its backoff is over.
     BACKOFF = "backoff"
-    # No node will do: it stays until an event may have changed that.
+    # No node was feasible: it stays until a cluster event may have changed that.
     UNSCHEDULABLE = "unschedulable"
     # It has scheduling gates: it stays until they are gone.
     GATED = "gated"
-    # It is being tried.
+    # It is being scheduled.
     IN_FLIGHT = "in flight"
 
 
 @dataclass
 class QueuedPodInfo:
-    """A pod in the queue. ``plugins`` refused it the last time, none when that was an error."""
+    """A pod in the queue. ``plugins`` refused it the last time; none after an error."""
 
     pod: Pod
     place: Place = Place.ACTIVE
-    # How often no node would do.
+    # How often it was unschedulable.
     unschedulable_count: int = 0
-    # Consecutive errors; they back off by themselves.
+    # Consecutive errors, which have a backoff of their own.
     consecutive_errors: int = 0
     since: float = 0.0
     until: float = 0.0
     plugins: frozenset[str] = frozenset()
-    # An entry of a heap is good as long as it has the pod's latest token.
+    # An entry of a heap is valid as long as it has the pod's latest token.
     token: int = 0
 
 
@@ -69,19 +69,19 @@ class Queue:
         self._after_unschedulable: list[Entry] = []
         self._after_errors: list[Entry] = []
         self._parked: dict[str, QueuedPodInfo] = {}
-        # What has happened while a pod was being tried.
-        self._flying: dict[str, list[ClusterEvents]] = {}
+        # Cluster events since each in-flight pod was popped.
+        self._in_flight: dict[str, list[ClusterEvents]] = {}
         self._tokens = 0
 
     def __len__(self) -> int:
         return len(self._pods)
 
     def count(self, place: Place) -> int:
-        """How many pods wait there."""
+        """How many pods are in one of the queues."""
         return sum(1 for item in self._pods.values() if item.place is place)
 
     def add(self, pod: Pod, now: float) -> None:
-        """A pod wants a node: it is new, or it has changed."""
+        """A pod to be scheduled is new or has changed."""
         uid = pod.metadata.uid
         known = self._pods.get(uid)
         gated = bool(pod.spec.schedulingGates)
@@ -98,16 +98,16 @@ class Queue:
         elif changed and known.place is Place.UNSCHEDULABLE:
             self._release(known, now)
         elif changed and known.place is Place.IN_FLIGHT:
-            self._flying[uid].append(ANYTHING)
+            self._in_flight[uid].append(ANYTHING)
 
     def drop(self, uid: str) -> None:
-        """A pod is bound, deleted or somebody else's."""
+        """A pod is bound, deleted or another scheduler's."""
         self._parked.pop(uid, None)
-        self._flying.pop(uid, None)
+        self._in_flight.pop(uid, None)
         self._pods.pop(uid, None)
 
     def pop(self, now: float) -> QueuedPodInfo | None:
-        """The next pod to try: the highest priority, then who has waited longest."""
+        """The next pod to schedule: the highest priority, then the longest in the queue."""
         self._flush(now)
         waiting = self._first(self._active) or self._first(self._after_unschedulable)
         if waiting is not None:
@@ -115,11 +115,11 @@ class Queue:
         return waiting
 
     def add_unschedulable(self, uid: str, plugins: frozenset[str], now: float) -> None:
-        """No node would do for a pod that was tried."""
+        """A pod that was popped is unschedulable."""
         waiting = self._pods.get(uid)
         if waiting is None:
             return
-        happened = self._flying.get(uid, [])
+        happened = self._in_flight.get(uid, [])
         waiting.unschedulable_count += 1
         waiting.plugins, waiting.consecutive_errors, waiting.since = plugins, 0, now
         waiting.until = now + backoff(waiting.unschedulable_count)
@@ -128,7 +128,7 @@ class Queue:
             self._release(waiting, now)
 
     def add_backoff(self, uid: str, now: float) -> None:
-        """Trying a pod went wrong (its binding was refused, the API server did not answer)."""
+        """Scheduling a pod failed (its binding was refused, the API server did not answer)."""
         waiting = self._pods.get(uid)
         if waiting is None:
             return
@@ -138,12 +138,12 @@ class Queue:
         self._place(waiting, Place.BACKOFF)
 
     def move_all(self, events: ClusterEvents, now: float) -> bool:
-        """Something changed that may help pods that one of these plugins refused (None: any).
+        """A cluster event that may help pods that one of these plugins refused (None: any).
 
         Returns whether a pod moved.
         """
-        for seen in self._flying.values():
-            seen.append(events)
+        for happened in self._in_flight.values():
+            happened.append(events)
         moved = [waiting for waiting in self._parked.values() if _helps(waiting, events)]
         for waiting in moved:
             self._release(waiting, now)
@@ -156,16 +156,16 @@ class Queue:
             for entry in (self._top(self._after_unschedulable), self._top(self._after_errors))
             if entry
         ]
-        # In the order in which they were tried: the first has waited longest.
+        # In the order in which they became unschedulable: the first has waited longest.
         due += [item.since + UNSCHEDULABLE_MOST for item in islice(self._parked.values(), 1)]
         return min(due, default=None)
 
     def _flush(self, now: float) -> None:
-        """Make active what has waited long enough."""
+        """Activate pods whose backoff, or time in the unschedulable queue, is over."""
         for heap in (self._after_unschedulable, self._after_errors):
             while (entry := self._top(heap)) is not None and entry[0] <= now:
                 self._place(self._pods[entry[-1]], Place.ACTIVE)
-        # In the order in which they were tried, so the first that is not due ends the search.
+        # In the order in which they became unschedulable: the first that is not due ends the loop.
         for waiting in list(self._parked.values()):
             if waiting.since + UNSCHEDULABLE_MOST > now:
                 break
@@ -177,7 +177,7 @@ class Queue:
     def _place(self, waiting: QueuedPodInfo, place: Place) -> None:
         uid = waiting.pod.metadata.uid
         self._parked.pop(uid, None)
-        self._flying.pop(uid, None)
+        self._in_flight.pop(uid, None)
         self._tokens += 1
         waiting.token = self._tokens
         waiting.place = place
@@ -190,14 +190,14 @@ class Queue:
         elif place is Place.UNSCHEDULABLE:
             self._parked[uid] = waiting
         elif place is Place.IN_FLIGHT:
-            self._flying[uid] = []
+            self._in_flight[uid] = []
 
     def _first(self, heap: list[Entry]) -> QueuedPodInfo | None:
         entry = self._top(heap)
         return self._pods[entry[-1]] if entry is not None else None
 
     def _top(self, heap: list[Entry]) -> Entry | None:
-        """The first entry that still counts."""
+        """The first valid entry."""
         while heap:
             entry = heap[0]
             waiting = self._pods.get(entry[-1])
@@ -208,7 +208,7 @@ class Queue:
 
 
 def backoff(attempts: int) -> float:
-    """Seconds before another try: 1 doubling to 10."""
+    """Seconds until the next attempt: 1 doubling to 10."""
     if attempts <= 0:
         return 0.0
     return float(min(FIRST_BACKOFF * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF))

@@ -1,9 +1,8 @@
-"""What the node-by-node plugins say of every node, kept for the next pod with the same signature.
+"""The results of local plugins for every node, kept for the next pod with the same signature.
 
 In: columns and a pod (``PodInfo``). Out: for each row the weighted sum of scores, or minus infinity
-where a filter refuses it. Between two pods only the rows change that a pod or a node event has
-touched, so only those are computed again: this is what makes a decision cheap with thousands of
-nodes.
+where a filter refuses it. Only rows that a pod or node event has changed since are computed again:
+this is what makes a decision cheap with thousands of nodes.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from trireme.scheduler.profile import Profile
 from trireme.scheduler.snapshot.columns import Columns, View
 
 # Of each signature 8 bytes for each node are kept.
-MOST_KEPT = 128
-# From this share of touched rows on, all are computed at once.
+CAPACITY = 128
+# From this share of changed rows on, all are computed at once.
 SHARE = 4
 
 
 @dataclass
 class CachedScores:
-    """``scores`` are right as of ``version`` of the columns."""
+    """``scores`` are those of ``version`` of the columns."""
 
     scores: Floats
     version: int
 
 
 class ScoreCache:
-    """Scores under one profile, by signature; those not asked for longest are dropped."""
+    """Scores under one profile, by signature; the least recently used are dropped."""
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
@@ -49,14 +48,14 @@ class ScoreCache:
         elif len(rows):
             kept.scores[rows] = scores(columns.at(rows), pod_info, self.profile)
             kept.version = columns.version
-        if len(self._kept) >= MOST_KEPT:
+        if len(self._kept) >= CAPACITY:
             del self._kept[next(iter(self._kept))]
         self._kept[number] = kept
         return kept.scores
 
 
 def scores(view: View, pod_info: PodInfo, profile: Profile) -> Floats:
-    """What the node-by-node plugins of a profile say of the rows of a view."""
+    """The scores of the local plugins of a profile for the rows of a view."""
     refused = ~view.live
     for filter_ in profile.local_filters:
         for status in filter_(view, pod_info) or ():

@@ -1,8 +1,8 @@
-"""What the node-by-node plugins see of a pod, as a key: pods with the same key share answers.
+"""Scheduling signatures: the fields of a pod that local plugins depend on, as a key.
 
-In: pods. Out: a ``Signature``: its number and the pod's ``Request``. Called for each pod that is to
-be placed and each that is seen on a node, so it must cost little: the parts of the spec that count
-are encoded once, and everything else is found under that text. Upstream: KEP-5598.
+In: pods. Out: a ``Signature``: its number and the pod's ``Request``. Called for each pod to be
+scheduled and each on a node, so it must be cheap: the relevant fields of the spec are encoded once,
+and everything else is found by that text. Upstream: KEP-5598.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.scheduler.snapshot import requests
 from trireme.scheduler.snapshot.requests import Request
 
-MOST_KEPT = 4096
+CAPACITY = 4096
 _encode = msgspec.json.Encoder().encode
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """``number`` is the same for pods that every node-by-node plugin answers the same."""
+    """``number`` is equal for pods for which every local plugin gives the same results."""
 
     number: int
     request: Request
@@ -49,7 +49,7 @@ class Signatures:
         )
         known = self._known.get(text)
         if known is None:
-            if len(self._known) >= MOST_KEPT:
+            if len(self._known) >= CAPACITY:
                 del self._known[next(iter(self._known))]
             self._given += 1
             known = self._known[text] = Signature(self._given, requests.of(pod))

@@ -73,6 +73,6 @@ async def _kept(server: ApiServer) -> AsyncIterator[None]:
 
 async def account(server: ApiServer, namespace: str, name: str) -> None:
     """Make a service account, in a namespace that is there."""
-    wanted = ServiceAccount(metadata=ObjectMeta(name=name, namespace=namespace))
+    service_account = ServiceAccount(metadata=ObjectMeta(name=name, namespace=namespace))
     endpoint = server.endpoint(ServiceAccount)
-    await server.registry.create(endpoint, namespace, wanted, Call(SELF))
+    await server.registry.create(endpoint, namespace, service_account, Call(SELF))

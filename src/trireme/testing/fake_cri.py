@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from trireme.kit.env import Env
-from trireme.kubelet import stamps, waiting
+from trireme.kubelet import nanotime, waiting
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.cri.model import ContainerState, NamespaceMode, SandboxState
@@ -213,7 +213,7 @@ class FakeRuntime:
             if container.state == ContainerState.RUNNING:
                 await self.stop_container(container.id, 0)
         sandbox.state = int(SandboxState.NOTREADY)
-        self._tell(sandbox)
+        self._notify(sandbox)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         await self.stop_sandbox(sandbox_id)
@@ -282,7 +282,7 @@ class FakeRuntime:
         task = asyncio.create_task(self._life(container), name=f"fake container {container.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._tell(container.sandbox)
+        self._notify(container.sandbox)
 
     async def stop_container(self, container_id: str, timeout: int) -> None:
         container = self._container(container_id)
@@ -468,17 +468,17 @@ class FakeRuntime:
                 if mount.container_path == "/dev/termination-log":
                     self._host.write(mount.host_path, behaviour.termination_message.encode())
         container.stopped.set()
-        self._tell(container.sandbox)
+        self._notify(container.sandbox)
 
     async def _stop(self, container: FakeContainer) -> int:
-        wanted, began = container.behaviour.stop_seconds, self._env.clock.monotonic()
+        needed, began = container.behaviour.stop_seconds, self._env.clock.monotonic()
         while True:
             container.hurry.clear()
             passed = self._env.clock.monotonic() - began
             # A second, shorter grace may come while the first one runs.
-            if not await waiting.wait(container.hurry, min(wanted, container.grace) - passed):
+            if not await waiting.wait(container.hurry, min(needed, container.grace) - passed):
                 break
-        return container.behaviour.stop_code if wanted <= container.grace else SIGKILLED
+        return container.behaviour.stop_code if needed <= container.grace else SIGKILLED
 
     def _answers(self, ip: str, kind: str, detail: str) -> bool:
         for sandbox in self.sandboxes.values():
@@ -500,10 +500,10 @@ class FakeRuntime:
             return
         path = f"{container.sandbox.config.log_directory}/{container.config.log_path}"
         old = self._host.read(path) if self._host.info(path) is not None else b""
-        record = f"{stamps.fixed_nanos(self._now())} stdout F {line}\n"
+        record = f"{nanotime.fixed_nanos(self._now())} stdout F {line}\n"
         self._host.write(path, old + record.encode())
 
-    def _tell(self, sandbox: FakeSandbox) -> None:
+    def _notify(self, sandbox: FakeSandbox) -> None:
         for queue in self._listeners:
             queue.put_nowait(sandbox.config.metadata.uid)
 

@@ -59,7 +59,7 @@ def test(*, seed: int = 0, limit: float = LIMIT) -> Callable[[Callable[..., Any]
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-async def settle(turns: int = 50) -> None:
+async def run_ready(turns: int = 50) -> None:
     """Let every task that can run do so, without time moving."""
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -112,7 +112,7 @@ async def _guarded(
         await _evict(server, pods, pod, _at(options, pod) if spared else options, call)
     except errors.ApiError as error:
         if spared and not pinned and errors.is_conflict(error):
-            raise _violation(disruption.unsettled(found[0].metadata.name)) from None
+            raise _violation(disruption.not_observed(found[0].metadata.name)) from None
         raise
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from trireme.kubelet import stamps
+from trireme.kubelet import nanotime
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ def parse(record: bytes) -> Line:
     parts = record.split(b" ", 3)
     if len(parts) < 3 or parts[1] not in (b"stdout", b"stderr"):
         raise ValueError(f"not a CRI log record: {record[:80]!r}")
-    nanos = stamps.parse_nanos(parts[0].decode("ascii"))
+    nanos = nanotime.parse_nanos(parts[0].decode("ascii"))
     text = parts[3] if len(parts) == 4 else b""
     if b"P" not in parts[2].split(b":"):
         text += b"\n"

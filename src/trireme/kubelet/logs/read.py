@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import msgspec
 
 from trireme.kit.clock import Clock
-from trireme.kubelet import stamps
+from trireme.kubelet import nanotime
 from trireme.kubelet.host.contract import Reading
 from trireme.kubelet.logs import parse
 from trireme.kubelet.logs.files import LogFiles
@@ -139,7 +139,7 @@ class _Writer:
             if line.stream not in self._streams:
                 continue
             if self._options.timestamps and self._fresh:
-                out += stamps.fixed_nanos(line.nanos).encode() + b" "
+                out += nanotime.fixed_nanos(line.nanos).encode() + b" "
             out += line.text
             self._fresh = not line.partial
         if self._left is not None:

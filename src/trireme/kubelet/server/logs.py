@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import stamps
+from trireme.kubelet import nanotime
 from trireme.kubelet.logs.read import STREAMS, Options
 
 
@@ -25,7 +25,7 @@ def options(query: Mapping[str, str], now: float) -> Options:
         seconds = _number(query, "sinceSeconds")
         since = int((now - seconds) * 1e9) if seconds is not None else None
         if query.get("sinceTime"):
-            since = stamps.parse_nanos(query["sinceTime"])
+            since = nanotime.parse_nanos(query["sinceTime"])
     except ValueError as problem:
         raise NoLogs(f"unable to decode query: {problem}") from problem
     if limit is not None and limit < 1:

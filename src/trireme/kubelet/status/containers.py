@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import podspec, stamps
+from trireme.kubelet import nanotime, podspec
 from trireme.kubelet.cri.model import ContainerState
 from trireme.kubelet.observe.model import ContainerSeen, PodSeen
 from trireme.kubelet.sync import plan
@@ -141,7 +141,7 @@ def _from_seen(
 
 def _state(seen: ContainerSeen, runtime: str) -> core.ContainerState:
     if seen.running:
-        running = core.ContainerStateRunning(startedAt=stamps.nanos_text(seen.started_at))
+        running = core.ContainerStateRunning(startedAt=nanotime.nanos_text(seen.started_at))
         return core.ContainerState(running=running)
     if seen.state == ContainerState.EXITED:
         return core.ContainerState(
@@ -149,8 +149,8 @@ def _state(seen: ContainerSeen, runtime: str) -> core.ContainerState:
                 exitCode=seen.exit_code,
                 reason=seen.reason,
                 message=seen.message,
-                startedAt=stamps.nanos_text(seen.started_at),
-                finishedAt=stamps.nanos_text(seen.finished_at),
+                startedAt=nanotime.nanos_text(seen.started_at),
+                finishedAt=nanotime.nanos_text(seen.finished_at),
                 containerID=f"{runtime}://{seen.id}",
             )
         )

@@ -1,1 +1,1 @@
-"""What carries a ruleset out."""
+"""Backends, which apply a ruleset."""

@@ -1,8 +1,7 @@
-"""Rulesets into the kernel, by ``nft -f -``: each change is one atomic transaction.
+"""Applies rulesets by ``nft -f -``: each change is one atomic transaction.
 
-In: the ruleset that is wanted. What was applied last is remembered, so that only the difference is
-sent; after a failure the next try replaces the whole table. Works on the network namespace that the
-process is in.
+In: the desired ruleset. The last applied one is kept, so that only the difference is sent; after a
+failure the next call replaces the whole table. Acts in the network namespace of the process.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from trireme.proxy.ruleset import EMPTY, Ruleset
 
 
 class NftFailed(Exception):
-    """nft refused a transaction, or is not there; the text is nft's own."""
+    """nft refused a transaction, or is not installed; the text is nft's."""
 
 
 class Nftables:
@@ -28,28 +27,28 @@ class Nftables:
         self._applied: Ruleset | None = None
         self._conntrack = shutil.which("conntrack") or ""
 
-    async def apply(self, wanted: Ruleset) -> int:
-        """Bring the kernel to ``wanted``; returns how many lines that took."""
+    async def apply(self, desired: Ruleset) -> int:
+        """Bring the kernel to ``desired``; returns how many lines that took."""
         if self._applied is None:
-            script = ruleset.full(self._family, self._table, wanted)
+            script = ruleset.full(self._family, self._table, desired)
         else:
-            script = ruleset.diff(self._family, self._table, self._applied, wanted)
+            script = ruleset.diff(self._family, self._table, self._applied, desired)
         if script:
             self._applied = None
             await run(script)
-        self._applied = wanted
+        self._applied = desired
         return script.count("\n")
 
     async def remove(self) -> None:
-        """Take the table away."""
+        """Delete the table."""
         at = f"{self._family} {self._table}"
         await run(f"add table {at}\ndelete table {at}\n")
         self._applied = EMPTY
 
     async def forget_flows(self, gone: list[tuple[ServicePort, Endpoint | None]]) -> None:
-        """Drop the kernel's memory of UDP flows to endpoints that are gone.
+        """Delete conntrack entries of UDP flows to endpoints that are gone.
 
-        Without an endpoint: of every flow to the Service's address, which led nowhere so far.
+        Without an endpoint: of all flows to the Service's address, which had no endpoint.
         """
         if not self._conntrack:
             return
@@ -81,6 +80,6 @@ async def run(script: str) -> None:
         )
     except FileNotFoundError:
         raise NftFailed("nft is not installed: apt-get install nftables") from None
-    _, complaint = await process.communicate(script.encode())
+    _, error_output = await process.communicate(script.encode())
     if process.returncode:
-        raise NftFailed(complaint.decode(errors="replace").strip()[:2000])
+        raise NftFailed(error_output.decode(errors="replace").strip()[:2000])

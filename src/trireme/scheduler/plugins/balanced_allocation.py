@@ -9,14 +9,14 @@ from trireme.scheduler.snapshot.columns import Bools, View
 
 
 def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | None:
-    """How much more even the use of CPU and memory gets: 75 is no change."""
-    asked = pod_info.request.amounts
+    """How the pod changes the balance of CPU and memory use: 75 is no change, more is better."""
+    asked = pod_info.request.resources
     cpu, memory = asked.get("cpu", 0), asked.get("memory", 0)
     if not cpu and not memory:
         return None
     cpus, memories = view.allocatable("cpu"), view.allocatable("memory")
     cpu_used, memory_used = view.requested("cpu"), view.requested("memory")
-    # With less than two resources there is nothing to be uneven.
+    # A single resource cannot be unbalanced.
     both = (cpus > 0) & (memories > 0)
     cpus, memories = np.maximum(cpus, 1), np.maximum(memories, 1)
     before = _balance(cpu_used / cpus, memory_used / memories, both)

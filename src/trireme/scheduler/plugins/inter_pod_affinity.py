@@ -1,8 +1,8 @@
-"""InterPodAffinity: run near to, or away from, pods that match a selector.
+"""InterPodAffinity: run in, or outside of, the topology domains of pods that match a selector.
 
-A term names pods (selector, namespaces) and a topology key. Nodes with the same value of the key
-are one domain. Three things refuse a node: the pod's own required affinity and anti-affinity, and
-the anti-affinity of pods that are there already. Rules: https://kubernetes.io/docs/concepts/
+A term selects pods (selector, namespaces) and has a topology key. Nodes with the same value of the
+key are one domain. Three things refuse a node: the pod's required affinity and anti-affinity, and
+the required anti-affinity of existing pods. Rules: https://kubernetes.io/docs/concepts/
 scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity.
 """
 
@@ -14,43 +14,44 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.scheduler.framework import MOST, Floats, Plugin, PodInfo, Unschedulable
 from trireme.scheduler.snapshot.columns import MISSING, Bools, Ints, View
 from trireme.scheduler.snapshot.counts import ANY_NAMESPACE
-from trireme.scheduler.snapshot.terms import Term, Wish
+from trireme.scheduler.snapshot.terms import Term, TermType
 
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"
 EXISTING = "node(s) didn't satisfy existing pods anti-affinity rules"
-# What a pod's required affinity counts for when it means the pod to be placed.
+# The weight of an existing pod's required affinity that matches the pod to be scheduled.
 HARD_WEIGHT = 1
 
 
 def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
-    """The nodes that required terms exclude. A node tells of the first of the three that it
-    breaks."""
+    """The nodes that required terms exclude, each with the first reason of the three."""
     terms = view.columns.terms.of(pod_info.pod)
-    near = [term for wish, _, term in terms if wish is Wish.NEAR]
-    away = [term for wish, _, term in terms if wish is Wish.AWAY]
+    affinity = [term for type_, _, term in terms if type_ is TermType.REQUIRED_AFFINITY]
+    anti_affinity = [term for type_, _, term in terms if type_ is TermType.REQUIRED_ANTI_AFFINITY]
     statuses = []
     left = np.ones(view.size, np.bool_)
-    if near:
-        apart = ~_together(view, near, pod_info)
+    if affinity:
+        apart = ~_satisfying(view, affinity, pod_info)
         statuses.append(Unschedulable(apart, AFFINITY, unresolvable=True))
         left &= ~apart
-    if away:
+    if anti_affinity:
         crowded = np.zeros(view.size, np.bool_)
-        for term in away:
+        for term in anti_affinity:
             crowded |= _spread(view, term.topology_key, _matching(view, [term], pod_info)) > 0
         statuses.append(Unschedulable(crowded & left, ANTI_AFFINITY))
         left &= ~crowded
-    for held in view.columns.terms.held():
-        if held.wish is Wish.AWAY and held.term.matches(pod_info.pod, pod_info.namespaces):
-            here = _spread(view, held.term.topology_key, held.counts[view.rows]) > 0
+    for existing in view.columns.terms.existing():
+        if existing.type_ is TermType.REQUIRED_ANTI_AFFINITY and existing.term.matches(
+            pod_info.pod, pod_info.namespaces
+        ):
+            here = _spread(view, existing.term.topology_key, existing.counts[view.rows]) > 0
             statuses.append(Unschedulable(here & left, EXISTING))
             left &= ~here
     return statuses
 
 
 def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | float | None:
-    """Preferred terms of the pod and of the pods that are there, and their required affinity."""
+    """Preferred terms of the pod and of existing pods, and required affinity of the latter."""
     pod = pod_info.pod
     # By topology key, so that each is summed up over its domains once.
     weights: dict[str, Ints] = {}
@@ -58,16 +59,19 @@ def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | flo
     def weigh(key: str, scores: Ints) -> None:
         weights[key] = weights[key] + scores if key in weights else scores
 
-    for wish, weight, term in view.columns.terms.of(pod):
-        if wish in (Wish.PREFER_NEAR, Wish.PREFER_AWAY):
-            sign = 1 if wish is Wish.PREFER_NEAR else -1
+    for type_, weight, term in view.columns.terms.of(pod):
+        if type_ in (TermType.PREFERRED_AFFINITY, TermType.PREFERRED_ANTI_AFFINITY):
+            sign = 1 if type_ is TermType.PREFERRED_AFFINITY else -1
             weigh(term.topology_key, sign * weight * _matching(view, [term], pod_info))
-    for held in view.columns.terms.held():
-        if held.wish is not Wish.AWAY and held.term.matches(pod, pod_info.namespaces):
-            weight = {Wish.NEAR: HARD_WEIGHT, Wish.PREFER_NEAR: held.weight}.get(
-                held.wish, -held.weight
-            )
-            weigh(held.term.topology_key, weight * held.counts[view.rows])
+    for existing in view.columns.terms.existing():
+        if existing.type_ is not TermType.REQUIRED_ANTI_AFFINITY and existing.term.matches(
+            pod, pod_info.namespaces
+        ):
+            weight = {
+                TermType.REQUIRED_AFFINITY: HARD_WEIGHT,
+                TermType.PREFERRED_AFFINITY: existing.weight,
+            }.get(existing.type_, -existing.weight)
+            weigh(existing.term.topology_key, weight * existing.counts[view.rows])
     if not weights or feasible is None or not feasible.any():
         return None
     raw = np.zeros(view.size, np.float64)
@@ -79,8 +83,8 @@ def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | flo
     return np.floor(MOST * ((raw - least) / (most - least)))
 
 
-def _together(view: View, terms: list[Term], pod_info: PodInfo) -> Bools:
-    """The nodes whose domains hold, for every term, a pod that matches all terms."""
+def _satisfying(view: View, terms: list[Term], pod_info: PodInfo) -> Bools:
+    """The nodes whose domains have, for every term, an existing pod that matches all terms."""
     counts = _matching(view, terms, pod_info)
     keyed = np.ones(view.size, np.bool_)
     good = np.ones(view.size, np.bool_)
@@ -91,13 +95,13 @@ def _together(view: View, terms: list[Term], pod_info: PodInfo) -> Bools:
         good &= _spread(view, term.topology_key, counts) > 0
         hosted = hosted or bool(counts[domains != MISSING].any())
     if not hosted and all(term.matches(pod_info.pod, pod_info.namespaces) for term in terms):
-        # The first pod of a group that wants to be together has nobody to go to.
+        # The first pod of a group whose affinity selects the group itself has none to match.
         return keyed
     return good & keyed
 
 
 def _matching(view: View, terms: list[Term], pod_info: PodInfo) -> Ints:
-    """Pods on each node that all terms mean."""
+    """The number of pods on each node that match all terms."""
     namespaces = pod_info.namespaces
 
     def matches(pod: Pod) -> bool:
@@ -106,7 +110,7 @@ def _matching(view: View, terms: list[Term], pod_info: PodInfo) -> Ints:
     if all(term.is_fixed for term in terms):
         key = ("affinity", tuple(term.key for term in terms))
         return view.columns.matching(key, matches, ANY_NAMESPACE, terms[0].selector)
-    # Labels of namespaces change without any pod changing: counted anew each time.
+    # Namespace labels change without an event for the pods: never cached.
     counts = np.zeros(view.size, np.int64)
     for pod, row in view.columns.pods():
         if matches(pod):
@@ -120,7 +124,7 @@ def _spread(view: View, key: str, scores: Ints) -> Floats:
     width = int(domains.max(initial=0)) + 2
     # Weights make doubles of the sums, which numpy's types do not say.
     sums = np.bincount(domains + 1, scores, width).astype(np.float64, copy=False)
-    # The first place is that of nodes that are in no domain.
+    # Index 0 is for nodes without the topology key.
     sums[0] = 0.0
     return sums[domains + 1]
 

@@ -16,9 +16,9 @@ _INTEGER = re.compile(r"[+-]?[0-9]+\Z", re.ASCII).match
 
 
 def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
-    """The nodes that the pod's selector or required terms leave out."""
-    wanted = required(view, pod_info)
-    return None if wanted is None else [Unschedulable(~wanted, REASON, unresolvable=True)]
+    """The nodes that do not match the pod's nodeSelector or required terms."""
+    matching = required(view, pod_info)
+    return None if matching is None else [Unschedulable(~matching, REASON, unresolvable=True)]
 
 
 def required(view: View, pod_info: PodInfo) -> Bools | None:
@@ -60,7 +60,7 @@ def term_matches(view: View, term: NodeSelectorTerm) -> Bools:
     for requirement in term.matchExpressions:
         matches &= _requirement(view, requirement, requirement.key)
     for requirement in term.matchFields:
-        # The only field that validation lets pass.
+        # The only field that validation allows.
         matches &= _requirement(view, requirement, NAME)
     return matches
 

@@ -1,4 +1,4 @@
-"""NodeName: a pod that names a node runs there or nowhere."""
+"""NodeName: a pod with ``spec.nodeName`` fits that node only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ REASON = "node(s) didn't match the requested node name"
 
 def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
     """Every node but the one named."""
-    wanted = pod_info.pod.spec.nodeName
-    if not wanted:
+    name = pod_info.pod.spec.nodeName
+    if not name:
         return None
-    others = view.label(NAME) != view.columns.interned(NAME, wanted)
+    others = view.label(NAME) != view.columns.interned(NAME, name)
     return [Unschedulable(others, REASON, unresolvable=True)]
 
 

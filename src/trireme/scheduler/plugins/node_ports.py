@@ -1,4 +1,4 @@
-"""NodePorts: a host port can be had once per node, protocol and address."""
+"""NodePorts: a host port is free once per node, protocol and address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REASON = "node(s) didn't have free ports for the requested pod ports"
 
 
 def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
-    """The nodes where one of the pod's host ports is taken."""
+    """The nodes where one of the pod's host ports is in use."""
     if not pod_info.request.ports:
         return None
     taken = np.zeros(view.size, np.bool_)

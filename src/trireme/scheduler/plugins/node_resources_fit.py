@@ -1,4 +1,4 @@
-"""NodeResourcesFit: what a pod requests must be free; the least allocated node is the best."""
+"""NodeResourcesFit: the pod's requests must be free; the least allocated node scores highest."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ TOO_MANY_PODS = "Too many pods"
 
 
 def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
-    """The nodes where something is missing, resource by resource."""
+    """The nodes with too little of a resource, one status for each resource."""
     statuses = []
     full = view.columns.pod_count[view.rows] >= view.allocatable(PODS)
     if full.any():
         statuses.append(Unschedulable(full, TOO_MANY_PODS))
-    for resource, amount in pod_info.request.amounts.items():
+    for resource, request in pod_info.request.resources.items():
         total = view.allocatable(resource)
-        short = view.requested(resource) + amount > total
+        short = view.requested(resource) + request > total
         if short.any():
-            never = amount > total
+            never = request > total
             reason = f"Insufficient {resource}"
             statuses.append(Unschedulable(short & ~never, reason))
             statuses.append(Unschedulable(never, reason, unresolvable=True))
@@ -28,7 +28,7 @@ def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
 
 
 def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | None:
-    """LeastAllocated over CPU and memory, counting a minimum for pods that request nothing."""
+    """LeastAllocated over CPU and memory; containers without requests count with defaults."""
     columns, request = view.columns, pod_info.request
     cpu, cpu_there = _free(view.allocatable("cpu"), columns.scored_cpu[view.rows], request.cpu)
     memory, memory_there = _free(
@@ -39,7 +39,7 @@ def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | Non
 
 
 def _free(capacity: Ints, used: Ints, asked: int) -> tuple[Ints, Ints]:
-    """How many hundredths of a resource would be free, and 1 where there is any of it, else 0."""
+    """The free percentage of a resource after scheduling, and 1 where the node has any, else 0."""
     free = np.maximum(capacity - used - asked, 0) * 100 // np.maximum(capacity, 1)
     return free, np.minimum(capacity, 1)
 

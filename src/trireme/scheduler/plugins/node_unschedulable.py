@@ -1,4 +1,4 @@
-"""NodeUnschedulable: cordoned nodes take only pods that tolerate being there."""
+"""NodeUnschedulable: cordoned nodes fit only pods that tolerate the unschedulable taint."""
 
 from __future__ import annotations
 

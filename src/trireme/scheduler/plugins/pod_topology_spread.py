@@ -1,7 +1,7 @@
-"""PodTopologySpread: keep the pods of a selector even over zones, hosts or any other domains.
+"""PodTopologySpread: spread the pods of a selector over zones, hosts or any other domains.
 
-A node's domain is its value of the topology key. Pods are counted on nodes as they come and go;
-per domain they are summed here. Rules: https://kubernetes.io/docs/concepts/scheduling-eviction/
+A node's domain is its value of the topology key. Pods per node are counted by the columns; the sums
+per domain are made here. Rules: https://kubernetes.io/docs/concepts/scheduling-eviction/
 topology-spread-constraints/; KEP-3022 (minDomains), KEP-3094 (inclusion policies).
 """
 
@@ -38,8 +38,8 @@ class Constraint:
 
 
 def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
-    """The nodes where one more pod would make a required constraint too uneven. A node tells of the
-    first constraint that it breaks."""
+    """The nodes where one more pod would exceed the maxSkew of a required constraint, each with its
+    first reason."""
     hard = _own(pod_info, "DoNotSchedule")
     if not hard:
         return None
@@ -56,7 +56,7 @@ def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
         if np.count_nonzero(present) < item.least_domains:
             least = 0
         own = int(item.selector.matches(pod_info.pod.metadata.labels))
-        # A domain that no counted node is in has no pods that count.
+        # Fewer domains than minDomains: the global minimum is 0.
         known = domains < len(sums)
         here = np.where(known & ~missing, sums[np.where(known & ~missing, domains, 0)], 0)
         uneven = here + own - least > item.skew
@@ -71,7 +71,7 @@ def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | flo
     soft = _own(pod_info, "ScheduleAnyway") if strict else _system(pod_info)
     if not soft or feasible is None:
         return None
-    # Nodes without a key are left out where the pod asks for spreading itself.
+    # Nodes without a key are ignored for the pod's own constraints, not for the system's.
     keyed = _all_keys(view, soft) if strict else None
     scored = feasible if keyed is None else feasible & keyed
     candidates = int(np.count_nonzero(scored))
@@ -89,17 +89,17 @@ def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | flo
             counted = _included(view, pod_info, item)
             if keyed is not None:
                 counted &= keyed
-            # The last place is that of nodes without the key: one domain more, that counts none.
+            # The last index is for nodes without the key.
             width = int(domains.max(initial=0)) + 2
-            seen = np.zeros(width, np.bool_)
-            seen[domains if every else domains[scored]] = True
+            present = np.zeros(width, np.bool_)
+            present[domains if every else domains[scored]] = True
             whole = np.count_nonzero(counted) == view.size
             sums = np.bincount(
                 (domains if whole else domains[counted]) + 1,
                 matching if whole else matching[counted],
                 width,
             )[1:]
-            by_domain = sums * _weight(int(np.count_nonzero(seen))) + (item.skew - 1)
+            by_domain = sums * _weight(int(np.count_nonzero(present))) + (item.skew - 1)
             has = domains != MISSING
             scores = by_domain[domains]
         raw += scores if has.all() else np.where(has, scores, 0.0)
@@ -131,7 +131,7 @@ def _own(pod_info: PodInfo, action: str) -> list[Constraint]:
 
 
 def _system(pod_info: PodInfo) -> list[Constraint]:
-    """The system's constraints, for pods that belong to a workload or Service."""
+    """The system's default constraints, for pods of a workload or Service."""
     selector = pod_info.default_selector
     if selector is None or selector.empty():
         return []
@@ -162,9 +162,9 @@ def _included(view: View, pod_info: PodInfo, item: Constraint) -> Bools:
     """The nodes that count, by the constraint's inclusion policies."""
     included = view.live.copy()
     if item.by_affinity:
-        wanted = node_affinity.required(view, pod_info)
-        if wanted is not None:
-            included &= wanted
+        matching = node_affinity.required(view, pod_info)
+        if matching is not None:
+            included &= matching
     if item.by_taints:
         for status in taint_toleration.refuse(view, pod_info) or ():
             included &= ~status.rows
@@ -172,7 +172,7 @@ def _included(view: View, pod_info: PodInfo, item: Constraint) -> Bools:
 
 
 def _matching(view: View, pod_info: PodInfo, item: Constraint) -> Ints:
-    """Pods on each node that the constraint counts."""
+    """The number of pods on each node that match the constraint."""
     selector = item.selector
     namespace = pod_info.pod.metadata.namespace
     if selector.empty():
@@ -191,14 +191,14 @@ def _matching(view: View, pod_info: PodInfo, item: Constraint) -> Ints:
 
 
 def _by_domain(domains: Ints, counts: Ints) -> tuple[Ints, Bools]:
-    """Pods per domain number, and which domains there are."""
+    """The number of pods by domain, and which domains exist."""
     width = int(domains.max(initial=0)) + 1
     sums = np.bincount(domains, counts, width).astype(np.int64)
     return sums, np.bincount(domains, minlength=width) > 0
 
 
 def _weight(domains: int) -> float:
-    """More domains make each pod in one weigh more."""
+    """The weight of a constraint, which grows with the number of domains."""
     return float(np.log(domains + 2))
 
 

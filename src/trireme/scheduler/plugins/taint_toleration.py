@@ -1,4 +1,5 @@
-"""TaintToleration: taints keep pods away, softly or not, unless they are tolerated."""
+"""TaintToleration: untolerated taints exclude nodes (NoSchedule, NoExecute) or lower their
+score."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def refuse(view: View, pod_info: PodInfo) -> list[Unschedulable] | None:
 
 
 def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | float | None:
-    """The fewer untolerated soft taints, the better."""
+    """The fewer untolerated PreferNoSchedule taints, the better."""
     counts: Floats | None = None
     for taint, rows in view.columns.taints.items():
         if taint[2] == "PreferNoSchedule" and not _tolerated(pod_info, taint):
@@ -38,8 +39,8 @@ def score(view: View, pod_info: PodInfo, feasible: Bools | None) -> Floats | flo
 
 def _tolerated(pod_info: PodInfo, taint: tuple[str, str, str]) -> bool:
     key, value, effect = taint
-    wanted = selection.Taint(key=key, value=value, effect=effect)
-    return tolerations.tolerates(pod_info.pod.spec.tolerations, wanted)
+    typed = selection.Taint(key=key, value=value, effect=effect)
+    return tolerations.tolerates(pod_info.pod.spec.tolerations, typed)
 
 
 PLUGIN = Plugin("TaintToleration", filter=refuse, score=score, local_score=False)

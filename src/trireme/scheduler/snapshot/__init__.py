@@ -1,1 +1,1 @@
-"""The cluster as the scheduler sees it: columns over nodes, kept up to date by events."""
+"""The scheduler's snapshot of the cluster: columns over nodes, kept up to date by events."""

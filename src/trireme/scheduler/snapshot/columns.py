@@ -1,9 +1,9 @@
 """Nodes as columns: one row per node, one array per resource, taint and label key.
 
-In: nodes and pods as informers see them come, change and go. Out: arrays that plugins compute with,
-through a ``View`` of all rows or of a few. Rows are reused, so arrays have holes; ``live`` says
-which rows are nodes. Everything that a plugin needs of the pods on the nodes is counted when a pod
-comes or goes, not when one is scheduled.
+In: nodes and pods from informers' events. Out: arrays that plugins compute with, through a ``View``
+of all rows or of a few. Rows are reused, so arrays have holes; ``live`` says which rows are nodes.
+Everything that a plugin needs of the pods on the nodes is counted when a pod is added or removed,
+not when one is scheduled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.machinery import labels
 from trireme.scheduler.snapshot import counts, requests
-from trireme.scheduler.snapshot.counts import Counts, Matches, Question
+from trireme.scheduler.snapshot.counts import Counts, Matches, Query
 from trireme.scheduler.snapshot.requests import Request
 from trireme.scheduler.snapshot.terms import Terms
 
@@ -29,8 +29,8 @@ MISSING = -1
 PODS = "pods"
 # The column of node names: no label key has a colon.
 NAME = "field:metadata.name"
-# How many touched rows are remembered; who is further behind looks at all rows.
-REMEMBERED = 65536
+# How many changed rows are kept; a reader that is further behind recomputes all rows.
+TOUCHED_KEPT = 65536
 Taint = tuple[str, str, str]
 
 
@@ -51,12 +51,12 @@ class View:
         return self.columns.live[self.rows]
 
     def allocatable(self, resource: str) -> Ints:
-        """What nodes have of a resource, zeros where nobody has heard of it."""
-        return self._amounts(self.columns.allocatable, resource)
+        """The allocatable quantity of a resource; zeros where no node has it."""
+        return self._values(self.columns.allocatable, resource)
 
     def requested(self, resource: str) -> Ints:
-        """What the pods on nodes ask for."""
-        return self._amounts(self.columns.requested, resource)
+        """The requests of the pods on each node."""
+        return self._values(self.columns.requested, resource)
 
     def label(self, key: str) -> Ints:
         """The numbers of a label's values, MISSING where a node has none."""
@@ -65,7 +65,7 @@ class View:
             return np.full(self.size, MISSING, np.int64)
         return column[self.rows]
 
-    def _amounts(self, columns: dict[str, Ints], name: str) -> Ints:
+    def _values(self, columns: dict[str, Ints], name: str) -> Ints:
         column = columns.get(name)
         return np.zeros(self.size, np.int64) if column is None else column[self.rows]
 
@@ -97,7 +97,7 @@ class Columns:
         self._by_node: dict[str, dict[str, None]] = {}
         self._by_namespace: dict[str, dict[str, None]] = {}
         self._counts = Counts()
-        # The rows that have changed, and how many changes are no longer in the list.
+        # The rows that have changed, and how many changes were dropped from the list.
         self._touched: list[int] = []
         self._forgotten = 0
 
@@ -143,7 +143,7 @@ class Columns:
         self.nodes[row] = node
         self.live[row] = True
         self.unschedulable[row] = node.spec.unschedulable
-        capacity = requests.amounts(node.status.allocatable or node.status.capacity)
+        capacity = requests.resources(node.status.allocatable or node.status.capacity)
         for resource in capacity.keys() | self.allocatable.keys():
             self._column(self.allocatable, resource)[row] = capacity.get(resource, 0)
         taints = {(taint.key, taint.value, taint.effect) for taint in node.spec.taints}
@@ -162,7 +162,7 @@ class Columns:
         self._touch(row)
 
     def drop_node(self, name: str) -> None:
-        """A node has gone. Pods that are still bound to it wait for it to come back."""
+        """A node was deleted. Pods that are bound to it are kept for a node of that name."""
         row = self._row.pop(name, None)
         if row is None:
             return
@@ -175,17 +175,17 @@ class Columns:
                 del self.taints[taint]
         for column in self.labels.values():
             column[row] = MISSING
-        for amounts in self.allocatable.values():
-            amounts[row] = 0
+        for resources in self.allocatable.values():
+            resources[row] = 0
         self._free.append(row)
         self._touch(row)
 
     def intern(self, key: str, value: str) -> int:
-        """The number that stands for a label's value; the same text has the same number."""
+        """The number of a label's value; the same text has the same number."""
         return self._values.setdefault(key, {}).setdefault(value, len(self._values[key]))
 
     def interned(self, key: str, value: str) -> int:
-        """The number of a value that some node has had, else one that no node has."""
+        """The number of a value if any node had it, else a number that no node has."""
         return self._values.get(key, {}).get(value, -2)
 
     def texts(self, key: str) -> list[str]:
@@ -211,7 +211,7 @@ class Columns:
             self._count_pod(pod, row, asked, 1)
 
     def drop_pod(self, uid: str) -> None:
-        """A pod has gone from its node."""
+        """A pod is no longer on its node."""
         known = self._pods.pop(uid, None)
         if known is None:
             return
@@ -240,9 +240,9 @@ class Columns:
     def matching(
         self, key: Hashable, matches: Matches, namespace: str, selector: labels.Selector
     ) -> Ints:
-        """How many pods on each node match; kept up to date from the first question on.
+        """How many pods on each node match; kept up to date from the first call on.
 
-        ``namespace`` ("" for any) and ``selector`` are what ``matches`` demands at least.
+        ``namespace`` ("" for any) and ``selector`` are necessary conditions of ``matches``.
         """
         found = self._counts.find(key)
         if found is None:
@@ -254,12 +254,12 @@ class Columns:
                 if row is not None and matches(pod):
                     found[row] += 1
             bucket = counts.bucket(namespace, selector)
-            self._counts.remember(Question(key, bucket, matches, found))
+            self._counts.remember(Query(key, bucket, matches, found))
         return found[: self.size]
 
     def ports_taken(self, rows: slice | Ints, port: tuple[str, str, int]) -> Bools | None:
-        """Where a host port (protocol, address, port) cannot be had: the same address has it, or
-        one of the two is any address. None: everywhere is free."""
+        """Where a host port (protocol, address, port) is in use: on the same address, or one of the
+        two is any address. None: free on all nodes."""
         protocol, address, number = port
         taken: Bools | None = None
         for other, held in self._ports.get((protocol, number), {}).items():
@@ -277,7 +277,7 @@ class Columns:
         self.pod_count[row] += sign
         self.scored_cpu[row] += sign * request.cpu
         self.scored_memory[row] += sign * request.memory
-        for resource, value in request.amounts.items():
+        for resource, value in request.resources.items():
             self._column(self.requested, resource)[row] += sign * value
         for protocol, address, port in request.ports:
             by_address = self._ports.setdefault((protocol, port), {})
@@ -290,9 +290,9 @@ class Columns:
 
     def _touch(self, row: int) -> None:
         self._touched.append(row)
-        if len(self._touched) > 2 * REMEMBERED:
-            del self._touched[:REMEMBERED]
-            self._forgotten += REMEMBERED
+        if len(self._touched) > 2 * TOUCHED_KEPT:
+            del self._touched[:TOUCHED_KEPT]
+            self._forgotten += TOUCHED_KEPT
 
     # Arrays
 
@@ -348,7 +348,7 @@ class Columns:
 
 
 def _alike(old: Node | None, new: Node) -> bool:
-    """Whether a node differs in nothing that the columns hold (a heartbeat, an image)."""
+    """Whether a node's change does not matter to the columns (a heartbeat, an image)."""
     return (
         old is not None
         and old.spec == new.spec
@@ -359,7 +359,7 @@ def _alike(old: Node | None, new: Node) -> bool:
 
 
 def _discard(sets: dict[str, dict[str, None]], key: str, uid: str) -> None:
-    members = sets[key]
-    del members[uid]
-    if not members:
+    uids = sets[key]
+    del uids[uid]
+    if not uids:
         del sets[key]

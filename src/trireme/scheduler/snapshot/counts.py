@@ -1,8 +1,8 @@
-"""How many pods on each node match a question: kept up to date as pods come and go.
+"""How many pods on each node match a query: kept up to date as pods are added and removed.
 
-A question is asked by a plugin (``Columns.matching``) and remembered under its key; the least
-recently asked ones are forgotten. So that a pod's coming costs little when there are hundreds of
-questions, they lie in buckets: by namespace, and by one label that they demand exactly.
+A plugin makes a query (``Columns.matching``), which is kept under its key; the least recently used
+ones are dropped. So that adding a pod stays cheap with hundreds of queries, they lie in buckets: by
+namespace, and by one label with an exact value.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Ints = NDArray[np.int64]
 Matches = Callable[[Pod], bool]
 Bucket = tuple[str, tuple[str, str] | None]
 ANY_NAMESPACE = ""
-MOST_KEPT = 512
+CAPACITY = 512
 
 
 @dataclass
-class Question:
+class Query:
     """``counts`` has one number for each row."""
 
     key: Hashable
@@ -34,48 +34,48 @@ class Question:
 
 
 class Counts:
-    """The remembered questions."""
+    """The kept queries."""
 
     def __init__(self) -> None:
-        self._questions: dict[Hashable, Question] = {}
-        self._buckets: dict[Bucket, dict[Hashable, Question]] = {}
+        self._queries: dict[Hashable, Query] = {}
+        self._buckets: dict[Bucket, dict[Hashable, Query]] = {}
 
     def find(self, key: Hashable) -> Ints | None:
-        """The counts of a known question, which is now the most recently asked."""
-        known = self._questions.pop(key, None)
+        """The counts of a kept query, which is now the most recently used."""
+        known = self._queries.pop(key, None)
         if known is None:
             return None
-        self._questions[key] = known
+        self._queries[key] = known
         return known.counts
 
-    def remember(self, question: Question) -> None:
-        """Keep a question's counts up to date from now on."""
-        if len(self._questions) >= MOST_KEPT:
-            self._forget(next(iter(self._questions)))
-        self._questions[question.key] = question
-        self._buckets.setdefault(question.bucket, {})[question.key] = question
+    def remember(self, query: Query) -> None:
+        """Keep a query's counts up to date from now on."""
+        if len(self._queries) >= CAPACITY:
+            self._forget(next(iter(self._queries)))
+        self._queries[query.key] = query
+        self._buckets.setdefault(query.bucket, {})[query.key] = query
 
     def pod(self, pod: Pod, row: int, sign: int) -> None:
-        """A pod has come to (+1) or gone from (-1) a row."""
+        """A pod was added to (+1) or removed from (-1) a row."""
         if not self._buckets:
             return
         for namespace in (ANY_NAMESPACE, pod.metadata.namespace):
             for pair in (None, *pod.metadata.labels.items()):
-                for question in self._buckets.get((namespace, pair), {}).values():
-                    if question.matches(pod):
-                        question.counts[row] += sign
+                for query in self._buckets.get((namespace, pair), {}).values():
+                    if query.matches(pod):
+                        query.counts[row] += sign
 
     def grow(self, longer: Callable[[Ints], Ints]) -> None:
         """All arrays get more rows."""
-        for question in self._questions.values():
-            question.counts = longer(question.counts)
+        for query in self._queries.values():
+            query.counts = longer(query.counts)
 
     def _forget(self, key: Hashable) -> None:
-        question = self._questions.pop(key)
-        bucket = self._buckets[question.bucket]
+        query = self._queries.pop(key)
+        bucket = self._buckets[query.bucket]
         del bucket[key]
         if not bucket:
-            del self._buckets[question.bucket]
+            del self._buckets[query.bucket]
 
 
 def bucket(namespace: str, selector: labels.Selector) -> Bucket:

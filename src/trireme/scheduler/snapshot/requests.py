@@ -1,4 +1,4 @@
-"""What a pod asks of a node, in the scheduler's units. Pure.
+"""The resource requests of a pod, in the scheduler's units. Pure.
 
 CPU in millicores, everything else in whole units (bytes, counts). Rules: the effective request of
 a pod, https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing.
@@ -14,48 +14,48 @@ from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.machinery import quantity
 
-# What a container without a request counts for in scores, so that such pods spread.
+# The request of a container without one, in scores only, so that such pods are spread.
 DEFAULT_CPU = 100
 DEFAULT_MEMORY = 200 * 1024 * 1024
 _EXTRA = frozenset({"cpu", "memory"})
 
 
 class Request(msgspec.Struct, frozen=True):
-    """``amounts`` is what filters compare; ``cpu`` and ``memory`` are what scores count."""
+    """``resources`` is for filters; ``cpu`` and ``memory``, with defaults, are for scores."""
 
-    amounts: dict[str, int]
+    resources: dict[str, int]
     cpu: int
     memory: int
     ports: tuple[tuple[str, str, int], ...]
 
 
-def amount(name: str, text: str) -> int:
+def value_of(name: str, text: str) -> int:
     """A quantity in the scheduler's unit for that resource, rounded up."""
     parsed = quantity.parse(text)
     return parsed.milli_value() if name == "cpu" else parsed.value()
 
 
-def amounts(values: Mapping[str, str]) -> dict[str, int]:
+def resources(values: Mapping[str, str]) -> dict[str, int]:
     """A resource list in the scheduler's units."""
-    return {name: amount(name, text) for name, text in values.items()}
+    return {name: value_of(name, text) for name, text in values.items()}
 
 
 def of(pod: Pod) -> Request:
-    """What a pod asks for."""
+    """The request of a pod."""
     spec = pod.spec
-    real = _total(pod, lambda container: amounts(container.resources.requests))
+    real = _total(pod, lambda container: resources(container.resources.requests))
     scored = _total(pod, _filled)
     if spec.resources is not None:
-        # Requests of the pod as a whole take the place of the sum of its containers.
-        for name, value in amounts(spec.resources.requests).items():
+        # Pod-level requests replace the sum of the containers.
+        for name, value in resources(spec.resources.requests).items():
             real[name] = value
             scored[name] = value
-    for name, value in amounts(spec.overhead).items():
+    for name, value in resources(spec.overhead).items():
         real[name] = real.get(name, 0) + value
         scored[name] = scored.get(name, 0) + value
     asked = {name: value for name, value in real.items() if value}
     return Request(
-        amounts=asked,
+        resources=asked,
         cpu=scored.get("cpu", 0),
         memory=scored.get("memory", 0),
         ports=tuple(_ports(spec.containers, spec.initContainers)),
@@ -63,7 +63,7 @@ def of(pod: Pod) -> Request:
 
 
 def _filled(container: Container) -> dict[str, int]:
-    asked = amounts(container.resources.requests)
+    asked = resources(container.resources.requests)
     asked.setdefault("cpu", DEFAULT_CPU)
     asked.setdefault("memory", DEFAULT_MEMORY)
     return asked

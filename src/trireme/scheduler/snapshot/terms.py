@@ -1,7 +1,7 @@
-"""The pod affinity terms of pods that are on nodes: equal terms are held once, with their counts.
+"""The pod affinity terms of pods on nodes: equal terms are stored once, with their counts.
 
-A thousand replicas that keep away from each other are one term with a thousand counted pods, so
-what existing pods want costs by the number of different wishes.
+A thousand replicas with the same anti-affinity are one term with a thousand counted pods: the cost
+grows with the number of different terms, not of pods.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Namespaces = Mapping[str, dict[str, str]]
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Wish(Enum):
-    """What a term asks for."""
+class TermType(Enum):
+    """The list of a pod's affinity that a term is in."""
 
-    NEAR = "required affinity"
-    AWAY = "required anti-affinity"
-    PREFER_NEAR = "preferred affinity"
-    PREFER_AWAY = "preferred anti-affinity"
+    REQUIRED_AFFINITY = "required affinity"
+    REQUIRED_ANTI_AFFINITY = "required anti-affinity"
+    PREFERRED_AFFINITY = "preferred affinity"
+    PREFERRED_ANTI_AFFINITY = "preferred anti-affinity"
 
 
 class Term:
@@ -64,11 +64,11 @@ class Term:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the namespaces are known by name: labels of namespaces play no part."""
+        """Whether the namespaces are given by name: without a namespaceSelector."""
         return self._by_label is None
 
     def matches(self, pod: Pod, namespaces: Namespaces) -> bool:
-        """Whether the term means ``pod``."""
+        """Whether the term selects ``pod``."""
         namespace = pod.metadata.namespace
         if namespace not in self._names and (
             self._by_label is None or not self._by_label.matches(namespaces.get(namespace, {}))
@@ -78,10 +78,10 @@ class Term:
 
 
 @dataclass
-class Held:
-    """A wish of pods on nodes; ``counts`` says how many on each row have it."""
+class ExistingTerm:
+    """A term of pods on nodes; ``counts`` says how many on each row have it."""
 
-    wish: Wish
+    type_: TermType
     weight: int
     term: Term
     counts: Ints
@@ -89,31 +89,31 @@ class Held:
 
 
 class Terms:
-    """All wishes of the pods that are on nodes."""
+    """All terms of the pods on nodes."""
 
     def __init__(self) -> None:
-        self._held: dict[Hashable, Held] = {}
-        self._compiled: dict[Hashable, tuple[tuple[Wish, int, Term], ...]] = {}
+        self._existing: dict[Hashable, ExistingTerm] = {}
+        self._compiled: dict[Hashable, tuple[tuple[TermType, int, Term], ...]] = {}
 
-    def held(self) -> Iterable[Held]:
-        return self._held.values()
+    def existing(self) -> Iterable[ExistingTerm]:
+        return self._existing.values()
 
     def pod(self, pod: Pod, row: int, sign: int, capacity: int) -> None:
-        """A pod has come to (+1) or gone from (-1) a row."""
+        """A pod was added to (+1) or removed from (-1) a row."""
         if pod.spec.affinity is None:
             return
-        for wish, weight, term in self.of(pod):
-            key = (wish, weight, term.key)
-            held = self._held.get(key)
-            if held is None:
-                held = Held(wish, weight, term, np.zeros(capacity, np.int64))
-                self._held[key] = held
-            held.counts[row] += sign
-            held.pods += sign
-            if held.pods == 0:
-                del self._held[key]
+        for type_, weight, term in self.of(pod):
+            key = (type_, weight, term.key)
+            existing = self._existing.get(key)
+            if existing is None:
+                existing = ExistingTerm(type_, weight, term, np.zeros(capacity, np.int64))
+                self._existing[key] = existing
+            existing.counts[row] += sign
+            existing.pods += sign
+            if existing.pods == 0:
+                del self._existing[key]
 
-    def of(self, pod: Pod) -> tuple[tuple[Wish, int, Term], ...]:
+    def of(self, pod: Pod) -> tuple[tuple[TermType, int, Term], ...]:
         """The terms of a pod with their weights (0: required); equal pods share them."""
         affinity = pod.spec.affinity
         if affinity is None or (affinity.podAffinity is None and affinity.podAntiAffinity is None):
@@ -129,17 +129,21 @@ class Terms:
 
     def grow(self, longer: Callable[[Ints], Ints]) -> None:
         """All arrays get more rows."""
-        for held in self._held.values():
-            held.counts = longer(held.counts)
+        for existing in self._existing.values():
+            existing.counts = longer(existing.counts)
 
 
-def _terms(pod: Pod) -> Iterable[tuple[Wish, int, Term]]:
+def _terms(pod: Pod) -> Iterable[tuple[TermType, int, Term]]:
     affinity = pod.spec.affinity
     if affinity is None:
         return
     for side, required, preferred in (
-        (affinity.podAffinity, Wish.NEAR, Wish.PREFER_NEAR),
-        (affinity.podAntiAffinity, Wish.AWAY, Wish.PREFER_AWAY),
+        (affinity.podAffinity, TermType.REQUIRED_AFFINITY, TermType.PREFERRED_AFFINITY),
+        (
+            affinity.podAntiAffinity,
+            TermType.REQUIRED_ANTI_AFFINITY,
+            TermType.PREFERRED_ANTI_AFFINITY,
+        ),
     ):
         if side is None:
             continue

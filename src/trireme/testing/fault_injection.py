@@ -14,10 +14,10 @@ from trireme.client.transport import Response, Stream, Transport, Unreachable
 from trireme.machinery import errors
 from trireme.machinery.codec import json
 
-Wanted = Callable[[str, str, str], bool]
+RequestFilter = Callable[[str, str, str], bool]
 
 
-class Faults:
+class FaultInjector:
     """A ``Transport``. ``calls`` lists what was asked: "METHOD path?query"."""
 
     def __init__(self, inner: Transport) -> None:
@@ -27,7 +27,7 @@ class Faults:
         self._down = asyncio.Event()
         # Requests are carried out, but their answers never come.
         self.silent = False
-        self._refusals: list[tuple[Wanted, errors.ApiError]] = []
+        self._refusals: list[tuple[RequestFilter, errors.ApiError]] = []
         self._breaks: set[asyncio.Event] = set()
 
     @property
@@ -42,9 +42,11 @@ class Faults:
         else:
             self._down.clear()
 
-    def refuse(self, fault: errors.ApiError, wanted: Wanted | None = None, times: int = 1) -> None:
-        """Answer the next requests that are ``wanted(method, path, query)`` with an error."""
-        self._refusals += [(wanted or (lambda *_: True), fault)] * times
+    def refuse(
+        self, error: errors.ApiError, matches: RequestFilter | None = None, times: int = 1
+    ) -> None:
+        """Answer the next requests that are ``matches(method, path, query)`` with an error."""
+        self._refusals += [(matches or (lambda *_: True), error)] * times
 
     def break_streams(self) -> None:
         """Break all open streams, as a lost connection does."""
@@ -89,11 +91,11 @@ class Faults:
         self.calls.append(f"{method} {path}?{query}" if query else f"{method} {path}")
         if self.down:
             raise Unreachable(f"{method} {path}: the network is down")
-        for position, (wanted, fault) in enumerate(self._refusals):
-            if wanted(method, path, query):
+        for position, (matches, error) in enumerate(self._refusals):
+            if matches(method, path, query):
                 del self._refusals[position]
-                headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
-                return Response(fault.code, headers, json.encode(fault.status()))
+                headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+                return Response(error.code, headers, json.encode(error.status()))
         return None
 
 
