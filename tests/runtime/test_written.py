@@ -12,7 +12,7 @@ from trireme.runtime.informer import Informers
 from trireme.runtime.keys import Key
 from trireme.runtime.written import Written
 from trireme.testing import clients, control_plane, virtual
-from trireme.testing.faults import Faults
+from trireme.testing.fault_injection import FaultInjector
 
 KEY = Key("default", "owner")
 
@@ -22,7 +22,7 @@ class Setup:
 
     def __init__(self, server, env, group):
         self.admin = clients.client(server)
-        self.line = Faults(clients.transport(server))
+        self.line = FaultInjector(clients.transport(server))
         self.maps = Informers(Client(self.line, "test", env.clock), env)
         self.informer = self.maps.of(ConfigMap)
         self.maps.start(group)
@@ -30,7 +30,7 @@ class Setup:
     async def cut(self):
         """The cache hears of nothing from now on."""
         self.line.down = True
-        await virtual.settle()
+        await virtual.run_ready()
 
     async def create(self, name="a"):
         return await self.admin.create(

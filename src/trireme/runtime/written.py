@@ -65,10 +65,10 @@ class Written:
         if pending is None:
             return True
         if self._clock.monotonic() - pending.since <= TIMEOUT:
-            if any(informer.revision < wanted for informer, wanted in pending.revisions.items()):
+            if any(informer.revision < least for informer, least in pending.revisions.items()):
                 return False
             while pending.deletions:
-                if not _shows_deletion(*pending.deletions[0]):
+                if not _observed_deletion(*pending.deletions[0]):
                     return False
                 pending.deletions.popleft()
         del self._pending[key]
@@ -85,7 +85,7 @@ class Written:
         return pending
 
 
-def _shows_deletion(informer: Informer[Any], key: Key, uid: str) -> bool:
+def _observed_deletion(informer: Informer[Any], key: Key, uid: str) -> bool:
     found = informer.get(*key)
     return (
         found is None or found.metadata.uid != uid or found.metadata.deletionTimestamp is not None
