@@ -150,7 +150,7 @@ def test_no_request_is_our_fault(
             return answer.status, b""
         return (answer.status, answer.body) if isinstance(answer, Reply) else (101, b"")
 
-    status, told = runner.run(ask())
-    assert status < 500 or status == 504, told
-    if status >= 400 and path.startswith(("/api/", "/apis/")) and told.startswith(b"{"):
-        assert msgspec.json.decode(told)["code"] == status
+    status, got = runner.run(ask())
+    assert status < 500 or status == 504, got
+    if status >= 400 and path.startswith(("/api/", "/apis/")) and got.startswith(b"{"):
+        assert msgspec.json.decode(got)["code"] == status

@@ -108,13 +108,13 @@ async def test_conflicts_name_manager_and_field() -> None:
 async def test_updates_own_what_they_change_and_conflict_by_version() -> None:
     async with api() as ask:
         await ask("POST", f"{DEPLOYMENTS}?fieldManager=maker", deployment())
-        wanted = {
+        expected = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
             "metadata": {"name": "web"},
             "spec": {"replicas": 3},
         }
-        status, refused = await apply(ask, f"{DEPLOYMENTS}/web", wanted)
+        status, refused = await apply(ask, f"{DEPLOYMENTS}/web", expected)
         assert status == 409
         assert refused["message"] == (
             'Apply failed with 1 conflict: conflict with "maker" using apps/v1: .spec.replicas'
@@ -262,7 +262,7 @@ async def test_what_an_apply_may_not() -> None:
         assert status == 404
 
 
-async def test_forged_entries_are_judged() -> None:
+async def test_forged_entries_are_validated() -> None:
     async with api() as ask:
         made = await ask.make("a")
         entry = {"operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}

@@ -53,14 +53,14 @@ class Api:
         self, code: int, method: str, path: str, body: bytes = b"", media: str = JSON
     ) -> str:
         """The message of a Status with that code."""
-        status, told = await self(method, path, body, media)
-        assert (status, told["kind"], told["code"]) == (code, "Status", code), str(told)[:500]
-        return str(told["message"])
+        status, got = await self(method, path, body, media)
+        assert (status, got["kind"], got["code"]) == (code, "Status", code), str(got)[:500]
+        return str(got["message"])
 
     async def made(self, path: str, body: bytes) -> Any:
-        status, told = await self("POST", path, body)
-        assert status == 201, str(told)[:500]
-        return told
+        status, got = await self("POST", path, body)
+        assert status == 201, str(got)[:500]
+        return got
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ async def test_deep_bodies(
     deep = opening * depth + b"1" + closing * depth
     if media == PROTOBUF:
         deep = b"k8s\x00" + deep
-    status, told = await api("POST", MAPS, deep, media)
+    status, got = await api("POST", MAPS, deep, media)
     # What is not too deep is a field that nobody knows, in an object without a name.
-    assert status == 400 or (status, depth, told["reason"]) == (422, 200, "Invalid"), told
+    assert status == 400 or (status, depth, got["reason"]) == (422, 200, "Invalid"), got
 
 
 @pytest.mark.parametrize("depth", [10_000, 100_000])
@@ -121,8 +121,8 @@ async def test_deep_patches(api: Api, media: str, depth: int) -> None:
 async def test_deep_paths_of_patches(api: Api) -> None:
     await api.made(MAPS, config_map())
     steps = [{"op": "add", "path": "/data" + "/a" * 100_000, "value": 1}]
-    status, told = await api("PATCH", f"{MAPS}/a", json.dumps(steps).encode(), JSON_PATCH)
-    assert status in (400, 422), told
+    status, got = await api("PATCH", f"{MAPS}/a", json.dumps(steps).encode(), JSON_PATCH)
+    assert status in (400, 422), got
 
 
 async def test_a_schema_that_is_too_deep(api: Api) -> None:
@@ -132,8 +132,8 @@ async def test_a_schema_that_is_too_deep(api: Api) -> None:
         whole = json.dumps(definition({})).encode()
         body = whole.replace(b'{"spec": {}}', b'{"spec": ' + deep + b"}")
         assert body != whole
-        status, told = await api("POST", f"{CRDS}?dryRun=All", body)
-        assert status == (201 if depth == 30 else 400), (depth, str(told)[:300])
+        status, got = await api("POST", f"{CRDS}?dryRun=All", body)
+        assert status == (201 if depth == 30 else 400), (depth, str(got)[:300])
 
 
 # Size.
@@ -151,8 +151,8 @@ async def test_an_object_of_almost_three_mebibytes(api: Api) -> None:
         (MERGE, {"metadata": {"labels": {"a": "1"}}}),
         (JSON_PATCH, [{"op": "add", "path": "/metadata/labels/b", "value": "2"}]),
     ):
-        status, told = await api("PATCH", f"{WIDGETS}/large", json.dumps(patch).encode(), media)
-        assert status == 200, str(told)[:300]
+        status, got = await api("PATCH", f"{WIDGETS}/large", json.dumps(patch).encode(), media)
+        assert status == 200, str(got)[:300]
     status, listed = await api("GET", f"{WIDGETS}?labelSelector=a%3D1,b%3D2")
     assert (status, listed["items"][0]["spec"]["text"] == text) == (200, True)
 
@@ -191,8 +191,8 @@ async def test_many_of_everything(api: Api) -> None:
 )
 async def test_what_is_no_utf8(api: Api, bad: bytes) -> None:
     """Go reads U+FFFD for it: as a value that is stored, as a name it is refused."""
-    status, told = await api("POST", MAPS, spliced(b'{"k":"' + bad + b'"}'))
-    assert status == 201 and set(told["data"]["k"]) <= {"\ufffd", "("}
+    status, got = await api("POST", MAPS, spliced(b'{"k":"' + bad + b'"}'))
+    assert status == 201 and set(got["data"]["k"]) <= {"\ufffd", "("}
     body = config_map("NAME").replace(b"NAME", bad)
     await api.refused(422, "POST", MAPS, body)
     await api.refused(400, "POST", MAPS, b'data: {k: "' + bad + b'"}', YAML)
@@ -209,8 +209,8 @@ async def test_what_is_no_utf8(api: Api, bad: bytes) -> None:
 async def test_duplicate_keys(api: Api, place: bytes, named: str) -> None:
     body = spliced(place)
     assert named in await api.refused(400, "POST", f"{MAPS}?fieldValidation=Strict", body)
-    status, told = await api("POST", MAPS, body)
-    assert status == 201 and told["metadata"]["name"] in ("a", "b")
+    status, got = await api("POST", MAPS, body)
+    assert status == 201 and got["metadata"]["name"] in ("a", "b")
     message = await api.refused(
         400, "POST", f"{MAPS}?fieldValidation=Strict", b"data: {k: a, k: b}", YAML
     )
@@ -245,8 +245,8 @@ async def test_numbers_at_the_edges(api: Api, number: bytes, code: int) -> None:
         },
     }
     body = json.dumps(deployment).encode().replace(b'"NUMBER"', number)
-    status, told = await api("POST", DEPLOYMENTS, body)
-    assert status == code, told
+    status, got = await api("POST", DEPLOYMENTS, body)
+    assert status == code, got
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ async def test_quantities_at_the_edges(api: Api, quantity: str) -> None:
     container = {"name": "a", "image": "i", "resources": {"limits": {"cpu": quantity}}}
     pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
     pod["spec"] = {"containers": [container]}
-    status, told = await api("POST", PODS, json.dumps(pod).encode())
-    assert status in (201, 400, 422), told
+    status, got = await api("POST", PODS, json.dumps(pod).encode())
+    assert status in (201, 400, 422), got
 
 
 # Patches that explode.
@@ -284,9 +284,9 @@ async def test_copies_that_double(api: Api) -> None:
     await api.made(WIDGETS, json.dumps({**body, "spec": {"a": {"x": "y" * 100}}}).encode())
     steps = [{"op": "copy", "from": "/spec/a", "path": f"/spec/a/{number}"} for number in range(60)]
     body = json.dumps(steps).encode()
-    status, told = await api("PATCH", f"{WIDGETS}/a", body, JSON_PATCH)
-    assert (status, told["reason"]) == (422, "Invalid")
-    assert "the accumulated size increase of copy is" in told["details"]["causes"][0]["message"]
+    status, got = await api("PATCH", f"{WIDGETS}/a", body, JSON_PATCH)
+    assert (status, got["reason"]) == (422, "Invalid")
+    assert "the accumulated size increase of copy is" in got["details"]["causes"][0]["message"]
 
 
 async def test_an_apply_of_many_lists(api: Api) -> None:
@@ -299,8 +299,8 @@ async def test_an_apply_of_many_lists(api: Api) -> None:
     }
     body = json.dumps(pod).encode()
     for manager, code in (("m", 201), ("m", 200), ("n", 200)):
-        status, told = await api("PATCH", f"{PODS}/a?fieldManager={manager}", body, APPLY)
-        assert status == code, str(told)[:500]
+        status, got = await api("PATCH", f"{PODS}/a?fieldManager={manager}", body, APPLY)
+        assert status == code, str(got)[:500]
 
 
 # YAML.
@@ -323,8 +323,8 @@ async def test_aliases_that_explode(api: Api) -> None:
      b"\x00"],
 )  # fmt: skip
 async def test_odd_yaml(api: Api, text: bytes) -> None:
-    status, told = await api("POST", MAPS, text, YAML)
-    assert status in (400, 422), told
+    status, got = await api("POST", MAPS, text, YAML)
+    assert status in (400, 422), got
 
 
 # What a client chooses that the server has to work on.
@@ -383,12 +383,12 @@ async def widgets(api: Api, spec: dict[str, Any]) -> None:
     await install(api, definition(spec))
 
 
-async def install(api: Api, wanted: dict[str, Any]) -> None:
+async def install(api: Api, expected: dict[str, Any]) -> None:
     """Define a kind and wait until it is served."""
-    await api.made(CRDS, json.dumps(wanted).encode())
+    await api.made(CRDS, json.dumps(expected).encode())
     async with asyncio.timeout(SOON):
         while True:
-            _, made = await api("GET", f"{CRDS}/{wanted['metadata']['name']}")
+            _, made = await api("GET", f"{CRDS}/{expected['metadata']['name']}")
             conditions = made["status"].get("conditions") or ()
             if any((it["type"], it["status"]) == ("Established", "True") for it in conditions):
                 return
@@ -428,18 +428,18 @@ async def test_rules_that_turn_out_to_cost_too_much(api: Api) -> None:
     await install(api, definition(spec))
     body = {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": "a"}}
     body["spec"] = {"n": ["x" * 100] * 40}
-    status, told = await api("POST", WIDGETS, json.dumps(body).encode())
-    assert status in (201, 422), told
+    status, got = await api("POST", WIDGETS, json.dumps(body).encode())
+    assert status in (201, 422), got
 
 
 async def test_a_scale_of_what_has_no_replicas(api: Api) -> None:
-    wanted = definition({"type": "object", "properties": {"n": {"type": "integer"}}})
+    expected = definition({"type": "object", "properties": {"n": {"type": "integer"}}})
     status = {"type": "object", "properties": {"n": {"type": "integer"}}}
-    version = wanted["spec"]["versions"][0]
+    version = expected["spec"]["versions"][0]
     version["schema"]["openAPIV3Schema"]["properties"]["status"] = status
     paths = {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"}
     version["subresources"] = {"status": {}, "scale": paths}
-    await install(api, wanted)
+    await install(api, expected)
     body = {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": "a"}}
     await api.made(WIDGETS, json.dumps(body).encode())
     # Upstream's own answer: an InternalError.
@@ -464,9 +464,9 @@ async def test_a_scale_of_what_has_no_replicas(api: Api) -> None:
 async def test_owners_that_are_cleared_in_an_odd_body(api: Api, media: str, body: bytes) -> None:
     await api.made(MAPS, config_map())
     whole = b'{"kind": "ConfigMap", "apiVersion": "v1", ' + body[1:]
-    status, told = await api("PUT", f"{MAPS}/a", whole, media)
-    assert status == (200 if media == YAML else 422), told
-    assert "managedFields" not in told["metadata"]
+    status, got = await api("PUT", f"{MAPS}/a", whole, media)
+    assert status == (200 if media == YAML else 422), got
+    assert "managedFields" not in got["metadata"]
 
 
 @pytest.mark.parametrize(

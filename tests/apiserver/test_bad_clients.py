@@ -79,17 +79,17 @@ __all__ = ["site"]
 async def test_what_is_wrong_is_said_in_a_status(
     site: Site, method: str, path: str, body: bytes | None, media: str, code: int, reason: str
 ) -> None:
-    status, told = await site.ask(method, path, body, media=media)
-    assert (status, told["kind"], told["status"]) == (code, "Status", "Failure"), told
-    assert (told["code"], told["reason"]) == (code, reason)
-    assert told["message"]
+    status, got = await site.ask(method, path, body, media=media)
+    assert (status, got["kind"], got["status"]) == (code, "Status", "Failure"), got
+    assert (got["code"], got["reason"]) == (code, reason)
+    assert got["message"]
 
 
 async def test_unknown_fields_are_refused_warned_of_or_dropped(site: Site) -> None:
     body = config_map("u", spec={"x": 1})
-    status, told = await site.ask("POST", f"{MAPS}?fieldValidation=Strict", body)
-    assert (status, told["reason"]) == (400, "BadRequest")
-    assert 'unknown field "spec"' in told["message"]
+    status, got = await site.ask("POST", f"{MAPS}?fieldValidation=Strict", body)
+    assert (status, got["reason"]) == (400, "BadRequest")
+    assert 'unknown field "spec"' in got["message"]
     wire = await site.wire()
     wire.send(request("POST", MAPS, body))
     status, headers, _ = await wire.answer()
@@ -100,26 +100,26 @@ async def test_unknown_fields_are_refused_warned_of_or_dropped(site: Site) -> No
     assert status == 201 and "spec" not in made
 
 
-async def test_who_may_not_is_told_what(site: Site) -> None:
-    status, told = await site.ask("GET", MAPS, token=POWERLESS)
-    assert (status, told["reason"]) == (403, "Forbidden")
-    assert told["message"] == (
+async def test_a_403_says_what_is_forbidden(site: Site) -> None:
+    status, got = await site.ask("GET", MAPS, token=POWERLESS)
+    assert (status, got["reason"]) == (403, "Forbidden")
+    assert got["message"] == (
         'configmaps is forbidden: User "nobody" cannot list resource "configmaps" '
         'in API group "" in the namespace "default"'
     )
-    status, told = await site.ask("GET", MAPS, token="made-up")
-    assert (status, told["reason"], told["message"]) == (401, "Unauthorized", "Unauthorized")
+    status, got = await site.ask("GET", MAPS, token="made-up")
+    assert (status, got["reason"], got["message"]) == (401, "Unauthorized", "Unauthorized")
 
 
 @pytest.mark.parametrize("depth", [150, 20_000])
 async def test_deep_nesting(site: Site, depth: int) -> None:
     deep = b'{"a":' * depth + b"1" + b"}" * depth
     body = config_map("deep")[:-1] + b',"data":' + deep + b"}"
-    status, told = await site.ask("POST", MAPS, body)
-    assert (status, told["reason"]) == (400, "BadRequest")
+    status, got = await site.ask("POST", MAPS, body)
+    assert (status, got["reason"]) == (400, "BadRequest")
     yaml = b"[" * depth + b"]" * depth
-    status, told = await site.ask("POST", MAPS, yaml, media="application/yaml")
-    assert (status, told["reason"]) == (400, "BadRequest")
+    status, got = await site.ask("POST", MAPS, yaml, media="application/yaml")
+    assert (status, got["reason"]) == (400, "BadRequest")
 
 
 async def test_a_changed_continue_token(site: Site) -> None:
@@ -129,16 +129,16 @@ async def test_a_changed_continue_token(site: Site) -> None:
     token = page["metadata"]["continue"]
     for at in range(0, len(token), 3):
         changed = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
-        status, told = await site.ask("GET", f"{MAPS}?limit=1&continue={changed}")
-        assert status in (200, 400, 410, 504), told
+        status, got = await site.ask("GET", f"{MAPS}?limit=1&continue={changed}")
+        assert status in (200, 400, 410, 504), got
 
 
 # Bodies.
 
 
 async def test_a_body_of_more_than_3_mib(site: Site) -> None:
-    status, told = await site.ask("POST", MAPS, b" " * (BODY_LIMIT + 1))
-    assert (status, told["reason"], told["code"]) == (413, "RequestEntityTooLarge", 413)
+    status, got = await site.ask("POST", MAPS, b" " * (BODY_LIMIT + 1))
+    assert (status, got["reason"], got["code"]) == (413, "RequestEntityTooLarge", 413)
     status, _ = await site.ask("POST", MAPS, config_map("fits") + b" " * 2_000_000)
     assert status == 201
 
@@ -154,11 +154,11 @@ async def test_a_body_without_end_is_cut_off_at_the_limit(site: Site) -> None:
 
 async def test_bodies_are_not_unpacked(site: Site) -> None:
     packed = gzip.compress(config_map("zipped"), mtime=0)
-    status, told = await site.ask("POST", MAPS, packed, Content_Encoding="gzip")
-    assert (status, told["reason"]) == (400, "BadRequest")
+    status, got = await site.ask("POST", MAPS, packed, Content_Encoding="gzip")
+    assert (status, got["reason"]) == (400, "BadRequest")
     assert (
         "json parse error: invalid character '\\x1f' looking for beginning of value"
-        in (told["message"])
+        in (got["message"])
     )
 
 
@@ -272,7 +272,7 @@ async def test_a_body_is_no_part_of_the_head(site: Site) -> None:
         assert (await wire.answer())[0] == 201
 
 
-async def test_nobody_is_told_what_serves(site: Site) -> None:
+async def test_no_header_names_the_server(site: Site) -> None:
     for sent in (
         request("GET", "/api"),
         b"GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -330,10 +330,10 @@ async def test_a_client_that_never_reads_its_watch_is_cut_off(site: Site) -> Non
     for number in range(30):
         writing.send(request("POST", MAPS, config_map(f"w-{number}", data=large)))
         assert (await writing.answer())[0] == 201
-        seen = b""
+        received = b""
         async with asyncio.timeout(PATIENCE):
-            while f'"name":"w-{number}"'.encode() not in seen:
-                seen = seen[-100:] + await other.reader.read(1 << 20)
+            while f'"name":"w-{number}"'.encode() not in received:
+                received = received[-100:] + await other.reader.read(1 << 20)
     await left("_stream", 1)
 
 

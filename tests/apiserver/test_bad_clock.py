@@ -67,8 +67,8 @@ async def test_a_watch_ends_when_its_seconds_are_over(env: Env) -> None:
         assert isinstance(answer, StreamReply)
         began = env.clock.monotonic()
         set_back(env)
-        told = [json.loads(line) async for chunk in answer.chunks for line in chunk.splitlines()]
-        assert {one["type"] for one in told} == {"BOOKMARK"}
+        got = [json.loads(line) async for chunk in answer.chunks for line in chunk.splitlines()]
+        assert {one["type"] for one in got} == {"BOOKMARK"}
         assert env.clock.monotonic() - began == 100
 
 
@@ -110,14 +110,14 @@ async def test_tokens(env: Env) -> None:
     """One that was issued after now does not hold yet, as upstream has it; a new one does."""
     async with control_plane.api_server(env) as server:
         ask = Asker(server, ADMIN)
-        wanted = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {}}
-        early = (await ask.must("POST", TOKEN, wanted))["status"]["token"]
+        expected = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": {}}
+        early = (await ask.must("POST", TOKEN, expected))["status"]["token"]
         assert await _held(ask, early) == 201
         set_back(env)
         # What has passed is remembered for some seconds, as upstream does.
         await env.clock.sleep(tokens.CACHE_TTL)
         assert await _held(ask, early) == 401
-        late = (await ask.must("POST", TOKEN, wanted))["status"]["token"]
+        late = (await ask.must("POST", TOKEN, expected))["status"]["token"]
         assert await _held(ask, late) == 201
         await env.clock.sleep(HOUR - 30)
         assert await _held(ask, early) == 201

@@ -97,15 +97,15 @@ async def test_a_full_disk(
             watch = await chain.handle(server, Request("GET", MAPS, "watch=1", user=ADMIN))
             assert isinstance(watch, StreamReply)
             acked, refused = await _write_until_it_is_full(ask)
-            for told in refused:
-                assert (told["kind"], told["reason"]) == ("Status", "ServiceUnavailable")
-                assert told["message"] == (
-                    f"the store is not available: {path}: {told['message'].rpartition(': ')[2]}"
+            for got in refused:
+                assert (got["kind"], got["reason"]) == ("Status", "ServiceUnavailable")
+                assert got["message"] == (
+                    f"the store is not available: {path}: {got['message'].rpartition(': ')[2]}"
                 )
-                assert words in told["message"]
+                assert words in got["message"]
             # It is ready no longer, and alive all the same.
-            status, told = await _probe(server, "/readyz")
-            assert (status, "[-]store failed: " in told, words in told) == (500, True, True)
+            status, got = await _probe(server, "/readyz")
+            assert (status, "[-]store failed: " in got, words in got) == (500, True, True)
             assert (await _probe(server, "/livez"))[0] == 200
             # Reads go on, and tell of what was acknowledged: no more, no less.
             assert await _names(ask) == acked
@@ -120,8 +120,8 @@ async def test_a_full_disk(
             assert kept["data"]["k"] == ("y" * 50_000 if status == 200 else "x" * 20_000)
 
             make_room()
-            status, told = await ask("POST", MAPS, config_map("after"))
-            assert status == 201, told
+            status, got = await ask("POST", MAPS, config_map("after"))
+            assert status == 201, got
             assert (await _probe(server, "/readyz"))[0] == 200
             acked.add("after")
             assert await _names(ask) == acked
@@ -144,12 +144,12 @@ async def _write_until_it_is_full(ask: Asker) -> tuple[set[str], list[Any]]:
     async def write(writer: int) -> None:
         for number in range(ROUNDS):
             name = f"w-{writer}-{number:03}"
-            status, told = await ask("POST", MAPS, config_map(name))
+            status, got = await ask("POST", MAPS, config_map(name))
             if status == 201:
                 acked.add(name)
                 continue
-            assert status == 503, told
-            refused.append(told)
+            assert status == 503, got
+            refused.append(got)
 
     async with asyncio.TaskGroup() as group:
         for writer in range(WRITERS):
@@ -171,17 +171,17 @@ async def _names(ask: Asker) -> set[str]:
 
 async def _seen(watch: StreamReply, count: int) -> set[str]:
     """The names that a watch has told of as added, each once."""
-    seen: list[str] = []
+    received: list[str] = []
     async with asyncio.timeout(10):
-        while len(seen) < count:
+        while len(received) < count:
             chunk = await anext(watch.chunks)
             for event in map(json.loads, bytes(chunk).splitlines()):
                 name = event["object"]["metadata"]["name"]
                 if event["type"] == "ADDED" and name != "kube-root-ca.crt":
-                    seen.append(name)
+                    received.append(name)
     await watch.chunks.aclose()
-    assert len(seen) == len(set(seen))
-    return set(seen)
+    assert len(received) == len(set(received))
+    return set(received)
 
 
 @virtual.test()

@@ -46,8 +46,8 @@ async def watch(server: ApiServer, path: str, query: str = "") -> StreamReply:
 
 
 def events(chunk: bytes) -> list[tuple[str, str]]:
-    told = [json.loads(line) for line in chunk.splitlines()]
-    return [(one["type"], one["object"]["metadata"]["name"]) for one in told]
+    got = [json.loads(line) for line in chunk.splitlines()]
+    return [(one["type"], one["object"]["metadata"]["name"]) for one in got]
 
 
 async def leave(*watching: StreamReply) -> None:
@@ -55,7 +55,7 @@ async def leave(*watching: StreamReply) -> None:
         await one.chunks.aclose()
 
 
-async def test_ten_thousand_watchers_are_told(ask: Asker) -> None:
+async def test_ten_thousand_watchers_get_every_event(ask: Asker) -> None:
     watching = [await watch(ask.server, MAPS) for _ in range(MANY)]
     waiting = [asyncio.ensure_future(anext(one.chunks)) for one in watching]
     await asyncio.sleep(0)
@@ -79,10 +79,10 @@ async def test_watchers_of_something_else_are_not_woken(ask: Asker) -> None:
     await asyncio.sleep(0)
     for number in range(20):
         await ask.must("POST", MAPS, config_map(f"a-{number}", app="mine"))
-    seen: list[tuple[str, str]] = []
-    while len(seen) < 20:
-        seen += events(await anext(mine.chunks))
-    assert seen == [("ADDED", f"a-{number}") for number in range(20)]
+    received: list[tuple[str, str]] = []
+    while len(received) < 20:
+        received += events(await anext(mine.chunks))
+    assert received == [("ADDED", f"a-{number}") for number in range(20)]
     assert not any(one.done() for one in waiting)
     subscriptions = [one.chunks._subscription for one in others]  # type: ignore[attr-defined]
     assert all(not one.take() for one in subscriptions)
@@ -149,7 +149,7 @@ async def test_a_reader_that_is_far_behind_is_let_go(ask: Asker) -> None:
     async with control_plane.api_server(store=MemoryStore(history=12_000)) as server:
         ask = Asker(server, ADMIN)
         slow = await watch(server, MAPS)
-        seen = server.store.revision
+        received = server.store.revision
         await ask.must("POST", MAPS, config_map("a"))
         for number in range(10_100):
             patch = {"data": {"n": str(number)}}
@@ -161,18 +161,18 @@ async def test_a_reader_that_is_far_behind_is_let_go(ask: Asker) -> None:
         with pytest.raises(StopAsyncIteration):
             await anext(slow.chunks)
         again = await chain.handle(
-            server, Request("GET", MAPS, f"watch=1&resourceVersion={seen}", user=ADMIN)
+            server, Request("GET", MAPS, f"watch=1&resourceVersion={received}", user=ADMIN)
         )
         assert isinstance(again, StreamReply)
         assert events(await anext(again.chunks))[0] == ("ADDED", "a")
         await leave(again)
         await server.store.compact(server.store.revision)
         late = await chain.handle(
-            server, Request("GET", MAPS, f"watch=1&resourceVersion={seen}", user=ADMIN)
+            server, Request("GET", MAPS, f"watch=1&resourceVersion={received}", user=ADMIN)
         )
         assert isinstance(late, StreamReply)
-        told = json.loads(await anext(late.chunks))
-        assert (told["type"], told["object"]["code"], told["object"]["reason"]) == (
+        got = json.loads(await anext(late.chunks))
+        assert (got["type"], got["object"]["code"], got["object"]["reason"]) == (
             "ERROR", 410, "Expired",
         )  # fmt: skip
         await leave(late)

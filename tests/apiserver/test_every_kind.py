@@ -138,10 +138,10 @@ async def _labels_select(
     stored = KINDS.by_kind[resource.group, resource.version, resource.kind]
     endpoint = ask.server.by_type[stored.type]
     obj = endpoint.decode(await kept.raw("GET"))
-    wanted = {"metadata.name": name} | {
+    expected = {"metadata.name": name} | {
         label: read(obj) for label, read in resource.selectable.items()
     }
-    for label, value in wanted.items():
+    for label, value in expected.items():
         _, found = await ask("GET", f"{collection}?fieldSelector={label}={value}")
         assert name in [item["metadata"]["name"] for item in found["items"]], label
     status, refused = await ask("GET", f"{collection}?fieldSelector=spec.nonsense=1")
@@ -149,10 +149,10 @@ async def _labels_select(
 
 
 def test_every_kind_has_a_manifest() -> None:
-    shown = {param.values[0].group_kind for param in _manifests()}
+    served = {param.values[0].group_kind for param in _manifests()}
     missing = {
         item.group_kind for item in KINDS.resources if "create" in item.verbs and item.default_on
-    } - shown
+    } - served
     # Asked and answered, never stored.
     assert missing == {
         "Binding",

@@ -20,8 +20,8 @@ async def _running(ask: Api, name: str, ready: bool = True) -> None:
 async def _budget(ask: Api, **status: Any) -> None:
     spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
     await ask("POST", BUDGETS, {"metadata": {"name": "web"}, "spec": spec})
-    told = {"status": {"observedGeneration": 1, **status}}
-    answer = await ask("PATCH", f"{BUDGETS}/web/status", told, media=MERGE)
+    got = {"status": {"observedGeneration": 1, **status}}
+    answer = await ask("PATCH", f"{BUDGETS}/web/status", got, media=MERGE)
     assert answer[0] == 200
 
 

@@ -124,8 +124,8 @@ async def test_what_may_be_ignored(loose: Loose) -> None:
             status, warnings, message = await ask("POST", path + query, body)
             assert (status, sorted(warnings)) == (400 if refused else 201, warned)
             if refused:
-                why = f'{kind} in version "v1" cannot be handled as a {kind}: {strict}'
-                assert message == why
+                detail = f'{kind} in version "v1" cannot be handled as a {kind}: {strict}'
+                assert message == detail
             media = [MERGE] if path == WIDGETS else [MERGE, STRATEGIC]
             for form in media:
                 status, warnings, message = await ask("PATCH", f"{path}/e{query}", patch, form)
@@ -388,8 +388,8 @@ async def test_versions_that_name_none() -> None:
             assert (await ask("POST", MAPS, body))[0] == 201
             if not text or text == "0":
                 continue
-            why = "value out of range" if text.isdigit() else "invalid syntax"
-            refused = (400, [], f'strconv.ParseUint: parsing "{text}": {why}')
+            detail = "value out of range" if text.isdigit() else "invalid syntax"
+            refused = (400, [], f'strconv.ParseUint: parsing "{text}": {detail}')
             assert await ask("PUT", f"{MAPS}/n{number}", body) == refused
             assert await ask("PATCH", f"{MAPS}/n{number}", body, MERGE) == refused
         body = named(MAPS, "one", "").replace('"metadata":{', '"metadata":{"resourceVersion":"1",')

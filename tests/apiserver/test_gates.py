@@ -148,14 +148,14 @@ INNER = {
 }
 
 
-def states(*wanted: str) -> set[str]:
-    return {name for name, gate in gates.every().items() if gate.state in wanted}
+def states(*expected: str) -> set[str]:
+    return {name for name, gate in gates.every().items() if gate.state in expected}
 
 
 def test_every_gate_that_is_on_has_an_effect_that_a_test_shows() -> None:
     assert SHOWN.keys() == states("on")
-    for gate, shown in SHOWN.items():
-        file, _, name = shown.partition("::")
+    for gate, served in SHOWN.items():
+        file, _, name = served.partition("::")
         text = (ROOT / "tests" / file).read_text()
         assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), gate
 
@@ -196,8 +196,8 @@ def test_what_a_gate_can_be_set_to(gate: str, on: bool, problem: str) -> None:
     if not problem:
         assert Gates({gate: on}).on(gate) is (on and gate in states("on", "off"))
         return
-    told = "true" if on else "false"
-    with pytest.raises(ValueError, match=f"^cannot set feature gate {gate} to {told}, {problem}$"):
+    got = "true" if on else "false"
+    with pytest.raises(ValueError, match=f"^cannot set feature gate {gate} to {got}, {problem}$"):
         Gates({gate: on})
 
 
@@ -233,17 +233,17 @@ async def test_the_status_of_a_service_cidr(env: Env, asking: Any) -> None:
         path = "/apis/networking.k8s.io/v1/servicecidrs"
         ready = {"type": "Ready", "status": "True", "reason": "x", "message": ""}
         ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
-        wanted: dict[str, Any] = {
+        expected: dict[str, Any] = {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "ServiceCIDR",
             "metadata": {"name": "more"},
             "spec": {"cidrs": ["10.9.0.0/24"]},
             "status": {"conditions": [ready]},
         }
-        made = await ask.must("POST", path, wanted)
+        made = await ask.must("POST", path, expected)
         assert "conditions" not in made["status"]
-        assert "conditions" not in (await ask.must("PUT", f"{path}/more", wanted))["status"]
-        written = await ask.must("PUT", f"{path}/more/status", wanted)
+        assert "conditions" not in (await ask.must("PUT", f"{path}/more", expected))["status"]
+        written = await ask.must("PUT", f"{path}/more/status", expected)
         assert written["status"]["conditions"] == [ready]
-        kept = await ask.must("PUT", f"{path}/more", wanted | {"status": {}})
+        kept = await ask.must("PUT", f"{path}/more", expected | {"status": {}})
         assert kept["status"]["conditions"] == [ready]

@@ -11,7 +11,7 @@ HOSTS = links.Hosts("10.0.0.1:80", "api:6443")
 
 
 @pytest.mark.parametrize(
-    ("link", "wanted"),
+    ("link", "expected"),
     [
         ("/a", PREFIX + "/a"),
         ("/", PREFIX + "/"),
@@ -26,8 +26,8 @@ HOSTS = links.Hosts("10.0.0.1:80", "api:6443")
         ("http://[bad/", "http://[bad/"),
     ],
 )
-def test_one_link(link: str, wanted: str) -> None:
-    assert links.rewrite(link, PREFIX, HOSTS) == wanted
+def test_one_link(link: str, expected: str) -> None:
+    assert links.rewrite(link, PREFIX, HOSTS) == expected
 
 
 def test_only_links_of_a_page_change() -> None:
@@ -37,14 +37,14 @@ def test_only_links_of_a_page_change() -> None:
         '<a class=x HREF = "/yes?a=1&amp;b=2">/no</a>'
         "<script>var x = '<a href=\"/no\">';</script>"
     ).encode()
-    wanted = (page.replace(b"src=/yes", b'src="%s/yes"' % PREFIX.encode())).replace(
+    expected = (page.replace(b"src=/yes", b'src="%s/yes"' % PREFIX.encode())).replace(
         b'"/yes?', b'"%s/yes?' % PREFIX.encode()
     )
-    assert links.rewrite_page(page, PREFIX, HOSTS) == wanted
+    assert links.rewrite_page(page, PREFIX, HOSTS) == expected
 
 
 @pytest.mark.parametrize(
-    ("tag", "wanted"),
+    ("tag", "expected"),
     [
         ("<a title=it's href=/x>", f'<a title=it\'s href="{PREFIX}/x">'),
         ('<a title="a > b" href=/x>', f'<a title="a > b" href="{PREFIX}/x">'),
@@ -59,8 +59,8 @@ def test_only_links_of_a_page_change() -> None:
         ("<!-- <a href=/x>", "<!-- <a href=/x>"),
     ],
 )
-def test_what_a_tag_is(tag: str, wanted: str) -> None:
-    assert links.rewrite_page(tag.encode(), PREFIX, HOSTS) == wanted.encode()
+def test_what_a_tag_is(tag: str, expected: str) -> None:
+    assert links.rewrite_page(tag.encode(), PREFIX, HOSTS) == expected.encode()
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def shortly(media: list[str]) -> str:
     return ",".join(sorted(names)) or "-"
 
 
-def told(path: str, method: str, operation: dict[str, Any], shared: list[Any]) -> parity.Operation:
+def got(path: str, method: str, operation: dict[str, Any], shared: list[Any]) -> parity.Operation:
     """An operation of the v2 document as a line of the table."""
     taken = {f"{item['in'][0]}:{item['name']}" for item in operation.get("parameters", []) + shared}
     gvk = operation.get("x-kubernetes-group-version-kind")
@@ -59,7 +59,7 @@ async def test_operations_are_those_of_upstream() -> None:
     async with control_plane.api_server(**parity.EVERYTHING) as server:
         document = await fetch(server, "/openapi/v2")
     ours = {
-        (path, method.upper()): told(path, method, operation, item.get("parameters", []))
+        (path, method.upper()): got(path, method, operation, item.get("parameters", []))
         for path, item in document["paths"].items()
         for method, operation in item.items()
         if method != "parameters"
@@ -119,14 +119,14 @@ async def test_definitions_are_those_of_upstream() -> None:
         ours = (await fetch(server, "/openapi/v2"))["definitions"]
     assert not ours.keys() - theirs.keys()
     for name, schema in ours.items():
-        wanted = theirs[name]
-        assert schema.get("properties", {}).keys() == wanted.get("properties", {}).keys(), name
-        assert schema.get("required") == wanted.get("required"), name
+        expected = theirs[name]
+        assert schema.get("properties", {}).keys() == expected.get("properties", {}).keys(), name
+        assert schema.get("required") == expected.get("required"), name
         kind = "x-kubernetes-group-version-kind"
-        assert schema.get(kind) == wanted.get(kind), name
+        assert schema.get(kind) == expected.get(kind), name
         for key, field in schema.get("properties", {}).items():
             for marker in ("x-kubernetes-list-type", "x-kubernetes-patch-strategy", "format"):
-                there = wanted["properties"][key].get(marker)
+                there = expected["properties"][key].get(marker)
                 assert field.get(marker) == there, (name, key, marker)
     served = {item.name: item for item in parity.kinds()}
     published = {

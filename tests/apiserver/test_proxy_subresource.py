@@ -203,9 +203,9 @@ async def test_what_cannot_be_reached_says_so() -> None:
             port = taken.getsockname()[1]
             for path, kind in ((f"p:{port}", "pods"), (f"https:p:{port}", "pods")):
                 status, text, _ = await ask(server, f"{path}/proxy/", kind=kind)
-                why = f"dial tcp 127.0.0.1:{port}: connect: connection refused"
+                detail = f"dial tcp 127.0.0.1:{port}: connect: connection refused"
                 assert status == 503
-                assert f'"error trying to reach service: {why}"' in text
+                assert f'"error trying to reach service: {detail}"' in text
         assert (await ask(server, "p:nope/proxy/"))[0] == 400
         assert (await ask(server, "gone/proxy/"))[0] == 404
 
@@ -255,7 +255,7 @@ async def test_requests_go_to_a_pod_of_a_service(
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("a", ("http", "a", "")),
         ("a:80", ("http", "a", "80")),
@@ -263,8 +263,8 @@ async def test_requests_go_to_a_pod_of_a_service(
         (":a:80", ("http", "a", "80")),
     ],
 )
-def test_names_with_ports(text: str, wanted: tuple[str, str, str]) -> None:
-    assert proxy.parse(text, "pod") == wanted
+def test_names_with_ports(text: str, expected: tuple[str, str, str]) -> None:
+    assert proxy.parse(text, "pod") == expected
 
 
 def test_a_bad_name() -> None:

@@ -133,7 +133,7 @@ async def test_pages_are_of_one_moment() -> None:
 
 
 @pytest.mark.parametrize(
-    ("selector", "wanted"),
+    ("selector", "desired"),
     [
         ("labelSelector=tier%3Dfront", ["a", "b"]),
         ("labelSelector=tier!%3Dfront", ["c"]),
@@ -144,13 +144,13 @@ async def test_pages_are_of_one_moment() -> None:
         ("labelSelector=tier%3Dfront&limit=1", ["a"]),
     ],
 )
-async def test_selectors(selector: str, wanted: list[str]) -> None:
+async def test_selectors(selector: str, desired: list[str]) -> None:
     async with api() as ask:
         await ask.make("a", tier="front", zone="x")
         await ask.make("b", tier="front")
         await ask.make("c", tier="back")
         _, listed = await ask("GET", f"{MAPS}?{selector}")
-        assert names(listed) == wanted
+        assert names(listed) == desired
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ async def test_watch_from_a_revision_and_what_selection_makes_of_changes() -> No
             await ask("PUT", f"{MAPS}/a", moved)
             await ask.make("other", tier="back")
             await ask("DELETE", f"{MAPS}/a")
-            seen = [await anext(events) for _ in range(3)]
-        assert [item["type"] for item in seen] == ["DELETED", "ADDED", "DELETED"]
-        left = seen[0]["object"]["metadata"]
+            received = [await anext(events) for _ in range(3)]
+        assert [item["type"] for item in received] == ["DELETED", "ADDED", "DELETED"]
+        left = received[0]["object"]["metadata"]
         assert left["labels"] == {"tier": "front"}
         assert left["resourceVersion"] == moved["metadata"]["resourceVersion"]
 
@@ -241,9 +241,9 @@ async def test_initial_events_end_with_a_bookmark() -> None:
             "&allowWatchBookmarks=true&fieldSelector=metadata.name%3Da"
         )
         async with ask.watch(f"{MAPS}?{query}") as events:
-            seen = [await anext(events) for _ in range(2)]
-        assert [item["type"] for item in seen] == ["ADDED", "BOOKMARK"]
-        annotations = seen[1]["object"]["metadata"]["annotations"]
+            received = [await anext(events) for _ in range(2)]
+        assert [item["type"] for item in received] == ["ADDED", "BOOKMARK"]
+        annotations = received[1]["object"]["metadata"]["annotations"]
         assert annotations == {"k8s.io/initial-events-end": "true"}
 
 
@@ -255,8 +255,8 @@ async def test_a_watch_from_a_compacted_revision_is_gone() -> None:
         await ask.server.store.compact(ask.server.store.revision)
         version = made["metadata"]["resourceVersion"]
         async with ask.watch(f"{MAPS}?watch=1&resourceVersion={version}") as events:
-            seen = [item async for item in events]
-        [gone] = seen
+            received = [item async for item in events]
+        [gone] = received
         assert gone["type"] == "ERROR"
         assert (gone["object"]["code"], gone["object"]["reason"]) == (410, "Expired")
 
@@ -266,9 +266,9 @@ async def test_watch_as_tables() -> None:
         async with ask.watch(f"{MAPS}?watch=1", accept=TABLE) as events:
             await ask.make("a")
             await ask.make("b")
-            seen = [await anext(events) for _ in range(2)]
-        assert seen[0]["object"]["columnDefinitions"]
-        assert not seen[1]["object"].get("columnDefinitions")
+            received = [await anext(events) for _ in range(2)]
+        assert received[0]["object"]["columnDefinitions"]
+        assert not received[1]["object"].get("columnDefinitions")
 
 
 @virtual.test()
@@ -278,8 +278,8 @@ async def test_a_quiet_watch_tells_how_far_it_has_come_and_ends(env: Env) -> Non
         query = "watch=1&allowWatchBookmarks=true&timeoutSeconds=130&resourceVersion="
         query += str(ask.server.store.revision)
         async with ask.watch(f"{MAPS}?{query}") as events:
-            seen = [item async for item in events]
-        assert [item["type"] for item in seen] == ["BOOKMARK", "BOOKMARK"]
+            received = [item async for item in events]
+        assert [item["type"] for item in received] == ["BOOKMARK", "BOOKMARK"]
         assert env.clock.monotonic() - began == pytest.approx(130, abs=1)
 
 
@@ -343,10 +343,12 @@ async def test_an_index_finds_what_a_scan_finds() -> None:
                 assert names(page) == expected[:2]
                 watching = f"{pods}?watch=1&sendInitialEvents=true&allowWatchBookmarks=true"
                 watching += "&resourceVersionMatch=NotOlderThan"
-                async with ask.watch(f"{watching}&fieldSelector=spec.nodeName%3D{node}") as seen:
+                async with ask.watch(
+                    f"{watching}&fieldSelector=spec.nodeName%3D{node}"
+                ) as received:
                     for name in expected:
-                        assert (await anext(seen))["object"]["metadata"]["name"] == name
-                    assert (await anext(seen))["type"] == "BOOKMARK"
+                        assert (await anext(received))["object"]["metadata"]["name"] == name
+                    assert (await anext(received))["type"] == "BOOKMARK"
         _, elsewhere = await ask(
             "GET", "/api/v1/namespaces/other/pods?fieldSelector=spec.nodeName%3Dn1"
         )

@@ -31,6 +31,6 @@ async def test_every_refusal_says_what_upstream_says() -> None:
             answer = await ask.raw(
                 write["method"], write["path"], write["body"], media=write.get("media", "")
             )
-            told = json.loads(answer.body).get("message", "") if answer.status > 299 else ""
-            message = UID.sub("U", told).replace(ONLY, "(ONLY)")
+            got = json.loads(answer.body).get("message", "") if answer.status > 299 else ""
+            message = UID.sub("U", got).replace(ONLY, "(ONLY)")
             assert (answer.status, message) == (write["status"], write["message"]), write

@@ -74,9 +74,9 @@ async def test_an_object_and_a_list_in_protobuf_say_what_json_says() -> None:
         for query in ("", "?limit=1", "?labelSelector=x%3Dy"):
             listed = await ask("GET", MAPS + query, accept=CONTROLLER)
             plain = await ask("GET", MAPS + query)
-            wanted = msgspec.json.decode(plain.body)
-            assert parsed(listed.body).get("items", []) == wanted["items"]
-            assert parsed(listed.body)["metadata"] == wanted["metadata"]
+            desired = msgspec.json.decode(plain.body)
+            assert parsed(listed.body).get("items", []) == desired["items"]
+            assert parsed(listed.body)["metadata"] == desired["metadata"]
 
 
 async def test_a_body_in_protobuf_is_answered_in_protobuf() -> None:
@@ -122,12 +122,14 @@ async def test_a_watch_in_protobuf_is_frames() -> None:
             assert answer.content_type == f"{PROTOBUF};stream=watch"
             first = await anext(answer.chunks)
             await answer.chunks.aclose()
-            seen = frames(first)
-            assert [type_ for type_, _ in seen] == ["ADDED", "BOOKMARK"]
+            received = frames(first)
+            assert [type_ for type_, _ in received] == ["ADDED", "BOOKMARK"]
             expected = kind or "PartialObjectMetadata"
-            assert [obj["kind"] for _, obj in seen] == [expected, expected]
-            assert seen[0][1]["metadata"]["name"] == "a"
-            assert seen[1][1]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+            assert [obj["kind"] for _, obj in received] == [expected, expected]
+            assert received[0][1]["metadata"]["name"] == "a"
+            assert received[1][1]["metadata"]["annotations"] == {
+                "k8s.io/initial-events-end": "true"
+            }
 
 
 def frames(data: bytes) -> list[tuple[str, dict[str, Any]]]:
@@ -178,18 +180,18 @@ def test_what_is_accepted_first(accept: str, media: str) -> None:
     "accept", ["text/html", "application/cbor", f"{PROTOBUF};{TABLE}", "a/b/c"]
 )
 def test_what_is_not_served_is_refused(accept: str) -> None:
-    with pytest.raises(errors.ApiError) as fault:
+    with pytest.raises(errors.ApiError) as error:
         negotiate.accept(accept)
-    assert fault.value.code == 406
-    assert fault.value.message.endswith(f": application/json, application/yaml, {PROTOBUF}")
+    assert error.value.code == 406
+    assert error.value.message.endswith(f": application/json, application/yaml, {PROTOBUF}")
 
 
 async def test_yaml_is_no_stream() -> None:
     async with client() as ask:
         answer = await ask("GET", f"{MAPS}?watch=1", accept="application/yaml")
         assert answer.status == 406
-        told = " ".join(answer.body.decode().split())
-        assert f"application/json;stream=watch, {PROTOBUF};stream=watch" in told
+        got = " ".join(answer.body.decode().split())
+        assert f"application/json;stream=watch, {PROTOBUF};stream=watch" in got
 
 
 async def test_people_get_indented_json() -> None:

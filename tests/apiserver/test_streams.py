@@ -62,10 +62,10 @@ class Far:
         self._out.put_nowait(b"")
 
     # What it does.
-    def stream(self, **wanted: str) -> int:
+    def stream(self, **expected: str) -> int:
         """The stream with these headers."""
-        wanted = {name.lower(): value for name, value in wanted.items()}
-        return next(n for n, headers in self.streams.items() if wanted.items() <= headers.items())
+        expected = {name.lower(): value for name, value in expected.items()}
+        return next(n for n, headers in self.streams.items() if expected.items() <= headers.items())
 
     async def opened(self, count: int) -> None:
         while len(self.streams) < count:
@@ -209,8 +209,8 @@ async def test_exec(offered: tuple[str, ...], spoken: str, command: str) -> None
             # Text, and only for what went wrong.
             ending = [(3, b"command terminated")] if command == "fail" else []
         # The empty message says that the connection is there.
-        wanted = [(1, b""), (1, b"ready"), (1, b"HELLO"), (2, b"bye"), *ending]
-        assert await said(socket, spoken) == wanted
+        expected = [(1, b""), (1, b"ready"), (1, b"HELLO"), (2, b"bye"), *ending]
+        assert await said(socket, spoken) == expected
 
 
 async def test_attach_with_nothing_but_a_terminal() -> None:
@@ -224,8 +224,8 @@ async def test_attach_with_nothing_but_a_terminal() -> None:
     path = f"{POD}/attach?stdin=1&stdout=1&tty=1"
     async with site(Node(play)) as here, here.socket(path, "v4.channel.k8s.io") as socket:
         await socket.send_bytes(b"\x04" + b'{"Width":80}')
-        wanted = [(1, b""), (1, b'{"Width":80}'), (3, SUCCESS)]
-        assert await said(socket, "") == wanted
+        expected = [(1, b""), (1, b'{"Width":80}'), (3, SUCCESS)]
+        assert await said(socket, "") == expected
 
 
 async def ports(far: Far) -> None:
@@ -345,8 +345,8 @@ async def test_a_watch_tells_each_event_in_a_message_of_its_own() -> None:
                     message = await socket.receive()
                     assert message.type is kind
                     data = message.data.encode() if kind is WSMsgType.TEXT else message.data
-                    wanted = name if kind is WSMsgType.TEXT else name.strip(b'"')
-                    assert wanted in data
+                    expected = name if kind is WSMsgType.TEXT else name.strip(b'"')
+                    assert expected in data
                     # No length stands before a message.
                     assert kind is WSMsgType.TEXT or data[:1] == b"\n"
 
@@ -376,7 +376,7 @@ async def test_a_watch_that_is_refused_is_answered_as_ever() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "wanted"),
+    ("header", "expected"),
     [
         ("", [""]),
         ("a, b", ["a", "b"]),
@@ -384,9 +384,9 @@ async def test_a_watch_that_is_refused_is_answered_as_ever() -> None:
         ("base64url.bearer.authorization.k8s.io.dG9rZW4", [""]),
     ],
 )
-def test_what_is_offered(header: str, wanted: list[str]) -> None:
+def test_what_is_offered(header: str, expected: list[str]) -> None:
     request = Request("GET", "/", headers={"sec-websocket-protocol": header})
-    assert sockets.offered(request) == wanted
+    assert sockets.offered(request) == expected
     with pytest.raises(ApiError, match="supports none at all, c"):
         sockets.accepted_protocol(
             Request("GET", "/", headers={"sec-websocket-protocol": "x"}), ("", "c")

@@ -155,7 +155,7 @@ def test_files_that_look_on_are_there() -> None:
     assert files >= LOOKING
 
 
-def told(answer: Any) -> list[str]:
+def got(answer: Any) -> list[str]:
     """The warnings of what is not acted on."""
     return [text[7:-1] for text in answer.warnings if "Trireme does not act on" in text]
 
@@ -163,7 +163,7 @@ def told(answer: Any) -> list[str]:
 async def test_creations_say_so_and_no_others() -> None:
     cases = [case.values for case in _manifests()]
     settings = {**parity.EVERYTHING, "warn_unimplemented": True}
-    seen = set()
+    received = set()
     async with control_plane.api_server(**settings) as server:
         ask = Api(server)
         for resource, manifest in cases:
@@ -171,15 +171,15 @@ async def test_creations_say_so_and_no_others() -> None:
             answer = await ask.raw("POST", _collection(resource) + "?dryRun=All", manifest)
             assert answer.status == 201, answer.body
             if all(row.when is None for row in rows):
-                wanted = [f"{row.of} yet: {row.missing}" for row in rows]
-                said = [text.partition(" does not act on ")[2] for text in told(answer)]
-                assert len(said) == len(wanted), (resource.plural, said)
-                assert all(map(str.endswith, said, wanted)), said
-                seen.add(resource.group_resource)
+                desired = [f"{row.of} yet: {row.missing}" for row in rows]
+                said = [text.partition(" does not act on ")[2] for text in got(answer)]
+                assert len(said) == len(desired), (resource.plural, said)
+                assert all(map(str.endswith, said, desired)), said
+                received.add(resource.group_resource)
     always = {
         name for name, rows in unimplemented.ROWS.items() if all(row.when is None for row in rows)
     }
-    assert seen >= always
+    assert received >= always
 
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
@@ -210,12 +210,12 @@ NAMESPACED = "/api/v1/namespaces/default"
 async def test_what_the_words_are() -> None:
     async with control_plane.api_server(warn_unimplemented=True) as server:
         ask = Api(server)
-        said = told(await ask.raw("POST", SETS, STATEFUL))
+        said = got(await ask.raw("POST", SETS, STATEFUL))
         assert said == ["Trireme does not act on StatefulSets yet: no Pods will be created"]
         change = {"metadata": {"labels": {"c": "d"}}}
-        assert told(await ask.raw("PATCH", f"{SETS}/x", change, media=MERGE)) == []
+        assert got(await ask.raw("PATCH", f"{SETS}/x", change, media=MERGE)) == []
         secret = {**SECRET, "type": "bootstrap.kubernetes.io/token"}
-        assert told(await ask.raw("POST", f"{NAMESPACED}/secrets", secret)) == [
+        assert got(await ask.raw("POST", f"{NAMESPACED}/secrets", secret)) == [
             "Trireme does not act on Secrets of type bootstrap.kubernetes.io/token yet: "
             "its token will not be accepted"
         ]
@@ -224,21 +224,21 @@ async def test_what_the_words_are() -> None:
 async def test_an_update_that_makes_it_so() -> None:
     async with control_plane.api_server(warn_unimplemented=True) as server:
         ask = Api(server)
-        assert told(await ask.raw("POST", f"{NAMESPACED}/services", SERVICE)) == []
+        assert got(await ask.raw("POST", f"{NAMESPACED}/services", SERVICE)) == []
         one = f"{NAMESPACED}/services/x"
-        wanted = [
+        desired = [
             "Trireme does not act on Services of type LoadBalancer yet: "
             "it will get no load balancer"
         ]
         for change, expected in (
-            ({"spec": {"type": "LoadBalancer"}}, wanted),
+            ({"spec": {"type": "LoadBalancer"}}, desired),
             ({"metadata": {"labels": {"a": "b"}}}, []),
         ):
-            assert told(await ask.raw("PATCH", one, change, media=MERGE)) == expected
+            assert got(await ask.raw("PATCH", one, change, media=MERGE)) == expected
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         labelled = {"metadata": {"labels": labels}}
         answer = await ask.raw("PATCH", NAMESPACED, labelled, media=MERGE)
-        assert told(answer) == [
+        assert got(answer) == [
             "Trireme does not act on Namespaces' pod-security.kubernetes.io labels yet: "
             "no Pod will be checked by them"
         ]
@@ -246,4 +246,4 @@ async def test_an_update_that_makes_it_so() -> None:
 
 async def test_a_server_for_other_controllers_is_silent() -> None:
     async with control_plane.api_server() as server:
-        assert told(await Api(server).raw("POST", SETS, STATEFUL)) == []
+        assert got(await Api(server).raw("POST", SETS, STATEFUL)) == []

@@ -109,7 +109,7 @@ async def test_a_patch_is_of_the_version_that_it_is_sent_to(asking: Asking) -> N
         assert (old["series"]["count"], old["message"]) == (2, "it is so")
 
 
-async def test_the_newer_version_of_events_is_judged_more_strictly(asking: Asking) -> None:
+async def test_the_newer_version_of_events_is_validated_more_strictly(asking: Asking) -> None:
     async with asking(Env()) as ask:
         status, refused = await ask("POST", NEW, event(type="Odd", deprecatedCount=3))
         assert status == 422
@@ -139,9 +139,11 @@ async def test_each_version_has_field_labels_of_its_own(asking: Asking) -> None:
 
 async def test_a_watch_is_in_the_version_that_is_watched(asking: Asking) -> None:
     async with asking(Env()) as ask:
-        seen = await watched(ask, NEW, OLD)
-        assert [item["object"]["apiVersion"] for item in seen] == ["events.k8s.io/v1", "v1"]
-        assert (seen[0]["object"]["note"], seen[1]["object"]["message"]) == ("it is so",) * 2
+        received = await watched(ask, NEW, OLD)
+        assert [item["object"]["apiVersion"] for item in received] == ["events.k8s.io/v1", "v1"]
+        assert (received[0]["object"]["note"], received[1]["object"]["message"]) == (
+            "it is so",
+        ) * 2
 
 
 async def watched(ask: Asker, *paths: str) -> list[Any]:
@@ -153,11 +155,11 @@ async def watched(ask: Asker, *paths: str) -> list[Any]:
         assert isinstance(answer, StreamReply)
         streams.append(answer.chunks)
     await ask.must("POST", NEW, event())
-    seen = []
+    received = []
     for chunks in streams:
-        seen.append(msgspec.json.decode(await anext(chunks)))
+        received.append(msgspec.json.decode(await anext(chunks)))
         await chunks.aclose()
-    return seen
+    return received
 
 
 async def test_versions_and_kinds_are_turned_on_and_off(asking: Asking) -> None:

@@ -22,7 +22,7 @@ from trireme.apiserver.request import Request
 WRITES = json.loads(Path(__file__).with_name("warnings.json").read_bytes())
 
 
-def shown(answer: Any) -> list[str]:
+def served(answer: Any) -> list[str]:
     return sorted(answer.warnings)
 
 
@@ -44,8 +44,8 @@ async def test_every_write_warns_of_what_upstream_warns_of() -> None:
             answer = await ask.raw(
                 write["method"], write["path"], write["body"], media=write.get("media", "")
             )
-            wanted = sorted(map(header, write["warnings"]))
-            assert (answer.status, shown(answer)) == (write["status"], wanted), write
+            expected = sorted(map(header, write["warnings"]))
+            assert (answer.status, served(answer)) == (write["status"], expected), write
 
 
 async def test_amounts_of_overhead_are_whole_bytes_too() -> None:
@@ -58,7 +58,7 @@ async def test_amounts_of_overhead_are_whole_bytes_too() -> None:
     async with api() as ask:
         answer = await ask.raw("POST", "/api/v1/namespaces/default/pods?dryRun=All", pod)
         text = 'spec.overhead[memory]: fractional byte value "500m" is invalid, must be an integer'
-        assert shown(answer) == [header(text)]
+        assert served(answer) == [header(text)]
 
 
 async def test_a_space_before_the_token_is_warned_of() -> None:

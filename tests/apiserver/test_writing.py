@@ -122,7 +122,7 @@ async def test_wrong_kinds_names_and_namespaces() -> None:
         assert (await ask("PUT", f"{MAPS}/none", config_map("none")))[0] == 404
 
 
-async def test_updates_are_judged_against_the_version_that_they_name() -> None:
+async def test_updates_are_for_the_version_that_they_name() -> None:
     async with api() as ask:
         made = await ask.make("a")
         made["data"] = {"k": "2"}
@@ -205,7 +205,7 @@ async def test_the_three_patches() -> None:
         assert (status, refused["reason"]) == (415, "UnsupportedMediaType")
 
 
-async def test_a_patch_that_names_a_version_is_judged_by_it() -> None:
+async def test_a_patch_is_for_the_version_that_it_names() -> None:
     async with api() as ask:
         made = await ask.make("a")
         version = made["metadata"]["resourceVersion"]

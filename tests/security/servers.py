@@ -40,10 +40,10 @@ def serving(node: str, *names: str) -> Pair:
 @asynccontextmanager
 async def server(answer: Answer | None = None, pair: Pair | None = None) -> AsyncIterator[Seen]:
     """A server that remembers what it was asked; with ``pair`` over TLS."""
-    seen = Seen()
+    received = Seen()
 
     async def handle(request: BaseRequest) -> web.StreamResponse:
-        seen.append(request)
+        received.append(request)
         return web.Response(text="served") if answer is None else await answer(request)
 
     context = None
@@ -56,8 +56,8 @@ async def server(answer: Answer | None = None, pair: Pair | None = None) -> Asyn
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-        seen.port = runner.addresses[0][1]
-        yield seen
+        received.port = runner.addresses[0][1]
+        yield received
     finally:
         await runner.cleanup()
 

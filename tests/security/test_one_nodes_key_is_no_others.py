@@ -62,8 +62,8 @@ async def test_certificates(
     asking: Any, monkeypatch: pytest.MonkeyPatch, pair: Pair, passes: bool
 ) -> None:
     monkeypatch.setattr(outgoing, "is_proxyable", lambda address: True)
-    wanted = [200, 200, 3] if passes else [500, 503, 0]
-    assert await reached(asking, pair) == wanted
+    expected = [200, 200, 3] if passes else [500, 503, 0]
+    assert await reached(asking, pair) == expected
 
 
 def test_so_it_is_on_the_loop_that_clusters_run_on(

@@ -92,9 +92,9 @@ async def test_who_goes_away_ends_what_was_done_for_it(
     ended = asyncio.Event()
     stream = read.stream
 
-    async def watched(*wanted: object) -> AsyncIterator[bytes]:
+    async def watched(*expected: object) -> AsyncIterator[bytes]:
         try:
-            async for text in stream(*wanted):
+            async for text in stream(*expected):
                 yield text
         finally:
             ended.set()

@@ -336,13 +336,13 @@ async def test_progress_of_a_watch(store: Store):
 
 async def test_a_slow_watcher_is_closed_and_can_resume(store: Store):
     subscription = store.watch("/r/a/", 1, buffer=3)
-    seen = await store.create("/r/a/0", slot("x"))
+    received = await store.create("/r/a/0", slot("x"))
     await take(subscription, 1)
     for number in range(1, 6):
         await store.create(f"/r/a/{number}", slot("x"))
     with pytest.raises(SubscriptionClosed, match="slow"):
         await subscription.next()
-    assert subscription.revision == seen.revision
+    assert subscription.revision == received.revision
     rest = await take(store.watch("/r/a/", subscription.revision), 5)
     assert [event.key for event in rest] == [f"/r/a/{n}" for n in range(1, 6)]
 
@@ -519,11 +519,11 @@ def test_memory_store_runs_under_a_virtual_clock():
                     await store.create(f"/r/{day}", slot("x"))
 
             task = asyncio.ensure_future(write())
-            seen: list[str] = []
-            while len(seen) < 31:
-                seen += [event.key for event in await subscription.next()]
+            received: list[str] = []
+            while len(received) < 31:
+                received += [event.key for event in await subscription.next()]
             await task
-            return seen
+            return received
 
     loop = VirtualLoop()
     try:

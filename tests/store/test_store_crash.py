@@ -32,14 +32,14 @@ def test_kill_nine_loses_no_acknowledged_write(tmp_path: Path):
     newest = 1
     checked = compactions = resumed = 0
     for number in range(ROUNDS):
-        told = _run_child(path, number, chance)
-        revisions = [ack[0] for ack in told]
+        got = _run_child(path, number, chance)
+        revisions = [ack[0] for ack in got]
         assert all(revision > newest for revision in revisions), "a revision was given twice"
-        acks.update((ack[0], ack) for ack in told)
+        acks.update((ack[0], ack) for ack in got)
         held = asyncio.run(_reopen(path, acks, newest, chance))
         assert held.revision >= max(revisions, default=newest)
         newest = held.revision
-        checked += len(told)
+        checked += len(got)
         compactions += held.compacted > 0
         resumed += held.resumed
     assert checked > 20 * ROUNDS
@@ -80,8 +80,8 @@ def _run_child(path: Path, number: int, chance: random.Random) -> list[Ack]:
         _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the child died by itself"
     lines = received.split(b"\n")[:-1]  # a torn last line was never told
-    told = [line.decode().split(" ") for line in lines]
-    return [(int(revision), kind, key, word) for revision, kind, key, word in told]
+    got = [line.decode().split(" ") for line in lines]
+    return [(int(revision), kind, key, word) for revision, kind, key, word in got]
 
 
 def _spend(seconds: float) -> None:

@@ -161,15 +161,15 @@ class Histories(RuleBasedStateMachine):
             with pytest.raises(Compacted):
                 self.store.list(prefix, revision=revision)
             return
-        wanted = [
+        expected = [
             item
             for key, item in sorted(self.states[revision].items())
             if key.startswith(prefix) and (after is None or key > after)
         ]
-        stop = limit or len(wanted)
-        remaining = max(0, len(wanted) - stop)
+        stop = limit or len(expected)
+        remaining = max(0, len(expected) - stop)
         page = self.store.list(prefix, after=after, limit=limit, revision=revision)
-        assert page == (wanted[:stop], revision, remaining > 0, remaining)
+        assert page == (expected[:stop], revision, remaining > 0, remaining)
 
     @rule(target=watches, prefix=PREFIXES, since=st.integers(-1, 12))
     def watch(self, prefix, since):
@@ -190,10 +190,10 @@ class Histories(RuleBasedStateMachine):
         if store is not self.store:
             subscription = self._resume(watch)
             since = watch[1]
-        wanted = self._events(prefix, since)
-        if wanted:
-            assert subscription.revision == wanted[0].revision - 1
-            assert self.run(subscription.next()) == wanted
+        expected = self._events(prefix, since)
+        if expected:
+            assert subscription.revision == expected[0].revision - 1
+            assert self.run(subscription.next()) == expected
         assert subscription.revision == self.store.revision
         watch[1] = self.store.revision
 

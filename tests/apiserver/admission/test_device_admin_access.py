@@ -51,8 +51,8 @@ async def test_what_is_allocated_needs_it_too(env: Env, asking: Any) -> None:
         claims = "/apis/resource.k8s.io/v1/namespaces/plain/resourceclaims"
         claim = await ask.must("POST", claims, manifest("resourceclaims", False))
         result = {"request": "all", "driver": "d", "pool": "p", "device": "x"}
-        for wanted, answer in ((True, 422), (False, 200)):
-            results = [{**result, "adminAccess": wanted}]
+        for expected, answer in ((True, 422), (False, 200)):
+            results = [{**result, "adminAccess": expected}]
             claim["status"] = {"allocation": {"devices": {"results": results}}}
             status, found = await ask("PUT", f"{claims}/gpus/status", claim)
             assert status == answer, found

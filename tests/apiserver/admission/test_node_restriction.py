@@ -143,7 +143,7 @@ async def test_tokens_for_the_pods_on_it(env: Env, asking: Any) -> None:
         volumes = [{"name": "v", "projected": {"sources": [vault]}}]
         uid = (await ask.must("POST", f"{NS}/pods", pod(volumes=volumes)))["metadata"]["uid"]
 
-        async def wanted(name: str, bound: bool = True, **spec: Any) -> tuple[int, str]:
+        async def expected(name: str, bound: bool = True, **spec: Any) -> tuple[int, str]:
             ref = {"kind": "Pod", "apiVersion": "v1", "name": "p", "uid": uid}
             body = {
                 "kind": "TokenRequest",
@@ -154,9 +154,9 @@ async def test_tokens_for_the_pods_on_it(env: Env, asking: Any) -> None:
             status, answer = await ask.as_node(name)("POST", path, body)
             return status, answer.get("message", "")
 
-        assert (await wanted("n1"))[0] == 201
-        assert (await wanted("n1", audiences=["vault"]))[0] == 201
-        assert (await wanted("n2"))[0] == 403
-        assert "not bound to a pod" in (await wanted("n1", bound=False))[1]
-        assert 'audience "other" not found' in (await wanted("n1", audiences=["other"]))[1]
-        assert "0 or 1 audiences" in (await wanted("n1", audiences=["vault", "x"]))[1]
+        assert (await expected("n1"))[0] == 201
+        assert (await expected("n1", audiences=["vault"]))[0] == 201
+        assert (await expected("n2"))[0] == 403
+        assert "not bound to a pod" in (await expected("n1", bound=False))[1]
+        assert 'audience "other" not found' in (await expected("n1", audiences=["other"]))[1]
+        assert "0 or 1 audiences" in (await expected("n1", audiences=["vault", "x"]))[1]

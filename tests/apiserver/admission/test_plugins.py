@@ -133,15 +133,15 @@ def test_the_pod_decides_over_its_account(
 ) -> None:
     async def story(env: Env) -> None:
         async with asking(env, default_accounts=()) as ask:
-            wanted: dict[str, Any] = {
+            expected: dict[str, Any] = {
                 "kind": "ServiceAccount",
                 "apiVersion": "v1",
                 "metadata": {"name": "default"},
                 "imagePullSecrets": [{"name": "pull"}],
             }
             if account is not None:
-                wanted["automountServiceAccountToken"] = account
-            await ask.must("POST", f"{NS}/serviceaccounts", wanted)
+                expected["automountServiceAccountToken"] = account
+            await ask.must("POST", f"{NS}/serviceaccounts", expected)
             more = {} if of_pod is None else {"automountServiceAccountToken": of_pod}
             spec = (await ask.must("POST", PODS, pod(**more)))["spec"]
             assert bool(spec.get("volumes")) is mounted
@@ -209,7 +209,7 @@ async def test_the_default_account_of_a_new_namespace_is_waited_for(env: Env, as
 def test_an_account_may_limit_secrets(asking: Any, spec: dict[str, Any], text: str) -> None:
     async def story(env: Env) -> None:
         async with asking(env, default_accounts=()) as ask:
-            wanted = {
+            expected = {
                 "kind": "ServiceAccount",
                 "apiVersion": "v1",
                 "metadata": {
@@ -218,7 +218,7 @@ def test_an_account_may_limit_secrets(asking: Any, spec: dict[str, Any], text: s
                 },
                 "secrets": [{"name": "mine"}],
             }
-            await ask.must("POST", f"{NS}/serviceaccounts", wanted)
+            await ask.must("POST", f"{NS}/serviceaccounts", expected)
             status, answer = await ask("POST", PODS, pod(**spec))
             assert status == (403 if text else 201), answer
             assert not text or text in answer["message"]

@@ -67,8 +67,8 @@ def test_no_more_than_the_node_has(asking: Any, requests: dict[str, str], lackin
                 assert status == 200, answer
                 return
             assert status == 403
-            why = f"node didn't have enough allocatable resources: {lacking}"
-            assert answer["message"] == f'pods "p" is forbidden: {why}'
+            detail = f"node didn't have enough allocatable resources: {lacking}"
+            assert answer["message"] == f'pods "p" is forbidden: {detail}'
             assert answer["details"]["causes"] == [{"reason": "NodeCapacity"}]
 
     virtual.run(story)

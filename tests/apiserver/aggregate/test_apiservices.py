@@ -45,21 +45,21 @@ STEPS: list[tuple[str, APIService | None, APIService | None, Step, Step]] = [
 
 
 @pytest.mark.parametrize(
-    ("current", "wanted", "at_start", "later"),
+    ("current", "expected", "at_start", "later"),
     [case[1:] for case in STEPS],
     ids=[case[0] for case in STEPS],
 )
 def test_steps(
-    current: APIService | None, wanted: APIService | None, at_start: Step, later: Step
+    current: APIService | None, expected: APIService | None, at_start: Step, later: Step
 ) -> None:
-    assert plan.at_start(current, wanted) is at_start
-    assert plan.later(current, wanted) is later
+    assert plan.at_start(current, expected) is at_start
+    assert plan.later(current, expected) is later
 
 
 def test_priorities_of_what_is_built_in() -> None:
     found = plan.built_in([("", "v1"), ("autoscaling", "v2"), ("apiregistration.k8s.io", "v1")])
-    told = [(obj.metadata.name, obj.spec.groupPriorityMinimum) for obj in found]
-    assert told == [("v1.", 18000), ("v2.autoscaling", 17500)]
+    got = [(obj.metadata.name, obj.spec.groupPriorityMinimum) for obj in found]
+    assert got == [("v1.", 18000), ("v2.autoscaling", 17500)]
     assert found[1].spec.versionPriority == 30
 
 
@@ -70,8 +70,8 @@ def names(server: ApiServer) -> set[str]:
 async def test_every_version_has_one_that_is_available() -> None:
     async with control_plane.api_server() as server:
         served = {(item.group, item.version) for item in server.resources}
-        wanted = {plan.name(*each) for each in served if each[0] != "apiregistration.k8s.io"}
-        assert names(server) == wanted
+        expected = {plan.name(*each) for each in served if each[0] != "apiregistration.k8s.io"}
+        assert names(server) == expected
         for obj in server.reader.list(APIService):
             [condition] = obj.status.conditions
             assert (condition.type, condition.status, condition.reason) == (

@@ -66,10 +66,10 @@ async def test_of_another_server(env: Env) -> None:
         expected = (*no, "EndpointsNotFound", f"cannot find endpointslices for {what}")
         assert await condition() == expected
 
-        why = f'endpointslices for {what} have no addresses with port name "y"'
+        detail = f'endpointslices for {what} have no addresses with port name "y"'
         for ready, name in ((False, "y"), (True, "z")):
             await ask.must("POST", SLICES, slices(ready, name))
-            assert await condition() == (*no, "MissingEndpoints", why)
+            assert await condition() == (*no, "MissingEndpoints", detail)
             await ask.must("DELETE", f"{SLICES}/metrics-1")
 
         await ask.must("POST", SLICES, slices(None, "y"))

@@ -222,8 +222,8 @@ async def test_a_pods_token_is_for_the_pods_account(env: Env, asking: Any) -> No
         await ask.must("POST", f"{NS}/pods", pod())
         account = {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "other"}}
         await ask.must("POST", f"{NS}/serviceaccounts", account)
-        wanted = request(boundObjectRef=bound_to("Pod", "p"))
-        status, answer = await ask("POST", f"{NS}/serviceaccounts/other/token", wanted)
+        expected = request(boundObjectRef=bound_to("Pod", "p"))
+        status, answer = await ask("POST", f"{NS}/serviceaccounts/other/token", expected)
         assert status == 400 and "different serviceaccount name" in answer["message"]
 
 
@@ -232,8 +232,8 @@ async def test_a_token_for_an_account_that_was_made_anew_is_not_given(
     env: Env, asking: Any
 ) -> None:
     async with asking(env) as ask:
-        wanted = request() | {"metadata": {"uid": "another"}}
-        status, answer = await ask("POST", f"{NS}/serviceaccounts/default/token", wanted)
+        expected = request() | {"metadata": {"uid": "another"}}
+        status, answer = await ask("POST", f"{NS}/serviceaccounts/default/token", expected)
         assert status == 409
         assert "the UID in the token request (another) does not match" in answer["message"]
 

@@ -144,8 +144,8 @@ async def test_escalate_and_bind_let_one_grant_more(env: Env, asking: Any) -> No
         wide = role("wide", rights("*", "*"), kind="ClusterRole")
         assert (await meg("POST", f"{RBAC}/clusterroles", wide))[0] == 201
         for name, status in (("cluster-admin", 201), ("edit", 403)):
-            wanted = binding(f"x-{name}", f"ClusterRole/{name}", "x", kind="ClusterRoleBinding")
-            assert (await meg("POST", f"{RBAC}/clusterrolebindings", wanted))[0] == status
+            expected = binding(f"x-{name}", f"ClusterRole/{name}", "x", kind="ClusterRoleBinding")
+            assert (await meg("POST", f"{RBAC}/clusterrolebindings", expected))[0] == status
 
 
 @virtual.test()

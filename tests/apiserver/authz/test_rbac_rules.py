@@ -109,7 +109,7 @@ def test_service_accounts_as_subjects(
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "missing"),
+    ("held", "expected", "missing"),
     [
         ([rule("*", "*", "*")], rule("get list", "apps", "deployments"), []),
         ([rule("get", resources="pods")], rule("get list", resources="pods"), ["list"]),
@@ -132,8 +132,8 @@ def test_service_accounts_as_subjects(
         ([], rule("get", resources="pods"), ["get"]),
     ],
 )
-def test_covering(held: list[PolicyRule], wanted: PolicyRule, missing: list[str]) -> None:
-    found = cover.uncovered(held, [wanted])
+def test_covering(held: list[PolicyRule], expected: PolicyRule, missing: list[str]) -> None:
+    found = cover.uncovered(held, [expected])
     assert [part.verbs[0] for part in found] == missing
 
 

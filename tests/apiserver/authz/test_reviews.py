@@ -22,16 +22,16 @@ def review(kind: str, metadata: dict[str, Any] | None = None, **spec: Any) -> di
 async def test_about_oneself(env: Env, asking: Any) -> None:
     async with asking(env) as ask:
         path = f"{API}/selfsubjectaccessreviews"
-        wanted = review("SelfSubjectAccessReview", resourceAttributes=PODS)
-        answer = await ask.must("POST", path, wanted)
+        expected = review("SelfSubjectAccessReview", resourceAttributes=PODS)
+        answer = await ask.must("POST", path, expected)
         assert answer["status"] == {"allowed": True}
         assert answer["spec"] == {"resourceAttributes": PODS}
-        answer = await ask.as_user("bob").must("POST", path, wanted)
+        answer = await ask.as_user("bob").must("POST", path, expected)
         assert answer["status"] == {"allowed": False}
-        wanted = review(
+        expected = review(
             "SelfSubjectAccessReview", nonResourceAttributes={"path": "/api", "verb": "get"}
         )
-        answer = await ask.as_user("bob").must("POST", path, wanted)
+        answer = await ask.as_user("bob").must("POST", path, expected)
         assert answer["status"] == {
             "allowed": True,
             "reason": 'RBAC: allowed by ClusterRoleBinding "system:discovery" of ClusterRole '
@@ -44,13 +44,13 @@ async def test_about_others(env: Env, asking: Any) -> None:
     async with asking(env) as ask:
         path = f"{API}/subjectaccessreviews"
         user = "system:kube-scheduler"
-        wanted = review("SubjectAccessReview", user=user, resourceAttributes=PODS)
-        assert (await ask.must("POST", path, wanted))["status"]["allowed"]
-        wanted["spec"]["user"] = "bob"
-        assert not (await ask.must("POST", path, wanted))["status"]["allowed"]
-        wanted["spec"]["groups"] = ["system:masters"]
-        assert (await ask.must("POST", path, wanted))["status"]["allowed"]
-        assert (await ask.as_user("bob")("POST", path, wanted))[0] == 403
+        expected = review("SubjectAccessReview", user=user, resourceAttributes=PODS)
+        assert (await ask.must("POST", path, expected))["status"]["allowed"]
+        expected["spec"]["user"] = "bob"
+        assert not (await ask.must("POST", path, expected))["status"]["allowed"]
+        expected["spec"]["groups"] = ["system:masters"]
+        assert (await ask.must("POST", path, expected))["status"]["allowed"]
+        assert (await ask.as_user("bob")("POST", path, expected))[0] == 403
 
 
 @virtual.test()
@@ -65,16 +65,16 @@ async def test_selectors_count(env: Env, asking: Any) -> None:
                 True,
             ),
         ):
-            wanted = review(
+            expected = review(
                 "SubjectAccessReview",
                 user="system:node:n1",
                 groups=["system:nodes"],
                 resourceAttributes=PODS | {"fieldSelector": selector},
             )
-            status = (await ask.must("POST", path, wanted))["status"]
+            status = (await ask.must("POST", path, expected))["status"]
             assert status["allowed"] is allowed
-        wanted["spec"]["resourceAttributes"]["fieldSelector"] = {"rawSelector": "a b"}
-        status = (await ask.must("POST", path, wanted))["status"]
+        expected["spec"]["resourceAttributes"]["fieldSelector"] = {"rawSelector": "a b"}
+        status = (await ask.must("POST", path, expected))["status"]
         assert status["evaluationError"].endswith("fieldSelector ignored due to parse error")
 
 
@@ -82,11 +82,11 @@ async def test_selectors_count(env: Env, asking: Any) -> None:
 async def test_in_one_namespace(env: Env, asking: Any) -> None:
     async with asking(env) as ask:
         path = f"{API}/namespaces/default/localsubjectaccessreviews"
-        wanted = review("LocalSubjectAccessReview", user="bob", resourceAttributes=PODS)
-        answer = await ask.must("POST", path, wanted)
+        expected = review("LocalSubjectAccessReview", user="bob", resourceAttributes=PODS)
+        answer = await ask.must("POST", path, expected)
         assert answer["status"] == {"allowed": False}
         elsewhere = f"{API}/namespaces/nowhere/localsubjectaccessreviews"
-        status, answer = await ask("POST", elsewhere, wanted)
+        status, answer = await ask("POST", elsewhere, expected)
         assert status == 422 and "must match metadata.namespace" in answer["message"]
 
 
@@ -113,8 +113,8 @@ def test_questions_that_make_no_sense(
 ) -> None:
     async def story(env: Env) -> None:
         async with asking(env) as ask:
-            wanted = review("SubjectAccessReview", metadata, **spec)
-            status, answer = await ask("POST", f"{API}/subjectaccessreviews", wanted)
+            expected = review("SubjectAccessReview", metadata, **spec)
+            status, answer = await ask("POST", f"{API}/subjectaccessreviews", expected)
             assert status == 422 and text in answer["message"], answer
 
     virtual.run(story)
@@ -124,12 +124,12 @@ def test_questions_that_make_no_sense(
 async def test_all_that_one_may(env: Env, asking: Any) -> None:
     async with asking(env) as ask:
         path = f"{API}/selfsubjectrulesreviews"
-        wanted = review("SelfSubjectRulesReview", namespace="default")
-        status = (await ask.must("POST", path, wanted))["status"]
+        expected = review("SelfSubjectRulesReview", namespace="default")
+        status = (await ask.must("POST", path, expected))["status"]
         assert {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]} in status["resourceRules"]
         assert {"verbs": ["*"], "nonResourceURLs": ["*"]} in status["nonResourceRules"]
         assert status["incomplete"] is False
-        status = (await ask.as_node("n1").must("POST", path, wanted))["status"]
+        status = (await ask.as_node("n1").must("POST", path, expected))["status"]
         assert status["incomplete"] is True
         assert status["evaluationError"].startswith("node authorizer does not support")
         assert (await ask("POST", path, review("SelfSubjectRulesReview")))[0] == 400

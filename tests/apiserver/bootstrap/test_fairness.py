@@ -37,7 +37,7 @@ def test_a_schema_is_read() -> None:
 
 
 def test_who_took_an_object_over_keeps_it() -> None:
-    [wanted] = [obj for obj in fairness.priority_levels() if obj.metadata.name == "system"]
+    [expected] = [obj for obj in fairness.priority_levels() if obj.metadata.name == "system"]
 
     def stored(note: str | None, generation: int = 2) -> Any:
         [obj] = [obj for obj in fairness.priority_levels() if obj.metadata.name == "system"]
@@ -47,18 +47,18 @@ def test_who_took_an_object_over_keeps_it() -> None:
         obj.metadata.annotations = {} if note is None else {fairness.AUTOUPDATE: note}
         return obj
 
-    assert fairness.revised(stored("false"), wanted) is None
-    revised = fairness.revised(stored("true"), wanted)
+    assert fairness.revised(stored("false"), expected) is None
+    revised = fairness.revised(stored("true"), expected)
     assert revised is not None
-    assert revised.spec == wanted.spec
+    assert revised.spec == expected.spec
     # Without a word, a changed spec is a person's.
-    kept = fairness.revised(stored(None), wanted)
+    kept = fairness.revised(stored(None), expected)
     assert kept is not None
     assert kept.metadata.annotations == {fairness.AUTOUPDATE: "false"}
-    assert kept.spec != wanted.spec
-    fresh = fairness.revised(stored(None, 1), wanted)
+    assert kept.spec != expected.spec
+    fresh = fairness.revised(stored(None, 1), expected)
     assert fresh is not None
-    assert fresh.spec == wanted.spec
+    assert fresh.spec == expected.spec
 
 
 @virtual.test()

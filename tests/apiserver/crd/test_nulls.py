@@ -71,8 +71,8 @@ async def test_where_it_is_not_allowed(
         assert made["spec"] == {"defaulted": "x"} | posted
         here = f"{WIDGETS}/w?fieldManager=m&force=true"
         status, answer = await ask.patch(here, widget(spec={name: value}), "apply-patch+yaml")
-        why = f'{path}: Invalid value: "null": {path} in body must be of type {kind_}: "null"'
-        assert (status, answer["message"]) == (422, f'Widget.example.com "w" is invalid: {why}')
+        detail = f'{path}: Invalid value: "null": {path} in body must be of type {kind_}: "null"'
+        assert (status, answer["message"]) == (422, f'Widget.example.com "w" is invalid: {detail}')
         assert (await ask("GET", f"{WIDGETS}/w"))[0] == 404
         there, merged = await ask.patch(f"{WIDGETS}/p", {"spec": {name: value}}, "merge-patch+json")
         assert there == 200
@@ -84,14 +84,14 @@ async def test_where_it_is_not_allowed(
         assert owners(await ask.must("GET", f"{WIDGETS}/p")) == owners(made)
 
 
-@pytest.mark.parametrize(("name", "value", "shown"), KEPT)
-async def test_where_it_is_allowed(name: str, value: Any, shown: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "value", "served"), KEPT)
+async def test_where_it_is_allowed(name: str, value: Any, served: dict[str, Any]) -> None:
     async with crd_api(kind()) as ask:
         made = await ask.must("POST", WIDGETS, widget("p", spec={name: value}))
-        assert made["spec"] == {"defaulted": "x"} | shown
+        assert made["spec"] == {"defaulted": "x"} | served
         here = f"{WIDGETS}/w?fieldManager=m"
         status, applied = await ask.patch(here, widget(spec={name: value}), "apply-patch+yaml")
-        assert (status, applied["spec"]) == (201, {"defaulted": "x"} | shown)
+        assert (status, applied["spec"]) == (201, {"defaulted": "x"} | served)
         assert f"f:{name}" in owners(applied)["m"]
         assert await ask.patch(here, widget(spec={name: value}), "apply-patch+yaml") == (
             200,

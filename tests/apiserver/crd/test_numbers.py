@@ -83,27 +83,27 @@ async def send(ask: CrdAsker, method: str, path: str, body: str, media: str = ""
 
 async def test_every_way_in() -> None:
     async with crd_api(kind(SPEC)) as ask:
-        for position, (sent, (shown, _)) in enumerate(NUMBERS.items()):
+        for position, (sent, (served, _)) in enumerate(NUMBERS.items()):
             name = f"n{position}"
             here = f"{WIDGETS}/{name}"
             made = await send(ask, "POST", WIDGETS, widget(name, f'{{"d":{sent},"raw":[{sent}]}}'))
-            assert made["spec"] == {"d": shown, "raw": [shown]}, sent
+            assert made["spec"] == {"d": served, "raw": [served]}, sent
             body = f'{{"metadata":{{"labels":{{"a":"b"}}}},"spec":{{"raw":{{"x":{sent}}}}}}}'
             merged = await send(ask, "PATCH", here, body, MERGE)
-            assert merged["spec"] == {"d": shown, "raw": {"x": shown}}, sent
+            assert merged["spec"] == {"d": served, "raw": {"x": served}}, sent
             steps = f'[{{"op":"add","path":"/spec/raw","value":{sent}}}]'
             stepped = await send(ask, "PATCH", here, steps, "application/json-patch+json")
-            assert stepped["spec"]["raw"] == shown, sent
+            assert stepped["spec"]["raw"] == served, sent
             applied = await send(
                 ask, "PATCH", f"{here}?fieldManager=m&force=true",
                 f"apiVersion: example.com/v1\nkind: Widget\nspec:\n  raw:\n    - {sent}\n", APPLY,
             )  # fmt: skip
-            assert applied["spec"]["raw"] == [shown], sent
+            assert applied["spec"]["raw"] == [served], sent
             part = await send(ask, "PATCH", f"{here}/status", f'{{"status":{{"z":{sent}}}}}', MERGE)
-            assert part["status"] == {"z": shown}, sent
+            assert part["status"] == {"z": served}, sent
             revision = part["metadata"]["resourceVersion"]
             put = await send(ask, "PUT", here, widget(name, f'{{"d":{sent}}}', revision))
-            assert put["spec"] == {"d": shown}, sent
+            assert put["spec"] == {"d": served}, sent
 
 
 async def test_what_does_not_change_is_not_written() -> None:
@@ -121,11 +121,11 @@ async def test_what_does_not_change_is_not_written() -> None:
 
 async def test_yaml_in_and_out() -> None:
     async with crd_api(kind(SPEC)) as ask:
-        for position, (sent, (shown, listed)) in enumerate(NUMBERS.items()):
+        for position, (sent, (served, listed)) in enumerate(NUMBERS.items()):
             meta = f"metadata:\n  name: n{position}\n"
             body = f"apiVersion: example.com/v1\nkind: Widget\n{meta}spec:\n  d: {sent}\n"
             made = await send(ask, "POST", WIDGETS, body, "application/yaml")
-            assert made["spec"] == {"d": shown}, sent
+            assert made["spec"] == {"d": served}, sent
             headers = {"accept": "application/yaml"}
             path = f"{WIDGETS}/n{position}"
             answer = await chain.handle(ask.server, Request("GET", path, "", headers, user=ADMIN))
@@ -134,7 +134,7 @@ async def test_yaml_in_and_out() -> None:
 
 @pytest.mark.parametrize("sent", ["1000.0", "1e3", "-0.0", "1e20", "1e21", "1.5", "1e-7"])
 async def test_defaults_and_enumerations(sent: str) -> None:
-    shown, _ = NUMBERS[sent]
+    served, _ = NUMBERS[sent]
     number = {"type": "number", "default": "@", "enum": ["@", 7], "example": "@"}
     properties = {"d": number, "raw": LOOSE | {"default": {"a": ["@"]}}}
     spec = {"type": "object", "default": {}, "properties": properties}
@@ -145,14 +145,14 @@ async def test_defaults_and_enumerations(sent: str) -> None:
         stored = await send(ask, "GET", f"{CRDS}/widgets.example.com", "")
         schema = stored["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         kept = schema["properties"]["spec"]["properties"]
-        assert (kept["d"]["default"], kept["d"]["enum"]) == (shown, [shown, "7"])
-        assert kept["d"]["example"] == shown
-        assert kept["raw"]["default"] == {"a": [shown]}
+        assert (kept["d"]["default"], kept["d"]["enum"]) == (served, [served, "7"])
+        assert kept["d"]["example"] == served
+        assert kept["raw"]["default"] == {"a": [served]}
         body = '{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":"w"}}'
         made = await send(ask, "POST", WIDGETS, body)
-        assert made["spec"] == {"d": shown, "raw": {"a": [shown]}}
+        assert made["spec"] == {"d": served, "raw": {"a": [served]}}
         refused = await ask("POST", WIDGETS, json.loads(widget("x", '{"d":8}')))
-        assert f'supported values: "{shown}", "7"' in refused[1]["message"]
+        assert f'supported values: "{served}", "7"' in refused[1]["message"]
 
 
 async def test_integers_may_be_written_as_floats() -> None:
@@ -161,13 +161,13 @@ async def test_integers_may_be_written_as_floats() -> None:
     async with crd_api(kind(spec)) as ask:
         made = await send(ask, "POST", WIDGETS, widget("a", '{"i":1e3,"s":2147483647.0}'))
         assert made["spec"] == {"i": "1000", "s": "2147483647"}
-        for bad, why in (
+        for bad, detail in (
             ("1.5", 'must be of type integer: "number"'),
             ("-9223372036854775809", "Checked value must be of type integer (default format)"),
         ):
             body = json.loads(widget("b", f'{{"i":{bad}}}'))
             status, answer = await ask("POST", WIDGETS, body)
-            assert status == 422 and why in answer["message"], bad
+            assert status == 422 and detail in answer["message"], bad
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

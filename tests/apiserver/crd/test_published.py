@@ -21,9 +21,9 @@ async def test_discovery() -> None:
         group = await ask.must("GET", "/apis/example.com")
         assert [item["version"] for item in group["versions"]] == ["v2", "v1", "v1beta1"]
         listed = await ask.must("GET", "/apis/example.com/v1")
-        (told,) = listed["resources"]
-        assert (told["name"], told["kind"], told["namespaced"]) == ("widgets", "Widget", True)
-        assert (told["shortNames"], told["categories"]) == (["wd"], ["all"])
+        (got,) = listed["resources"]
+        assert (got["name"], got["kind"], got["namespaced"]) == ("widgets", "Widget", True)
+        assert (got["shortNames"], got["categories"]) == (["wd"], ["all"])
         groups = await ask.must("GET", "/apis")
         assert groups["groups"][-1]["name"] == "example.com"
         await ask("DELETE", f"{CRDS}/widgets.example.com")
@@ -74,8 +74,8 @@ async def test_versions_differ_in_their_name() -> None:
         assert [item["apiVersion"] for item in listed["items"]] == ["example.com/v2"]
         made["spec"]["size"] = 8
         assert (await ask.must("PUT", f"{v2}/w", made))["apiVersion"] == "example.com/v2"
-        status, told = await ask("POST", WIDGETS, widget("x", api="v2"))
-        assert (status, told["reason"]) == (400, "BadRequest")
+        status, got = await ask("POST", WIDGETS, widget("x", api="v2"))
+        assert (status, got["reason"]) == (400, "BadRequest")
         _, warned = await ask.warned("GET", WIDGETS.replace("/v1/", "/v1beta1/"), {})
         assert "example.com/v1beta1 Widget is deprecated; use example.com/v2 Widget" in warned
 
@@ -97,8 +97,8 @@ async def test_the_stored_version_moves() -> None:
         again["metadata"].pop("managedFields")
         moved["spec"]["versions"] = [item for item in versions() if item["name"] == "v2"]
         moved["spec"]["versions"][0]["storage"] = True
-        status, told = await ask("PUT", f"{CRDS}/widgets.example.com", moved)
-        assert (status, told["details"]["causes"][0]["field"]) == (422, "status.storedVersions[0]")
+        status, got = await ask("PUT", f"{CRDS}/widgets.example.com", moved)
+        assert (status, got["details"]["causes"][0]["field"]) == (422, "status.storedVersions[0]")
 
 
 async def test_a_default_reaches_what_is_stored_already() -> None:
@@ -116,14 +116,14 @@ async def test_a_default_reaches_what_is_stored_already() -> None:
         assert listed["items"][0]["spec"] == made["spec"]
 
 
-async def test_a_write_is_judged_in_its_own_version() -> None:
+async def test_a_write_is_validated_in_its_own_version() -> None:
     strict = version("v2", storage=False)
     spec = {"type": "object", "properties": {"size": {"type": "integer", "minimum": 100}}}
     strict["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
     async with crd_api(definition(versions=[version("v1"), strict])) as ask:
         v2 = WIDGETS.replace("/v1/", "/v2/")
-        status, told = await ask("POST", v2, widget(api="v2"))
-        assert (status, told["details"]["causes"][0]["field"]) == (422, "spec.size")
+        status, got = await ask("POST", v2, widget(api="v2"))
+        assert (status, got["details"]["causes"][0]["field"]) == (422, "spec.size")
         # The stored version would demand a size; this one does not.
         made = await ask.must("POST", v2, widget(api="v2", spec={}))
         made["spec"] = {"size": 5}

@@ -29,15 +29,15 @@ async def test_rules_hold() -> None:
          "fieldPath": ".name", "messageExpression": "'never ' + self.name"},
     ]  # fmt: skip
     async with crd_api(ruled(rules)) as ask:
-        status, told = await ask("POST", WIDGETS, widget(spec={"size": 20, "name": "bad"}))
+        status, got = await ask("POST", WIDGETS, widget(spec={"size": 20, "name": "bad"}))
         assert status == 422
-        assert [(item["field"], item["message"]) for item in told["details"]["causes"]] == [
+        assert [(item["field"], item["message"]) for item in got["details"]["causes"]] == [
             ("spec", "Invalid value: too big"),
             ("spec.name", "Forbidden: never bad"),
         ]
         assert (await ask("POST", WIDGETS, widget(spec={"size": 9})))[0] == 201
-        status, told = await ask("POST", WIDGETS, widget("x", spec={"size": "a"}))
-        assert told["details"]["causes"][1] == {
+        status, got = await ask("POST", WIDGETS, widget("x", spec={"size": "a"}))
+        assert got["details"]["causes"][1] == {
             "reason": "FieldValueInvalid",
             "field": "<nil>",
             "message": "Invalid value: null: some validation rules were not checked because the "
@@ -52,8 +52,8 @@ async def test_transitions() -> None:
     ]
     async with crd_api(ruled(rules)) as ask:
         await ask.must("POST", WIDGETS, widget(spec={"size": 5}))
-        status, told = await ask.patch(f"{WIDGETS}/w", {"spec": {"size": 4}}, "merge-patch+json")
-        assert (status, told["details"]["causes"][0]["message"]) == (
+        status, got = await ask.patch(f"{WIDGETS}/w", {"spec": {"size": 4}}, "merge-patch+json")
+        assert (status, got["details"]["causes"][0]["message"]) == (
             422,
             "Invalid value: failed rule: self.size >= oldSelf.size",
         )
@@ -82,21 +82,23 @@ async def test_what_did_not_change_may_go_on_failing() -> None:
 
 async def refused(given: dict[str, Any]) -> list[tuple[str, str]]:
     async with crd_api() as ask:
-        status, told = await ask("POST", CRDS, given)
-        assert status == 422, told
-        return [(item["field"], item["message"]) for item in told["details"]["causes"]]
+        status, got = await ask("POST", CRDS, given)
+        assert status == 422, got
+        return [(item["field"], item["message"]) for item in got["details"]["causes"]]
 
 
 RULES = "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations"
 
 
 async def test_bad_rules_are_refused() -> None:
-    [(where, why)] = await refused(ruled([{"rule": "self.size == 'a'"}]))
+    [(where, detail)] = await refused(ruled([{"rule": "self.size == 'a'"}]))
     assert where == f"{RULES}[0].rule"
-    assert "compilation failed: ERROR: <input>:1:11: found no matching overload for '_==_'" in why
-    [(where, why)] = await refused(ruled([{"rule": "self.size"}]))
-    assert why.endswith("cel expression must evaluate to a bool")
-    [(where, why)] = await refused(ruled([{"rule": "true", "optionalOldSelf": True}]))
+    assert (
+        "compilation failed: ERROR: <input>:1:11: found no matching overload for '_==_'" in detail
+    )
+    [(where, detail)] = await refused(ruled([{"rule": "self.size"}]))
+    assert detail.endswith("cel expression must evaluate to a bool")
+    [(where, detail)] = await refused(ruled([{"rule": "true", "optionalOldSelf": True}]))
     assert where == f"{RULES}[0].optionalOldSelf"
 
 
@@ -114,9 +116,11 @@ async def test_dear_rules_are_refused() -> None:
 async def test_old_values_need_a_place() -> None:
     items = {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}],
              "maxLength": 5}  # fmt: skip
-    [(where, why)] = await refused(ruled([], tags={"type": "array", "maxItems": 5, "items": items}))
+    [(where, detail)] = await refused(
+        ruled([], tags={"type": "array", "maxItems": 5, "items": items})
+    )
     assert where.endswith("properties[tags].items.x-kubernetes-validations[0].rule")
-    assert why.endswith(
+    assert detail.endswith(
         "oldSelf cannot be used on the uncorrelatable portion of the schema within "
         "spec.validation.openAPIV3Schema.properties[spec].properties[tags]"
     )

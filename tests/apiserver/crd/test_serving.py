@@ -65,8 +65,8 @@ async def test_an_object_lives() -> None:
 async def test_strategic_patches_are_refused() -> None:
     async with crd_api(definition()) as ask:
         await ask.must("POST", WIDGETS, widget())
-        status, told = await ask.patch(f"{WIDGETS}/w", {}, "strategic-merge-patch+json")
-        assert (status, told["reason"]) == (415, "UnsupportedMediaType")
+        status, got = await ask.patch(f"{WIDGETS}/w", {}, "strategic-merge-patch+json")
+        assert (status, got["reason"]) == (415, "UnsupportedMediaType")
 
 
 async def test_apply() -> None:
@@ -82,8 +82,8 @@ async def test_apply() -> None:
         status, both = await ask.patch(f"{WIDGETS}/w?fieldManager=you", other, "apply-patch+yaml")
         assert (status, both["spec"]["tags"]) == (200, ["a", "b"])
         wrong = widget(spec={"size": 7})
-        status, told = await ask.patch(f"{WIDGETS}/w?fieldManager=you", wrong, "apply-patch+yaml")
-        assert (status, told["reason"]) == (409, "Conflict")
+        status, got = await ask.patch(f"{WIDGETS}/w?fieldManager=you", wrong, "apply-patch+yaml")
+        assert (status, got["reason"]) == (409, "Conflict")
 
 
 async def test_unknown_and_duplicate_fields() -> None:
@@ -91,9 +91,9 @@ async def test_unknown_and_duplicate_fields() -> None:
         given = widget(spec={"size": 1, "shape": {"a": 1}}, extra=1)
         given["metadata"]["bogus"] = 1
         text = 'unknown field "metadata.bogus", unknown field "extra", unknown field "spec.shape"'
-        status, told = await ask("POST", f"{WIDGETS}?fieldValidation=Strict", given)
+        status, got = await ask("POST", f"{WIDGETS}?fieldValidation=Strict", given)
         assert status == 400
-        assert told["message"].endswith(f"strict decoding error: {text}"), told
+        assert got["message"].endswith(f"strict decoding error: {text}"), got
         status, warned = await ask.warned("POST", f"{WIDGETS}?fieldValidation=Warn", given)
         assert status == 201
         assert warned.count("unknown field") == 3
@@ -105,9 +105,9 @@ async def test_unknown_and_duplicate_fields() -> None:
 async def test_invalid_objects() -> None:
     async with crd_api(definition()) as ask:
         given = widget(spec={"size": 0, "color": "green", "tags": ["a", "a"]})
-        status, told = await ask("POST", WIDGETS, given)
-        assert (status, told["details"]["kind"]) == (422, "Widget")
-        found = {(cause["field"], cause["message"]) for cause in told["details"]["causes"]}
+        status, got = await ask("POST", WIDGETS, given)
+        assert (status, got["details"]["kind"]) == (422, "Widget")
+        found = {(cause["field"], cause["message"]) for cause in got["details"]["causes"]}
         assert found == {
             (
                 "spec.size",
@@ -116,8 +116,8 @@ async def test_invalid_objects() -> None:
             ("spec.color", 'Unsupported value: "green": supported values: "blue", "red"'),
             ("spec.tags[1]", 'Duplicate value: "a"'),
         }
-        status, told = await ask("POST", WIDGETS, widget(kind="Gadget"))
-        assert (status, told["details"]["causes"][0]["message"]) == (
+        status, got = await ask("POST", WIDGETS, widget(kind="Gadget"))
+        assert (status, got["details"]["causes"][0]["message"]) == (
             422,
             'Invalid value: "Gadget": must be Widget',
         )
@@ -155,15 +155,15 @@ async def test_deletion_takes_the_instances_along() -> None:
         held["metadata"]["finalizers"] = ["example.com/hold"]
         await ask.must("POST", WIDGETS, held)
         await ask.must("POST", WIDGETS, widget("free"))
-        status, told = await ask("DELETE", f"{CRDS}/widgets.example.com")
+        status, got = await ask("DELETE", f"{CRDS}/widgets.example.com")
         assert status == 200
-        assert "customresourcecleanup.apiextensions.k8s.io" in told["metadata"]["finalizers"]
-        assert conditions(told)["Terminating"] == ("True", "InstanceDeletionPending")
+        assert "customresourcecleanup.apiextensions.k8s.io" in got["metadata"]["finalizers"]
+        assert conditions(got)["Terminating"] == ("True", "InstanceDeletionPending")
         await ask.gone(f"{WIDGETS}/free")
-        status, told = await ask("POST", WIDGETS, widget("late"))
-        assert (status, told["reason"]) == (403, "Forbidden")
+        status, got = await ask("POST", WIDGETS, widget("late"))
+        assert (status, got["reason"]) == (403, "Forbidden")
         assert (
-            "create not allowed while custom resource definition is terminating" in told["message"]
+            "create not allowed while custom resource definition is terminating" in got["message"]
         )
         steps = [{"op": "remove", "path": "/metadata/finalizers"}]
         await ask.patch(f"{WIDGETS}/held", steps, "json-patch+json")
@@ -192,10 +192,10 @@ async def test_status_has_a_path_of_its_own() -> None:
         assert written["status"] == {"replicas": 4}
         assert (written["spec"]["size"], written["metadata"]["generation"]) == (2, 1)
         assert "labels" not in written["metadata"]
-        status, told = await ask.patch(
+        status, got = await ask.patch(
             f"{WIDGETS}/w/status", {"status": {"replicas": "x"}}, "merge-patch+json"
         )
-        assert (status, told["details"]["causes"][0]["field"]) == (422, "status.replicas")
+        assert (status, got["details"]["causes"][0]["field"]) == (422, "status.replicas")
         changed = await ask.must(
             "PUT",
             f"{WIDGETS}/w",
@@ -207,8 +207,8 @@ async def test_status_has_a_path_of_its_own() -> None:
 async def test_scale() -> None:
     async with crd_api(definition(versions=[version(subresources=PARTS)])) as ask:
         await ask.must("POST", WIDGETS, widget())
-        status, told = await ask("GET", f"{WIDGETS}/w/scale")
-        assert (status, "the spec replicas field" in told["message"]) == (500, True)
+        status, got = await ask("GET", f"{WIDGETS}/w/scale")
+        assert (status, "the spec replicas field" in got["message"]) == (500, True)
         await ask.patch(f"{WIDGETS}/w", {"spec": {"replicas": 3}}, "merge-patch+json")
         scale = await ask.must("GET", f"{WIDGETS}/w/scale")
         assert (scale["kind"], scale["spec"]) == ("Scale", {"replicas": 3})
@@ -216,10 +216,10 @@ async def test_scale() -> None:
         assert (await ask.must("PUT", f"{WIDGETS}/w/scale", scale))["spec"] == {"replicas": 5}
         made = await ask.must("GET", f"{WIDGETS}/w")
         assert made["spec"]["replicas"] == 5
-        status, told = await ask.patch(
+        status, got = await ask.patch(
             f"{WIDGETS}/w", {"spec": {"replicas": -1}}, "merge-patch+json"
         )
-        assert told["details"]["causes"][0]["message"] == (
+        assert got["details"]["causes"][0]["message"] == (
             "Invalid value: -1: should be a non-negative integer"
         )
 

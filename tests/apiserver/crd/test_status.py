@@ -70,15 +70,15 @@ STATES = [
 @virtual.test()
 async def test_approval_of_a_protected_group(env: Env) -> None:
     async with asked(env) as ask:
-        wanted = definition(group="example.k8s.io")
-        wanted["metadata"]["name"] = "widgets.example.k8s.io"
+        desired = definition(group="example.k8s.io")
+        desired["metadata"]["name"] = "widgets.example.k8s.io"
         path = f"{CRDS}/widgets.example.k8s.io"
         for text, expected in STATES:
-            wanted["metadata"]["annotations"] = {ANNOTATION: text}
+            desired["metadata"]["annotations"] = {ANNOTATION: text}
             if text == PULL:
-                await ask.must("POST", CRDS, wanted)
+                await ask.must("POST", CRDS, desired)
             else:
-                change = {"metadata": wanted["metadata"]}
+                change = {"metadata": desired["metadata"]}
                 await ask.must("PATCH", path, change, MERGE)
             await env.clock.sleep(1)
             found = await ask.must("GET", path)
@@ -95,9 +95,9 @@ async def test_approval_of_a_protected_group(env: Env) -> None:
 @virtual.test()
 async def test_no_other_group_is_approved(env: Env) -> None:
     async with asked(env) as ask:
-        wanted = definition()
-        wanted["metadata"]["annotations"] = {ANNOTATION: PULL}
-        await ask.must("POST", CRDS, wanted)
+        desired = definition()
+        desired["metadata"]["annotations"] = {ANNOTATION: PULL}
+        await ask.must("POST", CRDS, desired)
         await env.clock.sleep(1)
         assert APPROVED not in conditions(await ask.must("GET", WIDGETS))
 

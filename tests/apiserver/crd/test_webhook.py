@@ -25,14 +25,14 @@ APPLY = "application/apply-patch+yaml"
 Change = Callable[[dict[str, Any], str], dict[str, Any]]
 
 
-def split(obj: dict[str, Any], wanted: str) -> dict[str, Any]:
+def split(obj: dict[str, Any], expected: str) -> dict[str, Any]:
     """v1 has spec.size, v2 has spec.width."""
     spec = dict(obj["spec"])
-    if wanted.endswith("/v2") and "size" in spec:
+    if expected.endswith("/v2") and "size" in spec:
         spec["width"] = spec.pop("size")
-    elif wanted.endswith("/v1") and "width" in spec:
+    elif expected.endswith("/v1") and "width" in spec:
         spec["size"] = spec.pop("width")
-    return {**obj, "apiVersion": wanted, "spec": spec}
+    return {**obj, "apiVersion": expected, "spec": spec}
 
 
 @asynccontextmanager
@@ -112,9 +112,9 @@ async def test_fields_are_selected_in_the_version_that_is_asked_for() -> None:
         second["selectableFields"] = [{"jsonPath": ".spec.width"}]
         await ask.install(given)
         await ask.must("POST", WIDGETS, widget("a", spec={"size": 3}))
-        seen = await watched(ask, f"{wide}&watch=true&resourceVersion=0&timeoutSeconds=100")
+        received = await watched(ask, f"{wide}&watch=true&resourceVersion=0&timeoutSeconds=100")
         old = await watched(ask, f"{WIDGETS}?fieldSelector=spec.size%3D3&watch=true")
-        for each in (seen, old):
+        for each in (received, old):
             assert await anext(each) == ("ADDED", "a")
         await ask.must("POST", V2, widget("b", api="v2", spec={"width": 3}))
         await ask.must("POST", V2, widget("c", api="v2", spec={"width": 4}))
@@ -122,9 +122,9 @@ async def test_fields_are_selected_in_the_version_that_is_asked_for() -> None:
         assert [item["metadata"]["name"] for item in listed["items"]] == ["a", "b"]
         await ask.patch(f"{V2}/b", {"spec": {"width": 5}}, "merge-patch+json")
         await ask.must("DELETE", wide)
-        for each in (seen, old):
-            told = [await anext(each) for _ in range(3)]
-            assert told == [("ADDED", "b"), ("DELETED", "b"), ("DELETED", "a")]
+        for each in (received, old):
+            got = [await anext(each) for _ in range(3)]
+            assert got == [("ADDED", "b"), ("DELETED", "b"), ("DELETED", "a")]
         listed = await ask.must("GET", WIDGETS)
         assert [item["metadata"]["name"] for item in listed["items"]] == ["b", "c"]
         status, _ = await ask("GET", f"{V2}?fieldSelector=spec.size%3D3")
@@ -143,9 +143,9 @@ async def test_owners_of_other_versions_are_asked_about_by_webhook() -> None:
         # The same value under the other version's name is shared, another one conflicts.
         status, _ = await apply(ask, V2, "two", new)
         assert status == 200
-        status, told = await apply(ask, V2, "two", widget(api="v2", spec={"width": 4}))
-        assert (status, told["reason"]) == (409, "Conflict")
-        assert 'conflict with "one": .spec.size' in told["message"]
+        status, got = await apply(ask, V2, "two", widget(api="v2", spec={"width": 4}))
+        assert (status, got["reason"]) == (409, "Conflict")
+        assert 'conflict with "one": .spec.size' in got["message"]
         _, forced = await apply(ask, V2, "two", widget(api="v2", spec={"width": 4}), "&force=true")
         assert forced["spec"]["width"] == 4
         # It lost its field, so that leaving it out removes nothing.
@@ -173,25 +173,25 @@ async def watched(ask: CrdAsker, path: str) -> AsyncIterator[tuple[str, str]]:
 
 
 async def test_metadata_is_not_the_webhooks_to_change() -> None:
-    def rename(obj: dict[str, Any], wanted: str) -> dict[str, Any]:
-        changed = split(obj, wanted)
+    def rename(obj: dict[str, Any], expected: str) -> dict[str, Any]:
+        changed = split(obj, expected)
         return {**changed, "metadata": {**obj["metadata"], "name": "other"}}
 
     async with webhook(rename) as (url, authority, _), crd_api() as ask:
         await ask.install(converted_by(url, authority))
         await ask.must("POST", WIDGETS, widget())
-        status, told = await ask("GET", f"{V2}/w")
+        status, got = await ask("GET", f"{V2}/w")
         assert status == 500
-        assert "must have the same name: w != other" in told["message"]
+        assert "must have the same name: w != other" in got["message"]
 
 
 async def test_nobody_answers() -> None:
     authority = pki.new_authority("webhook authority", NOW).certificate
     async with crd_api(converted_by("https://127.0.0.1:1/convert", authority)) as ask:
         await ask.must("POST", WIDGETS, widget())
-        status, told = await ask("GET", f"{V2}/w")
+        status, got = await ask("GET", f"{V2}/w")
         assert status == 500
-        assert told["message"].startswith(
+        assert got["message"].startswith(
             "Internal error occurred: conversion webhook for example.com/v1, Kind=Widget failed: "
             'Post "https://127.0.0.1:1/convert"'
         )

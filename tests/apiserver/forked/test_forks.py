@@ -77,10 +77,10 @@ async def test_what_a_process_writes_is_there_at_once(monkeypatch: pytest.Monkey
         assert (status, changed["data"]) == (200, {"k": "2"})
         status, _ = await ask(server, "PUT", f"{MAPS}/a", made)
         assert status == 409
-        status, fault = await ask(server, "POST", MAPS, config_map("a"))
-        assert (status, fault["reason"]) == (409, "AlreadyExists")
-        status, fault = await ask(server, "POST", MAPS, config_map("Not A Name"))
-        assert (status, fault["reason"]) == (422, "Invalid")
+        status, error = await ask(server, "POST", MAPS, config_map("a"))
+        assert (status, error["reason"]) == (409, "AlreadyExists")
+        status, error = await ask(server, "POST", MAPS, config_map("Not A Name"))
+        assert (status, error["reason"]) == (422, "Invalid")
         assert (await ask(server, "DELETE", f"{MAPS}/a"))[0] == 200
         assert (await ask(server, "DELETE", f"{MAPS}/a"))[0] == 404
         assert len(forked) == 7
@@ -119,8 +119,8 @@ async def test_addresses_are_the_servers_to_give() -> None:
         addresses = {obj["spec"]["clusterIP"] for _, obj in made}
         assert len(addresses) == 6
         address = made[0][1]["spec"]["clusterIP"]
-        status, fault = await ask(server, "POST", SERVICES, service("taken", clusterIP=address))
-        assert (status, fault["reason"]) == (422, "Invalid")
+        status, error = await ask(server, "POST", SERVICES, service("taken", clusterIP=address))
+        assert (status, error["reason"]) == (422, "Invalid")
         # The name is taken, the port that was allocated before that is free again.
         node_port = {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30001}]}
         assert (await ask(server, "POST", SERVICES, service("s-1", **node_port)))[0] == 409

@@ -54,7 +54,7 @@ class Report:
         """Whether tasks or watches outlive their requests."""
         return self.tasks > 0 or self.subscriptions[-1] > self.subscriptions[0]
 
-    def fault(self, ask: Ask, what: str) -> None:
+    def error(self, ask: Ask, what: str) -> None:
         if len(self.faults) < _SHOWN:
             self.faults.append(f"{what}\n  {_shown(ask)}")
 
@@ -90,11 +90,11 @@ class _Listener(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: list[str] = []
+        self.got: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info or record.levelno >= logging.ERROR:
-            self.told.append(logging.Formatter().format(record))
+            self.got.append(logging.Formatter().format(record))
 
 
 async def run(count: int, seed: int) -> Report:
@@ -137,16 +137,16 @@ async def _rounds(
             ask = asks.next()
             report.asked += 1
             start = time.perf_counter()
-            status, told = await _answer(server, ask, report.asked % 2 == 0)
+            status, got = await _answer(server, ask, report.asked % 2 == 0)
             took = time.perf_counter() - start
             report.slowest = max(report.slowest, (took, _shown(ask)))
             report.answers[status] += 1
-            if status >= 500 and not _fair(ask, status, told):
-                report.fault(ask, f"{status} {told[:300]!r}")
-            if listener.told:
-                report.fault(ask, listener.told.pop())
-                listener.told.clear()
-            _look(asks, report, ask, status, told)
+            if status >= 500 and not _fair(ask, status, got):
+                report.error(ask, f"{status} {got[:300]!r}")
+            if listener.got:
+                report.error(ask, listener.got.pop())
+                listener.got.clear()
+            _look(asks, report, ask, status, got)
         await _clean(server, kept)
         # What runs beside the requests looks at what has gone.
         await asyncio.sleep(0.05)
@@ -165,12 +165,12 @@ def _subscriptions() -> int:
     )
 
 
-def _fair(ask: Ask, status: int, told: bytes) -> bool:
+def _fair(ask: Ask, status: int, got: bytes) -> bool:
     """What upstream itself answers: 504 to a resourceVersion of the future, 503 for a pod or
     Service that nobody stands behind."""
     if status == 500:
         # A custom object without the field that its scale stands for.
-        return ask.method == "GET" and b"the spec replicas field" in told
+        return ask.method == "GET" and b"the spec replicas field" in got
     return status == 504 or (status == 503 and "/proxy" in ask.path)
 
 
@@ -200,19 +200,19 @@ async def _leave(chunks: AsyncIterator[bytes], started: bool) -> None:
     await chunks.aclose()
 
 
-def _look(asks: Asks, report: Report, ask: Ask, status: int, told: bytes) -> None:
+def _look(asks: Asks, report: Report, ask: Ask, status: int, got: bytes) -> None:
     """A failure under the API is a Status; what was made is asked for again."""
     if status < 400 and not (status == 201 and ask.method == "POST"):
         return
     try:
-        answer = json.loads(told)
+        answer = json.loads(got)
     except ValueError:
         return
     if not isinstance(answer, dict):
         return
     if status >= 400:
         if answer.get("kind") == "Status" and answer.get("code") != status:
-            report.fault(ask, f"{status}, but the Status says {answer.get('code')}")
+            report.error(ask, f"{status}, but the Status says {answer.get('code')}")
         return
     name = (answer.get("metadata") or {}).get("name")
     if name:

@@ -42,13 +42,13 @@ async def test_damaged_requests(site: Site) -> None:
     sent = [wire.damaged(rng, rng.choice(good)) for _ in range(COUNT)]
     for start in range(0, COUNT, AT_ONCE):
         batch = sent[start : start + AT_ONCE]
-        found.update(await asyncio.gather(*(_told(site, data) for data in batch)))
+        found.update(await asyncio.gather(*(_outcome(site, data) for data in batch)))
     bad = {line: count for line, count in found.items() if line.startswith("5")}
     assert set(bad) <= {str(code) for code in FAIR}, bad
     assert found["400"] > COUNT // 20 and found["200"] + found["404"] > COUNT // 20, found
 
 
-async def _told(site: Site, data: bytes) -> str:
+async def _outcome(site: Site, data: bytes) -> str:
     """The code of the first answer, or what came instead."""
     made = await site.wire()
     made.send(data)

@@ -68,8 +68,8 @@ def _ask(runner: asyncio.Runner, server: ApiServer, operation: Any) -> int:
     def answer(case: Any) -> None:
         nonlocal count
         ask = _asked(case)
-        status, told = runner.run(_answer(server, ask, True))
-        assert status < 500 or _fair(ask, status, told), (ask, told[:500])
+        status, got = runner.run(_answer(server, ask, True))
+        assert status < 500 or _fair(ask, status, got), (ask, got[:500])
         count += 1
 
     answer()
