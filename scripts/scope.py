@@ -35,6 +35,7 @@ CONTROLLER_FILES = {
     "nodes/lifecycle": "node-lifecycle-controller",
     "nodes/taint_nodes": "node-lifecycle-controller",
     "nodes/taint_eviction": "taint-eviction-controller",
+    "disruption/stale_targets": "disruption-controller",
 }
 # What upstream calls scheduler plugins and is a part of the scheduler here.
 SCHEDULER_PARTS: dict[str, ModuleType] = {

@@ -62,13 +62,9 @@ LOOKING = {
     "controllers/quota/counted.py",
     "domain/quota/claims.py",
     "domain/quota/devices.py",
-    # It spreads the Pods that a StatefulSet has.
+    # Its Pods are counted, spread.
+    "controllers/disruption/budgets.py",
     "scheduler/default_selector.py",
-    # They keep to a budget's status, which the disruption controller would write.
-    "apiserver/subresources/eviction.py",
-    "domain/disruption.py",
-    "scheduler/loop.py",
-    "scheduler/preempt.py",
 }
 # Kinds that are records: nobody acts on their objects in upstream, either.
 RECORDS = {"podtemplates", "controllerrevisions.apps"}

@@ -77,12 +77,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "horizontalpodautoscalers.autoscaling": (
         Row("nothing will be scaled", ("horizontal-pod-autoscaler",)),
     ),
-    "poddisruptionbudgets.policy": (
-        Row(
-            "its status will not be kept, so that evictions of its Pods are refused",
-            ("disruption-controller",),
-        ),
-    ),
     "podgroups.scheduling.k8s.io": (_GANGS,),
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.

@@ -109,20 +109,28 @@ def _refusal_message(budget: PodDisruptionBudget) -> str:
 
 def set_allowed(budget: PodDisruptionBudget, now: float) -> None:
     """Set the condition DisruptionAllowed by the number of allowed disruptions."""
+    allowed = budget.status.disruptionsAllowed > 0
+    reason = SUFFICIENT if allowed else INSUFFICIENT
+    set_condition(budget, "True" if allowed else "False", reason, "", now)
+
+
+def set_condition(
+    budget: PodDisruptionBudget, value: str, reason: str, message: str, now: float
+) -> None:
+    """Condition DisruptionAllowed; the time of its last transition stays where its value does."""
     status = budget.status
-    open_ = status.disruptionsAllowed > 0
-    condition = Condition(
-        type=ALLOWED,
-        status="True" if open_ else "False",
-        reason=SUFFICIENT if open_ else INSUFFICIENT,
-        observedGeneration=status.observedGeneration,
-        lastTransitionTime=time.format(now),
-    )
     known = _condition(budget)
-    if known is not None and known.status == condition.status:
-        condition.lastTransitionTime = known.lastTransitionTime
+    same = known is not None and known.status == value
+    made = Condition(
+        type=ALLOWED,
+        status=value,
+        reason=reason,
+        message=message,
+        observedGeneration=status.observedGeneration,
+        lastTransitionTime=known.lastTransitionTime if known and same else time.format(now),
+    )
     others = [item for item in status.conditions if item.type != ALLOWED]
-    status.conditions = [*others, condition]
+    status.conditions = [*others, made]
 
 
 def _condition(budget: PodDisruptionBudget) -> Condition | None:

@@ -1,0 +1,1 @@
+"""Disruption budgets: how many of an application's pods may go at a time."""
