@@ -31,7 +31,7 @@ def cluster(tmp_path: Path) -> Settings:
 @pytest.fixture
 def supervisor(cluster: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
     """One that looks a hundred times as often, and takes nothing for hung."""
-    monkeypatch.setattr(heartbeat, "MOST_LOOKS", 10_000)
+    monkeypatch.setattr(heartbeat, "MAX_CHECKS", 10_000)
     made = Supervisor(cluster, look=0.01)
     yield made
     made.end()
@@ -84,7 +84,7 @@ def test_a_process_that_is_killed_comes_back_after_the_pause_that_is_logged(
 def test_a_hung_process_says_where_and_is_started_again(
     cluster: Settings, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "MOST_LOOKS", 20)
+    monkeypatch.setattr(heartbeat, "MAX_CHECKS", 20)
 
     async def busy(started: Started) -> None:
         started()
@@ -103,7 +103,7 @@ def test_a_stopped_process_is_killed(
     cluster: Settings, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It cannot even say where it hangs."""
-    monkeypatch.setattr(heartbeat, "MOST_LOOKS", 20)
+    monkeypatch.setattr(heartbeat, "MAX_CHECKS", 20)
     monkeypatch.setattr(processes, "ABORT_GRACE", 0.05)
     supervisor.start(component(cluster))
     supervisor.wait("one")

@@ -1,7 +1,7 @@
-"""What every local cluster has besides Kubernetes itself: cluster DNS and what it may read.
+"""The add-ons of a local cluster: cluster DNS and its RBAC.
 
 DNS runs on each node; its Service leads to the node's own server (internalTrafficPolicy Local), so
-that a lost node takes no name resolution with it.
+that a lost node does not affect name resolution on others.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ DNS_ROLE = "system:coredns"
 
 
 async def apply(client: Client, cluster: Settings) -> None:
-    """Create what is missing; what is there is left as it is."""
+    """Create missing objects; existing ones are left unchanged."""
     if not cluster.nodes:
         return
-    for wanted in (dns_role(), dns_binding(), dns_service(cluster), dns_endpoints(cluster)):
+    for obj in (dns_role(), dns_binding(), dns_service(cluster), dns_endpoints(cluster)):
         try:
-            await client.create(wanted)
+            await client.create(obj)
         except errors.ApiError as error:
             if not errors.is_already_exists(error) and not _is_taken(error):
                 raise
 
 
 def dns_role() -> ClusterRole:
-    """What a DNS server reads."""
+    """The role of a DNS server: read Services, EndpointSlices, namespaces."""
     read = ["list", "watch"]
     return ClusterRole(
         metadata=ObjectMeta(name=DNS_ROLE),

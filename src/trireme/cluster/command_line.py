@@ -1,4 +1,4 @@
-"""The command line: ``trireme``. A command's own file is in ``commands``.
+"""The command line ``trireme``, with one file for each command in ``commands``.
 
 Called by ``main``, which imports it.
 """
@@ -38,7 +38,7 @@ def cli() -> None:
 
 
 def run() -> None:
-    """Run the command: errors that a user can do something about are one line, not a traceback.
+    """Run the command; an expected error is printed as one line, without a traceback.
 
     Raises KeyboardInterrupt; otherwise SystemExit where it does not return.
     """

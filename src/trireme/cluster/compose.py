@@ -1,8 +1,9 @@
-"""Each component of a local cluster, put together: configuration, identity, client, machine.
+"""The composition root of a local cluster: builds each component from configuration, identity and
+client.
 
-In: the cluster's settings. Out: for each component the main that a process runs. Nothing else knows
-two components at once. Modules are imported here, once, by the parent of all processes
-(``import_api_server``, ``import_rest``), and again by each main, which by then costs nothing.
+In: the cluster's settings. Out: for each component the main that a process runs. No other module
+imports two components. Modules are imported once, by the parent of all processes
+(``import_api_server``, ``import_rest``); the imports of each main then find them loaded.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def import_api_server() -> None:
-    """Import what the API server's process has, before it is forked."""
+    """Import the API server's modules before it is forked."""
     preload.aiohttp()
     import trireme.apiserver.run
     import trireme.store.sqlite  # noqa: F401
@@ -41,7 +42,7 @@ def import_api_server() -> None:
 
 
 def import_rest(*, nodes: bool) -> None:
-    """Import every other component, so that forked processes share what importing costs."""
+    """Import every other component, so that forked processes share the memory."""
     import trireme.cluster.access
     import trireme.controllers.manager
     import trireme.scheduler.loop
@@ -54,10 +55,10 @@ def import_rest(*, nodes: bool) -> None:
 
 
 def _one_line(record: logging.LogRecord) -> bool:
-    """A TLS connection that broke is no bug of ours: a line, not a traceback.
+    """Log a broken TLS connection as one line, without a traceback.
 
-    uvloop may still write to a socket that the other side has just closed, and then reports it as
-    an error of its own beside telling whoever uses the connection.
+    uvloop may write to a socket that the peer has just closed, and then logs an error itself beside
+    raising it to the user of the connection.
     """
     if record.msg.startswith("Fatal error on SSL protocol") and record.exc_info:
         error = record.exc_info[1]
@@ -68,7 +69,7 @@ def _one_line(record: logging.LogRecord) -> bool:
 
 
 def environment(component: str, started: Started) -> Env:
-    """The real world: the machine's clock, chance, and a log on standard error."""
+    """The environment of a real process: system clock, rng, and a log on standard error."""
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
@@ -85,7 +86,7 @@ def api_server(cluster: Settings) -> Main:
 
     async def main(started: Started) -> None:
         import_api_server()
-        # What is imported stays: looking through it takes some 25 ms, in which nobody is served.
+        # Imported modules stay alive: to scan them takes a collection some 25 ms of latency.
         gc.freeze()
         from trireme.apiserver import run
         from trireme.apiserver.config import ApiServerConfig, KubeletAccess, ServiceAccountKeys
@@ -113,7 +114,7 @@ def api_server(cluster: Settings) -> Main:
 
 
 def forks() -> int:
-    """How many processes answer long requests of an API server at a time."""
+    """The maximum number of concurrent forked processes for long requests of an API server."""
     return min(4, max(2, len(os.sched_getaffinity(0))))
 
 
@@ -150,7 +151,7 @@ def controllers(cluster: Settings) -> Main:
             config = manager.ManagerConfig(
                 client=await client("controllers", "kube-controller-manager"),
                 client_for=clients.__getitem__,
-                # There is one API server: it knows at once that a namespace is deleted.
+                # With one API server no cache is stale about deleted namespaces.
                 settings=settings.Settings(
                     root_ca=keys.authority_file.read_text(), namespace_delay=0.0
                 ),
@@ -209,8 +210,8 @@ def proxy(cluster: Settings, node: NodeSettings) -> Main:
 
 
 def dns(cluster: Settings, node: NodeSettings, held: Held) -> Main:
-    """A node's DNS server. The caller keeps its sockets, so that questions wait while a server that
-    was killed starts again."""
+    """A node's DNS server. The caller keeps its sockets open, so that queries wait while a killed
+    server restarts."""
 
     async def main(started: Started) -> None:
         from trireme.cluster import access
@@ -225,7 +226,7 @@ def dns(cluster: Settings, node: NodeSettings, held: Held) -> Main:
 
 
 def outside() -> tuple[tuple[str, int], ...]:
-    """The resolvers that this machine uses itself."""
+    """The resolvers of this machine's resolv.conf."""
     from trireme.dns import forward
 
     path = Path("/etc/resolv.conf")

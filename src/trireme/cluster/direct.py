@@ -1,6 +1,6 @@
-"""An API server of the same process as a client's transport calls it: no sockets.
+"""The handler of in-process requests to an API server, without sockets.
 
-In: an ``ApiServer`` and the user that every request comes from. Out: a ``Handler`` for
+In: an ``ApiServer`` and the user of every request. Out: a ``Handler`` for
 ``client.inproc``: requests skip authentication and pass all else (authorization, admission). Called
 by ``inprocess`` and by tests, which make clients of it.
 """
@@ -26,7 +26,7 @@ def handler(server: ApiServer, user: User) -> Handler:
         try:
             answer = await chain.handle(server, request)
         finally:
-            # Nothing is written to a wire: what is answered is over.
+            # No connection: the response is complete.
             request.close()
         if isinstance(answer, UpgradeReply):
             raise ConnectionError(f"{method} {path}: no upgrades within one process")

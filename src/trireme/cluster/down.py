@@ -1,4 +1,4 @@
-"""Take a local cluster away. With root by its marks on the host; without, by its records."""
+"""Remove a local cluster: as root by its marks on the host, otherwise by its records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trireme.cluster.hosts.plan import Places
 
 
 def down(name: str, places: Places, *, root: bool) -> str:
-    """Remove the cluster; returns what there was, in words. Nothing there is no error.
+    """Remove the cluster; returns a text that lists what was removed. No error if there is none.
 
     Raises lock.Busy while ``up`` is at work on it.
     """

@@ -1,7 +1,7 @@
-"""Apply an example's manifests and show that the application answers: the end of ``scripts/up``.
+"""Apply an example's manifests and check that the application answers: the end of ``scripts/up``.
 
-In: a folder of manifests. Out: lines on the terminal. What is shown is asked for the way a user
-would: by the Service's DNS name from another pod (its log), and on the NodePort from the host.
+In: a folder of manifests. Out: lines on the terminal. The application is requested by the Service's
+DNS name from another pod (its log), and on the NodePort from the host.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ async def _ask(client: Client, cluster: Settings, meta: dict[str, Any], stages: 
 
 
 async def _visit(client: Client, namespace: str, url: str) -> str:
-    """What a pod that is not part of the application gets from it."""
+    """The response of the application to another pod."""
     visitor = Pod(
         metadata=ObjectMeta(name=VISITOR, namespace=namespace),
         spec=PodSpec(

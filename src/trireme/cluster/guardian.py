@@ -1,12 +1,12 @@
-"""The guardian of a local cluster: the process that starts the supervisor again when it ends.
+"""The guardian of a local cluster: the process that restarts the supervisor when it ends.
 
-In: a cluster's name and places, from ``up``. Out: two processes. The supervisor owns all others
-(``topology``); the guardian owns nothing but the DNS servers' sockets, in which questions wait
-while all processes start anew. Each of the two watches the other, so that either may be killed.
+In: a cluster's name and places, from ``up``. Out: two processes. The supervisor is the parent of
+all others (``topology``); the guardian only holds the DNS servers' sockets, in which queries wait
+while all processes restart. Each of the two monitors the other, so that either may be killed.
 
-``launch`` forks both while ``up`` is still small and has the network and the keys to make: the
-supervisor imports meanwhile. Both wait for ``Launched.go``. This module imports little: what is in
-memory here stays there for as long as the cluster runs.
+``launch`` forks both early in ``up``, which makes network and keys while the supervisor imports.
+Both wait for ``Launched.go``. This module imports little, as its memory stays in use for as long as
+the cluster runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from trireme.cluster import settings
-from trireme.cluster.heartbeat import Heart, Pulse
+from trireme.cluster.heartbeat import Heartbeat, HeartbeatMonitor
 from trireme.cluster.hosts import cgroups, enter, names, spawn
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.settings import Settings
@@ -34,26 +34,26 @@ from trireme.kit import netns
 GUARDIAN, SUPERVISOR = "guardian", "supervisor"
 DNS_PORT = 53
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-# A supervisor that ran this long has recovered: its pause begins anew.
+# A supervisor that ran this long has recovered: its backoff is reset.
 STEADY = 60.0
-# How often the supervisor is looked at.
+# Seconds between checks of the supervisor.
 LOOK = 1.0
 _GO = b"go"
 
 
 class Launched:
-    """The two processes, before they have begun."""
+    """The two processes, waiting for ``go``."""
 
     def __init__(self, order: socket.socket) -> None:
         self._order = order
 
     def go(self) -> None:
-        """The settings are saved, the network is there: begin."""
+        """Let them start; settings are saved and the network exists."""
         self._order.send(_GO)
         self._order.close()
 
     def close(self) -> None:
-        """End them, unless they have begun."""
+        """End them, unless they were started."""
         self._order.close()
 
 
@@ -67,7 +67,7 @@ def launch(name: str, places: Places) -> Launched:
         waiting.close()
         os.waitpid(pid, 0)
         return Launched(order)
-    # Twice, so that the guardian is nobody's child and the caller reaps nothing later.
+    # A double fork, so that the guardian is not the caller's child.
     order.close()
     os.setsid()
     if os.fork():
@@ -75,8 +75,8 @@ def launch(name: str, places: Places) -> Launched:
     _process(lambda: _begin(name, places, waiting))
 
 
-def again(cluster: Settings, held: sockets.Held, supervisor: int) -> spawn.Running:
-    """Fork a guardian in place of one that has ended. Called by the supervisor."""
+def relaunch(cluster: Settings, held: sockets.Held, supervisor: int) -> spawn.Running:
+    """Fork a guardian in place of one that ended. Called by the supervisor."""
     pid = os.fork()
     if pid == 0:
         _process(lambda: _Watch(cluster, held, supervisor).run())
@@ -84,7 +84,7 @@ def again(cluster: Settings, held: sockets.Held, supervisor: int) -> spawn.Runni
 
 
 def _detach(log: str) -> None:
-    """Input from nowhere, output and errors into a log."""
+    """Standard input from /dev/null, output and errors into a log."""
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)
     append = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -111,7 +111,7 @@ def _join(cluster: Settings) -> None:
 
 
 def _process(work: Callable[[], None]) -> NoReturn:
-    """In a forked child: nothing of the parent's signals, and never a return."""
+    """In a forked child: run with default signal handlers, then exit."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
@@ -136,13 +136,13 @@ def _begin(name: str, places: Places, waiting: socket.socket) -> None:
     _detach(cluster.log_file(SUPERVISOR))
     _join(cluster)
     watch = _Watch(cluster, _bound(cluster), pid)
-    watch.tell(order)
+    watch.send_go(order)
     watch.run()
 
 
 def _bound(cluster: Settings) -> sockets.Held:
-    # DNS servers that outlived both the guardian and the supervisor hold sockets that nobody else
-    # has: they give way, and the supervisor starts others.
+    # DNS servers that outlived both the guardian and the supervisor hold the only copies of their
+    # sockets: they are killed, and the supervisor starts others.
     for record in spawn.records(cluster.records_dir):
         if record.name.startswith("dns.") and spawn.alive(record):
             _kill(record)
@@ -165,7 +165,7 @@ def _kill(record: spawn.Running) -> None:
 
 
 def _fork(name: str, places: Places, *closed: socket.socket) -> tuple[int, socket.socket]:
-    """A supervisor that waits for its order."""
+    """A supervisor that waits for ``go``."""
     order, waiting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
@@ -205,13 +205,13 @@ def _received(waiting: socket.socket) -> sockets.Pair:
 
 
 def _running(cluster: Settings, name: str, pid: int) -> spawn.Running:
-    """A process as ``status`` and ``down`` know it."""
+    """The record of a process, for ``status`` and ``down``."""
     log = cluster.log_file(SUPERVISOR)
     return spawn.Running(name, pid, spawn.started_at(pid), ("trireme", name), log)
 
 
 class _Watch:
-    """The guardian's state: wait for the supervisor's end, start another one."""
+    """The guardian's loop: wait for the supervisor's end, start another one."""
 
     def __init__(self, cluster: Settings, held: sockets.Held, supervisor: int) -> None:
         self._cluster = cluster
@@ -219,16 +219,16 @@ class _Watch:
         self._pid = supervisor
         self._ending = False
         self._log = logging.getLogger("trireme.guardian")
-        enter.call_itself(GUARDIAN)
+        enter.set_process_name(GUARDIAN)
         # Components that outlive their supervisor are reaped here.
         enter.reap_orphans()
-        self._heart = Heart(cluster.heartbeat(GUARDIAN))
+        self._heartbeat = Heartbeat(cluster.heartbeat(GUARDIAN))
         spawn.record(cluster.records_dir, _running(cluster, GUARDIAN, os.getpid()))
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
 
-    def tell(self, order: socket.socket) -> None:
-        """Let a supervisor begin, with the sockets that it gives to the DNS servers."""
+    def send_go(self, order: socket.socket) -> None:
+        """Let a supervisor start, and pass it the sockets of the DNS servers."""
         order.send(_GO)
         for pair in self._held:
             socket.send_fds(order, [b"dns"], [one.fileno() for one in pair])
@@ -249,23 +249,23 @@ class _Watch:
             if self._ending:
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
-            # It gets the sockets by ``tell``; a second copy would outlive it in its components.
+            # It gets the sockets by ``send_go``; a second copy would outlive it in its components.
             held = (one for pair in self._held for one in pair)
             self._pid, order = _fork(self._cluster.name, _places(self._cluster), *held)
             # A supervisor that fails at once has closed its end; the next turn sees it ended.
             with contextlib.suppress(OSError):
-                self.tell(order)
+                self.send_go(order)
 
     def _wait(self) -> None:
-        """Until the supervisor ends; one that is hung is ended."""
-        pulse = Pulse(self._cluster.heartbeat(SUPERVISOR))
+        """Until the supervisor ends; a hung one is killed."""
+        monitor = HeartbeatMonitor(self._cluster.heartbeat(SUPERVISOR))
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(self._pid)
             try:
                 while not select.select([handle], [], [], LOOK)[0]:
-                    self._heart.beat()
+                    self._heartbeat.beat()
                     _reap()
-                    if pulse.is_hung():
+                    if monitor.is_hung():
                         self._log.error("the supervisor is hung; ending it")
                         signal.pidfd_send_signal(handle, signal.SIGKILL)
             finally:

@@ -1,10 +1,10 @@
-"""Whether a process of a local cluster is hung: heartbeats of ours, questions to containerd.
+"""Liveness of a local cluster's processes: heartbeats, and probes of containerd.
 
-In: a file for each process, below the cluster's run folder, in which it raises a counter every
-other second; the socket of a container runtime. Out: whether the counter stands still, or the
-runtime does not answer. The file is mapped into memory: a beat costs no system call, and outlives
-the watcher. A watcher counts its own looks, a second apart, and not seconds: a machine that stood
-still as a whole has no hung process.
+In: a file for each process, below the cluster's run folder, in which it increments a counter every
+other second; the socket of a container runtime. Out: whether the counter stopped, or the runtime
+does not answer. The file is mapped into memory: a beat costs no system call, and outlives the
+monitor. A monitor counts its own checks, a second apart, and not seconds, so that processes of a
+machine that was suspended are not taken for hung.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import socket
 from pathlib import Path
 
 INTERVAL = 2.0
-# So many looks without a beat or an answer: the process is hung.
-MOST_LOOKS = 20
-# So many looks after its answer a runtime is asked again.
+# After so many checks without a beat or an answer a process is hung.
+MAX_CHECKS = 20
+# The number of checks between an answer of a runtime and the next probe.
 PERIOD = 10
-# What a gRPC client says first: the preface of HTTP/2 (RFC 9113, 3.4) and empty SETTINGS. A server
+# A gRPC client's first bytes: the preface of HTTP/2 (RFC 9113, 3.4) and empty SETTINGS. A server
 # answers with its own SETTINGS.
-_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _SIZE = 8
 
 
-class Heart:
+class Heartbeat:
     """The counter of this process."""
 
     def __init__(self, path: Path) -> None:
@@ -49,66 +49,66 @@ class Heart:
             await asyncio.sleep(INTERVAL)
 
 
-class Pulse:
-    """What a watcher has seen of another process's counter."""
+class HeartbeatMonitor:
+    """Checks the counter of another process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen = b""
-        self._looks = 0
+        self._last = b""
+        self._checks = 0
 
     def is_hung(self) -> bool:
-        """Look once; whether the counter has stood still for too many looks. A process that has not
+        """Check once; whether the counter stopped for ``MAX_CHECKS`` checks. A process that has not
         begun to beat has as long."""
         try:
             now = self._path.read_bytes()
         except FileNotFoundError:
             now = b""
-        self._looks = self._looks + 1 if now == self._seen else 0
-        self._seen = now
-        return self._looks >= MOST_LOOKS
+        self._checks = self._checks + 1 if now == self._last else 0
+        self._last = now
+        return self._checks >= MAX_CHECKS
 
 
-class RuntimePulse:
-    """What a watcher has seen of a container runtime: whether its gRPC server answers."""
+class RuntimeMonitor:
+    """Checks whether the gRPC server of a container runtime answers."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._asking: socket.socket | None = None
-        self._looks = 0
+        self._checks = 0
 
     def is_hung(self) -> bool:
-        """Look once; whether a question has been without an answer for too many looks. A runtime
-        whose socket refuses is not hung: it ends or begins."""
-        self._looks += 1
+        """Check once; whether a probe has had no answer for ``MAX_CHECKS`` checks. A runtime whose
+        socket refuses is not hung: it is stopping or starting."""
+        self._checks += 1
         if self._asking is None:
-            if self._looks >= PERIOD:
+            if self._checks >= PERIOD:
                 self._ask()
             return False
         try:
             self._asking.recv(1)
         except BlockingIOError:
-            return self._looks >= MOST_LOOKS
+            return self._checks >= MAX_CHECKS
         except OSError:
             pass
         self._drop()
         return False
 
     def _ask(self) -> None:
-        self._looks = 0
+        self._checks = 0
         self._asking = socket.socket(socket.AF_UNIX)
         self._asking.setblocking(False)
         try:
             self._asking.connect(self._path)
-            self._asking.send(_HELLO)
+            self._asking.send(_PREFACE)
         except BlockingIOError:
-            # Its queue of connections is full: nobody accepts.
+            # Its backlog is full: it does not accept connections.
             return
         except OSError:
             self._drop()
 
     def _drop(self) -> None:
-        self._looks = 0
+        self._checks = 0
         if self._asking is not None:
             with contextlib.suppress(OSError):
                 self._asking.close()

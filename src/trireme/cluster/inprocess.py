@@ -1,10 +1,10 @@
 """The in-process topology: a whole cluster on one event loop, with injected time and chance.
 
-In: an ``Env`` (with the virtual clock and a seeded generator in tests) and, for nodes, what stands
-for the machine (``MakeParts``: a fake runtime, files in memory). Out: an ``InProcessCluster``;
-leaving the ``async with`` ends it and leaves nothing. Components talk to the API server by calls,
-each as its own user and so under its own RBAC. A cluster is a value: any number of them live in one
-process and do not know of each other.
+In: an ``Env`` (with the virtual clock and a seeded generator in tests) and, for nodes, the
+machine's replacements (``MakeParts``: a fake runtime, files in memory). Out: an
+``InProcessCluster``, which ends with the ``async with``. Components call the API server in process,
+each as its own user and so under its own RBAC. A cluster is a value: any number of independent ones
+live in one process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from trireme.scheduler import loop as scheduler
 from trireme.store.memory import MemoryStore
 
 ADMIN = User("kubernetes-admin", groups=("system:masters", AUTHENTICATED))
-# What a node is made of, from its world and its client.
+# Makes the parts of a node from its environment and its client.
 MakeParts = Callable[[Env, Client], kubelet.Parts]
 Main = Callable[[Env], Coroutine[Any, Any, None]]
 
@@ -56,7 +56,7 @@ class InProcessCluster:
         return Client(transport, user_agent=agents.of_user(user.name), clock=self.env.clock)
 
     async def start(self, name: str, main: Main) -> None:
-        """Run a component until ``stop``; returns when it says that it has started."""
+        """Run a component until ``stop``; returns when it has started."""
         task = await envs.start(self._group, self.env.named(name), main, name)
         self._tasks[name] = task
 
@@ -73,8 +73,8 @@ class InProcessCluster:
     async def start_node(
         self, name: str, parts: MakeParts, config: KubeletConfig | None = None
     ) -> None:
-        """Run a node's kubelet; ``stop(name)`` is the node's death."""
-        chosen = config or KubeletConfig(
+        """Run a node's kubelet; ``stop(name)`` ends it as if the node had lost power."""
+        settings = config or KubeletConfig(
             node_name=name,
             node_ips=(f"192.0.2.{len(self._tasks) + 1}",),
             cluster_dns=("10.96.0.10",),
@@ -84,7 +84,7 @@ class InProcessCluster:
         client = self.client_for(user)
 
         async def main(env: Env) -> None:
-            await kubelet.run(chosen, env, parts(env, client))
+            await kubelet.run(settings, env, parts(env, client))
 
         await self.start(name, main)
 
@@ -142,8 +142,8 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
     return manager.ManagerConfig(
         client=cluster.client_for(_component("kube-controller-manager")),
         client_for=account,
-        # Nothing is served over TLS here, but pods mount an authority and expect one to be there.
-        # There is one API server: it knows at once that a namespace is deleted.
+        # Nothing is served over TLS here, but pods mount the root CA.
+        # With one API server no cache is stale about deleted namespaces.
         settings=Settings(root_ca=authority.certificate.decode(), namespace_delay=0.0),
     )
 

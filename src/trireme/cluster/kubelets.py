@@ -1,4 +1,4 @@
-"""A real node's kubelet, put together: containerd over gRPC, the machine's files and cgroups."""
+"""The composition of a real node's kubelet: containerd over gRPC, real files and cgroups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from trireme.kubelet.config import KubeletConfig, ServerConfig
 
 
 def config(cluster: Settings, node: NodeSettings) -> KubeletConfig:
-    """What a node's kubelet is told."""
+    """The configuration of a node's kubelet."""
     identity = f"kubelet.{node.name}"
     return KubeletConfig(
         node_name=node.name,

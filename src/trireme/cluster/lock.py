@@ -1,8 +1,8 @@
-"""One command at a time changes a cluster: ``up`` and ``down`` hold its lock.
+"""The lock of a cluster: one ``up`` or ``down`` at a time changes it.
 
-The lock is the process's own (POSIX): a supervisor that ``up`` forks does not inherit it, and the
-kernel drops it when the process is killed. The file goes when the command ends; one that a killed
-command left goes with the next.
+It is a POSIX lock of the process: a supervisor that ``up`` forks does not inherit it, and the
+kernel releases it when the process is killed. The file is removed when the command ends; one that a
+killed command left is removed by the next.
 """
 
 from __future__ import annotations
@@ -54,5 +54,5 @@ def _take(path: Path, name: str) -> IO[str]:
             raise Busy(f"another `trireme up` or `down` of cluster {name!r} is running") from None
         except FileNotFoundError:
             pass
-        # Its last holder removed the file between our opening and our locking it.
+        # The last holder removed the file between open and lock.
         lock.close()

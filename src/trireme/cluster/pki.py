@@ -1,8 +1,8 @@
 """The keys of a local cluster: one authority, a certificate for each component, kubeconfigs.
 
 In: settings and the present time. Out: files below ``<state>/pki``, made once and kept as long as
-they are for the wanted identity. Identities are upstream's, so that the bootstrap RBAC roles fit:
-https://kubernetes.io/docs/setup/best-practices/certificates/.
+their subject and names are as desired. Identities are upstream's, so that the bootstrap RBAC roles
+fit: https://kubernetes.io/docs/setup/best-practices/certificates/.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Keys:
         return (self._folder / "sa.key").read_bytes()
 
     def make(self, settings: Settings, now: float) -> None:
-        """Create every key that is not there yet."""
+        """Create every missing key."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self._folder / "sa.key").exists():
             _write(self._folder / "sa.key", pki.new_key(), secret=True)
@@ -78,8 +78,8 @@ class Keys:
             self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:coredns", now)
 
     def make_controllers(self, now: float) -> None:
-        """Create what each controller needs to be its own service account. Apart from ``make``, as
-        it imports all controllers to know their names."""
+        """Create the certificates of the controllers' service accounts. Apart from ``make``, as it
+        imports all controllers for their names."""
         from trireme.controllers import manager
 
         for controller in manager.identities():
@@ -126,7 +126,7 @@ class Keys:
     ) -> None:
         if (self._folder / f"{name}.key").exists():
             kept = (self._folder / f"{name}.crt").read_bytes()
-            # An earlier version may have made it for somebody else, or for other addresses.
+            # An earlier version may have made it with another subject or other addresses.
             if pki.is_for(kept, user, organizations=groups, names=names):
                 return
         pair = pki.issue(
@@ -135,7 +135,7 @@ class Keys:
         self._keep(name, pair)
 
     def _keep(self, name: str, pair: Pair) -> None:
-        # The key last: it says that the pair is complete.
+        # The key last: its file means that the pair is complete.
         _write(self._folder / f"{name}.crt", pair.certificate)
         _write(self._folder / f"{name}.key", pair.key, secret=True)
 

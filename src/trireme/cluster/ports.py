@@ -1,4 +1,4 @@
-"""Ports for the API server: the first free one, and why one cannot be had."""
+"""Ports for the API server: the first free one, and the reason why one cannot be used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIRST = 6443
 def first_free(others: Collection[int] = ()) -> int:
     """The first port from 6443 on that is free on this machine. Raises CannotStart.
 
-    ``others`` are those of other clusters, which come back to them after a moment's absence.
+    ``others`` are those of other clusters, which may be restarting.
     """
     for port in range(FIRST, FIRST + 100):
         if port not in others and not problem(port, "127.0.0.1"):
@@ -23,7 +23,7 @@ def first_free(others: Collection[int] = ()) -> int:
 
 
 def problem(port: int, address: str, option: str = "--port") -> str:
-    """Why a port cannot be listened on, and what to do; empty if it can."""
+    """The reason why a port cannot be listened on, with a remedy; empty if it can."""
     if not 0 < port < 65536:
         return f"{option} {port}: must be 1 to 65535"
     with socket.socket() as probe:

@@ -1,7 +1,7 @@
-"""What a machine must have for a local cluster, and what to do about what it lacks.
+"""Prerequisites of a local cluster on this machine, with remedies.
 
-In: nothing but the machine (`probe`).  Out: a list of problems, each with its remedy (`decide`,
-pure: facts in, problems out).  Called by `trireme up` and `scripts/up` before anything is made.
+In: the machine (`probe`).  Out: a list of problems, each with its remedy (`decide`, pure: facts in,
+problems out).  Called by `trireme up` and `scripts/up` before anything is made.
 
 Kernel features are tried and not read from a configuration: they may be modules, which the kernel
 loads when they are first used, and a container may be forbidden to use what the kernel has.  All
@@ -50,7 +50,7 @@ _HOST_FIREWALL = "hook input"
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """What was found.  The defaults describe a machine that has all."""
+    """Facts about the machine.  The defaults are those of one without problems."""
 
     root: bool = True
     linux: bool = True
@@ -122,18 +122,18 @@ def probe(ports: Sequence[int] = ()) -> Facts:
         return Facts(linux=False)
     root = os.geteuid() == 0
     missing = tuple(name for name in BINARIES if _which(name) is None)
-    tools = root and not {"unshare", "ip", "nft"} & set(missing)
+    can_try = root and not {"unshare", "ip", "nft"} & set(missing)
     return Facts(
         root=root,
         missing_binaries=missing,
         cni_bin_dir=containerd.cni_bin_dir(),
-        links=_trial(["sh", "-c", _LINK_TRIAL]) if tools else "",
-        nftables=_trial(["nft", "-f", "-"], _NFT_TRIAL) if tools else "",
+        links=_trial(["sh", "-c", _LINK_TRIAL]) if can_try else "",
+        nftables=_trial(["nft", "-f", "-"], _NFT_TRIAL) if can_try else "",
         bridge_netfilter=Path("/proc/sys/net/bridge/bridge-nf-call-iptables").exists(),
         overlay="overlay" in Path("/proc/filesystems").read_text().split(),
         controllers=_controllers(),
         ports_in_use=tuple(port for port in ports if _in_use(port)),
-        input_policy_drop=tools and _input_policy_drop(),
+        input_policy_drop=can_try and _input_policy_drop(),
     )
 
 

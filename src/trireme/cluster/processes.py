@@ -1,9 +1,9 @@
-"""The processes of a local cluster: forked from one warmed parent, watched, started again.
+"""The supervisor of a local cluster: forks components, monitors and restarts them.
 
-The parent has imported a component before it forks it, so that a child starts in milliseconds and
-shares its memory. It runs no event loop, no thread and no gRPC: it forks and it waits. A component
-that ends, or hangs, is started again with a growing pause. Components outlive the parent: the one
-that the guardian starts in its place finds them by their records and adopts them.
+It imports a component before it forks it, so that a child starts in milliseconds and shares its
+memory. It runs no event loop, no thread and no gRPC: it forks and it waits. A component that ends,
+or hangs, is restarted with a growing backoff. Components outlive the supervisor: the next one finds
+them by their records and adopts them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 import uvloop
 
-from trireme.cluster.heartbeat import Heart, Pulse
+from trireme.cluster.heartbeat import Heartbeat, HeartbeatMonitor
 from trireme.cluster.hosts import enter, spawn
 from trireme.cluster.hosts.spawn import Running
 from trireme.cluster.settings import Settings
@@ -37,12 +37,12 @@ Main = Callable[[Started], Coroutine[Any, Any, None]]
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
-# A component that ran this long has recovered: its pause begins anew.
+# A component that ran this long has recovered: its backoff is reset.
 STEADY = 60.0
 READY_TIMEOUT = 60.0
-# How often components are looked at, and ``check`` is called.
+# Seconds between checks of the components, and calls of ``check``.
 LOOK = 1.0
-# After a request to say where it hangs and to end, in seconds.
+# Seconds between SIGABRT and SIGKILL for a hung component.
 ABORT_GRACE = 2.0
 
 
@@ -61,10 +61,10 @@ class Component:
 
 @dataclass
 class _State:
-    """What the parent knows of a component. ``handle`` is a pidfd, -1 while it does not run."""
+    """The state of a component. ``handle`` is a pidfd, -1 while it does not run."""
 
     component: Component
-    pulse: Pulse
+    monitor: HeartbeatMonitor
     pid: int = 0
     handle: int = -1
     since: float = 0.0
@@ -75,7 +75,7 @@ class _State:
 
 @dataclass
 class Supervisor:
-    """Starts components and keeps them running until it is told to end.
+    """Starts components and keeps them running until SIGTERM or SIGINT.
 
     ``check`` is called about once a second, for what is watched in other ways (containerd).
     ``sockets`` are held for components that use them.
@@ -91,13 +91,13 @@ class Supervisor:
 
     def start(self, component: Component) -> None:
         """Adopt a component that runs, or fork it; returns at once."""
-        pulse = Pulse(self.cluster.heartbeat(component.name))
-        state = self._states.setdefault(component.name, _State(component, pulse))
+        monitor = HeartbeatMonitor(self.cluster.heartbeat(component.name))
+        state = self._states.setdefault(component.name, _State(component, monitor))
         if not self._adopt(state):
             self._fork(state)
 
     def wait(self, name: str) -> None:
-        """Return when a component says that it has started, or after a minute without that."""
+        """Return when a component reports that it has started, or after a minute."""
         end = time.monotonic() + READY_TIMEOUT
         mark = self.cluster.mark(name)
         while not mark.exists() and time.monotonic() < end:
@@ -118,7 +118,7 @@ class Supervisor:
         self.end()
 
     def end(self, grace: float = 2.0) -> None:
-        """End every component: a request first, then by force."""
+        """End every component: SIGTERM, then SIGKILL after ``grace`` seconds."""
         states = list(reversed(self._states.values()))
         for how, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 1.0)):
             for state in states:
@@ -129,7 +129,7 @@ class Supervisor:
                 time.sleep(0.005)
 
     def _turn(self) -> None:
-        """Whatever is to be done now."""
+        """One round: reap, restart, check."""
         self._reap()
         self._restart_due()
         if time.monotonic() - self._looked >= self.look:
@@ -138,7 +138,7 @@ class Supervisor:
             self.check()
 
     def _sleep(self, reader: int) -> None:
-        """Until something ends, a signal comes, a pause is over, or it is time to look."""
+        """Until a component ends, a signal arrives, a backoff is over, or a check is due."""
         poll = select.poll()
         poll.register(reader, select.POLLIN)
         for state in self._states.values():
@@ -150,7 +150,7 @@ class Supervisor:
             os.read(reader, 4096)
 
     def _adopt(self, state: _State) -> bool:
-        """Take over a component that an earlier supervisor started, if it runs."""
+        """Adopt a component that an earlier supervisor started, if it runs."""
         records = spawn.records(self.cluster.records_dir)
         record = next((one for one in records if one.name == state.component.name), None)
         if record is None or not spawn.alive(record):
@@ -181,7 +181,7 @@ class Supervisor:
                     held.close()
             _become(component, self.cluster, parent)
         state.pid, state.handle, state.since = pid, os.pidfd_open(pid), time.monotonic()
-        state.pulse = Pulse(self.cluster.heartbeat(component.name))
+        state.monitor = HeartbeatMonitor(self.cluster.heartbeat(component.name))
         state.killed_at = 0.0
 
     def _reap(self) -> None:
@@ -212,7 +212,7 @@ class Supervisor:
                 self._fork(state)
 
     def _end_hung(self) -> None:
-        """A component whose event loop stands still says where in its log, and is killed."""
+        """Kill a hung component; SIGABRT makes it log the stacks of its threads first."""
         now = time.monotonic()
         for state in self._states.values():
             if not state.pid:
@@ -220,7 +220,7 @@ class Supervisor:
             if state.killed_at:
                 if now - state.killed_at >= ABORT_GRACE:
                     _send(state, signal.SIGKILL)
-            elif state.pulse.is_hung():
+            elif state.monitor.is_hung():
                 self._log.error("%s is hung; ending it", state.component.name)
                 _send(state, signal.SIGABRT)
                 state.killed_at = now
@@ -239,14 +239,14 @@ def _is_readable(handle: int) -> bool:
 
 
 def _become(component: Component, cluster: Settings, parent: int) -> None:
-    """In the child: enter its place, run its main, and never return."""
+    """In the child: enter its namespace and cgroup, run its main, and exit."""
     code = 1
     try:
-        # Until it is recorded nobody would find it without its parent.
-        enter.end_with_parent()
+        # Until it is recorded no other supervisor could find it.
+        enter.die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
-        enter.call_itself(component.name)
+        enter.set_process_name(component.name)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
@@ -279,7 +279,7 @@ def _become(component: Component, cluster: Settings, parent: int) -> None:
 
 
 def _report(error: BaseException, failure: Path) -> None:
-    """Leave what a user can do something about where ``up`` looks."""
+    """Write an expected error to the file that ``up`` reads."""
     from trireme.cluster.user_errors import expected
 
     known = expected(error)
@@ -298,18 +298,19 @@ async def _run(component: Component, cluster: Settings) -> None:
         cluster.mark(component.name).touch()
 
     loop = asyncio.get_running_loop()
-    heart = loop.create_task(Heart(cluster.heartbeat(component.name)).run())
+    own_heartbeat = loop.create_task(Heartbeat(cluster.heartbeat(component.name)).run())
     task = loop.create_task(component.main(started))
     loop.add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     finally:
-        heart.cancel()
+        own_heartbeat.cancel()
 
 
 def warm() -> None:
-    """Before the first fork: what is alive now stays shared with the children."""
+    """Before the first fork: exclude present objects from collections, so that pages stay
+    shared."""
     gc.collect()
     gc.disable()
     gc.freeze()

@@ -1,8 +1,8 @@
-"""What ``up`` makes before the processes begin: network, keys, settings.
+"""Provisioning of ``up`` before the processes start: network, keys, settings.
 
-In: what the user asked for. Out: the cluster's settings in its state folder, and what they say on
-the host. Called by ``up`` while the processes import what they need. Every step can be repeated, so
-an ``up`` that was interrupted is finished by the next one.
+In: the options of the user. Out: the cluster's settings in its state folder, and its network and
+keys. Called by ``up`` while the processes import modules. Every step can be repeated, so that the
+next ``up`` completes one that was interrupted.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def prepare(options: UpOptions, kept: Settings | None, places: Places, stages: S
 def _settings(
     options: UpOptions, kept: Settings | None, places: Places, port: int, plan: HostsPlan | None
 ) -> Settings:
-    """What every component is made from: addresses and networks are those of the hosts' plan."""
+    """The settings of all components, with addresses and networks of the hosts' plan."""
     state_dir = f"{places.state}/{options.name}"
     datastore = options.datastore or (kept.datastore if kept else f"sqlite:{state_dir}/state.db")
     made = Settings(
@@ -93,23 +93,23 @@ def _node(node: NodePlan) -> NodeSettings:
 
 
 def _serves(kept: Settings) -> bool:
-    """Whether the API server outlived its supervisor, and so has its port."""
+    """Whether the API server outlived its supervisor, so that its port is in use."""
     records = spawn.records(kept.records_dir)
     return any(one.name == "apiserver" and spawn.alive(one) for one in records)
 
 
-def _check(options: UpOptions, wanted: tuple[int, ...]) -> None:
+def _check(options: UpOptions, to_bind: tuple[int, ...]) -> None:
     names.cluster(options.name)
     if options.datastore:
         settings.check_datastore(options.datastore)
     if not options.control_plane_only and not 1 <= options.nodes <= names.MAX_NODES:
         raise BadSetting(f"--nodes {options.nodes}: must be 1 to {names.MAX_NODES}")
     if options.control_plane_only:
-        for port in wanted:
+        for port in to_bind:
             problem = ports.problem(port, "127.0.0.1", "--api-port")
             if problem:
                 raise CannotStart(problem)
         return
-    problems = [problem for problem in prerequisites.check(wanted) if problem.fatal]
+    problems = [problem for problem in prerequisites.check(to_bind) if problem.fatal]
     if problems:
         raise CannotStart("\n".join(str(problem) for problem in problems))

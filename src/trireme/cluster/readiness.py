@@ -1,7 +1,7 @@
-"""What ``up`` waits for once the processes have begun: API server, add-ons, images, nodes.
+"""Waits of ``up`` until the cluster is ready: API server, add-ons, images, nodes.
 
-In: the cluster's settings. Out: a cluster that can be used, or ``CannotStart`` and where to look.
-Called by ``up``, which imports this only then: it is a client, and the processes start meanwhile.
+In: the cluster's settings. Out: a ready cluster, or ``CannotStart`` with the log to read. Called by
+``up``, which imports this while the processes start.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ async def _ready(cluster: Settings, component: str, timeout: float) -> None:
 
 
 def _raise_failure(cluster: Settings) -> None:
-    """What a component says that cannot start, as soon as it says it."""
+    """Raise the error of a component that cannot start, as soon as it reports it."""
     for path in cluster.ready_dir.glob(f"*{FAILED}"):
-        # It may start after all at this very moment.
+        # The component may have succeeded and removed the file meanwhile.
         with contextlib.suppress(FileNotFoundError):
             raise CannotStart(f"{path.name.removesuffix(FAILED)}: {path.read_text()}")
 

@@ -1,5 +1,5 @@
-"""What a local cluster is made from, and where its files are. Kept as JSON in its state folder, so
-that ``up`` run again, ``status`` and ``down`` know the cluster that an earlier command made.
+"""The settings of a local cluster, and the paths of its files. Saved as JSON in its state folder,
+for a later ``up``, ``status`` and ``down``.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _FILE = "cluster.json"
 
 
 class BadSetting(ValueError):
-    """A setting that cannot be; the text says what would be right."""
+    """An invalid setting; the text has the rule."""
 
 
 class NodeSettings(msgspec.Struct, frozen=True):
-    """One node, as the components on it need to know it."""
+    """The settings of the components on one node."""
 
     name: str
     ip: str
@@ -51,10 +51,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeSettings, ...] = ()
     pod_network: str = POD_NETWORK
     service_network: str = SERVICE_NETWORK
-    # Requests that the API server answers at a time; 0: no limit.
+    # In-flight requests of the API server; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200
-    # Whether creations of what nobody acts on yet say so.
+    # Whether to warn of created objects that no component acts on yet.
     warn_unimplemented: bool = True
 
     @property
@@ -91,11 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.ready_dir / component
 
     def failure(self, component: str) -> Path:
-        """Why the component could not start, in words for a user."""
+        """The error for which the component could not start, for a user."""
         return self.ready_dir / f"{component}{FAILED}"
 
     def heartbeat(self, component: str) -> Path:
-        """Shows that the process is not hung (``heartbeat``)."""
+        """The heartbeat of the process (``heartbeat``)."""
         return Path(self.run_dir, "heartbeats", component)
 
     @property
@@ -129,7 +129,7 @@ def check_datastore(text: str) -> str:
 
 
 def save(settings: Settings) -> None:
-    """Write the settings so that they are there whole or not at all."""
+    """Write the settings atomically."""
     folder = Path(settings.state_dir)
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / f"{_FILE}.new"
@@ -141,7 +141,7 @@ def ports(places: Places) -> set[int]:
     """The ports of all clusters that are there, whether they run or not."""
     found = set()
     for path in Path(places.state).glob(f"*/{_FILE}"):
-        # One that is going away, or that an older version wrote, holds no port against others.
+        # Removed meanwhile, or written by an older version: no port to reserve.
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             found.add(msgspec.json.decode(path.read_bytes(), type=Settings).port)
     return found

@@ -1,9 +1,9 @@
-"""Which component runs in which process, and what it is told: the local topology.
+"""The local topology: which component runs in which process, with which settings.
 
-``prepare`` imports what the API server needs; ``supervise`` is the state of the process that owns
-all others: it starts the API server, and meanwhile imports the rest; once the API server is ready
-it starts DNS on each node, the controllers and the scheduler, then each node's kubelet and proxy.
-Containerd runs beside them: started, never ended.
+``prepare`` imports the API server's modules; ``supervise`` runs in the parent of all other
+processes: it starts the API server, and meanwhile imports the rest; once the API server is ready it
+starts DNS on each node, the controllers and the scheduler, then each node's kubelet and proxy.
+containerd runs beside them: it is started, and outlives the supervisor.
 Called by ``guardian``, in the process that it forks.
 """
 
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from trireme.cluster import compose, guardian
-from trireme.cluster.heartbeat import Heart, Pulse, RuntimePulse
-from trireme.cluster.hosts import cgroups, containerd, enter, kept, shims, spawn
+from trireme.cluster.heartbeat import Heartbeat, HeartbeatMonitor, RuntimeMonitor
+from trireme.cluster.hosts import cgroups, containerd, enter, saved_plan, shims, spawn
 from trireme.cluster.hosts.plan import NodePlan
 from trireme.cluster.pki import Keys
 from trireme.cluster.processes import Component, Main, Supervisor, warm
@@ -38,23 +38,23 @@ class Part(NamedTuple):
 
 
 def prepare() -> None:
-    """Import what the first component needs. It knows nothing of the cluster yet."""
+    """Import the modules of the API server. Independent of the cluster's settings."""
     compose.import_api_server()
 
 
 def supervise(cluster: Settings, held: Held) -> None:
     """Start all processes and keep them running until SIGTERM. ``held``: for each node the sockets
     of its DNS server."""
-    enter.call_itself(guardian.SUPERVISOR)
-    # Left by a supervisor that was killed: applications run, and may be waiting.
+    enter.set_process_name(guardian.SUPERVISOR)
+    # An earlier supervisor was killed: applications run, and need their components soon.
     again = cluster.mark("apiserver").exists()
     runtimes = Runtimes(cluster) if cluster.nodes else None
     watch = _Guardian(cluster, held)
 
-    heart = Heart(cluster.heartbeat(guardian.SUPERVISOR))
+    own_heartbeat = Heartbeat(cluster.heartbeat(guardian.SUPERVISOR))
 
     def check() -> None:
-        heart.beat()
+        own_heartbeat.beat()
         watch.check()
         if runtimes is not None:
             runtimes.check()
@@ -108,49 +108,49 @@ def _start(
 
 
 class _Guardian:
-    """The guardian as the supervisor sees it: started again when it has ended."""
+    """Monitors the guardian, and restarts it when it ended."""
 
     def __init__(self, cluster: Settings, held: Held) -> None:
         self._cluster = cluster
         self._held = held
         records = spawn.records(cluster.records_dir)
         self._running = next(one for one in records if one.name == guardian.GUARDIAN)
-        self._pulse = Pulse(cluster.heartbeat(guardian.GUARDIAN))
+        self._monitor = HeartbeatMonitor(cluster.heartbeat(guardian.GUARDIAN))
         self._log = logging.getLogger("trireme.supervisor")
 
     def check(self) -> None:
-        if self._pulse.is_hung():
+        if self._monitor.is_hung():
             self._log.error("the guardian is hung; ending it")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._running.pid, signal.SIGKILL)
         if not spawn.alive(self._running):
             self._log.warning("the guardian ended; starting another")
-            self._running = guardian.again(self._cluster, self._held, os.getpid())
-            self._pulse = Pulse(self._cluster.heartbeat(guardian.GUARDIAN))
+            self._running = guardian.relaunch(self._cluster, self._held, os.getpid())
+            self._monitor = HeartbeatMonitor(self._cluster.heartbeat(guardian.GUARDIAN))
 
 
 class Runtimes:
-    """The containerds of the nodes: started when they do not run, adopted when they do."""
+    """The containerds of the nodes: started, or adopted when they run already."""
 
     def __init__(self, cluster: Settings) -> None:
         self._cluster = cluster
         self._layout = cgroups.probe()
-        plan = kept.read(cluster.state_dir)
+        plan = saved_plan.read(cluster.state_dir)
         assert plan is not None, "the network was made before"
         self._nodes = plan.nodes
         self._facts = containerd.probe(cluster.state_dir)
         self._log = logging.getLogger("trireme.supervisor")
-        self._pulses: dict[str, RuntimePulse] = {}
+        self._runtime_monitors: dict[str, RuntimeMonitor] = {}
         self._shims = {node.name: shims.Watch(node) for node in plan.nodes}
 
     def entries(self, node: NodeSettings) -> tuple[str, ...]:
-        """Where a process of the node puts itself into the node's cgroup."""
+        """The cgroup.procs files by which a process enters the node's cgroup."""
         group = f"{node.cgroup}/runtime"
         cgroups.create(self._layout, group)
         return tuple(cgroups.entries(self._layout, group))
 
     def check(self) -> None:
-        """Start what does not run, end what is hung. Called about once a second."""
+        """Start those that do not run, kill those that are hung. Called about once a second."""
         running = {record.name: record for record in spawn.records(self._cluster.records_dir)}
         for node in self._nodes:
             name = f"containerd.{node.name}"
@@ -159,15 +159,17 @@ class Runtimes:
             if record is None or not spawn.alive(record):
                 self._log.info("starting %s", name)
                 ready.unlink(missing_ok=True)
-                # One that a killed containerd left would pass for the new one's.
+                # The socket of a killed containerd would be taken for that of the new one.
                 Path(node.containerd_socket).unlink(missing_ok=True)
-                self._pulses[name] = RuntimePulse(node.containerd_socket)
+                self._runtime_monitors[name] = RuntimeMonitor(node.containerd_socket)
                 self._start(node)
                 continue
             if not ready.exists() and Path(node.containerd_socket).exists():
                 ready.touch()
-            pulse = self._pulses.setdefault(name, RuntimePulse(node.containerd_socket))
-            if pulse.is_hung():
+            monitor = self._runtime_monitors.setdefault(
+                name, RuntimeMonitor(node.containerd_socket)
+            )
+            if monitor.is_hung():
                 self._log.error("%s is hung; ending it", name)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(record.pid, signal.SIGKILL)

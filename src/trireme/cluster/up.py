@@ -1,8 +1,8 @@
 """Bring a local cluster up: the steps of ``trireme up``.
 
-In: what the user asked for. Out: running processes, and the cluster's settings in its state folder.
-The processes are forked first, before there is an event loop or a thread, and import while
-``provision.prepare`` makes network and keys here; then they begin, and ``readiness.finish`` waits.
+In: the options of the user. Out: running processes, and the cluster's settings in its state folder.
+The processes are forked first, before there is an event loop or a thread, and import modules while
+``provision.prepare`` makes network and keys; then they start, and ``readiness.finish`` waits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asks for. ``port`` 0: the first free one from 6443 on. ``outside``: networks
+    """The options of the user. ``port`` 0: the first free one from 6443 on. ``outside``: networks
     beyond the host that nodes and pods may reach, as CIDRs."""
 
     name: str = settings.DEFAULT_NAME
@@ -39,7 +39,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CannotStart(Exception):
-    """The text says what stands in the way and what to do."""
+    """The cluster cannot start; the text has the reason and the remedy."""
 
 
 def up(options: UpOptions, made_stages: Callable[[], Stages]) -> tuple[Settings, bool]:
@@ -48,7 +48,7 @@ def up(options: UpOptions, made_stages: Callable[[], Stages]) -> tuple[Settings,
     ``made_stages`` is called once the processes are forked: what shows stages is not theirs.
     """
     places = default_places()
-    # The children share what lies still: their collections leave alone what is here now.
+    # Excluded from the children's collections, so that they share these pages.
     gc.freeze()
     with lock.held(options.name, places):
         kept = settings.load(options.name, places)
@@ -71,7 +71,7 @@ def up(options: UpOptions, made_stages: Callable[[], Stages]) -> tuple[Settings,
 
 
 def _go_on(cluster: Settings, stages: Stages) -> bool:
-    """Wait for processes that run already; returns whether an earlier ``up`` had finished."""
+    """Wait for running processes; returns whether an earlier ``up`` had finished."""
     import asyncio
 
     from trireme.cluster import readiness
@@ -95,7 +95,7 @@ def default_places() -> Places:
 
 
 def _runs(cluster: Settings) -> bool:
-    """Whether one of the two processes runs that start all others, and each other."""
+    """Whether the supervisor or the guardian runs."""
     return any(
         process.name in (guardian.GUARDIAN, guardian.SUPERVISOR) and spawn.alive(process)
         for process in spawn.records(cluster.records_dir)
@@ -103,7 +103,7 @@ def _runs(cluster: Settings) -> bool:
 
 
 def _clear(cluster: Settings) -> None:
-    """What earlier processes said of themselves is true no more."""
+    """Remove the readiness files of earlier processes."""
     for folder in (cluster.ready_dir, Path(cluster.state_dir, "logs")):
         folder.mkdir(parents=True, exist_ok=True)
     # Components that outlived guardian and supervisor are adopted.

@@ -1,4 +1,4 @@
-"""What a process uses, from /proc: its share of memory (PSS) and of a core."""
+"""The resource usage of a process, from /proc: memory (PSS) and CPU."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import msgspec
 
 
 class Usage(msgspec.Struct, frozen=True):
-    """``pss`` in bytes: shared pages count in parts. ``cpu``: cores, since the process started."""
+    """``pss``: proportional set size in bytes. ``cpu``: cores, averaged since the process
+    started."""
 
     pss: int
     cpu: float

@@ -1,4 +1,4 @@
-"""The errors whose text tells a user what to do: the command line shows it and nothing else."""
+"""The expected errors, whose text is for users: the command line prints it without a traceback."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXPECTED = (
 
 
 def expected(error: BaseException) -> BaseException | None:
-    """The error that a user can do something about, be it one of a group of tasks; else None."""
+    """The expected error, also out of an exception group; None if it is a bug."""
     if isinstance(error, BaseExceptionGroup):
         known, unknown = error.split((*EXPECTED, OSError))
         if known is None or unknown is not None:

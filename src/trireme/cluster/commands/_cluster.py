@@ -8,7 +8,7 @@ from trireme.cluster.up import CannotStart, default_places
 
 
 def of(name: str) -> Settings:
-    """The settings of a cluster that exists; otherwise what to do."""
+    """The settings of an existing cluster. Raises CannotStart if there is none."""
     found = settings.load(name, default_places())
     if found is None:
         raise CannotStart(f"there is no cluster {name!r}; `trireme up --name {name}` starts one")

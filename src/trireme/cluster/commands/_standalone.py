@@ -1,8 +1,8 @@
-"""One component alone in the foreground, for mixing with components from elsewhere.
+"""One component alone in the foreground, to be combined with components of other origin.
 
 In: a component's main, made by one of the commands beside this file. It runs until it is
 interrupted; what it logs goes to standard error. The rest of the cluster is known only by a
-kubeconfig, so that it may be of any make.
+kubeconfig, so that it may be any implementation.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run(component: str, main: Main) -> None:
         logging.getLogger(f"trireme.{component}").info("ready")
 
     with _one_line(component):
-        uvloop.run(_until_told(main, compose.environment(component, started)))
+        uvloop.run(_until_signal(main, compose.environment(component, started)))
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def client(path: Path, agent: str) -> AsyncIterator[Client]:
         await transport.close()
 
 
-async def _until_told(main: Main, env: Env) -> None:
+async def _until_signal(main: Main, env: Env) -> None:
     task = asyncio.ensure_future(main(env))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -77,7 +77,7 @@ async def _until_told(main: Main, env: Env) -> None:
 
 @contextlib.contextmanager
 def _one_line(component: str) -> Iterator[None]:
-    """An error that says what to do is all that is shown, also out of a group of tasks."""
+    """Print an expected error as one line, also out of an exception group."""
     from trireme.cluster.user_errors import expected
 
     try:

@@ -1,6 +1,6 @@
-"""What the commands' options take: each value is checked before a command does anything.
+"""Parameter types of the commands: each value is checked before a command does anything.
 
-A bad value is click's own usage error: the option, the value, and what would be right.
+A bad value is click's usage error: the option, the value, and the rule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from trireme.machinery import names as objects
 
 
 class _Folder(click.Path):
-    """A folder that is there or can be made: no word is no folder."""
+    """A folder that exists or can be created; not an empty text."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
@@ -29,7 +29,7 @@ class _Folder(click.Path):
 
 
 class Checked(click.ParamType):  # type: ignore[type-arg]  # not generic in older clicks
-    """A text; ``check`` makes a value of it, or raises ValueError that says what is wrong."""
+    """A text that ``check`` converts to a value. It raises ValueError with the rule."""
 
     def __init__(self, name: str, check: Callable[[str], Any]) -> None:
         self.name = name
@@ -93,7 +93,7 @@ def _matching(pattern: str, rule: str, text: str) -> str:
 
 
 def matching(name: str, pattern: str, rule: str) -> Checked:
-    """A text that is as the pattern says; ``rule`` says it to a user."""
+    """A text that matches the pattern; ``rule`` describes it to users."""
     return Checked(name, functools.partial(_matching, pattern, rule))
 
 
@@ -125,7 +125,7 @@ USER = matching(
 PACKAGE = matching(
     "package", r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?", "must be the name of a Debian package"
 )
-# What the program gets as it is; no kernel takes it with a NUL in it.
+# Passed to a program unchanged; the kernel accepts no NUL in it.
 WORD = matching("word", r"[^\0]*", "must not hold a NUL")
 
 NAME = click.option(

@@ -55,15 +55,15 @@ def COMMAND(
 ) -> None:
     """Start a cluster on this machine."""
     began = time.monotonic()
-    shown: list[Stages] = []
+    progress: list[Stages] = []
 
     def stages() -> Stages:
         from rich.console import Console
 
         from trireme.cli.stages import Stages
 
-        shown.append(Stages(Console(stderr=True, highlight=False), time.monotonic, began))
-        return shown[0]
+        progress.append(Stages(Console(stderr=True, highlight=False), time.monotonic, began))
+        return progress[0]
 
     options = upping.UpOptions(
         name=name,
@@ -75,14 +75,16 @@ def COMMAND(
     )
     cluster, was_running = upping.up(options, stages)
     if was_running:
-        shown[0].say(f"Cluster [bold]{name}[/bold] is running already.")
+        progress[0].say(f"Cluster [bold]{name}[/bold] is running already.")
     import asyncio
 
     from trireme.cluster import example
 
     if folder is not None:
-        asyncio.run(example.show(cluster, folder, shown[0]))
-    shown[0].say(f"\nReady after {shown[0].total:.1f} s. The kubeconfig is {cluster.kubeconfig}:\n")
+        asyncio.run(example.show(cluster, folder, progress[0]))
+    progress[0].say(
+        f"\nReady after {progress[0].total:.1f} s. The kubeconfig is {cluster.kubeconfig}:\n"
+    )
     print(f"  export KUBECONFIG={cluster.kubeconfig}")
     for line in example.try_next(folder):
         print(f"  {line}")

@@ -1,7 +1,7 @@
 """Hosts: the machines of a local cluster, each one a network namespace with its own containerd.
 
 In: a cluster's name and its number of nodes.  Out: nodes with an address, a pod network, a CRI
-socket and a way to start processes in them; and, at the end, nothing.  Called by `cluster.up` and
+socket and a way to start processes in them; `teardown` removes all.  Called by `cluster.up` and
 the command line.  Read in this order:
 
     names      every mark that Trireme leaves on a host, from (cluster, node)      pure
@@ -12,5 +12,5 @@ the command line.  Read in this order:
     spawn      one process into a node's namespace and cgroup
     containerd one runtime for each node
     local      the above in order: `LocalHosts`
-    teardown   everything away, by mark alone
+    teardown   removes everything, by mark alone
 """

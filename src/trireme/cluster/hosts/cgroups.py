@@ -155,14 +155,14 @@ def groups(layout: Layout) -> list[str]:
 def _delegate(parent: Path) -> None:
     available = (parent / "cgroup.controllers").read_text().split()
     active = (parent / "cgroup.subtree_control").read_text().split()
-    wanted = [name for name in _DELEGATED_V2 if name in available and name not in active]
-    if not wanted:
+    missing = [name for name in _DELEGATED_V2 if name in available and name not in active]
+    if not missing:
         return
     try:
-        (parent / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
+        (parent / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in missing))
     except OSError as error:
         raise NoCgroups(
-            f"{parent}: cannot hand down the controllers {', '.join(wanted)}: {error.strerror}; "
+            f"{parent}: cannot hand down the controllers {', '.join(missing)}: {error.strerror}; "
             "in a container this needs a cgroup namespace with no process in its root"
         ) from error
 

@@ -1,4 +1,4 @@
-"""The hosts of a local cluster, brought up and taken away: `LocalHosts`.
+"""The hosts of a local cluster, started and removed: `LocalHosts`.
 
 In: a cluster's name and number of nodes.  Out: running nodes, and the plan kept in the state
 folder, so that the same cluster keeps its addresses while other clusters come and go, and a later
@@ -11,14 +11,14 @@ process can pick the nodes up again (`attach`).  Called by `cluster.up`, the com
     node.spawn(["trireme", "kubelet", ...], "kubelet")
     await hosts.stop()
 
-A half-done `start` may be repeated, or undone with `teardown.teardown(name)`.
+An interrupted `start` may be repeated, or undone with `teardown.teardown(name)`.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trireme.cluster.hosts import cgroups, containerd, kept, names, network, spawn, teardown
+from trireme.cluster.hosts import cgroups, containerd, names, network, saved_plan, spawn, teardown
 from trireme.cluster.hosts import plan as plans
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
 from trireme.cluster.hosts.spawn import Running
@@ -179,10 +179,10 @@ class LocalHosts:
         plan = self.plan()
         for folder in (plan.state_dir, plan.run_dir):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        kept.write(plan)
+        saved_plan.write(plan)
 
     def _kept(self) -> HostsPlan | None:
-        found = kept.read(f"{self._places.state}/{self.name}")
+        found = saved_plan.read(f"{self._places.state}/{self.name}")
         if found is not None and len(found.nodes) != self._count:
             raise ValueError(
                 f"cluster {self.name!r} has {len(found.nodes)} nodes, not {self._count}: "
@@ -193,5 +193,5 @@ class LocalHosts:
 
 def attach(name: str, places: Places = Places()) -> LocalHosts | None:
     """The hosts of a cluster that was started earlier, None if there is no such cluster."""
-    found = kept.read(f"{places.state}/{names.cluster(name)}")
+    found = saved_plan.read(f"{places.state}/{names.cluster(name)}")
     return None if found is None else LocalHosts(name, len(found.nodes), places=places)

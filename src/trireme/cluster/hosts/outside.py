@@ -1,4 +1,4 @@
-"""The way out: networks beyond the host that nodes and pods may reach, behind the host's address.
+"""Egress: networks beyond the host that nodes and pods may reach, behind the host's address.
 
 In: a cluster's plan and networks (`0.0.0.0/0` for all).  Out: routes in the nodes, an nftables
 table with the cluster's mark that masquerades, and forwarding on the host.  Without it a cluster
@@ -19,7 +19,7 @@ from trireme.cluster.hosts.plan import HostsPlan
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _KEPT = "ip_forward"
-# Before the route that says that there is no way out.
+# A higher priority than the unreachable default route.
 _PRIORITY = 100
 
 
@@ -33,11 +33,11 @@ def networks(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def open_way(plan: HostsPlan, wanted: Sequence[str]) -> None:
+def open_way(plan: HostsPlan, cidrs: Sequence[str]) -> None:
     """Lets nodes and pods reach the networks.  May be repeated."""
     for node in plan.nodes:
-        network.within(node.netns_path, functools.partial(_routes, plan, wanted))
-    subprocess.run(["nft", "-f", "-"], input=rules(plan, wanted), text=True, check=True)
+        network.within(node.netns_path, functools.partial(_routes, plan, cidrs))
+    subprocess.run(["nft", "-f", "-"], input=rules(plan, cidrs), text=True, check=True)
     kept = Path(plan.run_dir, _KEPT)
     if FORWARDING.read_text().strip() == "0":
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def open_way(plan: HostsPlan, wanted: Sequence[str]) -> None:
         FORWARDING.write_text("1")
 
 
-def rules(plan: HostsPlan, wanted: Sequence[str]) -> str:
+def rules(plan: HostsPlan, cidrs: Sequence[str]) -> str:
     """The host's nftables transaction.  Pure."""
     table = f"ip {names.mark(plan.cluster)}"
     inside = f"{{ {plan.underlay}, {plan.pod_network} }}"
@@ -54,7 +54,7 @@ def rules(plan: HostsPlan, wanted: Sequence[str]) -> str:
         f"delete table {table}\n"
         f"add table {table}\n"
         f"add chain {table} out {{ type nat hook postrouting priority 100; }}\n"
-        f"add rule {table} out ip saddr {inside} ip daddr {{ {', '.join(wanted)} }} "
+        f"add rule {table} out ip saddr {inside} ip daddr {{ {', '.join(cidrs)} }} "
         f"oifname != {plan.host_link} masquerade\n"
     )
 
@@ -67,8 +67,8 @@ def close(run_dir: Path) -> None:
         kept.unlink()
 
 
-def _routes(plan: HostsPlan, wanted: Sequence[str]) -> None:
+def _routes(plan: HostsPlan, cidrs: Sequence[str]) -> None:
     with IPRoute() as inside:
         eth0 = inside.link_lookup(ifname="eth0")[0]
-        for target in wanted:
+        for target in cidrs:
             inside.route("replace", dst=target, gateway=plan.host_ip, oif=eth0, priority=_PRIORITY)

@@ -1,9 +1,9 @@
-"""Shims that a containerd has lost: they hold a pod's processes, and nobody would end them.
+"""Orphaned shims: containerd lost track of them, and they keep a pod's processes running.
 
-In: a node's containerd. Out: killed processes. A shim is lost when containerd has no container of
-its id at two looks, a minute apart: what containerd is about to make or to remove is no shim of
-these. Called by the supervisor (``topology``), about once a second. Upstream's containerd removes
-them only when it starts anew.
+In: a node's containerd. Out: killed processes. A shim is orphaned when containerd has no container
+of its id at two checks, a minute apart, so that shims being created or removed are excluded. Called
+by the supervisor (``topology``), about once a second. containerd itself removes them only when it
+restarts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def running(socket: str) -> dict[str, int]:
 
 
 class Watch:
-    """One node's shims, looked at now and then."""
+    """Checks one node's shims periodically."""
 
     def __init__(self, node: NodePlan) -> None:
         self._socket = node.containerd_socket

@@ -1,4 +1,4 @@
-"""Starts one process in a node's network namespace and cgroup, and knows it again later.
+"""Starts one process in a node's network namespace and cgroup, and keeps a record of it.
 
 In: a `Spawn`.  Out: a `Running`, also kept as a file, so that a later `status` or `down` finds the
 process, even after the one who started it has died.  Called by `containerd` and, through

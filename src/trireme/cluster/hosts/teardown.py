@@ -1,8 +1,8 @@
-"""Everything of a cluster away from this host, by its mark alone.
+"""Removes everything of a cluster from this host, by its mark alone.
 
 In: a cluster's name.  Out: nothing left.  Needs no record and trusts none: it works after `kill -9`
-of everything half-way through a start, and with the state folder gone.  Called by `LocalHosts.stop`
-and `trireme down`, from a thread.
+of everything during a start, and with the state folder gone.  Called by `LocalHosts.stop` and
+`trireme down`, from a thread.
 
 The runtime is not asked to stop its containers one by one.  Order: the processes first, since they
 hold all the rest; then mounts; then what mounts and processes held.  Folders go last, and only
@@ -129,12 +129,12 @@ def _wait_for_end(pids: set[int]) -> None:
 
 def _in_namespaces(namespaces: list[Path]) -> set[int]:
     """Processes in the nodes' network namespaces that were in no cgroup of the cluster."""
-    wanted = {_identity(path) for path in namespaces}
+    identities = {_identity(path) for path in namespaces}
     found = set()
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         # Processes come and go while we look; into some, never ours, even root may not look.
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if _identity(Path(f"/proc/{pid}/ns/net")) in wanted:
+            if _identity(Path(f"/proc/{pid}/ns/net")) in identities:
                 found.add(pid)
     return found - {os.getpid()}
 

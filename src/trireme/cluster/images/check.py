@@ -1,7 +1,7 @@
-"""What an image lacks that its containers need to start.  Pure.
+"""Checks that an image has all that its containers need to start.  Pure.
 
-In: an image's files and configuration.  Out: what is missing, each named.  Called by `trireme image
-build`, so that a build says what would otherwise be seen as a pod that crashes.
+In: an image's files and configuration.  Out: the names of what is missing.  Called by `trireme
+image build`, so that the build reports what would otherwise be a crashing pod.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _SCRIPTS = 4  # one interpreted by the next, as the kernel allows
 
 
 def missing(files: Iterable[File], config: Config) -> list[str]:
-    """Empty when nothing is; only what the configuration starts is looked at."""
+    """What is missing for the configured entry point; empty when nothing is."""
     tree = _Tree(files)
     found = list(_user(tree, config.user))
     words = (*config.entrypoint, *config.cmd)
@@ -95,8 +95,8 @@ def _loaded(tree: _Tree, word: str, file: File) -> Iterator[str]:
         return
     if tree.find(loader) is None:
         yield f"{loader}, the loader of {word}"
-    wanted, known = [(word, name) for name in elf.libraries(file.content)], set()
-    for of, name in wanted:
+    needed, known = [(word, name) for name in elf.libraries(file.content)], set()
+    for of, name in needed:
         if name in known:
             continue
         known.add(name)
@@ -104,7 +104,7 @@ def _loaded(tree: _Tree, word: str, file: File) -> Iterator[str]:
         if library is None:
             yield f"{name}, a library of {of}"
         else:
-            wanted += [(name, other) for other in elf.libraries(library.content)]
+            needed += [(name, other) for other in elf.libraries(library.content)]
 
 
 def _user(tree: _Tree, user: str) -> Iterator[str]:

@@ -61,8 +61,17 @@ def install(names: Iterable[str]) -> list[File]:
             options=shlex.join(options),
             names=shlex.join(names),
         )
-        alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--ipc", "--uts", "--net"]
-        _run([*alone, "sh", "-c", script], ROOT=str(root))
+        isolated = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--ipc",
+            "--uts",
+            "--net",
+        ]
+        _run([*isolated, "sh", "-c", script], ROOT=str(root))
         logs = [path for path in (root / "var/log").iterdir() if path.is_file()]
         for left in (*(root / name for name in _DROPPED), *logs):
             _drop(left)

@@ -1,4 +1,4 @@
-"""What an ELF program asks for before it can run.  Pure.
+"""The loader and libraries of an ELF program.  Pure.
 
 In: the bytes of a file.  Out: its loader and the libraries that it names.  Called by `check` and
 `recipes`.  64-bit little-endian, which is all that images are made for.  elf(5).

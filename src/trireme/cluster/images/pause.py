@@ -3,7 +3,7 @@
 In: a machine's name as `uname -m` says it.  Out: a static ELF executable of some 300 bytes, so
 that no compiler and no download is needed.  Called by `recipes`.
 
-As process 1 it has two duties.  It reaps orphans, where the pod shares one process namespace:
+As process 1 it does two things.  It reaps orphans, where the pod shares one process namespace:
 by ignoring SIGCHLD it leaves that to the kernel.  And it ends at SIGTERM or SIGINT: signals that
 process 1 neither handles nor blocks are dropped by the kernel, so it blocks them and waits for one.
 

@@ -1,4 +1,4 @@
-"""The images that Trireme brings with it: pause and busybox.
+"""The bundled images: pause and busybox.
 
 In: this machine's name and, for busybox, its statically linked busybox or the Debian package.
 Out: `ImageSpec`s for `build`.  Called by `cluster.up`, which loads them into each node, and by

@@ -20,14 +20,14 @@ _BASES = {
 
 def directories(files: Mapping[str, File]) -> list[File]:
     """Those that are not there yet."""
-    wanted: dict[str, File] = {}
+    found: dict[str, File] = {}
     users, groups = _numbers(files, "etc/passwd"), _numbers(files, "etc/group")
     for path, mode, user, group in (*_of_tmpfiles(files), *_of_units(files)):
         uid = users.get(user, 0)
         gid = groups.get(group or user, 0)
         place = path.removeprefix("var/") if path.startswith("var/run/") else path
-        wanted.setdefault(place, File(place, kind="dir", mode=mode, uid=uid, gid=gid))
-    return [file for path, file in sorted(wanted.items()) if path not in files]
+        found.setdefault(place, File(place, kind="dir", mode=mode, uid=uid, gid=gid))
+    return [file for path, file in sorted(found.items()) if path not in files]
 
 
 def _of_tmpfiles(files: Mapping[str, File]) -> Iterator[tuple[str, int, str, str]]:

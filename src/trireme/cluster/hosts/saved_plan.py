@@ -1,6 +1,6 @@
-"""A cluster's plan as a file in its state folder: so it keeps its addresses.
+"""A cluster's plan as a file in its state folder, so that it keeps its addresses.
 
-Called by ``local``, which makes the plan, and by the supervisor, which only needs to know it.
+Called by ``local``, which makes the plan, and by the supervisor, which reads it.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ _FILE = "hosts.json"
 
 
 def read(state_dir: str) -> HostsPlan | None:
-    """The plan that was written there, None if there is none."""
+    """The saved plan, None if there is none."""
     try:
         data = Path(state_dir, _FILE).read_bytes()
     except FileNotFoundError:
@@ -22,7 +22,7 @@ def read(state_dir: str) -> HostsPlan | None:
 
 
 def write(plan: HostsPlan) -> None:
-    """Writes the plan so that it is there whole or not at all; its folder must exist."""
+    """Writes the plan atomically; its folder must exist."""
     path = Path(plan.state_dir, _FILE)
     path.with_suffix(".new").write_bytes(msgspec.json.encode(plan))
     path.with_suffix(".new").rename(path)
