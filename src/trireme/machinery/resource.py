@@ -12,6 +12,7 @@ Upstream: a kind's "strategy" in pkg/registry, its printer and its validation in
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,14 +28,57 @@ Errors = list[FieldError]
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """A cell that depends on the time now, in epoch seconds."""
+
+    cell: Callable[[Any, float], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the server-side table; ``priority`` 1 shows only with ``-o wide``."""
+    """A column of the server-side table, and the cell that an object has in it.
+
+    ``cell`` is the path of an attribute (``spec.nodeName``), a function of the object, or
+    ``Timed``. ``unset`` is printed in place of None, ``empty`` in place of None and "".
+    ``priority`` 1: only with ``-o wide``. A column without a ``name`` has cells, but no definition.
+    """
 
     name: str
+    cell: str | Callable[[Any], Any] | Timed
+    description: str = ""
     type: str = "string"
     format: str = ""
-    description: str = ""
     priority: int = 0
+    unset: Any = None
+    empty: Any = None
+    _get: Callable[[Any], Any] | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        cell = self.cell
+        get = operator.attrgetter(cell) if isinstance(cell, str) else cell
+        object.__setattr__(self, "_get", None if isinstance(get, Timed) else get)
+
+    def value(self, obj: Any, now: float) -> Any:
+        """The cell of ``obj``."""
+        get = self._get
+        value = self.cell.cell(obj, now) if get is None else get(obj)  # type: ignore[union-attr]
+        if value is None and self.unset is not None:
+            return self.unset
+        if self.empty is not None and (value is None or value == ""):
+            return self.empty
+        return value
+
+
+# Of kinds that name none of their own (rest.NewDefaultTableConvertor).
+_DEFAULT_COLUMNS = (
+    Column("Name", "metadata.name", "Name must be unique within a namespace.", format="name"),
+    Column(
+        "Created At",
+        "metadata.creationTimestamp",
+        "When the object was created, as RFC 3339 text in UTC.",
+        type="date",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +242,9 @@ class Resource:
     # Whether it is served when --runtime-config says nothing about it (beta and alpha: no).
     default_on: bool = True
 
-    columns: tuple[Column, ...] = ()
-    # (object, now in epoch seconds) -> one cell per column.
-    row: Callable[[Any, float], list[Any]] | None = None
+    columns: tuple[Column, ...] = _DEFAULT_COLUMNS
+    # What the columns' cells are read from; by default the object itself.
+    printed: Callable[[Any], Any] | None = None
     # Conditions of a row, such as Completed for pods.
     row_conditions: Callable[[Any], list[dict[str, str]]] | None = None
     # Field labels beyond metadata.name and metadata.namespace.
@@ -254,6 +298,11 @@ class Resource:
     @cached_property
     def has_status(self) -> bool:
         return self.subresource("status") is not None
+
+    def row(self, obj: Any, now: float) -> list[Any]:
+        """The cells of an object at the time ``now`` (epoch seconds)."""
+        printed = obj if self.printed is None else self.printed(obj)
+        return [column.value(printed, now) for column in self.columns]
 
     def subresource(self, name: str) -> Subresource | None:
         return next((item for item in self.subresources if item.name == name), None)

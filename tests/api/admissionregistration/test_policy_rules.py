@@ -279,12 +279,10 @@ def test_status() -> None:
 def test_rows() -> None:
     policy = validatingadmissionpolicy.RESOURCE
     with_kind = changed(VALIDATING, {"spec.paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}})
-    assert policy.row is not None
     assert policy.row(validation.load(policy, VALIDATING), NOW) == ["x", 1, "<unset>", "60m"]
     assert policy.row(validation.load(policy, with_kind), NOW)[2] == "v1/ConfigMap"
     binding = validatingadmissionpolicybinding.RESOURCE
     selected = changed(BINDING, {"spec.paramRef": {"selector": {"matchLabels": {"a": "b"}}}})
-    assert binding.row is not None
     assert binding.row(validation.load(binding, selected), NOW)[1:3] == [
         "p",
         "&LabelSelector{MatchLabels:map[string]string{a: b,},"

@@ -171,7 +171,7 @@ def test_defaults() -> None:
 def test_row_and_generation() -> None:
     resource, manifest = BOTH[0]
     obj = validation.load(resource, manifest)
-    assert resource.row is not None and resource.row(obj, NOW) == ["x", 1, "60m"]
+    assert resource.row(obj, NOW) == ["x", 1, "60m"]
     assert resource.generation is not None
     assert resource.generation(validation.load(resource, changed(manifest, {"webhooks": []})), obj)
     assert not resource.generation(validation.load(resource, manifest), obj)

@@ -83,7 +83,7 @@ def test_create(changes: dict[str, Any], errors: list[str]) -> None:
 
 def test_what_is_local_is_available() -> None:
     obj = validation.made(apiservice.RESOURCE, changed(SERVICE, {"spec.service": REMOVED}))
-    assert apiservice.row(obj, 1767225600.0 + 60) == ["v1.a.b", "Local", "True", "60s"]
+    assert apiservice.RESOURCE.row(obj, 1767225600.0 + 60) == ["v1.a.b", "Local", "True", "60s"]
     [condition] = obj.status.conditions
     assert condition.lastTransitionTime == "2026-01-01T00:00:00Z"
 
@@ -91,7 +91,7 @@ def test_what_is_local_is_available() -> None:
 def test_status() -> None:
     broken = {"conditions": [{"type": "Available", "status": "False", "reason": "Broken"}]}
     obj = validation.load(apiservice.RESOURCE, {**SERVICE, "status": broken})
-    assert apiservice.row(obj, 1767225600.0 + 60)[1:3] == ["n/s", "False (Broken)"]
+    assert apiservice.RESOURCE.row(obj, 1767225600.0 + 60)[1:3] == ["n/s", "False (Broken)"]
     bad = {**SERVICE, "status": {"conditions": [{"type": "Available", "status": "x"}]}}
     assert validation.update(apiservice.RESOURCE, bad, SERVICE, "status") == [
         'status.conditions[0].status: Unsupported value: "x": '

@@ -266,7 +266,6 @@ def test_rows() -> None:
     cells = []
     for resource, manifest in BOTH:
         new = changed(manifest, {"status": status, "spec.replicas": 4})
-        assert resource.row is not None
         cells.append(resource.row(validation.load(resource, new), NOW))
     assert cells == [
         ["x", "2/4", 0, 1, "60m", "c", "i:1", "app=a"],

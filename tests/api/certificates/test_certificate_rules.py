@@ -179,7 +179,7 @@ def test_the_certificate_comes_once() -> None:
         "CERTIFICATE PEM block"
     ]
     obj = validation.load(certificatesigningrequest.RESOURCE, good)
-    assert certificatesigningrequest.row(obj, 1767225600.0)[-1] == "Pending,Issued"
+    assert certificatesigningrequest.RESOURCE.row(obj, 1767225600.0)[-1] == "Pending,Issued"
 
 
 BUNDLE = {
@@ -370,5 +370,5 @@ def test_an_end_is_the_end() -> None:
         validation.update(POD, changed(PCR, {"spec.podName": "q"}), PCR),
         ["spec: Invalid value: ..."],
     )
-    row = podcertificaterequest.row(validation.load(POD, denied), 0.0)
+    row = podcertificaterequest.RESOURCE.row(validation.load(POD, denied), 0.0)
     assert row == ["x", "p", "s", "n", "example.com/a", "Denied", "<none>"]

@@ -75,4 +75,4 @@ def test_there_and_back() -> None:
     older = v1alpha2.from_v1beta1(obj)
     assert older.apiVersion == "coordination.k8s.io/v1alpha2"
     assert v1alpha2.to_v1beta1(older) == obj
-    assert leasecandidate.row(obj, 1767225600.0) == ["A_1", "l", "1.36.0", "1.35.0", "0s"]
+    assert leasecandidate.RESOURCE.row(obj, 1767225600.0) == ["A_1", "l", "1.36.0", "1.35.0", "0s"]

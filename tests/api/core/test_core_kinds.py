@@ -300,7 +300,6 @@ ROWS: list[tuple[str, Resource, dict[str, Any], dict[str, Any], list[Any]]] = [
 def test_row(
     resource: Resource, manifest: dict[str, Any], changes: dict[str, Any], cells: list[Any]
 ) -> None:
-    assert resource.row is not None
     assert resource.row(validation.load(resource, changed(manifest, changes)), NOW) == cells
     assert len(cells) == len(resource.columns)
 

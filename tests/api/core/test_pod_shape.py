@@ -286,7 +286,6 @@ def test_row(
         ],
     }
     manifest = {**POD, "metadata": {**POD["metadata"], **meta}, "spec": spec, "status": state}
-    assert RESOURCE.row is not None
     row = RESOURCE.row(validation.load(RESOURCE, manifest), NOW)
     assert row[1:4] == cells
     assert row[0] == "p"
@@ -294,7 +293,7 @@ def test_row(
 
 
 def test_wide_cells_and_row_conditions() -> None:
-    assert RESOURCE.row is not None and RESOURCE.row_conditions is not None
+    assert RESOURCE.row_conditions is not None
     manifest = changed(
         POD,
         {

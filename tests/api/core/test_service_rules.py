@@ -256,6 +256,5 @@ ROWS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("changes", "cells"), [case[1:] for case in ROWS], ids=[case[0] for case in ROWS]
 )
 def test_row(changes: dict[str, Any], cells: list[str]) -> None:
-    assert RESOURCE.row is not None
     row = RESOURCE.row(validation.load(RESOURCE, changed(SERVICE, changes)), 1767225600.0 + 3600)
     assert row == ["s", *cells]

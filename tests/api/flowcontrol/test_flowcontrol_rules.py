@@ -251,7 +251,15 @@ def test_status() -> None:
 
 def test_rows() -> None:
     level = validation.load(prioritylevelconfiguration.RESOURCE, LEVEL)
-    assert prioritylevelconfiguration.row(level, NOW) == ["x", "Limited", 30, 16, 4, 50, "60s"]
+    assert prioritylevelconfiguration.RESOURCE.row(level, NOW) == [
+        "x",
+        "Limited",
+        30,
+        16,
+        4,
+        50,
+        "60s",
+    ]
     condition = {"conditions": [{"type": "Dangling", "status": "False"}]}
     schema = validation.load(flowschema.RESOURCE, {**SCHEMA, "status": condition})
-    assert flowschema.row(schema, NOW) == ["x", "x", 1000, "<none>", "60s", "False"]
+    assert flowschema.RESOURCE.row(schema, NOW) == ["x", "x", 1000, "<none>", "60s", "False"]

@@ -148,9 +148,16 @@ def test_status() -> None:
 def test_rows() -> None:
     many = [{"host": f"h{number}"} for number in range(5)]
     obj = validation.load(ingress.RESOURCE, changed(INGRESS, {"spec.rules": many}))
-    assert ingress.row(obj, NOW) == ["x", "edge", "h0,h1,h2 + 2 more...", "", "80, 443", "60s"]
+    assert ingress.RESOURCE.row(obj, NOW) == [
+        "x",
+        "edge",
+        "h0,h1,h2 + 2 more...",
+        "",
+        "80, 443",
+        "60s",
+    ]
     bare = validation.load(ingress.RESOURCE, changed(INGRESS, {"spec": {"rules": [{}]}}))
-    assert ingress.row(bare, NOW) == ["x", "<none>", "*", "", "80", "60s"]
+    assert ingress.RESOURCE.row(bare, NOW) == ["x", "<none>", "*", "", "80", "60s"]
 
 
 CLASS = {
@@ -203,7 +210,7 @@ def test_the_controller_stays() -> None:
 def test_the_row_of_the_default_class() -> None:
     notes = {"metadata.annotations": {ingressclass.IS_DEFAULT: "true"}}
     obj = validation.load(ingressclass.RESOURCE, changed(CLASS, notes))
-    assert ingressclass.row(obj, NOW) == [
+    assert ingressclass.RESOURCE.row(obj, NOW) == [
         "edge (default)",
         "example.com/edge",
         "Edge.example.com/wide",

@@ -113,4 +113,4 @@ def test_networks_that_were_there_may_stay() -> None:
 
 def test_row() -> None:
     obj = validation.load(networkpolicy.RESOURCE, POLICY)
-    assert networkpolicy.row(obj, 1767225600.0 + 60) == ["x", "a=b", "60s"]
+    assert networkpolicy.RESOURCE.row(obj, 1767225600.0 + 60) == ["x", "a=b", "60s"]

@@ -91,6 +91,10 @@ def test_an_address_stays_with_who_has_it() -> None:
 
 def test_rows() -> None:
     obj = validation.load(servicecidr.RESOURCE, changed(CIDR, {"spec.cidrs": TWO}))
-    assert servicecidr.row(obj, 1767225600.0) == ["more", "10.0.0.0/24,2001:db8::/112", "0s"]
+    assert servicecidr.RESOURCE.row(obj, 1767225600.0) == [
+        "more",
+        "10.0.0.0/24,2001:db8::/112",
+        "0s",
+    ]
     address = validation.load(ipaddress.RESOURCE, changed(ADDRESS, {f"{PARENT}.group": "G.io"}))
-    assert ipaddress.row(address, 1767225600.0) == ["10.0.0.1", "services.g.io/a/b", "0s"]
+    assert ipaddress.RESOURCE.row(address, 1767225600.0) == ["10.0.0.1", "services.g.io/a/b", "0s"]

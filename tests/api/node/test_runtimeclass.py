@@ -74,4 +74,4 @@ def test_old_labels_are_warned_of() -> None:
 
 def test_row() -> None:
     obj = validation.load(runtimeclass.RESOURCE, CLASS)
-    assert runtimeclass.row(obj, 1767225600.0 + 60) == ["sandboxed", "runsc", "60s"]
+    assert runtimeclass.RESOURCE.row(obj, 1767225600.0 + 60) == ["sandboxed", "runsc", "60s"]

@@ -224,7 +224,6 @@ def test_binding_row() -> None:
         {**ACCOUNT, "namespace": "n"},
     ]
     obj = validation.load(rolebinding.RESOURCE, {**BINDING, "subjects": kinds})
-    assert rolebinding.RESOURCE.row is not None
     assert rolebinding.RESOURCE.row(obj, NOW) == [
         "a:b",
         "ClusterRole/view",

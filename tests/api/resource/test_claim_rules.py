@@ -242,7 +242,6 @@ def test_what_is_allocated_stays() -> None:
 
 def test_row() -> None:
     row = resourceclaim.RESOURCE.row
-    assert row is not None
     states = {"pending": {}, "allocated": ALLOCATED}
     states["allocated,reserved"] = {**ALLOCATED, "reservedFor": [USER]}
     for text, status in states.items():

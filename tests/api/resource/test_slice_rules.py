@@ -206,7 +206,6 @@ def test_rules_that_taint() -> None:
             'spec.deviceSelector.device: Invalid value: "A": a lowercase RFC 1123 label must...',
         ],
     )
-    assert resource.row is not None
     cells = ["x", "k", "", "NoSchedule", "60m", "60m"]
     assert resource.row(validation.load(resource, RULE), NOW) == cells
 
@@ -234,7 +233,6 @@ def test_pools_are_reported_once() -> None:
     again = changed(answered, {"status.poolCount": 3})
     found = validation.update(resource, again, answered, "status")
     assert validation.agrees(found, ["status: Invalid value: ..."]), found
-    assert resource.row is not None
     assert resource.row(validation.load(resource, answered), NOW) == [
         *("x", "d", "3", "0", "0", "0", "0", 2),
         *("Complete (1/2 pools)", "60m"),

@@ -114,5 +114,8 @@ def test_a_workload_stays_as_it_is() -> None:
 
 def test_rows() -> None:
     obj = validation.load(podgroup.RESOURCE, GROUP)
-    assert podgroup.row(obj, 1767225600.0) == ["x", "Gang", "w", "Pending", "0s"]
-    assert workload.row(validation.load(workload.RESOURCE, WORKLOAD), 1767225600.0) == ["x", "0s"]
+    assert podgroup.RESOURCE.row(obj, 1767225600.0) == ["x", "Gang", "w", "Pending", "0s"]
+    assert workload.RESOURCE.row(validation.load(workload.RESOURCE, WORKLOAD), 1767225600.0) == [
+        "x",
+        "0s",
+    ]

@@ -76,7 +76,11 @@ def test_how_a_migration_ends(old: dict[str, Any], new: dict[str, Any], errors: 
 def test_the_row_of_a_migration() -> None:
     running = {**MIGRATION, "status": {"conditions": [condition("Running")]}}
     obj = validation.load(storageversionmigration.RESOURCE, running)
-    assert storageversionmigration.row(obj, 0.0) == ["apps.things", "things.apps", "Running"]
+    assert storageversionmigration.RESOURCE.row(obj, 0.0) == [
+        "apps.things",
+        "things.apps",
+        "Running",
+    ]
 
 
 VERSION = {
@@ -126,6 +130,6 @@ def test_names_and_rows() -> None:
     assert storageversion.is_name("apps.things") == []
     status = {"storageVersions": [server("a", "v1")], "commonEncodingVersion": "v1"}
     obj = validation.load(storageversion.RESOURCE, {**VERSION, "status": status})
-    assert storageversion.row(obj, 1767225600.0) == ["apps.things", "v1", "a=v1", "0s"]
+    assert storageversion.RESOURCE.row(obj, 1767225600.0) == ["apps.things", "v1", "a=v1", "0s"]
     empty = validation.load(storageversion.RESOURCE, VERSION)
-    assert storageversion.row(empty, 1767225600.0)[1:3] == ["<unset>", "<unset>"]
+    assert storageversion.RESOURCE.row(empty, 1767225600.0)[1:3] == ["<unset>", "<unset>"]

@@ -1,23 +1,23 @@
 """Printer columns of a custom kind: JSON paths become cells.
 
-In: the definition's columns. Out: ``Column`` values and the function from an object to its cells.
+In: the definition's columns. Out: ``Column`` values.
 Upstream: registry/customresource/tableconvertor.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from trireme.api import columns
 from trireme.api.apiextensions.v1.types import CustomResourceColumnDefinition
-from trireme.apiserver.crd.custom import CustomObject
 from trireme.expr import jsonpath
 from trireme.machinery import gotext, time
-from trireme.machinery.resource import Column
+from trireme.machinery.resource import Column, Timed
 
-_NAME: Final = Column("Name", format="name", description=columns.NAME.description)
+_NAME: Final = replace(columns.NAME, cell=lambda obj: (obj.get("metadata") or {}).get("name", ""))
 # The column of a kind without columns of its own.
 _AGE: Final = CustomResourceColumnDefinition(
     name="Age",
@@ -26,33 +26,25 @@ _AGE: Final = CustomResourceColumnDefinition(
     jsonPath=".metadata.creationTimestamp",
 )
 
-Row = Callable[[CustomObject, float], list[Any]]
 
-
-def of(given: list[CustomResourceColumnDefinition]) -> tuple[tuple[Column, ...], Row]:
-    """The columns and their row function."""
-    given = given or [_AGE]
-    heads = [_NAME]
-    paths: list[tuple[str, jsonpath.JsonPath]] = []
-    for item in given:
+def of(given: list[CustomResourceColumnDefinition]) -> tuple[Column, ...]:
+    """The columns; their cells are read from the object as plain values."""
+    found = [_NAME]
+    for item in given or [_AGE]:
         try:
             path = jsonpath.parse(item.jsonPath)
         except jsonpath.JsonPathError:
             # As upstream: the columns before it are printed, those after it are not.
             break
         text = f"Custom resource definition column (in JSONPath format): {item.jsonPath}"
+        cell = Timed(functools.partial(_cell, item.type, path))
         described = item.description or text
-        heads.append(Column(item.name, item.type, item.format, described, item.priority))
-        paths.append((item.type, path))
-
-    def row(obj: CustomObject, now: float) -> list[Any]:
-        plain = obj.plain()
-        return [obj.metadata.name, *(_cell(kind, path.find(plain), now) for kind, path in paths)]
-
-    return tuple(heads), row
+        found.append(Column(item.name, cell, described, item.type, item.format, item.priority))
+    return tuple(found)
 
 
-def _cell(kind: str, found: list[Any], now: float) -> Any:
+def _cell(kind: str, path: jsonpath.JsonPath, obj: Any, now: float) -> Any:
+    found = path.find(obj)
     if not found:
         return None
     value = found[0]

@@ -226,7 +226,6 @@ class CustomKind:
         definition, validator = self.definition, shared.validators[version.name]
         api_version = f"{definition.spec.group}/{version.name}"
         kind = custom.kind_of(api_version, definition.names.kind)
-        heads, row = columns.of(version.additionalPrinterColumns)
         parts = version.subresources
         has_status = parts is not None and parts.status is not None
         scale = None if parts is None else parts.scale
@@ -260,8 +259,8 @@ class CustomKind:
                 "status": ("metadata", "spec"),
             },
             stored_as=conversion,
-            columns=heads,
-            row=row,
+            columns=columns.of(version.additionalPrinterColumns),
+            printed=custom.CustomObject.plain,
             selectable=_selectable(version),
         )
         served_versions = versions.deprecation(definition, version.name)

@@ -1,7 +1,7 @@
 """Server-side tables: what ``kubectl get`` shows.
 
 In: typed objects with their stored bytes. Out: the meta.k8s.io Table as JSON. Columns and rows come
-from the kind's ``Resource``; a kind without them shows Name and Created At. Rules:
+from the kind's ``Resource``. Rules:
 https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables.
 """
 
@@ -17,14 +17,6 @@ from trireme.machinery import errors, gotext
 from trireme.machinery.meta import ListMeta
 from trireme.machinery.resource import Column, Resource
 
-FALLBACK = (
-    Column("Name", format="name", description="Name must be unique within a namespace."),
-    Column(
-        "Created At",
-        type="date",
-        description="When the object was created, as RFC 3339 text in UTC.",
-    ),
-)
 INCLUDE = ("", "None", "Metadata", "Object")
 
 
@@ -50,7 +42,7 @@ def table(
 ) -> bytes:
     """The Table of some stored values. ``definitions`` False leaves the column heads out."""
     resource = endpoint.resource
-    columns = (resource.columns or FALLBACK) if definitions else ()
+    columns = [item for item in resource.columns if item.name] if definitions else []
     rows = [_row(endpoint, value, now, include, version) for value in values]
     return msgspec.json.encode(
         {
@@ -81,11 +73,7 @@ def _row(
 ) -> dict[str, Any]:
     resource: Resource = endpoint.resource
     obj = endpoint.decode(value)
-    if resource.row is None:
-        cells: list[Any] = [obj.metadata.name, obj.metadata.creationTimestamp]
-    else:
-        cells = resource.row(obj, now)
-    row: dict[str, Any] = {"cells": cells}
+    row: dict[str, Any] = {"cells": resource.row(obj, now)}
     if resource.row_conditions is not None:
         conditions = resource.row_conditions(obj)
         if conditions:

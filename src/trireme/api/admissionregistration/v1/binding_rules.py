@@ -5,7 +5,7 @@ Called by: the two kinds. Upstream: pkg/apis/admissionregistration/validation.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from trireme.api import columns, rules
 from trireme.api.admissionregistration.v1 import match_rules, matching
@@ -24,12 +24,6 @@ Binding: TypeAlias = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyB
 
 _ACTIONS: Final = ("Audit", "Deny", "Warn")
 _SPEC: Final = field.path("spec")
-COLUMNS = (
-    columns.NAME,
-    Column("PolicyName", description="The policy that it binds."),
-    Column("ParamRef", description="The object that has the parameters."),
-    columns.AGE,
-)
 
 
 def defaults(obj: Binding) -> None:
@@ -40,12 +34,6 @@ def defaults(obj: Binding) -> None:
 def warnings(new: Binding, _old: Binding | None) -> list[str]:
     """Names that files may take."""
     return match_rules.warn_static(new.metadata.name)
-
-
-def row(obj: Binding, now: float) -> list[Any]:
-    """The cells of one binding."""
-    spec = obj.spec
-    return [obj.metadata.name, spec.policyName, _params(obj), columns.age(obj.metadata, now)]
 
 
 def _params(obj: Binding) -> str:
@@ -113,3 +101,11 @@ def _common(new: Binding) -> Errors:
     match_rules.param_ref(errs, _SPEC.child("paramRef"), spec.paramRef)
     match_rules.match_resources(errs, _SPEC.child("matchResources"), spec.matchResources)
     return errs
+
+
+COLUMNS = (
+    columns.NAME,
+    Column("PolicyName", "spec.policyName", "The policy that it binds."),
+    Column("ParamRef", _params, "The object that has the parameters."),
+    columns.AGE,
+)

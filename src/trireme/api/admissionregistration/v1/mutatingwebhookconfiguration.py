@@ -20,5 +20,4 @@ RESOURCE = Resource(
     unconditional_update=False,
     generation=webhook_rules.changed,
     columns=webhook_rules.COLUMNS,
-    row=webhook_rules.row,
 )

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.admissionregistration.v1 import policy_rules
 from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
     ValidatingAdmissionPolicy,
 )
 from trireme.machinery.resource import Column, Resource, spec_changed, status
-
-COLUMNS = (
-    columns.NAME,
-    Column("Validations", "integer", description="How many expressions judge."),
-    Column("ParamKind", description="The kind of the policy's parameters."),
-    columns.AGE,
-)
-
-
-def row(obj: ValidatingAdmissionPolicy, now: float) -> list[Any]:
-    """The cells of one ValidatingAdmissionPolicy."""
-    return [
-        obj.metadata.name,
-        len(obj.spec.validations),
-        policy_rules.param_kind(obj),
-        columns.age(obj.metadata, now),
-    ]
-
 
 RESOURCE = Resource(
     type=ValidatingAdmissionPolicy,
@@ -44,6 +24,15 @@ RESOURCE = Resource(
     warnings=policy_rules.warnings,
     unconditional_update=False,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Validations",
+            lambda obj: len(obj.spec.validations),
+            "How many expressions judge.",
+            type="integer",
+        ),
+        Column("ParamKind", policy_rules.param_kind, "The kind of the policy's parameters."),
+        columns.AGE,
+    ),
 )

@@ -20,5 +20,4 @@ RESOURCE = Resource(
     unconditional_update=False,
     generation=spec_changed,
     columns=binding_rules.COLUMNS,
-    row=binding_rules.row,
 )

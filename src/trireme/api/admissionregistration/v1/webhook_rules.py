@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from trireme.api import columns, rules, webhooks
 from trireme.api.admissionregistration.v1 import condition_rules, match_rules
@@ -31,11 +31,6 @@ Configuration: TypeAlias = MutatingWebhookConfiguration | ValidatingWebhookConfi
 REVIEW_VERSIONS: Final = ("v1", "v1beta1")
 _SIDE_EFFECTS: Final = ("None", "NoneOnDryRun", "Some", "Unknown")
 _NO_SIDE_EFFECTS: Final = ("None", "NoneOnDryRun")
-COLUMNS = (
-    columns.NAME,
-    Column("Webhooks", "integer", description="How many webhooks it registers."),
-    columns.AGE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +61,6 @@ def changed(new: Configuration, old: Configuration) -> bool:
 def warnings(new: Configuration, _old: Configuration | None) -> list[str]:
     """Names that files may take."""
     return match_rules.warn_static(new.metadata.name)
-
-
-def row(obj: Configuration, now: float) -> list[Any]:
-    """The cells of one configuration."""
-    return [obj.metadata.name, len(obj.webhooks), columns.age(obj.metadata, now)]
 
 
 def validate(new: Configuration) -> Errors:
@@ -171,3 +161,12 @@ def _reviews(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
     if options.known_review and not used.intersection(REVIEW_VERSIONS):
         detail = f"must include at least one of {', '.join(REVIEW_VERSIONS)}"
         errs.append(field.invalid(at, versions, detail))
+
+
+COLUMNS = (
+    columns.NAME,
+    Column(
+        "Webhooks", lambda obj: len(obj.webhooks), "How many webhooks it registers.", type="integer"
+    ),
+    columns.AGE,
+)

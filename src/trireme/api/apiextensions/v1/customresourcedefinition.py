@@ -6,8 +6,6 @@ kind is ``apiserver/crd``. Upstream: apiextensions-apiserver registry/customreso
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api.apiextensions.v1 import jsonschema, types
 from trireme.api.apiextensions.v1.rules import definition
 from trireme.api.apiextensions.v1.types import (
@@ -19,11 +17,6 @@ from trireme.api.apiextensions.v1.types import (
 )
 from trireme.api.rules import Errors
 from trireme.machinery.resource import Column, Resource, spec_changed, status
-
-COLUMNS = (
-    Column("Name", format="name", description="What the object is called."),
-    Column("Created At", "date", description="When the object was created."),
-)
 
 
 def defaults(obj: CustomResourceDefinition) -> None:
@@ -85,11 +78,6 @@ def validate_status(new: CustomResourceDefinition, _old: CustomResourceDefinitio
     return definition.validate_status(new)
 
 
-def row(obj: CustomResourceDefinition, _now: float) -> list[Any]:
-    """The cells of one definition."""
-    return [obj.metadata.name, obj.metadata.creationTimestamp]
-
-
 RESOURCE = Resource(
     type=CustomResourceDefinition,
     plural="customresourcedefinitions",
@@ -109,6 +97,10 @@ RESOURCE = Resource(
     begin_delete=begin_delete,
     held=is_held,
     warnings=definition.warnings,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        Column("Name", "metadata.name", "What the object is called.", format="name"),
+        Column(
+            "Created At", "metadata.creationTimestamp", "When the object was created.", type="date"
+        ),
+    ),
 )

@@ -6,7 +6,7 @@ pkg/apis/apiregistration/validation, pkg/registry/apiservice.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from trireme.api import columns, metadata, rules
 from trireme.api.rules import Errors
@@ -66,12 +66,6 @@ class APIService(Struct):
 
 AVAILABLE: Final = "Available"
 _STATUSES: Final = ("True", "False", "Unknown")
-COLUMNS = (
-    columns.NAME,
-    Column("Service", description="Which Service leads to the server."),
-    Column("Available", description="Whether the server answers."),
-    columns.AGE,
-)
 
 
 def prepare_create(new: APIService) -> None:
@@ -173,20 +167,17 @@ def validate_status(new: APIService, _old: APIService) -> Errors:
     return errs
 
 
-def row(obj: APIService, now: float) -> list[Any]:
-    """The cells of one APIService."""
-    service, available = obj.spec.service, "Unknown"
+def _service(obj: APIService) -> str:
+    service = obj.spec.service
+    return "Local" if service is None else f"{service.namespace}/{service.name}"
+
+
+def _available(obj: APIService) -> str:
     for item in obj.status.conditions:
         if item.type == AVAILABLE:
             with_reason = item.status != "True" and item.reason
-            available = f"{item.status} ({item.reason})" if with_reason else item.status
-            break
-    return [
-        obj.metadata.name,
-        "Local" if service is None else f"{service.namespace}/{service.name}",
-        available,
-        columns.age(obj.metadata, now),
-    ]
+            return f"{item.status} ({item.reason})" if with_reason else item.status
+    return "Unknown"
 
 
 RESOURCE = Resource(
@@ -203,6 +194,10 @@ RESOURCE = Resource(
     prepare_status=prepare_status,
     validate_status=validate_status,
     unconditional_update=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Service", _service, "Which Service leads to the server."),
+        Column("Available", _available, "Whether the server answers."),
+        columns.AGE,
+    ),
 )

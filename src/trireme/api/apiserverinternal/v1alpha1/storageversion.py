@@ -6,7 +6,7 @@ pkg/apis/apiserverinternal/validation, pkg/registry/apiserverinternal; KEP-2339.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, metadata, rules
 from trireme.api.rules import Errors
@@ -67,12 +67,6 @@ _NO_LABEL = (
     "optional DNS subdomain prefix and '/' (e.g. 'example.com/MyVersion')"
 )
 _EMPTY = "must be non-empty"
-COLUMNS = (
-    columns.NAME,
-    Column("CommonEncodingVersion", description="In which version all store it."),
-    Column("StorageVersions", description="In which version each server stores it."),
-    columns.AGE,
-)
 
 
 def is_name(text: str) -> list[str]:
@@ -174,16 +168,10 @@ def prepare_status(new: StorageVersion, old: StorageVersion) -> None:
     metadata.keep_for_status(new.metadata, old.metadata)
 
 
-def row(obj: StorageVersion, now: float) -> list[Any]:
-    """The cells of one StorageVersion."""
-    common = obj.status.commonEncodingVersion
-    each = [f"{item.apiServerID}={item.encodingVersion}" for item in obj.status.storageVersions]
-    return [
-        obj.metadata.name,
-        columns.UNSET if common is None else common,
-        columns.few(each) or columns.UNSET,
-        columns.age(obj.metadata, now),
-    ]
+def _versions(obj: StorageVersion) -> str:
+    return columns.few(
+        f"{item.apiServerID}={item.encodingVersion}" for item in obj.status.storageVersions
+    )
 
 
 RESOURCE = Resource(
@@ -196,7 +184,21 @@ RESOURCE = Resource(
     prepare_status=prepare_status,
     validate_status=validate_status,
     unconditional_update=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "CommonEncodingVersion",
+            "status.commonEncodingVersion",
+            "In which version all store it.",
+            unset=columns.UNSET,
+        ),
+        Column(
+            "StorageVersions",
+            _versions,
+            "In which version each server stores it.",
+            empty=columns.UNSET,
+        ),
+        columns.AGE,
+    ),
     default_on=False,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -17,14 +17,6 @@ class ControllerRevision(Struct):
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     data: Annotated[AnyJSON, Atomic()] = None
     revision: Annotated[Int64, Required()] = always(int)
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("Controller", description="The object whose states are kept."),
-    Column("Revision", description="Which of its states this is."),
-    columns.AGE,
-)
 
 
 def validate(new: ControllerRevision) -> Errors:
@@ -46,15 +38,13 @@ def validate_update(new: ControllerRevision, old: ControllerRevision) -> Errors:
     return errs
 
 
-def row(obj: ControllerRevision, now: float) -> list[Any]:
-    """The cells of one ControllerRevision."""
+def _controller(obj: ControllerRevision) -> str:
     owner = next((ref for ref in obj.metadata.ownerReferences if ref.controller), None)
-    controller = columns.NONE
-    if owner is not None:
-        group, slash, _ = owner.apiVersion.partition("/")
-        kind = f"{owner.kind}.{group}" if slash else owner.kind
-        controller = f"{kind.lower()}/{owner.name}"
-    return [obj.metadata.name, controller, obj.revision, columns.age(obj.metadata, now)]
+    if owner is None:
+        return columns.NONE
+    group, slash, _ = owner.apiVersion.partition("/")
+    kind = f"{owner.kind}.{group}" if slash else owner.kind
+    return f"{kind.lower()}/{owner.name}"
 
 
 RESOURCE = Resource(
@@ -62,6 +52,10 @@ RESOURCE = Resource(
     plural="controllerrevisions",
     validate=validate,
     validate_update=validate_update,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Controller", _controller, "The object whose states are kept."),
+        Column("Revision", "revision", "Which of its states this is."),
+        columns.AGE,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.apps.v1 import counts
@@ -93,19 +93,6 @@ _COUNTS = (
     "numberAvailable",
     "numberUnavailable",
     "collisionCount",
-)
-COLUMNS = (
-    columns.NAME,
-    Column("Desired", "integer", description="How many nodes should run the pod."),
-    Column("Current", "integer", description="How many of those nodes have it."),
-    Column("Ready", "integer", description="On how many it is ready."),
-    Column("Up-to-date", "integer", description="On how many it has the present template."),
-    Column("Available", "integer", description="On how many it is ready for long enough."),
-    Column("Node Selector", description="The labels of the nodes that get the pod."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
-    Column("Selector", priority=1, description="The labels of its pods."),
 )
 
 
@@ -229,23 +216,6 @@ def validate_status(new: DaemonSet, old: DaemonSet) -> Errors:
     return errs
 
 
-def row(obj: DaemonSet, now: float) -> list[Any]:
-    """The cells of one DaemonSet."""
-    status = obj.status
-    return [
-        obj.metadata.name,
-        status.desiredNumberScheduled,
-        status.currentNumberScheduled,
-        status.numberReady,
-        status.updatedNumberScheduled,
-        status.numberAvailable,
-        labels.format_labels(obj.spec.template.spec.nodeSelector),
-        columns.age(obj.metadata, now),
-        *columns.containers(obj.spec.template.spec.containers),
-        labels.format_struct(obj.spec.selector),
-    ]
-
-
 RESOURCE = Resource(
     type=DaemonSet,
     plural="daemonsets",
@@ -261,6 +231,40 @@ RESOURCE = Resource(
     validate_status=validate_status,
     warnings=warnings,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Desired",
+            "status.desiredNumberScheduled",
+            "How many nodes should run the pod.",
+            type="integer",
+        ),
+        Column(
+            "Current",
+            "status.currentNumberScheduled",
+            "How many of those nodes have it.",
+            type="integer",
+        ),
+        Column("Ready", "status.numberReady", "On how many it is ready.", type="integer"),
+        Column(
+            "Up-to-date",
+            "status.updatedNumberScheduled",
+            "On how many it has the present template.",
+            type="integer",
+        ),
+        Column(
+            "Available",
+            "status.numberAvailable",
+            "On how many it is ready for long enough.",
+            type="integer",
+        ),
+        Column(
+            "Node Selector",
+            lambda obj: labels.format_labels(obj.spec.template.spec.nodeSelector),
+            "The labels of the nodes that get the pod.",
+        ),
+        columns.AGE,
+        *columns.CONTAINERS,
+        columns.SELECTOR,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.apps.v1 import counts
@@ -96,16 +96,6 @@ _COUNTS = (
     "collisionCount",
 )
 _PARTS = ("updatedReplicas", "readyReplicas", "availableReplicas")
-COLUMNS = (
-    columns.NAME,
-    Column("Ready", description="How many of the wanted pods are ready."),
-    Column("Up-to-date", description="How many pods have the present template."),
-    Column("Available", description="How many pods have been ready for long enough."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
-    Column("Selector", priority=1, description="The labels of its pods."),
-)
 
 
 def defaults(obj: Deployment) -> None:
@@ -199,21 +189,11 @@ def _validate_strategy(errs: Errors, strategy: DeploymentStrategy) -> None:
         rules.at_most_all(errs, here, "maxUnavailable", unavailable)
 
 
-def row(obj: Deployment, now: float) -> list[Any]:
-    """The cells of one Deployment."""
+def _selector(selector: meta.LabelSelector | None) -> str:
     try:
-        selector = str(labels.from_struct(obj.spec.selector))
+        return str(labels.from_struct(selector))
     except ValueError:
-        selector = "<invalid>"
-    return [
-        obj.metadata.name,
-        f"{obj.status.readyReplicas}/{obj.spec.replicas or 0}",
-        obj.status.updatedReplicas,
-        obj.status.availableReplicas,
-        columns.age(obj.metadata, now),
-        *columns.containers(obj.spec.template.spec.containers),
-        selector,
-    ]
+        return "<invalid>"
 
 
 RESOURCE = Resource(
@@ -236,6 +216,21 @@ RESOURCE = Resource(
     validate_status=validate_status,
     warnings=pod_warnings.workload,
     generation=changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Ready",
+            lambda obj: f"{obj.status.readyReplicas}/{obj.spec.replicas or 0}",
+            "How many of the wanted pods are ready.",
+        ),
+        Column("Up-to-date", "status.updatedReplicas", "How many pods have the present template."),
+        Column(
+            "Available",
+            "status.availableReplicas",
+            "How many pods have been ready for long enough.",
+        ),
+        columns.AGE,
+        *columns.CONTAINERS,
+        columns.selector(_selector),
+    ),
 )

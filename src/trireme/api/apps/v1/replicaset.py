@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.apps.v1 import counts
@@ -120,19 +120,6 @@ def validate_status(new: ReplicaSet, _old: ReplicaSet) -> Errors:
     return errs
 
 
-def row(obj: ReplicaSet, now: float) -> list[Any]:
-    """The cells of one ReplicaSet."""
-    return [
-        obj.metadata.name,
-        obj.spec.replicas or 0,
-        obj.status.replicas,
-        obj.status.readyReplicas,
-        columns.age(obj.metadata, now),
-        *columns.containers(obj.spec.template.spec.containers),
-        labels.format_struct(obj.spec.selector),
-    ]
-
-
 RESOURCE = Resource(
     type=ReplicaSet,
     plural="replicasets",
@@ -151,7 +138,6 @@ RESOURCE = Resource(
     validate_status=validate_status,
     warnings=pod_warnings.workload,
     generation=spec_changed,
-    columns=columns.REPLICAS,
-    row=row,
+    columns=(*columns.REPLICAS, *columns.CONTAINERS, columns.SELECTOR),
     selectable={"status.replicas": lambda obj: str(obj.status.replicas)},
 )

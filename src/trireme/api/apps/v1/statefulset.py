@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.apps.v1 import statefulset_rules as checks
 from trireme.api.apps.v1.statefulset_types import (
@@ -24,14 +22,6 @@ from trireme.machinery.resource import (
     Subresource,
     spec_changed,
     status,
-)
-
-COLUMNS = (
-    columns.NAME,
-    Column("Ready", description="How many of the wanted pods are ready."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
 )
 
 
@@ -87,16 +77,6 @@ def warnings(new: StatefulSet, old: StatefulSet | None) -> list[str]:
     return found
 
 
-def row(obj: StatefulSet, now: float) -> list[Any]:
-    """The cells of one StatefulSet."""
-    return [
-        obj.metadata.name,
-        f"{obj.status.readyReplicas}/{obj.spec.replicas or 0}",
-        columns.age(obj.metadata, now),
-        *columns.containers(obj.spec.template.spec.containers),
-    ]
-
-
 RESOURCE = Resource(
     type=StatefulSet,
     plural="statefulsets",
@@ -116,6 +96,14 @@ RESOURCE = Resource(
     validate_update=checks.validate_update,
     validate_status=checks.validate_status,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Ready",
+            lambda obj: f"{obj.status.readyReplicas}/{obj.spec.replicas or 0}",
+            "How many of the wanted pods are ready.",
+        ),
+        columns.AGE,
+        *columns.CONTAINERS,
+    ),
 )

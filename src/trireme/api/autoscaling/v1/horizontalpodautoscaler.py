@@ -5,7 +5,7 @@ Upstream: pkg/apis/autoscaling/v1.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api.autoscaling.v1 import hpa_annotations as kept
 from trireme.api.autoscaling.v2 import horizontalpodautoscaler as v2
@@ -153,18 +153,13 @@ def _measured_cpu(share: int) -> MetricStatus:
     return MetricStatus(type="Resource", resource=ResourceMetricStatus(name="cpu", current=current))
 
 
-def row(obj: HorizontalPodAutoscaler, now: float) -> list[Any]:
-    """The cells of one HorizontalPodAutoscaler."""
-    return v2.row(to_v2(obj), now)
-
-
 RESOURCE = Resource(
     type=HorizontalPodAutoscaler,
     plural="horizontalpodautoscalers",
     short_names=("hpa",),
     categories=("all",),
     subresources=(status(),),
-    columns=v2.COLUMNS,
-    row=row,
+    columns=v2.RESOURCE.columns,
+    printed=to_v2,
     stored_as=Conversion(stored=v2.RESOURCE, to_stored=to_v2, from_stored=from_v2),
 )

@@ -74,31 +74,6 @@ def fill(behavior: HorizontalPodAutoscalerBehavior) -> None:
         down.policies = [HPAScalingPolicy(type="Percent", value=100, periodSeconds=15)]
 
 
-COLUMNS = (
-    columns.NAME,
-    Column("Reference", description="What is scaled."),
-    Column("Targets", description="What is measured, beside what it should be."),
-    Column("MinPods", description="How few replicas there may be."),
-    Column("MaxPods", description="How many replicas there may be."),
-    Column("Replicas", description="How many replicas there are."),
-    columns.AGE,
-)
-
-
-def row(obj: HorizontalPodAutoscaler, now: float) -> list[Any]:
-    """The cells of one HorizontalPodAutoscaler."""
-    spec = obj.spec
-    return [
-        obj.metadata.name,
-        f"{spec.scaleTargetRef.kind}/{spec.scaleTargetRef.name}",
-        _targets(spec.metrics, obj.status.currentMetrics or []),
-        "<unset>" if spec.minReplicas is None else str(spec.minReplicas),
-        spec.maxReplicas,
-        obj.status.currentReplicas,
-        columns.age(obj.metadata, now),
-    ]
-
-
 def _targets(specs: list[MetricSpec], statuses: list[MetricStatus]) -> str:
     if not specs:
         return columns.NONE
@@ -154,6 +129,26 @@ RESOURCE = Resource(
     validate=hpa_rules.validate,
     validate_update=hpa_rules.validate_update,
     validate_status=hpa_rules.validate_status,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Reference",
+            lambda obj: f"{obj.spec.scaleTargetRef.kind}/{obj.spec.scaleTargetRef.name}",
+            "What is scaled.",
+        ),
+        Column(
+            "Targets",
+            lambda obj: _targets(obj.spec.metrics, obj.status.currentMetrics or []),
+            "What is measured, beside what it should be.",
+        ),
+        Column(
+            "MinPods",
+            lambda obj: None if obj.spec.minReplicas is None else str(obj.spec.minReplicas),
+            "How few replicas there may be.",
+            unset=columns.UNSET,
+        ),
+        Column("MaxPods", "spec.maxReplicas", "How many replicas there may be."),
+        Column("Replicas", "status.currentReplicas", "How many replicas there are."),
+        columns.AGE,
+    ),
 )

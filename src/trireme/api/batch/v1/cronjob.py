@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import zoneinfo
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.batch.v1 import job_rules
@@ -68,18 +69,6 @@ _POLICIES = ("Allow", "Forbid", "Replace")
 # The controller appends 11 characters to the name of each job.
 _LONGEST_NAME = 52
 _ZONE_PART = re.compile(r"[A-Za-z._0-9+][A-Za-z.\-_0-9+]{0,13}\Z")
-COLUMNS = (
-    columns.NAME,
-    Column("Schedule", description="When jobs are made."),
-    Column("Timezone", description="The time zone of the schedule."),
-    Column("Suspend", "boolean", description="Whether no more jobs are made."),
-    Column("Active", "integer", description="How many of its jobs run."),
-    Column("Last Schedule", description="How long ago a job was made."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
-    Column("Selector", priority=1, description="The labels of its pods."),
-)
 
 
 def defaults(obj: CronJob) -> None:
@@ -178,24 +167,6 @@ def _time_zone(errs: Errors, at: Path, name: str) -> None:
             errs.append(field.invalid(at, name, f"unknown time zone {name}"))
 
 
-def row(obj: CronJob, now: float) -> list[Any]:
-    """The cells of one CronJob."""
-    spec, job = obj.spec, obj.spec.jobTemplate.spec
-    last = obj.status.lastScheduleTime
-    suspend = columns.UNSET if spec.suspend is None else "True" if spec.suspend else "False"
-    return [
-        obj.metadata.name,
-        spec.schedule,
-        columns.NONE if spec.timeZone is None else spec.timeZone,
-        suspend,
-        len(obj.status.active),
-        columns.NONE if last is None else columns.since(last, now),
-        columns.age(obj.metadata, now),
-        *columns.containers(job.template.spec.containers),
-        labels.format_struct(job.selector),
-    ]
-
-
 RESOURCE = Resource(
     type=CronJob,
     plural="cronjobs",
@@ -209,6 +180,30 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Schedule", "spec.schedule", "When jobs are made."),
+        Column("Timezone", "spec.timeZone", "The time zone of the schedule.", unset=columns.NONE),
+        Column(
+            "Suspend",
+            lambda obj: None if obj.spec.suspend is None else str(obj.spec.suspend),
+            "Whether no more jobs are made.",
+            type="boolean",
+            unset=columns.UNSET,
+        ),
+        Column(
+            "Active",
+            lambda obj: len(obj.status.active),
+            "How many of its jobs run.",
+            type="integer",
+        ),
+        Column(
+            "Last Schedule",
+            columns.ago("status.lastScheduleTime", columns.NONE),
+            "How long ago a job was made.",
+        ),
+        columns.AGE,
+        *columns.containers(operator.attrgetter("spec.jobTemplate.spec.template.spec.containers")),
+        columns.selector(labels.format_struct, "spec.jobTemplate.spec.selector"),
+    ),
 )

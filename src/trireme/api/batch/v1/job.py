@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.batch.v1 import job_rules as checks
 from trireme.api.batch.v1 import job_status_rules
@@ -11,24 +9,14 @@ from trireme.api.batch.v1.job_types import Job, JobSpec
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.pod import warnings as pod_warnings
-from trireme.machinery import field, labels, time
+from trireme.machinery import field, time
 from trireme.machinery.field import Path
 from trireme.machinery.meta import LabelSelector
-from trireme.machinery.resource import Column, Resource, spec_changed, status
+from trireme.machinery.resource import Column, Resource, Timed, spec_changed, status
 
 # What shows as a job's state: the first condition of these that is true.
 _STATES = ("Complete", "Failed", "", "Suspended", "FailureTarget", "SuccessCriteriaMet")
 _MANY_COMPLETIONS, _MANY_PODS = 100_000, 10_000
-COLUMNS = (
-    columns.NAME,
-    Column("Status", description="How far the job has come."),
-    Column("Completions", description="How many pods have succeeded, of how many."),
-    Column("Duration", description="How long it has run."),
-    columns.AGE,
-    columns.CONTAINERS,
-    columns.IMAGES,
-    Column("Selector", priority=1, description="The labels of its pods."),
-)
 
 
 def defaults(obj: Job) -> None:
@@ -126,19 +114,6 @@ def _duration(obj: Job, now: float) -> str:
     return time.human_duration(until - time.parse(start))
 
 
-def row(obj: Job, now: float) -> list[Any]:
-    """The cells of one Job."""
-    return [
-        obj.metadata.name,
-        state(obj),
-        _completions(obj),
-        _duration(obj, now),
-        columns.age(obj.metadata, now),
-        *columns.containers(obj.spec.template.spec.containers),
-        labels.format_struct(obj.spec.selector),
-    ]
-
-
 RESOURCE = Resource(
     type=Job,
     plural="jobs",
@@ -158,7 +133,14 @@ RESOURCE = Resource(
     validate_update=checks.validate_update,
     validate_status=job_status_rules.validate,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Status", state, "How far the job has come."),
+        Column("Completions", _completions, "How many pods have succeeded, of how many."),
+        Column("Duration", Timed(_duration), "How long it has run."),
+        columns.AGE,
+        *columns.CONTAINERS,
+        columns.SELECTOR,
+    ),
     selectable={"status.successful": lambda obj: str(obj.status.succeeded)},
 )

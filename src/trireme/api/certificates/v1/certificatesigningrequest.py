@@ -7,22 +7,11 @@ pkg/registry/certificates/certificates.
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.certificates.v1 import csr_rules
 from trireme.api.certificates.v1.csr_types import CertificateSigningRequest
 from trireme.machinery import time
 from trireme.machinery.resource import Column, Resource, Subresource, status
-
-COLUMNS = (
-    columns.NAME,
-    columns.AGE,
-    Column("SignerName", description="Who is asked to sign."),
-    Column("Requestor", description="Who asks."),
-    Column("RequestedDuration", description="How long the certificate shall be good for."),
-    Column("Condition", description="What was decided and what came of it."),
-)
 
 
 def prepare_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
@@ -58,19 +47,6 @@ def _condition(obj: CertificateSigningRequest) -> str:
     return phase + ",Issued" if obj.status.certificate else phase
 
 
-def row(obj: CertificateSigningRequest, now: float) -> list[Any]:
-    """The cells of one CertificateSigningRequest."""
-    seconds = obj.spec.expirationSeconds
-    return [
-        obj.metadata.name,
-        columns.age(obj.metadata, now),
-        obj.spec.signerName or columns.NONE,
-        obj.spec.username,
-        columns.NONE if seconds is None else time.human_duration(seconds),
-        _condition(obj),
-    ]
-
-
 RESOURCE = Resource(
     type=CertificateSigningRequest,
     plural="certificatesigningrequests",
@@ -96,7 +72,21 @@ RESOURCE = Resource(
     validate_status=csr_rules.validate_status,
     prepare_update=prepare_update,
     prepare_status=prepare_status,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        columns.AGE,
+        Column("SignerName", "spec.signerName", "Who is asked to sign.", empty=columns.NONE),
+        Column("Requestor", "spec.username", "Who asks."),
+        Column(
+            "RequestedDuration",
+            lambda obj: (
+                columns.NONE
+                if obj.spec.expirationSeconds is None
+                else time.human_duration(obj.spec.expirationSeconds)
+            ),
+            "How long the certificate shall be good for.",
+        ),
+        Column("Condition", _condition, "What was decided and what came of it."),
+    ),
     selectable={"spec.signerName": lambda obj: obj.spec.signerName},
 )

@@ -6,7 +6,7 @@ pkg/apis/certificates/validation, pkg/registry/certificates/clustertrustbundle; 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from cryptography import x509
 
@@ -33,10 +33,6 @@ class ClusterTrustBundle(Struct):
 
 _LARGEST: Final = 1 << 20
 _OMITTED: Final = "<value omitted>"
-COLUMNS = (
-    columns.NAME,
-    Column("SignerName", description="The signer whose certificates it is for."),
-)
 
 
 def validate(new: ClusterTrustBundle) -> Errors:
@@ -118,11 +114,6 @@ def _entry(block: pem.Block) -> str:
     return "" if basic.ca else "does not have the CA bit set"
 
 
-def row(obj: ClusterTrustBundle, _now: float) -> list[Any]:
-    """The cells of one ClusterTrustBundle."""
-    return [obj.metadata.name, obj.spec.signerName or columns.NONE]
-
-
 RESOURCE = Resource(
     type=ClusterTrustBundle,
     plural="clustertrustbundles",
@@ -132,8 +123,15 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     unconditional_update=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "SignerName",
+            "spec.signerName",
+            "The signer whose certificates it is for.",
+            empty=columns.NONE,
+        ),
+    ),
     selectable={"spec.signerName": lambda obj: obj.spec.signerName},
     default_on=False,
     gate="ClusterTrustBundle",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names
@@ -29,11 +27,6 @@ class Lease(Struct):
 
 
 STRATEGIES = ("OldestEmulationVersion",)
-COLUMNS = (
-    columns.NAME,
-    Column("Holder", description="Who holds it."),
-    columns.AGE,
-)
 
 
 def prepare_create(new: Lease) -> None:
@@ -79,11 +72,6 @@ def validate_update(new: Lease, _old: Lease) -> Errors:
     return validate(new)
 
 
-def row(obj: Lease, now: float) -> list[Any]:
-    """The cells of one Lease."""
-    return [obj.metadata.name, obj.spec.holderIdentity or "", columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=Lease,
     plural="leases",
@@ -93,6 +81,9 @@ RESOURCE = Resource(
     validate_update=validate_update,
     unconditional_update=False,
     create_on_update=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Holder", "spec.holderIdentity", "Who holds it.", empty=""),
+        columns.AGE,
+    ),
 )

@@ -33,8 +33,7 @@ RESOURCE = Resource(
     name_errors=names.is_config_key,
     unconditional_update=False,
     create_on_update=True,
-    columns=v1beta1.COLUMNS,
-    row=v1beta1.row,
+    columns=v1beta1.RESOURCE.columns,
     stored_as=Conversion(stored=v1beta1.RESOURCE, to_stored=to_v1beta1, from_stored=from_v1beta1),
     default_on=False,
     deprecated="coordination.k8s.io/v1alpha2 LeaseCandidate is deprecated in v1.35+, "

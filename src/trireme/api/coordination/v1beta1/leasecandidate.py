@@ -6,7 +6,7 @@ pkg/apis/coordination/validation, pkg/registry/coordination/leasecandidate; KEP-
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.coordination.v1.lease import STRATEGIES
@@ -33,15 +33,6 @@ class LeaseCandidate(Struct):
     apiVersion: str = constant("coordination.k8s.io/v1beta1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: Annotated[LeaseCandidateSpec, Required()] = always(LeaseCandidateSpec)
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("LeaseName", description="The lease that it would hold."),
-    Column("BinaryVersion", description="How new it is."),
-    Column("EmulationVersion", description="As how new it acts."),
-    columns.AGE,
-)
 
 
 def validate(new: LeaseCandidate) -> Errors:
@@ -91,13 +82,6 @@ def validate_update(new: LeaseCandidate, old: LeaseCandidate) -> Errors:
     return errs
 
 
-def row(obj: LeaseCandidate, now: float) -> list[Any]:
-    """The cells of one LeaseCandidate."""
-    spec = obj.spec
-    versions = spec.binaryVersion, spec.emulationVersion
-    return [obj.metadata.name, spec.leaseName, *versions, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=LeaseCandidate,
     plural="leasecandidates",
@@ -106,8 +90,13 @@ RESOURCE = Resource(
     validate_update=validate_update,
     unconditional_update=False,
     create_on_update=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("LeaseName", "spec.leaseName", "The lease that it would hold."),
+        Column("BinaryVersion", "spec.binaryVersion", "How new it is."),
+        Column("EmulationVersion", "spec.emulationVersion", "As how new it acts."),
+        columns.AGE,
+    ),
     default_on=False,
     deprecated="coordination.k8s.io/v1beta1 LeaseCandidate is deprecated in v1.36+, "
     "unavailable in v1.39+",

@@ -186,6 +186,7 @@ from .service import SessionAffinityConfig as SessionAffinityConfig
 from .pod.probes import SleepAction as SleepAction
 from .persistentvolume_types import StorageOSPersistentVolumeSource as StorageOSPersistentVolumeSource
 from .pod.volumes import StorageOSVolumeSource as StorageOSVolumeSource
+from .pod.columns import Summary as Summary
 from .pod.security import Sysctl as Sysctl
 from .pod.probes import TCPSocketAction as TCPSocketAction
 from .selection import Taint as Taint

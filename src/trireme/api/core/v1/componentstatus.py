@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns
 from trireme.machinery import meta
@@ -24,21 +24,15 @@ class ComponentStatus(Struct):
     conditions: Annotated[list[ComponentCondition], listmap("type"), Merge("type")] = []
 
 
-COLUMNS = (
-    columns.NAME,
-    Column("Status", description="Whether the component is healthy."),
-    Column("Message", description="What it says of itself."),
-    Column("Error", description="What is wrong with it."),
-)
+def _health(obj: ComponentStatus) -> ComponentCondition | None:
+    return next((item for item in obj.conditions if item.type == "Healthy"), None)
 
 
-def row(obj: ComponentStatus, _now: float) -> list[Any]:
-    """The cells of one ComponentStatus."""
-    for condition in obj.conditions:
-        if condition.type == "Healthy":
-            status = "Healthy" if condition.status == "True" else "Unhealthy"
-            return [obj.metadata.name, status, condition.message, condition.error]
-    return [obj.metadata.name, "Unknown", "", ""]
+def _status(obj: ComponentStatus) -> str:
+    health = _health(obj)
+    if health is None:
+        return "Unknown"
+    return "Healthy" if health.status == "True" else "Unhealthy"
 
 
 RESOURCE = Resource(
@@ -49,6 +43,12 @@ RESOURCE = Resource(
     namespaced=False,
     short_names=("cs",),
     verbs=("get", "list"),
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Status", _status, "Whether the component is healthy."),
+        Column(
+            "Message", lambda obj: getattr(_health(obj), "message", ""), "What it says of itself."
+        ),
+        Column("Error", lambda obj: getattr(_health(obj), "error", ""), "What is wrong with it."),
+    ),
 )

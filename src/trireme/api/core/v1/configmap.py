@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -21,11 +21,6 @@ class ConfigMap(Struct):
 
 
 MAX_SIZE: Final = 1 << 20
-COLUMNS = (
-    columns.NAME,
-    Column("Data", description="How many keys it holds."),
-    columns.AGE,
-)
 
 
 def validate(new: ConfigMap) -> Errors:
@@ -64,18 +59,15 @@ def validate_update(new: ConfigMap, old: ConfigMap) -> Errors:
     return errs + validate(new)
 
 
-def row(obj: ConfigMap, now: float) -> list[Any]:
-    """The cells of one ConfigMap."""
-    keys = len(obj.data) + len(obj.binaryData)
-    return [obj.metadata.name, keys, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=ConfigMap,
     plural="configmaps",
     short_names=("cm",),
     validate=validate,
     validate_update=validate_update,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Data", lambda obj: len(obj.data) + len(obj.binaryData), "How many keys it holds."),
+        columns.AGE,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import addresses, columns, rules
 from trireme.api.core.v1.pod.container import Protocol
@@ -53,13 +53,6 @@ class Endpoints(Struct):
     apiVersion: str = constant("v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     subsets: Annotated[list[EndpointSubset], Atomic()] = []
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("Endpoints", description="The first ready addresses with their ports."),
-    columns.AGE,
-)
 
 
 def validate(new: Endpoints) -> Errors:
@@ -118,12 +111,6 @@ def _validate_port(errs: Errors, at: Path, port: EndpointPort, several: bool) ->
         rules.syntax(errs, at, "appProtocol", port.appProtocol, names.is_qualified_name)
 
 
-def row(obj: Endpoints, now: float) -> list[Any]:
-    """The cells of one Endpoints."""
-    printed = columns.few(_ready(obj)) if obj.subsets else columns.NONE
-    return [obj.metadata.name, printed, columns.age(obj.metadata, now)]
-
-
 def _ready(obj: Endpoints) -> list[str]:
     found: list[str] = []
     for subset in obj.subsets:
@@ -146,6 +133,13 @@ RESOURCE = Resource(
     validate_update=validate_update,
     warnings=warnings,
     create_on_update=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Endpoints",
+            lambda obj: columns.few(_ready(obj)) if obj.subsets else columns.NONE,
+            "The first ready addresses with their ports.",
+        ),
+        columns.AGE,
+    ),
 )

@@ -8,7 +8,7 @@ from trireme.api import columns, rules
 from trireme.api.core.v1.references import ObjectReference
 from trireme.api.rules import Errors
 from trireme.machinery import field, meta, names
-from trireme.machinery.resource import Column, Resource
+from trireme.machinery.resource import Column, Resource, Timed
 from trireme.machinery.types import Int32, MicroTime, Required, Struct, Time, always, constant, null
 
 
@@ -45,18 +45,6 @@ class Event(Struct):
 TTL: Final = 3600.0
 _MAX_SHORT: Final = 128
 _MAX_MESSAGE: Final = 1024
-COLUMNS = (
-    Column("Last Seen", description="How long ago it happened last."),
-    Column("Type", description="Normal or Warning."),
-    Column("Reason", description="Why it happened, in one word for programs."),
-    Column("Object", description="What it happened to."),
-    Column("Subobject", priority=1, description="The part of the object, as a field path."),
-    Column("Source", priority=1, description="Who reports it."),
-    Column("Message", description="What happened, for people."),
-    Column("First Seen", priority=1, description="How long ago it happened first."),
-    Column("Count", priority=1, description="How often it happened."),
-    Column("Name", format="name", priority=1, description="The event's own name."),
-)
 
 
 def validate(new: Event) -> Errors:
@@ -103,34 +91,35 @@ def _at_most(errs: Errors, name: str, text: str, limit: int) -> None:
         errs.append(field.invalid(field.path(name), "", f"can have at most {limit} characters"))
 
 
-def row(obj: Event, now: float) -> list[Any]:
-    """The cells of one Event."""
-    involved, series = obj.involvedObject, obj.series
-    first = columns.since(obj.firstTimestamp, now)
-    if not obj.firstTimestamp:
-        first = columns.since_micro(obj.eventTime, now)
-    last = columns.since(obj.lastTimestamp, now) if obj.lastTimestamp else first
-    if series is not None:
-        last = columns.since_micro(series.lastObservedTime, now)
-    kind = involved.kind.lower()
-    component = obj.source.component or obj.reportingComponent
-    instance = obj.source.host or obj.reportingInstance
-    return [
-        last,
-        obj.type,
-        obj.reason,
-        f"{kind}/{involved.name}" if involved.name else kind,
-        involved.fieldPath,
-        f"{component}, {instance}" if instance else component,
-        obj.message.strip(),
-        first,
-        series.count if series is not None else obj.count or 1,
-        obj.metadata.name,
-    ]
-
-
 def _involved(name: str) -> tuple[str, Any]:
     return f"involvedObject.{name}", lambda obj: getattr(obj.involvedObject, name)
+
+
+def _first_seen(obj: Event, now: float) -> str:
+    if obj.firstTimestamp:
+        return columns.since(obj.firstTimestamp, now)
+    return columns.since_micro(obj.eventTime, now)
+
+
+def _last_seen(obj: Event, now: float) -> str:
+    if obj.series is not None:
+        return columns.since_micro(obj.series.lastObservedTime, now)
+    return columns.since(obj.lastTimestamp, now) if obj.lastTimestamp else _first_seen(obj, now)
+
+
+def _object(obj: Event) -> str:
+    involved, kind = obj.involvedObject, obj.involvedObject.kind.lower()
+    return f"{kind}/{involved.name}" if involved.name else kind
+
+
+def _source(obj: Event) -> str:
+    component = obj.source.component or obj.reportingComponent
+    instance = obj.source.host or obj.reportingInstance
+    return f"{component}, {instance}" if instance else component
+
+
+def _count(obj: Event) -> int:
+    return obj.series.count if obj.series is not None else obj.count or 1
 
 
 RESOURCE = Resource(
@@ -143,8 +132,23 @@ RESOURCE = Resource(
     create_on_update=True,
     collected=False,
     ttl=TTL,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        Column("Last Seen", Timed(_last_seen), "How long ago it happened last."),
+        Column("Type", "type", "Normal or Warning."),
+        Column("Reason", "reason", "Why it happened, in one word for programs."),
+        Column("Object", _object, "What it happened to."),
+        Column(
+            "Subobject",
+            "involvedObject.fieldPath",
+            "The part of the object, as a field path.",
+            priority=1,
+        ),
+        Column("Source", _source, "Who reports it.", priority=1),
+        Column("Message", lambda obj: obj.message.strip(), "What happened, for people."),
+        Column("First Seen", Timed(_first_seen), "How long ago it happened first.", priority=1),
+        Column("Count", _count, "How often it happened.", priority=1),
+        Column("Name", "metadata.name", "The event's own name.", format="name", priority=1),
+    ),
     selectable={
         **dict(_involved(name) for name in ObjectReference.__struct_fields__),
         "reason": lambda obj: obj.reason,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from trireme.api import columns, metadata, rules
 from trireme.api.rules import Errors
@@ -51,11 +51,6 @@ class Namespace(Struct):
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 FINALIZER: Final = "kubernetes"
-COLUMNS = (
-    columns.NAME,
-    Column("Status", description="Active, or Terminating while it is deleted."),
-    columns.AGE,
-)
 
 
 def defaults(obj: Namespace) -> None:
@@ -125,11 +120,6 @@ def begin_delete(obj: Namespace) -> None:
     obj.status.phase = "Terminating"
 
 
-def row(obj: Namespace, now: float) -> list[Any]:
-    """The cells of one Namespace."""
-    return [obj.metadata.name, obj.status.phase, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=Namespace,
     plural="namespaces",
@@ -150,8 +140,11 @@ RESOURCE = Resource(
     begin_delete=begin_delete,
     held=lambda obj: bool(obj.spec.finalizers),
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Status", "status.phase", "Active, or Terminating while it is deleted."),
+        columns.AGE,
+    ),
     selectable={
         "status.phase": lambda obj: obj.status.phase,
         # Accepted by upstream's first versions, and kept.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import addresses, columns
 from trireme.api.core.v1 import node_rules
 from trireme.api.core.v1.node_types import (
@@ -12,18 +10,6 @@ from trireme.api.core.v1.node_types import (
 from trireme.machinery import field
 from trireme.machinery.resource import Column, Resource, Subresource, status
 
-COLUMNS = (
-    columns.NAME,
-    Column("Status", description="Whether the node is ready and takes new pods."),
-    Column("Roles", description="What the node is for, by its labels."),
-    columns.AGE,
-    Column("Version", description="The kubelet's version."),
-    Column("Internal-IP", priority=1, description="Its address inside the cluster."),
-    Column("External-IP", priority=1, description="Its address outside the cluster."),
-    Column("OS-Image", priority=1, description="The operating system's name and version."),
-    Column("Kernel-Version", priority=1, description="The kernel and its architecture."),
-    Column("Container-Runtime", priority=1, description="The runtime and its version."),
-)
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 _ROLE_LABEL = "kubernetes.io/role"
 
@@ -69,28 +55,6 @@ def warnings(new: Node, _old: Node | None) -> list[str]:
     return found
 
 
-def row(obj: Node, now: float) -> list[Any]:
-    """The cells of one Node."""
-    info = obj.status.nodeInfo
-    ready = {item.type: item.status for item in obj.status.conditions}.get("Ready")
-    words = ["Unknown" if ready is None else "Ready" if ready == "True" else "NotReady"]
-    if obj.spec.unschedulable:
-        words.append("SchedulingDisabled")
-    kernel = info.kernelVersion or columns.UNKNOWN
-    return [
-        obj.metadata.name,
-        ",".join(words),
-        ",".join(roles(obj)) or columns.NONE,
-        columns.age(obj.metadata, now),
-        info.kubeletVersion,
-        _address(obj, "InternalIP"),
-        _address(obj, "ExternalIP"),
-        info.osImage or columns.UNKNOWN,
-        f"{kernel} ({info.architecture})" if info.architecture else kernel,
-        info.containerRuntimeVersion or columns.UNKNOWN,
-    ]
-
-
 def roles(obj: Node) -> list[str]:
     """The node's roles, sorted."""
     found = set()
@@ -103,6 +67,18 @@ def roles(obj: Node) -> list[str]:
 
 def _address(obj: Node, kind: str) -> str:
     return next((item.address for item in obj.status.addresses if item.type == kind), columns.NONE)
+
+
+def _status(obj: Node) -> str:
+    ready = {item.type: item.status for item in obj.status.conditions}.get("Ready")
+    text = "Unknown" if ready is None else "Ready" if ready == "True" else "NotReady"
+    return f"{text},SchedulingDisabled" if obj.spec.unschedulable else text
+
+
+def _kernel(obj: Node) -> str:
+    info = obj.status.nodeInfo
+    kernel = info.kernelVersion or columns.UNKNOWN
+    return f"{kernel} ({info.architecture})" if info.architecture else kernel
 
 
 RESOURCE = Resource(
@@ -125,7 +101,44 @@ RESOURCE = Resource(
     validate_status=node_rules.status,
     warnings=warnings,
     status_on_create=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Status", _status, "Whether the node is ready and takes new pods."),
+        Column(
+            "Roles",
+            lambda obj: ",".join(roles(obj)),
+            "What the node is for, by its labels.",
+            empty=columns.NONE,
+        ),
+        columns.AGE,
+        Column("Version", "status.nodeInfo.kubeletVersion", "The kubelet's version."),
+        Column(
+            "Internal-IP",
+            lambda obj: _address(obj, "InternalIP"),
+            "Its address inside the cluster.",
+            priority=1,
+        ),
+        Column(
+            "External-IP",
+            lambda obj: _address(obj, "ExternalIP"),
+            "Its address outside the cluster.",
+            priority=1,
+        ),
+        Column(
+            "OS-Image",
+            "status.nodeInfo.osImage",
+            "The operating system's name and version.",
+            priority=1,
+            empty=columns.UNKNOWN,
+        ),
+        Column("Kernel-Version", _kernel, "The kernel and its architecture.", priority=1),
+        Column(
+            "Container-Runtime",
+            "status.nodeInfo.containerRuntimeVersion",
+            "The runtime and its version.",
+            priority=1,
+            empty=columns.UNKNOWN,
+        ),
+    ),
     selectable={"spec.unschedulable": lambda obj: "true" if obj.spec.unschedulable else "false"},
 )

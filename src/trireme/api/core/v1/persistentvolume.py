@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.core.v1 import node_labels, volume_warnings
 from trireme.api.core.v1 import persistentvolume_rules as checks
@@ -25,19 +23,6 @@ _MODES = {
     "ReadWriteMany": "RWX",
     "ReadWriteOncePod": "RWOP",
 }
-COLUMNS = (
-    columns.NAME,
-    Column("Capacity", description="How much it holds."),
-    Column("Access Modes", description="Who may mount it, and how."),
-    Column("Reclaim Policy", description="What becomes of it when its claim is gone."),
-    Column("Status", description="Whether it is bound."),
-    Column("Claim", description="The claim that has it."),
-    Column("StorageClass", description="The class that it is of."),
-    Column("VolumeAttributesClass", description="The class of its attributes."),
-    Column("Reason", description="Why it is in this state."),
-    columns.AGE,
-    Column("VolumeMode", priority=1, description="A file system or a block device."),
-)
 
 
 def defaults(obj: PersistentVolume) -> None:
@@ -78,26 +63,6 @@ def access_modes(modes: list[str]) -> str:
     return ",".join(short for mode, short in _MODES.items() if mode in modes)
 
 
-def row(obj: PersistentVolume, now: float) -> list[Any]:
-    """The cells of one PersistentVolume."""
-    spec, meta, claim = obj.spec, obj.metadata, obj.spec.claimRef
-    deleting = meta.deletionTimestamp is not None
-    attributes, mode = spec.volumeAttributesClassName, spec.volumeMode
-    return [
-        meta.name,
-        spec.capacity.get("storage", "0"),
-        access_modes(spec.accessModes),
-        spec.persistentVolumeReclaimPolicy,
-        "Terminating" if deleting else obj.status.phase,
-        "" if claim is None else f"{claim.namespace}/{claim.name}",
-        meta.annotations.get(CLASS_ANNOTATION, spec.storageClassName),
-        columns.UNSET if attributes is None else attributes,
-        obj.status.reason,
-        columns.age(meta, now),
-        columns.UNSET if mode is None else mode,
-    ]
-
-
 RESOURCE = Resource(
     type=PersistentVolume,
     plural="persistentvolumes",
@@ -110,7 +75,55 @@ RESOURCE = Resource(
     validate=checks.validate,
     validate_update=checks.validate_update,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Capacity", lambda obj: obj.spec.capacity.get("storage", "0"), "How much it holds."),
+        Column(
+            "Access Modes",
+            lambda obj: access_modes(obj.spec.accessModes),
+            "Who may mount it, and how.",
+        ),
+        Column(
+            "Reclaim Policy",
+            "spec.persistentVolumeReclaimPolicy",
+            "What becomes of it when its claim is gone.",
+        ),
+        Column(
+            "Status",
+            lambda obj: (
+                "Terminating" if obj.metadata.deletionTimestamp is not None else obj.status.phase
+            ),
+            "Whether it is bound.",
+        ),
+        Column(
+            "Claim",
+            lambda obj: (
+                ""
+                if obj.spec.claimRef is None
+                else f"{obj.spec.claimRef.namespace}/{obj.spec.claimRef.name}"
+            ),
+            "The claim that has it.",
+        ),
+        Column(
+            "StorageClass",
+            lambda obj: obj.metadata.annotations.get(CLASS_ANNOTATION, obj.spec.storageClassName),
+            "The class that it is of.",
+        ),
+        Column(
+            "VolumeAttributesClass",
+            "spec.volumeAttributesClassName",
+            "The class of its attributes.",
+            unset=columns.UNSET,
+        ),
+        Column("Reason", "status.reason", "Why it is in this state."),
+        columns.AGE,
+        Column(
+            "VolumeMode",
+            "spec.volumeMode",
+            "A file system or a block device.",
+            unset=columns.UNSET,
+            priority=1,
+        ),
+    ),
     selectable={"name": lambda obj: str(obj.metadata.name)},
 )

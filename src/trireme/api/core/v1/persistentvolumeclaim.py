@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from trireme.api import columns, difference, quantities, rules
@@ -27,17 +25,6 @@ _RESIZES = (
     "NodeResizeInProgress",
     "NodeResizeInfeasible",
     "NodeResizePending",
-)
-COLUMNS = (
-    columns.NAME,
-    Column("Status", description="Whether it is bound."),
-    Column("Volume", description="The volume that it has."),
-    Column("Capacity", description="How much the volume holds."),
-    Column("Access Modes", description="Who may mount the volume, and how."),
-    Column("StorageClass", description="The class that is asked for."),
-    Column("VolumeAttributesClass", description="The class of the volume's attributes."),
-    columns.AGE,
-    Column("VolumeMode", priority=1, description="A file system or a block device."),
 )
 
 
@@ -212,25 +199,6 @@ def _resource_key(errs: Errors, at: Path, name: str) -> bool:
     return True
 
 
-def row(obj: PersistentVolumeClaim, now: float) -> list[Any]:
-    """The cells of one PersistentVolumeClaim."""
-    spec, meta = obj.spec, obj.metadata
-    bound = bool(spec.volumeName)
-    attributes, mode = spec.volumeAttributesClassName, spec.volumeMode
-    deleting = meta.deletionTimestamp is not None
-    return [
-        meta.name,
-        "Terminating" if deleting else obj.status.phase,
-        spec.volumeName,
-        obj.status.capacity.get("storage", "0") if bound else "",
-        access_modes(obj.status.accessModes) if bound else "",
-        meta.annotations.get(CLASS_ANNOTATION, spec.storageClassName or ""),
-        columns.UNSET if attributes is None else attributes,
-        columns.age(meta, now),
-        columns.UNSET if mode is None else mode,
-    ]
-
-
 RESOURCE = Resource(
     type=PersistentVolumeClaim,
     plural="persistentvolumeclaims",
@@ -243,7 +211,47 @@ RESOURCE = Resource(
     validate_update=validate_update,
     validate_status=validate_status,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Status",
+            lambda obj: (
+                "Terminating" if obj.metadata.deletionTimestamp is not None else obj.status.phase
+            ),
+            "Whether it is bound.",
+        ),
+        Column("Volume", "spec.volumeName", "The volume that it has."),
+        Column(
+            "Capacity",
+            lambda obj: obj.status.capacity.get("storage", "0") if obj.spec.volumeName else "",
+            "How much the volume holds.",
+        ),
+        Column(
+            "Access Modes",
+            lambda obj: access_modes(obj.status.accessModes) if obj.spec.volumeName else "",
+            "Who may mount the volume, and how.",
+        ),
+        Column(
+            "StorageClass",
+            lambda obj: obj.metadata.annotations.get(
+                CLASS_ANNOTATION, obj.spec.storageClassName or ""
+            ),
+            "The class that is asked for.",
+        ),
+        Column(
+            "VolumeAttributesClass",
+            "spec.volumeAttributesClassName",
+            "The class of the volume's attributes.",
+            unset=columns.UNSET,
+        ),
+        columns.AGE,
+        Column(
+            "VolumeMode",
+            "spec.volumeMode",
+            "A file system or a block device.",
+            unset=columns.UNSET,
+            priority=1,
+        ),
+    ),
     selectable={"name": lambda obj: str(obj.metadata.name)},
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import operator
 
 from trireme.api import columns
 from trireme.api.core.v1.pod import defaults as pod_defaults
@@ -21,14 +21,6 @@ class PodTemplate(Struct):
     apiVersion: str = constant("v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     template: PodTemplateSpec = always(PodTemplateSpec)
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("Containers", description="The template's container names."),
-    Column("Images", description="The images of the template's containers."),
-    Column("Pod Labels", description="The labels of pods made from it."),
-)
 
 
 def defaults(obj: PodTemplate) -> None:
@@ -70,12 +62,6 @@ def changed(new: PodTemplate, old: PodTemplate) -> bool:
     return new.template != old.template
 
 
-def row(obj: PodTemplate, _now: float) -> list[Any]:
-    """The cells of one PodTemplate."""
-    cells = columns.containers(obj.template.spec.containers)
-    return [obj.metadata.name, *cells, labels.format_labels(obj.template.metadata.labels)]
-
-
 RESOURCE = Resource(
     type=PodTemplate,
     plural="podtemplates",
@@ -87,6 +73,13 @@ RESOURCE = Resource(
     warnings=warnings,
     generation=changed,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        *columns.containers(operator.attrgetter("template.spec.containers"), priority=0),
+        Column(
+            "Pod Labels",
+            lambda obj: labels.format_labels(obj.template.metadata.labels),
+            "The labels of pods made from it.",
+        ),
+    ),
 )

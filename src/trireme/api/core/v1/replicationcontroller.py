@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.apps.v1 import counts
@@ -10,6 +10,7 @@ from trireme.api.autoscaling.v1.scale import Scale as ScaleObject
 from trireme.api.core.v1.pod import defaults as pod_defaults
 from trireme.api.core.v1.pod import prepare as pod_prepare
 from trireme.api.core.v1.pod import warnings as pod_warnings
+from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.rules import template
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.rules import Errors
@@ -149,18 +150,8 @@ def validate_status(new: ReplicationController, _old: ReplicationController) -> 
     return errs
 
 
-def row(obj: ReplicationController, now: float) -> list[Any]:
-    """The cells of one ReplicationController."""
-    template_ = obj.spec.template
-    return [
-        obj.metadata.name,
-        obj.spec.replicas or 0,
-        obj.status.replicas,
-        obj.status.readyReplicas,
-        columns.age(obj.metadata, now),
-        *columns.containers([] if template_ is None else template_.spec.containers),
-        labels.format_labels(obj.spec.selector),
-    ]
+def _containers(obj: ReplicationController) -> list[Container]:
+    return [] if obj.spec.template is None else obj.spec.template.spec.containers
 
 
 RESOURCE = Resource(
@@ -182,7 +173,10 @@ RESOURCE = Resource(
     validate_status=validate_status,
     warnings=warnings,
     generation=spec_changed,
-    columns=columns.REPLICAS,
-    row=row,
+    columns=(
+        *columns.REPLICAS,
+        *columns.containers(_containers),
+        columns.selector(labels.format_labels),
+    ),
     selectable={"status.replicas": lambda obj: str(obj.status.replicas)},
 )

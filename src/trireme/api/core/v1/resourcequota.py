@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.core.v1 import resourcequota_rules as checks
 from trireme.api.core.v1.resourcequota_types import (
@@ -18,12 +16,6 @@ _PAIRS = (
     ("requests.memory", "memory", "limits.memory"),
     ("requests.storage", "", "limits.storage"),
     ("requests.ephemeral-storage", "", "limits.ephemeral-storage"),
-)
-COLUMNS = (
-    columns.NAME,
-    Column("Request", description="What is used and allowed of each resource."),
-    Column("Limit", description="The same for limits."),
-    columns.AGE,
 )
 
 
@@ -41,14 +33,11 @@ def warnings(new: ResourceQuota, old: ResourceQuota | None) -> list[str]:
     return found
 
 
-def row(obj: ResourceQuota, now: float) -> list[Any]:
-    """The cells of one ResourceQuota."""
-    cells: tuple[list[str], list[str]] = ([], [])
-    for name in sorted(obj.status.hard):
-        text = f"{name}: {obj.status.used.get(name, '0')}/{obj.status.hard[name]}"
-        cells[name.startswith("limits.")].append(text)
-    texts = [", ".join(items) for items in cells]
-    return [obj.metadata.name, *texts, columns.age(obj.metadata, now)]
+def _used(obj: ResourceQuota, limits: bool) -> str:
+    """What is used of each hard limit: of those on limits, or of all others."""
+    used, hard = obj.status.used, obj.status.hard
+    names = [name for name in sorted(hard) if name.startswith("limits.") is limits]
+    return ", ".join(f"{name}: {used.get(name, '0')}/{hard[name]}" for name in names)
 
 
 RESOURCE = Resource(
@@ -61,6 +50,12 @@ RESOURCE = Resource(
     validate_update=checks.validate_update,
     validate_status=checks.validate_status,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Request", lambda obj: _used(obj, False), "What is used and allowed of each resource."
+        ),
+        Column("Limit", lambda obj: _used(obj, True), "The same for limits."),
+        columns.AGE,
+    ),
 )

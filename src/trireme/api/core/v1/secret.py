@@ -35,12 +35,6 @@ _ALL_OF: Final = {
 _ANY_OF: Final = {"kubernetes.io/basic-auth": ("username", "password")}
 _NOT_EMPTY: Final = {"kubernetes.io/ssh-auth": "ssh-privatekey"}
 _JSON: Final = ("kubernetes.io/dockercfg", "kubernetes.io/dockerconfigjson")
-COLUMNS = (
-    columns.NAME,
-    Column("Type", description="What programs may expect in it."),
-    Column("Data", description="How many keys it holds."),
-    columns.AGE,
-)
 
 
 def defaults(obj: Secret) -> None:
@@ -109,11 +103,6 @@ def warnings(new: Secret, _old: Secret | None) -> list[str]:
     return [problem] if problem else []
 
 
-def row(obj: Secret, now: float) -> list[Any]:
-    """The cells of one Secret."""
-    return [obj.metadata.name, obj.type, len(obj.data), columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=Secret,
     plural="secrets",
@@ -122,7 +111,11 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     warnings=warnings,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Type", "type", "What programs may expect in it."),
+        Column("Data", lambda obj: len(obj.data), "How many keys it holds."),
+        columns.AGE,
+    ),
     selectable={"type": lambda obj: obj.type},
 )

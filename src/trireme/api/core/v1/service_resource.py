@@ -7,7 +7,7 @@ pkg/apis/core/v1 defaults, pkg/registry/core/service strategy.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from trireme.api import columns
 from trireme.api.core.v1 import service_rules, service_warnings
@@ -15,6 +15,7 @@ from trireme.api.core.v1.loadbalancer import LoadBalancerStatus
 from trireme.api.core.v1.service import (
     ClientIPConfig,
     Service,
+    ServicePort,
     ServiceSpec,
     SessionAffinityConfig,
 )
@@ -22,15 +23,6 @@ from trireme.machinery import labels, names
 from trireme.machinery.resource import Column, Resource, Subresource, status
 
 AFFINITY_SECONDS: Final = 10800
-COLUMNS: Final = (
-    columns.NAME,
-    Column("Type", description="How the Service is reached."),
-    Column("Cluster-IP", description="Its address inside the cluster."),
-    Column("External-IP", description="Its addresses outside the cluster."),
-    Column("Port(s)", description="Its ports, with the node port where there is one."),
-    columns.AGE,
-    Column("Selector", priority=1, description="The labels of its pods."),
-)
 
 
 def defaults(obj: Service) -> None:
@@ -158,26 +150,6 @@ def needs_health_check_port(obj: Service) -> bool:
     return obj.spec.type == "LoadBalancer" and obj.spec.externalTrafficPolicy == "Local"
 
 
-def row(obj: Service, now: float) -> list[Any]:
-    """The cells of one Service."""
-    spec = obj.spec
-    ports = [
-        f"{port.port}:{port.nodePort}/{port.protocol}"
-        if port.nodePort > 0
-        else f"{port.port}/{port.protocol}"
-        for port in spec.ports
-    ]
-    return [
-        obj.metadata.name,
-        spec.type,
-        spec.clusterIPs[0] if spec.clusterIPs else columns.NONE,
-        _external(obj),
-        ",".join(ports) or columns.NONE,
-        columns.age(obj.metadata, now),
-        labels.format_labels(spec.selector),
-    ]
-
-
 def _external(obj: Service) -> str:
     spec = obj.spec
     if spec.type in ("ClusterIP", "NodePort"):
@@ -186,6 +158,11 @@ def _external(obj: Service) -> str:
         given = sorted({item.ip or item.hostname for item in obj.status.loadBalancer.ingress})
         return ",".join([*filter(None, given), *spec.externalIPs]) or "<pending>"
     return spec.externalName if spec.type == "ExternalName" else columns.UNKNOWN
+
+
+def _port(port: ServicePort) -> str:
+    node_port = f":{port.nodePort}" if port.nodePort > 0 else ""
+    return f"{port.port}{node_port}/{port.protocol}"
 
 
 RESOURCE = Resource(
@@ -210,8 +187,24 @@ RESOURCE = Resource(
     name_errors=names.is_dns1123_label,
     create_on_update=True,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Type", "spec.type", "How the Service is reached."),
+        Column(
+            "Cluster-IP",
+            lambda obj: obj.spec.clusterIPs[0] if obj.spec.clusterIPs else columns.NONE,
+            "Its address inside the cluster.",
+        ),
+        Column("External-IP", _external, "Its addresses outside the cluster."),
+        Column(
+            "Port(s)",
+            lambda obj: ",".join(map(_port, obj.spec.ports)),
+            "Its ports, with the node port where there is one.",
+            empty=columns.NONE,
+        ),
+        columns.AGE,
+        columns.selector(labels.format_labels),
+    ),
     selectable={
         "spec.clusterIP": lambda obj: obj.spec.clusterIP,
         "spec.type": lambda obj: obj.spec.type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns
 from trireme.api.authentication.v1.tokenrequest import TokenRequest
@@ -45,11 +45,6 @@ def warnings(new: ServiceAccount, old: ServiceAccount | None) -> list[str]:
     ]
 
 
-def row(obj: ServiceAccount, now: float) -> list[Any]:
-    """The cells of one ServiceAccount."""
-    return [obj.metadata.name, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=ServiceAccount,
     plural="serviceaccounts",
@@ -60,5 +55,4 @@ RESOURCE = Resource(
     warnings=warnings,
     returns_deleted=True,
     columns=(columns.NAME, columns.AGE),
-    row=row,
 )

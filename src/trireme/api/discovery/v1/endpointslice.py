@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import addresses, columns
 from trireme.api.discovery.v1 import endpointslice_rules
 from trireme.api.discovery.v1.endpointslice_types import (
@@ -13,13 +11,6 @@ from trireme.api.discovery.v1.endpointslice_types import (
 from trireme.machinery import field, names
 from trireme.machinery.resource import Column, Resource
 
-COLUMNS = (
-    columns.NAME,
-    Column("AddressType", description="What the addresses are: IPv4, IPv6 or FQDN."),
-    Column("Ports", description="The first ports, for every endpoint."),
-    Column("Endpoints", description="The first addresses, ready or not."),
-    columns.AGE,
-)
 HOSTNAME = "kubernetes.io/hostname"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLERS = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
@@ -69,18 +60,6 @@ def changed(new: EndpointSlice, old: EndpointSlice) -> bool:
     )
 
 
-def row(obj: EndpointSlice, now: float) -> list[Any]:
-    """The cells of one EndpointSlice."""
-    addresses = [address for endpoint in obj.endpoints for address in endpoint.addresses]
-    return [
-        obj.metadata.name,
-        obj.addressType,
-        columns.few(_port(port) for port in obj.ports) or columns.UNSET,
-        columns.few(addresses) or columns.UNSET,
-        columns.age(obj.metadata, now),
-    ]
-
-
 def _port(port: EndpointPort) -> str:
     if port.port is not None:
         return str(port.port)
@@ -96,6 +75,24 @@ RESOURCE = Resource(
     validate_update=endpointslice_rules.update,
     generation=changed,
     warnings=warnings,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("AddressType", "addressType", "What the addresses are: IPv4, IPv6 or FQDN."),
+        Column(
+            "Ports",
+            lambda obj: columns.few(_port(port) for port in obj.ports) or columns.UNSET,
+            "The first ports, for every endpoint.",
+        ),
+        Column(
+            "Endpoints",
+            lambda obj: (
+                columns.few(
+                    [address for endpoint in obj.endpoints for address in endpoint.addresses]
+                )
+                or columns.UNSET
+            ),
+            "The first addresses, ready or not.",
+        ),
+        columns.AGE,
+    ),
 )

@@ -150,11 +150,6 @@ def _series(errs: Errors, series: core.EventSeries | None) -> None:
     rules.required(errs, field.path(), "series.lastObservedTime", series.lastObservedTime or "")
 
 
-def row(obj: Event, now: float) -> list[Any]:
-    """The cells of one Event."""
-    return core.row(to_core(obj), now)
-
-
 def _regarding(name: str) -> tuple[str, Any]:
     return f"regarding.{name}", lambda obj: getattr(obj.regarding, name)
 
@@ -166,8 +161,8 @@ RESOURCE = Resource(
     create_on_update=True,
     collected=False,
     ttl=core.TTL,
-    columns=core.COLUMNS,
-    row=row,
+    columns=core.RESOURCE.columns,
+    printed=to_core,
     selectable={
         **dict(_regarding(name) for name in ObjectReference.__struct_fields__),
         "reason": lambda obj: obj.reason,

@@ -6,22 +6,11 @@ pkg/registry/flowcontrol/flowschema.
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns, metadata
 from trireme.api.flowcontrol.v1 import conditions, flowschema_rules
 from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
 from trireme.api.rules import Errors
 from trireme.machinery.resource import Column, Resource, spec_changed, status
-
-COLUMNS = (
-    columns.NAME,
-    Column("PriorityLevel", description="Where its requests go."),
-    Column("MatchingPrecedence", description="Which schema wins: the lowest."),
-    Column("DistinguisherMethod", description="What tells the flows in it apart."),
-    columns.AGE,
-    Column("MissingPL", description="Whether its priority level is not there."),
-)
 
 
 def validate_update(new: FlowSchema, _old: FlowSchema) -> Errors:
@@ -41,20 +30,6 @@ def validate_status(new: FlowSchema, _old: FlowSchema) -> Errors:
     return errs
 
 
-def row(obj: FlowSchema, now: float) -> list[Any]:
-    """The cells of one FlowSchema."""
-    method = obj.spec.distinguisherMethod
-    dangling = (item.status for item in obj.status.conditions if item.type == "Dangling")
-    return [
-        obj.metadata.name,
-        obj.spec.priorityLevelConfiguration.name,
-        obj.spec.matchingPrecedence,
-        columns.NONE if method is None else method.type,
-        columns.age(obj.metadata, now),
-        next(dangling, "?"),
-    ]
-
-
 RESOURCE = Resource(
     type=FlowSchema,
     plural="flowschemas",
@@ -66,6 +41,26 @@ RESOURCE = Resource(
     prepare_status=prepare_status,
     validate_status=validate_status,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("PriorityLevel", "spec.priorityLevelConfiguration.name", "Where its requests go."),
+        Column("MatchingPrecedence", "spec.matchingPrecedence", "Which schema wins: the lowest."),
+        Column(
+            "DistinguisherMethod",
+            lambda obj: (
+                columns.NONE
+                if obj.spec.distinguisherMethod is None
+                else obj.spec.distinguisherMethod.type
+            ),
+            "What tells the flows in it apart.",
+        ),
+        columns.AGE,
+        Column(
+            "MissingPL",
+            lambda obj: next(
+                (item.status for item in obj.status.conditions if item.type == "Dangling"), "?"
+            ),
+            "Whether its priority level is not there.",
+        ),
+    ),
 )

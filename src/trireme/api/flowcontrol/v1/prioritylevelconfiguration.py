@@ -7,6 +7,7 @@ pkg/apis/flowcontrol/validation, pkg/registry/flowcontrol/prioritylevelconfigura
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 from trireme.api import columns, metadata
@@ -32,15 +33,6 @@ _HASH_BITS: Final = 60
 _NOT_NEGATIVE: Final = "must be a non-negative integer"
 _PERCENT: Final = "must be between 0 and 100, inclusive"
 _POSITIVE: Final = "must be positive"
-COLUMNS = (
-    columns.NAME,
-    Column("Type", description="Whether the level is limited."),
-    Column("NominalConcurrencyShares", description="Its part of the server's concurrency."),
-    Column("Queues", description="How many queues requests wait in."),
-    Column("HandSize", description="How many of them a flow may use."),
-    Column("QueueLengthLimit", description="How many requests may wait in one."),
-    columns.AGE,
-)
 
 
 def validate(new: PriorityLevelConfiguration) -> Errors:
@@ -165,16 +157,18 @@ def validate_status(new: PriorityLevelConfiguration, _old: PriorityLevelConfigur
     return errs
 
 
-def row(obj: PriorityLevelConfiguration, now: float) -> list[Any]:
-    """The cells of one PriorityLevelConfiguration."""
-    cells: list[Any] = [columns.NONE] * 4
-    limited = obj.spec.limited
-    if limited is not None:
-        cells[0] = limited.nominalConcurrencyShares or 0
-        queuing = limited.limitResponse.queuing
-        if queuing is not None:
-            cells[1:] = [queuing.queues, queuing.handSize, queuing.queueLengthLimit]
-    return [obj.metadata.name, obj.spec.type, *cells, columns.age(obj.metadata, now)]
+def _queuing_cell(name: str) -> Callable[[PriorityLevelConfiguration], Any]:
+    """The cell of a field of ``limited.limitResponse.queuing``."""
+
+    def cell(obj: PriorityLevelConfiguration) -> Any:
+        queuing = None if obj.spec.limited is None else obj.spec.limited.limitResponse.queuing
+        return None if queuing is None else getattr(queuing, name)
+
+    return cell
+
+
+def _shares_cell(obj: PriorityLevelConfiguration) -> int | None:
+    return None if obj.spec.limited is None else obj.spec.limited.nominalConcurrencyShares or 0
 
 
 RESOURCE = Resource(
@@ -188,6 +182,33 @@ RESOURCE = Resource(
     prepare_status=prepare_status,
     validate_status=validate_status,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Type", "spec.type", "Whether the level is limited."),
+        Column(
+            "NominalConcurrencyShares",
+            _shares_cell,
+            "Its part of the server's concurrency.",
+            unset=columns.NONE,
+        ),
+        Column(
+            "Queues",
+            _queuing_cell("queues"),
+            "How many queues requests wait in.",
+            unset=columns.NONE,
+        ),
+        Column(
+            "HandSize",
+            _queuing_cell("handSize"),
+            "How many of them a flow may use.",
+            unset=columns.NONE,
+        ),
+        Column(
+            "QueueLengthLimit",
+            _queuing_cell("queueLengthLimit"),
+            "How many requests may wait in one.",
+            unset=columns.NONE,
+        ),
+        columns.AGE,
+    ),
 )

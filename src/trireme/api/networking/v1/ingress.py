@@ -6,7 +6,7 @@ pkg/registry/networking/ingress.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from trireme.api import addresses, columns
 from trireme.api.networking.v1 import ingress_rules
@@ -15,14 +15,6 @@ from trireme.machinery import field
 from trireme.machinery.resource import Column, Resource, spec_changed, status
 
 _MOST_HOSTS: Final = 3
-COLUMNS = (
-    columns.NAME,
-    Column("Class", description="The IngressClass that serves it."),
-    Column("Hosts", description="The hosts of its rules."),
-    Column("Address", description="Where it is reached."),
-    Column("Ports", description="The ports that are open."),
-    columns.AGE,
-)
 
 
 def warnings(new: Ingress, old: Ingress | None) -> list[str]:
@@ -61,19 +53,6 @@ def _address(obj: Ingress) -> str:
     return ",".join(sorted(found))
 
 
-def row(obj: Ingress, now: float) -> list[Any]:
-    """The cells of one Ingress."""
-    name = obj.spec.ingressClassName
-    return [
-        obj.metadata.name,
-        columns.NONE if name is None else name,
-        _hosts(obj.spec.rules),
-        _address(obj),
-        "80, 443" if obj.spec.tls else "80",
-        columns.age(obj.metadata, now),
-    ]
-
-
 RESOURCE = Resource(
     type=Ingress,
     plural="ingresses",
@@ -85,6 +64,16 @@ RESOURCE = Resource(
     warnings=warnings,
     status_warnings=status_warnings,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Class", "spec.ingressClassName", "The IngressClass that serves it.", empty=columns.NONE
+        ),
+        Column("Hosts", lambda obj: _hosts(obj.spec.rules), "The hosts of its rules."),
+        Column("Address", _address, "Where it is reached."),
+        Column(
+            "Ports", lambda obj: "80, 443" if obj.spec.tls else "80", "The ports that are open."
+        ),
+        columns.AGE,
+    ),
 )

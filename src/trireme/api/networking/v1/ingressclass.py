@@ -6,7 +6,8 @@ pkg/apis/networking/validation, pkg/registry/networking/ingressclass.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from dataclasses import replace
+from typing import Annotated, Final
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -38,14 +39,6 @@ class IngressClass(Struct):
     apiVersion: str = constant("networking.k8s.io/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: IngressClassSpec = always(IngressClassSpec)
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("Controller", description="Who serves the class."),
-    Column("Parameters", description="The object with more settings of the class."),
-    columns.AGE,
-)
 
 
 def validate(new: IngressClass) -> Errors:
@@ -89,16 +82,17 @@ def validate_update(new: IngressClass, old: IngressClass) -> Errors:
     return errs + validate(new)
 
 
-def row(obj: IngressClass, now: float) -> list[Any]:
-    """The cells of one IngressClass."""
-    name, reference = obj.metadata.name, obj.spec.parameters
-    if obj.metadata.annotations.get(IS_DEFAULT) == "true":
-        name += " (default)"
-    parameters = columns.NONE
-    if reference is not None:
-        group = "" if reference.apiGroup is None else f".{reference.apiGroup}"
-        parameters = f"{reference.kind}{group}/{reference.name}"
-    return [name, obj.spec.controller, parameters, columns.age(obj.metadata, now)]
+def _name(obj: IngressClass) -> str:
+    is_default = obj.metadata.annotations.get(IS_DEFAULT) == "true"
+    return f"{obj.metadata.name} (default)" if is_default else obj.metadata.name
+
+
+def _reference(obj: IngressClass) -> str:
+    reference = obj.spec.parameters
+    if reference is None:
+        return columns.NONE
+    group = "" if reference.apiGroup is None else f".{reference.apiGroup}"
+    return f"{reference.kind}{group}/{reference.name}"
 
 
 RESOURCE = Resource(
@@ -108,6 +102,10 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        replace(columns.NAME, cell=_name),
+        Column("Controller", "spec.controller", "Who serves the class."),
+        Column("Parameters", _reference, "The object with more settings of the class."),
+        columns.AGE,
+    ),
 )

@@ -6,7 +6,8 @@ pkg/apis/networking/validation, pkg/registry/networking/ipaddress.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -33,12 +34,6 @@ class IPAddress(Struct):
     spec: Annotated[IPAddressSpec, Required()] = always(IPAddressSpec)
 
 
-COLUMNS = (
-    columns.NAME,
-    Column("ParentRef", description="The object that has the address."),
-)
-
-
 def validate(new: IPAddress) -> Errors:
     """Somebody has it."""
     errs: Errors = []
@@ -63,14 +58,13 @@ def validate_update(new: IPAddress, old: IPAddress) -> Errors:
     return errs
 
 
-def row(obj: IPAddress, now: float) -> list[Any]:
-    """The cells of one IPAddress; upstream has no column for the last one."""
-    parent, parent_text = obj.spec.parentRef, columns.NONE
-    if parent is not None:
-        kind = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
-        namespace = f"/{parent.namespace}" if parent.namespace else ""
-        parent_text = f"{kind.lower()}{namespace}/{parent.name}"
-    return [obj.metadata.name, parent_text, columns.age(obj.metadata, now)]
+def _parent(obj: IPAddress) -> str:
+    parent = obj.spec.parentRef
+    if parent is None:
+        return columns.NONE
+    kind = f"{parent.resource}.{parent.group}" if parent.group else parent.resource
+    namespace = f"/{parent.namespace}" if parent.namespace else ""
+    return f"{kind.lower()}{namespace}/{parent.name}"
 
 
 RESOURCE = Resource(
@@ -81,6 +75,10 @@ RESOURCE = Resource(
     name_errors=names.is_ip,
     validate=validate,
     validate_update=validate_update,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("ParentRef", _parent, "The object that has the address."),
+        # Upstream defines no column for the age.
+        replace(columns.AGE, name=""),
+    ),
 )

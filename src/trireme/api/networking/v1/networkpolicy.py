@@ -7,7 +7,7 @@ pkg/apis/networking/validation, pkg/registry/networking/networkpolicy.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -72,11 +72,6 @@ class NetworkPolicy(Struct):
 
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _TYPES = ("Ingress", "Egress")
-COLUMNS = (
-    columns.NAME,
-    Column("Pod-Selector", description="The pods that the policy is about."),
-    columns.AGE,
-)
 
 
 def defaults(obj: NetworkPolicy) -> None:
@@ -182,12 +177,6 @@ def warnings(new: NetworkPolicy, _old: NetworkPolicy | None) -> list[str]:
     return found
 
 
-def row(obj: NetworkPolicy, now: float) -> list[Any]:
-    """The cells of one NetworkPolicy."""
-    selector = labels.format_struct(obj.spec.podSelector)
-    return [obj.metadata.name, selector, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=NetworkPolicy,
     plural="networkpolicies",
@@ -197,6 +186,13 @@ RESOURCE = Resource(
     validate_update=validate_update,
     warnings=warnings,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Pod-Selector",
+            lambda obj: labels.format_struct(obj.spec.podSelector),
+            "The pods that the policy is about.",
+        ),
+        columns.AGE,
+    ),
 )

@@ -6,7 +6,7 @@ pkg/apis/networking/validation, pkg/registry/networking/servicecidr.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, metadata, rules
 from trireme.api.rules import Errors
@@ -32,11 +32,6 @@ class ServiceCIDR(Struct):
 
 
 _AT = field.path("spec", "cidrs")
-COLUMNS = (
-    columns.NAME,
-    Column("CIDRs", description="The networks, one of each family at most."),
-    columns.AGE,
-)
 
 
 def validate(new: ServiceCIDR) -> Errors:
@@ -78,11 +73,6 @@ def validate_update(new: ServiceCIDR, old: ServiceCIDR) -> Errors:
     return errs + validate(new) if grows else errs
 
 
-def row(obj: ServiceCIDR, now: float) -> list[Any]:
-    """The cells of one ServiceCIDR."""
-    return [obj.metadata.name, ",".join(obj.spec.cidrs), columns.age(obj.metadata, now)]
-
-
 def prepare_status(new: ServiceCIDR, old: ServiceCIDR) -> None:
     """A write of the status leaves metadata alone."""
     metadata.keep_for_status(new.metadata, old.metadata)
@@ -97,6 +87,13 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     prepare_status=prepare_status,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "CIDRs",
+            lambda obj: ",".join(obj.spec.cidrs),
+            "The networks, one of each family at most.",
+        ),
+        columns.AGE,
+    ),
 )

@@ -32,8 +32,7 @@ RESOURCE = Resource(
     namespaced=False,
     subresources=(status(),),
     reset_fields={"status": ("metadata", "spec")},
-    columns=v1.COLUMNS,
-    row=v1.row,
+    columns=v1.RESOURCE.columns,
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
     deprecated="networking.k8s.io/v1beta1 ServiceCIDR is deprecated in v1.34+, "

@@ -6,7 +6,7 @@ pkg/apis/node/validation, pkg/registry/node/runtimeclass.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.core.v1.node_labels import DEPRECATED
@@ -36,13 +36,6 @@ class RuntimeClass(Struct):
     handler: Annotated[str, Required()] = always(str)
     overhead: Overhead | None = None
     scheduling: Scheduling | None = None
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("Handler", description="How the container runtime knows this class."),
-    columns.AGE,
-)
 
 
 def validate(new: RuntimeClass) -> Errors:
@@ -87,11 +80,6 @@ def warnings(new: RuntimeClass, _old: RuntimeClass | None) -> list[str]:
     ]
 
 
-def row(obj: RuntimeClass, now: float) -> list[Any]:
-    """The cells of one RuntimeClass."""
-    return [obj.metadata.name, obj.handler, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=RuntimeClass,
     plural="runtimeclasses",
@@ -101,6 +89,9 @@ RESOURCE = Resource(
     warnings=warnings,
     unconditional_update=False,
     create_on_update=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Handler", "handler", "How the container runtime knows this class."),
+        columns.AGE,
+    ),
 )

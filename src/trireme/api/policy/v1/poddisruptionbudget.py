@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -60,13 +60,6 @@ class PodDisruptionBudget(Struct):
 
 _POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
-COLUMNS = (
-    columns.NAME,
-    Column("Min Available", description="How many pods must stay available."),
-    Column("Max Unavailable", description="How many pods may be unavailable."),
-    Column("Allowed Disruptions", "integer", description="How many pods may be evicted now."),
-    columns.AGE,
-)
 
 
 def validate(new: PodDisruptionBudget) -> Errors:
@@ -107,17 +100,6 @@ def _bound(value: int | str | None) -> str:
     return "N/A" if value is None else str(value)
 
 
-def row(obj: PodDisruptionBudget, now: float) -> list[Any]:
-    """The cells of one PodDisruptionBudget."""
-    return [
-        obj.metadata.name,
-        _bound(obj.spec.minAvailable),
-        _bound(obj.spec.maxUnavailable),
-        obj.status.disruptionsAllowed,
-        columns.age(obj.metadata, now),
-    ]
-
-
 RESOURCE = Resource(
     type=PodDisruptionBudget,
     plural="poddisruptionbudgets",
@@ -129,6 +111,24 @@ RESOURCE = Resource(
     validate_status=validate_status,
     unconditional_update=False,
     generation=spec_changed,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Min Available",
+            lambda obj: _bound(obj.spec.minAvailable),
+            "How many pods must stay available.",
+        ),
+        Column(
+            "Max Unavailable",
+            lambda obj: _bound(obj.spec.maxUnavailable),
+            "How many pods may be unavailable.",
+        ),
+        Column(
+            "Allowed Disruptions",
+            "status.disruptionsAllowed",
+            "How many pods may be evicted now.",
+            type="integer",
+        ),
+        columns.AGE,
+    ),
 )

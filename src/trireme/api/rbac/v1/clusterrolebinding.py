@@ -32,6 +32,5 @@ RESOURCE = Resource(
     validate_update=validate_update,
     create_on_update=True,
     columns=subjects.COLUMNS,
-    row=subjects.row,
     namespaced=False,
 )

@@ -6,22 +6,13 @@ Upstream: pkg/apis/rbac/v1 defaults, pkg/printers/internalversion.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from trireme.api import columns
 from trireme.api.rbac.v1 import checks
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.machinery.resource import Column
-
-COLUMNS: Final = (
-    columns.NAME,
-    Column("Role", description="The role that is granted."),
-    columns.AGE,
-    Column("Users", priority=1, description="The users that get it."),
-    Column("Groups", priority=1, description="The groups whose members get it."),
-    Column("ServiceAccounts", priority=1, description="The service accounts that get it."),
-)
 
 
 def defaults(obj: RoleBinding | ClusterRoleBinding) -> None:
@@ -31,17 +22,29 @@ def defaults(obj: RoleBinding | ClusterRoleBinding) -> None:
             subject.apiGroup = checks.GROUP
 
 
-def row(obj: RoleBinding | ClusterRoleBinding, now: float) -> list[Any]:
-    """The cells of one binding."""
-    named: dict[str, list[str]] = {"User": [], "Group": [], "ServiceAccount": []}
-    for subject in obj.subjects:
-        if subject.kind == "ServiceAccount":
-            named[subject.kind].append(f"{subject.namespace}/{subject.name}")
-        elif subject.kind in named:
-            named[subject.kind].append(subject.name)
-    return [
-        obj.metadata.name,
-        f"{obj.roleRef.kind}/{obj.roleRef.name}",
-        columns.age(obj.metadata, now),
-        *(", ".join(items) for items in named.values()),
-    ]
+def _named(obj: RoleBinding | ClusterRoleBinding, kind: str) -> str:
+    """The names of the subjects of a kind."""
+    return ", ".join(
+        f"{item.namespace}/{item.name}" if kind == "ServiceAccount" else item.name
+        for item in obj.subjects
+        if item.kind == kind
+    )
+
+
+COLUMNS: Final = (
+    columns.NAME,
+    Column(
+        "Role", lambda obj: f"{obj.roleRef.kind}/{obj.roleRef.name}", "The role that is granted."
+    ),
+    columns.AGE,
+    Column("Users", lambda obj: _named(obj, "User"), "The users that get it.", priority=1),
+    Column(
+        "Groups", lambda obj: _named(obj, "Group"), "The groups whose members get it.", priority=1
+    ),
+    Column(
+        "ServiceAccounts",
+        lambda obj: _named(obj, "ServiceAccount"),
+        "The service accounts that get it.",
+        priority=1,
+    ),
+)

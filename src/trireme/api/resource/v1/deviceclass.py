@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns
 from trireme.api.core.v1 import resource_names
@@ -32,9 +32,6 @@ class DeviceClass(Struct):
     spec: Annotated[DeviceClassSpec, Required()] = always(DeviceClassSpec)
 
 
-COLUMNS = (columns.NAME, columns.AGE)
-
-
 def validate(new: DeviceClass) -> Errors:
     """Which devices are of the class, and the configuration for their drivers."""
     errs: Errors = []
@@ -58,11 +55,6 @@ def validate_update(new: DeviceClass, _old: DeviceClass) -> Errors:
     return validate(new)
 
 
-def row(obj: DeviceClass, now: float) -> list[Any]:
-    """The cells of one DeviceClass."""
-    return [obj.metadata.name, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=DeviceClass,
     plural="deviceclasses",
@@ -71,6 +63,8 @@ RESOURCE = Resource(
     validate_update=validate_update,
     generation=spec_changed,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        columns.AGE,
+    ),
 )

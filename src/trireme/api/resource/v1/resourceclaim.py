@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns, rules
 from trireme.api.resource.v1 import claim_rules, claim_status_rules
 from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
 from trireme.api.rules import Errors
 from trireme.machinery import field
 from trireme.machinery.resource import Column, Resource, status
-
-COLUMNS = (
-    columns.NAME,
-    Column("State", description="Whether devices are allocated, and for somebody."),
-    columns.AGE,
-)
 
 
 def defaults(obj: ResourceClaim) -> None:
@@ -37,8 +29,7 @@ def validate_update(new: ResourceClaim, old: ResourceClaim) -> Errors:
     return errs
 
 
-def row(obj: ResourceClaim, now: float) -> list[Any]:
-    """The cells of one ResourceClaim."""
+def _state(obj: ResourceClaim) -> str:
     deleted, states = obj.metadata.deletionTimestamp is not None, []
     if deleted:
         states.append("deleted")
@@ -48,7 +39,7 @@ def row(obj: ResourceClaim, now: float) -> list[Any]:
             states.append("reserved")
     elif not deleted:
         states.append("pending")
-    return [obj.metadata.name, ",".join(states), columns.age(obj.metadata, now)]
+    return ",".join(states)
 
 
 RESOURCE = Resource(
@@ -62,6 +53,9 @@ RESOURCE = Resource(
     prepare_status=claim_status_rules.prepare,
     validate_status=claim_status_rules.validate,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("State", _state, "Whether devices are allocated, and for somebody."),
+        columns.AGE,
+    ),
 )

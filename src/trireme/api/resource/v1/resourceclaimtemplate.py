@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, metadata, rules
 from trireme.api.resource.v1 import claim_rules
@@ -23,9 +23,6 @@ class ResourceClaimTemplate(Struct):
     apiVersion: str = constant("resource.k8s.io/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
     spec: Annotated[ResourceClaimTemplateSpec, Required()] = always(ResourceClaimTemplateSpec)
-
-
-COLUMNS = (columns.NAME, columns.AGE)
 
 
 def defaults(obj: ResourceClaimTemplate) -> None:
@@ -49,11 +46,6 @@ def validate_update(new: ResourceClaimTemplate, old: ResourceClaimTemplate) -> E
     return errs
 
 
-def row(obj: ResourceClaimTemplate, now: float) -> list[Any]:
-    """The cells of one ResourceClaimTemplate."""
-    return [obj.metadata.name, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=ResourceClaimTemplate,
     plural="resourceclaimtemplates",
@@ -61,6 +53,8 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        columns.AGE,
+    ),
 )

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from trireme.api import columns
 from trireme.api.resource.v1 import slice_rules
 from trireme.api.resource.v1.resourceslice_types import ResourceSlice
 from trireme.machinery import gotext
 from trireme.machinery.resource import Column, Resource, spec_changed
-
-COLUMNS = (
-    columns.NAME,
-    Column("Node", description="The node that has the devices, if it is one."),
-    Column("Driver", description="The driver that offers the devices."),
-    Column("Pool", description="The pool that the devices are of."),
-    columns.AGE,
-)
 
 
 def defaults(obj: ResourceSlice) -> None:
@@ -50,12 +40,6 @@ def warnings(new: ResourceSlice, _old: ResourceSlice | None) -> list[str]:
     ]
 
 
-def row(obj: ResourceSlice, now: float) -> list[Any]:
-    """The cells of one ResourceSlice."""
-    spec, age = obj.spec, columns.age(obj.metadata, now)
-    return [obj.metadata.name, spec.nodeName or "", spec.driver, spec.pool.name, age]
-
-
 RESOURCE = Resource(
     type=ResourceSlice,
     plural="resourceslices",
@@ -69,8 +53,13 @@ RESOURCE = Resource(
     warnings=warnings,
     generation=spec_changed,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Node", "spec.nodeName", "The node that has the devices, if it is one.", empty=""),
+        Column("Driver", "spec.driver", "The driver that offers the devices."),
+        Column("Pool", "spec.pool.name", "The pool that the devices are of."),
+        columns.AGE,
+    ),
     selectable={
         "spec.nodeName": lambda obj: obj.spec.nodeName or "",
         "spec.driver": lambda obj: obj.spec.driver,

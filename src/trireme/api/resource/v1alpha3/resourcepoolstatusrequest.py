@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from trireme.api import columns
 from trireme.api.resource.v1alpha3 import pool_rules
 from trireme.api.resource.v1alpha3.resourcepoolstatusrequest_types import (
+    PoolStatus,
     ResourcePoolStatusRequest,
 )
-from trireme.machinery.resource import Column, Resource, status
-
-_SUMS = ("totalDevices", "availableDevices", "allocatedDevices", "unavailableDevices")
-COLUMNS = (
-    columns.NAME,
-    Column("Driver", description="Whose pools are asked for."),
-    Column("Total", description="How many devices there are."),
-    Column("Available", description="How many of them are free."),
-    Column("Allocated", description="How many of them are in use."),
-    Column("Unavailable", description="How many of them cannot be used."),
-    Column("Errors", description="How many pools are faulty."),
-    Column("Pools", "integer", description="How many pools match."),
-    Column("Status", description="How far the request has come."),
-    Column("Completed", description="How long ago the pools were looked at."),
-)
+from trireme.machinery.meta import Condition
+from trireme.machinery.resource import Column, Resource, Timed, status
 
 
 def prepare_create(new: ResourcePoolStatusRequest) -> None:
@@ -31,25 +19,44 @@ def prepare_create(new: ResourcePoolStatusRequest) -> None:
     new.status = None
 
 
-def row(obj: ResourcePoolStatusRequest, now: float) -> list[Any]:
-    """The cells of one ResourcePoolStatusRequest."""
-    answer, state, done = obj.status, "Pending", None
-    cells, pools = ["-"] * 5, 0
-    if answer is not None:
-        for condition in answer.conditions:
-            if condition.status == "True" and condition.type in ("Complete", "Failed"):
-                state = condition.type
-                done = condition.lastTransitionTime if state == "Complete" else None
-                break
-        pools = answer.poolCount or 0
-        if state != "Failed":
-            sums = [sum(getattr(pool, name) or 0 for pool in answer.pools) for name in _SUMS]
-            invalid = sum(pool.validationError is not None for pool in answer.pools)
-            cells = [str(count) for count in (*sums, invalid)]
-        if state == "Complete" and pools > len(answer.pools):
-            state = f"Complete ({len(answer.pools)}/{pools} pools)"
-    completed = columns.NONE if done is None else columns.since(done, now)
-    return [obj.metadata.name, obj.spec.driver, *cells, pools, state, completed]
+def _state(obj: ResourcePoolStatusRequest) -> Condition | None:
+    """The condition that ended the request, if one did."""
+    for item in () if obj.status is None else obj.status.conditions:
+        if item.status == "True" and item.type in ("Complete", "Failed"):
+            return item
+    return None
+
+
+def _count(of: Callable[[PoolStatus], int | None]) -> Callable[[ResourcePoolStatusRequest], str]:
+    """The cell of a number summed over all pools."""
+
+    def cell(obj: ResourcePoolStatusRequest) -> str:
+        state = _state(obj)
+        if obj.status is None or (state is not None and state.type == "Failed"):
+            return "-"
+        return str(sum(of(pool) or 0 for pool in obj.status.pools))
+
+    return cell
+
+
+def _pools(obj: ResourcePoolStatusRequest) -> int:
+    return 0 if obj.status is None else obj.status.poolCount or 0
+
+
+def _status(obj: ResourcePoolStatusRequest) -> str:
+    state, pools = _state(obj), _pools(obj)
+    if state is None or obj.status is None:
+        return "Pending"
+    if state.type == "Complete" and pools > len(obj.status.pools):
+        return f"Complete ({len(obj.status.pools)}/{pools} pools)"
+    return state.type
+
+
+def _completed(obj: ResourcePoolStatusRequest, now: float) -> str:
+    state = _state(obj)
+    if state is None or state.type != "Complete" or state.lastTransitionTime is None:
+        return columns.NONE
+    return columns.since(state.lastTransitionTime, now)
 
 
 RESOURCE = Resource(
@@ -66,6 +73,28 @@ RESOURCE = Resource(
     unconditional_update=False,
     returns_deleted=True,
     default_on=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Driver", "spec.driver", "Whose pools are asked for."),
+        Column("Total", _count(lambda pool: pool.totalDevices), "How many devices there are."),
+        Column(
+            "Available", _count(lambda pool: pool.availableDevices), "How many of them are free."
+        ),
+        Column(
+            "Allocated", _count(lambda pool: pool.allocatedDevices), "How many of them are in use."
+        ),
+        Column(
+            "Unavailable",
+            _count(lambda pool: pool.unavailableDevices),
+            "How many of them cannot be used.",
+        ),
+        Column(
+            "Errors",
+            _count(lambda pool: pool.validationError is not None),
+            "How many pools are faulty.",
+        ),
+        Column("Pools", _pools, "How many pools match.", type="integer"),
+        Column("Status", _status, "How far the request has come."),
+        Column("Completed", Timed(_completed), "How long ago the pools were looked at."),
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api.resource.v1 import resourceclaim as v1
 from trireme.api.resource.v1 import resourceclaim_types as v1_types
@@ -41,16 +41,10 @@ def from_v1(obj: v1_types.ResourceClaim) -> ResourceClaim:
     return ResourceClaim(metadata=obj.metadata, spec=spec, status=obj.status)
 
 
-def row(obj: ResourceClaim, now: float) -> list[Any]:
-    """The cells of one ResourceClaim."""
-    return v1.row(to_v1(obj), now)
-
-
 RESOURCE = replace(
     v1.RESOURCE,
     type=ResourceClaim,
     defaults=defaults,
-    row=row,
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
     deprecated="resource.k8s.io/v1beta1 ResourceClaim is deprecated in v1.35+, "

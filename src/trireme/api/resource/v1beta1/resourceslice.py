@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api.core.v1.selection import NodeSelector
 from trireme.api.resource.v1 import resourceslice as v1
@@ -105,16 +105,10 @@ def _basic(item: types.Device) -> Device:
     )
 
 
-def row(obj: ResourceSlice, now: float) -> list[Any]:
-    """The cells of one ResourceSlice."""
-    return v1.row(to_v1(obj), now)
-
-
 RESOURCE = replace(
     v1.RESOURCE,
     type=ResourceSlice,
     defaults=defaults,
-    row=row,
     selectable={
         "spec.nodeName": lambda obj: obj.spec.nodeName,
         "spec.driver": lambda obj: obj.spec.driver,

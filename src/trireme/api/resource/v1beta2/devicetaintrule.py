@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, metadata, rules
 from trireme.api.resource.v1 import checks, taint_rules
@@ -37,14 +37,6 @@ class DeviceTaintRule(Struct):
 
 
 _MOST_CONDITIONS = 8
-COLUMNS = (
-    columns.NAME,
-    Column("Key", description="The taint's key."),
-    Column("Value", description="The taint's value."),
-    Column("Effect", description="What the taint does to claims and pods."),
-    Column("TimeAdded", description="Since when devices have the taint."),
-    columns.AGE,
-)
 
 
 def stamp(new: DeviceTaintRule, old: DeviceTaintRule | None, now: str) -> None:
@@ -98,19 +90,6 @@ def validate_status(new: DeviceTaintRule, _old: DeviceTaintRule) -> Errors:
     return errs
 
 
-def row(obj: DeviceTaintRule, now: float) -> list[Any]:
-    """The cells of one DeviceTaintRule."""
-    taint = obj.spec.taint
-    return [
-        obj.metadata.name,
-        taint.key,
-        taint.value,
-        taint.effect,
-        columns.since(taint.timeAdded, now) if taint.timeAdded else "",
-        columns.age(obj.metadata, now),
-    ]
-
-
 RESOURCE = Resource(
     type=DeviceTaintRule,
     plural="devicetaintrules",
@@ -125,6 +104,16 @@ RESOURCE = Resource(
     generation=spec_changed,
     returns_deleted=True,
     default_on=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Key", "spec.taint.key", "The taint's key."),
+        Column("Value", "spec.taint.value", "The taint's value."),
+        Column("Effect", "spec.taint.effect", "What the taint does to claims and pods."),
+        Column(
+            "TimeAdded",
+            columns.ago("spec.taint.timeAdded", ""),
+            "Since when devices have the taint.",
+        ),
+        columns.AGE,
+    ),
 )

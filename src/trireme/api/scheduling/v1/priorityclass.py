@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -28,13 +28,6 @@ SYSTEM: Final = {
     "system-node-critical": 2 * HIGHEST_OF_USERS + 1000,
     "system-cluster-critical": 2 * HIGHEST_OF_USERS,
 }
-COLUMNS = (
-    columns.NAME,
-    Column("Value", "integer", description="The priority of the pods that name this class."),
-    Column("Global-Default", "boolean", description="Whether pods that name none get it."),
-    columns.AGE,
-    Column("PreemptionPolicy", priority=1, description="Whether its pods may displace others."),
-)
 
 
 def validate(new: PriorityClass) -> Errors:
@@ -80,17 +73,6 @@ def _not_system(new: PriorityClass) -> str:
     return ""
 
 
-def row(obj: PriorityClass, now: float) -> list[Any]:
-    """The cells of one PriorityClass."""
-    return [
-        obj.metadata.name,
-        obj.value,
-        obj.globalDefault,
-        columns.age(obj.metadata, now),
-        obj.preemptionPolicy or "",
-    ]
-
-
 RESOURCE = Resource(
     type=PriorityClass,
     plural="priorityclasses",
@@ -100,6 +82,19 @@ RESOURCE = Resource(
     generation=lambda _new, _old: False,
     validate=validate,
     validate_update=validate_update,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Value", "value", "The priority of the pods that name this class.", type="integer"),
+        Column(
+            "Global-Default", "globalDefault", "Whether pods that name none get it.", type="boolean"
+        ),
+        columns.AGE,
+        Column(
+            "PreemptionPolicy",
+            "preemptionPolicy",
+            "Whether its pods may displace others.",
+            empty="",
+            priority=1,
+        ),
+    ),
 )

@@ -6,7 +6,7 @@ pkg/registry/scheduling/podgroup; KEP-4671.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, metadata, rules
 from trireme.api.rules import Errors
@@ -78,13 +78,6 @@ class PodGroup(Struct):
 
 _AT = field.path("spec")
 _MOST_CLAIMS = 4
-COLUMNS = (
-    columns.NAME,
-    Column("Policy", description="How its pods are scheduled."),
-    Column("Workload", description="The Workload that it is of."),
-    Column("Status", description="How far scheduling is."),
-    columns.AGE,
-)
 
 
 def prepare_create(new: PodGroup) -> None:
@@ -164,24 +157,24 @@ def validate_status(new: PodGroup, old: PodGroup) -> Errors:
     return errs
 
 
-def row(obj: PodGroup, now: float) -> list[Any]:
-    """The cells of one PodGroup."""
+def _state(obj: PodGroup) -> str:
     conditions = {item.type: item for item in obj.status.conditions}
-    state = "Pending"
     scheduled, disrupted = conditions.get("PodGroupScheduled"), conditions.get("DisruptionTarget")
-    if scheduled is not None:
-        state = "Scheduled" if scheduled.status == "True" else "Unschedulable"
     if disrupted is not None:
-        state = disrupted.reason
+        return disrupted.reason
+    if scheduled is None:
+        return "Pending"
+    return "Scheduled" if scheduled.status == "True" else "Unschedulable"
+
+
+def _workload(obj: PodGroup) -> str:
     reference = obj.spec.podGroupTemplateRef
     workload = None if reference is None else reference.workload
-    return [
-        obj.metadata.name,
-        "Basic" if obj.spec.schedulingPolicy.gang is None else "Gang",
-        columns.NONE if workload is None else workload.workloadName,
-        state,
-        columns.age(obj.metadata, now),
-    ]
+    return columns.NONE if workload is None else workload.workloadName
+
+
+def _policy(obj: PodGroup) -> str:
+    return "Basic" if obj.spec.schedulingPolicy.gang is None else "Gang"
 
 
 RESOURCE = Resource(
@@ -195,8 +188,13 @@ RESOURCE = Resource(
     validate_update=validate_update,
     prepare_status=prepare_status,
     validate_status=validate_status,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Policy", _policy, "How its pods are scheduled."),
+        Column("Workload", _workload, "The Workload that it is of."),
+        Column("Status", _state, "How far scheduling is."),
+        columns.AGE,
+    ),
     default_on=False,
     gate="GenericWorkload",
 )

@@ -6,7 +6,7 @@ pkg/registry/scheduling/workload; KEP-4671.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -67,7 +67,6 @@ class Workload(Struct):
 
 
 _MOST_TEMPLATES = 8
-COLUMNS = (columns.NAME, columns.AGE)
 
 
 def prepare_create(new: Workload) -> None:
@@ -133,11 +132,6 @@ def validate_update(new: Workload, old: Workload) -> Errors:
     return errs
 
 
-def row(obj: Workload, now: float) -> list[Any]:
-    """The cells of one Workload."""
-    return [obj.metadata.name, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=Workload,
     plural="workloads",
@@ -145,8 +139,10 @@ RESOURCE = Resource(
     prepare_update=prepare_update,
     validate=validate,
     validate_update=validate_update,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        columns.AGE,
+    ),
     default_on=False,
     gate="GenericWorkload",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.rules import Errors
@@ -54,16 +54,6 @@ _LEAST_PERIOD = 10
 TOKENS_WARNING = (
     "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to "
     "prevent possible logging of tokens in volume attributes"
-)
-COLUMNS = (
-    columns.NAME,
-    Column("AttachRequired", "boolean", description="Whether volumes are attached to nodes."),
-    Column("PodInfoOnMount", "boolean", description="Whether it is told which pod mounts."),
-    Column("StorageCapacity", "boolean", description="Whether it reports its capacity."),
-    Column("TokenRequests", description="The audiences of the tokens that it gets."),
-    Column("RequiresRepublish", "boolean", description="Whether it is called again and again."),
-    Column("Modes", description="The lives that its volumes may have."),
-    columns.AGE,
 )
 
 
@@ -153,22 +143,6 @@ def warnings(new: CSIDriver, old: CSIDriver | None) -> list[str]:
     return [TOKENS_WARNING]
 
 
-def row(obj: CSIDriver, now: float) -> list[Any]:
-    """The cells of one CSIDriver."""
-    spec = obj.spec
-    audiences = ",".join(item.audience for item in spec.tokenRequests)
-    return [
-        obj.metadata.name,
-        spec.attachRequired is not False,
-        bool(spec.podInfoOnMount),
-        bool(spec.storageCapacity),
-        audiences if spec.tokenRequests else columns.UNSET,
-        bool(spec.requiresRepublish),
-        ",".join(spec.volumeLifecycleModes) or columns.NONE,
-        columns.age(obj.metadata, now),
-    ]
-
-
 RESOURCE = Resource(
     type=CSIDriver,
     plural="csidrivers",
@@ -182,6 +156,49 @@ RESOURCE = Resource(
     unconditional_update=False,
     generation=spec_changed,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "AttachRequired",
+            lambda obj: obj.spec.attachRequired is not False,
+            "Whether volumes are attached to nodes.",
+            type="boolean",
+        ),
+        Column(
+            "PodInfoOnMount",
+            "spec.podInfoOnMount",
+            "Whether it is told which pod mounts.",
+            type="boolean",
+            unset=False,
+        ),
+        Column(
+            "StorageCapacity",
+            "spec.storageCapacity",
+            "Whether it reports its capacity.",
+            type="boolean",
+            unset=False,
+        ),
+        Column(
+            "TokenRequests",
+            lambda obj: (
+                ",".join(item.audience for item in obj.spec.tokenRequests)
+                if obj.spec.tokenRequests
+                else columns.UNSET
+            ),
+            "The audiences of the tokens that it gets.",
+        ),
+        Column(
+            "RequiresRepublish",
+            "spec.requiresRepublish",
+            "Whether it is called again and again.",
+            type="boolean",
+            unset=False,
+        ),
+        Column(
+            "Modes",
+            lambda obj: ",".join(obj.spec.volumeLifecycleModes) or columns.NONE,
+            "The lives that its volumes may have.",
+        ),
+        columns.AGE,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec.structs import replace
 
@@ -50,11 +50,6 @@ class CSINode(Struct):
 
 
 _LONGEST_ID = 256
-COLUMNS = (
-    columns.NAME,
-    Column("Drivers", "integer", description="How many CSI drivers run on the node."),
-    columns.AGE,
-)
 
 
 def validate(new: CSINode) -> Errors:
@@ -102,11 +97,6 @@ def validate_update(new: CSINode, old: CSINode) -> Errors:
     return errs
 
 
-def row(obj: CSINode, now: float) -> list[Any]:
-    """The cells of one CSINode."""
-    return [obj.metadata.name, len(obj.spec.drivers or ()), columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=CSINode,
     plural="csinodes",
@@ -115,6 +105,14 @@ RESOURCE = Resource(
     validate_update=validate_update,
     unconditional_update=False,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column(
+            "Drivers",
+            lambda obj: len(obj.spec.drivers or ()),
+            "How many CSI drivers run on the node.",
+            type="integer",
+        ),
+        columns.AGE,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.core.v1 import node_labels
@@ -26,13 +26,6 @@ class CSIStorageCapacity(Struct):
     storageClassName: Annotated[str, Required()] = always(str)
     capacity: Quantity | None = None
     maximumVolumeSize: Quantity | None = None
-
-
-COLUMNS = (
-    columns.NAME,
-    Column("StorageClassName", description="The class that volumes would be of."),
-    Column("Capacity", description="How much there is."),
-)
 
 
 def validate(new: CSIStorageCapacity) -> Errors:
@@ -60,12 +53,6 @@ def warnings(new: CSIStorageCapacity, _old: CSIStorageCapacity | None) -> list[s
     return node_labels.selector_warnings(field.path("nodeTopology"), new.nodeTopology)
 
 
-def row(obj: CSIStorageCapacity, _now: float) -> list[Any]:
-    """The cells of one CSIStorageCapacity."""
-    capacity = columns.UNSET if obj.capacity is None else obj.capacity
-    return [obj.metadata.name, obj.storageClassName, capacity]
-
-
 RESOURCE = Resource(
     type=CSIStorageCapacity,
     plural="csistoragecapacities",
@@ -73,6 +60,9 @@ RESOURCE = Resource(
     validate_update=validate_update,
     warnings=warnings,
     unconditional_update=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("StorageClassName", "storageClassName", "The class that volumes would be of."),
+        Column("Capacity", "capacity", "How much there is.", unset=columns.UNSET),
+    ),
 )

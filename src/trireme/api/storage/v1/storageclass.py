@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.core.v1.node_labels import DEPRECATED
@@ -44,14 +45,6 @@ DEFAULT = (
 _RECLAIM = ("Delete", "Retain")
 _MODES = ("Immediate", "WaitForFirstConsumer")
 _FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
-COLUMNS = (
-    columns.NAME,
-    Column("Provisioner", description="Who makes the volumes."),
-    Column("ReclaimPolicy", description="What becomes of a volume whose claim is gone."),
-    Column("VolumeBindingMode", description="When a claim gets its volume."),
-    Column("AllowVolumeExpansion", description="Whether volumes may grow."),
-    columns.AGE,
-)
 
 
 def validate(new: StorageClass) -> Errors:
@@ -109,19 +102,9 @@ def warnings(new: StorageClass, _old: StorageClass | None) -> list[str]:
     ]
 
 
-def row(obj: StorageClass, now: float) -> list[Any]:
-    """The cells of one StorageClass."""
-    name, annotations = obj.metadata.name, obj.metadata.annotations
-    if any(annotations.get(key) == "true" for key in DEFAULT):
-        name += " (default)"
-    return [
-        name,
-        obj.provisioner,
-        "Delete" if obj.reclaimPolicy is None else obj.reclaimPolicy,
-        "Immediate" if obj.volumeBindingMode is None else obj.volumeBindingMode,
-        bool(obj.allowVolumeExpansion),
-        columns.age(obj.metadata, now),
-    ]
+def _name(obj: StorageClass) -> str:
+    is_default = any(obj.metadata.annotations.get(key) == "true" for key in DEFAULT)
+    return f"{obj.metadata.name} (default)" if is_default else obj.metadata.name
 
 
 RESOURCE = Resource(
@@ -133,6 +116,24 @@ RESOURCE = Resource(
     validate_update=validate_update,
     warnings=warnings,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        replace(columns.NAME, cell=_name),
+        Column("Provisioner", "provisioner", "Who makes the volumes."),
+        Column(
+            "ReclaimPolicy",
+            "reclaimPolicy",
+            "What becomes of a volume whose claim is gone.",
+            unset="Delete",
+        ),
+        Column(
+            "VolumeBindingMode",
+            "volumeBindingMode",
+            "When a claim gets its volume.",
+            unset="Immediate",
+        ),
+        Column(
+            "AllowVolumeExpansion", "allowVolumeExpansion", "Whether volumes may grow.", unset=False
+        ),
+        columns.AGE,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns, rules
 from trireme.api.core.v1 import persistentvolume_rules
@@ -49,14 +49,6 @@ class VolumeAttachment(Struct):
 
 
 _LONGEST_MESSAGE = 1024
-COLUMNS = (
-    columns.NAME,
-    Column("Attacher", format="name", description="The CSI driver that attaches it."),
-    Column("PV", description="The volume."),
-    Column("Node", description="The node that gets it."),
-    Column("Attached", "boolean", description="Whether the node has it."),
-    columns.AGE,
-)
 
 
 def validate(new: VolumeAttachment) -> Errors:
@@ -110,19 +102,6 @@ def validate_update(new: VolumeAttachment, old: VolumeAttachment) -> Errors:
     return errs
 
 
-def row(obj: VolumeAttachment, now: float) -> list[Any]:
-    """The cells of one VolumeAttachment."""
-    spec = obj.spec
-    return [
-        obj.metadata.name,
-        spec.attacher,
-        spec.source.persistentVolumeName or "",
-        spec.nodeName,
-        obj.status.attached,
-        columns.age(obj.metadata, now),
-    ]
-
-
 RESOURCE = Resource(
     type=VolumeAttachment,
     plural="volumeattachments",
@@ -134,6 +113,12 @@ RESOURCE = Resource(
     validate_status=validate_update,
     unconditional_update=False,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("Attacher", "spec.attacher", "The CSI driver that attaches it.", format="name"),
+        Column("PV", "spec.source.persistentVolumeName", "The volume.", empty=""),
+        Column("Node", "spec.nodeName", "The node that gets it."),
+        Column("Attached", "status.attached", "Whether the node has it.", type="boolean"),
+        columns.AGE,
+    ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import columns
 from trireme.api.rules import Errors
@@ -25,13 +25,6 @@ class VolumeAttributesClass(Struct):
     parameters: dict[str, str] = {}
 
 
-COLUMNS = (
-    columns.NAME,
-    Column("DriverName", description="The CSI driver that the class is of."),
-    columns.AGE,
-)
-
-
 def validate(new: VolumeAttributesClass) -> Errors:
     """Driver and parameters."""
     errs: Errors = []
@@ -50,11 +43,6 @@ def validate_update(new: VolumeAttributesClass, old: VolumeAttributesClass) -> E
     return errs + validate(new)
 
 
-def row(obj: VolumeAttributesClass, now: float) -> list[Any]:
-    """The cells of one VolumeAttributesClass."""
-    return [obj.metadata.name, obj.driverName, columns.age(obj.metadata, now)]
-
-
 RESOURCE = Resource(
     type=VolumeAttributesClass,
     plural="volumeattributesclasses",
@@ -63,6 +51,9 @@ RESOURCE = Resource(
     validate=validate,
     validate_update=validate_update,
     returns_deleted=True,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        columns.NAME,
+        Column("DriverName", "driverName", "The CSI driver that the class is of."),
+        columns.AGE,
+    ),
 )

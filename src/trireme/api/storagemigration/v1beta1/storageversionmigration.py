@@ -6,7 +6,7 @@ pkg/apis/storagemigration/validation, pkg/registry/storagemigration; KEP-4192.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from trireme.api import metadata, rules
 from trireme.api.rules import Errors
@@ -33,11 +33,6 @@ class StorageVersionMigration(Struct):
 
 
 _PHASES = ("Running", "Succeeded", "Failed")
-COLUMNS = (
-    Column("Name", description="What the object is called."),
-    Column("Resource", description="The kind that is brought up to date."),
-    Column("Status", description="How far it is."),
-)
 
 
 def validate(new: StorageVersionMigration) -> Errors:
@@ -94,15 +89,6 @@ def _is(obj: StorageVersionMigration, kind: str) -> bool:
     return found is not None and found.status == "True"
 
 
-def row(obj: StorageVersionMigration, _now: float) -> list[Any]:
-    """The cells of one StorageVersionMigration."""
-    resource = obj.spec.resource
-    name = f"{resource.resource}.{resource.group}" if resource.group else resource.resource
-    true = [item.type for item in obj.status.conditions if item.status == "True"]
-    phases = [kind for kind in true if kind in _PHASES]
-    return [obj.metadata.name, name, phases[-1] if phases else "Unknown"]
-
-
 RESOURCE = Resource(
     type=StorageVersionMigration,
     plural="storageversionmigrations",
@@ -114,8 +100,39 @@ RESOURCE = Resource(
     prepare_status=prepare_status,
     validate_status=validate_status,
     unconditional_update=False,
-    columns=COLUMNS,
-    row=row,
+    columns=(
+        Column("Name", "metadata.name", "What the object is called."),
+        Column(
+            "Resource",
+            lambda obj: (
+                f"{obj.spec.resource.resource}.{obj.spec.resource.group}"
+                if obj.spec.resource.group
+                else obj.spec.resource.resource
+            ),
+            "The kind that is brought up to date.",
+        ),
+        Column(
+            "Status",
+            lambda obj: (
+                [
+                    kind
+                    for kind in [
+                        item.type for item in obj.status.conditions if item.status == "True"
+                    ]
+                    if kind in _PHASES
+                ][-1]
+                if [
+                    kind
+                    for kind in [
+                        item.type for item in obj.status.conditions if item.status == "True"
+                    ]
+                    if kind in _PHASES
+                ]
+                else "Unknown"
+            ),
+            "How far it is.",
+        ),
+    ),
     default_on=False,
     gate="StorageVersionMigrator",
 )

@@ -1,31 +1,20 @@
 """The table of pods: what ``kubectl get pods`` shows.
 
-In: a Pod and the time now. Out: one cell per column. Called by: server-side printing. The STATUS
-cell walks the container statuses in a fixed order, the last word wins: upstream's printPod.
+In: a Pod and the time now. Out: columns with their cells. Called by: server-side printing. The
+STATUS cell walks the container statuses in a fixed order, the last word wins: upstream's printPod.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from trireme.api import columns
 from trireme.api.core.v1.pod import aggregate
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.status import ContainerState, ContainerStatus
 from trireme.machinery import time
-from trireme.machinery.resource import Column
+from trireme.machinery.resource import Column, Timed
 
-COLUMNS: Final = (
-    columns.NAME,
-    Column("Ready", description="How many of the pod's containers are ready."),
-    Column("Status", description="The state of the pod's containers in one word."),
-    Column("Restarts", description="How often containers were restarted, and when last."),
-    columns.AGE,
-    Column("IP", priority=1, description="The pod's address in the cluster."),
-    Column("Node", priority=1, description="The node that the pod is bound to."),
-    Column("Nominated Node", priority=1, description="The node where room is being made for it."),
-    Column("Readiness Gates", priority=1, description="How many extra conditions are met."),
-)
 _COMPLETED: Final = {
     "Succeeded": [
         {
@@ -41,35 +30,16 @@ _COMPLETED: Final = {
 }
 
 
-def row(pod: Pod, now: float) -> list[Any]:
-    """The cells of one pod."""
-    summary = _Summary(pod)
-    restarts = str(summary.restarts)
-    if summary.restarts and summary.last_restart:
-        restarts = f"{restarts} ({columns.since(summary.last_restart, now)} ago)"
-    status, spec = pod.status, pod.spec
-    return [
-        pod.metadata.name,
-        f"{summary.ready}/{summary.total}",
-        summary.reason,
-        restarts,
-        columns.age(pod.metadata, now),
-        status.podIPs[0].ip if status.podIPs else columns.NONE,
-        spec.nodeName or columns.NONE,
-        status.nominatedNodeName or columns.NONE,
-        _gates(pod),
-    ]
-
-
 def row_conditions(pod: Pod) -> list[dict[str, str]]:
     """Completed, for pods that are."""
     return _COMPLETED.get(pod.status.phase, [])
 
 
-class _Summary:
-    """Counts and words gathered over the container statuses."""
+class Summary:
+    """What is printed of a pod: counts and words gathered over its container statuses."""
 
     def __init__(self, pod: Pod) -> None:
+        self.metadata, self.spec, self.status = pod.metadata, pod.spec, pod.status
         self.ready = 0
         self.restarts = 0
         self.last_restart = ""
@@ -160,7 +130,13 @@ def _is_true(pod: Pod, condition: str) -> bool:
     return any(item.type == condition and item.status == "True" for item in pod.status.conditions)
 
 
-def _gates(pod: Pod) -> str:
+def _restarts(pod: Summary, now: float) -> str:
+    if pod.restarts and pod.last_restart:
+        return f"{pod.restarts} ({columns.since(pod.last_restart, now)} ago)"
+    return str(pod.restarts)
+
+
+def _gates(pod: Summary) -> str:
     gates = pod.spec.readinessGates
     if not gates:
         return columns.NONE
@@ -169,3 +145,37 @@ def _gates(pod: Pod) -> str:
         first.setdefault(condition.type, condition.status)
     met = sum(first.get(gate.conditionType) == "True" for gate in gates)
     return f"{met}/{len(gates)}"
+
+
+COLUMNS: Final = (
+    columns.NAME,
+    Column(
+        "Ready",
+        lambda pod: f"{pod.ready}/{pod.total}",
+        "How many of the pod's containers are ready.",
+    ),
+    Column("Status", "reason", "The state of the pod's containers in one word."),
+    Column("Restarts", Timed(_restarts), "How often containers were restarted, and when last."),
+    columns.AGE,
+    Column(
+        "IP",
+        lambda pod: pod.status.podIPs[0].ip if pod.status.podIPs else columns.NONE,
+        "The pod's address in the cluster.",
+        priority=1,
+    ),
+    Column(
+        "Node",
+        "spec.nodeName",
+        "The node that the pod is bound to.",
+        priority=1,
+        empty=columns.NONE,
+    ),
+    Column(
+        "Nominated Node",
+        "status.nominatedNodeName",
+        "The node where room is being made for it.",
+        priority=1,
+        empty=columns.NONE,
+    ),
+    Column("Readiness Gates", _gates, "How many extra conditions are met.", priority=1),
+)
