@@ -72,7 +72,7 @@ class Bench:
         """Watches that have begun and wait."""
         waiting = []
         for number in range(count):
-            now = self.server.store.revision
+            now = self.server.context.store.revision
             query = f"watch=1&resourceVersion={now}&{selector(number)}"
             answer = await chain.handle(self.server, Request("GET", path, query, user=ADMIN))
             assert isinstance(answer, StreamReply), answer

@@ -143,7 +143,7 @@ def main() -> None:
 
 def _ownership(pod: Pod) -> None:
     """What the owners of fields cost a write, beyond the write itself."""
-    owners = Ownership()
+    owners = Ownership(tuple)
     stamp = "2024-01-01T00:00:00Z"
 
     def created(name: str, obj: Any) -> Endpoint:

@@ -154,7 +154,7 @@ async def test_house_is_kept(env: Env) -> None:
         for number in range(10):
             await ask.must("POST", MAPS, config_map(f"m-{number}"))
         set_back(env)
-        before = server.store.compacted
+        before = server.context.store.compacted
         await env.clock.sleep(HOUR)
-        assert server.store.compacted > before
+        assert server.context.store.compacted > before
         assert (await ask("GET", MAPS))[0] == 200

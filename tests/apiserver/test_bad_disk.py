@@ -112,7 +112,7 @@ async def test_a_full_disk(
             # Compaction fails as well, or makes a little room; the server goes on either way, and a
             # write is done or refused.
             with contextlib.suppress(StoreUnavailable):
-                await server.store.compact(server.store.revision)
+                await server.context.store.compact(server.context.store.revision)
             status, _ = await ask("PATCH", f"{MAPS}/{min(acked)}", {"data": {"k": "y" * 50_000}},
                                   {"content-type": "application/merge-patch+json"})  # fmt: skip
             assert status in (200, 503)

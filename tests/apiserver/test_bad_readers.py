@@ -39,7 +39,7 @@ async def ask() -> AsyncIterator[Asker]:
 
 async def watch(server: ApiServer, path: str, query: str = "") -> StreamReply:
     """A watch from now on."""
-    now = f"watch=1&resourceVersion={server.store.revision}"
+    now = f"watch=1&resourceVersion={server.context.store.revision}"
     answer = await chain.handle(server, Request("GET", path, f"{now}&{query}", user=ADMIN))
     assert isinstance(answer, StreamReply), answer
     return answer
@@ -132,14 +132,14 @@ async def test_a_stream_that_nobody_began_to_read(ask: Asker) -> None:
 async def test_what_has_been_deleted_is_not_remembered(ask: Asker) -> None:
     """Watchers read deleted objects late: nothing of them may stay."""
     mine = await watch(ask.server, MAPS, "labelSelector=app")
-    before = len(ask.server.views._views)
+    before = len(ask.server.context.views._views)
     for number in range(2_000):
         await ask.must("POST", MAPS, config_map(f"a-{number}", app="x"))
         await ask.must("DELETE", f"{MAPS}/a-{number}")
         if number % 100 == 99:
             await anext(mine.chunks)
-    assert len(ask.server.views._views) == before
-    assert len(ask.server.views._changes) <= 1024
+    assert len(ask.server.context.views._views) == before
+    assert len(ask.server.context.views._changes) <= 1024
     await leave(mine)
 
 
@@ -149,7 +149,7 @@ async def test_a_reader_that_is_far_behind_is_let_go(ask: Asker) -> None:
     async with control_plane.api_server(store=MemoryStore(history=12_000)) as server:
         ask = Asker(server, ADMIN)
         slow = await watch(server, MAPS)
-        received = server.store.revision
+        received = server.context.store.revision
         await ask.must("POST", MAPS, config_map("a"))
         for number in range(10_100):
             patch = {"data": {"n": str(number)}}
@@ -166,7 +166,7 @@ async def test_a_reader_that_is_far_behind_is_let_go(ask: Asker) -> None:
         assert isinstance(again, StreamReply)
         assert events(await anext(again.chunks))[0] == ("ADDED", "a")
         await leave(again)
-        await server.store.compact(server.store.revision)
+        await server.context.store.compact(server.context.store.revision)
         late = await chain.handle(
             server, Request("GET", MAPS, f"watch=1&resourceVersion={received}", user=ADMIN)
         )

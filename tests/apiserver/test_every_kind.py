@@ -136,7 +136,7 @@ async def _labels_select(
     ask: Api, kept: Kept, resource: Resource, collection: str, name: str
 ) -> None:
     stored = KINDS.by_kind[resource.group, resource.version, resource.kind]
-    endpoint = ask.server.by_type[stored.type]
+    endpoint = ask.server.context.served.by_type[stored.type]
     obj = endpoint.decode(await kept.raw("GET"))
     expected = {"metadata.name": name} | {
         label: read(obj) for label, read in resource.selectable.items()

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from trireme import api
 from trireme.api.catalog import Catalog
-from trireme.apiserver.crd.published import Published
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.openapi import v2
+from trireme.apiserver.openapi.custom_kinds import Published
 from trireme.apiserver.openapi.documents import Source, Steps
 from trireme.apiserver.request import MEDIA
 

@@ -248,7 +248,7 @@ async def test_requests_go_to_a_pod_of_a_service(
             dialled.append(url)
             raise bad_request("seen")
 
-        monkeypatch.setattr(server.kubelets, "fetch", fetch)
+        monkeypatch.setattr(server.context.kubelets, "fetch", fetch)
         assert (await ask(server, f"{name}/proxy/a", kind="services"))[0] == 400
         [url] = dialled
         assert url.startswith("http://10.0.0.1:") and url.endswith("/a")

@@ -124,7 +124,7 @@ async def test_pages_are_of_one_moment() -> None:
         _, third = await ask("GET", f"{MAPS}?continue={second['metadata']['continue']}")
         assert names(third) == ["e"]
         assert "continue" not in third["metadata"]
-        await ask.server.store.compact(ask.server.store.revision)
+        await ask.server.context.store.compact(ask.server.context.store.revision)
         status, expired = await ask("GET", f"{MAPS}?limit=2&continue={token}")
         assert (status, expired["reason"]) == (410, "Expired")
         # The token of the refusal reads on, at another moment.
@@ -252,7 +252,7 @@ async def test_a_watch_from_a_compacted_revision_is_gone() -> None:
         made = await ask.make("a")
         for name in "bc":
             await ask.make(name)
-        await ask.server.store.compact(ask.server.store.revision)
+        await ask.server.context.store.compact(ask.server.context.store.revision)
         version = made["metadata"]["resourceVersion"]
         async with ask.watch(f"{MAPS}?watch=1&resourceVersion={version}") as events:
             received = [item async for item in events]
@@ -276,7 +276,7 @@ async def test_a_quiet_watch_tells_how_far_it_has_come_and_ends(env: Env) -> Non
     async with api(env) as ask:
         began = env.clock.monotonic()
         query = "watch=1&allowWatchBookmarks=true&timeoutSeconds=130&resourceVersion="
-        query += str(ask.server.store.revision)
+        query += str(ask.server.context.store.revision)
         async with ask.watch(f"{MAPS}?{query}") as events:
             received = [item async for item in events]
         assert [item["type"] for item in received] == ["BOOKMARK", "BOOKMARK"]
@@ -295,7 +295,7 @@ async def test_component_statuses_are_made_when_asked_for() -> None:
             "spec": {
                 "holderIdentity": "me",
                 "leaseDurationSeconds": 15,
-                "renewTime": time.format_micro(ask.server.env.clock.now()),
+                "renewTime": time.format_micro(ask.server.context.env.clock.now()),
             },
         }
         await ask("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", lease)

@@ -147,10 +147,10 @@ def frames(data: bytes) -> list[tuple[str, dict[str, Any]]]:
 async def test_a_watch_that_fails_says_so_in_its_form() -> None:
     async with client() as ask:
         await ask.make("a")
-        since = ask.server.store.revision
+        since = ask.server.context.store.revision
         for name in "bcd":
             await ask.make(name)
-        await ask.server.store.compact(ask.server.store.revision)
+        await ask.server.context.store.compact(ask.server.context.store.revision)
         answer = await ask("GET", f"{MAPS}?watch=1&resourceVersion={since}", accept=PROTOBUF)
         assert isinstance(answer, StreamReply)
         [(type_, status)] = frames(await anext(answer.chunks))

@@ -354,13 +354,13 @@ async def test_a_watch_tells_each_event_in_a_message_of_its_own() -> None:
 async def test_a_watch_ends_with_its_reader() -> None:
     async with site(Node(echo)) as here:
         subscriptions: list[Subscription] = []
-        watch = here.server.store.watch
+        watch = here.server.context.store.watch
 
         def noted(*given: Any, **more: Any) -> Subscription:
             subscriptions.append(watch(*given, **more))
             return subscriptions[-1]
 
-        here.server.store.watch = noted  # type: ignore[method-assign]
+        here.server.context.store.watch = noted  # type: ignore[method-assign]
         async with here.socket("/api/v1/configmaps?watch=true", "anything.at.all") as socket:
             # A watch has no protocols of its own.
             assert socket.protocol == "anything.at.all"

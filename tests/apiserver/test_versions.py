@@ -150,7 +150,7 @@ async def watched(ask: Asker, *paths: str) -> list[Any]:
     """The first event of each watch, after an event was written."""
     streams = []
     for path in paths:
-        query = f"watch=1&resourceVersion={ask.server.store.revision}"
+        query = f"watch=1&resourceVersion={ask.server.context.store.revision}"
         answer = await chain.handle(ask.server, Request("GET", path, query, user=ADMIN))
         assert isinstance(answer, StreamReply)
         streams.append(answer.chunks)

@@ -143,9 +143,9 @@ async def test_updates_are_for_the_version_that_they_name() -> None:
 async def test_an_update_without_a_change_writes_nothing() -> None:
     async with api() as ask:
         made = await ask.make("a")
-        before = ask.server.store.revision
+        before = ask.server.context.store.revision
         assert await ask("PUT", f"{MAPS}/a", made) == (200, made)
-        assert ask.server.store.revision == before
+        assert ask.server.context.store.revision == before
 
 
 async def test_status_and_spec_keep_to_their_own_paths() -> None:

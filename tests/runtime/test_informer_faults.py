@@ -77,7 +77,7 @@ async def test_a_compacted_revision_is_listed_anew(env: Env, world) -> None:
             await w.client.delete(core.ConfigMap, "a", "default")
             await w.client.patch(core.ConfigMap, "b", "default", {"data": {"k": "v"}})
             await w.client.create(config_map("c"))
-            await w.server.store.compact(w.server.store.revision)
+            await w.server.context.store.compact(w.server.context.store.revision)
             faults.down = False
             await env.clock.sleep(60)
             assert told == ["ADDED a", "ADDED b", "DELETED a", "MODIFIED b", "ADDED c"]
@@ -95,7 +95,7 @@ async def test_an_object_made_again_is_another_object(env: Env, world) -> None:
             await virtual.run_ready()
             await w.client.delete(core.ConfigMap, "a", "default")
             await w.client.create(config_map("a"))
-            await w.server.store.compact(w.server.store.revision)
+            await w.server.context.store.compact(w.server.context.store.revision)
             faults.down = False
             await env.clock.sleep(60)
             assert told == ["ADDED a", "DELETED a", "ADDED a"]
@@ -190,7 +190,7 @@ async def test_random_faults_lose_nothing(env: Env, world) -> None:
                 elif draw < 0.2:
                     faults.break_streams()
                 elif draw < 0.25:
-                    await w.server.store.compact(w.server.store.revision)
+                    await w.server.context.store.compact(w.server.context.store.revision)
                 elif draw < 0.5 and known:
                     name = env.rng.choice(list(known))
                     del known[name]

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from trireme.apiserver.config import KubeletAccess
+from trireme.apiserver.nodes.contract import KubeletAccess
 from trireme.kit import pki, tls
 from trireme.kit.pki import Pair
 

@@ -86,8 +86,8 @@ async def test_what_earlier_versions_bound_is_taken_away(env: Env, asking: Any, 
         ):
             read: Any = notation.roles if kind is ClusterRole else notation.bindings
             for obj in read(text, kind):
-                endpoint = ask.server.endpoint(kind)
-                await ask.server.registry.create(endpoint, "", obj, Call(SELF))
-        await bootstrap.run(ask.server)
+                endpoint = ask.server.context.endpoint(kind)
+                await ask.server.context.registry.create(endpoint, "", obj, Call(SELF))
+        await bootstrap.run(ask.server.context)
         for kind in (ClusterRole, ClusterRoleBinding):
-            assert ask.server.reader.get(kind, "", name) is None
+            assert ask.server.context.reader.get(kind, "", name) is None

@@ -32,7 +32,7 @@ async def test_a_kubelets(asking: Any) -> None:
         assert status == 500
         assert answer["message"].endswith("redirects forbidden")
         with pytest.raises(ApiError, match="invalid upgrade response: status code 307"):
-            await ask.server.kubelets.upgrade("n1", "/exec/default/p/c", "", "SPDY/3.1", {})
+            await ask.server.context.kubelets.upgrade("n1", "/exec/default/p/c", "", "SPDY/3.1", {})
         assert len(kubelet) == 2
         assert not other
 
@@ -77,7 +77,7 @@ async def test_a_webhooks(asking: Any) -> None:
             service = None
             caBundle = servers.AUTHORITY.certificate
 
-        status, _ = await ask.server.hooks(Config, base64.b64encode(b"{}"), 5.0)
+        status, _ = await ask.server.context.hooks(Config, base64.b64encode(b"{}"), 5.0)
         assert status == 307
         assert (len(hook), len(other)) == (1, 0)
 

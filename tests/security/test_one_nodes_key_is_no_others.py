@@ -52,7 +52,7 @@ async def reached(asking: Any, pair: Pair) -> list[int]:
             for path in (f"{PODS}/p/log", "/api/v1/nodes/n1/proxy/pods")
         ]
         with pytest.raises(ApiError):
-            await ask.server.kubelets.upgrade("n1", "/exec", "", "SPDY/3.1", {})
+            await ask.server.context.kubelets.upgrade("n1", "/exec", "", "SPDY/3.1", {})
         assert len(kubelet) in (0, 3)
         return [*statuses, len(kubelet)]
 

@@ -14,8 +14,8 @@ from tests.apiserver import wire
 from tests.apiserver.wire import MAPS, POWERLESS, Site
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.connections import Limits
-from trireme.apiserver.filters.in_flight import InFlight, is_long_running
-from trireme.apiserver.request import Request, User
+from trireme.apiserver.filters.in_flight import InFlight
+from trireme.apiserver.request import Request, User, is_long_running
 from trireme.cluster.settings import Settings
 
 USER, MASTER = User("jo"), User("root", groups=("system:masters",))

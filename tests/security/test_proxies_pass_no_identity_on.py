@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
-from trireme.apiserver.nodes import forward
+from trireme.apiserver.subresources import forward
 
 KEPT = {
     "Accept": "text/html",

@@ -102,7 +102,7 @@ async def test_a_services_endpoints(
             dialled.append(url)
             raise ConnectionError
 
-        monkeypatch.setattr(ask.server.kubelets, "fetch", fetch)
+        monkeypatch.setattr(ask.server.context.kubelets, "fetch", fetch)
         await give_address(ask, "p", "10.0.0.1")
         service = {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
         await ask.must("POST", f"{DEFAULT}/services", service)
@@ -132,5 +132,5 @@ async def test_a_webhook_behind_a_service_of_such_a_name(asking: Any) -> None:
                 namespace, name, path, port = "default", "s", "/", hook.port
 
         with pytest.raises(OSError, match="address not allowed"):
-            await ask.server.hooks(Config, b"{}", 5.0)
+            await ask.server.context.hooks(Config, b"{}", 5.0)
         assert not hook

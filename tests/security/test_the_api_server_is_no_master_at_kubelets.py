@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.security import servers
-from trireme.apiserver.config import KubeletAccess
+from trireme.apiserver.nodes.contract import KubeletAccess
 from trireme.cluster.pki import Keys
 from trireme.cluster.settings import Settings
 from trireme.kit import pki

@@ -8,9 +8,13 @@ apiserver ``server/config.go``.
 
 from __future__ import annotations
 
+from functools import partial
+
 from trireme.apiserver import dispatch
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.filters import authorize, impersonate, warnings
 from trireme.apiserver.forked import parent
+from trireme.apiserver.handlers import Handlers
 from trireme.apiserver.reply import form, reply
 from trireme.apiserver.reply.reply import AnyReply, Reply, UpgradeReply
 from trireme.apiserver.request import Request
@@ -21,41 +25,42 @@ from trireme.store import contract as stores
 
 async def handle(server: ApiServer, request: Request) -> AnyReply:
     """Answer one request; never raises anything but cancellation."""
-    request.media = server.media
+    context = server.context
+    request.media = context.served.media
     try:
         if request.user is None:
-            request.user = await server.authenticator.authenticate(request)
-        impersonate.apply(server, request)
+            request.user = await context.authenticator.authenticate(request)
+        impersonate.apply(context.authorizer, context.gates, request)
         rejected = server.in_flight.enter(request)
         if rejected is not None:
             return rejected
-        await authorize.check(server, request)
+        authorize.check(context.authorizer, request)
         if request.receive is not None and _takes_body(request):
             await request.receive_body()
-        if server.forks is not None and parent.is_long(server, request):
-            return await server.forks.answer(server, request, answered)
-        answer = await dispatch.dispatch(server, request)
+        if server.forks is not None and parent.is_long(context, request):
+            return await server.forks.answer(context, request, partial(answered, server.handlers))
+        answer = await dispatch.dispatch(context, server.handlers, request)
     except Exception as error:
-        answer = _failed(server, request, error)
+        answer = _failed(context, request, error)
     return _complete(request, answer)
 
 
-async def answered(server: ApiServer, request: Request) -> AnyReply:
+async def answered(handlers: Handlers, context: ServerContext, request: Request) -> AnyReply:
     """Answer a request that may be answered, whose body is there: in a process of its own."""
     try:
-        answer = await dispatch.dispatch(server, request)
+        answer = await dispatch.dispatch(context, handlers, request)
     except Exception as error:
-        answer = _failed(server, request, error)
+        answer = _failed(context, request, error)
     return _complete(request, answer)
 
 
-def _failed(server: ApiServer, request: Request, error: Exception) -> Reply:
+def _failed(context: ServerContext, request: Request, error: Exception) -> Reply:
     """The Status for an error."""
     if isinstance(error, errors.ApiError):
         return reply.error(error)
     if isinstance(error, stores.StoreUnavailable):
         return reply.error(errors.service_unavailable(f"the store is not available: {error}"))
-    server.env.log.exception("%s %s failed", request.method, request.path)
+    context.env.log.exception("%s %s failed", request.method, request.path)
     return reply.error(errors.internal_error(error))
 
 

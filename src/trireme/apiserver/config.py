@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trireme.apiserver.nodes.contract import Kubelets
+from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -25,17 +25,6 @@ class ServiceAccountKeys:
     @property
     def accepted_audiences(self) -> tuple[str, ...]:
         return self.audiences or (self.issuer,)
-
-
-@dataclass(frozen=True)
-class KubeletAccess:
-    """How the API server reaches kubelets: its client certificate and the CA of their servers.
-
-    RBAC gives the certificate's groups what it takes; that is no matter for system:masters.
-    """
-
-    client: Pair
-    authority: bytes
 
 
 @dataclass(frozen=True)

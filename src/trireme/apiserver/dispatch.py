@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from trireme.apiserver.aggregate import remote
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.handlers import Answer
+from trireme.apiserver.handlers import Answer, Handlers
 from trireme.apiserver.nodes import sockets
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply, StreamReply
 from trireme.apiserver.request import Request, RequestInfo
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import delete, read, socket, watch, write
 from trireme.machinery import errors
 from trireme.machinery.resource import Subresource
@@ -30,17 +30,17 @@ _OF_ONE = {"POST": False, "PUT": True, "PATCH": True}
 _STATUS_VERBS: dict[str, Answer] = {"get": read.get, "update": write.update, "patch": write.patch}
 
 
-async def dispatch(server: ApiServer, request: Request) -> AnyReply:
+async def dispatch(context: ServerContext, handlers: Handlers, request: Request) -> AnyReply:
     """Find and run the handler; 404 and 405 where there is none."""
     info = request.info
     if not info.is_resource:
-        return await _route(server, request)
-    endpoint = server.endpoints.get((info.group, info.version, info.resource))
+        return await _route(context, handlers, request)
+    endpoint = context.served.endpoints.get((info.group, info.version, info.resource))
     if endpoint is None:
-        endpoint = server.custom.endpoint(info.group, info.version, info.resource)
+        endpoint = context.served.custom.endpoint(info.group, info.version, info.resource)
         if endpoint is None:
-            remote.refuse(server, info.group, info.version)
-        if endpoint is None and info.group in server.groups:
+            remote.refuse(context, info.group, info.version)
+        if endpoint is None and info.group in context.served.groups:
             raise errors.no_such_resource()
         if endpoint is None or not _is_in_scope(endpoint, info):
             return reply.no_page()
@@ -51,28 +51,28 @@ async def dispatch(server: ApiServer, request: Request) -> AnyReply:
     if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
         if info.name or info.verb != "create":
             raise errors.no_such_resource()
-        return await _create_anywhere(server, request, endpoint)
+        return await _create_anywhere(context, handlers, request, endpoint)
     if not resource.namespaced and info.namespace and info.resource != "namespaces":
         raise errors.no_such_resource()
     if info.subresource:
         declared = resource.subresource(info.subresource)
         if declared is None:
-            if info.group in server.groups:
+            if info.group in context.served.groups:
                 raise errors.no_such_resource()
             raise errors.not_found(resource.group_resource, info.name)
-        return await _subresource(server, request, endpoint, declared)
+        return await _subresource(context, handlers, request, endpoint, declared)
     if request.method == "HEAD":
         raise errors.method_not_allowed()
     misplaced = request.method in _OF_ONE and bool(info.name) is not _OF_ONE[request.method]
     if info.verb not in resource.verbs or misplaced:
         raise errors.method_not_allowed()
-    virtual = server.kinds.get(resource.type)
+    virtual = handlers.kinds.get(resource.type)
     if virtual is not None:
         handler = virtual.answer(info.verb)
         if handler is None:
             raise errors.method_not_allowed()
-        return await handler(server, request, endpoint)
-    answer = await _VERBS[info.verb](server, request, endpoint)
+        return await handler(context, request, endpoint)
+    answer = await _VERBS[info.verb](context, request, endpoint)
     if info.verb == "watch" and isinstance(answer, StreamReply) and sockets.is_asked(request):
         return await socket.upgraded(request, answer)
     return answer
@@ -84,21 +84,27 @@ def _is_in_scope(endpoint: Endpoint, info: RequestInfo) -> bool:
     return not info.namespace
 
 
-async def _create_anywhere(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def _create_anywhere(
+    context: ServerContext, handlers: Handlers, request: Request, endpoint: Endpoint
+) -> AnyReply:
     """POST of a namespaced kind without a namespace in the path: only the kinds that need none."""
-    virtual = server.kinds.get(endpoint.resource.type)
+    virtual = handlers.kinds.get(endpoint.resource.type)
     if virtual is not None and virtual.create is not None:
-        return await virtual.create(server, request, endpoint)
+        return await virtual.create(context, request, endpoint)
     raise errors.method_not_allowed()
 
 
 async def _subresource(
-    server: ApiServer, request: Request, endpoint: Endpoint, declared: Subresource
+    context: ServerContext,
+    handlers: Handlers,
+    request: Request,
+    endpoint: Endpoint,
+    declared: Subresource,
 ) -> AnyReply:
     resource, verb = endpoint.resource, request.info.verb
-    handler = server.subresources.get((resource.group_resource, declared.name))
+    handler = handlers.subresources.get((resource.group_resource, declared.name))
     if handler is None and declared.name == "scale":
-        handler = server.subresources["*", "scale"]
+        handler = handlers.subresources["*", "scale"]
     if handler is not None:
         verbs = handler.verbs
     elif declared.name == "status" or declared.prepare is not None:
@@ -108,17 +114,17 @@ async def _subresource(
     answer = verbs.get(verb)
     if answer is None:
         raise errors.method_not_allowed()
-    return await answer(server, request, endpoint)
+    return await answer(context, request, endpoint)
 
 
-async def _route(server: ApiServer, request: Request) -> AnyReply:
-    exact, prefixes = server.routes
+async def _route(context: ServerContext, handlers: Handlers, request: Request) -> AnyReply:
     path = request.path if request.path == "/" else request.path.rstrip("/")
-    route = exact.get(path) or exact.get(request.path)
+    route = handlers.exact.get(path) or handlers.exact.get(request.path)
     if route is None:
-        route = next((r for r in prefixes if path == r.path or path.startswith(r.path + "/")), None)
+        below = (r for r in handlers.prefixes if path == r.path or path.startswith(r.path + "/"))
+        route = next(below, None)
     if route is None:
         return reply.no_page()
     if request.method not in route.methods:
         return Reply(405, b"405 method not allowed\n", "text/plain; charset=utf-8")
-    return await route.answer(server, request)
+    return await route.answer(context, request)

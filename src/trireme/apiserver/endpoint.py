@@ -1,6 +1,6 @@
 """A kind as it is served: its ``Resource`` and what generic code compiled for it once.
 
-Made by ``server`` for every resource that it serves; used by the verbs. The store's keys are
+Made by ``served`` for every resource that is served; used by the verbs. The store's keys are
 ``/registry/<plural[.group]>/[<namespace>/]<name>``. A version that is not the stored one has an
 endpoint of its own, whose ``hub`` is the endpoint that is written and read: ``to_stored``
 and ``from_stored`` convert between the two. Custom kinds, which a webhook may convert, have a
@@ -15,13 +15,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from trireme.apiserver.cache.derived import Derived
+from trireme.apiserver.derived import Derived
 from trireme.apiserver.request import MEDIA
 from trireme.machinery import gotext
 from trireme.machinery.codec import builtin
 from trireme.machinery.codec.protobuf import encode as protobuf
 from trireme.machinery.resource import Resource
-from trireme.machinery.schema import tree
+from trireme.machinery.schema import normalise, tree
 from trireme.store.contract import KeyValue, Subscription, Value
 
 # Stands where the store writes the revision; a quote inside a JSON string is always escaped, and
@@ -35,7 +35,7 @@ _SLOT_HEAD = len(b'"resourceVersion":"')
 SENT, PATCHED, MERGED, APPLIED = "sent", "patched", "merged", "applied"
 
 
-class Served(Protocol):
+class ServedVersion(Protocol):
     """What discovery and OpenAPI need of an endpoint."""
 
     @property
@@ -103,6 +103,11 @@ class Endpoint:
 
     def key(self, namespace: str, name: str) -> str:
         return f"{self.root}{namespace}/{name}" if self.resource.namespaced else self.root + name
+
+    def default(self, obj: Any) -> None:
+        """Canonical texts, the defaults of the type's markers, then the kind's own."""
+        normalise.normalise(obj)
+        self.resource.defaults(obj)
 
     def encode(self, obj: Any) -> Value:
         """The bytes of an object around the place where the store writes its revision."""

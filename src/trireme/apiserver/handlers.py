@@ -10,16 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply.reply import AnyReply
 from trireme.apiserver.request import Request
 
-if TYPE_CHECKING:
-    from trireme.apiserver.server import ApiServer
-
-Answer = Callable[["ApiServer", Request, Endpoint], Awaitable[AnyReply]]
+Answer = Callable[[ServerContext, Request, Endpoint], Awaitable[AnyReply]]
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,17 @@ class Route:
     """Serves a path outside the resources; ``prefix`` also everything below it."""
 
     path: str
-    answer: Callable[[ApiServer, Request], Awaitable[AnyReply]]
+    answer: Callable[[ServerContext, Request], Awaitable[AnyReply]]
     prefix: bool = False
     methods: tuple[str, ...] = ("GET", "HEAD")
+
+
+@dataclass(frozen=True)
+class Handlers:
+    """Everything that was found: by (plural[.group], subresource), by type, by path."""
+
+    subresources: dict[tuple[str, str], SubresourceHandler]
+    kinds: dict[type, KindHandler]
+    exact: dict[str, Route]
+    # The longest first.
+    prefixes: tuple[Route, ...]

@@ -51,7 +51,7 @@ class Ownership:
     ``endpoints`` gives all endpoints that are served now.
     """
 
-    def __init__(self, endpoints: Callable[[], Iterable[Endpoint]] = tuple) -> None:
+    def __init__(self, endpoints: Callable[[], Iterable[Endpoint]]) -> None:
         self.endpoints = endpoints
         self._nodes = Nodes()
         self._creations = Creations(self._nodes)

@@ -83,13 +83,14 @@ class Registry:
         env: Env,
         reader: Reader,
         views: Views,
+        ownership: Ownership,
         allocators: list[Allocator],
         unimplemented: Mapping[str, tuple[Row, ...]],
     ) -> None:
         self.store = store
         self.reader = reader
         self.views = views
-        self.ownership = Ownership()
+        self.ownership = ownership
         self._second = (-1, "")
         self._admission = admission
         self._env = env

@@ -18,6 +18,7 @@ from trireme.machinery import fields, names
 # The media types of API objects, in the order in which a wildcard chooses.
 MEDIA = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
 READ_VERBS = frozenset({"get", "list", "watch"})
+_LONG_RUNNING = frozenset({"attach", "exec", "proxy", "log", "portforward"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,13 @@ def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo
         name or selected,
         "/".join(rest[3:]),
     )
+
+
+def is_long_running(info: RequestInfo) -> bool:
+    """Whether a request may last as long as its client wants."""
+    if info.resource:
+        return info.verb == "watch" or info.subresource in _LONG_RUNNING
+    return info.path.startswith("/debug/pprof/")
 
 
 def _selected_name(query: Mapping[str, list[str]]) -> str:

@@ -1,20 +1,19 @@
-"""The API server as a Component: open the store, bootstrap, listen, keep house, until cancelled.
+"""The API server as a Component: open the store, bootstrap, listen, run the post-start hooks.
 
-In: a config and the injected world. Out: nothing but what it serves. House-keeping is one task
-each: compaction of the store's history, expiry of kinds that have a life time (events), and the
-objects that every cluster has.
+In: a config and the injected world. Out: nothing but what it serves, until it is cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from trireme.apiserver import expiry, serve
+from trireme.apiserver import serve
 from trireme.apiserver.aggregate import availability, register
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
-from trireme.apiserver.crd import lifecycle
-from trireme.apiserver.server import ApiServer, compact
+from trireme.apiserver.context import ServerContext
+from trireme.apiserver.controllers import compaction, definitions, expiry
+from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
 
 
@@ -23,24 +22,26 @@ async def run(config: ApiServerConfig, env: Env) -> None:
     async with config.store, asyncio.TaskGroup() as group:
         server = ApiServer(config, env)
         try:
-            await bootstrap.run(server)
+            await bootstrap.run(server.context)
             async with serve.listening(server) as bound:
                 for host, port in bound:
                     env.log.info("listening on https://%s:%s", host, port)
-                start_post_start_hooks(server, group)
+                start_post_start_hooks(server.context, group)
                 env.started()
                 await asyncio.get_running_loop().create_future()
         finally:
             await server.close()
 
 
-def start_post_start_hooks(server: ApiServer, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+def start_post_start_hooks(
+    context: ServerContext, group: asyncio.TaskGroup
+) -> list[asyncio.Task[None]]:
     """Start the tasks that go on as long as the server does, until they are cancelled."""
     return [
-        group.create_task(compact(server), name="compaction"),
-        group.create_task(expiry.expire(server), name="expiry"),
-        group.create_task(bootstrap.keep(server), name="system objects"),
-        group.create_task(lifecycle.run(server), name="custom kinds"),
-        group.create_task(register.run(server), name="api services"),
-        group.create_task(availability.run(server), name="api services' availability"),
+        group.create_task(compaction.compact(context), name="compaction"),
+        group.create_task(expiry.expire(context), name="expiry"),
+        group.create_task(bootstrap.keep(context), name="system objects"),
+        group.create_task(definitions.run(context), name="custom kinds"),
+        group.create_task(register.run(context), name="api services"),
+        group.create_task(availability.run(context), name="api services' availability"),
     ]

@@ -53,13 +53,13 @@ async def listening(
     server: ApiServer, limits: Limits | None = None, budget: Budget | None = None
 ) -> AsyncIterator[list[tuple[str, int]]]:
     """Serve on the configured addresses; yields those that are bound (port 0 resolved)."""
-    config = server.config
+    config = server.context.config
     if config.serving is None:
         raise ValueError("listening needs a serving certificate")
     context = server_context(config.serving, config.client_authority)
     limits = limits or Limits()
     budget = budget or Budget(limits.held)
-    front = Front(_Handler(server, limits, budget), limits, budget, server.env.log)
+    front = Front(_Handler(server, limits, budget), limits, budget, server.context.env.log)
     loop = asyncio.get_running_loop()
     sockets: list[asyncio.Server] = []
     bound: list[tuple[str, int]] = []
@@ -95,9 +95,9 @@ class _Handler:
     def __init__(self, server: ApiServer, limits: Limits, budget: Budget) -> None:
         self._server = server
         self._limits = limits
-        self._writing = _Writing(limits, server.turns)
+        self._writing = _Writing(limits, server.context.turns)
         self._budget = budget
-        self._compresses = server.gates.on("APIResponseCompression")
+        self._compresses = server.context.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
         if type(incoming) is OtherHTTP:
@@ -120,7 +120,7 @@ class _Handler:
         try:
             answer = await chain.handle(self._server, request)
             if not isinstance(answer, UpgradeReply):
-                audit_id = incoming.headers.get("Audit-ID") or self._server.env.uid()
+                audit_id = incoming.headers.get("Audit-ID") or self._server.context.env.uid()
                 answer.headers["Audit-Id"] = audit_id
             if isinstance(answer, Reply) and answer.length <= GZIP_OVER:
                 response = _response(answer)

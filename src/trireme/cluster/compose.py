@@ -89,7 +89,8 @@ def api_server(cluster: Settings) -> Main:
         # Imported modules stay alive: to scan them takes a collection some 25 ms of latency.
         gc.freeze()
         from trireme.apiserver import run
-        from trireme.apiserver.config import ApiServerConfig, KubeletAccess, ServiceAccountKeys
+        from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+        from trireme.apiserver.nodes.contract import KubeletAccess
 
         keys = Keys(cluster.pki_dir)
         config = ApiServerConfig(

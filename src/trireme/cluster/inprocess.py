@@ -103,8 +103,8 @@ async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
             warn_unimplemented=True,
         )
         server = ApiServer(config, env.named("apiserver"))
-        await bootstrap.run(server)
-        tasks = run.start_post_start_hooks(server, group)
+        await bootstrap.run(server.context)
+        tasks = run.start_post_start_hooks(server.context, group)
         cluster = InProcessCluster(server, env, group)
         try:
             yield cluster

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import calendar
 import re
-import time as clock_face
 
 from trireme.machinery import time
 
@@ -24,9 +23,7 @@ def nanos_text(nanos: int) -> str | None:
 
 def fixed_nanos(nanos: int) -> str:
     """``2026-01-02T03:04:05.000000006Z``: the nine digits that log lines carry."""
-    # gmtime is a calendar, not a clock: it gets the instant that it is to write.
-    text = clock_face.strftime("%Y-%m-%dT%H:%M:%S", clock_face.gmtime(nanos // 10**9))
-    return f"{text}.{nanos % 10**9:09d}Z"
+    return f"{time.format(nanos // 10**9).removesuffix('Z')}.{nanos % 10**9:09d}Z"
 
 
 def parse_nanos(text: str) -> int:

@@ -17,7 +17,7 @@ ADMIN = ("admin", ("system:masters", "system:authenticated"))
 
 def client(server: ApiServer, user: str = ADMIN[0], groups: tuple[str, ...] = ADMIN[1]) -> Client:
     """A client as ``user``; by default one who may do everything."""
-    return Client(transport(server, user, groups), f"test/{user}", server.env.clock)
+    return Client(transport(server, user, groups), f"test/{user}", server.context.env.clock)
 
 
 def transport(

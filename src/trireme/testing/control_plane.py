@@ -47,7 +47,7 @@ async def api_server(
     whole = ApiServerConfig(**(settings | config))
     async with whole.store:
         server = ApiServer(whole, env or Env())
-        await bootstrap.run(server)
+        await bootstrap.run(server.context)
         for namespace in default_accounts:
             await account(server, namespace, "default")
         try:
@@ -63,7 +63,7 @@ async def api_server(
 @asynccontextmanager
 async def _kept(server: ApiServer) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
-        tasks = run.start_post_start_hooks(server, group)
+        tasks = run.start_post_start_hooks(server.context, group)
         try:
             yield
         finally:
@@ -74,5 +74,5 @@ async def _kept(server: ApiServer) -> AsyncIterator[None]:
 async def account(server: ApiServer, namespace: str, name: str) -> None:
     """Make a service account, in a namespace that is there."""
     service_account = ServiceAccount(metadata=ObjectMeta(name=name, namespace=namespace))
-    endpoint = server.endpoint(ServiceAccount)
-    await server.registry.create(endpoint, namespace, service_account, Call(SELF))
+    endpoint = server.context.endpoint(ServiceAccount)
+    await server.context.registry.create(endpoint, namespace, service_account, Call(SELF))

@@ -64,24 +64,24 @@ def test_priorities_of_what_is_built_in() -> None:
 
 
 def names(server: ApiServer) -> set[str]:
-    return {obj.metadata.name for obj in server.reader.list(APIService)}
+    return {obj.metadata.name for obj in server.context.reader.list(APIService)}
 
 
 async def test_every_version_has_one_that_is_available() -> None:
     async with control_plane.api_server() as server:
-        served = {(item.group, item.version) for item in server.resources}
+        served = {(item.group, item.version) for item in server.context.served.resources}
         expected = {plan.name(*each) for each in served if each[0] != "apiregistration.k8s.io"}
         assert names(server) == expected
-        for obj in server.reader.list(APIService):
+        for obj in server.context.reader.list(APIService):
             [condition] = obj.status.conditions
             assert (condition.type, condition.status, condition.reason) == (
                 "Available",
                 "True",
                 "Local",
             )
-        revision = server.store.revision
-        await register.start(server)
-        assert server.store.revision == revision
+        revision = server.context.store.revision
+        await register.start(server.context)
+        assert server.context.store.revision == revision
 
 
 async def test_a_remote_version_is_refused_by_name() -> None:
@@ -132,7 +132,7 @@ async def test_what_is_built_in_is_registered_once(env: Env) -> None:
         await ask.must("DELETE", f"{ALL}/v1.apps")
         await env.clock.sleep(60)
         assert "v1.apps" not in names(ask.server)
-        await register.start(ask.server)
+        await register.start(ask.server.context)
         assert "v1.apps" in names(ask.server)
 
 

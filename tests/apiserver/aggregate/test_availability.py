@@ -105,6 +105,6 @@ async def test_what_is_written_over_it_does_not_stay(env: Env) -> None:
             for item in found["metadata"]["managedFields"]
         }
         assert ("kube-apiserver", "status") in owners
-        revision = ask.server.store.revision
+        revision = ask.server.context.store.revision
         await env.clock.sleep(5)
-        assert ask.server.store.revision == revision
+        assert ask.server.context.store.revision == revision

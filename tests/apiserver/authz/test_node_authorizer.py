@@ -136,13 +136,13 @@ async def test_more_writes_than_are_kept_between_questions(env: Env, asking: Any
         node = ask.as_node("n1")
         assert (await node("GET", f"{NS}/secrets/volume"))[0] == 403
         await ask.must("POST", f"{NS}/pods", POD)
-        key = ask.server.endpoints["", "v1", "pods"].key("default", "here")
-        item = ask.server.store.get(key)
-        value = ask.server.endpoints["", "v1", "pods"].encode(
-            ask.server.endpoints["", "v1", "pods"].load(item)
+        key = ask.server.context.served.endpoints["", "v1", "pods"].key("default", "here")
+        item = ask.server.context.store.get(key)
+        value = ask.server.context.served.endpoints["", "v1", "pods"].encode(
+            ask.server.context.served.endpoints["", "v1", "pods"].load(item)
         )
         for _ in range(10_050):
-            await ask.server.store.update(key, value)
+            await ask.server.context.store.update(key, value)
         assert (await node("GET", f"{NS}/secrets/volume"))[0] == 404
 
 

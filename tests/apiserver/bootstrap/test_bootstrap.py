@@ -83,7 +83,7 @@ def test_sums_reach_through_sums() -> None:
 @virtual.test()
 async def test_a_new_cluster(env: Env, asking: Any) -> None:
     async with asking(env, advertise=("192.0.2.1", 6443), service_cidr="10.96.0.0/12") as ask:
-        assert ask.server.bootstrapped.is_set()
+        assert ask.server.context.bootstrapped.is_set()
         names = [
             item["metadata"]["name"]
             for item in (await ask.must("GET", "/api/v1/namespaces"))["items"]
@@ -120,9 +120,9 @@ async def test_an_address_that_nobody_else_reaches_is_no_endpoint(env: Env, aski
 @virtual.test()
 async def test_a_second_start_writes_nothing(env: Env, asking: Any) -> None:
     async with asking(env, advertise=("192.0.2.1", 6443)) as ask:
-        before = ask.server.store.revision
-        await bootstrap.run(ask.server)
-        assert ask.server.store.revision == before
+        before = ask.server.context.store.revision
+        await bootstrap.run(ask.server.context)
+        assert ask.server.context.store.revision == before
 
 
 @virtual.test()
@@ -140,7 +140,7 @@ async def test_a_restart_gives_back_what_is_missing_and_keeps_what_was_added(
         guarded["metadata"]["annotations"][AUTOUPDATE] = "false"
         await ask.must("PUT", f"{ROLES}/system:kube-scheduler", guarded)
         await ask.must("DELETE", f"{ROLES}/view")
-        await bootstrap.run(ask.server)
+        await bootstrap.run(ask.server.context)
         after = (await ask.must("GET", f"{ROLES}/system:kube-dns"))["rules"]
         assert extra in after
         assert {verb for rule in after for verb in rule["verbs"]} >= set(given[0]["verbs"])
@@ -158,7 +158,7 @@ async def test_a_binding_to_another_role_is_made_anew(env: Env, asking: Any) -> 
             del binding["metadata"][key]
         binding["roleRef"]["name"] = "view"
         await ask.must("POST", path, binding)
-        await bootstrap.run(ask.server)
+        await bootstrap.run(ask.server.context)
         found = await ask.must("GET", f"{path}/system:monitoring")
         assert found["roleRef"]["name"] == "system:monitoring"
 

@@ -105,7 +105,7 @@ async def test_no_other_group_is_approved(env: Env) -> None:
 @virtual.test()
 async def test_a_write_that_fails_is_tried_again(env: Env, monkeypatch: Any) -> None:
     async with asked(env) as ask:
-        registry = ask.server.registry
+        registry = ask.server.context.registry
         update, failed = registry.update, []
 
         async def once(*given: Any) -> Any:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.apiserver.conftest import ADMIN
 from trireme.apiserver import chain
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.forked import estimate, parent
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
@@ -142,7 +143,7 @@ async def answered(server: ApiServer, answers: Any, verb: str = "GET") -> AnyRep
     request = Request(verb, MAPS, user=ADMIN)
     assert server.forks is not None
     try:
-        return await server.forks.answer(server, request, answers)
+        return await server.forks.answer(server.context, request, answers)
     finally:
         request.close()
 
@@ -150,7 +151,7 @@ async def answered(server: ApiServer, answers: Any, verb: str = "GET") -> AnyRep
 async def test_a_long_answer_is_whole() -> None:
     body = random.Random(1).randbytes(3_000_000)
 
-    async def answers(_: ApiServer, __: Request, /) -> AnyReply:
+    async def answers(_: ServerContext, __: Request, /) -> AnyReply:
         return Reply(203, body, "text/odd", {"X-A": "b"})
 
     async with forking() as server:
@@ -164,7 +165,7 @@ async def test_a_long_answer_is_whole() -> None:
 
 
 async def test_nothing_of_the_servers_is_left_open() -> None:
-    async def answers(_: ApiServer, __: Request, /) -> AnyReply:
+    async def answers(_: ServerContext, __: Request, /) -> AnyReply:
         with contextlib.suppress(OSError):
             os.fstat(mine)
             return Reply(500)
@@ -182,7 +183,7 @@ async def test_nothing_of_the_servers_is_left_open() -> None:
 
 @pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGKILL, signal.SIGTERM])
 async def test_a_process_that_dies_takes_nobody_with_it(how: signal.Signals) -> None:
-    async def answers(_: ApiServer, __: Request, /) -> AnyReply:
+    async def answers(_: ServerContext, __: Request, /) -> AnyReply:
         os.kill(os.getpid(), how)
         raise AssertionError("still here")
 
@@ -195,7 +196,7 @@ async def test_a_process_that_dies_takes_nobody_with_it(how: signal.Signals) -> 
 async def test_a_process_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     started = counted(monkeypatch)
 
-    async def answers(_: ApiServer, __: Request, /) -> AnyReply:
+    async def answers(_: ServerContext, __: Request, /) -> AnyReply:
         while True:
             pass
 
@@ -213,7 +214,7 @@ async def test_a_process_has_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_a_client_that_goes_away_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     started = counted(monkeypatch)
 
-    async def answers(_: ApiServer, __: Request, /) -> AnyReply:
+    async def answers(_: ServerContext, __: Request, /) -> AnyReply:
         while True:
             pass
 
@@ -243,7 +244,7 @@ async def test_where_nothing_can_be_forked_the_server_answers(
 async def test_answers_that_nobody_takes_hold_new_ones_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def answers(_: ApiServer, __: Request, /) -> AnyReply:
+    async def answers(_: ServerContext, __: Request, /) -> AnyReply:
         return Reply(body=b"x" * 1_000_000)
 
     monkeypatch.setattr(parent, "UNREAD", 1_500_000)
@@ -251,11 +252,11 @@ async def test_answers_that_nobody_takes_hold_new_ones_back(
         assert server.forks is not None
         requests = [Request("GET", MAPS, user=ADMIN) for _ in range(4)]
         asked = [
-            asyncio.create_task(server.forks.answer(server, request, answers))
+            asyncio.create_task(server.forks.answer(server.context, request, answers))
             for request in requests[:2]
         ]
         await asyncio.gather(*asked)
-        late = asyncio.create_task(server.forks.answer(server, requests[2], answers))
+        late = asyncio.create_task(server.forks.answer(server.context, requests[2], answers))
         for _ in range(100):
             await asyncio.sleep(0)
         assert not late.done()

@@ -114,7 +114,7 @@ async def run(count: int, seed: int) -> Report:
             feature_gates={"CBORServingAndStorage": True},
             runtime_config={"api/all": True},
         ) as server:
-            server.custom._hooks = server.hooks = nobody  # type: ignore[assignment]
+            server.context.served.custom._hooks = nobody  # type: ignore[assignment]
             await _rounds(server, Asks(rng, await documents(server)), count, report, listener)
     finally:
         log.removeHandler(listener)
@@ -127,7 +127,7 @@ async def run(count: int, seed: int) -> Report:
 async def _rounds(
     server: ApiServer, asks: Asks, count: int, report: Report, listener: _Listener
 ) -> None:
-    kept = {item.key for item in server.store.list("/").items}
+    kept = {item.key for item in server.context.store.list("/").items}
     began = time.perf_counter()
     while report.asked < count:
         for ask in asks.definitions():
@@ -222,11 +222,11 @@ def _look(asks: Asks, report: Report, ask: Ask, status: int, got: bytes) -> None
 
 async def _clean(server: ApiServer, kept: set[str]) -> None:
     """Delete what the round has made, whatever its finalizers say."""
-    for item in server.store.list("/").items:
+    for item in server.context.store.list("/").items:
         if item.key not in kept:
-            await server.store.delete(item.key)
-            server.views.drop(item.key)
-            server.reader.drop(item.key)
+            await server.context.store.delete(item.key)
+            server.context.views.drop(item.key)
+            server.context.reader.drop(item.key)
 
 
 async def documents(server: ApiServer) -> list[dict[str, Any]]:

@@ -21,33 +21,33 @@ from trireme.api.apiregistration.v1.apiservice import (
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.apiserver.aggregate import plan
-from trireme.apiserver.follow import Follower
+from trireme.apiserver.context import ServerContext
+from trireme.apiserver.controllers.follow import Follower
 from trireme.apiserver.nodes.services import SERVICE_LABEL
 from trireme.apiserver.registry import MANAGER, SELF, Call
-from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, time
 from trireme.store.contract import KeyValue
 
 
-async def run(server: ApiServer) -> None:
+async def run(context: ServerContext) -> None:
     """Look at every APIService, and again whenever something about one changes, for ever."""
     async with asyncio.TaskGroup() as group:
-        controller = _AvailabilityController(server, group)
-        await controller.services.follow(server.endpoint(APIService).root)
+        controller = _AvailabilityController(context, group)
+        await controller.services.follow(context.endpoint(APIService).root)
 
 
 class _AvailabilityController:
-    def __init__(self, server: ApiServer, group: asyncio.TaskGroup) -> None:
-        self._server = server
+    def __init__(self, context: ServerContext, group: asyncio.TaskGroup) -> None:
+        self._context = context
         self._group = group
-        self.services = Follower(server.store, server.env, group, "apiservice", self._sync)
+        self.services = Follower(context.store, context.env, group, "apiservice", self._sync)
         # The Services that APIServices name; empty as long as nothing else has to be followed.
         self._named: dict[str, ServiceReference] = {}
         self._follows = False
 
     async def _sync(self, name: str) -> None:
-        server = self._server
-        obj = server.reader.get(APIService, "", name)
+        context = self._context
+        obj = context.reader.get(APIService, "", name)
         self._note(name, None if obj is None else obj.spec.service)
         if obj is None or not self._changes(obj, copy.copy(obj.status)):
             return
@@ -59,8 +59,8 @@ class _AvailabilityController:
 
         call = Call(SELF, any_version=True, manager=MANAGER)
         try:
-            await server.registry.update(
-                server.endpoint(APIService), "", name, change, call, "status"
+            await context.registry.update(
+                context.endpoint(APIService), "", name, change, call, "status"
             )
         except errors.ApiError as error:
             if not errors.is_not_found(error):
@@ -68,11 +68,11 @@ class _AvailabilityController:
 
     def _changes(self, obj: APIService, status: APIServiceStatus) -> bool:
         """Set the condition; whether anything changed."""
-        now = time.format(self._server.env.clock.now())
+        now = time.format(self._context.env.clock.now())
         return apiservice.set_condition(status, self._condition(obj), now)
 
     def _condition(self, obj: APIService) -> APIServiceCondition:
-        reference, reader = obj.spec.service, self._server.reader
+        reference, reader = obj.spec.service, self._context.reader
         if reference is None:
             return apiservice.local()
         service = reader.get(Service, reference.namespace, reference.name)
@@ -92,13 +92,13 @@ class _AvailabilityController:
             self._follows = True
             for kind in (Service, EndpointSlice):
                 follower = Follower(
-                    self._server.store,
-                    self._server.env,
+                    self._context.store,
+                    self._context.env,
                     self._group,
                     kind.__name__,
                     self._sync_namespace,
                 )
-                self._group.create_task(follower.follow(self._server.endpoint(kind).root))
+                self._group.create_task(follower.follow(self._context.endpoint(kind).root))
 
     async def _sync_namespace(self, key: str) -> None:
         """A Service or a slice of its namespace changed."""

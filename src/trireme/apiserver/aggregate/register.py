@@ -14,11 +14,10 @@ from collections import Counter
 from trireme.api.apiregistration.v1.apiservice import APIService
 from trireme.apiserver.aggregate import plan
 from trireme.apiserver.aggregate.plan import Step
+from trireme.apiserver.context import ServerContext
+from trireme.apiserver.controllers.follow import Follower
 from trireme.apiserver.crd.kinds import ROOT
-from trireme.apiserver.follow import Follower
 from trireme.apiserver.registry import MANAGER, SELF, Call
-from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body
 from trireme.machinery import errors
 from trireme.machinery.meta import DeleteOptions, Preconditions
 from trireme.store.contract import KeyValue
@@ -26,29 +25,29 @@ from trireme.store.contract import KeyValue
 Version = tuple[str, str]
 
 
-async def start(server: ApiServer) -> None:
+async def start(context: ServerContext) -> None:
     """Register what the server serves by itself, and take away what it no longer serves."""
-    served = {(resource.group, resource.version) for resource in server.resources}
+    served = {(resource.group, resource.version) for resource in context.served.resources}
     desired = {obj.metadata.name: obj for obj in plan.built_in(served)}
-    there = {obj.metadata.name: obj for obj in server.reader.list(APIService)}
+    there = {obj.metadata.name: obj for obj in context.reader.list(APIService)}
     async with asyncio.TaskGroup() as group:
         for name in sorted({*desired, *there}):
             step = plan.at_start(there.get(name), desired.get(name))
             if step is not Step.NOTHING:
-                group.create_task(_write(server, step, there.get(name), desired.get(name)))
+                group.create_task(_write(context, step, there.get(name), desired.get(name)))
 
 
-async def run(server: ApiServer) -> None:
+async def run(context: ServerContext) -> None:
     """Follow the definitions, and put back what people change, for ever."""
     async with asyncio.TaskGroup() as group:
-        await _Registration(server, group).run()
+        await _Registration(context, group).run()
 
 
 class _Registration:
-    def __init__(self, server: ApiServer, group: asyncio.TaskGroup) -> None:
-        self._server = server
+    def __init__(self, context: ServerContext, group: asyncio.TaskGroup) -> None:
+        self._context = context
         self._group = group
-        common = server.store, server.env, group
+        common = context.store, context.env, group
         self._services = Follower(*common, "apiservice", self._sync)
         self._definitions = Follower(*common, "definition", self._definition)
         # The served versions of each definition, and how many definitions serve each.
@@ -57,16 +56,16 @@ class _Registration:
 
     async def run(self) -> None:
         """Definitions are known before any APIService is reconciled."""
-        known = self._server.store.list(ROOT)
+        known = self._context.store.list(ROOT)
         for item in known.items:
             self._record(item.key[len(ROOT) :])
-        root = self._server.endpoint(APIService).root
+        root = self._context.endpoint(APIService).root
         self._group.create_task(self._services.follow(root), name="api services")
         await self._definitions.follow(ROOT)
 
     def _record(self, name: str) -> frozenset[Version]:
         """Note what a definition serves now; the versions that it or its former self serves."""
-        definition = self._server.custom.definition(name)
+        definition = self._context.served.custom.definition(name)
         before = self._served.pop(name, frozenset())
         now: frozenset[Version] = frozenset()
         if definition is not None:
@@ -84,19 +83,19 @@ class _Registration:
     async def _sync(self, name: str) -> None:
         version, _, group = name.partition(".")
         desired = plan.custom(group, version) if self._count[group, version] > 0 else None
-        current = self._server.reader.get(APIService, "", name)
-        await _write(self._server, plan.later(current, desired), current, desired)
+        current = self._context.reader.get(APIService, "", name)
+        await _write(self._context, plan.later(current, desired), current, desired)
 
 
 async def _write(
-    server: ApiServer, step: Step, current: APIService | None, desired: APIService | None
+    context: ServerContext, step: Step, current: APIService | None, desired: APIService | None
 ) -> None:
     """One step. What changed meanwhile is looked at again when its event comes."""
-    endpoint, call = server.endpoint(APIService), Call(SELF, manager=MANAGER)
+    endpoint, call = context.endpoint(APIService), Call(SELF, manager=MANAGER)
     try:
         if step is Step.CREATE and desired is not None:
-            body.default(endpoint, desired)
-            await server.registry.create(endpoint, "", desired, call)
+            endpoint.default(desired)
+            await context.registry.create(endpoint, "", desired, call)
         elif step is Step.UPDATE and desired is not None:
             spec = desired.spec
 
@@ -105,11 +104,11 @@ async def _write(
                 old.metadata.resourceVersion = str(item.revision)
                 return old
 
-            await server.registry.update(endpoint, "", desired.metadata.name, change, call)
+            await context.registry.update(endpoint, "", desired.metadata.name, change, call)
         elif step is Step.DELETE and current is not None:
             meta = current.metadata
             options = DeleteOptions(preconditions=Preconditions(uid=meta.uid))
-            await server.registry.delete(endpoint, "", meta.name, options, call)
+            await context.registry.delete(endpoint, "", meta.name, options, call)
     except errors.ApiError as error:
         if not (
             errors.is_already_exists(error)

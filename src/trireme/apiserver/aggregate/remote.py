@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from trireme.api.apiregistration.v1.apiservice import APIService
 from trireme.apiserver.aggregate import plan
-from trireme.apiserver.server import ApiServer
+from trireme.apiserver.context import ServerContext
 from trireme.machinery import errors
 
 
-def refuse(server: ApiServer, group: str, version: str) -> None:
+def refuse(context: ServerContext, group: str, version: str) -> None:
     """Raise 503 where the version is another server's; return where it is nobody's."""
     name = plan.name(group, version)
-    found = server.reader.get(APIService, "", name)
+    found = context.reader.get(APIService, "", name)
     if found is None or found.spec.service is None:
         return
     message = plan.not_passed_on(found.spec.service)

@@ -12,18 +12,16 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.types import Options
 
 from trireme.apiserver.authn.contract import Rejected
 from trireme.apiserver.config import ServiceAccountKeys
-
-if TYPE_CHECKING:
-    from jwt.types import Options
 
 JWKS_PATH = "/openid/v1/jwks"
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}

@@ -9,12 +9,12 @@ reviews and the admission plugins that ask on a user's behalf.
 from __future__ import annotations
 
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.rbac.v1.rules import PolicyRule
 from trireme.apiserver.authz.contract import Attributes, Decision
 from trireme.apiserver.authz.node import identity
 from trireme.apiserver.authz.node.authorizer import NodeAuthorizer
 from trireme.apiserver.authz.node.related import Related
 from trireme.apiserver.authz.rbac.resolve import Access, Resolver
-from trireme.apiserver.bootstrap import policy
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.request import User
@@ -26,11 +26,20 @@ _ALLOWED = Decision(True)
 
 
 class UnionAuthorizer:
-    """All authorizers of one API server. ``rbac`` also answers which rules a user has."""
+    """All authorizers of one API server. ``rbac`` also answers which rules a user has.
 
-    def __init__(self, store: Store, reader: Reader, by_type: dict[type, Endpoint]) -> None:
+    ``node_rules``: what every node may do, whatever its name (the role ``system:node``).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        reader: Reader,
+        by_type: dict[type, Endpoint],
+        node_rules: list[PolicyRule],
+    ) -> None:
         self.rbac = Resolver(reader)
-        self._node = NodeAuthorizer(Related(store, by_type[Pod]), policy.node_rules())
+        self._node = NodeAuthorizer(Related(store, by_type[Pod]), node_rules)
 
     def authorize(self, attributes: Attributes) -> Decision:
         """May the user do this? A refusal's reasons are those of all who were asked."""

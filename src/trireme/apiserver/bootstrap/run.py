@@ -1,7 +1,7 @@
 """Bring a store to what every cluster has, and keep it there.
 
 In: an API server over a store that is empty, or of an earlier run. Out: the objects of ``objects``
-and ``policy``, each through the same door as any write. ``run`` sets ``server.bootstrapped``;
+and ``policy``, each through the same door as any write. ``run`` sets ``context.bootstrapped``;
 ``keep`` repairs what people take away. Callers: ``apiserver/run`` and ``testing``.
 """
 
@@ -20,10 +20,9 @@ from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.apiserver.aggregate import register
 from trireme.apiserver.bootstrap import compute, fairness, objects, policy
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.registry import MANAGER, SELF, Call
-from trireme.apiserver.server import ApiServer
-from trireme.apiserver.verbs import body
 from trireme.kit import pki
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
@@ -36,37 +35,37 @@ DEFAULT_PORT = 6443
 INTERVAL = 10.0
 
 
-async def run(server: ApiServer) -> None:
+async def run(context: ServerContext) -> None:
     """Write what is missing, all at once, and say so. StoreUnavailable; ApiError is a bug."""
     # Namespaces first: nothing is created in one that is not there.
-    await _all(_missing(server, obj) for obj in objects.namespaces())
+    await _all(_missing(context, obj) for obj in objects.namespaces())
     await _all(
         [
-            *_policy(server),
-            *(_missing(server, obj) for obj in objects.priority_classes()),
-            *_service(server),
+            *_policy(context),
+            *(_missing(context, obj) for obj in objects.priority_classes()),
+            *_service(context),
             _reconcile(
-                server, objects.authentication(server.config.client_authority), compute.data
+                context, objects.authentication(context.config.client_authority), compute.data
             ),
-            _missing(server, objects.token_tracking(server.env.clock.now())),
-            *_fairness(server),
-            _service_cidr(server),
-            register.start(server),
+            _missing(context, objects.token_tracking(context.env.clock.now())),
+            *_fairness(context),
+            _service_cidr(context),
+            register.start(context),
         ]
     )
-    server.bootstrapped.set()
+    context.bootstrapped.set()
 
 
-async def keep(server: ApiServer) -> None:
+async def keep(context: ServerContext) -> None:
     """Put back, for ever, the namespaces, the way to the API server, and what orders its load."""
     while True:
-        await server.env.clock.sleep(INTERVAL)
+        await context.env.clock.sleep(INTERVAL)
         try:
-            await _all(_missing(server, obj) for obj in objects.namespaces())
-            await _all([*_service(server), *_fairness(server), _service_cidr(server)])
+            await _all(_missing(context, obj) for obj in objects.namespaces())
+            await _all([*_service(context), *_fairness(context), _service_cidr(context)])
         except* (errors.ApiError, StoreUnavailable) as problems:
             for problem in problems.exceptions:
-                server.env.log.error("system objects were not restored: %s", problem)
+                context.env.log.error("system objects were not restored: %s", problem)
 
 
 async def _all(writes: Any) -> None:
@@ -76,42 +75,42 @@ async def _all(writes: Any) -> None:
                 group.create_task(write)
 
 
-def _policy(server: ApiServer) -> list[Awaitable[None] | None]:
+def _policy(context: ServerContext) -> list[Awaitable[None] | None]:
     desired = policy.cluster_roles()
     writes: list[Awaitable[None] | None] = []
     for role in desired:
         # The sum is there from the start; later it is its controller's.
         initial = partial(policy.aggregated, role, desired) if role.aggregationRule else None
-        writes.append(_reconcile(server, role, compute.role, initial))
-    writes += [_reconcile(server, role, compute.role) for role in policy.roles()]
+        writes.append(_reconcile(context, role, compute.role, initial))
+    writes += [_reconcile(context, role, compute.role) for role in policy.roles()]
     for binding in (*policy.cluster_role_bindings(), *policy.role_bindings()):
-        writes.append(_reconcile(server, binding, compute.binding))
-    if server.config.kubelets is not None:
+        writes.append(_reconcile(context, binding, compute.binding))
+    if context.config.kubelets is not None:
         _, groups = pki.identity(
-            ssl.PEM_cert_to_DER_cert(server.config.kubelets.client.certificate.decode())
+            ssl.PEM_cert_to_DER_cert(context.config.kubelets.client.certificate.decode())
         )
-        writes.append(_reconcile(server, policy.kubelet_clients(groups), compute.binding))
+        writes.append(_reconcile(context, policy.kubelet_clients(groups), compute.binding))
     for kind in (ClusterRole, ClusterRoleBinding):
         for name in policy.RETIRED:
-            if server.reader.get(kind, "", name) is not None:
-                writes.append(_delete(server, kind, name))
+            if context.reader.get(kind, "", name) is not None:
+                writes.append(_delete(context, kind, name))
     return writes
 
 
-def _service(server: ApiServer) -> list[Awaitable[None] | None]:
-    config = server.config
+def _service(context: ServerContext) -> list[Awaitable[None] | None]:
+    config = context.config
     port = config.advertise[1] if config.advertise is not None else DEFAULT_PORT
-    writes = [_missing(server, objects.service(config.service_cidr, port))]
+    writes = [_missing(context, objects.service(config.service_cidr, port))]
     # A server that only its own host reaches (a control plane without nodes) has no endpoint.
     if config.advertise is not None and objects.leads_somewhere(config.advertise[0]):
         address, port = config.advertise
         there = objects.endpoints(address, port), objects.endpoint_slice(address, port)
-        writes.append(_reconcile(server, there[0], compute.endpoints))
-        writes.append(_reconcile(server, there[1], compute.endpoint_slice))
+        writes.append(_reconcile(context, there[0], compute.endpoints))
+        writes.append(_reconcile(context, there[1], compute.endpoint_slice))
     return writes
 
 
-def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
+def _fairness(context: ServerContext) -> list[Awaitable[None] | None]:
     """Levels and schemas brought to what they should be; what they no longer should be, deleted."""
     writes: list[Awaitable[None] | None] = []
     both: tuple[tuple[type[fairness.Configuration], Sequence[fairness.Configuration]], ...] = (
@@ -120,33 +119,33 @@ def _fairness(server: ApiServer) -> list[Awaitable[None] | None]:
     )
     for kind, desired in both:
         for obj in desired:
-            writes.append(_reconcile(server, obj, fairness.revised, manager=FAIRNESS_MANAGER))
+            writes.append(_reconcile(context, obj, fairness.revised, manager=FAIRNESS_MANAGER))
         names = frozenset(obj.metadata.name for obj in desired)
-        for stored in server.reader.list(kind):
+        for stored in context.reader.list(kind):
             if fairness.is_undesired(stored, names):
-                writes.append(_delete(server, kind, stored.metadata.name))
+                writes.append(_delete(context, kind, stored.metadata.name))
     return writes
 
 
-async def _delete(server: ApiServer, kind: type, name: str) -> None:
+async def _delete(context: ServerContext, kind: type, name: str) -> None:
     try:
-        await server.registry.delete(
-            server.endpoint(kind), "", name, DeleteOptions(), Call(SELF, manager=MANAGER)
+        await context.registry.delete(
+            context.endpoint(kind), "", name, DeleteOptions(), Call(SELF, manager=MANAGER)
         )
     except errors.ApiError as error:
         if not errors.is_not_found(error):
             raise
 
 
-async def _service_cidr(server: ApiServer) -> None:
+async def _service_cidr(context: ServerContext) -> None:
     """The configured networks as an object; it is ready at once."""
-    desired = objects.service_cidr(server.config.service_cidr)
-    name, endpoint = desired.metadata.name, server.endpoint(ServiceCIDR)
-    creation = _missing(server, desired)
+    desired = objects.service_cidr(context.config.service_cidr)
+    name, endpoint = desired.metadata.name, context.endpoint(ServiceCIDR)
+    creation = _missing(context, desired)
     if creation is not None:
         await creation
-    stored = server.reader.get(ServiceCIDR, "", name)
-    now = time.format(server.env.clock.now())
+    stored = context.reader.get(ServiceCIDR, "", name)
+    now = time.format(context.env.clock.now())
     if stored is None or objects.with_readiness(stored, desired, now) is None:
         return
 
@@ -155,20 +154,20 @@ async def _service_cidr(server: ApiServer) -> None:
         return objects.with_readiness(old, desired, now) or old
 
     call = Call(SELF, any_version=True, manager=CIDR_MANAGER)
-    await server.registry.update(endpoint, "", name, change, call, "status")
+    await context.registry.update(endpoint, "", name, change, call, "status")
 
 
-def _missing(server: ApiServer, desired: Any) -> Awaitable[None] | None:
+def _missing(context: ServerContext, desired: Any) -> Awaitable[None] | None:
     """The write that creates an object, None where it is there."""
-    endpoint = server.endpoint(type(desired))
+    endpoint = context.endpoint(type(desired))
     meta = desired.metadata
-    if server.store.get(endpoint.key(meta.namespace, meta.name)) is not None:
+    if context.store.get(endpoint.key(meta.namespace, meta.name)) is not None:
         return None
-    return _create(server, endpoint, desired)
+    return _create(context, endpoint, desired)
 
 
 def _reconcile(
-    server: ApiServer,
+    context: ServerContext,
     desired: Any,
     compute_change: Callable[[Any, Any], Any],
     initial_rules: Callable[[], Any] | None = None,
@@ -179,27 +178,27 @@ def _reconcile(
     ``compute_change(stored, desired)`` returns None, the changed ``stored``, or ``desired`` itself
     for an object that has to be made anew.
     """
-    endpoint = server.endpoint(type(desired))
-    body.default(endpoint, desired)
-    item = server.store.get(endpoint.key(desired.metadata.namespace, desired.metadata.name))
+    endpoint = context.endpoint(type(desired))
+    endpoint.default(desired)
+    item = context.store.get(endpoint.key(desired.metadata.namespace, desired.metadata.name))
     if item is None:
         if initial_rules is not None:
             desired.rules = initial_rules()
-        return _create(server, endpoint, desired, manager)
+        return _create(context, endpoint, desired, manager)
     change = compute_change(endpoint.load(item), desired)
     if change is None:
         return None
     if change is desired:
-        return _recreate(server, endpoint, desired)
-    return _update(server, endpoint, desired, compute_change, manager)
+        return _recreate(context, endpoint, desired)
+    return _update(context, endpoint, desired, compute_change, manager)
 
 
 async def _create(
-    server: ApiServer, endpoint: Endpoint, desired: Any, manager: str = MANAGER
+    context: ServerContext, endpoint: Endpoint, desired: Any, manager: str = MANAGER
 ) -> None:
-    body.default(endpoint, desired)
+    endpoint.default(desired)
     try:
-        await server.registry.create(
+        await context.registry.create(
             endpoint, desired.metadata.namespace, desired, Call(SELF, manager=manager)
         )
     except errors.ApiError as error:
@@ -209,7 +208,7 @@ async def _create(
 
 
 async def _update(
-    server: ApiServer,
+    context: ServerContext,
     endpoint: Endpoint,
     desired: Any,
     compute_change: Callable[[Any, Any], Any],
@@ -223,10 +222,10 @@ async def _update(
         return new
 
     call = Call(SELF, any_version=True, manager=manager)
-    await server.registry.update(endpoint, meta.namespace, meta.name, change, call)
+    await context.registry.update(endpoint, meta.namespace, meta.name, change, call)
 
 
-async def _recreate(server: ApiServer, endpoint: Endpoint, desired: Any) -> None:
+async def _recreate(context: ServerContext, endpoint: Endpoint, desired: Any) -> None:
     meta, call = desired.metadata, Call(SELF, manager=MANAGER)
-    await server.registry.delete(endpoint, meta.namespace, meta.name, DeleteOptions(), call)
-    await _create(server, endpoint, desired)
+    await context.registry.delete(endpoint, meta.namespace, meta.name, DeleteOptions(), call)
+    await _create(context, endpoint, desired)

@@ -16,13 +16,13 @@ from weakref import WeakSet
 import msgspec
 
 from trireme.api.apiextensions.schema import default, metadata, prune, structural
-from trireme.apiserver.cache.derived import Derived
 from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.validation import Validator
+from trireme.apiserver.derived import Derived
 from trireme.apiserver.endpoint import APPLIED, SENT, Endpoint
 from trireme.machinery import errors, gotext
-from trireme.machinery.apply.atom import Atom
+from trireme.machinery.apply.atom import STRING, Atom, MapRule, Nodes
 from trireme.machinery.apply.openapi import of_openapi
 from trireme.machinery.codec import json
 from trireme.machinery.meta import ObjectMeta
@@ -273,8 +273,6 @@ _META: Node = tree.of(ObjectMeta)
 
 def _with_metadata(atom: Atom) -> Atom:
     """The schema's own atom, with the fields that every object has."""
-    from trireme.machinery.apply.atom import STRING, MapRule, Nodes
-
     rule = atom.map
     if rule is None:
         return atom

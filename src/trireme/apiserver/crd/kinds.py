@@ -18,6 +18,7 @@ from trireme.api.apiextensions.v1.types import (
     CustomResourceDefinitionVersion,
     CustomResourceSubresourceScale,
 )
+from trireme.api.autoscaling.v1.scale import Scale as ScaleType
 from trireme.apiserver.crd import columns, convert, custom, versions
 from trireme.apiserver.crd.definition import Definition
 from trireme.apiserver.crd.endpoint import SERVED, CustomEndpoint, Shared, relabelled
@@ -282,8 +283,6 @@ def _discovery_resource(definition: Definition, version: Any) -> Resource:
         if version.subresources.status is not None:
             parts.append(status())
         if version.subresources.scale is not None:
-            from trireme.api.autoscaling.v1.scale import Scale as ScaleType
-
             parts.append(Subresource("scale", ("get", "patch", "update"), ScaleType))
     verbs: tuple[str, ...]
     verbs = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")

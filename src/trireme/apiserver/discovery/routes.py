@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.aggregate import remote
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.discovery import documents
-from trireme.apiserver.endpoint import Served
 from trireme.apiserver.handlers import Route
 from trireme.apiserver.reply import media, negotiate, reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
+from trireme.apiserver.served import ServedKinds
 from trireme.machinery import errors
 from trireme.machinery.resource import Resource
 
@@ -29,9 +29,8 @@ _GROUP, _VERSION, _KIND = "apidiscovery.k8s.io", "v2", "APIGroupDiscoveryList"
 
 @dataclass
 class Discovery:
-    """What one state of the server tells: its kinds, and the documents made of them so far."""
+    """The kinds that are served, and the documents made of them so far."""
 
-    endpoints: tuple[Served, ...]
     groups: dict[str, dict[str, list[Resource]]]
     bodies: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -50,10 +49,10 @@ class Discovery:
         return known
 
 
-async def core(server: ApiServer, request: Request) -> AnyReply:
+async def core(context: ServerContext, request: Request) -> AnyReply:
     """/api and /api/v1."""
     path = request.path.rstrip("/")
-    discovery = _current(server)
+    discovery = _current(context)
     if path == "/api":
         aggregated = _aggregated(request, discovery, core=True)
         if aggregated is not None:
@@ -71,9 +70,9 @@ async def core(server: ApiServer, request: Request) -> AnyReply:
     )
 
 
-async def named(server: ApiServer, request: Request) -> AnyReply:
+async def named(context: ServerContext, request: Request) -> AnyReply:
     """/apis, /apis/<group> and /apis/<group>/<version>."""
-    discovery = _current(server)
+    discovery = _current(context)
     parts = request.path.strip("/").split("/")[1:]
     path = "/".join(parts)
     if not parts:
@@ -83,13 +82,13 @@ async def named(server: ApiServer, request: Request) -> AnyReply:
         return _plain(discovery.body("/apis", lambda: documents.api_group_list(discovery.groups)))
     versions = discovery.groups.get(parts[0]) if parts[0] else None
     if len(parts) == 2 and (versions is None or parts[1] not in versions):
-        remote.refuse(server, *parts)
+        remote.refuse(context, *parts)
     if versions is None or len(parts) > 2:
         return reply.no_page()
     if len(parts) == 1:
         return _plain(discovery.body(path, lambda: documents.api_group(path, versions)))
     if parts[1] not in versions:
-        if parts[0] not in server.groups:
+        if parts[0] not in context.served.groups:
             return reply.no_page()
         raise errors.no_such_resource()
     return _plain(
@@ -97,13 +96,12 @@ async def named(server: ApiServer, request: Request) -> AnyReply:
     )
 
 
-def _current(server: ApiServer) -> Discovery:
-    endpoints = server.served_versions()
-    known: Discovery | None = server.discovery
-    if known is None or known.endpoints != endpoints:
-        found = documents.groups(endpoint.resource for endpoint in endpoints)
-        known = server.discovery = Discovery(endpoints, found)
-    return known
+def _current(context: ServerContext) -> Discovery:
+    return context.served.derived(_discovery)
+
+
+def _discovery(served: ServedKinds) -> Discovery:
+    return Discovery(documents.groups(each.resource for each in served.versions()))
 
 
 def _aggregated(request: Request, discovery: Discovery, *, core: bool) -> Reply | None:

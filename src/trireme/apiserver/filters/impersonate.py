@@ -16,10 +16,10 @@ from urllib.parse import unquote
 
 from trireme.apiserver.authn.service_accounts import ALL_GROUP, EXTRA, USER_PREFIX
 from trireme.apiserver.authn.union import AUTHENTICATED, UNAUTHENTICATED
-from trireme.apiserver.authz.contract import Attributes
-from trireme.apiserver.filters import authorize
+from trireme.apiserver.authz import requests
+from trireme.apiserver.authz.contract import Attributes, Authorizer
+from trireme.apiserver.gates import Gates
 from trireme.apiserver.request import ANONYMOUS, Request, User
-from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext, names
 
 _EXTRA_HEADER = "impersonate-extra-"
@@ -72,7 +72,7 @@ MODES = (
 )
 
 
-def apply(server: ApiServer, request: Request) -> None:
+def apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
     """Put the impersonated user in the place of the real one; 400, or 403 where that may not be."""
     requested = _read(request)
     if requested is None:
@@ -80,15 +80,15 @@ def apply(server: ApiServer, request: Request) -> None:
     actor = request.user or ANONYMOUS
 
     def check(attributes: Attributes) -> None:
-        decision = server.authorizer.authorize(attributes)
+        decision = authorizer.authorize(attributes)
         if not decision.allowed:
-            raise authorize.denied(attributes, decision.reason)
+            raise requests.denied(attributes, decision.reason)
 
-    modes = MODES if server.gates.on("ConstrainedImpersonation") else ()
+    modes = MODES if gates.on("ConstrainedImpersonation") else ()
     first: errors.ApiError | None = None
     for mode in (mode for mode in modes if mode.covers(requested, actor)):
         try:
-            asked = authorize.attributes(request, request.info.verb)
+            asked = requests.attributes(request, request.info.verb)
             check(replace(asked, verb=f"impersonate-on:{mode.name}:{request.info.verb}"))
             request.user = _constrained(mode, requested, actor, check)
             return
@@ -121,10 +121,10 @@ def _constrained(mode: Mode, requested: User, actor: User, check: Check) -> User
 
 def _check_groups(ask: Attributes, groups: tuple[str, ...], check: Check) -> None:
     if "" in groups:
-        raise authorize.denied(ask, "impersonating the empty string group is not allowed")
+        raise requests.denied(ask, "impersonating the empty string group is not allowed")
     if _MASTERS in groups:
         reason = f"impersonating the {_MASTERS} group is not allowed"
-        raise authorize.denied(replace(ask, name=_MASTERS), reason)
+        raise requests.denied(replace(ask, name=_MASTERS), reason)
     if len(groups) >= _MANY and _allows(check, replace(ask, name="*")):
         return
     for group in groups:
@@ -136,7 +136,7 @@ def _check_extra(ask: Attributes, requested: User, check: Check) -> None:
     for key, value in pairs:
         problem = _extra_problem(key, value)
         if problem:
-            raise authorize.denied(ask, problem)
+            raise requests.denied(ask, problem)
     if len(pairs) >= _MANY and _allows(check, replace(ask, subresource="*", name="*")):
         return
     for key, value in pairs:

@@ -9,10 +9,9 @@ answered. Upstream: apiserver ``server/filters/maxinflight.go``.
 from __future__ import annotations
 
 from trireme.apiserver.reply.reply import Reply
-from trireme.apiserver.request import ANONYMOUS, READ_VERBS, Request, RequestInfo
+from trireme.apiserver.request import ANONYMOUS, READ_VERBS, Request, is_long_running
 
 PRIVILEGED = "system:masters"
-_LASTING = frozenset({"attach", "exec", "proxy", "log", "portforward"})
 
 
 class InFlight:
@@ -50,13 +49,6 @@ class _Count:
 
     def _leave(self) -> None:
         self.now -= 1
-
-
-def is_long_running(info: RequestInfo) -> bool:
-    """Whether a request may last as long as its client wants."""
-    if info.resource:
-        return info.verb == "watch" or info.subresource in _LASTING
-    return info.path.startswith("/debug/pprof/")
 
 
 def _too_many() -> Reply:

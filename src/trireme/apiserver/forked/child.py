@@ -1,9 +1,9 @@
 """The forked process: answers one request with what the server knew when it was forked.
 
-In: the server, as memory has it, a request, and a socket to the parent. Out: the answer; its body
-in a file that the parent has as well. Reads are of the memory, which nobody changes any more; all
-that reaches beyond (writes, allocations, webhooks) the parent does. Whatever happens, the process
-ends here: it never returns into what it was forked from.
+In: the server's context, as memory has it, a request, a socket to the parent. Out: the answer; its
+body in a file that the parent has as well. Reads are of the memory, which nobody changes any more;
+all that reaches beyond (writes, allocations, webhooks) the parent does. Whatever happens, the
+process ends here: it never returns into what it was forked from.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from dataclasses import replace
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.forked import messages
 from trireme.apiserver.forked.messages import HEAD, Message
 from trireme.apiserver.reply.reply import AnyReply, Reply
@@ -28,9 +30,6 @@ from trireme.apiserver.request import Request
 from trireme.kit.env import Env
 from trireme.kit.turns import Turns
 from trireme.store.contract import Conflict, KeyExists, KeyMissing, KeyValue, Store, Value
-
-if TYPE_CHECKING:
-    from trireme.apiserver.server import ApiServer
 
 _PR_SET_PDEATHSIG = 1
 # Others on the machine go first, the server above all.
@@ -45,19 +44,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Answers(Protocol):
     """The server's way from a request that may be answered to its answer."""
 
-    async def __call__(self, server: ApiServer, request: Request, /) -> AnyReply: ...
+    async def __call__(self, context: ServerContext, request: Request, /) -> AnyReply: ...
 
 
 def run(
-    server: ApiServer, request: Request, answers: Answers, connection: socket.socket, file: int
+    context: ServerContext, request: Request, answers: Answers, connection: socket.socket, file: int
 ) -> NoReturn:
     """Answer the request, tell the parent, end."""
     code = 1
     try:
-        _detach(server.env, connection.fileno(), file)
+        _detach(context.env, connection.fileno(), file)
         channel = _Channel(connection)
-        _redirect(server, channel)
-        answer = asyncio.new_event_loop().run_until_complete(answers(server, request))
+        context = _redirected(context, channel)
+        answer = asyncio.new_event_loop().run_until_complete(answers(context, request))
         if not isinstance(answer, Reply):
             raise TypeError(f"{request.method} {request.path}: an answer without an end")
         length = _write(answer, file)
@@ -106,17 +105,17 @@ def _write(answer: Reply, file: int) -> int:
     return answer.length
 
 
-def _redirect(server: ApiServer, channel: _Channel) -> None:
-    """Let the parent do what reaches beyond this process."""
-    registry = server.registry
-    registry.store = _ForwardedStore(server.store, channel)  # type: ignore[assignment]
+def _redirected(context: ServerContext, channel: _Channel) -> ServerContext:
+    """The context with what reaches beyond this process left to the parent."""
+    registry = context.registry
+    registry.store = _ForwardedStore(context.store, channel)  # type: ignore[assignment]
     registry.allocators = [
         _Allocator(allocator.handles, position, channel)
         for position, allocator in enumerate(registry.allocators)
     ]
-    server.hooks.call_through(channel.ask)
+    context.hooks.call_through(channel.ask)
     # Nobody else waits for a turn here; the parent's is bound to its own loop.
-    server.turns = Turns(server.env.clock)
+    return replace(context, turns=Turns(context.env.clock))
 
 
 class _Channel:

@@ -15,27 +15,24 @@ import signal
 import socket
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from trireme.api.apiextensions.v1.types import WebhookClientConfig
 from trireme.apiserver.bodies import Budget, Share
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.filters import in_flight
 from trireme.apiserver.forked import child, estimate, messages
 from trireme.apiserver.forked.estimate import Work
 from trireme.apiserver.forked.messages import HEAD, Message
 from trireme.apiserver.forked.slots import Slots
 from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
-from trireme.apiserver.request import ANONYMOUS, Request
+from trireme.apiserver.request import ANONYMOUS, Request, is_long_running
 from trireme.machinery import errors
 from trireme.store import contract as stores
 from trireme.store.contract import Value
-
-if TYPE_CHECKING:
-    from trireme.apiserver.server import ApiServer
 
 # Seconds that a long request has; upstream's --request-timeout.
 TIMEOUT = 60.0
@@ -56,38 +53,40 @@ _FORMS = {
 }
 
 
-def is_long(server: ApiServer, request: Request) -> bool:
+def is_long(context: ServerContext, request: Request) -> bool:
     """Whether a request takes too long for the event loop. Cheap where it does not."""
     info = request.info
     plain = request.headers.get("accept", "") in ("", negotiate.JSON)
     if plain and info.verb == "get":
         return False
-    if not info.resource or in_flight.is_long_running(info):
+    if not info.resource or is_long_running(info):
         return False
     if plain and info.verb == "list" and not negotiate.pretty(request):
         return False
     small = plain and len(request.body) < _SMALL
     if small and info.verb in ("create", "deletecollection"):
         return False
-    endpoint, custom = _endpoint(server, request)
+    endpoint, custom = _endpoint(context, request)
     if endpoint is None:
         return False
     if small and info.name and info.verb != "list":
-        item = server.store.get(endpoint.key(info.namespace, info.name))
+        item = context.store.get(endpoint.key(info.namespace, info.name))
         if item is None or len(item.value) < _SMALL:
             return False
-    return estimate.is_long(_work(server, request, endpoint, custom))
+    return estimate.is_long(_work(context, request, endpoint, custom))
 
 
-def _endpoint(server: ApiServer, request: Request) -> tuple[Endpoint | None, bool]:
+def _endpoint(context: ServerContext, request: Request) -> tuple[Endpoint | None, bool]:
     """What the request is about, and whether a definition defines it."""
     at = request.info.group, request.info.version, request.info.resource
-    endpoint = server.endpoints.get(at)
-    return (endpoint, False) if endpoint is not None else (server.custom.endpoint(*at), True)
+    endpoint = context.served.endpoints.get(at)
+    return (
+        (endpoint, False) if endpoint is not None else (context.served.custom.endpoint(*at), True)
+    )
 
 
-def _work(server: ApiServer, request: Request, endpoint: Endpoint, custom: bool) -> Work:
-    info, store = request.info, server.store
+def _work(context: ServerContext, request: Request, endpoint: Endpoint, custom: bool) -> Work:
+    info, store = request.info, context.store
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == _APPLY and request.body[:1] == b"{":
         media = negotiate.JSON
@@ -134,7 +133,9 @@ class Forks:
         self._slots = Slots(count)
         self._unread = Budget(UNREAD)
 
-    async def answer(self, server: ApiServer, request: Request, answers: child.Answers) -> AnyReply:
+    async def answer(
+        self, context: ServerContext, request: Request, answers: child.Answers
+    ) -> AnyReply:
         """The answer of a process of its own. 504 where it takes too long."""
         user = (request.user or ANONYMOUS).name
         share = Share(self._unread, user)
@@ -143,16 +144,16 @@ class Forks:
             async with asyncio.timeout(TIMEOUT):
                 await self._unread.take(share, 1)
                 async with self._slots.one(user):
-                    return await _answered(server, request, answers, share)
+                    return await _answered(context, request, answers, share)
         except TimeoutError:
             message = "request did not complete within the allotted timeout"
             raise errors.timeout(message) from None
 
 
 async def _answered(
-    server: ApiServer, request: Request, answers: child.Answers, share: Share
+    context: ServerContext, request: Request, answers: child.Answers, share: Share
 ) -> AnyReply:
-    endpoint, _ = _endpoint(server, request)
+    endpoint, _ = _endpoint(context, request)
     assert endpoint is not None, "a long request is about something"
     with contextlib.ExitStack() as undo:
         mine, theirs = socket.socketpair()
@@ -163,14 +164,14 @@ async def _answered(
             pid = _fork()
         except OSError as problem:
             theirs.close()
-            server.env.log.warning("answered without a process of its own: %s", problem)
-            return await answers(server, request)
+            context.env.log.warning("answered without a process of its own: %s", problem)
+            return await answers(context, request)
         if not pid:
-            child.run(server, request, answers, theirs, file)
+            child.run(context, request, answers, theirs, file)
         process = _Process(pid)
         undo.callback(process.kill)
         theirs.close()
-        done = await _Connection(server, endpoint.hub, mine).serve()
+        done = await _Connection(context, endpoint.hub, mine).serve()
         if done is None:
             how = await process.ended
             raise RuntimeError(f"the process that was to answer ended with status {how}")
@@ -223,8 +224,8 @@ class _Process:
 class _Connection:
     """Carries out what the process asks for."""
 
-    def __init__(self, server: ApiServer, hub: Endpoint, line: socket.socket) -> None:
-        self._server = server
+    def __init__(self, context: ServerContext, hub: Endpoint, line: socket.socket) -> None:
+        self._context = context
         # The stored version of the kind that the request is about.
         self._hub = hub
         self._line = line
@@ -256,7 +257,7 @@ class _Connection:
             return messages.from_error(problem)
 
     async def _handle(self, question: messages.Question) -> Message:
-        server, store = self._server, self._server.store
+        context, store = self._context, self._context.store
         match question:
             case messages.Create(key, head, tail):
                 item = await store.create(key, Value(head, tail))
@@ -278,7 +279,7 @@ class _Connection:
                 self._release()
             case messages.CallWebhook(config, body, timeout):
                 target = msgspec.json.decode(config, type=WebhookClientConfig)
-                return messages.WebhookReply(*await server.hooks(target, body, timeout))
+                return messages.WebhookReply(*await context.hooks(target, body, timeout))
         return messages.Ok()
 
     def _stored(self, item: stores.KeyValue) -> Message:
@@ -288,12 +289,12 @@ class _Connection:
     def _allocated(self, position: int, new: bytes, old: bytes | None, dry_run: bool) -> Message:
         obj = self._decode(new)
         was = None if old is None else self._decode(old)
-        allocator = self._server.registry.allocators[position]
+        allocator = self._context.registry.allocators[position]
         self._allocations.append(allocator.allocate(obj, was, dry_run))
         return messages.Allocated(msgspec.json.encode(obj))
 
     def _forget(self, key: str, last: bytes) -> None:
-        registry, endpoint = self._server.registry, self._hub
+        registry, endpoint = self._context.registry, self._hub
         allocates = any(allocator.handles(endpoint) for allocator in registry.allocators)
         registry.forget(endpoint, key, endpoint.decode(last) if allocates else None)
 

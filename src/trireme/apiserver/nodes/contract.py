@@ -13,6 +13,19 @@ from typing import Protocol
 from multidict import CIMultiDict
 
 from trireme.apiserver.reply.reply import Chunks
+from trireme.kit.pki import Pair
+
+
+@dataclass(frozen=True)
+class KubeletAccess:
+    """How the API server reaches kubelets: its client certificate and the CA of their servers.
+
+    RBAC gives the certificate's groups what it takes; that is no matter for system:masters.
+    """
+
+    client: Pair
+    authority: bytes
+
 
 # Of an answer that explains a failure, so many bytes are read.
 EXPLANATION = 50_000

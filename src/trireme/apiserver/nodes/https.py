@@ -14,8 +14,7 @@ from yarl import URL
 from trireme.api.core.v1.node_types import Node
 from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
-from trireme.apiserver.config import KubeletAccess
-from trireme.apiserver.nodes.contract import EXPLANATION, NodeAnswer, RawStream
+from trireme.apiserver.nodes.contract import EXPLANATION, KubeletAccess, NodeAnswer, RawStream
 from trireme.apiserver.nodes.verify import NodeContexts
 from trireme.apiserver.outgoing import Outgoing
 from trireme.machinery import errors

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from trireme.apiserver.config import KubeletAccess
+from trireme.apiserver.nodes.contract import KubeletAccess
 from trireme.kit import tls
 
 USER_PREFIX = "system:node:"

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from trireme.apiserver.config import VERSION
-from trireme.apiserver.crd.published import Published
 from trireme.apiserver.discovery import documents as discovery
-from trireme.apiserver.endpoint import Served
+from trireme.apiserver.endpoint import ServedVersion
 from trireme.apiserver.openapi import general, paths, schemas
+from trireme.apiserver.openapi.custom_kinds import Published
 from trireme.machinery.resource import Resource
 
 _SECURITY = {
@@ -50,7 +50,7 @@ class Source:
 
     def __init__(
         self,
-        endpoints: tuple[Served, ...],
+        endpoints: tuple[ServedVersion, ...],
         media: tuple[str, ...],
         published: Published,
     ) -> None:

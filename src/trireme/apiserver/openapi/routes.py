@@ -13,14 +13,15 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.config import VERSION
-from trireme.apiserver.crd.published import Published
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.handlers import Route
 from trireme.apiserver.openapi import v2, v3proto
+from trireme.apiserver.openapi.custom_kinds import Published
 from trireme.apiserver.openapi.documents import Source, Steps
 from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
+from trireme.apiserver.served import ServedKinds
 
 JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -39,9 +40,9 @@ _V3_NAMES = {
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
-async def answer(server: ApiServer, request: Request) -> AnyReply:
+async def answer(context: ServerContext, request: Request) -> AnyReply:
     """The index at /openapi/v3, the documents below it."""
-    source = _source(server)
+    source = _source(context)
     path = "/".join(request.path.strip("/").split("/")[2:])
     if not path:
         # Upstream leaves the type of the index to be guessed from its bytes.
@@ -63,9 +64,9 @@ async def answer(server: ApiServer, request: Request) -> AnyReply:
     return answered
 
 
-async def swagger(server: ApiServer, request: Request) -> AnyReply:
+async def swagger(context: ServerContext, request: Request) -> AnyReply:
     """The whole API as one v2 document, as JSON or as protobuf."""
-    source = _source(server)
+    source = _source(context)
     form = _form(request, _V2_NAMES)
     if not form:
         return Reply(406, b"", _TEXT)
@@ -73,14 +74,13 @@ async def swagger(server: ApiServer, request: Request) -> AnyReply:
     return _cached(request, made.body, form, made.digest)
 
 
-def _source(server: ApiServer) -> Source:
+def _source(context: ServerContext) -> Source:
     """What the documents are made of, made anew after a kind has come or gone."""
-    endpoints = server.served_versions()
-    known: Source | None = server.openapi
-    if known is None or known.endpoints != endpoints:
-        known = Source(endpoints, server.media, Published(server.custom.all()))
-        server.openapi = known
-    return known
+    return context.served.derived(_make_source)
+
+
+def _make_source(served: ServedKinds) -> Source:
+    return Source(served.versions(), served.media, Published(served.custom.all()))
 
 
 def _index(source: Source) -> dict[str, Any]:

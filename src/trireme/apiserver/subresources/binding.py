@@ -12,19 +12,19 @@ from trireme.api.core.v1.pod import binding as bindings
 from trireme.api.core.v1.pod.binding import Binding
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.status import PodCondition
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import KindHandler, SubresourceHandler
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, write
 from trireme.machinery import errors, time
 from trireme.machinery.status import Status
 from trireme.store.contract import KeyValue
 
 
-async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Reply:
+async def create(context: ServerContext, request: Request, _endpoint: Endpoint) -> Reply:
     """Bind a pod to the node that the Binding names."""
     info, call = request.info, write.call_of(request)
     binding: Binding = body.read_as(request, Binding)
@@ -37,10 +37,10 @@ async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Re
     problems = bindings.validate(binding)
     if problems:
         raise errors.invalid("Binding", name, problems)
-    pods = server.endpoint(Pod)
-    await server.registry.connect(pods, "binding", info.namespace, name, call.user, binding)
+    pods = context.endpoint(Pod)
+    await context.registry.connect(pods, "binding", info.namespace, name, call.user, binding)
     call.any_version = True
-    now = time.format(server.env.clock.now())
+    now = time.format(context.env.clock.now())
 
     def bind(_old: Any, item: KeyValue) -> Any:
         pod: Pod = pods.load(item)
@@ -53,7 +53,7 @@ async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Re
         set_scheduled(pod, now)
         return pod
 
-    await server.registry.update(pods, info.namespace, name, bind, call, "binding")
+    await context.registry.update(pods, info.namespace, name, bind, call, "binding")
     return reply.described(Status(status="Success", code=201), 201)
 
 

@@ -17,13 +17,13 @@ from trireme.api.core.v1.pod.status import PodCondition
 from trireme.api.policy.v1.eviction import Eviction
 from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.apiserver import deletion
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, write
 from trireme.domain import disruption
 from trireme.machinery import errors, field, time
@@ -35,23 +35,23 @@ TRIES = 20
 _VIOLATION = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
-async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Reply:
+async def create(context: ServerContext, request: Request, _endpoint: Endpoint) -> Reply:
     """Evict the pod."""
     info, call = request.info, write.call_of(request)
     eviction: Eviction = body.read_as(request, Eviction)
     if eviction.metadata.name != info.name:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     options = _delete_options(eviction, call)
-    pods = server.endpoint(Pod)
-    await server.registry.connect(pods, "eviction", info.namespace, info.name, call.user, eviction)
+    pods = context.endpoint(Pod)
+    await context.registry.connect(pods, "eviction", info.namespace, info.name, call.user, eviction)
     pinned = options.preconditions is not None and bool(options.preconditions.resourceVersion)
     for _ in range(TRIES):
-        pod: Pod = pods.load(server.registry.get(pods, info.namespace, info.name))
+        pod: Pod = pods.load(context.registry.get(pods, info.namespace, info.name))
         if not disruption.needs_no_budget(pod):
             break
         conditional = _at(options, pod) if disruption.may_race(pod) and not pinned else options
         try:
-            await _evict(server, pods, pod, conditional, call)
+            await _evict(context, pods, pod, conditional, call)
         except errors.ApiError as error:
             if pinned or not errors.is_conflict(error):
                 raise
@@ -59,7 +59,7 @@ async def create(server: ApiServer, request: Request, _endpoint: Endpoint) -> Re
         return _done()
     else:
         raise errors.conflict("pods", info.name)
-    await _guarded(server, pods, pod, options, call, pinned)
+    await _guarded(context, pods, pod, options, call, pinned)
     return _done()
 
 
@@ -89,7 +89,7 @@ def _at(options: DeleteOptions, pod: Pod) -> DeleteOptions:
 
 
 async def _guarded(
-    server: ApiServer,
+    context: ServerContext,
     pods: Endpoint,
     pod: Pod,
     options: DeleteOptions,
@@ -97,7 +97,7 @@ async def _guarded(
     pinned: bool,
 ) -> None:
     """Evict a pod that a budget may guard."""
-    budgets = server.registry.reader.list(PodDisruptionBudget, pod.metadata.namespace)
+    budgets = context.registry.reader.list(PodDisruptionBudget, pod.metadata.namespace)
     found = disruption.guarding(pod, budgets)
     if len(found) > 1:
         message = (
@@ -107,19 +107,19 @@ async def _guarded(
         raise errors.ApiError(500, "", message)
     spared = bool(found) and disruption.spares_unhealthy(pod, found[0])
     if found and not spared:
-        await _take(server, found[0], pod, call)
+        await _take(context, found[0], pod, call)
     try:
-        await _evict(server, pods, pod, _at(options, pod) if spared else options, call)
+        await _evict(context, pods, pod, _at(options, pod) if spared else options, call)
     except errors.ApiError as error:
         if spared and not pinned and errors.is_conflict(error):
             raise _violation(disruption.not_observed(found[0].metadata.name)) from None
         raise
 
 
-async def _take(server: ApiServer, budget: PodDisruptionBudget, pod: Pod, call: Call) -> None:
+async def _take(context: ServerContext, budget: PodDisruptionBudget, pod: Pod, call: Call) -> None:
     """Count the eviction against the budget, in the store."""
-    endpoint = server.endpoint(PodDisruptionBudget)
-    now = server.env.clock.now()
+    endpoint = context.endpoint(PodDisruptionBudget)
+    now = context.env.clock.now()
 
     def count(_old: Any, item: KeyValue) -> Any:
         newest: PodDisruptionBudget = endpoint.load(item)
@@ -130,7 +130,7 @@ async def _take(server: ApiServer, budget: PodDisruptionBudget, pod: Pod, call: 
     own = Call(call.user, call.dry_run, any_version=True)
     meta = budget.metadata
     try:
-        await server.registry.update(endpoint, meta.namespace, meta.name, count, own, "status")
+        await context.registry.update(endpoint, meta.namespace, meta.name, count, own, "status")
     except disruption.Refused as refused:
         if refused.again:
             raise _violation(refused) from None
@@ -151,22 +151,22 @@ def _violation(refused: disruption.Refused) -> errors.ApiError:
 
 
 async def _evict(
-    server: ApiServer, pods: Endpoint, pod: Pod, options: DeleteOptions, call: Call
+    context: ServerContext, pods: Endpoint, pod: Pod, options: DeleteOptions, call: Call
 ) -> None:
     """Set the DisruptionTarget condition, then delete the pod."""
     meta = pod.metadata
     if not call.dry_run:
-        item = await _mark(server, pods, pod, options, call)
+        item = await _mark(context, pods, pod, options, call)
         if options.preconditions is not None and options.preconditions.resourceVersion:
             moved = replace(options.preconditions, resourceVersion=str(item.revision))
             options = replace(options, preconditions=moved)
-    await server.registry.delete(pods, meta.namespace, meta.name, options, call)
+    await context.registry.delete(pods, meta.namespace, meta.name, options, call)
 
 
 async def _mark(
-    server: ApiServer, pods: Endpoint, pod: Pod, options: DeleteOptions, call: Call
+    context: ServerContext, pods: Endpoint, pod: Pod, options: DeleteOptions, call: Call
 ) -> KeyValue:
-    now = time.format(server.env.clock.now())
+    now = time.format(context.env.clock.now())
 
     def mark(_old: Any, item: KeyValue) -> Any:
         newest: Pod = pods.load(item)
@@ -178,7 +178,7 @@ async def _mark(
 
     own = Call(call.user, any_version=True)
     meta = pod.metadata
-    item, _ = await server.registry.update(pods, meta.namespace, meta.name, mark, own, "eviction")
+    item, _ = await context.registry.update(pods, meta.namespace, meta.name, mark, own, "eviction")
     return item
 
 

@@ -9,12 +9,13 @@ import base64
 from collections.abc import AsyncGenerator
 from urllib.parse import urlencode
 
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.nodes import pods, sockets
+from trireme.apiserver.nodes import sockets
 from trireme.apiserver.reply.reply import AnyReply, Chunks, Closing, StreamReply, UpgradeReply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
+from trireme.apiserver.subresources import pods
 from trireme.apiserver.verbs import options
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.field import FieldError
@@ -32,7 +33,7 @@ _PASSED_ON = (
 )
 
 
-async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyReply:
+async def get(context: ServerContext, request: Request, _endpoint: Endpoint) -> AnyReply:
     """Check the options and open the stream."""
     problems = check_options(request)
     if problems:
@@ -40,7 +41,7 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
     protocol = (
         sockets.accepted_protocol(request, SOCKET_PROTOCOLS) if sockets.is_asked(request) else None
     )
-    pod = pods.pod_of(server, request)
+    pod = pods.pod_of(context, request)
     container = pods.container_of(pod, request.param("container"))
     if not pod.spec.nodeName:
         # Not scheduled yet: nothing has been logged, which is no error.
@@ -48,7 +49,7 @@ async def get(server: ApiServer, request: Request, _endpoint: Endpoint) -> AnyRe
     query = {name: request.param(name) for name in _PASSED_ON if request.param(name)}
     meta = pod.metadata
     path = f"/containerLogs/{meta.namespace}/{meta.name}/{container}"
-    answer = await server.kubelets.request(pods.node_of(pod), "GET", path, urlencode(query))
+    answer = await context.kubelets.request(pods.node_of(pod), "GET", path, urlencode(query))
     if answer.status != 200:
         text = await answer.explanation()
         if answer.status == 404:

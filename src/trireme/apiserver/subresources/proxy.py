@@ -13,12 +13,12 @@ from typing import NamedTuple
 from trireme.api.core.v1.endpoints import EndpointAddress, Endpoints
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.service import Service
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.nodes import forward
 from trireme.apiserver.reply.reply import AnyReply
 from trireme.apiserver.request import ANONYMOUS, Request
-from trireme.apiserver.server import ApiServer
+from trireme.apiserver.subresources import forward
 from trireme.machinery import errors, gotext
 
 
@@ -43,11 +43,11 @@ def parse(text: str, kind: str) -> Target:
     return Target(scheme or "http", name, port)
 
 
-async def pod(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def pod(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """To a pod's address."""
     target, info = parse(request.info.name, "pod"), request.info
-    await _admit(server, request, endpoint)
-    found: Pod = endpoint.load(server.registry.get(endpoint, info.namespace, target.name))
+    await _admit(context, request, endpoint)
+    found: Pod = endpoint.load(context.registry.get(endpoint, info.namespace, target.name))
     ports = [port for container in found.spec.containers for port in container.ports]
     port = target.port
     if not port:
@@ -59,23 +59,23 @@ async def pod(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyRep
         port = str(named.containerPort)
     if not found.status.podIPs:
         raise errors.bad_request("address not allowed")
-    return await _pass_on(server, request, target.scheme, found.status.podIPs[0].ip, port)
+    return await _pass_on(context, request, target.scheme, found.status.podIPs[0].ip, port)
 
 
-async def service(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def service(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """To a ready pod behind a Service."""
     target, info = parse(request.info.name, "service"), request.info
-    await _admit(server, request, endpoint)
+    await _admit(context, request, endpoint)
     port = target.port
     if _is_number(port):
-        found: Service = endpoint.load(server.registry.get(endpoint, info.namespace, target.name))
+        found: Service = endpoint.load(context.registry.get(endpoint, info.namespace, target.name))
         name = next((item.name for item in found.spec.ports if item.port == int(port)), None)
         if name is None:
             raise errors.service_unavailable(
                 f"no service port {int(port)} found for service {gotext.quote(target.name)}"
             )
         port = name
-    endpoints = server.reader.get(Endpoints, info.namespace, target.name)
+    endpoints = context.reader.get(Endpoints, info.namespace, target.name)
     if endpoints is None:
         raise errors.not_found("services", target.name)
     choices = [
@@ -84,51 +84,51 @@ async def service(server: ApiServer, request: Request, endpoint: Endpoint) -> An
         for item in subset.ports
         if item.name == port
         for address in subset.addresses
-        if _is_pods(server, info.namespace, address)
+        if _is_pods(context, info.namespace, address)
     ]
     if not choices:
         named = info.name if endpoints.subsets else target.name
         raise errors.service_unavailable(
             f"no endpoints available for service {gotext.quote(named)}"
         )
-    ip, number = server.env.rng.choice(choices)
-    return await _pass_on(server, request, target.scheme, ip, str(number))
+    ip, number = context.env.rng.choice(choices)
+    return await _pass_on(context, request, target.scheme, ip, str(number))
 
 
-async def node(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def node(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """To a node's kubelet, or to another port of the node."""
     target = parse(request.info.name, "node")
-    await _admit(server, request, endpoint)
-    host, kubelet_port = server.kubelets.address(target.name)
+    await _admit(context, request, endpoint)
+    host, kubelet_port = context.kubelets.address(target.name)
     if target.port in ("", str(kubelet_port)):
-        return await _pass_on(server, request, "https", host, str(kubelet_port), target.name)
-    return await _pass_on(server, request, target.scheme, host, target.port)
+        return await _pass_on(context, request, "https", host, str(kubelet_port), target.name)
+    return await _pass_on(context, request, target.scheme, host, target.port)
 
 
-async def _admit(server: ApiServer, request: Request, endpoint: Endpoint) -> None:
+async def _admit(context: ServerContext, request: Request, endpoint: Endpoint) -> None:
     if request.headers.get("upgrade", ""):
         raise errors.bad_request("upgraded connections are not passed on by this proxy")
     info, user = request.info, request.user or ANONYMOUS
-    await server.registry.connect(endpoint, "proxy", info.namespace, info.name, user, None)
+    await context.registry.connect(endpoint, "proxy", info.namespace, info.name, user, None)
 
 
 async def _pass_on(
-    server: ApiServer, request: Request, scheme: str, host: str, port: str, node: str = ""
+    context: ServerContext, request: Request, scheme: str, host: str, port: str, node: str = ""
 ) -> AnyReply:
     if port and not (_is_number(port) and int(port) < 65536):
         message = f"dial tcp: address {port}: invalid port"
         raise errors.service_unavailable(f"error trying to reach service: {message}")
     origin = f"{scheme}://[{host}]" if ":" in host else f"{scheme}://{host}"
-    return await forward.pass_on(server, request, f"{origin}:{port}" if port else origin, node)
+    return await forward.pass_on(context, request, f"{origin}:{port}" if port else origin, node)
 
 
-def _is_pods(server: ApiServer, namespace: str, address: EndpointAddress) -> bool:
+def _is_pods(context: ServerContext, namespace: str, address: EndpointAddress) -> bool:
     """Whether an endpoint is, as it says, a pod of the Service's namespace: whoever may write
     endpoints may not thereby lead the API server anywhere else."""
     ref = address.targetRef
     if ref is None or ref.namespace != namespace:
         return False
-    found = server.reader.get(Pod, namespace, ref.name)
+    found = context.reader.get(Pod, namespace, ref.name)
     return found is not None and any(item.ip == address.ip for item in found.status.podIPs)
 
 

@@ -13,13 +13,13 @@ import msgspec
 from trireme.api.autoscaling.v1 import scale as scales
 from trireme.api.autoscaling.v1.scale import Scale, ScaleSpec, ScaleStatus
 from trireme.apiserver import ownership
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import APPLIED, Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import apply, body, write
 from trireme.machinery import errors, gotext, time
 from trireme.machinery.apply import scale as mapping
@@ -34,27 +34,27 @@ from trireme.store.contract import KeyValue
 _ABSENT = -(2**31)
 
 
-async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def get(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The scale of an object."""
     info = request.info
-    item = server.registry.get(endpoint.hub, info.namespace, info.name)
+    item = context.registry.get(endpoint.hub, info.namespace, info.name)
     if endpoint.converts:
         [item] = await endpoint.from_stored([item])
     return _reply(endpoint, endpoint.load(item))
 
 
-async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def update(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """PUT a Scale."""
     scale = body.read_as(request, Scale)
     body.check_place(scale, request)
-    return await _write(server, request, endpoint, lambda _before: scale)
+    return await _write(context, request, endpoint, lambda _before: scale)
 
 
-async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def patch(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """PATCH a Scale by JSON patch, merge patch (a strategic one has the same effect here) or
     server-side apply."""
     if apply.is_apply(request):
-        return await _apply(server, request, endpoint)
+        return await _apply(context, request, endpoint)
     steps = write.patching(request, write.PATCHES, Scale)
     named = b'"resourceVersion"' in request.body
 
@@ -66,7 +66,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
             scale.metadata.resourceVersion = ""
         return scale
 
-    return await _write(server, request, endpoint, change)
+    return await _write(context, request, endpoint, change)
 
 
 def _read(data: bytes, mode: str, origin: str) -> tuple[Scale, list[str]]:
@@ -74,28 +74,28 @@ def _read(data: bytes, mode: str, origin: str) -> tuple[Scale, list[str]]:
 
 
 async def _write(
-    server: ApiServer, request: Request, endpoint: Endpoint, change: Callable[[Scale], Scale]
+    context: ServerContext, request: Request, endpoint: Endpoint, change: Callable[[Scale], Scale]
 ) -> Reply:
     call = write.tracked_call(request)
-    manager = server.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
+    manager = context.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
 
     def owned(before: Scale, entries: Entries) -> tuple[Scale, Entries]:
         scale = change(before)
-        writer = Writer(call.manager or "", time.format(server.env.clock.now()))
+        writer = Writer(call.manager or "", time.format(context.env.clock.now()))
         was, now = ownership.bare(before), ownership.bare(scale)
         return scale, manager.updated(was, now, entries, [], writer)
 
-    return await _replace(server, request, endpoint, call, owned)
+    return await _replace(context, request, endpoint, call, owned)
 
 
-async def _apply(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def _apply(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     call = apply.call_of(request)
-    manager = server.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
+    manager = context.registry.ownership.struct(Scale, SCALE_VERSION, "scale")
     config, problem = apply.read(request)
 
     def owned(before: Scale, entries: Entries) -> tuple[Scale, Entries]:
         live = ownership.bare(before)
-        applied = apply.run(server, request, manager, live, entries, config)
+        applied = apply.run(context, request, manager, live, entries, config)
         apply.report(request, problem)
         value = live if applied.value is None else applied.value
         scale, _ = body.decoded(msgspec.json.encode(value), Scale, decode.IGNORE, APPLIED)
@@ -103,11 +103,11 @@ async def _apply(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
             scale.metadata.resourceVersion = ""
         return scale, applied.entries
 
-    return await _replace(server, request, endpoint, call, owned)
+    return await _replace(context, request, endpoint, call, owned)
 
 
 async def _replace(
-    server: ApiServer,
+    context: ServerContext,
     request: Request,
     endpoint: Endpoint,
     call: Call,
@@ -120,7 +120,7 @@ async def _replace(
     kind = _mapping(endpoint)
     paths = {
         other.resource.api_version: other.resource.scale.path
-        for other in server.registry.ownership.versions(endpoint)
+        for other in context.registry.ownership.versions(endpoint)
         if other.resource.scale is not None
     }
 
@@ -142,7 +142,7 @@ async def _replace(
         obj.metadata.managedFields = mapping.to_object(stored, entries, version, paths)
         return obj
 
-    item, _ = await server.registry.update(
+    item, _ = await context.registry.update(
         endpoint, info.namespace, info.name, replace, call, "scale"
     )
     if endpoint.converts:

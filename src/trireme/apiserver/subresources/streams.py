@@ -14,14 +14,15 @@ from urllib.parse import urlencode
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
+from trireme.apiserver.authz import requests
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.filters import authorize
 from trireme.apiserver.handlers import SubresourceHandler
-from trireme.apiserver.nodes import joining, pods, sockets, translate
+from trireme.apiserver.nodes import joining, sockets, translate
 from trireme.apiserver.nodes.contract import RawStream
 from trireme.apiserver.reply.reply import AnyReply, UpgradeReply
 from trireme.apiserver.request import ANONYMOUS, Request
-from trireme.apiserver.server import ApiServer
+from trireme.apiserver.subresources import pods
 from trireme.kit import hijack, tasks
 from trireme.machinery import errors, gotext
 
@@ -43,28 +44,28 @@ _PORTS_LIMIT = 127
 _COMMAND_OPTIONS = ("stdin", "stdout", "stderr", "tty")
 
 
-async def exec_(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def exec_(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Run a command in a container."""
-    _check_create(server, request)
+    _check_create(context, request)
     if not request.query.get("command"):
         raise errors.bad_request("you must specify at least 1 command for the container")
-    return await _command(server, request, endpoint, "exec")
+    return await _command(context, request, endpoint, "exec")
 
 
-async def attach(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def attach(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Join a container's own process."""
-    _check_create(server, request)
-    return await _command(server, request, endpoint, "attach")
+    _check_create(context, request)
+    return await _command(context, request, endpoint, "attach")
 
 
-async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) -> AnyReply:
+async def port_forward(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Carry connections to a pod's ports."""
-    _check_create(server, request)
-    pod = pods.pod_of(server, request)
+    _check_create(context, request)
+    pod = pods.pod_of(context, request)
     node = pods.node_of(pod)
     user = request.user or ANONYMOUS
     info = request.info
-    await server.registry.connect(endpoint, "portforward", info.namespace, info.name, user, None)
+    await context.registry.connect(endpoint, "portforward", info.namespace, info.name, user, None)
     path = f"/portForward/{pod.metadata.namespace}/{pod.metadata.name}"
     upgrade = _upgrade_of(request)
     headers = {"X-Stream-Protocol-Version": "portforward.k8s.io"}
@@ -72,26 +73,28 @@ async def port_forward(server: ApiServer, request: Request, endpoint: Endpoint) 
     async def run(incoming: BaseRequest) -> web.StreamResponse:
         if upgrade == "websocket":
             if TUNNELLED in sockets.offered(request):
-                stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
+                stream, _ = await context.kubelets.upgrade(node, path, "", SPDY, headers)
                 return await _tunnel(incoming, stream)
             accepted_protocol = sockets.accepted_protocol(request, PORT_CHANNELS)
             numbers = _ports(request)
-            stream, _ = await server.kubelets.upgrade(node, path, "", SPDY, headers)
+            stream, _ = await context.kubelets.upgrade(node, path, "", SPDY, headers)
             return await translate.ports(incoming, stream, numbers, accepted_protocol)
-        stream, answer = await server.kubelets.upgrade(node, path, "", SPDY, headers)
+        stream, answer = await context.kubelets.upgrade(node, path, "", SPDY, headers)
         return await _pass_through(incoming, stream, answer)
 
     return UpgradeReply(run)
 
 
-def _check_create(server: ApiServer, request: Request) -> None:
+def _check_create(context: ServerContext, request: Request) -> None:
     """WebSockets begin with a GET: the right to read is not enough for what is done here."""
-    if server.gates.on("AuthorizePodWebsocketUpgradeCreatePermission"):
-        authorize.check_verb(server, request, "create")
+    if context.gates.on("AuthorizePodWebsocketUpgradeCreatePermission"):
+        requests.check_verb(context.authorizer, request, "create")
 
 
-async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb: str) -> AnyReply:
-    pod = pods.pod_of(server, request)
+async def _command(
+    context: ServerContext, request: Request, endpoint: Endpoint, verb: str
+) -> AnyReply:
+    pod = pods.pod_of(context, request)
     container = pods.container_of(pod, request.param("container"))
     node = pods.node_of(pod)
     streams = {name: request.flag(name) for name in _COMMAND_OPTIONS}
@@ -101,7 +104,7 @@ async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb
         streams["stderr"] = False
     user = request.user or ANONYMOUS
     info = request.info
-    await server.registry.connect(endpoint, verb, info.namespace, info.name, user, None)
+    await context.registry.connect(endpoint, verb, info.namespace, info.name, user, None)
     query = [("command", item) for item in request.query.get("command", [])]
     query += [
         (name if name == "tty" else name.replace("std", "") + "put", "1")
@@ -118,11 +121,11 @@ async def _command(server: ApiServer, request: Request, endpoint: Endpoint, verb
             can_close = V5 in sockets.offered(request)
             accepted_protocol = V5 if can_close else sockets.accepted_protocol(request, CHANNELS)
             headers = {"X-Stream-Protocol-Version": "v4.channel.k8s.io"}
-            stream, _ = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
+            stream, _ = await context.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
             return await translate.command(incoming, stream, streams, accepted_protocol)
         offered = request.headers.get("x-stream-protocol-version", "")
         headers = {"X-Stream-Protocol-Version": offered or "v4.channel.k8s.io"}
-        stream, answer = await server.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
+        stream, answer = await context.kubelets.upgrade(node, path, urlencode(query), SPDY, headers)
         return await _pass_through(incoming, stream, answer)
 
     return UpgradeReply(run)

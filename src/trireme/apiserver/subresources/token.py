@@ -25,12 +25,12 @@ from trireme.api.core.v1.serviceaccount import ServiceAccount
 from trireme.apiserver.authn import service_accounts
 from trireme.apiserver.authn.service_accounts import Claims, Kubernetes, Ref
 from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, write
 from trireme.machinery import errors, field, gotext, time
 from trireme.machinery.schema import normalise
@@ -50,30 +50,30 @@ class _Bound:
     node: Ref | None = None
 
 
-async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def create(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """Sign a token."""
-    keys = server.authenticator.keys
+    keys = context.authenticator.keys
     if not keys.can_sign:
         raise errors.method_not_supported("serviceaccounts/token", "create")
     info, call = request.info, write.call_of(request)
     req: TokenRequest = body.read_as(request, TokenRequest)
     normalise.normalise(req)
     # Before the audiences are filled in: admission checks which of them were asked for.
-    await server.registry.connect(endpoint, "token", info.namespace, info.name, call.user, req)
-    account = server.reader.get(ServiceAccount, info.namespace, info.name)
+    await context.registry.connect(endpoint, "token", info.namespace, info.name, call.user, req)
+    account = context.reader.get(ServiceAccount, info.namespace, info.name)
     _check_metadata(req, info.namespace, info.name)
     if account is None:
         raise errors.not_found("serviceaccounts", info.name)
     _fill_metadata(req, account)
     if not req.spec.audiences:
         req.spec.audiences = list(keys.audiences)
-    now = server.env.clock.now()
+    now = context.env.clock.now()
     req.metadata.creationTimestamp = time.format(now)
     req.status = TokenRequestStatus()
     problems = tokenrequest.validate(req)
     if problems:
         raise errors.invalid(_KIND, "", problems)
-    bound = _resolve(server.reader, req.spec.boundObjectRef, account)
+    bound = _resolve(context.reader, req.spec.boundObjectRef, account)
     seconds = req.spec.expirationSeconds or 0
     warn_after = None
     pod_like = bound.pod is not None and seconds == POD_SECONDS
@@ -86,7 +86,7 @@ async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         exp=int(now) + seconds,
         iat=int(now),
         nbf=int(now),
-        jti=server.env.uid(),
+        jti=context.env.uid(),
         kubernetes=Kubernetes(
             namespace=info.namespace,
             serviceaccount=Ref(info.name, account.metadata.uid),

@@ -14,12 +14,12 @@ import msgspec
 
 from trireme.apiserver import ownership
 from trireme.apiserver.authz.contract import Attributes
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import APPLIED, Endpoint
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options
 from trireme.machinery import errors, time
 from trireme.machinery.apply.manager import FieldManager, Writer, described
@@ -38,11 +38,11 @@ def is_apply(request: Request) -> bool:
     return media == YAML_PATCH or (media == CBOR_PATCH and body.CBOR in request.media)
 
 
-async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def patch(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """Apply the configuration in the body to an object or to what a subresource writes of it."""
     info = request.info
     call = call_of(request)
-    manager = server.registry.ownership.manager(endpoint, info.subresource)
+    manager = context.registry.ownership.manager(endpoint, info.subresource)
     options.field_validation(request)
     config, problem = read(request)
     pinned = is_pinned(config)
@@ -50,7 +50,7 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
 
     def merged(live: Any, entries: list[ManagedFieldsEntry]) -> Any:
         del request.warnings[warned:]
-        applied = run(server, request, manager, live, entries, config)
+        applied = run(context, request, manager, live, entries, config)
         report(request, problem)
         value = live if applied.value is None else applied.value
         obj = _typed(endpoint, msgspec.json.encode(value), config)
@@ -72,15 +72,15 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
             message = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, "
             message += "and no existing object was found"
             raise errors.conflict(endpoint.resource.group_resource, info.name, message)
-        _may_create(server, request)
+        _may_create(context, request)
         return obj
 
-    item, created = await server.registry.update(
+    item, created = await context.registry.update(
         endpoint, info.namespace, info.name, change, call, info.subresource, create
     )
     if endpoint.converts:
         [item] = await endpoint.from_stored([item])
-    return form.one(request, endpoint, item, server.env.clock.now(), 201 if created else 200)
+    return form.one(request, endpoint, item, context.env.clock.now(), 201 if created else 200)
 
 
 def call_of(request: Request) -> Call:
@@ -99,7 +99,7 @@ def is_pinned(config: dict[str, Any]) -> bool:
 
 
 def run(
-    server: ApiServer,
+    context: ServerContext,
     request: Request,
     manager: FieldManager,
     live: Any,
@@ -107,7 +107,7 @@ def run(
     config: dict[str, Any],
 ) -> Any:
     """The applied configuration: the new value and entries."""
-    writer = Writer(request.param("fieldManager"), time.format(server.env.clock.now()))
+    writer = Writer(request.param("fieldManager"), time.format(context.env.clock.now()))
     return manager.applied(live, entries, config, writer, request.flag("force"))
 
 
@@ -178,7 +178,7 @@ def _typed(endpoint: Endpoint, data: bytes, config: dict[str, Any]) -> Any:
     return obj
 
 
-def _may_create(server: ApiServer, request: Request) -> None:
+def _may_create(context: ServerContext, request: Request) -> None:
     """An apply that creates also needs the right to create; 403 without it."""
     info, user = request.info, request.user or ANONYMOUS
     attributes = Attributes(
@@ -192,7 +192,7 @@ def _may_create(server: ApiServer, request: Request) -> None:
         name=info.name,
         path=info.path,
     )
-    decision = server.authorizer.authorize(attributes)
+    decision = context.authorizer.authorize(attributes)
     if not decision.allowed:
         raise errors.access_denied(
             user.name,

@@ -17,7 +17,7 @@ from trireme.machinery import errors
 from trireme.machinery.codec import cbor, yaml
 from trireme.machinery.codec.protobuf import decode as protobuf
 from trireme.machinery.codec.protobuf import table
-from trireme.machinery.schema import decode, normalise
+from trireme.machinery.schema import decode
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -106,7 +106,7 @@ def typed(endpoint: Endpoint, data: bytes, mode: str, origin: str = SENT) -> tup
         # The type is what it was made by, whatever the patch says.
         obj.kind, obj.apiVersion = endpoint.resource.kind, endpoint.resource.api_version
     _check_identity(endpoint, obj)
-    default(endpoint, obj)
+    endpoint.default(obj)
     return obj, problems
 
 
@@ -127,12 +127,6 @@ def _bad_request(
 ) -> errors.ApiError:
     version, kind = identity
     return decode.in_words_of(error, kind, version.rpartition("/")[2], request.body)
-
-
-def default(endpoint: Endpoint, obj: Any) -> None:
-    """Canonical texts, the defaults of the type's markers, then the kind's own."""
-    normalise.normalise(obj)
-    endpoint.resource.defaults(obj)
 
 
 def check_place(obj: Any, request: Request) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from trireme.apiserver import deletion
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import form, reply
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body, options, read, write
 from trireme.machinery import errors
 from trireme.machinery.meta import DeleteOptions, ListMeta, Preconditions
@@ -18,20 +18,20 @@ from trireme.store.contract import KeyValue
 _OPTIONS = ("meta.k8s.io/v1", "DeleteOptions")
 
 
-async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def delete(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """One object: the object while it stays (or where the kind returns it), else a Status."""
     info = request.info
     opts, call = delete_options(request), write.call_of(request)
     call.dry_run = call.dry_run or bool(opts.dryRun)
     hub = endpoint.hub
     _warn_of_orphans(request, endpoint, opts)
-    item, gone = await server.registry.delete(hub, info.namespace, info.name, opts, call)
+    item, gone = await context.registry.delete(hub, info.namespace, info.name, opts, call)
     resource = hub.resource
     if not gone or resource.returns_deleted:
         status = 202 if not gone and opts.orphanDependents is False else 200
         if endpoint.converts:
             (item,) = await endpoint.from_stored([item])
-        return form.one(request, endpoint, item, server.env.clock.now(), status)
+        return form.one(request, endpoint, item, context.env.clock.now(), status)
     details = StatusDetails(
         name=info.name,
         group=resource.group,
@@ -41,22 +41,22 @@ async def delete(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
     return reply.described(Status(status="Success", details=details))
 
 
-async def delete_collection(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def delete_collection(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """All objects that the selectors match; answers with the list of them."""
-    options.refuse_shards(request, server.gates)
+    options.refuse_shards(request, context.gates)
     info = request.info
     opts, call = delete_options(request), write.call_of(request)
     _warn_of_orphans(request, endpoint, opts)
     call.dry_run = call.dry_run or bool(opts.dryRun)
     selected, meta = await read.select(
-        server, endpoint, info.namespace, options.list_options(request, endpoint)
+        context, endpoint, info.namespace, options.list_options(request, endpoint)
     )
     deleted: list[KeyValue] = []
     hub = endpoint.hub
     for item in selected:
         target = hub.load(item).metadata
         try:
-            last, _ = await server.registry.delete(hub, target.namespace, target.name, opts, call)
+            last, _ = await context.registry.delete(hub, target.namespace, target.name, opts, call)
             deleted.append(last)
         except errors.ApiError as error:
             if not errors.is_not_found(error):
@@ -68,7 +68,7 @@ async def delete_collection(server: ApiServer, request: Request, endpoint: Endpo
         continue_=meta.continue_,
         remainingItemCount=meta.remainingItemCount,
     )
-    now, turn = server.env.clock.now(), server.turns.begin()
+    now, turn = context.env.clock.now(), context.turns.begin()
     return await form.many(request, endpoint, deleted, listed, now, turn)
 
 

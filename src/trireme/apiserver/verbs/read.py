@@ -10,11 +10,11 @@ from collections.abc import Iterable
 
 from trireme.apiserver.cache import views
 from trireme.apiserver.cache.views import Selection
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import options
 from trireme.apiserver.verbs.options import ListOptions
 from trireme.machinery import errors
@@ -26,34 +26,34 @@ from trireme.store.contract import KeyValue, Page
 AT_ONCE = 200
 
 
-async def get(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def get(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """One object."""
     info = request.info
     asked = options.minimum_version(request)
-    if asked > server.store.revision:
-        raise errors.too_large_resource_version(asked, server.store.revision)
-    item = server.registry.get(endpoint.hub, info.namespace, info.name)
+    if asked > context.store.revision:
+        raise errors.too_large_resource_version(asked, context.store.revision)
+    item = context.registry.get(endpoint.hub, info.namespace, info.name)
     if endpoint.converts:
         (item,) = await endpoint.from_stored([item])
-    return form.one(request, endpoint, item, server.env.clock.now())
+    return form.one(request, endpoint, item, context.env.clock.now())
 
 
-async def list_(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def list_(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """A list, or a page of one."""
-    options.refuse_shards(request, server.gates)
+    options.refuse_shards(request, context.gates)
     opts = options.list_options(request, endpoint)
-    items, meta = await select(server, endpoint, request.info.namespace, opts)
+    items, meta = await select(context, endpoint, request.info.namespace, opts)
     if endpoint.converts:
         items = await endpoint.from_stored(items)
-    now, turn = server.env.clock.now(), server.turns.begin()
+    now, turn = context.env.clock.now(), context.turns.begin()
     return await form.many(request, endpoint, items, meta, now, turn)
 
 
 async def select(
-    server: ApiServer, endpoint: Endpoint, namespace: str, opts: ListOptions
+    context: ServerContext, endpoint: Endpoint, namespace: str, opts: ListOptions
 ) -> tuple[list[KeyValue], ListMeta]:
     """The stored items of a list, and its metadata: revision, continue token, how many remain."""
-    store = server.store
+    store = context.store
     prefix, hub = endpoint.prefix(namespace), endpoint.hub
     await store.barrier()
     revision = _revision(opts, store.revision)
@@ -67,15 +67,15 @@ async def select(
             items, more, remaining = page.items, page.more, page.remaining
         else:
             if revision is None or revision == store.revision:
-                among = server.indexes.newest(hub, namespace, selection, after)
+                among = context.indexes.newest(hub, namespace, selection, after)
                 page = Page(among, store.revision, False, 0)
             else:
                 page = store.list(prefix, after=after, revision=revision)
             items, more, remaining = [], False, 0
-            turn = server.turns.begin()
+            turn = context.turns.begin()
             for start in range(0, len(page.items), AT_ONCE):
                 some = page.items[start : start + AT_ONCE]
-                items += await matching(server, endpoint, selection, some)
+                items += await matching(context, endpoint, selection, some)
                 if limit and len(items) >= limit:
                     more = len(items) > limit or items[-1] is not page.items[-1]
                     del items[limit:]
@@ -95,13 +95,13 @@ async def select(
 
 
 async def matching(
-    server: ApiServer, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
+    context: ServerContext, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
 ) -> Iterable[KeyValue]:
     """Those of stored items that a selection matches, in their order."""
     if endpoint.selects_served and selection.selects_beyond_metadata:
         found = await views.served(endpoint, items)
         return (item for item, view in zip(items, found, strict=True) if selection.matches(view))
-    return server.views.select(endpoint.hub, selection, items)
+    return context.views.select(endpoint.hub, selection, items)
 
 
 def _revision(opts: ListOptions, current: int) -> int | None:

@@ -16,12 +16,12 @@ import msgspec
 
 from trireme.apiserver.cache import views
 from trireme.apiserver.cache.views import View
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint, with_revision
 from trireme.apiserver.reply import events, negotiate
 from trireme.apiserver.reply.events import Write
 from trireme.apiserver.reply.reply import StreamReply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import options, read
 from trireme.apiserver.verbs.options import ListOptions
 from trireme.machinery import errors
@@ -43,14 +43,14 @@ _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _D
 WatchEvent = tuple[str, KeyValue]
 
 
-async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> StreamReply:
+async def watch(context: ServerContext, request: Request, endpoint: Endpoint) -> StreamReply:
     """Check the options, subscribe, and answer with the stream."""
-    options.refuse_shards(request, server.gates)
+    options.refuse_shards(request, context.gates)
     form = negotiate.of(request, endpoint.served)
     opts = options.list_options(request, endpoint, watching=True)
     content_type = negotiate.stream(form, endpoint.served)
-    write = events.writer(request, endpoint, form, server.env.clock)
-    store = server.store
+    write = events.writer(request, endpoint, form, context.env.clock)
+    store = context.store
     await store.barrier()
     asked = opts.resource_version
     initial = bool(opts.initial_events)
@@ -61,18 +61,18 @@ async def watch(server: ApiServer, request: Request, endpoint: Endpoint) -> Stre
     prefix = _prefix(request, endpoint, opts)
     first: list[KeyValue] = []
     if initial:
-        first = server.indexes.newest(endpoint.hub, request.info.namespace, opts.selection)
+        first = context.indexes.newest(endpoint.hub, request.info.namespace, opts.selection)
     try:
         # A revision that is still to come is waited for.
         filter = None
         if not (endpoint.selects_served and opts.selection.selects_beyond_metadata):
-            filter = server.views.watch_filter(endpoint.hub, opts.selection)
+            filter = context.views.watch_filter(endpoint.hub, opts.selection)
         subscription = store.watch(prefix, min(since, store.revision), filter=filter)
     except stores.Compacted as old:
         error = errors.too_old_resource_version(since, old.compacted)
         return StreamReply(_only(events.error(form, error)), content_type=content_type)
     endpoint.watching(subscription)
-    stream = _Stream(server, endpoint, opts, write, subscription)
+    stream = _Stream(context, endpoint, opts, write, subscription)
     chunks = _Closing(stream.run(first, since, initial), subscription)
     return StreamReply(chunks, content_type=content_type)
 
@@ -115,13 +115,13 @@ class _Stream:
 
     def __init__(
         self,
-        server: ApiServer,
+        context: ServerContext,
         endpoint: Endpoint,
         opts: ListOptions,
         write: Write,
         subscription: Subscription,
     ) -> None:
-        self._server = server
+        self._context = context
         self._endpoint = endpoint
         self._options = opts
         self._write = write
@@ -133,13 +133,13 @@ class _Stream:
 
     async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncGenerator[bytes]:
         """Chunks of whole events; ends after the timeout or when the reader is too slow."""
-        clock = self._server.env.clock
+        clock = self._context.env.clock
         timeout = self._options.timeout
         if not timeout:
-            timeout = MIN_TIMEOUT * (1 + self._server.env.rng.random())
+            timeout = MIN_TIMEOUT * (1 + self._context.env.rng.random())
         end = clock.monotonic() + timeout
         try:
-            turn = self._server.turns.begin()
+            turn = self._context.turns.begin()
             for start in range(0, max(len(first), 1), AT_ONCE):
                 lines = await self._first(first[start : start + AT_ONCE])
                 if mark and self._options.bookmarks and start + AT_ONCE >= len(first):
@@ -176,7 +176,7 @@ class _Stream:
             return events
         if self._timer is None or self._due != due:
             self._cancel_timer()
-            delay = due - self._server.env.clock.monotonic()
+            delay = due - self._context.env.clock.monotonic()
             self._due = due
             self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
         return await self._subscription.next()
@@ -202,7 +202,7 @@ class _Stream:
         """What is there when the watch begins, as events."""
         selection = self._options.selection
         if not selection.everything:
-            items = list(await read.matching(self._server, self._endpoint, selection, items))
+            items = list(await read.matching(self._context, self._endpoint, selection, items))
         return await self._lines([(_ADDED, item) for item in items])
 
     async def _matching(self, given: list[Event]) -> list[WatchEvent]:
@@ -217,7 +217,7 @@ class _Stream:
         if endpoint.selects_served and selection.selects_beyond_metadata:
             changes = await _served_changes(endpoint, fresh)
         else:
-            changes = [self._server.views.change(endpoint.hub, event) for event in fresh]
+            changes = [self._context.views.change(endpoint.hub, event) for event in fresh]
         matching = (
             _selected_event(event, selection.matches(before), selection.matches(after))
             for event, (before, after) in zip(fresh, changes, strict=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import MERGED, PATCHED, Endpoint
 from trireme.apiserver.registry import Call
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import apply, body, options
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.codec import json
@@ -84,25 +84,25 @@ def _sent(request: Request, endpoint: Endpoint) -> bytes:
     return body.parsed(request, endpoint.served, ("", ""))[0]
 
 
-async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def create(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """POST to a collection: 201 with the stored object."""
     call = tracked_call(request)
     obj = body.read(request, endpoint)
     _name_owners_once(obj, request)
-    item = await server.registry.create(endpoint, request.info.namespace, obj, call)
-    return await answer(server, request, endpoint, item, 201)
+    item = await context.registry.create(endpoint, request.info.namespace, obj, call)
+    return await answer(context, request, endpoint, item, 201)
 
 
 async def answer(
-    server: ApiServer, request: Request, endpoint: Endpoint, item: KeyValue, status: int = 200
+    context: ServerContext, request: Request, endpoint: Endpoint, item: KeyValue, status: int = 200
 ) -> Reply:
     """The written object in the version and form that the client asks for."""
     if endpoint.converts:
         (item,) = await endpoint.from_stored([item])
-    return form.one(request, endpoint, item, server.env.clock.now(), status)
+    return form.one(request, endpoint, item, context.env.clock.now(), status)
 
 
-async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def update(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """PUT: replace the object, or the part that a subresource names."""
     info, call = request.info, tracked_call(request)
     call.replaces = True
@@ -116,7 +116,7 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         return endpoint.decode(encoded)
 
     may_create = endpoint.resource.create_on_update and not info.subresource
-    item, created = await server.registry.update(
+    item, created = await context.registry.update(
         endpoint,
         info.namespace,
         info.name,
@@ -125,13 +125,13 @@ async def update(server: ApiServer, request: Request, endpoint: Endpoint) -> Rep
         info.subresource,
         (lambda: endpoint.decode(encoded)) if may_create else None,
     )
-    return await answer(server, request, endpoint, item, 201 if created else 200)
+    return await answer(context, request, endpoint, item, 201 if created else 200)
 
 
-async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def patch(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """PATCH by JSON patch, merge patch, strategic merge patch or server-side apply."""
     if apply.is_apply(request):
-        return await apply.patch(server, request, endpoint)
+        return await apply.patch(context, request, endpoint)
     # Custom kinds do not say how lists merge by strategy.
     accepted = PATCHES if endpoint.read is None else (JSON_PATCH, MERGE_PATCH, apply.YAML_PATCH)
     steps = patching(request, accepted, endpoint.resource.type)
@@ -153,10 +153,10 @@ async def patch(server: ApiServer, request: Request, endpoint: Endpoint) -> Repl
             obj.metadata.resourceVersion = ""
         return obj
 
-    item, _ = await server.registry.update(
+    item, _ = await context.registry.update(
         endpoint, info.namespace, info.name, change, call, info.subresource
     )
-    return await answer(server, request, endpoint, item)
+    return await answer(context, request, endpoint, item)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from trireme.api.authorization.v1.localsubjectaccessreview import LocalSubjectAc
 from trireme.api.authorization.v1.selfsubjectaccessreview import SelfSubjectAccessReview
 from trireme.api.authorization.v1.subjectaccessreview import SubjectAccessReview
 from trireme.apiserver.authz.contract import Attributes
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import KindHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request, User
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
 from trireme.machinery import errors, field, fields, labels
 from trireme.machinery.field import FieldError
@@ -37,14 +37,14 @@ _IGNORED = "spec.resourceAttributes.{} ignored due to parse error"
 _PARTLY_IGNORED = "spec.resourceAttributes.{} partially ignored due to parse error"
 
 
-async def of_subject(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def of_subject(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """About the user and groups in the spec."""
     review: SubjectAccessReview = body.read(request, endpoint)
     _refuse(endpoint, _subject_errors(review.spec) + _metadata_errors(review.metadata))
-    return _answer(server, request, review, _user(review.spec))
+    return _answer(context, request, review, _user(review.spec))
 
 
-async def of_local_subject(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def of_local_subject(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The same, for what is in the request's namespace."""
     review: LocalSubjectAccessReview = body.read(request, endpoint)
     namespace = request.info.namespace
@@ -65,20 +65,20 @@ async def of_local_subject(server: ApiServer, request: Request, endpoint: Endpoi
         what = review.spec.nonResourceAttributes
         problems.append(field.invalid(at, what, "disallowed on this kind of request"))
     _refuse(endpoint, problems)
-    return _answer(server, request, review, _user(review.spec))
+    return _answer(context, request, review, _user(review.spec))
 
 
-async def of_self(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def of_self(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """About who asks."""
     review: SelfSubjectAccessReview = body.read(request, endpoint)
     _refuse(endpoint, _spec_errors(review.spec) + _metadata_errors(review.metadata))
-    return _answer(server, request, review, request.user or ANONYMOUS)
+    return _answer(context, request, review, request.user or ANONYMOUS)
 
 
-def _answer(server: ApiServer, request: Request, review: Any, user: User) -> Reply:
+def _answer(context: ServerContext, request: Request, review: Any, user: User) -> Reply:
     problems: list[str] = []
     question = _question(review.spec, user, problems)
-    decision = server.authorizer.authorize(question)
+    decision = context.authorizer.authorize(question)
     review.status = SubjectAccessReviewStatus(
         allowed=decision.allowed,
         denied=decision.denied,

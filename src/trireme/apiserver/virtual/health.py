@@ -8,26 +8,26 @@ from __future__ import annotations
 import platform
 
 from trireme.apiserver.config import VERSION
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.handlers import Route
 from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.machinery.codec import json
 from trireme.store import contract as stores
 
 
-async def check(server: ApiServer, request: Request) -> AnyReply:
+async def check(context: ServerContext, request: Request) -> AnyReply:
     """``ok``, or what is wrong with 500; ``?verbose`` lists the checks, ``?exclude=`` leaves out.
 
     A single check is below: /readyz/store.
     """
     root, _, single = request.path.strip("/").partition("/")
-    checks = {"ping": "", "store": await _store_problem(server)}
+    checks = {"ping": "", "store": await _store_problem(context)}
     if root != "livez":
         # A full disk is no reason to start the server anew.
-        checks["store"] = checks["store"] or server.store.failure
-        checks["bootstrap"] = "" if server.bootstrapped.is_set() else "not finished"
+        checks["store"] = checks["store"] or context.store.failure
+        checks["bootstrap"] = "" if context.bootstrapped.is_set() else "not finished"
     if single:
         if single not in checks:
             return reply.no_page()
@@ -49,7 +49,7 @@ async def check(server: ApiServer, request: Request) -> AnyReply:
     return Reply(200, b"ok", "text/plain; charset=utf-8")
 
 
-async def version(_server: ApiServer, _request: Request) -> AnyReply:
+async def version(_context: ServerContext, _request: Request) -> AnyReply:
     """Which Kubernetes this is."""
     major, minor, _ = VERSION.lstrip("v").split(".")
     answer = reply.encoded(
@@ -74,9 +74,9 @@ async def version(_server: ApiServer, _request: Request) -> AnyReply:
     return answer
 
 
-async def _store_problem(server: ApiServer) -> str:
+async def _store_problem(context: ServerContext) -> str:
     try:
-        await server.store.barrier()
+        await context.store.barrier()
     except stores.StoreError as problem:
         return str(problem)
     return ""

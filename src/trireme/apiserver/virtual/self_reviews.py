@@ -18,36 +18,36 @@ from trireme.api.authorization.v1.selfsubjectrulesreview import (
     SelfSubjectRulesReview,
     SubjectRulesReviewStatus,
 )
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import KindHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request, User
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
 from trireme.machinery import errors, time
 from trireme.machinery.meta import ObjectMeta
 
 
-async def review(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def review(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The user who asks, as authentication and impersonation made him."""
     body.read(request, endpoint)
     return form.unstored(
         request,
         SelfSubjectReview(
-            metadata=ObjectMeta(creationTimestamp=time.format(server.env.clock.now())),
+            metadata=ObjectMeta(creationTimestamp=time.format(context.env.clock.now())),
             status=SelfSubjectReviewStatus(userInfo=user_info(request.user or ANONYMOUS)),
         ),
     )
 
 
-async def rules(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def rules(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The rules that hold for who asks, in one namespace."""
     requested: SelfSubjectRulesReview = body.read(request, endpoint)
     if not requested.spec.namespace:
         raise errors.bad_request("no namespace on request")
     user = request.user or ANONYMOUS
-    access, problem = server.authorizer.rules(user, requested.spec.namespace)
+    access, problem = context.authorizer.rules(user, requested.spec.namespace)
     status = SubjectRulesReviewStatus(evaluationError=problem, incomplete=bool(problem))
     for rule in access.rules:
         if rule.resources:

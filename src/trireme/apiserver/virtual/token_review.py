@@ -8,23 +8,23 @@ from __future__ import annotations
 
 from trireme.api.authentication.v1.tokenreview import TokenReview, TokenReviewStatus
 from trireme.apiserver.authn.contract import Rejected
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import KindHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.apiserver.verbs import body
 from trireme.apiserver.virtual import self_reviews
 from trireme.machinery import errors
 
 
-async def create(server: ApiServer, request: Request, endpoint: Endpoint) -> Reply:
+async def create(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """Authenticate the token as if it had come with a request."""
     review: TokenReview = body.read(request, endpoint)
     if not review.spec.token:
         raise errors.bad_request("token is required for TokenReview in authentication")
-    authenticator = server.authenticator
+    authenticator = context.authenticator
     audiences = tuple(review.spec.audiences) or authenticator.keys.audiences
     review.status = TokenReviewStatus()
     try:

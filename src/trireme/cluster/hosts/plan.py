@@ -16,7 +16,7 @@ pod network.  Service addresses exist only within the nodes and may be the same 
 
 import hashlib
 import ipaddress
-import os
+import posixpath
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -58,7 +58,7 @@ class NodePlan(msgspec.Struct, frozen=True):
 
     @property
     def netns_path(self) -> str:
-        return f"{netns_dir(os.path.dirname(self.run_dir))}/{self.name}"
+        return f"{netns_dir(posixpath.dirname(self.run_dir))}/{self.name}"
 
 
 class HostsPlan(msgspec.Struct, frozen=True):

@@ -8,35 +8,35 @@ etcd, --event-ttl.
 
 from __future__ import annotations
 
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.server import ApiServer
 from trireme.store import contract as stores
 
 # Seconds between two looks.
 INTERVAL = 60.0
 
 
-async def expire(server: ApiServer) -> None:
+async def expire(context: ServerContext) -> None:
     """Delete what has outlived its time, for ever."""
-    watched = [end for end in server.endpoints.values() if end.resource.ttl is not None]
+    watched = [end for end in context.served.endpoints.values() if end.resource.ttl is not None]
     observed: dict[str, tuple[int, float]] = {}
     while watched:
-        await server.env.clock.sleep(INTERVAL)
+        await context.env.clock.sleep(INTERVAL)
         before, observed = observed, {}
         for endpoint in watched:
-            await _expire_kind(server, endpoint, before, observed)
+            await _expire_kind(context, endpoint, before, observed)
 
 
 async def _expire_kind(
-    server: ApiServer,
+    context: ServerContext,
     endpoint: Endpoint,
     before: dict[str, tuple[int, float]],
     observed: dict[str, tuple[int, float]],
 ) -> None:
     """One kind: delete what is due and note in ``observed`` when each revision was first there."""
-    ttl, now = endpoint.resource.ttl, server.env.clock.monotonic()
+    ttl, now = endpoint.resource.ttl, context.env.clock.monotonic()
     assert ttl is not None
-    for item in server.store.list(endpoint.root).items:
+    for item in context.store.list(endpoint.root).items:
         revision, since = before.get(item.key, (0, now))
         if revision != item.revision:
             since = now
@@ -44,13 +44,13 @@ async def _expire_kind(
             observed[item.key] = (item.revision, since)
             continue
         try:
-            await server.store.delete(item.key, item.revision)
+            await context.store.delete(item.key, item.revision)
         except (stores.Conflict, stores.KeyMissing):
             # Written or deleted meanwhile; a new revision begins a new life.
             continue
         except stores.StoreUnavailable as problem:
-            server.env.log.warning("%s is not expired: %s", item.key, problem)
+            context.env.log.warning("%s is not expired: %s", item.key, problem)
             observed[item.key] = (item.revision, since)
             continue
-        server.views.drop(item.key)
-        server.reader.drop(item.key)
+        context.views.drop(item.key)
+        context.reader.drop(item.key)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors
 
 
-def pod_of(server: ApiServer, request: Request) -> Pod:
+def pod_of(context: ServerContext, request: Request) -> Pod:
     """The pod that the path names."""
     info = request.info
-    endpoint = server.endpoint(Pod)
-    pod: Pod = endpoint.load(server.registry.get(endpoint, info.namespace, info.name))
+    endpoint = context.endpoint(Pod)
+    pod: Pod = endpoint.load(context.registry.get(endpoint, info.namespace, info.name))
     return pod
 
 

@@ -14,11 +14,11 @@ from urllib.parse import quote, unquote, urlsplit
 
 from multidict import CIMultiDict
 
+from trireme.apiserver.context import ServerContext
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.reply import links, pages
 from trireme.apiserver.reply.reply import AnyReply, Chunks, Closing, Reply, StreamReply
 from trireme.apiserver.request import Request
-from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, gotext
 
 # What belongs to one connection.
@@ -46,7 +46,9 @@ _CORS = frozenset(
 _PLAIN = "$&+,/:;=@-._~"
 
 
-async def pass_on(server: ApiServer, request: Request, origin: str, node: str = "") -> AnyReply:
+async def pass_on(
+    context: ServerContext, request: Request, origin: str, node: str = ""
+) -> AnyReply:
     """The answer of ``origin``; with ``node`` it is that node's kubelet."""
     path, base = _rest(request), _base(request)
     query = f"?{request.raw_query}" if request.raw_query else ""
@@ -56,7 +58,7 @@ async def pass_on(server: ApiServer, request: Request, origin: str, node: str = 
     path = path or "/"
     headers = request_headers(request.headers, request.remote, base + path)
     url = f"{origin}{path}{query}"
-    answer = await server.kubelets.fetch(request.method, url, headers, request.body, node)
+    answer = await context.kubelets.fetch(request.method, url, headers, request.body, node)
     return await _reply(request, answer, origin)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from trireme.api.apiextensions.v1 import types
 from trireme.api.apiextensions.v1.types import CLEANUP, CustomResourceDefinition
-from trireme.apiserver import follow
-from trireme.apiserver.crd import decide
+from trireme.apiserver.context import ServerContext
+from trireme.apiserver.controllers import decide_definition as decide
+from trireme.apiserver.controllers import follow
+from trireme.apiserver.controllers.follow import Follower
 from trireme.apiserver.crd.definition import Definition
 from trireme.apiserver.crd.kinds import ROOT
-from trireme.apiserver.follow import Follower
 from trireme.apiserver.registry import MANAGER, SELF, Call
-from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
 from trireme.store import contract as stores
@@ -28,29 +28,29 @@ from trireme.store.contract import KeyValue
 TIMEOUT = 60.0
 
 
-async def run(server: ApiServer) -> None:
+async def run(context: ServerContext) -> None:
     """Look at every definition, and again whenever one changes, for ever."""
     async with asyncio.TaskGroup() as group:
-        await _Lifecycle(server, group).run()
+        await _Lifecycle(context, group).run()
 
 
 class _Lifecycle:
-    def __init__(self, server: ApiServer, group: asyncio.TaskGroup) -> None:
-        self._server = server
+    def __init__(self, context: ServerContext, group: asyncio.TaskGroup) -> None:
+        self._context = context
         self._group = group
         self._known: dict[str, Definition] = {}
         self._by_group: dict[str, set[str]] = {}
         self._deleting: set[str] = set()
 
     async def run(self) -> None:
-        server, what = self._server, "customresourcedefinition"
-        await Follower(server.store, server.env, self._group, what, self._sync).follow(ROOT)
+        context, what = self._context, "customresourcedefinition"
+        await Follower(context.store, context.env, self._group, what, self._sync).follow(ROOT)
 
     async def _sync(self, name: str) -> None:
-        server = self._server
+        context = self._context
         # What is served follows first: who sees Established is served.
-        server.custom.look(name)
-        item = server.store.get(ROOT + name)
+        context.served.custom.look(name)
+        item = context.store.get(ROOT + name)
         known = self._known.get(name)
         if item is None:
             if known is not None:
@@ -99,9 +99,9 @@ class _Lifecycle:
 
     async def _write(self, name: str, change: Any) -> None:
         """Change the status of a definition that is still there."""
-        server = self._server
-        endpoint = server.endpoint(CustomResourceDefinition)
-        now = time.format(server.env.clock.now())
+        context = self._context
+        endpoint = context.endpoint(CustomResourceDefinition)
+        now = time.format(context.env.clock.now())
 
         def changed(old: Any, _item: KeyValue) -> Any:
             change(old, now)
@@ -110,14 +110,14 @@ class _Lifecycle:
 
         call = Call(SELF, any_version=True, manager=MANAGER)
         try:
-            item, _ = await server.registry.update(endpoint, "", name, changed, call, "status")
+            item, _ = await context.registry.update(endpoint, "", name, changed, call, "status")
         except errors.ApiError as error:
             if not errors.is_not_found(error):
                 raise
             return
-        if server.store.get(item.key) is not None:
+        if context.store.get(item.key) is not None:
             self._remember(name, Definition(item.value, item.revision))
-            server.custom.look(name)
+            context.served.custom.look(name)
 
     async def _delete_all(self, name: str) -> None:
         """Delete the instances of a definition, then let it go."""
@@ -127,13 +127,13 @@ class _Lifecycle:
                     await self._try_delete_all(name)
                     return
                 except (errors.ApiError, stores.StoreUnavailable) as error:
-                    self._server.env.log.warning("instances of %s: %s", name, error)
-                    await self._server.env.clock.sleep(follow.RETRY)
+                    self._context.env.log.warning("instances of %s: %s", name, error)
+                    await self._context.env.clock.sleep(follow.RETRY)
         finally:
             self._deleting.discard(name)
 
     async def _try_delete_all(self, name: str) -> None:
-        kind = self._server.custom.look(name)
+        kind = self._context.served.custom.look(name)
         if kind is None:
             return
         if not kind.definition.is_true(types.ESTABLISHED):
@@ -153,22 +153,22 @@ class _Lifecycle:
 
     async def _delete_instances(self, hub: Any) -> bool:
         """Whether all have gone in time."""
-        server, prefix = self._server, hub.prefix("")
-        page = server.store.list(prefix)
-        subscription = server.store.watch(prefix, page.revision)
+        context, prefix = self._context, hub.prefix("")
+        page = context.store.list(prefix)
+        subscription = context.store.watch(prefix, page.revision)
         try:
             for item in page.items:
                 meta = hub.load(item).metadata
                 try:
-                    await server.registry.delete(
+                    await context.registry.delete(
                         hub, meta.namespace, meta.name, DeleteOptions(), Call(SELF)
                     )
                 except errors.ApiError as error:
                     if not errors.is_not_found(error):
                         raise
-            clock = server.env.clock
+            clock = context.env.clock
             end = clock.monotonic() + TIMEOUT
-            while server.store.count(prefix):
+            while context.store.count(prefix):
                 try:
                     async with asyncio.timeout(end - clock.monotonic()):
                         await subscription.next()

@@ -1,0 +1,53 @@
+"""What answering a request needs of the server: the parts that verbs and subresources use.
+
+Made once by ``server``, which composes the parts; everything that answers a request, and every
+post-start hook, is given this value and nothing else of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from trireme.apiserver.authn.union import UnionAuthenticator
+from trireme.apiserver.authz.union import UnionAuthorizer
+from trireme.apiserver.cache.indexes import Indexes
+from trireme.apiserver.cache.reader import Reader
+from trireme.apiserver.cache.views import Views
+from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.crd.hooks import HttpsHooks
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.gates import Gates
+from trireme.apiserver.nodes.contract import Kubelets
+from trireme.apiserver.registry import Registry
+from trireme.apiserver.served import ServedKinds
+from trireme.kit.env import Env
+from trireme.kit.turns import Turns
+from trireme.store.contract import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """The parts of one API server; nothing in it is global."""
+
+    config: ApiServerConfig
+    env: Env
+    gates: Gates
+    store: Store
+    served: ServedKinds
+    reader: Reader
+    views: Views
+    indexes: Indexes
+    authenticator: UnionAuthenticator
+    authorizer: UnionAuthorizer
+    registry: Registry
+    # Conversion webhooks.
+    hooks: HttpsHooks
+    kubelets: Kubelets
+    turns: Turns
+    # Set once the objects that every cluster has are there.
+    bootstrapped: asyncio.Event
+
+    def endpoint(self, kind: type) -> Endpoint:
+        """The endpoint of a type that is built in."""
+        return self.served.by_type[kind]

@@ -1,0 +1,1 @@
+"""What the API server does beside answering: one module for each post-start hook."""

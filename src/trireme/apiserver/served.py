@@ -1,0 +1,81 @@
+"""Which kinds are served: an endpoint for every version of a built-in kind, and the custom kinds.
+
+In: the catalog, what the operator has switched on, the definitions in the store. Out: endpoints,
+and values derived from what is served (discovery, OpenAPI), made again when that changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Any, TypeVar
+
+from trireme.apiserver.crd.kinds import CustomKinds
+from trireme.apiserver.endpoint import Endpoint, ServedVersion
+from trireme.machinery.resource import Resource
+
+T = TypeVar("T")
+# (group, version, plural)
+Key = tuple[str, str, str]
+
+
+class BuiltIn:
+    """The endpoints of the built-in kinds; ``served`` are those of ``known`` that are served.
+
+    The server itself also reads kinds that it does not serve: ``by_type`` has all.
+    """
+
+    def __init__(
+        self, known: Iterable[Resource], served: tuple[Resource, ...], media: tuple[str, ...]
+    ) -> None:
+        self.resources = served
+        self.media = media
+        self.endpoints: dict[Key, Endpoint] = {}
+        self.by_type: dict[type, Endpoint] = {}
+        ids = {id(resource) for resource in served}
+        hubs: dict[int, Endpoint] = {}
+        # Those that are stored come first.
+        for resource in sorted(known, key=lambda item: item.stored_as is not None):
+            conversion, hub = resource.stored_as, None
+            if conversion is not None:
+                stored = conversion.stored
+                hub = hubs.get(id(stored))
+                if hub is None:
+                    hub = hubs[id(stored)] = Endpoint(stored, served=media)
+                    self.by_type.setdefault(stored.type, hub)
+            endpoint = Endpoint(resource, hub, media)
+            hubs[id(resource)] = endpoint
+            if id(resource) in ids:
+                self.endpoints[resource.group, resource.version, resource.plural] = endpoint
+            self.by_type[resource.type] = endpoint
+
+
+class ServedKinds:
+    """All that one API server serves now. ``media``: the media types of API objects."""
+
+    def __init__(self, built_in: BuiltIn, custom: CustomKinds) -> None:
+        self.endpoints = built_in.endpoints
+        self.by_type = built_in.by_type
+        self.resources = built_in.resources
+        self.media = built_in.media
+        self.custom = custom
+        # The groups of built-in kinds.
+        self.groups = frozenset(group for group, _, _ in self.endpoints)
+        self._derived: dict[Any, tuple[tuple[ServedVersion, ...], Any]] = {}
+
+    def versions(self) -> tuple[ServedVersion, ...]:
+        """What discovery and OpenAPI list."""
+        return (*self.endpoints.values(), *self.custom.served_versions())
+
+    def all_endpoints(self) -> Iterator[Endpoint]:
+        """The endpoints that there are now; of custom kinds those that have been used."""
+        return chain(self.endpoints.values(), self.custom.made())
+
+    def derived(self, make: Callable[[ServedKinds], T]) -> T:
+        """What ``make`` returns, kept until what is served changes."""
+        versions = self.versions()
+        known = self._derived.get(make)
+        if known is None or known[0] != versions:
+            known = self._derived[make] = versions, make(self)
+        value: T = known[1]
+        return value
