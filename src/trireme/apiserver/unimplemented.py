@@ -74,9 +74,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         Row("no Pods will be created", ("job-controller", "ttl-after-finished-controller")),
     ),
     "cronjobs.batch": (Row("no Jobs will be created", ("cronjob-controller",)),),
-    "horizontalpodautoscalers.autoscaling": (
-        Row("nothing will be scaled", ("horizontal-pod-autoscaler",)),
-    ),
     "podgroups.scheduling.k8s.io": (_GANGS,),
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.

@@ -22,7 +22,7 @@ JSON = "application/json"
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A request. ``verb``, ``resource`` and ``name`` are for the words of errors."""
+    """A request. ``resource`` and ``name`` are for the words of errors."""
 
     method: str
     path: str
@@ -30,7 +30,6 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     content_type: str = JSON
     accept: str = JSON
-    verb: str = ""
     resource: str = ""
     name: str = ""
 
@@ -56,7 +55,7 @@ class Requester:
             if wait <= 0 or attempt == MAX_RETRIES:
                 break
             await self._clock.sleep(wait)
-        raise codec.failure(response, call.verb or call.method, call.resource, call.name)
+        raise codec.failure(response, call.method.lower(), call.resource, call.name)
 
     @asynccontextmanager
     async def open(self, call: Call) -> AsyncIterator[Stream]:
@@ -68,7 +67,7 @@ class Requester:
             if stream.status >= 400:
                 body = b"".join([chunk async for chunk in stream.chunks])
                 response = Response(stream.status, stream.headers, body)
-                raise codec.failure(response, call.verb or call.method, call.resource, call.name)
+                raise codec.failure(response, call.method.lower(), call.resource, call.name)
             yield stream
 
     def _headers(self, call: Call) -> dict[str, str]:

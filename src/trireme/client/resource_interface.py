@@ -224,7 +224,6 @@ class ResourceInterface(Generic[T]):
             method=method,
             path=path,
             accept=self._accept,
-            verb=verb,
             resource=self.where.label,
             name=name,
         )

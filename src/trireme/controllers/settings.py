@@ -22,12 +22,22 @@ class Settings:
     nodes make it unhealthy. ``namespace_delay``: how long after its deletion a namespace is
     emptied; several API servers need it, because one of them may not know of the deletion yet and
     admit an object. ``quota_resync``: how often all usage of quotas is counted anew.
+    ``hpa_sync``: how often autoscalers look; ``hpa_window``: how long the highest recommendation
+    holds; ``hpa_tolerance``: the share of difference that is none; ``hpa_cpu_initialization`` and
+    ``hpa_initial_readiness``: how long a starting pod's use of CPU, and its unreadiness, do not
+    count; ``hpa_scale_to_zero``: the feature gate HPAScaleToZero.
     """
 
     root_ca: str = ""
     terminated_pods: int = 12500
     namespace_delay: float = 5.0
     quota_resync: float = 300.0
+    hpa_sync: float = 15.0
+    hpa_window: float = 300.0
+    hpa_tolerance: float = 0.1
+    hpa_cpu_initialization: float = 300.0
+    hpa_initial_readiness: float = 30.0
+    hpa_scale_to_zero: bool = False
     node_grace: float = 50.0
     node_startup: float = 60.0
     eviction_rate: float = 0.1

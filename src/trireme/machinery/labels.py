@@ -421,3 +421,19 @@ class _Parser:
         if self._at < len(self._tokens) - 1:
             self._at += 1
         return ("id" if kind in _WORDS and not words else kind), literal
+
+
+def go_text(selector: LabelSelector | None) -> str:
+    """A selector as Go prints it, for the messages that show one."""
+    if selector is None:
+        return "nil"
+    pairs = "".join(f"{key}: {text}," for key, text in sorted(selector.matchLabels.items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{item.key},Operator:{item.operator},"
+        f"Values:[{' '.join(item.values)}],}},"
+        for item in selector.matchExpressions
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{pairs}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )

@@ -23,7 +23,7 @@ from trireme.controllers.disruption import plan_budget
 from trireme.controllers.scales import NotServed, Scales
 from trireme.domain import disruption, owners
 from trireme.machinery import errors, gotext, labels
-from trireme.machinery.meta import LabelSelector, OwnerReference
+from trireme.machinery.meta import OwnerReference
 from trireme.runtime import keys, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event, Informer
@@ -140,7 +140,7 @@ class Budgets:
                 uid, scale = await self._scale(pod, reference)
                 scale_of[uid] = scale
         if unmanaged:
-            message = _UNMANAGED.format(_printed(budget.spec.selector))
+            message = _UNMANAGED.format(labels.go_text(budget.spec.selector))
             self._note(budget, recorder.WARNING, "UnmanagedPods", message)
         return sum(scale_of.values())
 
@@ -200,22 +200,6 @@ def by_namespace(obj: Any) -> Iterable[Hashable]:
 def _nobody(_event: Event[Any]) -> Iterable[Key]:
     """Scales are read when a budget's pods change."""
     return ()
-
-
-def _printed(selector: LabelSelector | None) -> str:
-    """A selector as Go prints it."""
-    if selector is None:
-        return "nil"
-    pairs = "".join(f"{key}: {text}," for key, text in sorted(selector.matchLabels.items()))
-    expressions = "".join(
-        f"LabelSelectorRequirement{{Key:{item.key},Operator:{item.operator},"
-        f"Values:[{' '.join(item.values)}],}},"
-        for item in selector.matchExpressions
-    )
-    return (
-        f"&LabelSelector{{MatchLabels:map[string]string{{{pairs}}},"
-        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
-    )
 
 
 def make(context: ControllerContext) -> Controller:
