@@ -166,7 +166,7 @@ async def test_a_sub_path_starts_again_after_its_file_was_replaced(
     await node.api.client.update(fresh)
     directory = f"{node.config.root_dir}/pods/{made.metadata.uid}/volumes"
     [volume] = [name for name in node.host.list(directory) if not name.endswith("empty-dir")]
-    node.kubelet.workers.poke(made.metadata.uid)
+    node.kubelet.workers.notify(made.metadata.uid)
     await node.until(lambda: b"two" in node.host.read(f"{directory}/{volume}/v/key"), 80)
     node.host.write(f"{directory}/kubernetes.io~empty-dir/w/go", b"")
     await node.until(lambda: node.container("web").restartCount > 0, 30)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
-from trireme.kubelet import amounts, nanotime
+from trireme.kubelet import nanotime, podresources
 from trireme.kubelet.admit import decide
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cgroups import plan as cgroups
@@ -258,7 +258,7 @@ def test_requests_are_the_peak_of_init_and_run() -> None:
         ],
         overhead={"cpu": "50m"},
     )
-    assert amounts.pod_requests(of) == {"cpu": 2150}
+    assert podresources.pod_requests(of) == {"cpu": 2150}
 
 
 @pytest.mark.parametrize(
@@ -272,9 +272,9 @@ def test_requests_are_the_peak_of_init_and_run() -> None:
     ],
 )
 def test_cgroup_numbers(milli: int, shares: int, quota: int) -> None:
-    assert amounts.cpu_shares(milli) == shares
-    assert amounts.cpu_quota(milli) == quota
-    assert 1 <= amounts.cpu_weight(shares) <= 10_000
+    assert podresources.cpu_shares(milli) == shares
+    assert podresources.cpu_quota(milli) == quota
+    assert 1 <= podresources.cpu_weight(shares) <= 10_000
 
 
 def with_limits(name: str, **limits: str) -> core.Container:
@@ -315,12 +315,12 @@ def test_containers_share_the_limits_of_their_pod() -> None:
         limits={"cpu": "2", "memory": "4Gi", "hugepages-2Mi": "8Mi"}
     )
     a, b = of.spec.containers
-    assert amounts.container_limits(of, a) == {
+    assert podresources.container_limits(of, a) == {
         "memory": "1Gi",
         "cpu": "2",
         "hugepages-2Mi": "8Mi",
     }
-    assert amounts.container_limits(of, b) == of.spec.resources.limits
+    assert podresources.container_limits(of, b) == of.spec.resources.limits
     got = make.resources(of, b, 8 << 30, False)
     assert (got.cpu_quota, got.memory_limit_in_bytes) == (200_000, 4 << 30)
     # Without a request of its own, a container's share of the processors is its limit.
@@ -333,7 +333,7 @@ def test_containers_share_the_limits_of_their_pod() -> None:
 
 def test_a_pod_has_a_limit_when_whoever_runs_has_one() -> None:
     def declared(*init: core.Container, **limits: str) -> bool:
-        return amounts.all_declare(
+        return podresources.all_declare(
             pod("p", with_limits("a", **limits), initContainers=list(init)), "cpu"
         )
 
@@ -347,28 +347,28 @@ def test_a_pod_has_a_limit_when_whoever_runs_has_one() -> None:
     assert declared(sidecar, with_limits("i"), cpu="1")
     zero = pod("p", with_limits("a"))
     zero.spec.resources = core.ResourceRequirements(limits={"cpu": "0"})
-    assert not amounts.all_declare(zero, "cpu")
+    assert not podresources.all_declare(zero, "cpu")
 
 
 def test_overhead_adds_to_limits_that_there_are() -> None:
     of = pod("p", with_limits("a", memory="1Gi"), overhead={"cpu": "1", "memory": "1Gi"})
-    assert amounts.pod_limits(of) == {"memory": 2 << 30}
+    assert podresources.pod_limits(of) == {"memory": 2 << 30}
 
 
 def test_oom_scores() -> None:
     gi = 1 << 30
     burst = resources({"memory": "1Gi"})
-    assert amounts.oom_score_adj(pod("p", burst), burst, 4 * gi) == 750
+    assert podresources.oom_score_adj(pod("p", burst), burst, 4 * gi) == 750
     none = resources()
-    assert amounts.oom_score_adj(pod("p", none), none, 4 * gi) == 1000
+    assert podresources.oom_score_adj(pod("p", none), none, 4 * gi) == 1000
     both = {"cpu": "1", "memory": "1Gi"}
     full = resources(both, both)
-    assert amounts.oom_score_adj(pod("p", full), full, 4 * gi) == -997
+    assert podresources.oom_score_adj(pod("p", full), full, 4 * gi) == -997
     # What the pod requests beyond its containers is theirs in equal parts.
     shared = pod("p", burst, none)
     shared.spec.resources = core.ResourceRequirements(requests={"memory": "2Gi"})
-    assert amounts.oom_score_adj(shared, burst, 4 * gi) == 625
-    assert amounts.oom_score_adj(shared, none, 4 * gi) == 875
+    assert podresources.oom_score_adj(shared, burst, 4 * gi) == 625
+    assert podresources.oom_score_adj(shared, none, 4 * gi) == 875
 
 
 def test_pod_cgroups() -> None:

@@ -16,7 +16,7 @@ from tests.kubelet.harness import Node, container, play, pod
 from trireme.api.core import v1 as core
 from trireme.kubelet.cri.model import ContainerState
 from trireme.kubelet.env import envfile
-from trireme.kubelet.observe.model import ContainerSeen, PodSeen
+from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
 from trireme.kubelet.status import compute
 from trireme.kubelet.status.compute import Facts
 from trireme.testing.fake_cri import Behaviour
@@ -30,18 +30,18 @@ def reported(containers: int, init: int, message: str) -> list[str]:
     of = pod("web", *[container(n) for n in names], restartPolicy="Always")
     of.spec.initContainers = [container(f"i{i}") for i in range(init)]
     names += [c.name for c in of.spec.initContainers]
-    seen = PodSeen(
+    observed = ObservedPod(
         uid="u",
         containers=tuple(
-            ContainerSeen(
+            ObservedContainer(
                 id=f"{name}-{attempt}", name=name, state=ContainerState.EXITED, message=message
             )
             for name in names
             for attempt in (1, 0)
         ),
     )
-    status = compute.compute(Facts(pod=of, seen=seen, old=core.PodStatus(), now=0.0))
-    again = compute.compute(Facts(pod=of, seen=seen, old=status, now=0.0))
+    status = compute.compute(Facts(pod=of, observed=observed, old=core.PodStatus(), now=0.0))
+    again = compute.compute(Facts(pod=of, observed=observed, old=status, now=0.0))
     assert again.containerStatuses == status.containerStatuses
     found = []
     for one in (*status.containerStatuses, *status.initContainerStatuses):

@@ -1,8 +1,8 @@
-"""Exponential back-off per key: crash loops and image pulls.
+"""Exponential backoff by key: crash loops and image pulls.
 
 In: a key, the time of the event, now (seconds). Out: whether to wait, and how long. Called by
 sync/plan (read only), workers and images/pull. Pure: a data structure without a clock.
-Rules: 10 s doubling to 300 s; forgotten when two maximums pass without an event.
+Rules: 10 s doubling to 300 s; reset when twice the maximum passes without an event.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Backoff:
         self._entries.pop(key, None)
 
     def collect(self, now: float) -> None:
-        """Drop what has expired, so that keys of gone pods do not pile up."""
+        """Drop expired entries, such as those of deleted pods."""
         for key in [key for key, entry in self._entries.items() if self._expired(now, entry)]:
             del self._entries[key]
 

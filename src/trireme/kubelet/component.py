@@ -1,4 +1,4 @@
-"""The kubelet, put together.
+"""The composition of the kubelet.
 
 In: ``KubeletConfig``, an ``Env``, and ``Parts``: the API client, the runtime, the machine. Out: a
 node that registers itself and runs its pods, until cancelled. Called by the composition root and,
@@ -61,7 +61,7 @@ class Serve(Protocol):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a kubelet works with. Whoever made them closes them. ``serve`` None: no server."""
+    """The dependencies of a kubelet; their maker closes them. ``serve`` None: no server."""
 
     client: Client
     runtime: Runtime
@@ -73,7 +73,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kubelet:
-    """All parts of one node agent, wired; ``start`` sets them going in ``group``."""
+    """All parts of one node agent; ``start`` runs them in ``group``."""
 
     def __init__(
         self, config: KubeletConfig, env: Env, parts: Parts, group: asyncio.TaskGroup
@@ -185,7 +185,7 @@ class Kubelet:
             self._group.create_task(loop, name=name)
 
     def _changed(self, uid: str) -> None:
-        self.workers.poke(uid)
+        self.workers.notify(uid)
 
     def _services(self) -> Iterable[core.Service]:
         return self._service_informer.list()

@@ -1,4 +1,4 @@
-"""What a kubelet is told when it is made.
+"""The configuration of a kubelet.
 
 In: values from the composition root. Out: ``KubeletConfig``. No defaults are read from the
 machine: two kubelets on one host differ only by their configuration.
@@ -45,7 +45,7 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     provider_id: str = ""
     max_pods: int = 110
     pod_pids_limit: int = -1
-    # Instead of what the machine has: many nodes share one machine.
+    # Overrides the machine's capacity: many nodes share one machine.
     capacity: dict[str, str] = {}
     system_reserved: dict[str, str] = {}
     kube_reserved: dict[str, str] = {}

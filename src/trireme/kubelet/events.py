@@ -1,8 +1,7 @@
 """Events about pods, containers and the node.
 
-In: what happened. Out: calls of the runtime package's recorder. Called everywhere in the kubelet
-that has something to tell users. Reasons and messages are upstream's, because people and programs
-match them.
+In: an object, reason and message. Out: calls of the event recorder. Called everywhere in the
+kubelet. Reasons and messages are upstream's, because people and programs match them.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ WARNING = "Warning"
 
 
 class Recorder(Protocol):
-    """What ``runtime.recorder.EventRecorder`` offers."""
+    """The part of ``runtime.recorder.EventRecorder`` that is used here."""
 
     def event(self, obj: object, type: str, reason: str, message: str) -> None: ...
 
 
 class Events:
-    """``node`` is what events about the node itself refer to."""
+    """``node`` is the reference for events about the node."""
 
     def __init__(self, recorder: Recorder, node: core.ObjectReference) -> None:
         self._recorder = recorder
@@ -41,7 +40,7 @@ class Events:
         message: str,
         container_id: str = "",
     ) -> None:
-        """``container_id`` is replaced by the name: an id would make every event a new one."""
+        """``container_id`` is replaced by the name, so that repeated events are correlated."""
         reference = _reference(pod)
         reference.fieldPath = podspec.field_path(pod, name)
         if container_id:

@@ -1,7 +1,7 @@
-"""The labels and annotations by which the kubelet knows its sandboxes and containers again.
+"""The labels and annotations that identify the kubelet's sandboxes and containers.
 
-In: pods and containers; or what the runtime lists. Out: the other. Pure. All state that must
-survive a restart of the kubelet is here or in the API; other tools read these names too.
+In: pods and containers, or labels of the runtime. Out: the other. Pure. All state that must survive
+a restart of the kubelet is here or in the API; other tools read these names too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def container_annotations(
 
 
 def restore(labels: Mapping[str, str], notes: Mapping[str, str]) -> tuple[core.Pod, core.Container]:
-    """As much of a pod and container as stopping it needs, when the API forgot the pod."""
+    """The fields of a pod and container needed to stop it, when the API no longer has the pod."""
     pod = core.Pod()
     pod.metadata.name = labels.get(POD_NAME, "")
     pod.metadata.namespace = labels.get(POD_NAMESPACE, "")

@@ -1,7 +1,6 @@
-"""Times with nanoseconds, as CRI and container log files have them.
+"""Times with nanoseconds, as in CRI and container log files.
 
-In: nanoseconds since the epoch, or text. Out: the other. Pure. Whole seconds are
-``machinery/time``'s business.
+In: nanoseconds since the epoch, or text. Out: the other. Pure. Whole seconds: ``machinery/time``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Questions about a pod's specification that several parts of the kubelet ask.
+"""Facts about a pod's specification that several parts of the kubelet need.
 
 In: a Pod or a Container. Out: facts. Pure. Rules: the Pod API reference; KEP-753 (sidecars),
 KEP-5307 (container restart rules).
@@ -25,7 +25,7 @@ def is_host_network(pod: core.Pod) -> bool:
 
 
 def full_name(pod: core.Pod) -> str:
-    """As upstream's messages print a pod: ``name_namespace(uid)``."""
+    """A pod in log messages, as upstream prints it: ``name_namespace(uid)``."""
     return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
 
 
@@ -57,10 +57,7 @@ def field_path(pod: core.Pod, name: str) -> str:
 
 
 def spec_hash(container: core.Container) -> str:
-    """Changes when a running container no longer is what the specification asks for.
-
-    Only what may be changed in place counts: the image.
-    """
+    """A hash of the fields whose change restarts a running container: the image."""
     text = f"{container.name}\x00{container.image}".encode()
     return hashlib.sha256(text).hexdigest()[:8]
 
@@ -84,7 +81,7 @@ def should_restart(container: core.Container, pod: core.Pod, exit_code: int) -> 
 
 
 def grace_seconds(pod: core.Pod, override: int | None = None) -> int:
-    """How long the pod may take to stop: the smallest of what is known, at least one second."""
+    """The grace period: the smallest of the given ones, at least one second."""
     known = [
         value for value in (pod.metadata.deletionGracePeriodSeconds, override) if value is not None
     ]

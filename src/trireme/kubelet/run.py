@@ -1,8 +1,8 @@
 """A kubelet on a real machine.
 
 In: ``KubeletConfig``, an ``Env``, a client with the node's identity, the runtime's endpoint. Out:
-the running component. Called by the composition root; whoever runs nodes in one process uses
-``component.run`` with other parts.
+the running component. Called by the composition root; in-process nodes use ``component.run`` with
+other parts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Wait for an event, but not for ever.
+"""Wait for an event with a timeout.
 
-In: an ``asyncio.Event`` and seconds of the loop's time (virtual in tests). Out: whether it came.
+In: an ``asyncio.Event`` and seconds of the loop's time (virtual in tests). Out: whether it was set.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 
 
 async def wait(event: asyncio.Event, seconds: float | None) -> bool:
-    """True when ``event`` was set within ``seconds`` (``None``: whenever)."""
+    """True when ``event`` was set within ``seconds`` (``None``: no timeout)."""
     if event.is_set():
         return True
     try:

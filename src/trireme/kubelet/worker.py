@@ -1,11 +1,11 @@
-"""One pod's actor: brings the pod up, keeps it, takes it down.
+"""The pod worker: starts, syncs and terminates one pod.
 
-In: the newest version of one pod, pokes ("look again"), a request to end. Out: CRI calls through
-the executor, statuses. Made by ``workers`` for each pod UID. Rules: reference "Pod worker states",
-"SyncPod order", "Termination".
+In: the newest version of one pod, notifications of changes, a request to end. Out: CRI calls
+through the executor, statuses. Made by ``workers`` for each pod UID. Rules: reference "Pod worker
+states", "SyncPod order", "Termination".
 
-A round reads everything anew and never trusts the last one, so it can be cancelled at any line:
-the request to end does just that to a round that pulls an image or waits for a hook.
+A round reads the whole state again, so that it can be cancelled at any line: a request to end
+cancels a round that pulls an image or waits for a hook.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
 from trireme.kubelet.observe.inspect import Inspector
-from trireme.kubelet.observe.model import PodSeen
+from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.probes.manager import ProbeManager, Target
 from trireme.kubelet.status import compute
 from trireme.kubelet.status.compute import Facts, Failure
@@ -47,7 +47,7 @@ ERROR_SECONDS = 10.0
 NETWORK_SECONDS = 1.0
 MOUNT_RETRY_SECONDS = 0.5
 MOUNT_RETRY_MAX_SECONDS = 122.0
-# More rounds without a pause than any pod needs: a guard against a plan that never rests.
+# The maximum of consecutive rounds without a pause: a guard against a plan that does not converge.
 ROUNDS = 40
 DEADLINE = Failure(
     "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
@@ -55,15 +55,15 @@ DEADLINE = Failure(
 
 
 class State(enum.Enum):
-    SYNCING = "it should run, or run to its end"
+    SYNCING = "its containers run, or run to completion"
     TERMINATING = "its containers are being stopped"
     TERMINATED = "nothing runs; volumes and cgroups are being removed"
-    FINISHED = "nothing is left but what logs need"
-    BURIED = "nothing is left"
+    FINISHED = "only dead containers and logs are left"
+    REMOVED = "nothing is left"
 
 
 class NodeState(Protocol):
-    """What workers ask of the node."""
+    """The node's state that workers depend on."""
 
     def host_ips(self) -> tuple[str, ...]: ...
 
@@ -73,7 +73,7 @@ class NodeState(Protocol):
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
-    """What every worker of a node shares."""
+    """The dependencies that all workers of a node share."""
 
     env: Env
     config: KubeletConfig
@@ -94,7 +94,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Worker:
-    """The life of one pod UID on this node."""
+    """The worker of one pod UID on this node."""
 
     def __init__(self, deps: Deps, pod: core.Pod, *, orphan: bool = False) -> None:
         self._deps = deps
@@ -117,14 +117,14 @@ class Worker:
         if self._ending or pod.metadata.deletionTimestamp is not None:
             self._end()
 
-    # ---- what others may do to a worker
+    # ---- called by Workers
 
-    def poke(self) -> None:
-        """Look again soon."""
+    def notify(self) -> None:
+        """The observed state changed: start a round."""
         self._wake.set()
 
     def update(self, pod: core.Pod) -> None:
-        """The API has a new version."""
+        """The API has a new version of the pod."""
         before, self.pod = self.pod, pod
         self._deps.statuses.observe(pod)
         if before.spec.activeDeadlineSeconds != pod.spec.activeDeadlineSeconds:
@@ -136,28 +136,28 @@ class Worker:
         self._wake.set()
 
     def end(self, failure: Failure | None, grace: int | None) -> None:
-        """Take the pod down: eviction, removal. ``grace`` in seconds."""
+        """Terminate the pod: eviction, removal. ``grace`` in seconds."""
         self.failure = self.failure or failure
         if grace is not None:
             self._grace = grace if self._grace is None else min(grace, self._grace)
         self._end()
 
     def reject(self, failure: Failure) -> None:
-        """This node does not take the pod; of what an earlier kubelet took, nothing stays."""
+        """Admission failed; containers that an earlier kubelet started are stopped."""
         self._rejected = True
         self._computed = compute.rejected(self.pod, failure, self._deps.env.clock.now())
         self._deps.statuses.set(self.pod, self._computed)
         self.end(failure, 1)
 
-    # ---- the actor
+    # ---- the loop
 
     async def run(self) -> None:
-        """Until nothing of the pod is left here and the API has forgotten it."""
+        """Until the pod is removed from the node and from the API."""
         delay: float | None = 0.0
         while True:
             await waiting.wait(self._wake, delay)
             self._wake.clear()
-            if self.state is State.BURIED:
+            if self.state is State.REMOVED:
                 return
             self._round = asyncio.create_task(self._step(), name=f"round {self.uid}")
             try:
@@ -169,7 +169,7 @@ class Worker:
             delay = 0.0 if self._round.cancelled() else self._result(self._round)
 
     def release(self, pod: core.Pod) -> None:
-        """The API has no such pod any more; ``pod`` is its last version."""
+        """The pod was deleted from the API; ``pod`` is its last version."""
         self.pod = pod
         self.gone.set()
         if self.state is State.SYNCING:
@@ -185,7 +185,7 @@ class Worker:
         self._wake.set()
 
     async def _step(self) -> float | None:
-        """One round; how long to wait before the next, unless poked."""
+        """One round; seconds until the next one, unless notified before."""
         try:
             match self.state:
                 case State.SYNCING:
@@ -193,10 +193,10 @@ class Worker:
                 case State.TERMINATING:
                     return await self._terminate()
                 case State.TERMINATED:
-                    return await self._clean()
+                    return await self._clean_up()
                 case State.FINISHED:
-                    return await self._bury()
-                case State.BURIED:
+                    return await self._remove()
+                case State.REMOVED:
                     return None
         except (RuntimeFailure, ApiError, OSError) as problem:
             self._deps.env.log.warning(
@@ -207,12 +207,12 @@ class Worker:
             return self._error_delay()
 
     def _result(self, task: asyncio.Task[float | None]) -> float | None:
-        """A fault in one pod's round must not take the other pods down with it."""
-        fault = task.exception()
-        if fault is None:
+        """An unexpected exception in one pod's round must not end the others."""
+        error = task.exception()
+        if error is None:
             return task.result()
         self._deps.env.log.error(
-            "pod %s: fault in its worker", podspec.full_name(self.pod), exc_info=fault
+            "pod %s: error in the pod worker", podspec.full_name(self.pod), exc_info=error
         )
         return self._error_delay()
 
@@ -222,29 +222,29 @@ class Worker:
         pod = self.pod
         outcome = Outcome()
         for _ in range(ROUNDS):
-            seen = await self._deps.inspector.pod(self.uid)
+            observed = await self._deps.inspector.pod(self.uid)
             if self._past_deadline():
                 self.failure = DEADLINE
-            status = self._publish(seen)
+            status = self._publish(observed)
             if podspec.is_terminal(status):
                 self.state = State.TERMINATING
                 return 0.0
-            answer = await self._sync_once(pod, seen)
+            answer = await self._sync_once(pod, observed)
             if not isinstance(answer, Outcome):
                 return answer
             outcome = answer
             if not outcome.changed or outcome.failed:
                 break
         if outcome.changed or outcome.reasons:
-            # Our own changes poked us: this look is the answer to that.
+            # The round's own changes notified the worker: the next round covers them.
             self._wake.clear()
-            seen = await self._deps.inspector.pod(self.uid)
-            self._publish(seen)
-            if self._more_to_do(seen, outcome):
+            observed = await self._deps.inspector.pod(self.uid)
+            self._publish(observed)
+            if self._more_to_do(observed, outcome):
                 return 0.0
         return self._delay(outcome)
 
-    async def _sync_once(self, pod: core.Pod, seen: PodSeen) -> Outcome | float:
+    async def _sync_once(self, pod: core.Pod, observed: ObservedPod) -> Outcome | float:
         deps = self._deps
         problem = deps.node.network_problem()
         if problem and not podspec.is_host_network(pod):
@@ -262,19 +262,21 @@ class Worker:
             )
             return delay
         self._mount_delay = MOUNT_RETRY_SECONDS
-        deps.probes.sync(pod, self._targets(seen))
-        plan = planning.plan(pod, seen, deps.probes.results(), deps.crashes, deps.env.clock.now())
+        deps.probes.sync(pod, self._targets(observed))
+        plan = planning.plan(
+            pod, observed, deps.probes.results(), deps.crashes, deps.env.clock.now()
+        )
         if not plan.actions:
             return Outcome()
         outcome = await deps.executor.run(
             Round(
                 pod=pod,
-                seen=seen,
+                observed=observed,
                 plan=plan,
                 volumes=volumes,
                 secrets=await self._pull_secrets(pod),
                 crashes=deps.crashes,
-                sandbox_ready=self._show,
+                sandbox_ready=self._report_sandbox,
             )
         )
         for name, reason in outcome.reasons.items():
@@ -284,11 +286,11 @@ class Worker:
                 self._reasons[name] = reason
         return outcome
 
-    def _more_to_do(self, seen: PodSeen, outcome: Outcome) -> bool:
-        """Whether something else than what just failed wants to be done."""
+    def _more_to_do(self, observed: ObservedPod, outcome: Outcome) -> bool:
+        """Whether there are actions beyond those that just failed."""
         deps = self._deps
         plan = planning.plan(
-            self.pod, seen, deps.probes.results(), deps.crashes, deps.env.clock.now()
+            self.pod, observed, deps.probes.results(), deps.crashes, deps.env.clock.now()
         )
         return any(
             getattr(action, "name", None) not in outcome.reasons
@@ -296,8 +298,8 @@ class Worker:
             if isinstance(action, planning.Start | planning.Kill)
         )
 
-    async def _show(self) -> None:
-        """Report the sandbox's address before the images are there."""
+    async def _report_sandbox(self) -> None:
+        """Report the sandbox's address before images are pulled."""
         self._publish(await self._deps.inspector.pod(self.uid))
 
     def _ensure_cgroup(self, pod: core.Pod) -> None:
@@ -323,7 +325,7 @@ class Worker:
         return tuple(found)
 
     def _delay(self, outcome: Outcome) -> float:
-        """Until the next look: the resync, an error's pause, a back-off's end, the deadline."""
+        """Seconds until the next round: resync, retry, end of a backoff, active deadline."""
         now = self._deps.env.clock.now()
         delays = [self._deps.config.resync_seconds * (1 + 0.5 * self._deps.env.rng.random())]
         if outcome.retry_at is not None:
@@ -341,24 +343,24 @@ class Worker:
 
     async def _terminate(self) -> float | None:
         deps, pod = self._deps, self.pod
-        seen = await deps.inspector.pod(self.uid)
-        self._publish(seen)
-        deps.probes.sync(pod, self._targets(seen), stopping=True)
+        observed = await deps.inspector.pod(self.uid)
+        self._publish(observed)
+        deps.probes.sync(pod, self._targets(observed), stopping=True)
         grace = None if self._grace is None else podspec.grace_seconds(pod, self._grace)
-        await deps.killer.kill_all(pod, seen, grace)
+        await deps.killer.kill_all(pod, observed, grace)
         deps.probes.remove(self.uid)
-        seen = await deps.inspector.pod(self.uid)
-        if seen.running:
-            names = ", ".join(container.name for container in seen.running)
+        observed = await deps.inspector.pod(self.uid)
+        if observed.running:
+            names = ", ".join(container.name for container in observed.running)
             deps.env.log.warning(
                 "pod %s: still running after being stopped: %s", podspec.full_name(pod), names
             )
             return NETWORK_SECONDS
         self.state = State.TERMINATED
-        self._publish(seen, terminal=True)
+        self._publish(observed, terminal=True)
         return 0.0
 
-    async def _clean(self) -> float | None:
+    async def _clean_up(self) -> float | None:
         deps, pod = self._deps, self.pod
         await deps.volumes.unmount(self.uid)
         await deps.cgroups.remove(cgroup_plan.pod_path(deps.config.cgroup_parent, pod))
@@ -372,19 +374,19 @@ class Worker:
             deps.statuses.finish(pod)
         return 0.0 if self.gone.is_set() else None
 
-    async def _bury(self) -> float | None:
-        """Once the API has forgotten the pod: its containers, logs and directory."""
+    async def _remove(self) -> float | None:
+        """Once the pod is deleted from the API: remove its containers, logs and directory."""
         if not self.gone.is_set():
             return None
         deps = self._deps
-        seen = await deps.inspector.pod(self.uid)
-        for sandbox in seen.sandboxes:
+        observed = await deps.inspector.pod(self.uid)
+        for sandbox in observed.sandboxes:
             try:
                 await deps.runtime.remove_sandbox(sandbox.id)
             except RuntimeFailure as failure:
                 if not failure.not_found:
                     raise
-        for container in seen.containers:
+        for container in observed.containers:
             deps.inspector.forget(container.id)
         await deps.volumes.remove(self.uid)
         meta = self.pod.metadata
@@ -394,12 +396,12 @@ class Worker:
             )
         deps.statuses.forget(self.uid)
         deps.probes.remove(self.uid)
-        self.state = State.BURIED
+        self.state = State.REMOVED
         return 0.0
 
     # ---- status
 
-    def _publish(self, seen: PodSeen, *, terminal: bool = False) -> core.PodStatus:
+    def _publish(self, observed: ObservedPod, *, terminal: bool = False) -> core.PodStatus:
         deps, pod = self._deps, self.pod
         if self._rejected and self._computed is not None:
             return self._computed
@@ -407,7 +409,7 @@ class Worker:
         self._computed = compute.compute(
             Facts(
                 pod=pod,
-                seen=seen,
+                observed=observed,
                 old=old,
                 now=deps.env.clock.now(),
                 host_ips=deps.node.host_ips(),
@@ -418,29 +420,29 @@ class Worker:
                 runtime=deps.config.runtime_name,
             )
         )
-        shown = self._computed
+        reported = self._computed
         if self.state in (State.SYNCING, State.TERMINATING):
-            shown = compute.withhold_terminal(shown, pod.status)
+            reported = compute.withhold_terminal(reported, pod.status)
         if not self.gone.is_set() and not self._orphan:
-            deps.statuses.set(pod, shown)
-        if self.state is State.SYNCING and seen.containers:
-            # Whether a container has started, which the status just told, starts its probes.
-            deps.probes.sync(pod, self._targets(seen))
+            deps.statuses.set(pod, reported)
+        if self.state is State.SYNCING and observed.containers:
+            # The status just computed whether containers have started, which starts their probes.
+            deps.probes.sync(pod, self._targets(observed))
         return self._computed
 
-    def _targets(self, seen: PodSeen) -> Mapping[str, Target]:
-        """What probes need to know of each container."""
+    def _targets(self, observed: ObservedPod) -> Mapping[str, Target]:
+        """The containers to probe, by name."""
         started = {}
         if self._computed is not None:
             started = {
                 s.name: bool(s.started)
                 for s in (*self._computed.initContainerStatuses, *self._computed.containerStatuses)
             }
-        ips = seen.ips
+        ips = observed.ips
         if podspec.is_host_network(self.pod):
             ips = self._deps.node.host_ips()
         targets: dict[str, Target] = {}
-        for container in reversed(seen.containers):
+        for container in reversed(observed.containers):
             targets[container.name] = Target(
                 container.id,
                 container.running,

@@ -1,8 +1,8 @@
-"""All pods of the node: one worker for each, born and buried here.
+"""The pod workers of the node: starts and removes one for each pod.
 
-In: pods as the API has them (``desired/source``), pod UIDs that changed (``observe``). Out: workers
-in the component's task group. Rules: reference "Pod worker states"; admission happens once, when a
-pod is first seen.
+In: pods from the API (``desired/source``), UIDs of pods that changed (``observe``). Out: workers in
+the component's task group. Rules: reference "Pod worker states"; admission happens once, when a pod
+is first observed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from trireme.kubelet.worker import Deps, State, Worker
 
 
 class Workers:
-    """The set of workers. ``node_view`` is asked at each admission; ``newest_view``, which asks the
-    API, before a pod is rejected because of the node's object."""
+    """The set of workers. ``node_view`` is used for each admission; ``newest_view``, which reads
+    from the API, before a pod is rejected because of the Node object."""
 
     def __init__(
         self,
@@ -33,13 +33,13 @@ class Workers:
         self._group = group
         self._node_view = node_view
         self._newest_view = newest_view
-        # Pods of which the node's object decides, while it is read.
+        # Pods whose admission waits for the Node object to be read.
         self._admitting: dict[str, core.Pod] = {}
         self._workers: dict[str, Worker] = {}
         self._rejected: set[str] = set()
 
     def pods(self) -> list[core.Pod]:
-        """Every pod that the API gave to this node and that is not gone."""
+        """Every pod that is bound to this node and not removed yet."""
         return [worker.pod for worker in self._workers.values()]
 
     def active(self) -> list[core.Pod]:
@@ -66,14 +66,14 @@ class Workers:
         )
 
     def set(self, pod: core.Pod) -> None:
-        """The API has this version of a pod of ours."""
+        """A pod of this node was added or changed in the API."""
         uid = pod.metadata.uid
         worker = self._workers.get(uid)
         if worker is not None:
             worker.update(pod)
             return
         if podspec.is_terminal(pod.status) and pod.metadata.deletionTimestamp is None:
-            # Ended before this kubelet ran: keep it known, for logs and for its deletion.
+            # Ended before this kubelet ran: kept for logs and for its deletion.
             self._start(pod).end(None, None)
             return
         if uid in self._admitting:
@@ -88,7 +88,7 @@ class Workers:
             self._begin(pod, failure)
 
     async def _admit_anew(self, uid: str) -> None:
-        """Decide by the node as the API has it now: what we know of it may be seconds old."""
+        """Admit by the Node as read from the API now: the cached one may be seconds old."""
         view = await self._newest_view()
         pod = self._admitting.pop(uid, None)
         if pod is not None:
@@ -107,20 +107,20 @@ class Workers:
             worker.reject(failure)
 
     def remove(self, pod: core.Pod) -> None:
-        """The API has no such pod any more; ``pod`` is its last version."""
+        """The pod was deleted from the API; ``pod`` is its last version."""
         self._admitting.pop(pod.metadata.uid, None)
         worker = self._workers.get(pod.metadata.uid)
         if worker is not None:
             self._deps.statuses.forget(worker.uid)
             worker.release(pod)
 
-    def poke(self, uid: str) -> None:
+    def notify(self, uid: str) -> None:
         worker = self._workers.get(uid)
         if worker is not None:
-            worker.poke()
+            worker.notify()
 
     def end_orphan(self, pod: core.Pod) -> None:
-        """The runtime has containers of a pod that the API does not know."""
+        """Terminate a pod that the runtime has and the API does not."""
         if pod.metadata.uid not in self._workers:
             self._start(pod, orphan=True)
 

@@ -1,1 +1,1 @@
-"""Whether this node takes a pod that the scheduler gave to it."""
+"""Admission of pods that are bound to this node."""

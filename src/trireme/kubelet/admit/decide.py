@@ -1,9 +1,8 @@
-"""Whether a pod can run on this node. Pure.
+"""Admission: whether a pod can run on this node. Pure.
 
-In: the pod, the pods that the node already runs, the node. Out: ``None`` or the failure that the
-pod's status will carry. Called by workers when a pod is first seen. Rules: reference "Phase"
-(rejections), "Other rules" (sysctls); the scheduler decided on older knowledge, so the node checks
-again.
+In: the pod, the pods that already run on the node, the node. Out: ``None`` or the failure for the
+pod's status. Called by workers when a pod is first observed. Rules: reference "Phase" (rejections),
+"Other rules" (sysctls). The scheduler's cache may have been stale, so the node checks again.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 from trireme.api.core import v1 as core
 from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.pod import qos
-from trireme.kubelet import amounts, podspec
+from trireme.kubelet import podresources, podspec
 from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
 
@@ -47,7 +46,7 @@ class NodeView(msgspec.Struct, frozen=True):
 
 
 def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure | None:
-    """The first reason against ``pod``, or ``None``. ``others`` are admitted and not ended."""
+    """The first failure of ``pod``, or ``None``. ``others`` are admitted and have not ended."""
     running = list(others)
     return (
         _os(pod)
@@ -61,7 +60,7 @@ def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure
 
 
 def is_of_node(failure: Failure) -> bool:
-    """Whether the node's labels or what it offers stand in the way: both may just have changed."""
+    """Whether the failure depends on the node's labels or capacity, which may just have changed."""
     return failure.reason == NODE_AFFINITY or failure.reason.startswith(OUT_OF)
 
 
@@ -70,8 +69,8 @@ def _os(pod: core.Pod) -> Failure | None:
         return Failure(
             "PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS"
         )
-    wanted = pod.spec.nodeSelector.get("kubernetes.io/os", "linux")
-    if wanted != "linux":
+    requested = pod.spec.nodeSelector.get("kubernetes.io/os", "linux")
+    if requested != "linux":
         return Failure(
             "PodOSSelectorNodeLabelDoesNotMatch",
             "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
@@ -80,7 +79,7 @@ def _os(pod: core.Pod) -> Failure | None:
 
 
 def _features(pod: core.Pod) -> Failure | None:
-    """What this kubelet cannot do yet is refused by name rather than ignored."""
+    """Features that this kubelet lacks are refused by name, not ignored."""
     if pod.spec.resourceClaims:
         return Failure(
             "UnexpectedAdmissionError",
@@ -163,41 +162,41 @@ def _matches(requirement: core.NodeSelectorRequirement, labels: Mapping[str, str
 
 
 def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure | None:
-    limit = amounts.amount(dict(node.allocatable), "pods")
+    limit = podresources.value(dict(node.allocatable), "pods")
     if limit and len(others) + 1 > limit:
         return _out_of("pods", 1, len(others), limit)
     used: dict[str, int] = {}
     for other in others:
-        for name, value in amounts.pod_requests(other).items():
+        for name, value in podresources.pod_requests(other).items():
             used[name] = used.get(name, 0) + value
-    for name, wanted in sorted(amounts.pod_requests(pod).items()):
+    for name, requested in sorted(podresources.pod_requests(pod).items()):
         if name not in node.allocatable:
-            # An extended resource that the node does not know belongs to the cluster or to a
-            # driver, and whoever handed it out has counted it.
-            if wanted and not resource_names.is_extended(name) and name != "pods":
-                return _out_of(name, wanted, 0, 0)
+            # An extended resource without capacity on the node belongs to the cluster or to a
+            # driver, which accounts for it.
+            if requested and not resource_names.is_extended(name) and name != "pods":
+                return _out_of(name, requested, 0, 0)
             continue
         text = node.allocatable[name]
         capacity = (
             quantity.parse(text).milli_value() if name == "cpu" else quantity.parse(text).value()
         )
-        if wanted and used.get(name, 0) + wanted > capacity:
-            return _out_of(name, wanted, used.get(name, 0), capacity)
+        if requested and used.get(name, 0) + requested > capacity:
+            return _out_of(name, requested, used.get(name, 0), capacity)
     return None
 
 
-def _out_of(name: str, wanted: int, used: int, capacity: int) -> Failure:
+def _out_of(name: str, requested: int, used: int, capacity: int) -> Failure:
     return Failure(
         f"{OUT_OF}{name}",
-        f"Node didn't have enough resource: {name}, requested: {wanted}, "
+        f"Node didn't have enough resource: {name}, requested: {requested}, "
         f"used: {used}, capacity: {capacity}",
     )
 
 
 def _ports(pod: core.Pod, others: list[core.Pod]) -> Failure | None:
     taken = [port for other in others for port in _host_ports(other)]
-    for wanted in _host_ports(pod):
-        if any(_clash(wanted, port) for port in taken):
+    for requested in _host_ports(pod):
+        if any(_clash(requested, port) for port in taken):
             return Failure(
                 "NodePorts",
                 "Predicate NodePorts failed: node(s) didn't have free "

@@ -1,7 +1,7 @@
-"""Make, limit, read and remove cgroups.
+"""Create, limit, read and remove cgroups.
 
-In: paths as ``cgroups/plan`` gives them. Out: directories in every hierarchy. Made by the
-composition root: ``detect`` for a real node, ``NoCgroups`` for one that lives in a process. Called
+In: paths from ``cgroups/plan``. Out: directories in every hierarchy. Made by the composition
+root: ``detect`` for a real node, ``NoCgroups`` for an in-process one. Called
 by workers, gc and node. Rules: kernel documentation, cgroup-v1 and cgroup-v2.
 """
 
@@ -102,14 +102,14 @@ class KernelCgroups:
                 _remove_tree(path)
                 return
             except OSError as error:
-                # A killed process leaves its group a moment later.
+                # A killed process leaves its group with a delay.
                 if error.errno != errno.EBUSY or attempt == REMOVE_TRIES - 1:
                     raise
             await self._clock.sleep(REMOVE_PAUSE)
 
 
 def detect(clock: Clock) -> KernelCgroups:
-    """What this machine has. Raises OSError when nothing is mounted."""
+    """The cgroup hierarchies of this machine. Raises OSError when none is mounted."""
     roots: dict[str, str] = {}
     unified = ""
     with open("/proc/self/mountinfo", encoding="utf-8") as file:
@@ -150,8 +150,8 @@ def _make_v2(root: str, path: str) -> None:
     for part in path.strip("/").split("/"):
         with open(f"{folder}/cgroup.controllers", encoding="ascii") as file:
             present = file.read().split()
-        wanted = " ".join(f"+{name}" for name in DELEGATED if name in present)
-        _write(f"{folder}/cgroup.subtree_control", wanted)
+        delegated = " ".join(f"+{name}" for name in DELEGATED if name in present)
+        _write(f"{folder}/cgroup.subtree_control", delegated)
         folder = f"{folder}/{part}"
         os.makedirs(folder, exist_ok=True)
 
@@ -164,7 +164,7 @@ def _make_v1(controller: str, root: str, path: str) -> None:
             continue
         os.makedirs(folder, exist_ok=True)
         if controller == "cpuset":
-            # A new cpuset is empty and lets no process in; children start with the parent's.
+            # A new cpuset is empty, and no process may enter it: copy the parent's.
             for name in ("cpuset.cpus", "cpuset.mems"):
                 with open(f"{parent}/{name}", encoding="ascii") as file:
                     _write(f"{folder}/{name}", file.read().strip())
@@ -191,7 +191,7 @@ def _remove_tree(path: str) -> None:
                     os.kill(pid, signal.SIGKILL)
             os.rmdir(folder)
         except OSError as error:
-            # The runtime removes groups, too: the kernel says ENODEV of one that goes meanwhile.
+            # The runtime removes groups, too: ENODEV for one that is removed meanwhile.
             if error.errno not in (errno.ENOENT, errno.ENODEV):
                 raise
 
@@ -205,6 +205,6 @@ def _below(folder: str) -> list[str]:
 
 
 def _processes(folder: str) -> list[int]:
-    """Those that this process can see: one of another PID namespace is shown as 0."""
+    """The processes of the group; those of another PID namespace read as 0 and are left out."""
     with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
         return [int(pid) for pid in file.read().split() if pid != "0"]

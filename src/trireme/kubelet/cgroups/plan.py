@@ -13,7 +13,7 @@ import msgspec
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
-from trireme.kubelet import amounts
+from trireme.kubelet import podresources
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -34,13 +34,15 @@ def pod_path(parent: str, pod: core.Pod) -> str:
 
 
 def pod_limits(pod: core.Pod, pids: int = 0) -> Limits:
-    requests, limits = amounts.pod_requests(pod), amounts.pod_limits(pod)
+    requests, limits = podresources.pod_requests(pod), podresources.pod_limits(pod)
     if qos.of(pod.spec) == qos.BEST_EFFORT:
-        return Limits(cpu_shares=amounts.MIN_SHARES, pids=pids)
+        return Limits(cpu_shares=podresources.MIN_SHARES, pids=pids)
     return Limits(
-        cpu_shares=amounts.cpu_shares(requests.get("cpu", 0)),
-        cpu_quota=amounts.cpu_quota(limits.get("cpu", 0)) if amounts.all_declare(pod, "cpu") else 0,
-        memory=limits.get("memory", 0) if amounts.all_declare(pod, "memory") else 0,
+        cpu_shares=podresources.cpu_shares(requests.get("cpu", 0)),
+        cpu_quota=podresources.cpu_quota(limits.get("cpu", 0))
+        if podresources.all_declare(pod, "cpu")
+        else 0,
+        memory=limits.get("memory", 0) if podresources.all_declare(pod, "memory") else 0,
         pids=pids,
     )
 
@@ -48,19 +50,21 @@ def pod_limits(pod: core.Pod, pids: int = 0) -> Limits:
 def class_limits(pods: Iterable[core.Pod]) -> dict[str, Limits]:
     """Shares of the burstable and best-effort classes, from the pods that run now."""
     burstable = sum(
-        amounts.pod_requests(pod).get("cpu", 0) for pod in pods if qos.of(pod.spec) == qos.BURSTABLE
+        podresources.pod_requests(pod).get("cpu", 0)
+        for pod in pods
+        if qos.of(pod.spec) == qos.BURSTABLE
     )
     return {
-        qos.BURSTABLE: Limits(cpu_shares=amounts.cpu_shares(burstable)),
-        qos.BEST_EFFORT: Limits(cpu_shares=amounts.MIN_SHARES),
+        qos.BURSTABLE: Limits(cpu_shares=podresources.cpu_shares(burstable)),
+        qos.BEST_EFFORT: Limits(cpu_shares=podresources.MIN_SHARES),
     }
 
 
 def node_limits(allocatable: dict[str, str]) -> Limits:
     return Limits(
-        cpu_shares=amounts.cpu_shares(amounts.amount(allocatable, "cpu")),
-        memory=amounts.amount(allocatable, "memory"),
-        pids=amounts.amount(allocatable, "pids"),
+        cpu_shares=podresources.cpu_shares(podresources.value(allocatable, "cpu")),
+        memory=podresources.value(allocatable, "memory"),
+        pids=podresources.value(allocatable, "pids"),
     )
 
 
@@ -70,7 +74,7 @@ def v1_files(limits: Limits) -> dict[str, dict[str, str]]:
     if limits.cpu_shares:
         files["cpu"]["cpu.shares"] = str(limits.cpu_shares)
     if limits.cpu_quota:
-        files["cpu"]["cpu.cfs_period_us"] = str(amounts.CPU_PERIOD)
+        files["cpu"]["cpu.cfs_period_us"] = str(podresources.CPU_PERIOD)
         files["cpu"]["cpu.cfs_quota_us"] = str(limits.cpu_quota)
     if limits.memory:
         files["memory"]["memory.limit_in_bytes"] = str(limits.memory)
@@ -83,9 +87,9 @@ def v2_files(limits: Limits) -> dict[str, str]:
     """File to content."""
     files: dict[str, str] = {}
     if limits.cpu_shares:
-        files["cpu.weight"] = str(amounts.cpu_weight(limits.cpu_shares))
+        files["cpu.weight"] = str(podresources.cpu_weight(limits.cpu_shares))
     if limits.cpu_quota:
-        files["cpu.max"] = f"{limits.cpu_quota} {amounts.CPU_PERIOD}"
+        files["cpu.max"] = f"{limits.cpu_quota} {podresources.CPU_PERIOD}"
     if limits.memory:
         files["memory.max"] = str(limits.memory)
     if limits.pids:

@@ -1,2 +1,2 @@
-"""The container runtime, as the kubelet sees it: ``model`` (values), ``contract`` (verbs),
+"""The container runtime interface: ``model`` (values), ``contract`` (verbs),
 ``client`` (gRPC)."""

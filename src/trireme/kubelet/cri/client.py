@@ -23,13 +23,13 @@ from trireme.kubelet.cri.pb import cri_pb2 as pb
 UID_LABEL = "io.kubernetes.pod.uid"
 MESSAGE_LIMIT = 16 * 1024 * 1024
 TIMEOUT = 120.0
-# For each processor: what takes the time of a start is its work.
+# Concurrent calls for each CPU: starts of containers are bound by the CPU.
 PARALLEL = 2
 
 
 class GrpcRuntime:
-    """CRI v1 over one gRPC channel. Owned by whoever made it: ``close`` when done. ``parallel``
-    bounds how many sandboxes and containers come and go at a time."""
+    """CRI v1 over one gRPC channel. Its maker closes it. ``parallel`` bounds the concurrent calls
+    that start, stop and remove sandboxes and containers."""
 
     def __init__(self, endpoint: str, timeout: float = TIMEOUT, *, parallel: int = 0) -> None:
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
@@ -40,7 +40,7 @@ class GrpcRuntime:
             options=[
                 ("grpc.max_receive_message_length", MESSAGE_LIMIT),
                 ("grpc.max_send_message_length", MESSAGE_LIMIT),
-                # A runtime that restarts must be found again within a second, not after minutes.
+                # Reconnect to a restarted runtime within a second, not after minutes.
                 ("grpc.initial_reconnect_backoff_ms", 100),
                 ("grpc.max_reconnect_backoff_ms", 1000),
                 # containerd's server refuses the default authority of a unix socket.

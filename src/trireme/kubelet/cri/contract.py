@@ -1,11 +1,11 @@
-"""What the kubelet needs of a container runtime.
+"""The interface of a container runtime.
 
 In: ``cri.model`` values. Out: the same, or ``RuntimeFailure``. Implemented by ``cri/client.py``
 (gRPC to containerd, CRI-O) and by ``trireme.testing.fake_cri`` (in memory). Called by observe,
 sync/execute, images, gc, probes, server and node.
 
-Life cycle: whoever makes a Runtime owns it and calls ``close``; every call may be cancelled, and a
-cancelled call may or may not have taken effect: callers look again before they act again.
+Life cycle: the maker of a Runtime owns it and calls ``close``; every call may be cancelled, and a
+cancelled call may or may not have taken effect: callers read the state again before they act.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How many heavy calls a runtime works on at a time.
+"""A limit on the concurrent expensive calls of a runtime.
 
-In: a call and its priority. Out: its turn. A runtime that starts two hundred sandboxes at once
-finishes none of them before its deadline, and leaves what it had begun. What has begun goes first:
-a container is started before another sandbox is made, so that pods become ready one after another.
+In: a call and its priority. Out: a slot. A runtime that starts two hundred sandboxes at once
+completes none of them before its deadline. Starts of containers go before creations of sandboxes,
+so that pods become ready one after another.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Gate:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                # The slot came at the very moment.
+                # The slot was granted before the cancellation.
                 self._release()
             raise
 

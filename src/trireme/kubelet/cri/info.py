@@ -1,7 +1,7 @@
-"""What a runtime says of a sandbox beyond CRI's own fields: JSON of its making.
+"""The verbose ``info`` of a sandbox: JSON whose form depends on the runtime.
 
-In: the value of ``info`` in a verbose answer. Out: what is of use, None where it says nothing of
-the kind. Called by ``cri/client``. containerd and CRI-O give the OCI runtime's configuration. Pure.
+In: the value of ``info`` in a verbose answer. Out: the network namespace, None where it is absent.
+Called by ``cri/client``. containerd and CRI-O give the OCI runtime's configuration. Pure.
 """
 
 from __future__ import annotations
@@ -35,5 +35,5 @@ def network_namespace(text: str) -> str | None:
     if spec is None or spec.linux is None:
         return None
     network = [item.path for item in spec.linux.namespaces if item.type == "network"]
-    # A namespace without a path is one that was made for the sandbox, somewhere.
+    # A namespace without a path was created by the OCI runtime: its path is unknown.
     return (network[0] or None) if network else ""

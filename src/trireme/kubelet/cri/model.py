@@ -1,7 +1,7 @@
 """Values of the Container Runtime Interface v1 as plain structs with the wire's own field names.
 
-In: nothing. Out: the types that ``contract.Runtime`` takes and returns. Called by everything in the
-kubelet that speaks of sandboxes, containers and images; only ``cri/client.py`` knows protobuf.
+In: nothing. Out: the types that ``contract.Runtime`` takes and returns. Used wherever the kubelet
+handles sandboxes, containers and images; only ``cri/client.py`` depends on protobuf.
 Rules: the CRI v1 API. Times are nanoseconds since the epoch, sizes are bytes.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Struct(msgspec.Struct):
-    """Base of the CRI values. Equality is by value; sharing is safe because nobody mutates."""
+    """Base of the CRI values. Equality is by value; instances are shared and never mutated."""
 
 
 class SandboxState(enum.IntEnum):
@@ -422,7 +422,7 @@ class Status(Struct, kw_only=True):
 
 
 class ContainerEvent(Struct, kw_only=True):
-    """One message of the runtime's event stream: which pod to look at again."""
+    """One message of the runtime's event stream: the pod that changed."""
 
     container_id: str = ""
     pod_uid: str = ""

@@ -1,1 +1,1 @@
-"""What should be: the node's pods, and the objects that they refer to, from the API."""
+"""The desired state: the node's pods, and the objects that they refer to, from the API."""

@@ -1,9 +1,9 @@
 """ConfigMaps and Secrets that pods of this node use.
 
 In: namespace and name. Out: the object, or ``None``. Called by volumes and sync/create. Rules: a
-node may read only what its pods refer to, one object at a time (node authorization), so this asks
-by name and keeps the answer for a moment: long enough that ten pods which start together ask once,
-short enough that a pod never starts with what its user has just replaced.
+node may read only objects that its pods refer to, one at a time (node authorization), so this gets
+them by name and caches them for a second: pods that start together cause one request, and a pod
+does not start with stale data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The pods that the API gave to this node, and the Services that their environments name.
+"""The pods that are bound to this node.
 
-In: watches of ``pods`` with ``spec.nodeName=<node>`` and of ``services``. Out: calls of
-``Workers.set`` and ``Workers.remove``. Run by the component. Rules: reference "Pod sources": until
-the first list is complete nothing may be called an orphan.
+In: a watch of ``pods`` with ``spec.nodeName=<node>``. Out: calls of ``Workers.set`` and
+``Workers.remove``. Run by the component. Rules: reference "Pod sources": until the first list is
+complete no pod counts as an orphan.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trireme.kubelet.workers import Workers
 
 
 class Informer(Protocol):
-    """What ``runtime.informer.Informer`` offers."""
+    """The part of ``runtime.informer.Informer`` that is used here."""
 
     def list(self) -> Iterable[Any]: ...
 
@@ -26,8 +26,8 @@ class Informer(Protocol):
 
 
 class PodSource:
-    """Feeds ``workers``. In the order of creation, so that a restarted kubelet admits as the one
-    before it did."""
+    """Passes pods to ``workers``, in the order of creation, so that a restarted kubelet admits the
+    same pods as before."""
 
     def __init__(self, pods: Informer, workers: Workers) -> None:
         self._pods = pods
@@ -41,7 +41,7 @@ class PodSource:
         self._ready = True
         for pod in sorted(self._pods.list(), key=_age):
             self._workers.set(pod)
-        # Workers take their first turn before anybody looks for orphans.
+        # Workers run once before the first search for orphans.
         await asyncio.sleep(0)
 
     def _handle(self, event: Any) -> None:

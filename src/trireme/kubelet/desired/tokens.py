@@ -1,8 +1,8 @@
 """Service-account tokens for pods, renewed before they run out.
 
 In: a pod, an audience, a lifetime. Out: a token. Called by the projected volume. Rules: KEP-1205;
-reference "Loops" (token manager): renew at 80 % of the lifetime or after 24 h, with a little
-chance so that a node's tokens do not all renew at once.
+reference "Loops" (token manager): renew at 80 % of the lifetime or after 24 h, with jitter so that
+a node's tokens do not all renew at once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ApiTokens:
         self._kept: dict[Key, _Kept] = {}
 
     async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> str:
-        """Raises ApiError when there is none and the API gives none."""
+        """A cached or a new token. Raises ApiError without either."""
         key, now = (pod.metadata.uid, audience, expiration_seconds), self._env.clock.now()
         kept = self._kept.get(key)
         if kept is not None and now < kept.renew:
@@ -47,7 +47,7 @@ class ApiTokens:
         try:
             fresh = await self._request(pod, audience, expiration_seconds)
         except (ApiError, OSError):
-            # The old one still works: say nothing now, ask again in the next round.
+            # The old one is still valid: retry in the next round.
             if kept is not None and now < kept.expires:
                 return kept.token
             raise
@@ -74,8 +74,8 @@ class ApiTokens:
             request,
             authentication.TokenRequest,
         )
-        stamp = answer.status.expirationTimestamp
-        expires = time.parse(stamp) if stamp else now + expiration_seconds
+        text = answer.status.expirationTimestamp
+        expires = time.parse(text) if text else now + expiration_seconds
         life = min((expires - now) * RENEW_AT, RENEW_AFTER_SECONDS)
         jitter = min(JITTER_SECONDS, life * 0.1) * self._env.rng.random()
         return _Kept(answer.status.token, now + life - jitter, expires)

@@ -18,7 +18,7 @@ Reference = tuple[str, str]  # "ConfigMap" or "Secret", and its name
 
 
 class ConfigError(ValueError):
-    """The environment cannot be made; the container waits with CreateContainerConfigError."""
+    """The environment is invalid; the container waits with CreateContainerConfigError."""
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Inputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def references(container: core.Container) -> set[Reference]:
-    """What ``compute`` will need of the API."""
+    """The ConfigMaps and Secrets that ``compute`` needs."""
     found: set[Reference] = set()
     for source in container.envFrom:
         if source.configMapRef is not None:

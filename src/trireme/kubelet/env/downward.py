@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import amounts, podspec
+from trireme.kubelet import podresources, podspec
 from trireme.machinery import gotext, quantity
 
 _SUBSCRIPT = re.compile(r"(metadata\.(?:labels|annotations))\['(.*)'\]\Z").match
@@ -18,11 +18,11 @@ _DEFAULTED = ("cpu", "memory", "ephemeral-storage")
 
 
 class Unsupported(ValueError):
-    """A selector that the downward API does not know."""
+    """A selector that the downward API does not support."""
 
 
 def field(pod: core.Pod, path: str) -> str:
-    """``metadata.*``: what both environment variables and volumes offer."""
+    """``metadata.*``: the fields that both environment variables and volumes support."""
     found = _SUBSCRIPT(path)
     if found is not None:
         of = pod.metadata.labels if found.group(1).endswith("labels") else pod.metadata.annotations
@@ -38,7 +38,7 @@ def field(pod: core.Pod, path: str) -> str:
 
 
 def env_field(pod: core.Pod, path: str, pod_ips: tuple[str, ...], host_ips: tuple[str, ...]) -> str:
-    """As ``field``, with the values that are only known when the container starts."""
+    """As ``field``, and the fields that environment variables support only."""
     match path:
         case "spec.nodeName":
             return pod.spec.nodeName
@@ -74,7 +74,7 @@ def resource(
         raise Unsupported(f"unsupported container resource : {selector.resource}")
     block = container.resources.requests
     if kind == "limits":
-        block = amounts.container_limits(pod, container)
+        block = podresources.container_limits(pod, container)
     text = block.get(name, "")
     if kind == "limits" and name in _DEFAULTED and (not text or not quantity.parse(text)):
         text = allocatable.get(name, "")

@@ -18,7 +18,7 @@ def value(data: bytes, name: str) -> str:
 
     Raises ValueError for a file that is malformed up to there.
     """
-    lines, wanted = _lines(data), name.encode()
+    lines, key = _lines(data), name.encode()
     for number, line in lines:
         text = line.lstrip(_SPACE)
         if not text or text.startswith(b"#"):
@@ -32,7 +32,7 @@ def value(data: bytes, name: str) -> str:
             raise _Malformed(number, "whitespace before '=' is not allowed")
         # Space after the sign makes it an assignment of nothing, as in a shell.
         assigned = b"" if rest[:1] in (b" ", b"\t") else _quoted(rest, number, lines)
-        if found == wanted:
+        if found == key:
             return assigned.decode("utf-8", "surrogateescape")
     return ""
 

@@ -1,4 +1,4 @@
-"""Environment variables that announce Services. Pure.
+"""Environment variables for Services. Pure.
 
 In: Services of the pod's namespace and the ``kubernetes`` Service. Out: name to value. Called by
 env/compute. Rules: concepts/services-networking/service#environment-variables.
@@ -10,23 +10,23 @@ from collections.abc import Iterable
 
 from trireme.api.core import v1 as core
 
-# The API server's own Service: announced in every namespace, whatever enableServiceLinks says.
+# The API server's Service: in every namespace, whatever enableServiceLinks says.
 MASTER = ("default", "kubernetes")
 
 
 def variables(services: Iterable[core.Service], namespace: str, *, links: bool) -> dict[str, str]:
-    chosen: dict[str, core.Service] = {}
+    selected: dict[str, core.Service] = {}
     for service in services:
         meta = service.metadata
         if service.spec.clusterIP in ("", "None") or not service.spec.ports:
             continue
         if links and meta.namespace == namespace:
-            chosen[meta.name] = service
+            selected[meta.name] = service
         elif (meta.namespace, meta.name) == MASTER:
-            chosen.setdefault(meta.name, service)
+            selected.setdefault(meta.name, service)
     result: dict[str, str] = {}
-    for name in sorted(chosen):
-        result.update(_of_service(chosen[name]))
+    for name in sorted(selected):
+        result.update(_of_service(selected[name]))
     return result
 
 

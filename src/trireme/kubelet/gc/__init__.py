@@ -1,1 +1,1 @@
-"""What is no longer needed: dead containers, old sandboxes, unused images, orphans."""
+"""Garbage collection: dead containers, old sandboxes, unused images, orphans."""

@@ -1,8 +1,8 @@
-"""Remove what nobody needs, again and again.
+"""The loops of garbage collection.
 
 In: the runtime's lists, the workers, the disk. Out: removals, orphan workers, events. Run by the
-component. Rules: reference "Loops" (housekeeping 2 s, containers 1 min, images 5 min). What one
-kubelet left behind, the next one finds by names and labels alone.
+component. Rules: reference "Loops" (housekeeping 2 s, containers 1 min, images 5 min). Objects of
+an earlier kubelet are found by names and labels alone.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Collector:
             await self._env.clock.sleep(IMAGES_SECONDS)
 
     async def orphans(self) -> None:
-        """Stop pods that the API does not know; remove directories and cgroups of gone ones."""
+        """Stop pods that the API does not have; remove directories and cgroups of deleted ones."""
         in_runtime: set[str] = set()
         for sandbox in await self._runtime.list_sandboxes():
             uid = sandbox.metadata.uid
@@ -86,7 +86,7 @@ class Collector:
                 await self._cgroups.remove(path)
 
     def _known(self, uid: str) -> bool:
-        """Asked right before each removal: a pod may have come while we waited for something."""
+        """Checked right before each removal: the pod may have been added meanwhile."""
         return self._workers.get(uid) is not None
 
     async def containers(self) -> None:
@@ -113,7 +113,7 @@ class Collector:
             self._uses[image_id].last_used = now
         disk = self._host.disk_usage(self._config.root_dir)
         config = self._config
-        chosen = plan.images_to_remove(
+        selected = plan.images_to_remove(
             images,
             self._uses,
             used,
@@ -123,21 +123,21 @@ class Collector:
             min_age=config.image_gc_min_age_seconds,
             now=now,
         )
-        for image_id in chosen:
+        for image_id in selected:
             await self._gone(self._runtime.remove_image(image_id))
         left = self._host.disk_usage(config.root_dir)
-        if chosen or left.used * 100 < left.capacity * config.image_gc_high_percent:
+        if selected or left.used * 100 < left.capacity * config.image_gc_high_percent:
             return
-        wanted = left.used - left.capacity * config.image_gc_low_percent // 100
+        needed = left.used - left.capacity * config.image_gc_low_percent // 100
         self._events.node(
             WARNING,
             "FreeDiskSpaceFailed",
             f"Failed to garbage collect required amount of images. Attempted to free "
-            f"{wanted} bytes, but only found 0 bytes eligible to free.",
+            f"{needed} bytes, but only found 0 bytes eligible to free.",
         )
 
     async def _restore(self, uid: str, of_sandbox: dict[str, str]) -> core.Pod:
-        """The pod as far as its containers remember it."""
+        """The pod, as far as its containers' labels and annotations have it."""
         pod, _ = labels.restore(of_sandbox, {})
         pod.metadata.uid = uid
         pod.spec.containers = []

@@ -29,7 +29,8 @@ def dead(
     containers: Sequence[model.Container],
     live: Collection[str],
 ) -> Removal:
-    """``live``: UIDs of pods that have a worker; all others are orphans and not ours to judge."""
+    """The dead ones. ``live``: UIDs of pods with a worker; containers of others are left to the
+    housekeeping of orphans."""
     groups: dict[tuple[str, str], list[model.Container]] = {}
     for container in containers:
         uid = container.labels.get(labels.POD_UID, "")
@@ -58,9 +59,9 @@ def dead(
 
 
 class ImageUse(msgspec.Struct):
-    """When an image was first seen and last used (epoch seconds)."""
+    """When an image was first detected and last used (epoch seconds)."""
 
-    first_seen: float
+    first_detected: float
     last_used: float = 0.0
 
 
@@ -85,15 +86,15 @@ def images_to_remove(
         if image.id not in in_use
         and not image.pinned
         and image.id in uses
-        and now - uses[image.id].first_seen >= min_age
+        and now - uses[image.id].first_detected >= min_age
     ]
     candidates.sort(
-        key=lambda image: (uses[image.id].last_used, uses[image.id].first_seen, image.id)
+        key=lambda image: (uses[image.id].last_used, uses[image.id].first_detected, image.id)
     )
-    chosen: list[str] = []
+    selected: list[str] = []
     for image in candidates:
         if to_free <= 0:
             break
-        chosen.append(image.id)
+        selected.append(image.id)
         to_free -= image.size
-    return chosen
+    return selected

@@ -1,1 +1,1 @@
-"""The machine under the kubelet, behind an interface: files, mounts, disks."""
+"""The host's files, mounts and disks, behind an interface."""

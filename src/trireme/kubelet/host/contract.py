@@ -1,13 +1,13 @@
-"""What the kubelet needs of the machine's files.
+"""The interface of the host's files.
 
-In: paths. Out: content and facts. Implemented by ``host/real.py`` and, for clusters that live in
-one process, by ``host/memory.py``. Called by volumes, logs, sync, observe, node. All raise OSError
-as the operating system would. The short calls are plain functions because they take
-microseconds; what may walk a large tree is async.
+In: paths. Out: content and metadata. Implemented by ``host/real.py`` and, for in-process clusters,
+by ``host/memory.py``. Called by volumes, logs, sync, observe, node. All raise OSError as the
+operating system would. Short calls are plain functions because they take microseconds; what may
+walk a large tree is async.
 
-``Host`` takes absolute paths of the node itself and follows links as anyone would. Whatever lies in
-a directory that a pod can write to is reached through a ``Root`` only: a pod may put a link, a pipe
-or a device in the way at any moment, and the kubelet is root.
+``Host`` takes absolute paths of the node and follows links. Paths in a directory that a pod can
+write to are accessed through a ``Root`` only: a pod may put a link, a pipe or a device there at any
+moment, and the kubelet is root.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class FileInfo(msgspec.Struct, frozen=True):
 
 
 class Reading(Protocol):
-    """An open file: stays the same file when its name goes to another one. ``close`` it."""
+    """An open file, unaffected by renames. ``close`` it."""
 
     inode: int
 
     def read(self, limit: int) -> bytes:
-        """Up to ``limit`` bytes from the present position; empty at the end, for now."""
+        """Up to ``limit`` bytes from the present position; empty at the present end."""
         ...
 
     def seek(self, offset: int) -> None: ...
@@ -59,11 +59,11 @@ class Reading(Protocol):
 
 
 class Root(Protocol):
-    """A directory held open, like Go's ``os.Root``: nothing outside it is ever reached.
+    """An open directory, like Go's ``os.Root``: nothing outside it can be accessed.
 
-    Paths are relative to it and may not hold ``..``. A symbolic link on the way is refused
-    (OSError), whoever put it there and whenever; with ``follow``, links are followed as long as
-    they stay inside. The last component is never followed by what makes, changes or removes it.
+    Paths are relative to it and may not contain ``..``. A symbolic link in the path is an OSError;
+    with ``follow``, links are followed as long as they stay inside. The last component is never
+    followed by methods that create, change or remove it.
     """
 
     def __enter__(self) -> Root: ...
@@ -79,7 +79,7 @@ class Root(Protocol):
         ...
 
     def write(self, path: str, data: bytes, mode: int = 0o644, uid: int = -1) -> None:
-        """A new file: OSError when something is there. -1 leaves its owner."""
+        """Create a file: OSError when the name exists. -1 leaves its owner."""
         ...
 
     async def gzip(self, path: str, new: str) -> None:
@@ -89,7 +89,7 @@ class Root(Protocol):
     def make_dirs(self, path: str, mode: int = 0o755, *, follow: bool = False) -> None:
         """Like ``mkdir -p``; each directory that it makes gets ``mode``, whatever the umask.
 
-        ``follow`` applies to the directories that are there already.
+        ``follow`` applies to existing directories.
         """
         ...
 
@@ -120,9 +120,9 @@ class Root(Protocol):
         ...
 
     def bind(self, path: str, target: str) -> None:
-        """Mount what ``path`` leads to, links inside followed, on the node's own path ``target``.
+        """Bind-mount ``path``, links inside followed, on the node's path ``target``.
 
-        Made anew when what is mounted there is another file.
+        Replaced when another file is mounted there.
         """
         ...
 
@@ -149,7 +149,7 @@ class Host(Protocol):
         ...
 
     def open_root(self, path: str) -> Root:
-        """What lies below the directory ``path``. Close it, or use it in a ``with``."""
+        """The directory ``path`` as a ``Root``. Close it, or use it in a ``with``."""
         ...
 
     def info(self, path: str) -> FileInfo | None:
@@ -161,7 +161,7 @@ class Host(Protocol):
         ...
 
     async def remove_tree(self, path: str) -> None:
-        """All of it, however deep, but nothing that is mounted below: then it raises OSError.
+        """Remove a tree of any depth. Raises OSError if something is mounted below.
 
         No link in it is followed.
         """

@@ -1,7 +1,7 @@
-"""Files that live in a dict, for nodes that live in a test's process.
+"""A file system in memory, for in-process nodes.
 
 In: paths. Out: ``host.contract.Host`` without any file on the machine. Made by the composition root
-together with the fake runtime. Mounts are remembered by name only.
+together with the fake runtime. Mounts are kept by name only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Node(msgspec.Struct):
 
 
 class _Reading:
-    """A node of the tree, held open."""
+    """An open file."""
 
     def __init__(self, node: _Node) -> None:
         self._node = node
@@ -73,7 +73,7 @@ class MemoryHost:
     def write(self, path: str, data: bytes, mode: int = 0o644) -> None:
         old = self._nodes.get(self._follow(path))
         if old is not None and old.kind == "file":
-            # The same file with other content, as who holds it open expects.
+            # The same node, so that open files read the new content.
             old.data, old.mode = bytes(data), mode
         else:
             self._add(self._follow(path), _Node("file", mode, bytes(data)))
@@ -286,7 +286,7 @@ class MemoryRoot:
         return node
 
     def _place(self, path: str) -> str:
-        """Where ``path`` is, be it a link."""
+        """The absolute path of ``path``; a link as the last component is not followed."""
         if not path:
             return self._base
         *parents, name = names_below(path)

@@ -1,8 +1,8 @@
-"""The machine's own files and mounts.
+"""The real file system and mounts.
 
 In: absolute paths. Out: ``host.contract.Host``. Made by the composition root for a kubelet with
-real containers. Mounts go through the C library: Python has no call for them and a process per
-mount would cost more than the mount.
+real containers. Mounts use the C library: Python has no call for them, and a process per mount
+would cost more than the mount.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class RealHost:
             raise OSError(code, f"mount {kind or 'bind'}: {os.strerror(code)}", target)
 
     def _remove_tree(self, path: str) -> None:
-        # Never below a mount: that would delete what the volume holds elsewhere.
+        # Never below a mount: that would delete the data of the mounted volume.
         left = self.mounts_below(path)
         if left:
             raise OSError(16, f"still mounted: {left[0]}", path)

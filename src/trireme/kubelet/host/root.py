@@ -1,12 +1,12 @@
-"""What lies below one directory of the real machine, and never what lies outside it.
+"""Files below one directory of the real file system, and none outside of it.
 
 In: a directory's path, then paths relative to it. Out: ``host.contract.Root``. Made by
 ``RealHost.open_root``. Rules: openat(2), path_resolution(7).
 
 A path is walked one component at a time, each opened relative to the directory before it and
-without following a link, so that nothing which a pod changes meanwhile leads elsewhere. ``O_PATH``
-opens neither a pipe nor a device; what was found is then opened, changed or mounted through
-``/proc/self/fd``, which names exactly that file.
+without following a link, so that concurrent changes by a pod have no effect. ``O_PATH`` opens
+neither a pipe nor a device; the file is then opened, changed or mounted through ``/proc/self/fd``,
+which refers to exactly that file.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class RealRoot:
             os.close(opened)
 
     def _walk(self, names: builtins.list[str], follow: bool) -> int:
-        """A handle on what the names lead to; whoever calls closes it."""
+        """A handle of the file at ``names``; the caller closes it."""
         held, left, links = [os.dup(self._fd)], deque(names), 0
         try:
             while left:
@@ -209,7 +209,7 @@ class RealRoot:
                 os.close(handle)
 
     def _longest(self, names: builtins.list[str], follow: bool) -> tuple[int, int]:
-        """A handle on the longest beginning that is there, and its length."""
+        """A handle of the longest existing prefix, and its length."""
         for count in range(len(names), 0, -1):
             try:
                 return self._walk(names[:count], follow), count
@@ -229,7 +229,7 @@ class RealRoot:
 
 
 class Reading:
-    """The regular file behind a handle. Raises OSError for anything else, and opens it not."""
+    """The regular file of a handle. Raises OSError for any other kind, without opening it."""
 
     def __init__(self, handle: int) -> None:
         self._file = _open_regular(handle)
@@ -260,12 +260,12 @@ def info(found: os.stat_result) -> FileInfo:
 
 
 def handle_path(handle: int) -> str:
-    """A path that leads to exactly the file that is open."""
+    """A path to exactly the open file."""
     return f"/proc/self/fd/{handle}"
 
 
 def unlink(name: str, parent: int) -> None:
-    """Remove a name, of an empty directory as well. A link is removed, not what it leads to."""
+    """Remove a file, a link or an empty directory. Links are not followed."""
     try:
         os.unlink(name, dir_fd=parent)
     except IsADirectoryError:
@@ -275,8 +275,8 @@ def unlink(name: str, parent: int) -> None:
 def remove_tree(path: str) -> None:
     """As ``rm -r``, in constant depth and with two descriptors.
 
-    What a pod leaves behind may be deeper than any recursion: a directory that is not empty is
-    moved up to the top before it is emptied.
+    A pod's files may be nested deeper than any recursion: a directory that is not empty is moved up
+    to the top before it is emptied.
     """
     directory, name = os.path.split(path)
     try:
@@ -299,12 +299,12 @@ def remove_tree(path: str) -> None:
 
 
 def _empty(top: int) -> None:
-    moved, seen = 0, True
-    while seen:
-        seen = False
+    moved, found = 0, True
+    while found:
+        found = False
         with os.scandir(top) as entries:
             for entry in entries:
-                seen = True
+                found = True
                 if _unlinked(entry.name, top):
                     continue
                 inner = os.open(entry.name, _LISTED, dir_fd=top)
@@ -318,7 +318,7 @@ def _empty(top: int) -> None:
 
 
 def _unlinked(name: str, parent: int) -> bool:
-    """False: it is a directory with something in it."""
+    """Whether the name was removed; False for a directory that is not empty."""
     try:
         unlink(name, parent)
     except OSError as error:
@@ -355,7 +355,7 @@ def _open_regular(handle: int) -> int:
 
 
 def _is_same(there: os.stat_result, target: str) -> bool:
-    """Whether ``target`` shows that very file, which only a mount can do."""
+    """Whether ``target`` is that file, by device and inode: then it is mounted there."""
     try:
         now = os.lstat(target)
     except OSError:

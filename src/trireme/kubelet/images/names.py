@@ -32,12 +32,16 @@ def parse(image: str) -> Name:
     """Raises ValueError in upstream's words."""
     found = _REFERENCE(image)
     if found is None:
-        why = (
+        detail = (
             "repository name must be lowercase"
             if image != image.lower() and _REFERENCE(image.lower())
             else "invalid reference format"
         )
-        text = f"invalid reference format: {why}" if why != "invalid reference format" else why
+        text = (
+            f"invalid reference format: {detail}"
+            if detail != "invalid reference format"
+            else detail
+        )
         raise ValueError(f'couldn\'t parse image name "{image}": {text}')
     tag, digest = found.group("tag") or "", found.group("digest") or ""
     if not tag and not digest:

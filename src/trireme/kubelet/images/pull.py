@@ -1,8 +1,8 @@
-"""Have an image on the node before a container is made of it.
+"""The image manager: ensures that an image is on the node before a container is created from it.
 
 In: a pod, an image, a pull policy. Out: the runtime's image, or ``ImageFailure`` with the waiting
 reason. Called by sync/execute. Rules: reference "Images"; concepts/containers/images.
-Pulls run one after another, so that a slow registry serves one pod fully instead of all slowly.
+Pulls are serialized, so that pods on a slow registry start one after another.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ BACK_OFF = "ImagePullBackOff"
 NEVER_PULL = "ErrImageNeverPull"
 INVALID_NAME = "InvalidImageName"
 INSPECT = "ImageInspectError"
-SHOW_FAILURE_SECONDS = 2.0
+FAILURE_SECONDS = 2.0
 SPECIAL = ("RegistryUnavailable", "SignatureValidationFailed")
 
 
 class ImageFailure(Exception):
-    """The container waits with ``reason``; ``retry_at`` (epoch seconds) when a back-off runs."""
+    """The container waits with ``reason``; ``retry_at`` (epoch seconds) during a backoff."""
 
     def __init__(self, reason: str, message: str, retry_at: float | None = None) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class ImageFailure(Exception):
         self.retry_at = retry_at
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class ImageRequest(msgspec.Struct, frozen=True):
     """One image for one container of a pod; ``where`` is the event's field path."""
 
     pod: core.Pod
@@ -60,35 +60,35 @@ class Images:
         self._last_error: dict[tuple[str, str], ImageFailure] = {}
         self._one_at_a_time = asyncio.Lock()
 
-    async def ensure(self, wanted: Wanted) -> model.Image:
+    async def ensure(self, request: ImageRequest) -> model.Image:
         """The image, pulled if the policy says so. Raises ``ImageFailure``."""
         try:
-            image = names.with_tag(wanted.image)
+            image = names.with_tag(request.image)
         except ValueError as problem:
-            message = f'Failed to apply default image tag "{wanted.image}": {problem}'
-            self._event(wanted, "Warning", "InspectFailed", message)
+            message = f'Failed to apply default image tag "{request.image}": {problem}'
+            self._event(request, "Warning", "InspectFailed", message)
             raise ImageFailure(INVALID_NAME, message) from problem
-        if wanted.policy != "Always":
-            found = await self._inspect(wanted, image)
+        if request.policy != "Always":
+            found = await self._inspect(request, image)
             if found is not None:
                 self._event(
-                    wanted,
+                    request,
                     "Normal",
                     "Pulled",
-                    f'Container image "{wanted.image}" already present on machine and can '
+                    f'Container image "{request.image}" already present on machine and can '
                     "be accessed by the pod",
                 )
                 return found
-            if wanted.policy == "Never":
+            if request.policy == "Never":
                 message = (
-                    f'Container image "{wanted.image}" is not present with pull policy of Never'
+                    f'Container image "{request.image}" is not present with pull policy of Never'
                 )
-                self._event(wanted, "Warning", NEVER_PULL, message)
+                self._event(request, "Warning", NEVER_PULL, message)
                 raise ImageFailure(NEVER_PULL, message)
-        reference = await self._pull(wanted, image)
-        found = await self._inspect(wanted, reference)
+        reference = await self._pull(request, image)
+        found = await self._inspect(request, reference)
         if found is None:
-            raise ImageFailure(INSPECT, f'image "{wanted.image}" is gone after its pull')
+            raise ImageFailure(INSPECT, f'image "{request.image}" is gone after its pull')
         return found
 
     def forget(self, uid: str) -> None:
@@ -96,78 +96,78 @@ class Images:
             del self._last_error[key]
         self._backoff.collect(self._env.clock.now())
 
-    async def _inspect(self, wanted: Wanted, image: str) -> model.Image | None:
+    async def _inspect(self, request: ImageRequest, image: str) -> model.Image | None:
         try:
             return await self._runtime.image_status(image)
         except RuntimeFailure as failure:
-            message = f'Failed to inspect image "{wanted.image}": {failure}'
-            self._event(wanted, "Warning", "InspectFailed", message)
+            message = f'Failed to inspect image "{request.image}": {failure}'
+            self._event(request, "Warning", "InspectFailed", message)
             raise ImageFailure(INSPECT, message) from failure
 
-    async def _pull(self, wanted: Wanted, image: str) -> str:
-        key = (wanted.pod.metadata.uid, image)
+    async def _pull(self, request: ImageRequest, image: str) -> str:
+        key = (request.pod.metadata.uid, image)
         now = self._env.clock.now()
         if self._backoff.waiting_since_update(key, now):
             last = self._last_error.get(key)
             if last is not None and last.retry_at is not None and now < last.retry_at:
                 raise last
-            message = f'Back-off pulling image "{wanted.image}"'
-            self._event(wanted, "Normal", "BackOff", message)
+            message = f'Back-off pulling image "{request.image}"'
+            self._event(request, "Normal", "BackOff", message)
             if last is not None:
                 message = f"{message}: {last.reason}: {last.message}"
             raise ImageFailure(BACK_OFF, message, self._backoff.until_since_update(key))
         self._last_error.pop(key, None)
-        self._event(wanted, "Normal", "Pulling", f'Pulling image "{wanted.image}"')
+        self._event(request, "Normal", "Pulling", f'Pulling image "{request.image}"')
         started = self._env.clock.monotonic()
         async with self._one_at_a_time:
             began = self._env.clock.monotonic()
             try:
-                reference = await self._pull_with_credentials(wanted, image)
+                reference = await self._pull_with_credentials(request, image)
             except (RuntimeFailure, ValueError) as failure:
-                raise self._failed(wanted, key, failure) from failure
+                raise self._failed(request, key, failure) from failure
         ended = self._env.clock.monotonic()
-        found = await self._inspect(wanted, reference)
+        found = await self._inspect(request, reference)
         self._event(
-            wanted,
+            request,
             "Normal",
             "Pulled",
-            f'Successfully pulled image "{wanted.image}" in {_duration(ended - began)} '
+            f'Successfully pulled image "{request.image}" in {_duration(ended - began)} '
             f"({_duration(ended - started)} including waiting). "
             f"Image size: {found.size if found else 0} bytes.",
         )
         return reference
 
-    async def _pull_with_credentials(self, wanted: Wanted, image: str) -> str:
-        spec = model.ImageSpec(image=image, annotations=dict(wanted.pod.metadata.annotations))
+    async def _pull_with_credentials(self, request: ImageRequest, image: str) -> str:
+        spec = model.ImageSpec(image=image, annotations=dict(request.pod.metadata.annotations))
         repository = names.parse(image).repository
-        known = credentials.matching(wanted.secrets, repository)
+        known = credentials.matching(request.secrets, repository)
         last: RuntimeFailure | None = None
         tries: list[model.AuthConfig | None] = [*known] or [None]
         for auth in tries:
             try:
-                return await self._runtime.pull_image(spec, auth, wanted.sandbox)
+                return await self._runtime.pull_image(spec, auth, request.sandbox)
             except RuntimeFailure as failure:
                 last = failure
         assert last is not None
         raise last
 
     def _failed(
-        self, wanted: Wanted, key: tuple[str, str], failure: RuntimeFailure | ValueError
+        self, request: ImageRequest, key: tuple[str, str], failure: RuntimeFailure | ValueError
     ) -> ImageFailure:
         self._event(
-            wanted, "Warning", "Failed", f'Failed to pull image "{wanted.image}": {failure}'
+            request, "Warning", "Failed", f'Failed to pull image "{request.image}": {failure}'
         )
         now = self._env.clock.now()
         self._backoff.next(key, now, now)
         said = failure.message if isinstance(failure, RuntimeFailure) else ""
         reason = next((name for name in SPECIAL if said.startswith(name)), ERR_PULL)
-        # The pod shows the failure for a moment, then that it backs off.
-        last = ImageFailure(reason, str(failure), now + SHOW_FAILURE_SECONDS)
+        # ErrImagePull stays in the status for a moment, then ImagePullBackOff.
+        last = ImageFailure(reason, str(failure), now + FAILURE_SECONDS)
         self._last_error[key] = last
         return last
 
-    def _event(self, wanted: Wanted, kind: str, reason: str, message: str) -> None:
-        self._events.container(wanted.pod, wanted.container, kind, reason, message)
+    def _event(self, request: ImageRequest, kind: str, reason: str, message: str) -> None:
+        self._events.container(request.pod, request.container, kind, reason, message)
 
 
 def _duration(seconds: float) -> str:

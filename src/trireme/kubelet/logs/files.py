@@ -1,7 +1,7 @@
 """The log files of a node's containers.
 
-In: paths as the runtime gives them. Out: the files, all below the one directory of pods' logs, no
-link followed: a pod may write there through a hostPath volume. Called by logs/read, logs/rotate,
+In: paths from the runtime. Out: the files, all below the directory of pods' logs, without following
+links: a pod may write there through a hostPath volume. Called by logs/read, logs/rotate,
 observe/inspect, sync/create, sync/remove.
 """
 

@@ -39,7 +39,7 @@ def parse(record: bytes) -> Line:
 
 
 def lines(data: bytes) -> Iterator[Line]:
-    """Every complete record in ``data``; a first half record, and garbage, are left out."""
+    """Every complete record in ``data``; a truncated first record, and garbage, are left out."""
     for record in data.split(b"\n")[:-1]:
         try:
             yield parse(record)

@@ -1,8 +1,8 @@
-"""Read a container's log as ``kubectl logs`` asks for it.
+"""Read a container's log for ``kubectl logs``.
 
-In: a log file and ``Options``. Out: pieces of text, as they come. Called by server/logs. Rules:
-reference "Logs". The file may be rotated while it is followed: what is open is read to its end
-before the new file is opened.
+In: a log file and ``Options``. Out: chunks of text as they are written. Called by server/app.
+Rules: reference "Logs". The file may be rotated while it is followed: the open file is read to its
+end before the new one is opened.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trireme.kubelet.logs.files import LogFiles
 
 BLOCK = 64 * 1024
 POLL_SECONDS = 0.1
-# Asking the runtime costs more than looking at a file.
+# Polls of the file for each call of the runtime, which costs more.
 ASK_RUNNING_EVERY = 10
 STREAMS = {
     "": ("stdout", "stderr"),
@@ -50,7 +50,7 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """The text of ``file``, which is open at ``path`` and is closed here.
 
-    With ``follow``, until ``running`` says no.
+    With ``follow``, until ``running`` returns False.
     """
     writer, ended = _Writer(options), False
     try:
@@ -68,7 +68,7 @@ async def stream(
                     yield text
                 if writer.full:
                     return
-                # A container may write as fast as this reads: others must get their turn.
+                # A container may write as fast as this reads: yield to other tasks.
                 await clock.sleep(0)
                 continue
             replaced = _replacement(logs, path, file) if options.follow else None
@@ -80,7 +80,7 @@ async def stream(
                 break
             idle += 1
             if idle % ASK_RUNNING_EVERY == 1:
-                # What was written between the last read and the end is read still.
+                # Read what was written between the last read and the container's end.
                 ended = not await running()
             if not ended:
                 await clock.sleep(POLL_SECONDS)
@@ -102,7 +102,7 @@ def tail_start(file: Reading, lines: int) -> int:
         block = file.read(position - begin)
         at = len(block)
         while (at := block.rfind(b"\n", 0, at)) >= 0:
-            # The line feed at the very end closes the last record, it begins none.
+            # The line feed at the end of the file does not begin a record.
             if begin + at + 1 == end:
                 continue
             found += 1
@@ -113,7 +113,7 @@ def tail_start(file: Reading, lines: int) -> int:
 
 
 class _Writer:
-    """Turns records into what the client asked for, and knows when that is enough."""
+    """Formats records by the options, and applies the limits."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -149,7 +149,7 @@ class _Writer:
 
 
 def _replacement(logs: LogFiles, path: str, file: Reading) -> Reading | None:
-    """The new file when ``path`` has been rotated away from under us."""
+    """The new file at ``path`` if ``file`` has been rotated away."""
     info = logs.info(path)
     if info is None or info.inode == file.inode:
         return None

@@ -1,4 +1,4 @@
-"""Keep container log files small.
+"""Rotate container log files.
 
 In: running containers and the size of their logs. Out: rotated files. Run by the component. Rules:
 reference "Logs": rename to ``<n>.log.<time>``, compress all but the newest rotated one, keep at
@@ -37,7 +37,7 @@ class Rotator:
                 self._env.log.warning("log rotation failed: %s", failure)
 
     async def check(self) -> None:
-        """One pass over every running container whose directory holds a large file."""
+        """One pass over the running containers whose log exceeds the limit."""
         large = self._large()
         if not large:
             return
@@ -49,7 +49,7 @@ class Rotator:
                 await self._rotate(status.log_path, container.id)
 
     def _large(self) -> set[str]:
-        """Present logs over the limit. Looks at the disk only: most of the time there is none."""
+        """Present logs over the limit, by the disk only: usually there are none."""
         found = set()
         with self._logs.at(f"{self._logs.directory}/.") as (root, _):
             for pod in root.list():
@@ -60,15 +60,15 @@ class Rotator:
         return found
 
     async def _rotate(self, path: str, container_id: str) -> None:
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._env.clock.now()))
+        suffix = time.strftime("%Y%m%d-%H%M%S", time.gmtime(self._env.clock.now()))
         with self._logs.at(path) as (root, name):
             await self._compress_and_drop(root, name)
-            rotated = f"{name}.{stamp}"
+            rotated = f"{name}.{suffix}"
             root.rename(name, rotated)
             try:
                 await self._runtime.reopen_log(container_id)
             except RuntimeFailure:
-                # The runtime still writes to the old file: give it its name back, lose nothing.
+                # The runtime still writes to the old file: rename it back.
                 root.rename(rotated, name)
                 raise
 
@@ -82,7 +82,7 @@ class Rotator:
             for entry in root.list(folder)
             if entry.startswith(f"{name}.") and _is_file(root, f"{folder}/{entry}")
         ]
-        # The present file and the one that it becomes count, too.
+        # The present file and the newest rotated one count, too.
         keep = max(self._config.log_max_files - 2, 0)
         for entry in old[: len(old) - keep]:
             root.remove(entry)
@@ -99,7 +99,7 @@ def _is_file(root: Root, path: str) -> bool:
 
 
 def _logs_of(root: Root, pod: str) -> list[str]:
-    """Nothing where something else than a pod's directory is in the way."""
+    """The log files of a pod's directory; empty if it is not a directory."""
     try:
         return [
             f"{pod}/{container}/{name}"

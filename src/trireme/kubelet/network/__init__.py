@@ -1,1 +1,1 @@
-"""What a pod's files say of the network: hosts, resolv.conf, host name."""
+"""A pod's network files: hosts, resolv.conf, host name."""

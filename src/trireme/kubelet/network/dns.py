@@ -22,7 +22,7 @@ CLUSTER_OPTIONS = ["ndots:5"]
 
 
 class NodeDNS(msgspec.Struct, frozen=True):
-    """What the node offers: its own resolver and the cluster's."""
+    """The node's resolver configuration and the cluster's."""
 
     host: DNSConfig
     cluster_servers: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class NodeDNS(msgspec.Struct, frozen=True):
 
 
 def parse_resolv_conf(text: str) -> DNSConfig:
-    """The parts of a resolv.conf that matter to pods."""
+    """The directives of a resolv.conf that are passed to pods."""
     result = DNSConfig(servers=[], searches=[], options=[])
     for line in text.splitlines():
         words = line.split()
@@ -47,7 +47,7 @@ def parse_resolv_conf(text: str) -> DNSConfig:
 
 
 def pod_dns(pod: core.Pod, node: NodeDNS) -> tuple[DNSConfig, list[str]]:
-    """The resolver configuration, and what had to be left out of it."""
+    """The resolver configuration, and warnings about what exceeds its limits."""
     warnings: list[str] = []
     result = DNSConfig(
         servers=list(node.host.servers),

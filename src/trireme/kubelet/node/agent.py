@@ -46,8 +46,8 @@ CONDITION_EVENTS = {
 
 
 class NodeAgent:
-    """``client`` is a ``trireme.client.Client``; ``problem`` says what else makes the node not
-    ready (the relist's health)."""
+    """``problem`` returns another reason for the node not to be ready (the health of the PLEG), ""
+    for none."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class NodeAgent:
         self._total: dict[str, str] = {}
         self._allocatable: dict[str, str] = {}
 
-    # ---- what workers and the server ask
+    # ---- read by workers and the server
 
     def host_ips(self) -> tuple[str, ...]:
         return self._config.node_ips
@@ -121,7 +121,7 @@ class NodeAgent:
         return NodeView(self._config.node_name, labels, allocatable, pressures)
 
     async def newest_view(self) -> NodeView:
-        """The view by the node as the API has it now, or as it was last where that fails."""
+        """The view of the Node read from the API now, or the last one if that fails."""
         try:
             self._node = await self._client.get(core.Node, self._config.node_name)
         except (ApiError, OSError) as error:
@@ -134,7 +134,7 @@ class NodeAgent:
     # ---- loops
 
     async def check_runtime(self) -> None:
-        """Ask the runtime how it is. Never raises: what went wrong is the node's condition."""
+        """Read the runtime's status. Never raises: an error becomes the node's condition."""
         try:
             self._runtime_status = await self._runtime.status()
             self._runtime_problem = statuses.runtime_problem(self._runtime_status)
@@ -151,7 +151,7 @@ class NodeAgent:
             )
 
     async def register(self) -> None:
-        """Until the API has this node. Keeps trying."""
+        """Register the node, with retries until it succeeds."""
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
@@ -176,7 +176,7 @@ class NodeAgent:
             ready = self._node is not None and any(
                 c.type == "Ready" and c.status == "True" for c in self._node.status.conditions
             )
-            # Until the node is ready somebody waits for it.
+            # Report more often until the node is ready.
             await self._env.clock.sleep(
                 self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5
             )
@@ -196,28 +196,28 @@ class NodeAgent:
 
     async def _register(self) -> None:
         await self.check_runtime()
-        wanted = statuses.node(
+        desired = statuses.node(
             self._config, self._machine, statuses.status(await self._facts(), core.NodeStatus())
         )
         try:
-            self._node = await self._client.create(wanted)
+            self._node = await self._client.create(desired)
             self._note_report()
-            self._tell(core.NodeStatus(), self._node.status)
+            self._record_events(core.NodeStatus(), self._node.status)
             return
         except ApiError as error:
             if not errors.is_already_exists(error):
                 raise
         self._node = await self._client.get(core.Node, self._config.node_name)
-        await self._reconcile(wanted)
+        await self._reconcile(desired)
         await self._report(force=True)
 
-    async def _reconcile(self, wanted: core.Node) -> None:
-        """Labels and annotations that are the kubelet's to set."""
+    async def _reconcile(self, desired: core.Node) -> None:
+        """Correct the labels and annotations that the kubelet owns."""
         assert self._node is not None
         present = self._node.metadata
         changes: dict[str, Any] = {}
         for name in ("labels", "annotations"):
-            ours = getattr(wanted.metadata, name)
+            ours = getattr(desired.metadata, name)
             differ = {k: v for k, v in ours.items() if getattr(present, name).get(k) != v}
             if differ:
                 changes[name] = differ
@@ -243,14 +243,14 @@ class NodeAgent:
             core.Node, self._config.node_name, None, change, kind="strategic", subresource="status"
         )
         self._note_report()
-        self._tell(before, after)
+        self._record_events(before, after)
 
     async def _renew(self) -> None:
         if self._lease is None:
             self._lease = await self._get_lease()
         if self._lease is not None:
-            wanted = msgspec.structs.replace(self._lease, spec=self._lease_spec())
-            self._lease = await self._client.update(wanted)
+            desired = msgspec.structs.replace(self._lease, spec=self._lease_spec())
+            self._lease = await self._client.update(desired)
             return
         lease = coordination.Lease(spec=self._lease_spec())
         lease.metadata.name, lease.metadata.namespace = self._config.node_name, LEASES
@@ -327,11 +327,11 @@ class NodeAgent:
 
     def _note_report(self) -> None:
         self._reported = self._env.clock.monotonic()
-        # Nodes that came up together must not report together for ever.
+        # Jitter, so that nodes that started together do not report together.
         half = self._config.status_report_seconds / 2
         self._report_jitter = (self._env.rng.random() * 2 - 1) * half
 
-    def _tell(self, before: core.NodeStatus, after: core.NodeStatus) -> None:
+    def _record_events(self, before: core.NodeStatus, after: core.NodeStatus) -> None:
         known = {c.type: c.status for c in before.conditions}
         for condition in after.conditions:
             reason = CONDITION_EVENTS.get((condition.type, condition.status))

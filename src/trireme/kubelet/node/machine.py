@@ -1,7 +1,7 @@
 """Facts about the machine.
 
-In: /proc, /sys, /etc. Out: ``Machine`` and ``Memory``. Called by node/agent. A node that lives in a
-test's process gets a ``Machine`` made by hand.
+In: /proc, /sys, /etc. Out: ``Machine``, ``meminfo``. Called by node/agent. An in-process node gets
+a ``Machine`` made by hand.
 """
 
 from __future__ import annotations

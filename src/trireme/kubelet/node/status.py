@@ -1,7 +1,7 @@
 """The Node object's status. Pure.
 
-In: the machine, the configuration, how the runtime and the disks are. Out: ``NodeStatus``, the node
-to register, patches. Called by node/agent. Rules: reference "Node object", "QoS" (allocatable).
+In: the machine, the configuration, the state of runtime and disks. Out: ``NodeStatus``, the node to
+register, patches. Called by node/agent. Rules: reference "Node object", "QoS" (allocatable).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ATTACH_DETACH = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Problems as texts for people; empty when there is none."""
+    """``not_ready``: the message of the condition Ready, empty for a ready node."""
 
     not_ready: str = ""
     memory_available: int = 0
@@ -56,7 +56,7 @@ def capacity(config: KubeletConfig, machine: Machine, disk: DiskUsage | None) ->
 
 
 def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, str]:
-    """Capacity without what is reserved and what eviction keeps free."""
+    """Capacity without reserved resources and eviction thresholds."""
     found = dict(total)
     for reserved in (
         config.system_reserved,
@@ -76,7 +76,7 @@ def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, st
 
 
 def advertised(status: core.NodeStatus) -> dict[str, str]:
-    """The capacity that others have given the node: extended resources, theirs to change."""
+    """The extended resources in the capacity, which other clients own."""
     return {
         name: text for name, text in status.capacity.items() if resource_names.is_extended(name)
     }
@@ -91,7 +91,7 @@ def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.
         and health.disk.capacity > 0
         and (health.disk.available * 100 < health.disk.capacity * config.eviction_disk_percent)
     )
-    wanted = [
+    found = [
         _pressure(
             "MemoryPressure",
             memory,
@@ -122,19 +122,19 @@ def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.
         ),
     ]
     known = {condition.type: condition for condition in before}
-    stamp = time.format(facts.now)
-    for condition in wanted:
+    now_text = time.format(facts.now)
+    for condition in found:
         earlier = known.get(condition.type)
-        condition.lastHeartbeatTime = stamp
+        condition.lastHeartbeatTime = now_text
         if earlier is not None and earlier.status == condition.status:
             condition.lastTransitionTime = earlier.lastTransitionTime
         else:
-            condition.lastTransitionTime = stamp
-    return wanted
+            condition.lastTransitionTime = now_text
+    return found
 
 
 def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
-    """The whole status; fields that others own stay as they are."""
+    """The whole status; fields that other clients own are kept."""
     config, machine = facts.config, facts.machine
     total = {**advertised(before), **capacity(config, machine, facts.health.disk)}
     ours = conditions(facts, before.conditions)
@@ -197,7 +197,7 @@ def patch(before: core.NodeStatus, after: core.NodeStatus) -> dict[str, Any] | N
         known = {c["type"]: c for c in old.get("conditions", [])}
         changes["conditions"] = [c for c in new["conditions"] if known.get(c["type"]) != c]
     if "addresses" in changes:
-        # Merging by type would keep only one address of a kind.
+        # A merge by type would keep only one address of a type.
         changes["addresses"] = [*new["addresses"], {"$patch": "replace"}]
     for name in ("capacity", "allocatable"):
         if name in changes:
@@ -217,7 +217,7 @@ def same_but_heartbeat(one: core.NodeStatus, other: core.NodeStatus) -> bool:
 
 
 def runtime_problem(status: model.Status) -> str:
-    """What of the runtime or its network is not ready, in upstream's words."""
+    """Upstream's message about a runtime or network that is not ready; "" if both are."""
     known = {condition.type: condition for condition in status.status.conditions}
     for kind in ("RuntimeReady", "NetworkReady"):
         condition = known.get(kind)
@@ -249,7 +249,7 @@ def _info(facts: Facts) -> core.NodeSystemInfo:
 
 
 def _images(images: Sequence[model.Image]) -> list[core.ContainerImage]:
-    """Largest first, because the scheduler weighs large ones most."""
+    """Largest first, as they matter most for image locality."""
     found = [
         core.ContainerImage(
             names=[*image.repo_digests, *image.repo_tags][:MAX_IMAGE_NAMES], sizeBytes=image.size

@@ -1,1 +1,1 @@
-"""What is: pods as the container runtime shows them."""
+"""The observed state: pods in the container runtime."""

@@ -1,8 +1,8 @@
-"""Ask the runtime about one pod.
+"""The observed state of one pod.
 
-In: a pod UID. Out: ``PodSeen``. Called by workers before and after each round, by gc and server.
-Rules: reference "Logs" (termination messages). Everything comes from CRI labels and annotations,
-so a restarted kubelet sees what the one before it made.
+In: a pod UID. Out: ``ObservedPod``. Called by workers before and after each round, by gc and
+server. Rules: reference "Logs" (termination messages). Everything comes from CRI labels and
+annotations, so that a restarted kubelet finds the containers of the one before.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trireme.kubelet.cri.model import ContainerState, NamespaceMode
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.logs import parse
 from trireme.kubelet.logs.files import LogFiles
-from trireme.kubelet.observe.model import ContainerSeen, PodSeen, SandboxSeen
+from trireme.kubelet.observe.model import ObservedContainer, ObservedPod, ObservedSandbox
 
 MESSAGE_LIMIT = 4096
 LOG_BYTES = 2048
@@ -24,25 +24,25 @@ LOG_LINES = 80
 
 
 class Inspector:
-    """Reads pods from the runtime. Remembers ended containers, which never change again."""
+    """Reads pods from the runtime. Caches ended containers, which never change again."""
 
     def __init__(self, runtime: Runtime, host: Host, logs: LogFiles) -> None:
         self._runtime = runtime
         self._host = host
         self._logs = logs
-        self._ended: dict[str, ContainerSeen] = {}
+        self._ended: dict[str, ObservedContainer] = {}
 
-    async def pod(self, uid: str) -> PodSeen:
-        """What runs and what ran. Raises ``RuntimeFailure``."""
+    async def pod(self, uid: str) -> ObservedPod:
+        """The pod's sandboxes and containers. Raises ``RuntimeFailure``."""
         listed = await self._runtime.list_sandboxes(uid)
         if not listed:
-            return PodSeen(uid=uid)
+            return ObservedPod(uid=uid)
         sandboxes = [await self._sandbox(item) for item in listed]
         containers = [
             await self._container(item) for item in await self._runtime.list_containers(uid)
         ]
         meta = listed[0].metadata
-        return PodSeen(
+        return ObservedPod(
             uid=uid,
             namespace=meta.namespace,
             name=meta.name,
@@ -63,7 +63,7 @@ class Inspector:
     def forget(self, container_id: str) -> None:
         self._ended.pop(container_id, None)
 
-    async def _sandbox(self, item: model.Sandbox) -> SandboxSeen | None:
+    async def _sandbox(self, item: model.Sandbox) -> ObservedSandbox | None:
         try:
             status = await self._runtime.sandbox_status(item.id)
         except RuntimeFailure as failure:
@@ -80,7 +80,7 @@ class Inspector:
             and status.linux.namespaces.options is not None
         ):
             mode = status.linux.namespaces.options.network
-        return SandboxSeen(
+        return ObservedSandbox(
             id=status.id,
             attempt=status.metadata.attempt,
             state=status.state,
@@ -89,7 +89,7 @@ class Inspector:
             network_mode=mode,
         )
 
-    async def _container(self, item: model.Container) -> ContainerSeen | None:
+    async def _container(self, item: model.Container) -> ObservedContainer | None:
         known = self._ended.get(item.id)
         if known is not None:
             return known
@@ -99,20 +99,20 @@ class Inspector:
             if failure.not_found:
                 return None
             raise
-        seen = self._convert(status, item.pod_sandbox_id)
-        if seen.exited:
-            self._ended[item.id] = seen
-        return seen
+        observed = self._convert(status, item.pod_sandbox_id)
+        if observed.exited:
+            self._ended[item.id] = observed
+        return observed
 
-    def _convert(self, status: model.ContainerStatus, sandbox_id: str) -> ContainerSeen:
+    def _convert(self, status: model.ContainerStatus, sandbox_id: str) -> ObservedContainer:
         notes = status.annotations
         exited = status.state == ContainerState.EXITED
         message = ""
         if exited:
-            # Why the runtime could not start it, and what it said itself.
+            # The runtime's error, and the container's own termination message.
             parts = (status.message, self._termination_message(status, notes))
             message = ": ".join(part for part in parts if part)
-        return ContainerSeen(
+        return ObservedContainer(
             id=status.id,
             name=status.labels.get(labels.CONTAINER_NAME, status.metadata.name),
             state=status.state,
@@ -141,7 +141,7 @@ class Inspector:
             except FileNotFoundError:
                 text = ""
             except OSError as error:
-                # A volume may be mounted there, and in it anything.
+                # A volume may be mounted there: any kind of file.
                 return f"Error on reading termination log {mounted}: {error.strerror}"
         if (
             not text
@@ -155,7 +155,7 @@ class Inspector:
 
     def _last_log(self, path: str) -> str:
         try:
-            # Each line has a prefix of about 42 bytes, which does not count.
+            # Each line has a prefix of about 42 bytes, which does not count towards the limit.
             raw = self._logs.tail(path, LOG_BYTES + LOG_LINES * 64)
         except OSError as error:
             return f"Error on reading termination message from logs: {error.strerror}: {path}"

@@ -1,6 +1,6 @@
-"""A pod as the runtime shows it: sandboxes and containers, newest first.
+"""The observed state of a pod: sandboxes and containers of the runtime, newest first.
 
-In: CRI answers (``observe/inspect``). Out: ``PodSeen``, the "observed" half of every decision.
+In: CRI answers (``observe/inspect``). Out: ``ObservedPod``, an argument of every decision.
 Called by sync/plan, status/compute, gc, server. Pure. Times are nanoseconds since the epoch.
 """
 
@@ -12,8 +12,8 @@ from trireme.kubelet.cri import model
 from trireme.kubelet.cri.model import ContainerState, SandboxState
 
 
-class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """One container that the runtime knows, dead or alive."""
+class ObservedContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """One container of the runtime, running or not."""
 
     id: str
     name: str
@@ -41,7 +41,7 @@ class ContainerSeen(msgspec.Struct, frozen=True, kw_only=True):
         return self.state == ContainerState.EXITED
 
 
-class SandboxSeen(msgspec.Struct, frozen=True, kw_only=True):
+class ObservedSandbox(msgspec.Struct, frozen=True, kw_only=True):
     """One sandbox; ``ips`` is empty for host network and while the network is being set up."""
 
     id: str
@@ -56,14 +56,14 @@ class SandboxSeen(msgspec.Struct, frozen=True, kw_only=True):
         return self.state == SandboxState.READY
 
 
-class PodSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the runtime knows of one pod UID."""
+class ObservedPod(msgspec.Struct, frozen=True, kw_only=True):
+    """All sandboxes and containers of one pod UID."""
 
     uid: str
     namespace: str = ""
     name: str = ""
-    sandboxes: tuple[SandboxSeen, ...] = ()
-    containers: tuple[ContainerSeen, ...] = ()
+    sandboxes: tuple[ObservedSandbox, ...] = ()
+    containers: tuple[ObservedContainer, ...] = ()
 
     @property
     def ips(self) -> tuple[str, ...]:
@@ -73,13 +73,13 @@ class PodSeen(msgspec.Struct, frozen=True, kw_only=True):
         return ()
 
     @property
-    def running(self) -> tuple[ContainerSeen, ...]:
-        return tuple(seen for seen in self.containers if seen.running)
+    def running(self) -> tuple[ObservedContainer, ...]:
+        return tuple(observed for observed in self.containers if observed.running)
 
-    def latest(self, name: str) -> ContainerSeen | None:
+    def latest(self, name: str) -> ObservedContainer | None:
         """The newest container of that name."""
-        return next((seen for seen in self.containers if seen.name == name), None)
+        return next((observed for observed in self.containers if observed.name == name), None)
 
-    def instances(self, name: str) -> tuple[ContainerSeen, ...]:
+    def instances(self, name: str) -> tuple[ObservedContainer, ...]:
         """Every container of that name, newest first."""
-        return tuple(seen for seen in self.containers if seen.name == name)
+        return tuple(observed for observed in self.containers if observed.name == name)

@@ -1,8 +1,8 @@
-"""Notice that a pod's containers changed.
+"""The PLEG: notices that a pod's containers changed.
 
 In: the runtime's lists, once a period, and its event stream where it has one. Out: calls of
 ``changed(uid)``. Run by the component. Rules: reference "Loops" (relist 1 s, unhealthy after
-3 min). Containers end without telling anybody; without events the list is the only witness.
+3 min). Without runtime events, the end of a container shows in the list only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trireme.kubelet import labels
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 
 RELIST_SECONDS = 1.0
-# With events the list only catches what the stream lost.
+# With events, the list is for those that the stream lost.
 RELIST_WITH_EVENTS_SECONDS = 30.0
 UNHEALTHY_SECONDS = 180.0
 EVENTS_RETRY_SECONDS = 5.0
@@ -44,7 +44,7 @@ class Pleg:
             await self._env.clock.sleep(period)
 
     async def follow_events(self) -> None:
-        """Ends when the runtime has no events; relisting alone does then."""
+        """Returns when the runtime has no event stream; relisting then suffices."""
         while True:
             try:
                 async for event in self._runtime.events():
@@ -60,7 +60,7 @@ class Pleg:
             await self._env.clock.sleep(EVENTS_RETRY_SECONDS)
 
     def problem(self) -> str:
-        """Empty while healthy, else what the node condition says."""
+        """The message for the node condition; empty while healthy."""
         age = self._env.clock.monotonic() - self._last_relist
         if age <= UNHEALTHY_SECONDS:
             return ""

@@ -1,4 +1,4 @@
-"""When a probe's answers become a result. Pure.
+"""From a probe's answers to its result, by thresholds. Pure.
 
 In: a probe's thresholds, its state, one answer. Out: the new state and what to report. Called by
 probes/manager. Rules: reference "Probes".
@@ -15,8 +15,7 @@ READINESS = "Readiness"
 STARTUP = "Startup"
 KINDS = (STARTUP, LIVENESS, READINESS)
 
-# What holds before the first answer: a container lives, is not ready, and has not said if it
-# started.
+# The results before the first answer: alive, not ready, unknown whether started.
 INITIAL: dict[str, bool | None] = {LIVENESS: True, READINESS: False, STARTUP: None}
 
 
@@ -42,7 +41,7 @@ def step(kind: str, probe: core.Probe, state: State, passed: bool) -> tuple[Stat
     threshold = (probe.successThreshold or 1) if passed else (probe.failureThreshold or 3)
     if row < threshold:
         return State(passed, row), None
-    # After a verdict that restarts the container, or a startup, there is nothing left to ask.
+    # Probing ends after a result that restarts the container, and after a startup.
     held = (kind == LIVENESS and not passed) or kind == STARTUP
     return State(passed, 0 if held else row, held), passed
 

@@ -1,8 +1,8 @@
 """Run every probe of every pod on its own schedule.
 
 In: pods with their containers' present state (``sync``), from workers. Out: ``results`` by
-container id, and calls of ``changed(uid)`` when a result turns. Rules: reference "Probes". One task
-per probe, born in the component's task group and cancelled when the pod no longer wants it.
+container id, and calls of ``changed(uid)`` when a result changes. Rules: reference "Probes". One
+task per probe, in the component's task group, cancelled when the pod no longer needs it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, str, str]  # pod UID, container, kind
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The container that a probe asks: what the last round of the pod's worker saw."""
+    """The container to probe, as observed by the last round of the pod's worker."""
 
     container_id: str
     running: bool
@@ -66,7 +66,7 @@ class ProbeManager:
         self._born = env.clock.monotonic()
 
     def results(self) -> Probes:
-        """Live views: the caller must not keep them over an await."""
+        """Views of the present results: the caller must not keep them over an await."""
         return Probes(
             liveness=self._results[decide.LIVENESS],
             startup=self._results[decide.STARTUP],
@@ -74,7 +74,7 @@ class ProbeManager:
         )
 
     def sync(self, pod: core.Pod, targets: Mapping[str, Target], *, stopping: bool = False) -> None:
-        """Probe what ``pod`` asks for; ``stopping`` leaves only readiness."""
+        """Run the probes of ``pod``; with ``stopping``, only readiness probes."""
         for kind_of, container in podspec.containers(pod):
             if kind_of == "ephemeral" or (kind_of == "init" and not podspec.is_sidecar(container)):
                 continue
@@ -118,7 +118,7 @@ class ProbeManager:
         assert spec is not None
         period = float(spec.periodSeconds or 10)
         if self._env.clock.monotonic() - self._born < period:
-            # After a restart of the kubelet, do not ask every container at once.
+            # After a restart of the kubelet, do not probe all containers at once.
             await self._env.clock.sleep(self._env.rng.random() * min(period, 1.0))
         state, container_id = decide.State(), ""
         while True:
@@ -132,7 +132,7 @@ class ProbeManager:
                 try:
                     state = await self._once(key, container, spec, probe, target, state)
                 except Exception:
-                    # Whatever a container answers, the other probes go on.
+                    # An error in one probe must not end the others.
                     self._env.log.exception("pod %s: container %s: %s probe failed", *key)
             await waiting.wait(probe.wake, self._pause(spec, target, period))
 
@@ -156,7 +156,7 @@ class ProbeManager:
         if probe.target is None or probe.target.container_id != target.container_id:
             return state
         assert probe.pod is not None
-        self._tell(probe.pod, container, kind, answer)
+        self._record_event(probe.pod, container, kind, answer)
         if answer.verdict is Verdict.ERROR:
             return state
         state, result = decide.step(kind, spec, state, answer.passed)
@@ -172,7 +172,9 @@ class ProbeManager:
                 break
         return answer
 
-    def _tell(self, pod: core.Pod, container: core.Container, kind: str, answer: Answer) -> None:
+    def _record_event(
+        self, pod: core.Pod, container: core.Container, kind: str, answer: Answer
+    ) -> None:
         if answer.verdict is Verdict.FAILURE:
             reason, words = "Unhealthy", "failed"
         elif answer.verdict is Verdict.ERROR:
@@ -186,7 +188,7 @@ class ProbeManager:
         )
 
     def _pause(self, spec: core.Probe, target: Target | None, period: float) -> float | None:
-        """Until the next question: a period, or the rest of the initial delay."""
+        """Seconds until the next probe: a period, or the rest of the initial delay."""
         if target is None:
             return None
         left = spec.initialDelaySeconds - (self._env.clock.now() - target.started_at)
@@ -194,7 +196,7 @@ class ProbeManager:
 
     def _set_initial(self, key: Key, target: Target) -> None:
         initial = decide.INITIAL[key[2]]
-        # What was started before this kubelet ran stays as the API has it until the first answer.
+        # For a container that was started before this kubelet, the API's status holds until then.
         fresh = target.started_at >= self._env.clock.now() - 10 or not target.running
         if key[2] == decide.STARTUP and target.started:
             initial, fresh = True, True

@@ -1,8 +1,8 @@
-"""Ask a container how it is, once.
+"""Run one probe of a container.
 
 In: a probe or a lifecycle handler, a container, its address. Out: ``Answer``. Called by
-probes/manager and sync/lifecycle. Rules: reference "Probes". How bytes get there is behind
-``Transport``: sockets on a real node, the fake runtime's hooks in a test.
+probes/manager and sync/lifecycle. Rules: reference "Probes". Connections are behind ``Transport``:
+sockets on a real node, the fake runtime in a test.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Transport(Protocol):
 
 
 class ProbeFailure(Exception):
-    """Nobody answered as asked."""
+    """No valid answer; the text is for the event."""
 
 
 class Prober:
@@ -118,8 +118,8 @@ class Prober:
         output = (result.stdout + result.stderr)[:OUTPUT_LIMIT].decode("utf-8", "replace")
         return Answer(Verdict.SUCCESS if result.exit_code == 0 else Verdict.FAILURE, output)
 
-    async def _http(self, wanted: Request) -> Answer:
-        answer = await self._transport.http(wanted)
+    async def _http(self, request: Request) -> Answer:
+        answer = await self._transport.http(request)
         if 200 <= answer.status < 300:
             return Answer(Verdict.SUCCESS, answer.body)
         if 300 <= answer.status < 400:
@@ -145,7 +145,7 @@ def request(
         headers.append(("User-Agent", USER_AGENT))
     if "accept" not in names:
         headers.append(("Accept", "*/*"))
-    # An empty value means: do not send that header at all.
+    # An empty value suppresses a default header.
     kept = tuple(
         (name, value)
         for name, value in headers

@@ -1,8 +1,8 @@
 """Probes over real sockets.
 
-In: requests of probes/run. Out: what came back, or ``ProbeFailure``. Made by the composition root
-of a real node. Certificates are not checked and connections not kept: a probe asks whether this
-port answers now.
+In: requests of probes/run. Out: answers, or ``ProbeFailure``. Made by the composition root of a
+real node. Certificates are not verified and connections not reused: a probe checks whether the port
+answers now.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SocketTransport:
         writer.close()
 
     async def grpc(self, host: str, port: int, service: str, timeout: float) -> str:
-        # One string field each way: not worth generated code.
+        # One string field in each direction: encoded by hand.
         body = wire.text(1, service)
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         async with aio.insecure_channel(target) as channel:
@@ -79,7 +79,7 @@ class SocketTransport:
             await self._session.close()
 
     async def _follow(self, request: Request) -> HttpAnswer:
-        """Redirects within the same host are followed, others are the answer."""
+        """Follow redirects within the same host; another redirect is the answer."""
         url = request.url
         async with asyncio.timeout(request.timeout):
             for _ in range(MAX_REDIRECTS):

@@ -1,1 +1,1 @@
-"""The kubelet's HTTPS server: who may (``auth``), logs, streams, statistics (``app`` serves)."""
+"""The kubelet's HTTPS server: authn and authz (``auth``), logs, streams, statistics (``app``)."""

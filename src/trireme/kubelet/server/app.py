@@ -1,6 +1,6 @@
 """The kubelet's HTTPS server.
 
-In: requests of the API server, of monitoring, of people. Out: logs, streams, statistics, health.
+In: requests of the API server and of monitoring. Out: logs, streams, statistics, health.
 Started by the component through ``serve``. Rules: reference "HTTP server". Every request but a
 liveness check is authenticated and authorized first; 401 and 403 are plain text.
 """
@@ -37,7 +37,7 @@ Handler = Callable[["BaseRequest", Parameters], Awaitable[web.StreamResponse]]
 
 
 class Failed(Exception):
-    """A request that ends with this status and text."""
+    """An error response with this status and text."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -60,7 +60,7 @@ async def serve(kubelet: Kubelet, group: asyncio.TaskGroup) -> None:
 
 
 class App:
-    """Who may, then what: each endpoint of ``routes`` has its handler here."""
+    """Authenticates and authorizes, then calls the handler of the endpoint (``routes``)."""
 
     def __init__(self, kubelet: Kubelet, config: ServerConfig) -> None:
         self._kubelet = kubelet
@@ -87,7 +87,7 @@ class App:
         }
 
     async def handle(self, request: BaseRequest) -> web.StreamResponse:
-        """Every request comes here; errors leave as a status and a text."""
+        """The handler of every request; errors become a status and a text."""
         if isinstance(request, OtherHTTP):
             return refusal()
         try:
@@ -107,7 +107,7 @@ class App:
         except (RuntimeFailure, streams.StreamFailed) as failure:
             return web.Response(status=500, text=str(failure))
         except ConnectionError:
-            # Whoever asked has gone: aiohttp ends the connection.
+            # The client is gone: aiohttp closes the connection.
             raise
         except OSError as error:
             self._env.log.warning("%s %s: %s", request.method, request.path, error)
@@ -122,18 +122,18 @@ class App:
         return web.Response(text="ok")
 
     async def _pods(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
-        return _pod_list(self._shown(worker) for worker in self._workers())
+        return _pod_list(self._with_status(worker) for worker in self._workers())
 
     async def _running_pods(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         return _pod_list(
-            self._shown(worker)
+            self._with_status(worker)
             for worker in self._workers()
             if worker.pod.metadata.uid in self._kubelet.pleg.pods
         )
 
     async def _configz(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         config = self._kubelet.config
-        shown = {
+        served = {
             "kind": "KubeletConfiguration",
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "clusterDomain": config.cluster_domain,
@@ -147,7 +147,7 @@ class App:
             "imageGCHighThresholdPercent": config.image_gc_high_percent,
             "imageGCLowThresholdPercent": config.image_gc_low_percent,
         }
-        return web.Response(body=msgspec.json.encode({"kubeletconfig": shown}), content_type=JSON)
+        return web.Response(body=msgspec.json.encode({"kubeletconfig": served}), content_type=JSON)
 
     async def _metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         registry = self._env.metrics
@@ -179,7 +179,7 @@ class App:
             raise Failed(404, f'container "{container}" not found in pod "{name}"')
         status = self._kubelet.statuses.get(worker.uid) or worker.pod.status
         try:
-            wanted = logs.options(request.query, self._env.clock.now())
+            options = logs.options(request.query, self._env.clock.now())
             container_id = logs.container_id(
                 worker.pod, status, container, previous=request.query.get("previous") == "true"
             )
@@ -209,7 +209,7 @@ class App:
                 self._kubelet.logs,
                 path,
                 file,
-                wanted,
+                options,
                 self._env.clock,
                 lambda: self._is_running(container_id),
             ):
@@ -221,27 +221,27 @@ class App:
         return response
 
     async def _exec(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
-        wanted = _streams(request.query)
+        which = _streams(request.query)
         container_id = await self._container_id(of)
         command = request.query.getall("command", [])
         if not command:
             raise Failed(400, "you must specify at least one command")
-        url = await self._runtime.exec_url(container_id, command, **wanted)
+        url = await self._runtime.exec_url(container_id, command, **which)
         return await self._relay(request, url)
 
     async def _attach(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
-        wanted = _streams(request.query)
-        url = await self._runtime.attach_url(await self._container_id(of), **wanted)
+        which = _streams(request.query)
+        url = await self._runtime.attach_url(await self._container_id(of), **which)
         return await self._relay(request, url)
 
     async def _port_forward(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         worker = self._find(of)
         if of.get("uid", worker.uid) != worker.uid:
             raise Failed(404, "pod not found")
-        seen = await self._kubelet.inspector.pod(worker.uid)
-        if not seen.sandboxes or not seen.sandboxes[0].ready:
+        observed = await self._kubelet.inspector.pod(worker.uid)
+        if not observed.sandboxes or not observed.sandboxes[0].ready:
             raise Failed(500, f'pod not found ("{of["pod"]}_{of["namespace"]}")')
-        sandbox = seen.sandboxes[0].id
+        sandbox = observed.sandboxes[0].id
         if portforward.is_asked(request):
             namespace = await self._runtime.network_namespace(sandbox)
             dial = None if namespace is None else portforward.into(namespace)
@@ -274,8 +274,8 @@ class App:
         )
         return [worker for worker in found if worker is not None]
 
-    def _shown(self, worker: Worker) -> core.Pod:
-        """The pod with the newest status that we know."""
+    def _with_status(self, worker: Worker) -> core.Pod:
+        """The pod with the newest status that the kubelet computed."""
         status = self._kubelet.statuses.get(worker.uid)
         return worker.pod if status is None else msgspec.structs.replace(worker.pod, status=status)
 
@@ -288,8 +288,8 @@ class App:
     async def _container_id(self, of: Parameters) -> str:
         """The running container's id."""
         worker, name = self._find(of), of["container"]
-        seen = await self._kubelet.inspector.pod(worker.uid)
-        latest = seen.latest(name)
+        observed = await self._kubelet.inspector.pod(worker.uid)
+        latest = observed.latest(name)
         if latest is None or not latest.running:
             raise Failed(500, f'container not found ("{name}")')
         return latest.id
@@ -319,7 +319,7 @@ class App:
 
 
 class _Families:
-    """A registry of families that are there already."""
+    """A registry of given metric families."""
 
     def __init__(self, families: list[Any]) -> None:
         self._families = families
@@ -342,19 +342,19 @@ def _text(body: bytes) -> web.Response:
 
 
 def _streams(query: Mapping[str, str]) -> dict[str, bool]:
-    """Which streams the caller wants. Raises ``Failed`` when it wants none."""
+    """The requested streams. Raises ``Failed`` when there are none."""
 
     def on(*names: str) -> bool:
         return any(query.get(name, "").lower() in ("1", "true") for name in names)
 
-    wanted = {
+    which = {
         "stdin": on("input", "stdin"),
         "stdout": on("output", "stdout"),
         "stderr": on("error", "stderr") and not on("tty"),
     }
-    if not any(wanted.values()):
+    if not any(which.values()):
         raise Failed(400, "you must specify at least 1 of stdin, stdout, stderr")
-    return {**wanted, "tty": on("tty")}
+    return {**which, "tty": on("tty")}
 
 
 def _certificate(request: BaseRequest) -> dict[str, Any] | None:

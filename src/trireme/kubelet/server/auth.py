@@ -1,9 +1,9 @@
-"""Who calls the kubelet, and may they.
+"""Authentication and authorization of the kubelet's clients.
 
 In: the connection's client certificate or a bearer token, method and path. Out: the user, or
 ``Refused``. Called by server/app for each request. Rules: reference "HTTP server": certificates of
 the client CA, TokenReview (kept 2 min), SubjectAccessReview on a subresource of ``nodes`` (kept
-5 min when allowed, 30 s when not). The API server decides; the kubelet only asks.
+5 min when allowed, 30 s when not). The API server decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TOKEN_SECONDS = 120.0
 ALLOWED_SECONDS = 300.0
 DENIED_SECONDS = 30.0
 LIMIT = 4096
-# Of other methods, HEAD among them, there is no verb: only who may do all may use them.
+# Other methods, HEAD among them, have no verb: they need the right to all verbs.
 VERBS = {
     "GET": "get",
     "POST": "create",
@@ -34,7 +34,7 @@ VERBS = {
     "PATCH": "patch",
     "DELETE": "delete",
 }
-# The first segment of the path to the subresources of nodes of which any one suffices.
+# By the first segment of the path: the subresources of nodes, any one of which suffices.
 SUBRESOURCES = {
     "stats": ("stats",),
     "metrics": ("metrics",),
@@ -57,7 +57,7 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Refused(Exception):
-    """Status 401 or 403, or 500 when the API cannot say, and the text that the caller gets."""
+    """Status 401 or 403, or 500 when the API does not answer, and the text of the response."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -79,7 +79,7 @@ class Auth:
     async def check(
         self, certificate: dict[str, Any] | None, authorization_: str, method: str, path: str
     ) -> User:
-        """The user, who may. Raises ``Refused``."""
+        """The user, who is authorized. Raises ``Refused``."""
         user = await self._authenticate(certificate, authorization_)
         verb = VERBS.get(method, "")
         subresources = SUBRESOURCES.get("".join(routes.split(path)[:1]), ("proxy",))

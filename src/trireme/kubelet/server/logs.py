@@ -1,4 +1,4 @@
-"""Which log file a request means, and with which options.
+"""The log options and the container of a request.
 
 In: a pod's status and the query. Out: ``Options``, a container id, or ``NoLogs`` with the text that
 ``kubectl logs`` shows. Called by server/app. Pure. Rules: the kubelet's container log checks.
@@ -14,11 +14,11 @@ from trireme.kubelet.logs.read import STREAMS, Options
 
 
 class NoLogs(ValueError):
-    """There is no such log; the text says why."""
+    """There is no such log; the text has the reason."""
 
 
 def options(query: Mapping[str, str], now: float) -> Options:
-    """Raises ``NoLogs`` for what cannot be understood."""
+    """Raises ``NoLogs`` for an invalid query."""
     try:
         tail = _number(query, "tailLines")
         limit = _number(query, "limitBytes")
@@ -46,7 +46,7 @@ def options(query: Mapping[str, str], now: float) -> Options:
 
 
 def container_id(pod: core.Pod, status: core.PodStatus, name: str, *, previous: bool) -> str:
-    """The runtime's id of the container whose log is meant. Raises ``NoLogs``."""
+    """The runtime's id of the container whose log is requested. Raises ``NoLogs``."""
     found = next(
         (
             s

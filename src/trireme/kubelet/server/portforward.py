@@ -1,10 +1,10 @@
-"""port-forward, served by the kubelet itself: SPDY on one side, the pod's loopback on the other.
+"""port-forward, served by the kubelet itself: SPDY to the client, TCP to the pod's loopback.
 
-In: a request that leaves HTTP for SPDY, and what connects to a port of the pod. Out: for each pair
-of streams (``error``, ``data``, joined by ``requestID``) a connection, each of whose halves ends by
-itself. The stream server of containerd closes both a second after the client has sent its last
-byte, and so loses what the pod would answer then. Called by server/app where the runtime says in
-which network namespace a pod is. Upstream: cri-streaming ``portforward`` (httpstream).
+In: a request that upgrades to SPDY, and a function that connects to a port of the pod. Out: for
+each pair of streams (``error``, ``data``, joined by ``requestID``) a connection, whose directions
+close independently. containerd's stream server closes both a second after the client's last byte,
+and loses later answers of the pod. Called by server/app where the runtime gives the network
+namespace of a pod. Upstream: cri-streaming ``portforward`` (httpstream).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from trireme.kit import hijack, netns, spdy, tasks
 
 PROTOCOL = "portforward.k8s.io"
 CONNECT_SECONDS = 5.0
-# Frames of the client that wait for a pod which does not read; then the client has to.
+# Frames buffered for a pod that does not read; then the client is not read either.
 _WAITING = 32
 _PIECE = 32 * 1024
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
@@ -37,14 +37,14 @@ Dial = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 def is_asked(request: BaseRequest) -> bool:
-    """Whether a request speaks what is served here."""
+    """Whether a request upgrades to the protocol served here."""
     offered = request.headers.getall("X-Stream-Protocol-Version", [])
     return request.headers.get("Upgrade", "").lower() == "spdy/3.1" and PROTOCOL in offered
 
 
 def into(namespace: str) -> Dial | None:
-    """What connects to ports on the loopback of a network namespace, our own where it is empty;
-    None where we may not enter it."""
+    """A function that connects to ports on the loopback of a network namespace, the own one if it
+    is empty; None without the permission to enter it."""
     try:
         _made(socket.AF_INET, namespace).close()
     except OSError:
@@ -76,7 +76,7 @@ def into(namespace: str) -> Dial | None:
 
 
 async def serve(request: BaseRequest, dial: Dial, sandbox: str) -> web.StreamResponse:
-    """Forward until the client goes."""
+    """Forward until the client disconnects."""
     caller = hijack.take(request, _HEAD)
     try:
         await _Session(caller, dial, sandbox).run()
@@ -87,7 +87,7 @@ async def serve(request: BaseRequest, dial: Dial, sandbox: str) -> web.StreamRes
 
 @dataclass(eq=False)
 class _Pair:
-    """The two streams of one connection. ``incoming``: what the client sends, None at its end."""
+    """The two streams of one connection. ``incoming``: data of the client, None at its end."""
 
     port: int
     error: int = 0
@@ -106,7 +106,7 @@ class _Session:
         self._dial = dial
         self._sandbox = sandbox
         self._spdy = spdy.Connection(client=False)
-        # By requestID until both streams are there, by stream until the connection is over.
+        # By requestID until both streams are open, by stream until the connection is closed.
         self._halves: dict[str, _Pair] = {}
         self._pairs: dict[int, _Pair] = {}
 
@@ -150,7 +150,7 @@ class _Session:
             return
         for item in ([event.data] if event.data else []) + ([None] if event.fin else []):
             if pair.incoming.full():
-                # A client that waits for a pod may go meanwhile.
+                # The client may disconnect while its frames wait.
                 await tasks.until_first(pair.incoming.put(item), self._caller.lost())
             else:
                 pair.incoming.put_nowait(item)
@@ -161,7 +161,7 @@ class _Session:
             pair.task.cancel()
 
     async def _forward(self, pair: _Pair) -> None:
-        """One connection, until the pod has ended its half."""
+        """One connection, until the pod has closed its direction."""
         try:
             reader, writer = await self._dial(pair.port)
         except OSError as problem:
@@ -176,7 +176,7 @@ class _Session:
             for stream in (pair.data, pair.error):
                 self._pairs.pop(stream, None)
                 self._spdy.send(stream, b"", fin=True)
-            # What waits for a place in the queue has none to wait for.
+            # Drain the queue: a reader may wait for room in it.
             while not pair.incoming.empty():
                 pair.incoming.get_nowait()
             with contextlib.suppress(OSError):
@@ -190,12 +190,12 @@ class _Session:
     async def _to_pod(self, pair: _Pair, writer: asyncio.StreamWriter) -> None:
         takes = True
         while (data := await pair.incoming.get()) is not None:
-            # A pod that takes no more may still have something to say.
+            # A pod that no longer reads may still write.
             takes = takes and await _written(writer, data)
         if takes:
             with contextlib.suppress(OSError):
                 writer.write_eof()
-        # Only the pod's end, or the client's, is the connection's.
+        # The connection ends when the pod closes its direction, or the client disconnects.
         await asyncio.Event().wait()
 
     async def _flush(self) -> None:

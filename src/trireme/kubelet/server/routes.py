@@ -1,8 +1,8 @@
-"""Which endpoint a request means, and which methods it takes. Pure.
+"""The endpoints, their paths and methods. Pure.
 
 In: a method and a path. Out: the endpoint's name and the path's parameters, or ``NoRoute``. Called
 by server/app. Rules: reference "HTTP server"; the methods, codes and texts are those of upstream's
-kubelet, where what is served by a plain handler (health, metrics, configz) takes any method.
+kubelet, where plain handlers (health, metrics, configz) accept any method.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _POD = "{namespace}/{pod}"
 
 
 class NoRoute(Exception):
-    """Status 404 or 405 and the text; ``allow`` lists the methods that there are."""
+    """Status 404 or 405 and the text; ``allow`` lists the allowed methods."""
 
     def __init__(self, status: int, text: str, allow: str = "") -> None:
         super().__init__(text)
@@ -25,7 +25,7 @@ class NoRoute(Exception):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """``path``: a name in braces stands for any segment. ``methods``: empty takes all."""
+    """``path``: a name in braces stands for any segment. ``methods``: empty for all."""
 
     name: str
     path: str
@@ -56,7 +56,7 @@ ENDPOINTS = (
     Endpoint("port forward", f"portForward/{_POD}", _STREAM),
     Endpoint("port forward", f"portForward/{_POD}/{{uid}}", _STREAM),
 )
-# Where upstream's router of services answers, not that of plain paths.
+# Paths below which upstream's router of web services answers, not the plain mux.
 _SERVICES = {e.path.partition("/")[0] for e in ENDPOINTS if e.methods}
 
 
@@ -76,7 +76,7 @@ def find(method: str, path: str) -> tuple[str, dict[str, str]]:
 
 
 def split(path: str) -> list[str]:
-    """A path's segments: what decides on the endpoint decides on who may, too."""
+    """A path's segments, for routing and for authorization alike."""
     return [segment for segment in path.split("/") if segment]
 
 
@@ -84,9 +84,9 @@ def _match(pattern: list[str], segments: list[str]) -> dict[str, str] | None:
     if len(pattern) != len(segments):
         return None
     parameters = {}
-    for wanted, segment in zip(pattern, segments, strict=True):
-        if wanted.startswith("{"):
-            parameters[wanted[1:-1]] = segment
-        elif wanted != segment:
+    for part, segment in zip(pattern, segments, strict=True):
+        if part.startswith("{"):
+            parameters[part[1:-1]] = segment
+        elif part != segment:
             return None
     return parameters

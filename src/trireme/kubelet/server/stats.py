@@ -1,4 +1,4 @@
-"""Resource use of the node and its pods.
+"""Resource usage of the node and its pods.
 
 In: the runtime's container statistics and the machine's memory. Out: the summary document, and the
 resource metrics that metrics servers read. Called by server/app. Rules: reference "HTTP server";
@@ -26,7 +26,7 @@ class _Sample(msgspec.Struct):
 
 
 class Rates:
-    """CPU use per second, from two readings, for runtimes that only count."""
+    """CPU usage rates from two readings, for runtimes that report totals only."""
 
     def __init__(self) -> None:
         self._last: dict[str, _Sample] = {}
@@ -48,7 +48,7 @@ class Rates:
 
 
 class Container(msgspec.Struct, frozen=True):
-    """One container's use. CPU in nanoseconds and billionths of a core, memory in bytes."""
+    """One container's usage. CPU in nanoseconds and billionths of a core, memory in bytes."""
 
     namespace: str
     pod: str
@@ -97,7 +97,7 @@ def summary(
     node: str, used: Sequence[Container], memory: dict[str, int], disk: DiskUsage, now: float
 ) -> dict[str, Any]:
     """The document of /stats/summary."""
-    stamp = time.format(now)
+    timestamp = time.format(now)
     pods: dict[str, list[Container]] = {}
     for container in used:
         pods.setdefault(container.uid, []).append(container)
@@ -107,20 +107,20 @@ def summary(
         "node": {
             "nodeName": node,
             "cpu": {
-                "time": stamp,
+                "time": timestamp,
                 "usageNanoCores": sum(c.cpu_rate for c in used),
                 "usageCoreNanoSeconds": sum(c.cpu_total for c in used),
             },
             "memory": {
-                "time": stamp,
+                "time": timestamp,
                 "availableBytes": available,
                 "workingSetBytes": sum(c.working_set for c in used),
                 "usageBytes": total - memory.get("MemFree", 0),
             },
-            "fs": _fs(stamp, disk),
-            "runtime": {"imageFs": _fs(stamp, disk)},
+            "fs": _fs(timestamp, disk),
+            "runtime": {"imageFs": _fs(timestamp, disk)},
         },
-        "pods": [_pod(stamp, uid, of) for uid, of in pods.items()],
+        "pods": [_pod(timestamp, uid, of) for uid, of in pods.items()],
     }
 
 
@@ -160,16 +160,16 @@ def metrics(used: Sequence[Container]) -> list[Metric]:
     return [cpu, memory, node_cpu, node_memory, pod_cpu, pod_memory, error]
 
 
-def _pod(stamp: str, uid: str, of: Sequence[Container]) -> dict[str, Any]:
+def _pod(timestamp: str, uid: str, of: Sequence[Container]) -> dict[str, Any]:
     return {
         "podRef": {"name": of[0].pod, "namespace": of[0].namespace, "uid": uid},
         "cpu": {
-            "time": stamp,
+            "time": timestamp,
             "usageNanoCores": sum(c.cpu_rate for c in of),
             "usageCoreNanoSeconds": sum(c.cpu_total for c in of),
         },
         "memory": {
-            "time": stamp,
+            "time": timestamp,
             "workingSetBytes": sum(c.working_set for c in of),
             "usageBytes": sum(c.usage for c in of),
             "rssBytes": sum(c.rss for c in of),
@@ -178,26 +178,26 @@ def _pod(stamp: str, uid: str, of: Sequence[Container]) -> dict[str, Any]:
             {
                 "name": c.name,
                 "cpu": {
-                    "time": stamp,
+                    "time": timestamp,
                     "usageNanoCores": c.cpu_rate,
                     "usageCoreNanoSeconds": c.cpu_total,
                 },
                 "memory": {
-                    "time": stamp,
+                    "time": timestamp,
                     "workingSetBytes": c.working_set,
                     "usageBytes": c.usage,
                     "rssBytes": c.rss,
                 },
-                "rootfs": {"time": stamp, "usedBytes": c.disk},
+                "rootfs": {"time": timestamp, "usedBytes": c.disk},
             }
             for c in of
         ],
     }
 
 
-def _fs(stamp: str, disk: DiskUsage) -> dict[str, Any]:
+def _fs(timestamp: str, disk: DiskUsage) -> dict[str, Any]:
     return {
-        "time": stamp,
+        "time": timestamp,
         "availableBytes": disk.available,
         "capacityBytes": disk.capacity,
         "usedBytes": disk.used,

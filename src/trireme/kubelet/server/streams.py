@@ -1,9 +1,9 @@
-"""exec, attach and port-forward: hand the caller's connection to the runtime's stream server.
+"""exec, attach and port-forward: relay the client's connection to the runtime's stream server.
 
-In: a request that wants to leave HTTP, and the URL that CRI gave for it. Out: bytes, both ways,
-untouched. Called by server/app. Rules: reference "Streaming": the runtime speaks SPDY; whoever
-needs WebSocket translates before this point. The kubelet stays in between because only it knows
-who may, and because the runtime listens on the node's loopback.
+In: an upgrade request, and the URL that CRI gave for it. Out: bytes, both ways, unchanged. Called
+by server/app. Rules: reference "Streaming": the runtime speaks SPDY; the API server translates
+WebSockets. The kubelet relays because it authorizes, and because the runtime listens on the node's
+loopback.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from trireme.kit import hijack, tasks
 
 HEAD_LIMIT = 64 * 1024
 CONNECT_SECONDS = 5.0
-# What belongs to this hop, or is nobody else's business.
+# Hop-by-hop headers, and those that the runtime must not get.
 _DROPPED = {"host", "authorization", "x-forwarded-for", "content-length", "transfer-encoding"}
 
 

@@ -1,1 +1,1 @@
-"""What the API is told of a pod: computed here, purely, and written by ``manager``."""
+"""Pod statuses: computed by pure functions, and written by ``manager``."""

@@ -1,4 +1,4 @@
-"""The whole PodStatus from what is known. Pure.
+"""The whole PodStatus of a pod. Pure.
 
 In: ``Facts`` about one pod. Out: ``PodStatus``. Called by workers, twice per round. Rules:
 reference "Phase", "Conditions"; KEP-5067 (observedGeneration).
@@ -13,7 +13,7 @@ import msgspec
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
 from trireme.kubelet import podspec
-from trireme.kubelet.observe.model import PodSeen
+from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.status import conditions, containers
 from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.status.phase import phase as phase_of
@@ -25,17 +25,17 @@ MAX_MESSAGES = 12 << 10  # bytes of termination messages of all containers toget
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why the kubelet itself ended the pod (rejected, evicted, deadline exceeded)."""
+    """The reason for which the kubelet failed the pod (rejected, evicted, deadline exceeded)."""
 
     reason: str
     message: str
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """``old`` is the status that we computed last, or the API's when we have none."""
+    """``old`` is the status that was computed last, or the API's if none was."""
 
     pod: core.Pod
-    seen: PodSeen
+    observed: ObservedPod
     old: core.PodStatus
     now: float
     host_ips: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ def compute(facts: Facts) -> core.PodStatus:
             containers.statuses(
                 pod,
                 kind,
-                facts.seen,
+                facts.observed,
                 getattr(old, name),
                 facts.reasons,
                 facts.probes,
@@ -88,7 +88,7 @@ def compute(facts: Facts) -> core.PodStatus:
 
 
 def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
-    """The status of a pod that this node does not take: nothing of it ever was here."""
+    """The status of a pod that this node rejects: it never had containers here."""
     return msgspec.structs.replace(
         pod.status,
         phase="Failed",
@@ -105,7 +105,7 @@ def rejected(pod: core.Pod, failure: Failure, now: float) -> core.PodStatus:
 
 
 def terminated(status: core.PodStatus) -> core.PodStatus:
-    """The last status of a pod of which nothing is left here: it ended, one way or the other."""
+    """The final status of a pod without running containers: Succeeded or Failed."""
     if podspec.is_terminal(status):
         return status
     lost = core.ContainerState(
@@ -141,8 +141,8 @@ def terminated(status: core.PodStatus) -> core.PodStatus:
 
 
 def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodStatus:
-    """``status`` with the phase held back: the API must not call a pod ended whose containers may
-    still run, because others would reuse its resources and names."""
+    """``status`` without a terminal phase: it must not be reported while containers may still run,
+    because the pod's resources and name would be reused."""
     if not podspec.is_terminal(status) or podspec.is_terminal(old):
         return status
     return msgspec.structs.replace(
@@ -151,7 +151,7 @@ def withhold_terminal(status: core.PodStatus, old: core.PodStatus) -> core.PodSt
 
 
 def _limit_messages(pod: core.Pod, status: core.PodStatus) -> None:
-    """Each container gets an equal part of what the pod's termination messages may take."""
+    """Limit each container's termination message to an equal share of the pod's limit."""
     part = MAX_MESSAGES // max(sum(1 for _ in podspec.containers(pod)), 1)
     for of_container in (
         *status.initContainerStatuses,
@@ -171,7 +171,7 @@ def _limited(state: core.ContainerState, limit: int) -> core.ContainerState:
 
 
 def _keep_terminal(facts: Facts, status: core.PodStatus) -> None:
-    """A pod that has ended stays ended, in the same way."""
+    """A terminal phase, with its reason, never changes."""
     for earlier in (facts.old, facts.pod.status):
         if podspec.is_terminal(earlier):
             status.phase = earlier.phase
@@ -194,8 +194,8 @@ def _set_addresses(facts: Facts, status: core.PodStatus) -> None:
     if podspec.is_host_network(facts.pod):
         ips = facts.host_ips
     else:
-        # A finished pod keeps the address that it had.
-        ips = facts.seen.ips or tuple(ip.ip for ip in facts.old.podIPs)
+        # A finished pod keeps its address.
+        ips = facts.observed.ips or tuple(ip.ip for ip in facts.old.podIPs)
     status.podIPs = [core.PodIP(ip=ip) for ip in _one_per_family(ips)]
     status.podIP = status.podIPs[0].ip if status.podIPs else ""
 
@@ -208,7 +208,7 @@ def _one_per_family(ips: tuple[str, ...]) -> list[str]:
 
 
 def _carry_over(facts: Facts, status: core.PodStatus) -> None:
-    """Fields of the status that others write."""
+    """Keep the fields of the status that other clients write."""
     api = facts.pod.status
     status.nominatedNodeName = api.nominatedNodeName
     status.resourceClaimStatuses = api.resourceClaimStatuses
@@ -225,7 +225,7 @@ def _set_conditions(
     pod = facts.pod
     foreign = [c for c in pod.status.conditions if c.type not in conditions.OWNED]
     of_containers = conditions.containers_ready(pod, by_name, status.phase)
-    changed, _, _ = plan.sandbox_changed(pod, facts.seen)
+    changed, _, _ = plan.sandbox_changed(pod, facts.observed)
     own = [
         conditions.ready_to_start(sandbox_ready=not changed),
         conditions.initialized(pod, by_name, status.phase, started=regular_started),

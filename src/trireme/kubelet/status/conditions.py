@@ -19,7 +19,7 @@ CONTAINERS_READY = "ContainersReady"
 SCHEDULED = "PodScheduled"
 OWNED = (READY_TO_START, INITIALIZED, READY, CONTAINERS_READY, SCHEDULED)
 
-# Shared with whoever else disrupts pods (KEP-3329); the reason says that it was the kubelet.
+# Shared with other components that disrupt pods (KEP-3329); the reason names the kubelet.
 DISRUPTION = "DisruptionTarget"
 BY_KUBELET = "TerminationByKubelet"
 
@@ -70,7 +70,7 @@ def ready(
 def initialized(
     pod: core.Pod, statuses: Mapping[str, core.ContainerStatus], phase: str, *, started: bool
 ) -> core.PodCondition:
-    """``started``: a regular container has started, so initialization is over for good."""
+    """``started``: a regular container has started, so that initialization is complete."""
     unknown, incomplete = [], []
     for container in pod.spec.initContainers:
         status = statuses.get(container.name)

@@ -1,8 +1,8 @@
-"""Container statuses as the API shows them. Pure.
+"""Container statuses. Pure.
 
-In: the pod, what the runtime shows, the previous statuses, why starts failed, probe results. Out:
-``ContainerStatus`` lists: init containers in order of the specification, others by name. Called by
-status/compute. Rules: reference "Container states and reasons".
+In: the pod, its observed state, the previous statuses, reasons of failed starts, probe results.
+Out: ``ContainerStatus`` lists: init containers in order of the specification, others by name.
+Called by status/compute. Rules: reference "Container states and reasons".
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from trireme.api.core import v1 as core
 from trireme.kubelet import nanotime, podspec
 from trireme.kubelet.cri.model import ContainerState
-from trireme.kubelet.observe.model import ContainerSeen, PodSeen
+from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
 from trireme.kubelet.sync import plan
 from trireme.kubelet.sync.plan import Probes
 
@@ -30,7 +30,7 @@ RUNTIME = "containerd"
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Why the last attempt to start a container failed."""
+    """The reason for which the last start of a container failed."""
 
     reason: str
     message: str
@@ -39,7 +39,7 @@ class Reason(msgspec.Struct, frozen=True):
 def statuses(
     pod: core.Pod,
     kind: str,
-    seen: PodSeen,
+    observed: ObservedPod,
     previous: Sequence[core.ContainerStatus],
     reasons: Mapping[str, Reason],
     probes: Probes,
@@ -49,7 +49,7 @@ def statuses(
     """``kind``: ``init``, ``container`` or ``ephemeral``."""
     before = {status.name: status for status in previous}
     found = [
-        _status(pod, kind, container, seen, before.get(container.name), runtime)
+        _status(pod, kind, container, observed, before.get(container.name), runtime)
         for of_kind, container in podspec.containers(pod)
         if of_kind == kind
     ]
@@ -57,7 +57,7 @@ def statuses(
     for status in found:
         container = podspec.find(pod, status.name)
         assert container is not None
-        _overlay_waiting(pod, kind, container, seen, status, reasons)
+        _overlay_waiting(pod, kind, container, observed, status, reasons)
         if kind != "ephemeral":
             _set_started_and_ready(kind, container, status, before.get(status.name), probes)
         result.append(status)
@@ -68,14 +68,14 @@ def _status(
     pod: core.Pod,
     kind: str,
     container: core.Container,
-    seen: PodSeen,
+    observed: ObservedPod,
     old: core.ContainerStatus | None,
     runtime: str,
 ) -> core.ContainerStatus:
-    instances = seen.instances(container.name)
+    instances = observed.instances(container.name)
     if not instances:
-        return _not_seen(pod, container, old)
-    status = _from_seen(container, instances[0], old, runtime)
+        return _unobserved(pod, container, old)
+    status = _from_observed(container, instances[0], old, runtime)
     if len(instances) > 1:
         status.lastState = _state(instances[1], runtime)
     elif old is not None:
@@ -86,7 +86,7 @@ def _status(
     return status
 
 
-def _not_seen(
+def _unobserved(
     pod: core.Pod, container: core.Container, old: core.ContainerStatus | None
 ) -> core.ContainerStatus:
     reason = "PodInitializing" if pod.spec.initContainers else "ContainerCreating"
@@ -102,7 +102,7 @@ def _not_seen(
         return msgspec.structs.replace(old)
     status.restartCount, status.lastState = old.restartCount, old.lastState
     if old.state.running is not None and old.lastState.terminated is None:
-        # It ran and is gone without a trace: say that it ended, else the pod looks pending.
+        # It ran, and the runtime lost it: report that it ended, else the pod looks pending.
         status.lastState = core.ContainerState(
             terminated=core.ContainerStateTerminated(
                 reason=LOST, message=LOST_MESSAGE, exitCode=137
@@ -113,45 +113,48 @@ def _not_seen(
     return status
 
 
-def _from_seen(
-    container: core.Container, seen: ContainerSeen, old: core.ContainerStatus | None, runtime: str
+def _from_observed(
+    container: core.Container,
+    observed: ObservedContainer,
+    old: core.ContainerStatus | None,
+    runtime: str,
 ) -> core.ContainerStatus:
-    # The count only grows: the runtime may have forgotten what we reported before.
-    count = max(seen.restart_count, old.restartCount if old is not None else 0)
+    # The count never decreases: the runtime may have lost containers that were reported.
+    count = max(observed.restart_count, old.restartCount if old is not None else 0)
     status = core.ContainerStatus(
-        name=seen.name,
-        image=seen.image,
-        imageID=seen.image_ref,
+        name=observed.name,
+        image=observed.image,
+        imageID=observed.image_ref,
         restartCount=count,
-        containerID=f"{runtime}://{seen.id}",
-        state=_state(seen, runtime),
+        containerID=f"{runtime}://{observed.id}",
+        state=_state(observed, runtime),
         volumeMounts=_mounts(container),
     )
-    # Without ``resources`` the API refuses to resize a running container: this kubelet cannot.
-    if seen.user is not None:
+    # No ``resources``: without them the API refuses resizes, which this kubelet does not support.
+    if observed.user is not None:
         status.user = core.ContainerUser(
             linux=core.LinuxContainerUser(
-                uid=seen.user.uid,
-                gid=seen.user.gid,
-                supplementalGroups=list(seen.user.supplemental_groups),
+                uid=observed.user.uid,
+                gid=observed.user.gid,
+                supplementalGroups=list(observed.user.supplemental_groups),
             )
         )
     return status
 
 
-def _state(seen: ContainerSeen, runtime: str) -> core.ContainerState:
-    if seen.running:
-        running = core.ContainerStateRunning(startedAt=nanotime.nanos_text(seen.started_at))
+def _state(observed: ObservedContainer, runtime: str) -> core.ContainerState:
+    if observed.running:
+        running = core.ContainerStateRunning(startedAt=nanotime.nanos_text(observed.started_at))
         return core.ContainerState(running=running)
-    if seen.state == ContainerState.EXITED:
+    if observed.state == ContainerState.EXITED:
         return core.ContainerState(
             terminated=core.ContainerStateTerminated(
-                exitCode=seen.exit_code,
-                reason=seen.reason,
-                message=seen.message,
-                startedAt=nanotime.nanos_text(seen.started_at),
-                finishedAt=nanotime.nanos_text(seen.finished_at),
-                containerID=f"{runtime}://{seen.id}",
+                exitCode=observed.exit_code,
+                reason=observed.reason,
+                message=observed.message,
+                startedAt=nanotime.nanos_text(observed.started_at),
+                finishedAt=nanotime.nanos_text(observed.finished_at),
+                containerID=f"{runtime}://{observed.id}",
             )
         )
     return core.ContainerState(waiting=core.ContainerStateWaiting())
@@ -173,12 +176,12 @@ def _overlay_waiting(
     pod: core.Pod,
     kind: str,
     container: core.Container,
-    seen: PodSeen,
+    observed: ObservedPod,
     status: core.ContainerStatus,
     reasons: Mapping[str, Reason],
 ) -> None:
-    """A container that should start but could not is Waiting, with the reason."""
-    latest = seen.latest(container.name)
+    """A container that failed to start is Waiting, with the reason."""
+    latest = observed.latest(container.name)
     if kind == "init":
         if latest is not None and latest.exited and latest.exit_code == 0:
             if not podspec.is_sidecar(container):
@@ -187,7 +190,7 @@ def _overlay_waiting(
             latest is None
             and not podspec.is_sidecar(container)
             and status.state.waiting is not None
-            and plan.has_regular_created(pod, seen)
+            and plan.has_regular_created(pod, observed)
         ):
             status.state = core.ContainerState(
                 terminated=core.ContainerStateTerminated(
@@ -196,7 +199,7 @@ def _overlay_waiting(
             )
             return
     reason = reasons.get(container.name)
-    if reason is None or not plan.needs_restart(container, pod, seen):
+    if reason is None or not plan.needs_restart(container, pod, observed):
         return
     if status.state.terminated is not None:
         status.lastState = status.state
@@ -235,7 +238,7 @@ def _started(
         return True
     result = probes.startup.get(container_id)
     if result is None:
-        # After a restart of the kubelet: what was started stays started.
+        # After a restart of the kubelet: started containers stay started.
         return old is not None and old.containerID == status.containerID and bool(old.started)
     return result
 

@@ -1,8 +1,8 @@
-"""Write pod statuses to the API, and the last word: the deletion of an ended pod.
+"""The status manager: writes pod statuses to the API, and deletes terminated pods there.
 
-In: statuses from workers, pods as the API has them. Out: patches of ``pods/status`` and deletions
-with grace 0. Rules: reference "Loops" (full sync every 10 s), "Termination". One task per pod that
-has something to write; what is set meanwhile is written in the next turn, not queued.
+In: statuses from workers, pods from the API. Out: patches of ``pods/status`` and deletions with
+grace 0. Rules: reference "Loops" (full sync every 10 s), "Termination". One task per pod with a
+pending write; of the statuses set meanwhile only the last is written.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MAX_RETRY_SECONDS = 10.0
 
 
 class _Entry:
-    """What we know of one pod. ``present``: the status that the API has."""
+    """The state of one pod. ``present``: the status in the API."""
 
     def __init__(self, pod: core.Pod) -> None:
         self.pod = pod
         self.present = pod.status
-        self.wanted: core.PodStatus | None = None
+        self.desired: core.PodStatus | None = None
         self.finished = False
         self.deleted = False
         self.task: asyncio.Task[None] | None = None
@@ -46,29 +46,29 @@ class StatusManager:
     def get(self, uid: str) -> core.PodStatus | None:
         """The status that was set last, written or not."""
         entry = self._entries.get(uid)
-        return entry.wanted if entry is not None else None
+        return entry.desired if entry is not None else None
 
     def set(self, pod: core.Pod, status: core.PodStatus) -> None:
         entry = self._entry(pod)
-        if entry.wanted != status or patch.status_patch("", entry.present, status) is not None:
-            entry.wanted = status
+        if entry.desired != status or patch.status_patch("", entry.present, status) is not None:
+            entry.desired = status
             self._wake(entry)
 
     def finish(self, pod: core.Pod) -> None:
-        """Nothing of the pod is left on the node: the API may forget it."""
+        """The pod has terminated on the node: delete it from the API."""
         entry = self._entry(pod)
         entry.finished = True
         self._wake(entry)
 
     def observe(self, pod: core.Pod) -> None:
-        """The API's newest version; heals what somebody else overwrote."""
+        """The API's newest version; restores fields that another client overwrote."""
         entry = self._entries.get(pod.metadata.uid)
         if entry is None:
             return
         entry.pod, entry.present = pod, pod.status
-        wanted = entry.wanted
+        desired = entry.desired
         if entry.finished or (
-            wanted is not None and patch.status_patch("", pod.status, wanted) is not None
+            desired is not None and patch.status_patch("", pod.status, desired) is not None
         ):
             self._wake(entry)
 
@@ -109,10 +109,10 @@ class StatusManager:
                 delay = min(delay * 2, MAX_RETRY_SECONDS)
 
     async def _write_once(self, entry: _Entry) -> None:
-        pod, wanted = entry.pod, entry.wanted
+        pod, desired = entry.pod, entry.desired
         name, namespace = pod.metadata.name, pod.metadata.namespace
-        if wanted is not None:
-            change = patch.status_patch(pod.metadata.uid, entry.present, wanted)
+        if desired is not None:
+            change = patch.status_patch(pod.metadata.uid, entry.present, desired)
             if change is not None:
                 changed = await self._client.patch(
                     core.Pod, name, namespace, change, kind="strategic", subresource="status"

@@ -1,9 +1,8 @@
-"""The strategic merge patch that brings a PodStatus to what the kubelet knows. Pure.
+"""The strategic merge patch from the API's PodStatus to the desired one. Pure.
 
-In: the status that the API had when we last looked, and the one that it should have. Out: a patch,
-or ``None`` when they are the same. Called by status/manager. Only what the kubelet owns is in it:
-schedulers, controllers and readiness gates write beside us, also between our look and our write.
-Upstream: mergePodStatus in pkg/kubelet/status.
+In: the API's status as last read, and the desired one. Out: a patch, or ``None`` when they are
+equal. Called by status/manager. It has only fields that the kubelet owns: schedulers, controllers
+and readiness gates write the others concurrently. Upstream: mergePodStatus in pkg/kubelet/status.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from trireme.kubelet.status import conditions
 
 Item: TypeAlias = dict[str, Any]
 
-# Lists that strategic merge joins by a key: what left the list must be deleted by name.
+# Lists that strategic merge joins by a key: removed items must be deleted by key.
 _KEYED = {"podIPs": "ip", "hostIPs": "ip"}
 # Written by the API server, the scheduler and the resource claim controller.
 _OTHERS = frozenset(
@@ -30,10 +29,10 @@ _OTHERS = frozenset(
 )
 
 
-def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> Item | None:
-    """``uid`` in the patch makes the API refuse it for a pod that was replaced meanwhile."""
+def status_patch(uid: str, present: core.PodStatus, desired: core.PodStatus) -> Item | None:
+    """``uid`` makes the API refuse the patch for another pod of the same name."""
     before: dict[str, Any] = msgspec.to_builtins(present)
-    after: dict[str, Any] = msgspec.to_builtins(wanted)
+    after: dict[str, Any] = msgspec.to_builtins(desired)
     changes: dict[str, Any] = {}
     for name in {**before, **after}:
         if name in _OTHERS or before.get(name) == after.get(name):
@@ -54,7 +53,7 @@ def status_patch(uid: str, present: core.PodStatus, wanted: core.PodStatus) -> I
 
 
 def _conditions(before: list[Item], after: list[Item]) -> list[Item]:
-    """Our own conditions as they should be, and a DisruptionTarget that is of our making."""
+    """The conditions that the kubelet owns, and a DisruptionTarget that it set."""
 
     def owned(items: list[Item]) -> list[Item]:
         return [item for item in items if item["type"] in conditions.OWNED]
@@ -68,11 +67,11 @@ def _conditions(before: list[Item], after: list[Item]) -> list[Item]:
 
 def _keyed(before: list[Item], after: list[Item], key: str) -> list[Item]:
     known = {item[key]: item for item in before}
-    wanted = {item[key]: item for item in after}
+    desired = {item[key]: item for item in after}
     items = [
         _cleared(item, known.get(item[key], {})) for item in after if known.get(item[key]) != item
     ]
-    items += [{"$patch": "delete", key: name} for name in known if name not in wanted]
+    items += [{"$patch": "delete", key: name} for name in known if name not in desired]
     return items
 
 

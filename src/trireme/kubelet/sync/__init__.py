@@ -1,1 +1,1 @@
-"""From the difference between a pod's specification and what runs, to what to do, to doing it."""
+"""Syncing a pod: plan actions from its specification and observed state, and execute them."""

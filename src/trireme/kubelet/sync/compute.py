@@ -1,7 +1,7 @@
-"""The sandbox and container configurations that the runtime gets. Pure.
+"""The sandbox and container configurations for the runtime. Pure.
 
-In: a pod, one of its containers, and all that was looked up for it. Out: ``SandboxConfig`` and
-``ContainerConfig``. Called by sync/execute. Rules: CRI v1; reference "QoS, OOM, cgroups".
+In: a pod, one of its containers, and resolved inputs. Out: ``SandboxConfig`` and
+``ContainerConfig``. Called by sync/create. Rules: CRI v1; reference "QoS, OOM, cgroups".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import amounts, labels, podspec
+from trireme.kubelet import labels, podresources, podspec
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.model import PortProtocol, Propagation
 from trireme.kubelet.env import expand
@@ -24,7 +24,7 @@ _PROPAGATION = {
     "HostToContainer": Propagation.HOST_TO_CONTAINER,
     "Bidirectional": Propagation.BIDIRECTIONAL,
 }
-# The numbers that CRI gives to signals are its own: an index into this list.
+# CRI's numbers of signals: indexes into this list.
 _SIGNALS = [
     "RUNTIME_DEFAULT",
     *(
@@ -83,7 +83,7 @@ class SandboxInputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerInputs(msgspec.Struct, frozen=True, kw_only=True):
-    """``mounts`` are complete host paths by now; ``environment`` is in order."""
+    """``mounts`` have absolute host paths; ``environment`` is in order."""
 
     pod: core.Pod
     container: core.Container
@@ -100,7 +100,7 @@ class ContainerInputs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sandbox(inputs: SandboxInputs) -> model.SandboxConfig:
-    """Raises ValueError for a host name that cannot be."""
+    """Raises ValueError for an invalid host name."""
     pod = inputs.pod
     hostname = ""
     if not podspec.is_host_network(pod):
@@ -166,24 +166,24 @@ def container(inputs: ContainerInputs) -> model.ContainerConfig:
 def resources(
     pod: core.Pod, spec: core.Container, memory_capacity: int, cgroup_v2: bool
 ) -> model.LinuxResources:
-    requests, limits = spec.resources.requests, amounts.container_limits(pod, spec)
-    cpu = amounts.amount(requests, "cpu")
+    requests, limits = spec.resources.requests, podresources.container_limits(pod, spec)
+    cpu = podresources.value(requests, "cpu")
     if "cpu" not in requests:
-        cpu = amounts.amount(limits, "cpu")
+        cpu = podresources.value(limits, "cpu")
     hugepages = [
         model.HugepageLimit(
             page_size=name.removeprefix("hugepages-").removesuffix("i") + "B",
-            limit=amounts.amount(limits, name),
+            limit=podresources.value(limits, name),
         )
         for name in limits
         if name.startswith("hugepages-")
     ]
     return model.LinuxResources(
-        cpu_period=amounts.CPU_PERIOD,
-        cpu_quota=amounts.cpu_quota(amounts.amount(limits, "cpu")),
-        cpu_shares=amounts.cpu_shares(cpu),
-        memory_limit_in_bytes=amounts.amount(limits, "memory"),
-        oom_score_adj=amounts.oom_score_adj(pod, spec, memory_capacity),
+        cpu_period=podresources.CPU_PERIOD,
+        cpu_quota=podresources.cpu_quota(podresources.value(limits, "cpu")),
+        cpu_shares=podresources.cpu_shares(cpu),
+        memory_limit_in_bytes=podresources.value(limits, "memory"),
+        oom_score_adj=podresources.oom_score_adj(pod, spec, memory_capacity),
         hugepage_limits=hugepages,
         unified={"memory.oom.group": "1"} if cgroup_v2 else {},
     )
@@ -230,25 +230,27 @@ def _port_mappings(pod: core.Pod) -> list[model.PortMapping]:
 
 def _overhead(pod: core.Pod) -> model.LinuxResources:
     return model.LinuxResources(
-        cpu_shares=amounts.cpu_shares(amounts.amount(pod.spec.overhead, "cpu"))
+        cpu_shares=podresources.cpu_shares(podresources.value(pod.spec.overhead, "cpu"))
         if pod.spec.overhead
         else 0,
-        memory_limit_in_bytes=amounts.amount(pod.spec.overhead, "memory"),
+        memory_limit_in_bytes=podresources.value(pod.spec.overhead, "memory"),
     )
 
 
 def _pod_resources(pod: core.Pod) -> model.LinuxResources:
-    requests, limits = amounts.pod_requests(pod), amounts.pod_limits(pod)
+    requests, limits = podresources.pod_requests(pod), podresources.pod_limits(pod)
     return model.LinuxResources(
-        cpu_period=amounts.CPU_PERIOD,
-        cpu_shares=amounts.cpu_shares(requests.get("cpu", 0)),
-        cpu_quota=amounts.cpu_quota(limits.get("cpu", 0)) if amounts.all_declare(pod, "cpu") else 0,
+        cpu_period=podresources.CPU_PERIOD,
+        cpu_shares=podresources.cpu_shares(requests.get("cpu", 0)),
+        cpu_quota=podresources.cpu_quota(limits.get("cpu", 0))
+        if podresources.all_declare(pod, "cpu")
+        else 0,
         memory_limit_in_bytes=(
-            limits.get("memory", 0) if amounts.all_declare(pod, "memory") else 0
+            limits.get("memory", 0) if podresources.all_declare(pod, "memory") else 0
         ),
     )
 
 
 def _stop_signal(spec: core.Container) -> int:
-    wanted = spec.lifecycle.stopSignal if spec.lifecycle is not None else None
-    return _SIGNALS.index(wanted) if wanted else 0
+    signal_name = spec.lifecycle.stopSignal if spec.lifecycle is not None else None
+    return _SIGNALS.index(signal_name) if signal_name else 0

@@ -1,8 +1,8 @@
-"""Gather what a container needs, and make its configuration.
+"""Resolve the inputs of a container's configuration, from the API and the disk.
 
 In: a pod, a container, its volumes. Out: ``SandboxConfig``, ``ContainerConfig``, and the files that
 they mount (hosts, termination log, sub-paths). Called by sync/execute. The configuration itself is
-made by the pure ``sync/compute``; here is what must look at the API and the disk first.
+computed by the pure ``sync/compute``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.network import dns
-from trireme.kubelet.observe.model import PodSeen
+from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.sync import compute
 from trireme.kubelet.sync.mounts import ConfigFailure, Mounts
 from trireme.kubelet.volumes.plugin import Mounted, Objects
@@ -33,8 +33,8 @@ from trireme.kubelet.volumes.plugin import Mounted, Objects
 _LOG_NAME = re.compile(r"(\d+)\.log(\..*)?\Z").match
 
 
-class Making(msgspec.Struct, frozen=True, kw_only=True):
-    """One container to be. ``volumes`` by name."""
+class NewContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """A container to create. ``volumes`` by name."""
 
     pod: core.Pod
     container: core.Container
@@ -46,7 +46,7 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeFacts(Protocol):
-    """What configurations need to know of the node."""
+    """The node's facts that configurations depend on."""
 
     def host_ips(self) -> tuple[str, ...]: ...
 
@@ -92,7 +92,7 @@ class Factory:
         self._make_log_dir(self.pod_log_dir(pod))
 
     def sandbox(self, pod: core.Pod, attempt: int) -> model.SandboxConfig:
-        """Raises ValueError for a host name that cannot be."""
+        """Raises ValueError for an invalid host name."""
         resolver, warnings = dns.pod_dns(pod, self._node_dns())
         for warning in warnings:
             self._events.pod(pod, WARNING, "DNSConfigForming", warning)
@@ -108,19 +108,19 @@ class Factory:
             )
         )
 
-    async def container(self, making: Making) -> model.ContainerConfig:
+    async def container(self, new: NewContainer) -> model.ContainerConfig:
         """Raises ``ConfigFailure``, ValueError, OSError."""
-        pod, container, image = making.pod, making.container, making.image
-        ips = self._node.host_ips() if podspec.is_host_network(pod) else making.pod_ips
-        variables = await self._environment(pod, container, ips, making.volumes)
-        mounts = self._mounts.of_volumes(pod, container, making.volumes, variables)
+        pod, container, image = new.pod, new.container, new.image
+        ips = self._node.host_ips() if podspec.is_host_network(pod) else new.pod_ips
+        variables = await self._environment(pod, container, ips, new.volumes)
+        mounts = self._mounts.of_volumes(pod, container, new.volumes, variables)
         mounts += self._mounts.of_kubelet(pod, container, ips)
         self._make_log_dir(f"{self.pod_log_dir(pod)}/{container.name}")
         return compute.container(
             compute.ContainerInputs(
                 pod=pod,
                 container=container,
-                restart_count=making.restart_count,
+                restart_count=new.restart_count,
                 image=image.id,
                 image_uid=image.uid,
                 image_user=image.username,
@@ -129,12 +129,13 @@ class Factory:
                 memory_capacity=self._node.memory_capacity(),
                 cgroup_v2=self._cgroup_v2,
                 seccomp_root=f"{self._config.root_dir}/seccomp",
-                target_id=making.target_id,
+                target_id=new.target_id,
             )
         )
 
     def restarts_in_logs(self, pod: core.Pod, container: core.Container) -> int:
-        """The count after the newest log file: the runtime may have forgotten, the disk has not."""
+        """The restart count after that of the newest log file, for when the runtime lost its
+        containers."""
         names = self._logs.list(f"{self.pod_log_dir(pod)}/{container.name}")
         counts = [int(found.group(1)) + 1 for found in map(_LOG_NAME, names) if found]
         return max(counts, default=0)
@@ -143,12 +144,12 @@ class Factory:
         with self._logs.at(path) as (root, name):
             root.make_dirs(name)
 
-    def target_id(self, container: core.Container, seen: PodSeen) -> str:
+    def target_id(self, container: core.Container, observed: ObservedPod) -> str:
         """The container whose processes an ephemeral container joins."""
         name = getattr(container, "targetContainerName", "")
         if not name:
             return ""
-        target = seen.latest(name)
+        target = observed.latest(name)
         if target is None:
             raise ConfigFailure(f"unable to find target container {name}")
         return target.id

@@ -1,8 +1,8 @@
-"""Carry out a plan: sandboxes and containers come and go.
+"""Execute a plan: create, start and stop sandboxes and containers.
 
-In: a ``Plan`` and the pod's mounted volumes. Out: ``Outcome``: why starts failed, and when to come
-back. Called by workers. Rules: the kubelet's SyncPod. Every failure is told once, as an event and
-a waiting reason; the worker retries.
+In: a ``Plan`` and the pod's mounted volumes. Out: ``Outcome``: reasons of failed starts, and when
+to retry. Called by workers. Rules: the kubelet's SyncPod. Every failure is reported once, as an
+event and a waiting reason; the worker retries.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from trireme.kubelet import podspec
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, WARNING, Events
-from trireme.kubelet.images.pull import ImageFailure, Images, Wanted
-from trireme.kubelet.observe.model import PodSeen
+from trireme.kubelet.images.pull import ImageFailure, ImageRequest, Images
+from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.sync import plan as planning
-from trireme.kubelet.sync.create import Factory, Making
+from trireme.kubelet.sync.create import Factory, NewContainer
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import HookFailure, Hooks
 from trireme.kubelet.sync.mounts import ConfigFailure
@@ -45,18 +45,18 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of one plan. ``volumes`` by name."""
 
     pod: core.Pod
-    seen: PodSeen
+    observed: ObservedPod
     plan: Plan
     volumes: Mapping[str, Mounted]
     secrets: tuple[core.Secret, ...]
     crashes: Backoff
-    # Called when the sandbox is up, so that the status shows it while images are pulled.
+    # Called when the sandbox is ready, to report it while images are pulled.
     sandbox_ready: Callable[[], Awaitable[None]]
 
 
 class Outcome(msgspec.Struct):
-    """``reasons``: container to why it did not start (``None``: it did). ``retry_at``: epoch
-    seconds of the earliest back-off that ends; ``failed``: something that a retry may mend."""
+    """``reasons``: by container, the reason of a failed start (``None``: started). ``retry_at``:
+    epoch seconds at which the first backoff ends; ``failed``: an error that may be retried."""
 
     reasons: dict[str, Reason | None] = {}
     retry_at: float | None = None
@@ -69,7 +69,7 @@ class Outcome(msgspec.Struct):
 
 
 class Executor:
-    """Turns plans into CRI calls for one node. Keeps nothing between rounds."""
+    """Turns plans into CRI calls for one node. Stateless."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class Executor:
     async def run(self, work: Round) -> Outcome:
         """Do all of ``work.plan`` that can be done now."""
         outcome = Outcome(reasons={})
-        sandbox = _Sandbox(work.plan.sandbox_id, work.plan.attempt, work.seen.ips)
+        sandbox = _Sandbox(work.plan.sandbox_id, work.plan.attempt, work.observed.ips)
         for action in work.plan.actions:
             try:
-                if not await self._act(work, action, sandbox, outcome):
+                if not await self._execute(work, action, sandbox, outcome):
                     break
             except RuntimeFailure as failure:
                 outcome.failed = f"{type(action).__name__}: {failure}"
@@ -105,25 +105,25 @@ class Executor:
                 break
         return outcome
 
-    async def _act(
+    async def _execute(
         self, work: Round, action: planning.Action, sandbox: _Sandbox, outcome: Outcome
     ) -> bool:
         """Whether to go on with the next action."""
         match action:
             case KillPod():
-                if action.replace and work.seen.sandboxes:
+                if action.replace and work.observed.sandboxes:
                     self._events.pod(
                         work.pod,
                         NORMAL,
                         "SandboxChanged",
                         "Pod sandbox changed, it will be killed and re-created.",
                     )
-                await self._killer.kill_all(work.pod, work.seen)
+                await self._killer.kill_all(work.pod, work.observed)
                 outcome.changed = True
             case Kill():
                 await self._killer.kill_one(
                     work.pod,
-                    work.seen,
+                    work.observed,
                     action.container_id,
                     action.name,
                     action.message,
@@ -190,7 +190,7 @@ class Executor:
         pod = work.pod
         container = podspec.find(pod, action.name)
         assert container is not None
-        ended = planning.last_exit(work.seen, action.name)
+        ended = planning.last_exit(work.observed, action.name)
         if ended is not None:
             work.crashes.next(
                 planning.crash_key(pod, container), ended.finished_at / 1e9, self._env.clock.now()
@@ -216,7 +216,7 @@ class Executor:
         pod, name = work.pod, container.name
         sandbox_config = self._factory.sandbox(pod, sandbox.attempt)
         image = await self._images.ensure(
-            Wanted(
+            ImageRequest(
                 pod,
                 name,
                 container.image,
@@ -229,9 +229,9 @@ class Executor:
         if count is None:
             count = self._factory.restarts_in_logs(pod, container)
         try:
-            target = self._factory.target_id(container, work.seen)
+            target = self._factory.target_id(container, work.observed)
             config = await self._factory.container(
-                Making(
+                NewContainer(
                     pod=pod,
                     container=container,
                     image=image,
@@ -278,7 +278,7 @@ class Executor:
             )
             await self._killer.kill_one(
                 work.pod,
-                work.seen,
+                work.observed,
                 container_id,
                 container.name,
                 "FailedPostStartHook",
@@ -288,11 +288,15 @@ class Executor:
 
     async def _remove_init(self, work: Round, *, keep: int) -> None:
         for container in work.pod.spec.initContainers:
-            dead = [seen for seen in work.seen.instances(container.name) if not seen.running]
+            dead = [
+                observed
+                for observed in work.observed.instances(container.name)
+                if not observed.running
+            ]
             if keep == 0:
-                dead = list(work.seen.instances(container.name))
-            for seen in dead[keep:]:
-                await self._remover.remove(seen.id)
+                dead = list(work.observed.instances(container.name))
+            for observed in dead[keep:]:
+                await self._remover.remove(observed.id)
 
     def _failed_event(self, work: Round, name: str, message: str, container_id: str = "") -> None:
         self._events.container(work.pod, name, WARNING, "Failed", f"Error: {message}", container_id)
@@ -306,7 +310,7 @@ class _StartFailure(Exception):
 
 
 class _Sandbox:
-    """The sandbox that this round's containers go into."""
+    """The sandbox of the containers of this round."""
 
     def __init__(self, sandbox_id: str, attempt: int, ips: tuple[str, ...]) -> None:
         self.id = sandbox_id

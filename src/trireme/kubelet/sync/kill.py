@@ -1,8 +1,8 @@
 """Stop containers: hooks, order, grace, signal.
 
 In: a pod, its running containers, a grace period. Out: stopped containers. Called by sync/execute
-and workers. Rules: reference "Termination"; KEP-753 (sidecars stop last, in reverse order). All
-waiting happens inside the one grace period.
+and workers. Rules: reference "Termination"; KEP-753 (sidecars stop last, in reverse order). Hooks
+and the order share the one grace period.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from trireme.kit.env import Env
 from trireme.kubelet import podspec
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, WARNING, Events
-from trireme.kubelet.observe.model import ContainerSeen, PodSeen
+from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
 from trireme.kubelet.sync import plan
 from trireme.kubelet.sync.lifecycle import HookFailure, Hooks
 
-# Even a forced stop lets a process end by itself.
+# Seconds; even a forced stop sends the stop signal first.
 MINIMUM_GRACE = 2
 
 
@@ -33,16 +33,18 @@ class Killer:
         self._hooks = hooks
         self._events = events
 
-    async def kill_all(self, pod: core.Pod, seen: PodSeen, override: int | None = None) -> None:
+    async def kill_all(
+        self, pod: core.Pod, observed: ObservedPod, override: int | None = None
+    ) -> None:
         """Every running container, then every sandbox. Raises ``RuntimeFailure``."""
-        order = _Order(pod, [container.name for container in seen.running])
+        order = _Order(pod, [container.name for container in observed.running])
         async with asyncio.TaskGroup() as group:
-            for container in seen.running:
-                group.create_task(self._kill_quietly(pod, seen, container, override, order))
+            for container in observed.running:
+                group.create_task(self._kill_quietly(pod, observed, container, override, order))
         still = [failure for failure in order.failures if not failure.not_found]
         if still:
             raise still[0]
-        for sandbox in seen.sandboxes:
+        for sandbox in observed.sandboxes:
             try:
                 await self._runtime.stop_sandbox(sandbox.id)
             except RuntimeFailure as failure:
@@ -52,27 +54,27 @@ class Killer:
     async def kill_one(
         self,
         pod: core.Pod,
-        seen: PodSeen,
+        observed: ObservedPod,
         container_id: str,
         name: str,
         message: str,
         reason: str,
     ) -> None:
         """One container, while the others go on. Raises ``RuntimeFailure``."""
-        target = ContainerSeen(id=container_id, name=name)
-        await self._kill(pod, seen, target, _grace(pod, name, reason), message, None)
+        target = ObservedContainer(id=container_id, name=name)
+        await self._kill(pod, observed, target, _grace(pod, name, reason), message, None)
 
     async def _kill_quietly(
         self,
         pod: core.Pod,
-        seen: PodSeen,
-        container: ContainerSeen,
+        observed: ObservedPod,
+        container: ObservedContainer,
         override: int | None,
         order: _Order,
     ) -> None:
         grace = _grace(pod, container.name, "") if override is None else override
         try:
-            await self._kill(pod, seen, container, grace, "", order)
+            await self._kill(pod, observed, container, grace, "", order)
         except RuntimeFailure as failure:
             order.failures.append(failure)
         finally:
@@ -81,8 +83,8 @@ class Killer:
     async def _kill(
         self,
         pod: core.Pod,
-        seen: PodSeen,
-        container: ContainerSeen,
+        observed: ObservedPod,
+        container: ObservedContainer,
         grace: float,
         message: str,
         order: _Order | None,
@@ -97,7 +99,7 @@ class Killer:
         )
         end = self._env.clock.monotonic() + grace
         if grace > 0:
-            await self._pre_stop(pod, seen, container, grace)
+            await self._pre_stop(pod, observed, container, grace)
         if order is not None:
             await order.turn(container.name, end - self._env.clock.monotonic())
         left = max(math.ceil(end - self._env.clock.monotonic()), MINIMUM_GRACE)
@@ -108,12 +110,12 @@ class Killer:
                 raise
 
     async def _pre_stop(
-        self, pod: core.Pod, seen: PodSeen, container: ContainerSeen, grace: float
+        self, pod: core.Pod, observed: ObservedPod, container: ObservedContainer, grace: float
     ) -> None:
         spec = podspec.find(pod, container.name)
         if spec is None or spec.lifecycle is None or spec.lifecycle.preStop is None:
             return
-        pod_ip = seen.ips[0] if seen.ips else ""
+        pod_ip = observed.ips[0] if observed.ips else ""
         try:
             async with asyncio.timeout(grace):
                 await self._hooks.run(spec.lifecycle.preStop, spec, container.id, pod_ip)
@@ -137,7 +139,7 @@ class Killer:
 
 
 class _Order:
-    """Who waits for whom: sidecars for all regular containers and for the sidecars after them."""
+    """The order of termination: sidecars after all regular containers and later sidecars."""
 
     def __init__(self, pod: core.Pod, running: Sequence[str]) -> None:
         self.failures: list[RuntimeFailure] = []

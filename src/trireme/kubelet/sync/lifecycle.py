@@ -15,7 +15,7 @@ HTTP_TIMEOUT = 30.0
 
 
 class HookFailure(Exception):
-    """The hook did not end well. The text may hold secrets: it belongs in no event."""
+    """The hook failed. The text may contain secrets and must not be put into an event."""
 
 
 class Hooks:

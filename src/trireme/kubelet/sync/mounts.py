@@ -1,11 +1,11 @@
-"""What a container has mounted: volumes, parts of volumes, its hosts file, its termination log.
+"""The mounts of a container: volumes, sub-paths, its hosts file, its termination log.
 
 In: a pod, a container, the pod's mounted volumes. Out: CRI mounts, and the files and bind mounts
 that they need on the host. Called by sync/create. Rules: concepts/storage/volumes (subPath);
 reference "Volumes".
 
-A volume's content is the pod's: it is reached through a ``Root`` only, so that no link in it leads
-the kubelet outside.
+A volume's content is the pod's: it is accessed through a ``Root`` only, so that no link in it leads
+outside.
 """
 
 from __future__ import annotations
@@ -53,19 +53,24 @@ class Mounts:
     ) -> list[model.Mount]:
         """Raises ``ConfigFailure``, ValueError, OSError."""
         mounts = []
-        for index, wanted in enumerate(container.volumeMounts):
-            volume = volumes.get(wanted.name)
+        for index, volume_mount in enumerate(container.volumeMounts):
+            volume = volumes.get(volume_mount.name)
             if volume is None:
                 raise ConfigFailure(
-                    f'cannot find volume "{wanted.name}" to mount into container "{container.name}"'
+                    f'cannot find volume "{volume_mount.name}" to mount into container '
+                    f'"{container.name}"'
                 )
-            path, sub_path = volume.path, _sub_path(wanted, variables)
+            path, sub_path = volume.path, _sub_path(volume_mount, variables)
             if sub_path:
-                target = f"{self._pod_dir(pod)}/volume-subpaths/{wanted.name}/{container.name}/"
-                path = self._bind_sub_path(path, sub_path, f"{target}{index}", wanted, container)
+                target = (
+                    f"{self._pod_dir(pod)}/volume-subpaths/{volume_mount.name}/{container.name}/"
+                )
+                path = self._bind_sub_path(
+                    path, sub_path, f"{target}{index}", volume_mount, container
+                )
             mounts.append(
                 compute.mount(
-                    wanted,
+                    volume_mount,
                     path,
                     read_only=volume.read_only,
                     recursive_read_only=self._node.recursive_read_only(),
@@ -87,7 +92,7 @@ class Mounts:
             folder = f"{directory}/containers/{container.name}"
             self._host.make_dirs(folder, 0o755)
             path = f"{folder}/{self._env.suffix(8)}"
-            # Whatever user the container runs as must be able to write its last words.
+            # Any user that the container runs as must be able to write it.
             self._host.write(path, b"", 0o666)
             mounts.append(
                 model.Mount(container_path=container.terminationMessagePath, host_path=path)
@@ -99,14 +104,14 @@ class Mounts:
         volume: str,
         sub_path: str,
         target: str,
-        wanted: core.VolumeMount,
+        volume_mount: core.VolumeMount,
         container: core.Container,
     ) -> str:
-        """The bind mount that stands for ``sub_path``, made anew where the file is another.
+        """The bind mount of ``sub_path``, replaced if another file is mounted.
 
-        The text says nothing of the host's files, as upstream's does not.
+        Errors do not reveal the host's files, as upstream's do not.
         """
-        where = f'volumeMount "{wanted.name}" of container "{container.name}"'
+        where = f'volumeMount "{volume_mount.name}" of container "{container.name}"'
         try:
             with self._host.open_root(volume) as root:
                 if root.info(sub_path, follow=True) is None:
@@ -136,13 +141,13 @@ class Mounts:
         return f"{self._config.root_dir}/pods/{pod.metadata.uid}"
 
 
-def _sub_path(wanted: core.VolumeMount, variables: Mapping[str, str]) -> str:
-    path = wanted.subPath
-    if wanted.subPathExpr:
-        missing = expand.unresolved(wanted.subPathExpr, variables)
+def _sub_path(volume_mount: core.VolumeMount, variables: Mapping[str, str]) -> str:
+    path = volume_mount.subPath
+    if volume_mount.subPathExpr:
+        missing = expand.unresolved(volume_mount.subPathExpr, variables)
         if missing:
             raise ConfigFailure(f'missing value for "{missing[0]}"')
-        path = expand.expand(wanted.subPathExpr, variables)
+        path = expand.expand(volume_mount.subPathExpr, variables)
     if path.startswith("/"):
         raise ConfigFailure(f"error SubPath `{path}` must not be an absolute path")
     if ".." in path.split("/"):

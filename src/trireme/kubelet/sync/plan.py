@@ -1,9 +1,9 @@
 """Which sandbox and containers of one pod to stop and to start. Pure.
 
-In: a pod, what the runtime shows of it, probe results, the crash back-off, now. Out: ``Plan``: a
-list of actions in the order in which ``sync/execute`` carries them out. Called by ``workers``.
-Rules: reference "Restart", "Sidecars"; KEP-753; the kubelet's SyncPod. A plan is made anew after
-every change, so it starts at most what can start now and never looks ahead.
+In: a pod, its observed state, probe results, the crash backoff, now. Out: ``Plan``: a list of
+actions in the order in which ``sync/execute`` executes them. Called by ``worker``. Rules: reference
+"Restart", "Sidecars"; KEP-753; the kubelet's SyncPod. A plan is computed after every change, so
+that it has only actions that are possible now.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cri.model import ContainerState, NamespaceMode
-from trireme.kubelet.observe.model import ContainerSeen, PodSeen
+from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
 
 LIVENESS = "LivenessProbe"
 STARTUP = "StartupProbe"
@@ -25,7 +25,7 @@ CHANGED = ""
 
 
 class Action(msgspec.Struct, frozen=True):
-    """Base of what the executor understands."""
+    """Base of the executor's actions."""
 
 
 class KillPod(Action, frozen=True):
@@ -54,17 +54,17 @@ class CreateSandbox(Action, frozen=True):
 
 
 class Start(Action, frozen=True):
-    """Pull, create, start. ``restart_count`` None: nothing known, look for old logs."""
+    """Pull, create, start. ``restart_count`` None: unknown, to be taken from old logs."""
 
     name: str
     kind: str
     restart_count: int | None
-    # Whether a failure ends this round (regular init containers) or only skips this container.
+    # Whether a failure ends the round (regular init containers) or skips this container only.
     required: bool = False
 
 
 class Wait(Action, frozen=True):
-    """The container would start, but its crash back-off runs until ``until`` (epoch seconds)."""
+    """The container would start, but is in its crash backoff until ``until`` (epoch seconds)."""
 
     name: str
     kind: str
@@ -82,7 +82,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Probes(msgspec.Struct, frozen=True):
-    """Latest results by container id: True passed, False failed, absent not known yet."""
+    """Latest results by container id: True passed, False failed, absent unknown."""
 
     liveness: Mapping[str, bool] = {}
     startup: Mapping[str, bool] = {}
@@ -90,7 +90,7 @@ class Probes(msgspec.Struct, frozen=True):
 
 
 class _Draft:
-    """The decisions of one round while they are being made."""
+    """The plan of one round so far."""
 
     def __init__(self) -> None:
         self.kill_pod = False
@@ -100,60 +100,62 @@ class _Draft:
         self.ephemeral: list[int] = []
 
 
-def plan(pod: core.Pod, seen: PodSeen, probes: Probes, crashes: Backoff, now: float) -> Plan:
-    """What to do for ``pod`` now. An empty list of actions: all is as it should be."""
-    changed, attempt, sandbox_id = sandbox_changed(pod, seen)
+def plan(
+    pod: core.Pod, observed: ObservedPod, probes: Probes, crashes: Backoff, now: float
+) -> Plan:
+    """The actions for ``pod`` now; empty when its observed state is the desired one."""
+    changed, attempt, sandbox_id = sandbox_changed(pod, observed)
     if changed:
-        return _plan_new_sandbox(pod, seen, attempt, crashes, now)
+        return _plan_new_sandbox(pod, observed, attempt, crashes, now)
     draft = _Draft()
     draft.ephemeral = [
         index
         for index, container in enumerate(pod.spec.ephemeralContainers)
-        if seen.latest(container.name) is None
+        if observed.latest(container.name) is None
     ]
-    initialized = _plan_init(pod, seen, probes, draft)
+    initialized = _plan_init(pod, observed, probes, draft)
     if initialized and not draft.kill_pod:
-        _plan_regular(pod, seen, probes, draft)
+        _plan_regular(pod, observed, probes, draft)
     actions: list[Action] = []
     if draft.kill_pod:
         actions.append(KillPod(replace=False))
     else:
         actions += draft.kills
-    if _prunable(pod, seen):
+    if _prunable(pod, observed):
         actions.append(PruneInit())
-    actions += _starts(pod, seen, draft, crashes, now)
+    actions += _starts(pod, observed, draft, crashes, now)
     return Plan(tuple(actions), sandbox_id, attempt)
 
 
-def sandbox_changed(pod: core.Pod, seen: PodSeen) -> tuple[bool, int, str]:
+def sandbox_changed(pod: core.Pod, observed: ObservedPod) -> tuple[bool, int, str]:
     """Whether a new sandbox is needed, its attempt, and the present sandbox's id."""
-    if not seen.sandboxes:
+    if not observed.sandboxes:
         return True, 0, ""
-    newest = seen.sandboxes[0]
-    ready = sum(1 for sandbox in seen.sandboxes if sandbox.ready)
+    newest = observed.sandboxes[0]
+    ready = sum(1 for sandbox in observed.sandboxes if sandbox.ready)
     if ready > 1 or not newest.ready:
         return True, newest.attempt + 1, newest.id
-    wanted = NamespaceMode.NODE if podspec.is_host_network(pod) else NamespaceMode.POD
-    if newest.network_mode != wanted:
+    desired = NamespaceMode.NODE if podspec.is_host_network(pod) else NamespaceMode.POD
+    if newest.network_mode != desired:
         return True, newest.attempt + 1, newest.id
     if not podspec.is_host_network(pod) and not newest.ips:
         return True, newest.attempt + 1, newest.id
     return False, newest.attempt, newest.id
 
 
-def has_regular_created(pod: core.Pod, seen: PodSeen) -> bool:
-    """Whether any regular container was ever made: then initialization is behind us."""
+def has_regular_created(pod: core.Pod, observed: ObservedPod) -> bool:
+    """Whether any regular container was ever created: then initialization is complete."""
     return any(
         latest is not None and latest.state != ContainerState.UNKNOWN
-        for latest in (seen.latest(container.name) for container in pod.spec.containers)
+        for latest in (observed.latest(container.name) for container in pod.spec.containers)
     )
 
 
-def needs_restart(container: core.Container, pod: core.Pod, seen: PodSeen) -> bool:
+def needs_restart(container: core.Container, pod: core.Pod, observed: ObservedPod) -> bool:
     """Whether a container that is not running should be."""
     if pod.metadata.deletionTimestamp is not None:
         return False
-    latest = seen.latest(container.name)
+    latest = observed.latest(container.name)
     if latest is None:
         return True
     if latest.running:
@@ -164,66 +166,68 @@ def needs_restart(container: core.Container, pod: core.Pod, seen: PodSeen) -> bo
 
 
 def crash_key(pod: core.Pod, container: core.Container) -> tuple[str, str, str]:
-    """What the crash back-off counts by: a changed image starts from zero."""
+    """The key of the crash backoff: a changed image resets it."""
     return pod.metadata.uid, container.name, podspec.spec_hash(container)
 
 
-def last_exit(seen: PodSeen, name: str) -> ContainerSeen | None:
-    return next((c for c in seen.instances(name) if c.exited), None)
+def last_exit(observed: ObservedPod, name: str) -> ObservedContainer | None:
+    return next((c for c in observed.instances(name) if c.exited), None)
 
 
 # ---- a new sandbox
 
 
 def _plan_new_sandbox(
-    pod: core.Pod, seen: PodSeen, attempt: int, crashes: Backoff, now: float
+    pod: core.Pod, observed: ObservedPod, attempt: int, crashes: Backoff, now: float
 ) -> Plan:
-    actions: list[Action] = [KillPod(replace=True)] if seen.sandboxes or seen.containers else []
-    if not podspec.restarts_on_failure(pod) and attempt and seen.containers:
+    actions: list[Action] = (
+        [KillPod(replace=True)] if observed.sandboxes or observed.containers else []
+    )
+    if not podspec.restarts_on_failure(pod) and attempt and observed.containers:
         return Plan((KillPod(replace=False),), "", attempt)
     draft = _Draft()
     draft.regular = [
         index
         for index, container in enumerate(pod.spec.containers)
-        if not _done(pod, container, seen)
+        if not _done(pod, container, observed)
     ]
-    if not draft.regular and has_regular_created(pod, seen):
+    if not draft.regular and has_regular_created(pod, observed):
         return Plan((KillPod(replace=False),), "", attempt)
     if actions and pod.spec.initContainers:
         actions.append(PurgeInit())
     actions.append(CreateSandbox(attempt))
     if pod.spec.initContainers:
         draft.init, draft.regular = [0], []
-    return Plan((*actions, *_starts(pod, seen, draft, crashes, now)), "", attempt)
+    return Plan((*actions, *_starts(pod, observed, draft, crashes, now)), "", attempt)
 
 
-def _done(pod: core.Pod, container: core.Container, seen: PodSeen) -> bool:
+def _done(pod: core.Pod, container: core.Container, observed: ObservedPod) -> bool:
     policy = container.restartPolicy or pod.spec.restartPolicy
-    latest = seen.latest(container.name)
+    latest = observed.latest(container.name)
     return policy == "OnFailure" and latest is not None and latest.exited and latest.exit_code == 0
 
 
 # ---- init containers
 
 
-def _plan_init(pod: core.Pod, seen: PodSeen, probes: Probes, draft: _Draft) -> bool:
+def _plan_init(pod: core.Pod, observed: ObservedPod, probes: Probes, draft: _Draft) -> bool:
     """Fill ``draft`` for init containers; whether the regular ones may run.
 
-    Walks backwards: the runtime may have forgotten early init containers, so the last one that it
-    knows decides how far initialization is.
+    Walks backwards: the runtime may have lost early init containers, so that the last one that it
+    has decides how far initialization is.
     """
     if not pod.spec.initContainers:
         return True
     initialized = any(
         latest is not None and latest.state in (ContainerState.CREATED, ContainerState.RUNNING)
-        for latest in (seen.latest(container.name) for container in pod.spec.containers)
+        for latest in (observed.latest(container.name) for container in pod.spec.containers)
     )
     later_started = initialized
     last = len(pod.spec.initContainers) - 1
     for index in range(last, -1, -1):
         container = pod.spec.initContainers[index]
         sidecar = podspec.is_sidecar(container)
-        latest = seen.latest(container.name)
+        latest = observed.latest(container.name)
         if latest is None:
             if later_started and sidecar:
                 draft.init.append(index)
@@ -249,15 +253,15 @@ def _plan_init(pod: core.Pod, seen: PodSeen, probes: Probes, draft: _Draft) -> b
 def _step_init(
     pod: core.Pod,
     container: core.Container,
-    latest: ContainerSeen,
+    latest: ObservedContainer,
     index: int,
     probes: Probes,
     draft: _Draft,
 ) -> bool:
-    """One init container that the runtime knows; whether it lets the next one start."""
+    """One init container that the runtime has; whether the next one may start."""
     sidecar = podspec.is_sidecar(container)
     if latest.state == ContainerState.CREATED:
-        # Creation went through but starting did not: try again.
+        # Created, but not started: retry.
         draft.init.append(index)
         return False
     if latest.running:
@@ -282,7 +286,7 @@ def _step_init(
 
 
 def _step_running_sidecar(
-    container: core.Container, latest: ContainerSeen, index: int, probes: Probes, draft: _Draft
+    container: core.Container, latest: ObservedContainer, index: int, probes: Probes, draft: _Draft
 ) -> bool:
     if container.startupProbe is not None:
         started = probes.startup.get(latest.id)
@@ -307,34 +311,34 @@ def _step_running_sidecar(
 # ---- regular containers
 
 
-def _plan_regular(pod: core.Pod, seen: PodSeen, probes: Probes, draft: _Draft) -> None:
+def _plan_regular(pod: core.Pod, observed: ObservedPod, probes: Probes, draft: _Draft) -> None:
     keep = 0
     for index, container in enumerate(pod.spec.containers):
-        latest = seen.latest(container.name)
+        latest = observed.latest(container.name)
         if latest is None or not latest.running:
-            if needs_restart(container, pod, seen):
+            if needs_restart(container, pod, observed):
                 draft.regular.append(index)
                 if latest is not None and latest.state == ContainerState.UNKNOWN:
                     draft.kills.append(_kill_unknown(latest, "Container"))
             continue
-        reason = _why_kill(container, latest, probes)
-        if reason is None:
+        cause = _kill_reason(container, latest, probes)
+        if cause is None:
             keep += 1
             continue
-        message, why = reason
+        message, reason = cause
         policy = container.restartPolicy or pod.spec.restartPolicy
-        if why == CHANGED or policy != "Never":
+        if reason == CHANGED or policy != "Never":
             message += ", will be restarted"
             draft.regular.append(index)
-        draft.kills.append(Kill(latest.id, container.name, message, why))
+        draft.kills.append(Kill(latest.id, container.name, message, reason))
     if keep == 0 and not draft.regular:
         draft.kill_pod = True
-        # Sidecars must not keep a pod alive whose work is done.
+        # Sidecars must not keep a pod running whose regular containers have ended.
         draft.init = []
 
 
-def _why_kill(
-    container: core.Container, latest: ContainerSeen, probes: Probes
+def _kill_reason(
+    container: core.Container, latest: ObservedContainer, probes: Probes
 ) -> tuple[str, str] | None:
     if latest.spec_hash != podspec.spec_hash(container):
         return f"Container {container.name} definition changed", CHANGED
@@ -348,16 +352,16 @@ def _why_kill(
 # ---- common
 
 
-def _kill_unknown(latest: ContainerSeen, what: str) -> Kill:
+def _kill_unknown(latest: ObservedContainer, what: str) -> Kill:
     message = f'{what} is in "unknown" state, try killing it before restart'
     return Kill(latest.id, latest.name, message, UNKNOWN)
 
 
-def _prunable(pod: core.Pod, seen: PodSeen) -> bool:
+def _prunable(pod: core.Pod, observed: ObservedPod) -> bool:
     return any(
         sum(
             1
-            for c in seen.instances(container.name)
+            for c in observed.instances(container.name)
             if c.state in (ContainerState.EXITED, ContainerState.UNKNOWN)
         )
         > 1
@@ -366,18 +370,19 @@ def _prunable(pod: core.Pod, seen: PodSeen) -> bool:
 
 
 def _starts(
-    pod: core.Pod, seen: PodSeen, draft: _Draft, crashes: Backoff, now: float
+    pod: core.Pod, observed: ObservedPod, draft: _Draft, crashes: Backoff, now: float
 ) -> list[Action]:
-    """Ephemeral containers first, as they debug pods that do not come up; then init, then rest."""
+    """Ephemeral containers first, as they debug pods that fail to start; then init, then
+    regular."""
     actions: list[Action] = []
     for index in draft.ephemeral:
         actions.append(
-            _start(pod, pod.spec.ephemeralContainers[index], "ephemeral", seen, crashes, now)
+            _start(pod, pod.spec.ephemeralContainers[index], "ephemeral", observed, crashes, now)
         )
     for index in draft.init:
-        actions.append(_start(pod, pod.spec.initContainers[index], "init", seen, crashes, now))
+        actions.append(_start(pod, pod.spec.initContainers[index], "init", observed, crashes, now))
     for index in draft.regular:
-        actions.append(_start(pod, pod.spec.containers[index], "container", seen, crashes, now))
+        actions.append(_start(pod, pod.spec.containers[index], "container", observed, crashes, now))
     return actions
 
 
@@ -385,18 +390,18 @@ def _start(
     pod: core.Pod,
     container: core.Container,
     kind: str,
-    seen: PodSeen,
+    observed: ObservedPod,
     crashes: Backoff,
     now: float,
 ) -> Action:
     required = kind == "init" and not podspec.is_sidecar(container)
-    ended = last_exit(seen, container.name)
+    ended = last_exit(observed, container.name)
     if ended is not None:
         key, finished = crash_key(pod, container), ended.finished_at / 1e9
         if crashes.waiting(key, finished, now):
             return Wait(
                 container.name, kind, crashes.delay(key), crashes.until(key, finished), required
             )
-    latest = seen.latest(container.name)
+    latest = observed.latest(container.name)
     count = None if latest is None else latest.restart_count + 1
     return Start(container.name, kind, count, required)

@@ -1,7 +1,7 @@
-"""Remove a dead container and what it left on disk.
+"""Remove a dead container and its log files.
 
-In: a container's id. Out: nothing of it. Called by sync/execute (init containers that run again)
-and gc/collector. Rotated logs go with the container's own; another attempt's logs stay.
+In: a container's id. Called by sync/execute (init containers that run again) and gc/collector.
+Rotated logs of the container are removed too, those of other attempts are not.
 """
 
 from __future__ import annotations

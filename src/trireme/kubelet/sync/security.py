@@ -1,4 +1,4 @@
-"""Who a container runs as and what it may do, in CRI's words. Pure.
+"""CRI security contexts. Pure.
 
 In: the pod's and container's security contexts, the image's user. Out: CRI security contexts.
 Called by sync/compute. Rules: tasks/configure-pod-container/security-context. A container's own
@@ -78,7 +78,7 @@ def of_container(
     seccomp_root: str,
     target_id: str = "",
 ) -> model.ContainerSecurityContext:
-    """``image_uid`` or ``image_user``: whom the image names; neither means root.
+    """``image_uid`` or ``image_user``: the image's user; neither means root.
 
     ``seccomp_root``: the folder of the node's own profiles. Raises ``NotAllowed``.
     """
@@ -121,12 +121,12 @@ def of_container(
 def _check_non_root(
     pod: core.Pod,
     container: core.Container,
-    wanted: bool | None,
+    required: bool | None,
     user: int | None,
     image_uid: int | None,
     image_user: str,
 ) -> None:
-    if not wanted:
+    if not required:
         return
     where = f'(pod: "{podspec.full_name(pod)}", container: {container.name})'
     if user is not None:

@@ -1,12 +1,12 @@
-"""Write a set of files so that a reader sees all of the old ones or all of the new ones.
+"""The atomic writer: replaces a set of files so that readers get all old or all new ones.
 
 In: a directory and a payload. Out: files behind ``..data``; whether anything changed. Called by the
 configMap, secret, downwardAPI and projected plugins. Rules: reference "atomic writer"; the layout
 is part of what applications rely on (inotify on ``..data``).
 
 Layout: ``<dir>/..<stamp>/<files>``, ``<dir>/..data`` -> ``..<stamp>``, and for each first path
-component ``<dir>/<name>`` -> ``..data/<name>``. The swap is one rename of ``..data``. Whatever else
-a pod managed to put there is not followed and not touched.
+component ``<dir>/<name>`` -> ``..data/<name>``. The swap is one rename of ``..data``. Other files
+that a pod put there are neither followed nor changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NEW_DATA = "..data_tmp"
 
 
 class File(msgspec.Struct, frozen=True):
-    """``uid`` -1 leaves the owner as it is made."""
+    """``uid`` -1 leaves the owner unchanged."""
 
     data: bytes
     mode: int = 0o644
@@ -37,7 +37,7 @@ async def write(
     stamp: str,
     set_perms: Callable[[Root, str], None] | None = None,
 ) -> bool:
-    """Make ``directory`` show exactly ``payload``. ``stamp`` names the new version.
+    """Replace the content of ``directory`` by ``payload``. ``stamp`` names the new version.
 
     ``set_perms`` may change owners and modes in the new version before it becomes visible.
     """
@@ -67,7 +67,7 @@ async def write(
 
 
 def check_path(path: str) -> None:
-    """Raises ValueError for a path that could leave the volume or hide its machinery."""
+    """Raises ValueError for a path that could leave the volume or collide with ``..data``."""
     if not path:
         raise ValueError("invalid path: must not be empty")
     if path.startswith("/"):
@@ -95,10 +95,10 @@ def _is_same(root: Root, version: str, payload: Mapping[str, File]) -> bool:
 
 
 def _link_names(root: Root, payload: Mapping[str, File]) -> None:
-    wanted = {path.split("/", 1)[0] for path in payload}
+    linked = {path.split("/", 1)[0] for path in payload}
     for name in root.list():
-        if name not in wanted and root.readlink(name) == f"{DATA}/{name}":
+        if name not in linked and root.readlink(name) == f"{DATA}/{name}":
             root.remove(name)
-    for name in sorted(wanted):
+    for name in sorted(linked):
         if root.info(name) is None:
             root.symlink(f"{DATA}/{name}", name)

@@ -1,7 +1,7 @@
 """Publish a payload as a volume's directory.
 
-In: a ``Mounting`` and its files. Out: the directory, with the content swapped in as one. Called by
-the plugins whose content comes from the API.
+In: a ``Mounting`` and its files. Out: the directory, with its content replaced atomically. Called
+by the plugins whose content comes from the API.
 """
 
 from __future__ import annotations

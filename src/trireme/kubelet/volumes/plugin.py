@@ -1,4 +1,4 @@
-"""What a volume plugin is, and what it is given.
+"""The interface of volume plugins, and their arguments.
 
 In: a pod, one of its volumes, a ``Mounting``. Out: the path on the host that containers mount.
 Every module in ``volumes/plugins`` defines one ``Plugin`` value; the manager finds them by folder.
@@ -17,11 +17,11 @@ from trireme.kubelet.host.contract import Host
 
 
 class VolumeError(Exception):
-    """The volume cannot be set up now; the pod waits and the kubelet tries again."""
+    """The volume cannot be set up now; the pod waits and the kubelet retries."""
 
 
 class Objects(Protocol):
-    """ConfigMaps and Secrets of the API, no older than the pod that asks."""
+    """ConfigMaps and Secrets of the API."""
 
     async def config_map(self, namespace: str, name: str) -> core.ConfigMap | None: ...
 
@@ -35,8 +35,7 @@ class Tokens(Protocol):
 
 
 class Mounting(msgspec.Struct, frozen=True):
-    """What a plugin works with. ``directory`` is the volume's own folder under the kubelet's root;
-    ``seed`` makes one version name differ from the next."""
+    """The arguments of a plugin. ``directory`` is the volume's folder under the kubelet's root."""
 
     env: Env
     host: Host
@@ -53,8 +52,8 @@ class Mounting(msgspec.Struct, frozen=True):
 
 
 class Mounted(msgspec.Struct, frozen=True):
-    """A volume that containers can be given. ``path`` is on the host; ``read_only``: no container
-    may write to it, whatever its volumeMount says."""
+    """A mounted volume. ``path`` is on the host; ``read_only``: no container may write to it,
+    whatever its volumeMount says."""
 
     path: str
     read_only: bool = False
@@ -64,8 +63,8 @@ class Plugin(msgspec.Struct, frozen=True):
     """``field``: which field of ``Volume`` it serves. ``directory``: its folder's name.
     ``read_only``: the kubelet alone writes to its volumes.
 
-    ``mount`` is called in every round of the pod, so it must be cheap when nothing changed; it
-    raises ``VolumeError``.
+    ``mount`` is called in every round of the pod, and must be cheap when nothing changed; it raises
+    ``VolumeError``.
     """
 
     field: str

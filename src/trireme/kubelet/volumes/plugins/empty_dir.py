@@ -6,7 +6,7 @@ Rules: concepts/storage/volumes#emptydir. Huge pages are refused by name.
 from __future__ import annotations
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import amounts
+from trireme.kubelet import podresources
 from trireme.kubelet.volumes import ownership
 from trireme.kubelet.volumes.plugin import Mounting, Plugin, VolumeError
 from trireme.machinery import quantity
@@ -33,11 +33,11 @@ async def mount(mounting: Mounting, volume: core.Volume) -> str:
 
 def _size(mounting: Mounting, source: core.EmptyDirVolumeSource) -> int:
     """The smallest of sizeLimit, the pod's memory limit and the node's memory."""
-    known = [amounts.amount(dict(mounting.allocatable), "memory")]
+    known = [podresources.value(dict(mounting.allocatable), "memory")]
     if source.sizeLimit:
         known.append(quantity.parse(source.sizeLimit).value())
-    if amounts.all_declare(mounting.pod, "memory"):
-        known.append(amounts.pod_limits(mounting.pod).get("memory", 0))
+    if podresources.all_declare(mounting.pod, "memory"):
+        known.append(podresources.pod_limits(mounting.pod).get("memory", 0))
     return min((value for value in known if value), default=0)
 
 

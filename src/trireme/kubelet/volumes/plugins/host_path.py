@@ -1,7 +1,7 @@
 """``hostPath``: a file or directory of the node.
 
-Rules: concepts/storage/volumes#hostpath. The check is made before the container starts and not
-again: what the node does with the path later is its business.
+Rules: concepts/storage/volumes#hostpath. The type is checked before the container starts, and not
+again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from trireme.api.core import v1 as core
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes.plugin import Mounting, Plugin, VolumeError
 
-_WANTED = {
+_KINDS = {
     "Directory": ("dir", "a directory"),
     "DirectoryOrCreate": ("dir", "a directory"),
     "File": ("file", "a file"),
@@ -31,7 +31,7 @@ async def mount(mounting: Mounting, volume: core.Volume) -> str:
 
 
 def _check(host: Host, path: str, kind: str) -> None:
-    if kind not in _WANTED:
+    if kind not in _KINDS:
         raise VolumeError(f"{kind} is an invalid volume type")
     if host.info(path) is None:
         if kind == "DirectoryOrCreate":
@@ -39,8 +39,8 @@ def _check(host: Host, path: str, kind: str) -> None:
         elif kind == "FileOrCreate":
             host.write(path, b"", 0o644)
     info = host.info(path)
-    wanted, words = _WANTED[kind]
-    if info is None or info.kind != wanted:
+    expected, words = _KINDS[kind]
+    if info is None or info.kind != expected:
         raise VolumeError(f"hostPath type check failed: {path} is not {words}")
 
 

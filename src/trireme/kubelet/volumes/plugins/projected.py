@@ -38,12 +38,15 @@ async def _files(
             found or core.ConfigMap(), source.items, mode, optional=bool(source.optional)
         )
     if projection.secret is not None:
-        wanted = projection.secret
-        secret = await mounting.objects.secret(namespace, wanted.name)
-        if secret is None and not wanted.optional:
-            raise VolumeError(f'secret "{wanted.name}" not found')
+        source_secret = projection.secret
+        secret = await mounting.objects.secret(namespace, source_secret.name)
+        if secret is None and not source_secret.optional:
+            raise VolumeError(f'secret "{source_secret.name}" not found')
         return payload.of_secret(
-            secret or core.Secret(), wanted.items, mode, optional=bool(wanted.optional)
+            secret or core.Secret(),
+            source_secret.items,
+            mode,
+            optional=bool(source_secret.optional),
         )
     if projection.downwardAPI is not None:
         return payload.of_downward(
@@ -68,7 +71,7 @@ async def _token(
     )
     user = ownership.single_user(pod)
     if user is not None or ownership.group_set(pod):
-        # Only who needs it: the group gets its bit from fsGroup.
+        # For the owner only; fsGroup adds the group's bit.
         mode = TOKEN_MODE
     return {source.path: File(token.encode(), mode, -1 if user is None else user)}
 

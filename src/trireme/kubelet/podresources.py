@@ -20,24 +20,21 @@ MAX_SHARES = 262_144
 MIN_QUOTA = 1_000
 
 
-def amount(resources: dict[str, str], name: str) -> int:
-    """One resource in its unit (thousandths for cpu, else whole), 0 when absent."""
+def value(resources: dict[str, str], name: str) -> int:
+    """The value of one resource in its unit (thousandths for cpu, else whole), 0 when absent."""
     text = resources.get(name)
     if not text:
         return 0
-    value = quantity.parse(text)
-    return value.milli_value() if name == "cpu" else value.value()
+    parsed = quantity.parse(text)
+    return parsed.milli_value() if name == "cpu" else parsed.value()
 
 
 def pod_requests(pod: core.Pod) -> dict[str, int]:
-    """What the node must set aside: the most that runs at any one time, plus overhead."""
+    """The effective requests: the maximum of any point in time, plus overhead."""
     total = _peak(pod, lambda container: container.resources.requests)
     if pod.spec.resources is not None:
         total.update(
-            {
-                name: amount(pod.spec.resources.requests, name)
-                for name in pod.spec.resources.requests
-            }
+            {name: value(pod.spec.resources.requests, name) for name in pod.spec.resources.requests}
         )
     return _plus(total, pod.spec.overhead)
 
@@ -47,17 +44,17 @@ def pod_limits(pod: core.Pod) -> dict[str, int]:
     total = _peak(pod, lambda container: container.resources.limits)
     if pod.spec.resources is not None:
         total.update(
-            {name: amount(pod.spec.resources.limits, name) for name in pod.spec.resources.limits}
+            {name: value(pod.spec.resources.limits, name) for name in pod.spec.resources.limits}
         )
     overhead = {name: value for name, value in pod.spec.overhead.items() if total.get(name)}
     return _plus(total, overhead)
 
 
 def container_limits(pod: core.Pod, container: core.Container) -> dict[str, str]:
-    """The container's own, and for what it does not limit, the pod's: they share those."""
+    """The container's limits, and the pod's for resources that the container does not limit."""
     own = container.resources.limits
     of_pod = pod.spec.resources.limits if pod.spec.resources is not None else {}
-    return {**own, **{name: text for name, text in of_pod.items() if not amount(own, name)}}
+    return {**own, **{name: text for name, text in of_pod.items() if not value(own, name)}}
 
 
 def all_declare(pod: core.Pod, name: str) -> bool:
@@ -65,11 +62,11 @@ def all_declare(pod: core.Pod, name: str) -> bool:
 
     While an init container runs, the sidecars before it do, too, and their limits count for it.
     """
-    if pod.spec.resources is not None and amount(pod.spec.resources.limits, name):
+    if pod.spec.resources is not None and value(pod.spec.resources.limits, name):
         return True
-    sidecars, declared = 0, [amount(c.resources.limits, name) for c in pod.spec.containers]
+    sidecars, declared = 0, [value(c.resources.limits, name) for c in pod.spec.containers]
     for container in pod.spec.initContainers:
-        own = amount(container.resources.limits, name)
+        own = value(container.resources.limits, name)
         declared.append(sidecars + own)
         sidecars += own if podspec.is_sidecar(container) else 0
     return all(declared)
@@ -90,7 +87,7 @@ def cpu_quota(milli: int, period: int = CPU_PERIOD) -> int:
 
 
 def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int) -> int:
-    """How gladly the kernel kills the container when memory runs out, -997 to 1000."""
+    """The container's oom_score_adj, -997 to 1000; the higher, the sooner it is OOM-killed."""
     if pod.spec.priority is not None and pod.spec.priority >= 2_000_001_000:
         return -997
     of_class = qos.of(pod.spec)
@@ -98,10 +95,10 @@ def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int
         return -997
     if of_class == qos.BEST_EFFORT:
         return 1000
-    request = amount(container.resources.requests, "memory")
+    request = value(container.resources.requests, "memory")
     if container in pod.spec.initContainers and podspec.is_sidecar(container):
-        # A sidecar dies no earlier than the smallest of those it serves.
-        smallest = min(amount(c.resources.requests, "memory") for c in pod.spec.containers)
+        # A sidecar is not killed before the container with the smallest request.
+        smallest = min(value(c.resources.requests, "memory") for c in pod.spec.containers)
         request = max(request, smallest)
     request += _unassigned_memory(pod)
     score = 1000 - 1000 * request // max(memory_capacity, 1)
@@ -109,10 +106,10 @@ def oom_score_adj(pod: core.Pod, container: core.Container, memory_capacity: int
 
 
 def _unassigned_memory(pod: core.Pod) -> int:
-    """Each container's part of what the pod requests beyond its containers' requests."""
+    """Each container's share of the pod-level request beyond the containers' requests."""
     if pod.spec.resources is None:
         return 0
-    of_pod = amount(pod.spec.resources.requests, "memory")
+    of_pod = value(pod.spec.resources.requests, "memory")
     if not of_pod:
         return 0
     assigned = _peak(pod, lambda container: container.resources.requests).get("memory", 0)
@@ -123,23 +120,23 @@ def _peak(pod: core.Pod, pick: Callable[[core.Container], dict[str, str]]) -> di
     sidecars: dict[str, int] = {}
     init_peak: dict[str, int] = {}
     for container in pod.spec.initContainers:
-        own = _amounts(pick(container))
+        own = _values(pick(container))
         if podspec.is_sidecar(container):
             sidecars = _sum((sidecars, own))
             candidate = sidecars
         else:
             candidate = _sum((sidecars, own))
         init_peak = _most(init_peak, candidate)
-    regular = _sum([sidecars, *(_amounts(pick(container)) for container in pod.spec.containers)])
+    regular = _sum([sidecars, *(_values(pick(container)) for container in pod.spec.containers)])
     return _most(regular, init_peak)
 
 
-def _amounts(resources: dict[str, str]) -> dict[str, int]:
-    return {name: amount(resources, name) for name in resources}
+def _values(resources: dict[str, str]) -> dict[str, int]:
+    return {name: value(resources, name) for name in resources}
 
 
 def _plus(total: dict[str, int], more: dict[str, str]) -> dict[str, int]:
-    return _sum((total, _amounts(more)))
+    return _sum((total, _values(more)))
 
 
 def _sum(blocks: Iterable[dict[str, int]]) -> dict[str, int]:
