@@ -21,90 +21,35 @@ Read first: ``environment`` (the stages in order), then ``checker``, ``compiler`
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 # At once: the module's own name is that of the function.
-from .escape import escape, unescape
+from .escape import escape as escape
+from .escape import unescape as unescape
 
-if TYPE_CHECKING:
-    from .environment import (
-        MATCH_CONDITIONS_BUDGET,
-        MAX_MESSAGE_BYTES,
-        PER_CALL_LIMIT,
-        RUNTIME_COST_BUDGET,
-        STATIC_COST_LIMIT,
-        STATIC_CRD_COST_LIMIT,
-        Environment,
-        Program,
-    )
-    from .errors import CelError, CostLimitExceeded, EvalError
-    from .schema import DeclType, schema_type, with_meta
-    from .sizes import Range
-    from .values import NONE, Duration, Optional, Timestamp, Uint
-
-__all__ = [
-    "MATCH_CONDITIONS_BUDGET",
-    "MAX_MESSAGE_BYTES",
-    "NONE",
-    "PER_CALL_LIMIT",
-    "RUNTIME_COST_BUDGET",
-    "STATIC_COST_LIMIT",
-    "STATIC_CRD_COST_LIMIT",
-    "CelError",
-    "CostLimitExceeded",
-    "DeclType",
-    "Duration",
-    "Environment",
-    "EvalError",
-    "Optional",
-    "Program",
-    "Range",
-    "Timestamp",
-    "Uint",
-    "escape",
-    "schema_type",
-    "unescape",
-    "with_meta",
-]
-
-# Imported at the first use of a name: whoever only may need an expression starts without.
+# Imported at the first use of a name: whoever only may need an expression starts without. For type
+# checkers the stub beside this file says the same.
 _HOMES = {
-    name: module
-    for module, names in {
-        "environment": (
-            "MATCH_CONDITIONS_BUDGET",
-            "MAX_MESSAGE_BYTES",
-            "PER_CALL_LIMIT",
-            "RUNTIME_COST_BUDGET",
-            "STATIC_COST_LIMIT",
-            "STATIC_CRD_COST_LIMIT",
-            "Environment",
-            "Program",
-        ),
-        "errors": (
-            "CelError",
-            "CostLimitExceeded",
-            "EvalError",
-        ),
-        "escape": (
-            "escape",
-            "unescape",
-        ),
-        "schema": (
-            "DeclType",
-            "schema_type",
-            "with_meta",
-        ),
-        "sizes": ("Range",),
-        "values": (
-            "NONE",
-            "Duration",
-            "Optional",
-            "Timestamp",
-            "Uint",
-        ),
-    }.items()
-    for name in names
+    "MATCH_CONDITIONS_BUDGET": "environment",
+    "MAX_MESSAGE_BYTES": "environment",
+    "PER_CALL_LIMIT": "environment",
+    "RUNTIME_COST_BUDGET": "environment",
+    "STATIC_COST_LIMIT": "environment",
+    "STATIC_CRD_COST_LIMIT": "environment",
+    "Environment": "environment",
+    "Program": "environment",
+    "CelError": "errors",
+    "CostLimitExceeded": "errors",
+    "EvalError": "errors",
+    "DeclType": "schema",
+    "schema_type": "schema",
+    "with_meta": "schema",
+    "Range": "sizes",
+    "NONE": "values",
+    "Duration": "values",
+    "Optional": "values",
+    "Timestamp": "values",
+    "Uint": "values",
 }
 
 

@@ -6,11 +6,10 @@ Called by: every stage. ``pos`` is the code point offset that error messages poi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .functions import Overload
-    from .types import Type
+from .functions import Overload
+from .types import Type
 
 
 class Node:

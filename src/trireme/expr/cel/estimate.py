@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from . import library_costs
 from . import types as t
 from .ast import ACCU, Call, Const, Fold, Ident, ListExpr, MapExpr, Node, Select, StructExpr
+from .library_costs import Arg, Path
 from .schema import DeclType
 from .sizes import (
     LIMIT,
@@ -32,7 +33,6 @@ from .sizes import (
 )
 from .types import Type
 
-Path = tuple[str, ...]
 _SCALARS = frozenset({"bool", "double", "duration", "int", "timestamp", "uint"})
 
 
@@ -48,15 +48,6 @@ class _Local(NamedTuple):
     path: Path
     size: Range | None
     entry: _Entry | None
-
-
-class Arg(NamedTuple):
-    """What the cost of a function may depend on: an argument's type, literal value and size."""
-
-    type: Type
-    node: Node | None
-    path: Path
-    computed: Range | None
 
 
 class Estimator:

@@ -10,14 +10,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple, Protocol
 
 from . import types as t
-from .ast import Const
+from .ast import Const, Node
 from .sizes import LIMIT, LIST_BASE, ONE, REGEX, STRUCT_BASE, TRAVERSAL, Estimate, Range, fixed
+from .types import Type
 
-if TYPE_CHECKING:
-    from .estimate import Arg, Estimator
+Path = tuple[str, ...]
+
+
+class Arg(NamedTuple):
+    """What the cost of a function may depend on: an argument's type, literal value and size."""
+
+    type: Type
+    node: Node | None
+    path: Path
+    computed: Range | None
+
+
+class Sizes(Protocol):
+    """What an estimation knows of arguments."""
+
+    def arg_size(self, arg: Arg) -> Range: ...
+    def element(self, arg: Arg) -> Arg | None: ...
+
 
 AUTHZ: Final = frozenset(
     [
@@ -88,7 +105,7 @@ _FIXED_EQUALITY: Final = frozenset(
 
 
 def estimate(
-    e: Estimator, function: str, id_: str, target: Arg | None, args: list[Arg]
+    e: Sizes, function: str, id_: str, target: Arg | None, args: list[Arg]
 ) -> Estimate | None:
     """The cost of the call alone, without its arguments."""
     special = _BY_OVERLOAD.get(id_)
@@ -110,13 +127,11 @@ def selector(size: Range) -> Range:
     return fixed(LIST_BASE).plus(size.scaled(TRAVERSAL)).plus(requirements)
 
 
-def _estimate_selector(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate:
+def _estimate_selector(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate:
     return Estimate(selector(e.arg_size(args[0])))
 
 
-def _estimate_traversal(
-    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
-) -> Estimate | None:
+def _estimate_traversal(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None:
         return None
     size = e.arg_size(target)
@@ -129,7 +144,7 @@ def _estimate_traversal(
     return Estimate(size.times(each))
 
 
-def _estimate_text(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _estimate_text(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     of = target if target is not None else (args[0] if len(args) == 1 else None)
     if of is None:
         return None
@@ -137,9 +152,7 @@ def _estimate_text(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) 
     return Estimate(size.scaled(TRAVERSAL), size)
 
 
-def _estimate_replace(
-    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
-) -> Estimate | None:
+def _estimate_replace(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None or len(args) < 2:
         return None
     size, old, new = e.arg_size(target), e.arg_size(args[0]), e.arg_size(args[1])
@@ -162,7 +175,7 @@ def _estimate_replace(
     return Estimate(size.scaled(2 * TRAVERSAL), result)
 
 
-def _estimate_split(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _estimate_split(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None:
         return None
     size = e.arg_size(target)
@@ -172,7 +185,7 @@ def _estimate_split(e: Estimator, id_: str, target: Arg | None, args: list[Arg])
     return Estimate(size.scaled(2 * TRAVERSAL), Range(0, most))
 
 
-def _estimate_join(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _estimate_join(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None:
         return None
     count = e.arg_size(target)
@@ -184,7 +197,7 @@ def _estimate_join(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) 
     return Estimate(size.scaled(TRAVERSAL), size)
 
 
-def _estimate_find(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _estimate_find(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None or not args:
         return None
     size = e.arg_size(target)
@@ -192,15 +205,13 @@ def _estimate_find(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) 
     return Estimate(cost, Range(0, size.max))
 
 
-def _estimate_ip(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _estimate_ip(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if id_ == "cidr_ip":
         return Estimate(ONE)
     return Estimate(e.arg_size(args[0]).scaled(TRAVERSAL)) if args else None
 
 
-def _estimate_contains(
-    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
-) -> Estimate | None:
+def _estimate_contains(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if not args:
         return None
     address = Range(4, 16)
@@ -212,16 +223,14 @@ def _estimate_contains(
     return Estimate(cost)
 
 
-def _estimate_validate(
-    e: Estimator, id_: str, target: Arg | None, args: list[Arg]
-) -> Estimate | None:
+def _estimate_validate(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if not args:
         return None
     cost = e.arg_size(args[0]).scaled(TRAVERSAL).scaled(_NAME_REGEX * REGEX)
     return Estimate(cost)
 
 
-def _estimate_equal(e: Estimator, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _estimate_equal(e: Sizes, id_: str, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if len(args) != 2 or not t.same(args[0].type, args[1].type):
         return None
     name = args[0].type.name
@@ -235,7 +244,7 @@ def _estimate_equal(e: Estimator, id_: str, target: Arg | None, args: list[Arg])
     return None
 
 
-NameRule = Callable[["Estimator", str, "Arg | None", "list[Arg]"], Estimate | None]
+NameRule = Callable[[Sizes, str, Arg | None, list[Arg]], Estimate | None]
 _BY_NAME: Final[dict[str, NameRule]] = {
     "check": lambda e, i, x, a: Estimate(fixed(CHECK)),
     "fieldSelector": _estimate_selector,
@@ -271,27 +280,27 @@ def _literal(arg: Arg, default: int) -> int:
     return default
 
 
-def _slice(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _slice(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None:
         return None
     start, end = _literal(args[0], 0), _literal(args[1], e.arg_size(target).max)
     return _made(1, fixed((end - start) & LIMIT))
 
 
-def _range(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _range(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
     return _made(1, fixed(_literal(args[0], LIMIT)))
 
 
-def _reverse(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _reverse(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
     return _made(1, e.arg_size(target)) if target is not None else None
 
 
-def _flatten(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _flatten(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
     depth = _literal(args[0], LIMIT) if args else 1
     return _made(float(depth), e.arg_size(target)) if target is not None else None
 
 
-def _distinct(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+def _distinct(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
     if target is None:
         return None
     size = e.arg_size(target)
@@ -301,7 +310,7 @@ def _distinct(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | N
 def _sort(kind: str, by: bool) -> OverloadRule:
     factor = 2.0 + (TRAVERSAL if kind in ("string", "bytes") else 0)
 
-    def rule(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    def rule(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
         of = args[0] if by else target
         if of is None:
             return None
@@ -312,7 +321,7 @@ def _sort(kind: str, by: bool) -> OverloadRule:
 
 
 def _sets(factor: float) -> OverloadRule:
-    def rule(e: Estimator, target: Arg | None, args: list[Arg]) -> Estimate | None:
+    def rule(e: Sizes, target: Arg | None, args: list[Arg]) -> Estimate | None:
         if len(args) != 2:
             return None
         product = e.arg_size(args[0]).times(e.arg_size(args[1]))
@@ -321,7 +330,7 @@ def _sets(factor: float) -> OverloadRule:
     return rule
 
 
-OverloadRule = Callable[["Estimator", "Arg | None", "list[Arg]"], Estimate | None]
+OverloadRule = Callable[[Sizes, Arg | None, list[Arg]], Estimate | None]
 SORTED: Final = {
     "int": "int", "uint": "uint", "double": "double", "bool": "bool", "string": "string",
     "bytes": "bytes", "duration": "google.protobuf.Duration",
