@@ -47,7 +47,7 @@ async def dispatch(context: ServerContext, handlers: Handlers, request: Request)
         request.warnings += endpoint.warnings
     resource = endpoint.resource
     if resource.deprecated:
-        request.warnings.append(resource.deprecated)
+        request.warnings.append(resource.deprecation_warning)
     if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
         if info.name or info.verb != "create":
             raise errors.no_such_resource()

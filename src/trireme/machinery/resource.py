@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -253,7 +253,7 @@ class Resource:
     label_refusal: str = "field label not supported"
     # Those of them whose lists must be quick, however many objects there are.
     indexed: tuple[str, ...] = ()
-    # What every request for a deprecated kind is warned of.
+    # Since when a kind is deprecated, until when it is there, what to use: all requests are warned.
     deprecated: str = ""
     # Seconds until the stored object expires by itself (events).
     ttl: float | None = None
@@ -292,6 +292,12 @@ class Resource:
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
     @cached_property
+    def deprecation_warning(self) -> str:
+        """What every request for a deprecated kind is warned of; "" for all others."""
+        since = self.deprecated
+        return since and f"{self.api_version} {self.kind} is deprecated in {since}"
+
+    @cached_property
     def singular_name(self) -> str:
         return self.singular or self.kind.lower()
 
@@ -311,3 +317,22 @@ class Resource:
 def spec_changed(new: Any, old: Any) -> bool:
     """The usual generation rule: the spec differs."""
     return bool(new.spec != old.spec)
+
+
+def alias(stored: Resource, type_: type, **changes: Any) -> Resource:
+    """A version that differs from the one in which the kind is stored by its name only.
+
+    ``changes`` are what else its ``Resource`` says; by default it is not served unless asked for.
+    """
+    conversion = Conversion(stored, _renamed(stored.type), _renamed(type_))
+    return replace(stored, type=type_, stored_as=conversion, **{"default_on": False, **changes})
+
+
+def _renamed(type_: Any) -> Callable[[Any], Any]:
+    """From an object of another version to one of ``type_``; the fields are the same."""
+    fields = [name for name in type_.__struct_fields__ if name not in ("kind", "apiVersion")]
+
+    def rename(obj: Any) -> Any:
+        return type_(**{name: getattr(obj, name) for name in fields})
+
+    return rename

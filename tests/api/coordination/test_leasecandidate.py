@@ -72,7 +72,9 @@ def test_the_lease_stays() -> None:
 
 def test_there_and_back() -> None:
     obj = validation.load(leasecandidate.RESOURCE, CANDIDATE)
-    older = v1alpha2.from_v1beta1(obj)
+    conversion = v1alpha2.RESOURCE.stored_as
+    assert conversion is not None
+    older = conversion.from_stored(obj)
     assert older.apiVersion == "coordination.k8s.io/v1alpha2"
-    assert v1alpha2.to_v1beta1(older) == obj
+    assert conversion.to_stored(older) == obj
     assert leasecandidate.RESOURCE.row(obj, 1767225600.0) == ["A_1", "l", "1.36.0", "1.35.0", "0s"]

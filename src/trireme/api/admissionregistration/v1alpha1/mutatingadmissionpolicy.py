@@ -45,6 +45,5 @@ RESOURCE = replace(
     type=MutatingAdmissionPolicy,
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
-    deprecated="admissionregistration.k8s.io/v1alpha1 MutatingAdmissionPolicy is deprecated "
-    "in v1.35+, unavailable in v1.38+",
+    deprecated="v1.35+, unavailable in v1.38+",
 )

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trireme.api.admissionregistration.v1 import binding_rules
 from trireme.api.admissionregistration.v1 import mutatingadmissionpolicybinding as v1
 from trireme.api.admissionregistration.v1 import mutatingadmissionpolicybinding_types as v1_types
-from trireme.machinery.resource import Conversion
+from trireme.machinery.resource import alias
 from trireme.machinery.types import constant
 
 
@@ -23,22 +21,9 @@ def defaults(obj: MutatingAdmissionPolicyBinding) -> None:
         ref.parameterNotFoundAction = "Deny"
 
 
-def to_v1(obj: MutatingAdmissionPolicyBinding) -> v1_types.MutatingAdmissionPolicyBinding:
-    """The stored form."""
-    return v1_types.MutatingAdmissionPolicyBinding(metadata=obj.metadata, spec=obj.spec)
-
-
-def from_v1(obj: v1_types.MutatingAdmissionPolicyBinding) -> MutatingAdmissionPolicyBinding:
-    """The form of this version."""
-    return MutatingAdmissionPolicyBinding(metadata=obj.metadata, spec=obj.spec)
-
-
-RESOURCE = replace(
+RESOURCE = alias(
     v1.RESOURCE,
-    type=MutatingAdmissionPolicyBinding,
+    MutatingAdmissionPolicyBinding,
     defaults=defaults,
-    stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
-    default_on=False,
-    deprecated="admissionregistration.k8s.io/v1alpha1 MutatingAdmissionPolicyBinding is deprecated "
-    "in v1.35+, unavailable in v1.38+",
+    deprecated="v1.35+, unavailable in v1.38+",
 )

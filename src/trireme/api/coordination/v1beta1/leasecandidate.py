@@ -98,6 +98,5 @@ RESOURCE = Resource(
         columns.AGE,
     ),
     default_on=False,
-    deprecated="coordination.k8s.io/v1beta1 LeaseCandidate is deprecated in v1.36+, "
-    "unavailable in v1.39+",
+    deprecated="v1.36+, unavailable in v1.39+",
 )

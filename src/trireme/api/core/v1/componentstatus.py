@@ -38,7 +38,7 @@ def _status(obj: ComponentStatus) -> str:
 RESOURCE = Resource(
     type=ComponentStatus,
     plural="componentstatuses",
-    deprecated="v1 ComponentStatus is deprecated in v1.19+",
+    deprecated="v1.19+",
     singular="componentstatus",
     namespaced=False,
     short_names=("cs",),

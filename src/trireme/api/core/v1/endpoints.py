@@ -127,7 +127,7 @@ def _ready(obj: Endpoints) -> list[str]:
 RESOURCE = Resource(
     type=Endpoints,
     plural="endpoints",
-    deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    deprecated="v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     short_names=("ep",),
     validate=validate,
     validate_update=validate_update,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trireme.api.resource.v1 import deviceclass as v1
-from trireme.machinery.resource import Conversion
+from trireme.machinery.resource import alias
 from trireme.machinery.types import constant
 
 
@@ -13,20 +11,4 @@ class DeviceClass(v1.DeviceClass):
     apiVersion: str = constant("resource.k8s.io/v1beta1")
 
 
-def to_v1(obj: DeviceClass) -> v1.DeviceClass:
-    """The stored form."""
-    return v1.DeviceClass(metadata=obj.metadata, spec=obj.spec)
-
-
-def from_v1(obj: v1.DeviceClass) -> DeviceClass:
-    """The form of this version."""
-    return DeviceClass(metadata=obj.metadata, spec=obj.spec)
-
-
-RESOURCE = replace(
-    v1.RESOURCE,
-    type=DeviceClass,
-    stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
-    default_on=False,
-    deprecated="resource.k8s.io/v1beta1 DeviceClass is deprecated in v1.35+, unavailable in v1.38+",
-)
+RESOURCE = alias(v1.RESOURCE, DeviceClass, deprecated="v1.35+, unavailable in v1.38+")

@@ -53,6 +53,5 @@ RESOURCE = replace(
     defaults=defaults,
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
-    deprecated="resource.k8s.io/v1beta1 ResourceClaimTemplate is deprecated in v1.35+, "
-    "unavailable in v1.38+",
+    deprecated="v1.35+, unavailable in v1.38+",
 )

@@ -115,7 +115,6 @@ RESOURCE = replace(
     },
     stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
     default_on=False,
-    deprecated="resource.k8s.io/v1beta1 ResourceSlice is deprecated in v1.35+, "
-    "unavailable in v1.38+",
+    deprecated="v1.35+, unavailable in v1.38+",
     label_refusal="field label not supported for resource.k8s.io/v1beta1, Kind=ResourceSlice",
 )

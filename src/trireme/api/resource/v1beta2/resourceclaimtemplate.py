@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from trireme.api.resource.v1 import resourceclaimtemplate as v1
-from trireme.machinery.resource import Conversion
+from trireme.machinery.resource import alias
 from trireme.machinery.types import constant
 
 
@@ -13,21 +11,4 @@ class ResourceClaimTemplate(v1.ResourceClaimTemplate):
     apiVersion: str = constant("resource.k8s.io/v1beta2")
 
 
-def to_v1(obj: ResourceClaimTemplate) -> v1.ResourceClaimTemplate:
-    """The stored form."""
-    return v1.ResourceClaimTemplate(metadata=obj.metadata, spec=obj.spec)
-
-
-def from_v1(obj: v1.ResourceClaimTemplate) -> ResourceClaimTemplate:
-    """The form of this version."""
-    return ResourceClaimTemplate(metadata=obj.metadata, spec=obj.spec)
-
-
-RESOURCE = replace(
-    v1.RESOURCE,
-    type=ResourceClaimTemplate,
-    stored_as=Conversion(stored=v1.RESOURCE, to_stored=to_v1, from_stored=from_v1),
-    default_on=False,
-    deprecated="resource.k8s.io/v1beta2 ResourceClaimTemplate is deprecated in v1.36+, "
-    "unavailable in v1.39+",
-)
+RESOURCE = alias(v1.RESOURCE, ResourceClaimTemplate, deprecated="v1.36+, unavailable in v1.39+")
