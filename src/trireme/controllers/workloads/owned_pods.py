@@ -14,7 +14,7 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.client import Client
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.workloads import claims
-from trireme.domain import adoption, owners, pods
+from trireme.domain import adoption, owners
 from trireme.machinery import labels
 from trireme.machinery.labels import Selector
 from trireme.runtime import keys, triggers
@@ -35,7 +35,8 @@ def of_spec(owner: Any) -> Selector:
 
 
 class OwnedPods(Generic[T]):
-    """``fits`` is what a pod has to be beside matching the selector."""
+    """``adopts`` says which orphans may be adopted at all; ``fits`` what a pod has to be beside
+    matching the selector. Adopted pods get the ``finalizers``."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class OwnedPods(Generic[T]):
         *,
         selector: Callable[[T], Selector] = of_spec,
         fits: Callable[[T, Pod], bool] = lambda owner, pod: True,
+        adopts: Callable[[Pod], bool] = lambda pod: True,
         finalizers: Sequence[str] = (),
     ) -> None:
         self._owners = owners_of
@@ -52,6 +54,7 @@ class OwnedPods(Generic[T]):
         self._pods.add_index(by_controller)
         self._selector = selector
         self._fits = fits
+        self._adopts = adopts
         self._finalizers = finalizers
         # Made once to learn its constants.
         example = kind()
@@ -83,7 +86,7 @@ class OwnedPods(Generic[T]):
         """The pods that belong to it, terminating and finished ones included."""
         candidates = self.of(owner)
         orphans = self._pods.by_index(by_controller, (owner.metadata.namespace, ""))
-        candidates += [pod for pod in orphans if pods.is_active(pod)]
+        candidates += [pod for pod in orphans if self._adopts(pod)]
         claim = adoption.claim(
             owner, self._selector(owner), candidates, lambda pod: self._fits(owner, pod)
         )

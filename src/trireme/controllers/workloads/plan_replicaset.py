@@ -25,16 +25,16 @@ from trireme.api.core.v1.replicationcontroller import (
     ReplicationControllerCondition,
     ReplicationControllerStatus,
 )
-from trireme.domain import owners, pods
-from trireme.machinery import names, time
-from trireme.machinery.meta import ObjectMeta
+from trireme.domain import pods
+from trireme.machinery import time
 
 BURST = 500
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 FAILURE = "ReplicaFailure"
 AnySet = ReplicaSet | ReplicationController
 AnyStatus = ReplicaSetStatus | ReplicationControllerStatus
-_PHASES = {"Pending": 0, "Unknown": 1, "": 1, "Running": 2}
+# The order in which pods of a phase are deleted.
+PHASES = {"Pending": 0, "Unknown": 1, "": 1, "Running": 2}
 
 
 class Create(msgspec.Struct, frozen=True):
@@ -81,23 +81,6 @@ def rank(victims: Sequence[Pod], related: Iterable[Pod], now: float) -> list[Pod
     return [item.pod for item in sorted(ranked, key=functools.cmp_to_key(_compare))]
 
 
-def pod_of(replica_set: AnySet) -> Pod:
-    """A new pod of the ReplicaSet."""
-    template = _template(replica_set)
-    prefix = f"{replica_set.metadata.name}-"
-    if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)):
-        prefix = replica_set.metadata.name
-    metadata = ObjectMeta(
-        generateName=prefix,
-        namespace=replica_set.metadata.namespace,
-        labels=dict(template.metadata.labels),
-        annotations=dict(template.metadata.annotations),
-        finalizers=list(template.metadata.finalizers),
-        ownerReferences=[owners.reference(replica_set)],
-    )
-    return Pod(metadata=metadata, spec=template.spec)
-
-
 def status(
     replica_set: AnySet,
     active: Sequence[Pod],
@@ -107,7 +90,7 @@ def status(
 ) -> AnyStatus:
     """The desired status; equal to the present one when nothing changed."""
     old = replica_set.status
-    labels = _template(replica_set).metadata.labels.items()
+    labels = template(replica_set).metadata.labels.items()
     min_ready = replica_set.spec.minReadySeconds
     new = type(old)(
         replicas=len(active),
@@ -122,7 +105,8 @@ def status(
     return new
 
 
-def _template(replica_set: AnySet) -> PodTemplateSpec:
+def template(replica_set: AnySet) -> PodTemplateSpec:
+    """What its pods are made from."""
     return replica_set.spec.template or PodTemplateSpec()
 
 
@@ -170,7 +154,7 @@ class _Ranked(msgspec.Struct, frozen=True):
 def _ranked(pod: Pod, pods_on_node: Counter[str], now: float) -> _Ranked:
     criteria = (
         int(bool(pod.spec.nodeName)),
-        _PHASES.get(pod.status.phase, 1),
+        PHASES.get(pod.status.phase, 1),
         int(pods.is_ready(pod)),
         deletion_cost(pod),
         -pods_on_node[pod.spec.nodeName],
@@ -180,7 +164,7 @@ def _ranked(pod: Pod, pods_on_node: Counter[str], now: float) -> _Ranked:
         pod,
         criteria,
         pods.ready_since(pod),
-        _restarts(pod),
+        restarts(pod),
         time.parse(created) if created else now,
         now,
     )
@@ -221,7 +205,7 @@ def _magnitude(age: float) -> int:
     return int(math.log2(age * 1e9)) if age > 0 else -1
 
 
-def _restarts(pod: Pod) -> tuple[int, int]:
+def restarts(pod: Pod) -> tuple[int, int]:
     """The most restarts of a container, and of a sidecar."""
     sidecars = {item.name for item in pod.spec.initContainers if item.restartPolicy == "Always"}
     main = max((item.restartCount for item in pod.status.containerStatuses), default=0)

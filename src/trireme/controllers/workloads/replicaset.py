@@ -21,10 +21,11 @@ from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.workloads import batches, plan_replicaset
 from trireme.controllers.workloads.owned_pods import OwnedPods, by_controller, of_spec
 from trireme.controllers.workloads.plan_replicaset import AnySet, AnyStatus
+from trireme.controllers.workloads.pod_control import PodControl, pod_of
 from trireme.domain import owners, pods
 from trireme.machinery import errors
 from trireme.machinery.labels import Selector
-from trireme.runtime import keys, recorder, triggers
+from trireme.runtime import keys, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Informer
 from trireme.runtime.keys import Key
@@ -58,13 +59,15 @@ class ReplicaSets:
 
     def __init__(self, context: ControllerContext, kind: SetKind) -> None:
         self._client = context.client
-        self._events = context.recorder
         self._clock = context.env.clock
         self._written = Written(context.env.clock)
         self._sets: Informer[AnySet] = context.informers.of(kind.type)
         self._pods = context.informers.of(Pod)
+        self._control = PodControl(context.client, context.recorder, self._written, self._pods)
         self._sets.add_index(by_controller)
-        self._owned = OwnedPods(self._sets, self._pods, kind.type, selector=kind.selector)
+        self._owned = OwnedPods(
+            self._sets, self._pods, kind.type, selector=kind.selector, adopts=pods.is_active
+        )
         self.loop = Controller(
             kind.name,
             self.reconcile,
@@ -117,45 +120,17 @@ class ReplicaSets:
         related = self._related(found) if too_many else []
         match plan_replicaset.change(found, active, related, now):
             case plan_replicaset.Create(count):
-                return await self._create(found, count)
+                template = plan_replicaset.template(found)
+                _, failure = await batches.slow_start(
+                    count, lambda: self._control.create(found, pod_of(found, template))
+                )
+                return failure
             case plan_replicaset.Delete(victims):
-                return await self._delete(found, victims)
+                _, failure = await batches.all_at_once(
+                    partial(self._control.delete, found, pod) for pod in victims
+                )
+                return failure
         return None
-
-    async def _create(self, found: AnySet, count: int) -> Exception | None:
-        _, failure = await batches.slow_start(count, lambda: self._create_one(found))
-        return failure
-
-    async def _create_one(self, found: AnySet) -> None:
-        try:
-            made = await self._client.create(plan_replicaset.pod_of(found))
-        except Exception as error:
-            if errors.is_namespace_terminating(error):
-                # Every other creation would fail as well, and the ReplicaSet goes soon.
-                return
-            message = f"Error creating: {error}"
-            self._events.event(found, recorder.WARNING, "FailedCreate", message)
-            raise
-        self._written.wrote(keys.of(found.metadata), self._pods, made)
-        message = f"Created pod: {made.metadata.name}"
-        self._events.event(found, recorder.NORMAL, "SuccessfulCreate", message)
-
-    async def _delete(self, found: AnySet, victims: list[Pod]) -> Exception | None:
-        async def delete(pod: Pod) -> None:
-            try:
-                await self._client.delete(Pod, pod.metadata.name, pod.metadata.namespace)
-            except Exception as error:
-                if errors.is_not_found(error):
-                    return
-                message = f"Error deleting: {error}"
-                self._events.event(found, recorder.WARNING, "FailedDelete", message)
-                raise
-            self._written.deleted(keys.of(found.metadata), self._pods, pod)
-            message = f"Deleted pod: {pod.metadata.name}"
-            self._events.event(found, recorder.NORMAL, "SuccessfulDelete", message)
-
-        _, failure = await batches.all_at_once(partial(delete, pod) for pod in victims)
-        return failure
 
     def _related(self, found: AnySet) -> list[Pod]:
         """Active pods of all ReplicaSets with the same controller, this one's included."""
