@@ -114,6 +114,18 @@ SHOWN = {
     ),
     "TranslateStreamCloseWebsocketRequests": f"{STREAMS}::test_exec",
     "WatchList": "apiserver/test_reading.py::test_initial_events_end_with_a_bookmark",
+    "JobBackoffLimitPerIndex": (
+        "controllers/test_job_plan.py::test_an_index_waits_for_itself_alone_and_takes_its_count_over"
+    ),
+    "JobManagedBy": ("flows/test_jobs.py::test_a_job_of_another_controller_is_left_alone"),
+    "JobPodReplacementPolicy": ("controllers/test_job_plan.py::test_how_many_are_created"),
+    "JobSuccessPolicy": ("controllers/test_job_plan.py::test_what_ends_a_job"),
+    "MutablePodResourcesForSuspendedJobs": (
+        "flows/test_jobs.py::test_a_suspended_job_is_changed_and_resumed"
+    ),
+    "MutableSchedulingDirectivesForSuspendedJobs": (
+        "flows/test_jobs.py::test_a_suspended_job_is_changed_and_resumed"
+    ),
 }
 
 INNER = {

@@ -254,6 +254,8 @@ class World:
                 elif pod.spec.nodeName == node:
                     wanted = "ready" if ready(pod) else "running"
                     end = self.outcome(pod)
+                    if seen.get(uid) in ("Succeeded", "Failed", "gone"):
+                        continue
                     if end and seen.get(uid) in ("ready", "running"):
                         wanted = end
                     if seen.get(uid) == wanted:

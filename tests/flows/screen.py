@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from trireme.api.apps import v1 as apps
+from trireme.api.batch import v1 as batch
 from trireme.api.core import v1 as core
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.cluster.inprocess import InProcessCluster
@@ -31,6 +32,12 @@ KINDS = (
     core.Event,
     apps.Deployment,
     apps.ReplicaSet,
+    apps.StatefulSet,
+    apps.DaemonSet,
+    apps.ControllerRevision,
+    batch.Job,
+    batch.CronJob,
+    core.PersistentVolumeClaim,
     EndpointSlice,
 )
 
@@ -100,6 +107,11 @@ class Screen:
 
         await self.until(found)
         return found()
+
+    def reasons(self, name: str) -> list[str]:
+        """Reasons of the events about objects of that name."""
+        found = [e for e in self.list(core.Event) if e.involvedObject.name == name]
+        return [e.reason for e in sorted(found, key=lambda e: int(e.metadata.resourceVersion))]
 
     async def image(self, image: str, name: str = "web") -> None:
         """``kubectl set image``."""

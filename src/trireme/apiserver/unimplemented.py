@@ -70,9 +70,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     # Workloads.
     "statefulsets.apps": (Row("no Pods will be created", ("statefulset-controller",)),),
     "daemonsets.apps": (Row("no Pods will be created", ("daemon-set-controller",)),),
-    "jobs.batch": (
-        Row("no Pods will be created", ("job-controller", "ttl-after-finished-controller")),
-    ),
     "cronjobs.batch": (Row("no Jobs will be created", ("cronjob-controller",)),),
     "podgroups.scheduling.k8s.io": (_GANGS,),
     "workloads.scheduling.k8s.io": (_GANGS,),
