@@ -36,6 +36,9 @@ CONTROLLER_FILES = {
     "nodes/taint_nodes": "node-lifecycle-controller",
     "nodes/taint_eviction": "taint-eviction-controller",
     "disruption/stale_targets": "disruption-controller",
+    "certificates/approving": "certificatesigningrequest-approving-controller",
+    "certificates/signing": "certificatesigningrequest-signing-controller",
+    "certificates/cleaning": "certificatesigningrequest-cleaner-controller",
 }
 # What upstream calls scheduler plugins and is a part of the scheduler here.
 SCHEDULER_PARTS: dict[str, ModuleType] = {

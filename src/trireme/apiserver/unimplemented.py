@@ -158,14 +158,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "storageversions.internal.apiserver.k8s.io": (Row("it will not be kept up to date"),),
     "leasecandidates.coordination.k8s.io": (Row("no leader will be chosen"),),
     # Identity.
-    "certificatesigningrequests.certificates.k8s.io": (
-        Row(
-            "it will neither be approved nor signed",
-            ("certificate-controller",),
-            of=" for kubernetes.io signers",
-            when=_is_signed_here,
-        ),
-    ),
     "podcertificaterequests.certificates.k8s.io": (
         Row("it will not be signed", of=" for kubernetes.io signers", when=_is_signed_here),
     ),

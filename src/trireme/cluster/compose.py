@@ -154,7 +154,9 @@ def controllers(cluster: Settings) -> Main:
                 client_for=clients.__getitem__,
                 # With one API server no cache is stale about deleted namespaces.
                 settings=settings.Settings(
-                    root_ca=keys.authority_file.read_text(), namespace_delay=0.0
+                    root_ca=keys.authority_file.read_text(),
+                    cluster_signing=keys.authority(),
+                    namespace_delay=0.0,
                 ),
             )
             await manager.run(config, env)

@@ -144,7 +144,9 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
         client_for=account,
         # Nothing is served over TLS here, but pods mount the root CA.
         # With one API server no cache is stale about deleted namespaces.
-        settings=Settings(root_ca=authority.certificate.decode(), namespace_delay=0.0),
+        settings=Settings(
+            root_ca=authority.certificate.decode(), cluster_signing=authority, namespace_delay=0.0
+        ),
     )
 
 

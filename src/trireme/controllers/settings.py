@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from trireme.kit.pki import Pair
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -26,6 +28,8 @@ class Settings:
     holds; ``hpa_tolerance``: the share of difference that is none; ``hpa_cpu_initialization`` and
     ``hpa_initial_readiness``: how long a starting pod's use of CPU, and its unreadiness, do not
     count; ``hpa_scale_to_zero``: the feature gate HPAScaleToZero.
+    ``cluster_signing`` signs CertificateSigningRequests, None where nobody does;
+    ``cluster_signing_duration``: the longest life of such a certificate.
     """
 
     root_ca: str = ""
@@ -38,6 +42,8 @@ class Settings:
     hpa_cpu_initialization: float = 300.0
     hpa_initial_readiness: float = 30.0
     hpa_scale_to_zero: bool = False
+    cluster_signing: Pair | None = None
+    cluster_signing_duration: float = 365 * 24 * 3600.0
     node_grace: float = 50.0
     node_startup: float = 60.0
     eviction_rate: float = 0.1

@@ -20,6 +20,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 YEAR = 365 * 24 * 3600.0
+# How far the start of a certificate is set back, and below which life its end is not; seconds.
+BACKDATE = 300.0
+SHORT = 8 * 3600.0
+# Usages in the words of the certificates API, in the order of Go's constants.
+EXTENDED_USAGES = {
+    "any": ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "code signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "s/mime": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "ipsec end system": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+    "ipsec tunnel": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.6"),
+    "ipsec user": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.7"),
+    "timestamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+    "microsoft sgc": x509.ObjectIdentifier("1.3.6.1.4.1.311.10.3.3"),
+    "netscape sgc": x509.ObjectIdentifier("2.16.840.1.113730.4.1"),
+}
 
 
 @dataclass(frozen=True)
@@ -94,6 +113,46 @@ def issue(
     return Pair(_cert_pem(builder.sign(signer, hashes.SHA256())), _pem(key))  # type: ignore[arg-type]
 
 
+def sign(
+    authority: Pair,
+    request: x509.CertificateSigningRequest,
+    usages: Sequence[str],
+    now: float,
+    lifetime: float,
+) -> bytes:
+    """A certificate for a request, PEM: its subject and alternative names, for ``usages`` in the
+    words of the certificates API. It never outlives the authority. ValueError."""
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    signer = serialization.load_pem_private_key(authority.key, None)
+    limit = issuer.not_valid_after_utc.timestamp()
+    if now >= limit:
+        detail = f"NotAfter={issuer.not_valid_after_utc}"
+        raise ValueError(f"refusing to sign a certificate that expired in the past: {detail}")
+    # A start that is set back forgives clocks that are late; only a short life is not cut by it.
+    end = now + lifetime - (BACKDATE if lifetime >= SHORT else 0.0)
+    builder = _builder(
+        request.subject, issuer.subject, request.public_key(), now, min(end, limit) - now
+    )
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=False, path_length=None), critical=True
+    ).add_extension(_key_usage(usages), critical=True)
+    purposes = [EXTENDED_USAGES[name] for name in EXTENDED_USAGES if name in usages]
+    if purposes:
+        unique = list(dict.fromkeys(purposes))
+        builder = builder.add_extension(x509.ExtendedKeyUsage(unique), critical=False)
+    builder = builder.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
+        critical=False,
+    )
+    try:
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        pass
+    else:
+        builder = builder.add_extension(names.value, critical=not list(request.subject))
+    return _cert_pem(builder.sign(signer, hashes.SHA256()))  # type: ignore[arg-type]
+
+
 def identity(certificate_der: bytes) -> tuple[str, list[str]]:
     """The user and groups that a client certificate names: (common name, organizations).
 
@@ -137,7 +196,7 @@ def _long_names() -> warnings.catch_warnings[None]:
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: object, now: float, lifetime: float
 ) -> x509.CertificateBuilder:
-    start = datetime.datetime.fromtimestamp(now - 300, datetime.UTC)
+    start = datetime.datetime.fromtimestamp(now - BACKDATE, datetime.UTC)
     end = datetime.datetime.fromtimestamp(now + lifetime, datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -161,6 +220,22 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
         key_agreement=False,
         encipher_only=False,
         decipher_only=False,
+    )
+
+
+def _key_usage(usages: Sequence[str]) -> x509.KeyUsage:
+    agreement = "key agreement" in usages
+    return x509.KeyUsage(
+        digital_signature="signing" in usages or "digital signature" in usages,
+        content_commitment="content commitment" in usages,
+        key_encipherment="key encipherment" in usages,
+        data_encipherment="data encipherment" in usages,
+        key_agreement=agreement,
+        key_cert_sign="cert sign" in usages,
+        crl_sign="crl sign" in usages,
+        # Without key agreement these two mean nothing, and cannot be written.
+        encipher_only=agreement and "encipher only" in usages,
+        decipher_only=agreement and "decipher only" in usages,
     )
 
 

@@ -1,0 +1,78 @@
+"""Signs approved CertificateSigningRequests of Kubernetes' own signers with the cluster's CA.
+
+In: requests. Out: certificates in their status, or the condition Failed. Run by ``manager`` where
+it has a signing key. Upstream: pkg/controller/certificates/signer;
+https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from trireme.api.certificates.v1.csr_types import (
+    CertificateSigningRequest,
+    CertificateSigningRequestCondition,
+)
+from trireme.controllers.certificates import decide_requests
+from trireme.controllers.definition import ControllerContext, Definition
+from trireme.kit import pki
+from trireme.machinery import errors, time
+from trireme.runtime import triggers
+from trireme.runtime.controller import Controller
+from trireme.runtime.keys import Key
+
+NAME = "certificate-controller"
+WORKERS = 5
+
+
+def make(context: ControllerContext) -> Controller | None:
+    """Reconciles requests that are approved; None without a key to sign with."""
+    authority = context.settings.cluster_signing
+    if authority is None:
+        return None
+    informer = context.informers.of(CertificateSigningRequest)
+    clock = context.env.clock
+
+    async def reconcile(key: Key) -> None:
+        request = informer.get(*key)
+        if (
+            request is None
+            or request.status.certificate
+            or request.spec.signerName not in decide_requests.SIGNERS
+            or not decide_requests.is_approved(request)
+        ):
+            return
+        spec = request.spec
+        parsed = decide_requests.parsed(spec.request)
+        problem = decide_requests.problem(spec.signerName, parsed, spec.usages)
+        if problem:
+            failed = CertificateSigningRequestCondition(
+                type="Failed",
+                status="True",
+                reason="SignerValidationFailure",
+                message=problem,
+                lastUpdateTime=time.format(clock.now()),
+            )
+            status = replace(request.status, conditions=[*request.status.conditions, failed])
+        else:
+            lifetime = decide_requests.lifetime(
+                spec.expirationSeconds, context.settings.cluster_signing_duration
+            )
+            signed = pki.sign(authority, parsed, spec.usages, clock.now(), lifetime)
+            status = replace(request.status, certificate=signed)
+        try:
+            await context.client.update_status(replace(request, status=status))
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
+                raise
+
+    return Controller(
+        "csrsigning",
+        reconcile,
+        context.env,
+        triggers=[(informer, triggers.own())],
+        workers=WORKERS,
+    )
+
+
+CONTROLLER = Definition(NAME, make)
