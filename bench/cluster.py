@@ -41,14 +41,14 @@ SPACE = "measured"
 # The supervisor starts what ends, the guardian the supervisor; they are counted although they tend
 # the nodes as well.
 CONTROL_PLANE = ("apiserver", "controllers", "scheduler", "supervisor", "guardian")
-SETTLE, WATCHED, PATIENCE = 15.0, 30.0, 120.0
+STABLE_SECONDS, WATCHED, PATIENCE = 15.0, 30.0, 120.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--write", action="store_true", help="put the rows into RESULTS.md")
     parser.add_argument("--pods", type=int, default=30, help="how many pods are timed")
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     busy = os.getloadavg()[0]
     subjects.compiled()
     try:
@@ -56,11 +56,11 @@ def main() -> None:
         _trireme("down")
         rows = asyncio.run(_measured_up())
         rows += _idle()
-        rows += asyncio.run(_pods(wanted.pods))
+        rows += asyncio.run(_pods(options.pods))
     finally:
         took = _trireme("down")
     rows.append(Row("`down`", "s", took, 3.0))
-    results.show(rows, busy, write=wanted.write)
+    results.show(rows, busy, write=options.write)
 
 
 def _trireme(*words: str) -> float:
@@ -94,10 +94,10 @@ async def _measured_up() -> list[Row]:
             ready = time.monotonic() - began
             await _when(lambda: _runs(client))
             running = time.monotonic() - began
-        _, complaint = await up.communicate()
+        _, error_output = await up.communicate()
     whole = time.monotonic() - began
     if up.returncode:
-        raise SystemExit(complaint.decode())
+        raise SystemExit(error_output.decode())
     return [
         Row("second `up`: API ready", "s", ready, 1.5),
         Row("second `up`: first container running", "s", running, 5.0),
@@ -138,7 +138,7 @@ def _idle() -> list[Row]:
     """Memory and processor time of the cluster's processes while nothing is asked of it."""
     cluster = _settings()
     assert cluster is not None
-    time.sleep(SETTLE)
+    time.sleep(STABLE_SECONDS)
     processes = {item.name: item.pid for item in spawn.records(cluster.records_dir)}
     before = {name: _nanoseconds(pid) for name, pid in processes.items()}
     time.sleep(WATCHED)
@@ -193,9 +193,9 @@ async def _one_pod(client: Client, name: str) -> tuple[float, float]:
         try:
             made = await client.create(pod)
             break
-        except errors.ApiError as fault:
+        except errors.ApiError as error:
             # The namespace's service account is a moment younger than the namespace.
-            if not errors.is_forbidden(fault):
+            if not errors.is_forbidden(error):
                 raise
             await asyncio.sleep(0.02)
             began = time.monotonic()

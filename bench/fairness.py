@@ -145,20 +145,20 @@ def main() -> None:
     parser.add_argument("--only", help="the measures whose name has this text")
     parser.add_argument("--seconds", type=int, default=5, help="of each load; default 5")
     parser.add_argument("--write", action="store_true", help="put the rows into RESULTS.md")
-    wanted = parser.parse_args()
-    names = [name for name in MEASURES if not wanted.only or wanted.only in name]
+    options = parser.parse_args()
+    names = [name for name in MEASURES if not options.only or options.only in name]
     if not names:
-        parser.error(f"no measure has {wanted.only!r} in its name")
+        parser.error(f"no measure has {options.only!r} in its name")
     busy = os.getloadavg()[0]
     starts: dict[str, Start] = {"ours": subjects.trireme}
-    if wanted.upstream:
-        starts["upstream"] = functools.partial(subjects.upstream, wanted.upstream)
+    if options.upstream:
+        starts["upstream"] = functools.partial(subjects.upstream, options.upstream)
     found: dict[str, dict[str, Beside]] = {name: {} for name in ("ours", "upstream")}
     for name, start in starts.items():
         with start() as subject:
             _prepare(subject)
             for measure in ["nothing", *names]:
-                found[name][measure] = beside = _measure(subject, measure, wanted.seconds)
+                found[name][measure] = beside = _measure(subject, measure, options.seconds)
                 print(f"{name}: {measure}: {beside}", flush=True)
     rows = []
     for measure, mine in found["ours"].items():
@@ -167,7 +167,7 @@ def main() -> None:
         late, worst = (theirs.late, theirs.worst) if theirs else (None, None)
         rows.append(Row(f"{name}: 99th percentile", "s", mine.late, GOAL, late))
         rows.append(Row(f"{name}: worst", "s", mine.worst, None, worst))
-    results.show(rows, busy, write=wanted.write)
+    results.show(rows, busy, write=options.write)
 
 
 @dataclass(frozen=True)

@@ -96,11 +96,11 @@ async def main(objects: int, watchers: int) -> None:
         await bench.create(PODS, pod, SAMPLE)
         print("µs per create of a ConfigMap, by objects stored")
         stored = SAMPLE
-        for wanted in (0, objects // 10, objects):
-            if wanted > stored:
-                await bench.create(MAPS, config_map, wanted - stored)
-                stored = wanted
-            print(f"  {wanted:>8,}: {await bench.create(MAPS, config_map, SAMPLE):6.0f}")
+        for desired in (0, objects // 10, objects):
+            if desired > stored:
+                await bench.create(MAPS, config_map, desired - stored)
+                stored = desired
+            print(f"  {desired:>8,}: {await bench.create(MAPS, config_map, SAMPLE):6.0f}")
             stored += SAMPLE
         print("µs per create, by watchers that wait for")
         for name, selector in SELECTORS.items():

@@ -180,7 +180,7 @@ def _wrk(
     program = shutil.which("wrk")
     if program is None:
         raise SystemExit("wrk is not installed: apt install wrk")
-    told = f"""
+    received = f"""
 wrk.method = "{method}"
 wrk.path = "{path}"
 wrk.body = {json.dumps(body)}
@@ -196,7 +196,7 @@ end
 """
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as folder:
         file = Path(folder, "load.lua")
-        file.write_text(told)
+        file.write_text(received)
         command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
         said = subprocess.run(
             [*command, "-s", str(file), subject.url], capture_output=True, text=True, check=True

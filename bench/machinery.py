@@ -123,20 +123,20 @@ def main() -> None:
     steps, _ = json_patch.parse(b'[{"op":"replace","path":"/spec/containers/0/image","value":"b"}]')
     selector, owned = labels.parse("app in (web,api),tier!=back"), POD["metadata"]["labels"]
     print(f"pod of {len(compact)} bytes, microseconds each")
-    _show("decode, no duplicate check", lambda: decode.decode(compact, Pod, decode.IGNORE))
-    _show("decode strictly, compact", lambda: decode.decode(compact, Pod, decode.STRICT))
-    _show("decode strictly, spaced", lambda: decode.decode(spaced, Pod, decode.STRICT))
-    _show("decode strictly, with escapes", lambda: decode.decode(escaped, Pod, decode.STRICT))
-    _show("decode by the slow path", lambda: decode.decode(lenient, Pod, decode.STRICT))
-    _show("normalise", lambda: normalise.normalise(pod))
-    _show("encode", lambda: json.encode(pod))
-    _show("strategic merge patch", lambda: strategic.apply(POD, change, node))
-    _show("merge patch", lambda: merge_patch.apply(POD, change))
-    _show("JSON patch", lambda: json_patch.apply(POD, steps))
-    _show("YAML in", lambda: yaml.load(text))
-    _show("YAML out", lambda: yaml.dump(pod))
-    _show("label selector", lambda: selector.matches(owned))
-    _show("quantity, seen before", lambda: quantity.canonical("128Mi"))
+    _report("decode, no duplicate check", lambda: decode.decode(compact, Pod, decode.IGNORE))
+    _report("decode strictly, compact", lambda: decode.decode(compact, Pod, decode.STRICT))
+    _report("decode strictly, spaced", lambda: decode.decode(spaced, Pod, decode.STRICT))
+    _report("decode strictly, with escapes", lambda: decode.decode(escaped, Pod, decode.STRICT))
+    _report("decode by the slow path", lambda: decode.decode(lenient, Pod, decode.STRICT))
+    _report("normalise", lambda: normalise.normalise(pod))
+    _report("encode", lambda: json.encode(pod))
+    _report("strategic merge patch", lambda: strategic.apply(POD, change, node))
+    _report("merge patch", lambda: merge_patch.apply(POD, change))
+    _report("JSON patch", lambda: json_patch.apply(POD, steps))
+    _report("YAML in", lambda: yaml.load(text))
+    _report("YAML out", lambda: yaml.dump(pod))
+    _report("label selector", lambda: selector.matches(owned))
+    _report("quantity, seen before", lambda: quantity.canonical("128Mi"))
     print("managedFields, microseconds for each write")
     _ownership(pod)
 
@@ -148,7 +148,7 @@ def _ownership(pod: Pod) -> None:
 
     def created(name: str, obj: Any) -> Endpoint:
         endpoint = Endpoint(Catalog.of(api).by_type[type(obj)])
-        _show(f"{name} create", lambda: owners.created(endpoint, obj, "kubectl", stamp))
+        _report(f"{name} create", lambda: owners.created(endpoint, obj, "kubectl", stamp))
         obj.metadata.managedFields = owners.created(endpoint, obj, "kubectl", stamp)
         return endpoint
 
@@ -157,7 +157,7 @@ def _ownership(pod: Pod) -> None:
         run = partial(owners.updated, endpoint, part, old, new, "kubelet", stamp)
         old.metadata.managedFields = run()
         new.metadata.managedFields = old.metadata.managedFields
-        _show(name, run)
+        _report(name, run)
 
     maps = ConfigMap(metadata=ObjectMeta(name="a", namespace="default"), data={"a": "1", "b": "2"})
     created("ConfigMap", maps)
@@ -195,18 +195,18 @@ def _apply(owners: Ownership, stamp: str) -> None:
     made = manager.applied(manager.empty, [], config, writer, False)
     changed = {**config, "spec": {**config["spec"], "replicas": 2}}  # type: ignore[dict-item]
     live, entries = made.value, made.entries
-    _show(
+    _report(
         "Deployment apply, new", lambda: manager.applied(manager.empty, [], config, writer, False)
     )
-    _show(
+    _report(
         "Deployment apply, as before", lambda: manager.applied(live, entries, config, writer, False)
     )
-    _show(
+    _report(
         "Deployment apply, a change", lambda: manager.applied(live, entries, changed, writer, False)
     )
 
 
-def _show(name: str, action: Callable[[], object]) -> None:
+def _report(name: str, action: Callable[[], object]) -> None:
     rounds = max(int(0.1 / max(min(timeit.repeat(action, number=3, repeat=3)) / 3, 1e-7)), 1)
     best = min(timeit.repeat(action, number=rounds, repeat=3)) / rounds
     print(f"  {name:32} {best * 1e6:9.2f}")

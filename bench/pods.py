@@ -55,7 +55,7 @@ class Times:
     left: int
 
 
-_SHOWN: tuple[tuple[str, str, Callable[[Times], float]], ...] = (
+_PRINTED: tuple[tuple[str, str, Callable[[Times], float]], ...] = (
     ("all Ready", "s", lambda times: times.ready),
     ("all deleted", "s", lambda times: times.gone),
     ("failed starts", "", lambda times: times.failed),
@@ -69,17 +69,17 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=200)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="put the rows into RESULTS.md")
-    wanted = parser.parse_args()
+    options = parser.parse_args()
     busy = os.getloadavg()[0]
     subjects.compiled()
-    ours = _measured(wanted.pods, wanted.nodes, None)
-    theirs = _measured(wanted.pods, wanted.nodes, wanted.upstream) if wanted.upstream else None
-    what = f"{wanted.pods} pods on {wanted.nodes} nodes"
+    ours = _measured(options.pods, options.nodes, None)
+    theirs = _measured(options.pods, options.nodes, options.upstream) if options.upstream else None
+    what = f"{options.pods} pods on {options.nodes} nodes"
     rows = [
         Row(f"{what}: {name}", unit, of(ours), None, None if theirs is None else of(theirs))
-        for name, unit, of in _SHOWN
+        for name, unit, of in _PRINTED
     ]
-    results.show(rows, busy, write=wanted.write)
+    results.show(rows, busy, write=options.write)
 
 
 def _measured(pods: int, nodes: int, upstream: Path | None) -> Times:

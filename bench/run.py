@@ -62,24 +62,24 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(GROUPS), help="one group of measures")
     parser.add_argument("--seconds", type=int, default=5, help="of each load; default 5")
     parser.add_argument("--write", action="store_true", help="put the rows into RESULTS.md")
-    wanted = parser.parse_args()
-    groups = [wanted.only] if wanted.only else list(GROUPS)
+    options = parser.parse_args()
+    groups = [options.only] if options.only else list(GROUPS)
     busy = os.getloadavg()[0]
     starts: dict[str, Start] = {"ours": subjects.trireme}
-    if wanted.upstream:
-        starts["upstream"] = functools.partial(subjects.upstream, wanted.upstream)
+    if options.upstream:
+        starts["upstream"] = functools.partial(subjects.upstream, options.upstream)
     # In turn, so that whatever else the machine does meets both alike.
     found: dict[str, Figures] = {name: {} for name in ("ours", "upstream")}
     for group in groups:
         for name, start in starts.items():
-            found[name] |= _measure(name, start, group, wanted.seconds)
+            found[name] |= _measure(name, start, group, options.seconds)
     ours, theirs = found["ours"], found["upstream"]
     rows = [
         Row(name, unit, ours[name], goal, theirs.get(name), higher)
         for name, (unit, goal, higher) in MEASURES.items()
         if name in ours
     ]
-    results.show(rows, busy, write=wanted.write)
+    results.show(rows, busy, write=options.write)
 
 
 def _measure(name: str, start: Start, group: str, seconds: int) -> Figures:

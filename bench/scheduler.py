@@ -46,11 +46,11 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=2000)
     parser.add_argument("--end-to-end", action="store_true")
     parser.add_argument("--profile", action="store_true", help="with --end-to-end: by function")
-    wanted = parser.parse_args()
-    if wanted.end_to_end:
-        end_to_end(wanted.nodes, wanted.pods, wanted.profile)
+    options = parser.parse_args()
+    if options.end_to_end:
+        end_to_end(options.nodes, options.pods, options.profile)
     else:
-        decisions(wanted.nodes, wanted.pods)
+        decisions(options.nodes, options.pods)
 
 
 def decisions(node_count: int, pod_count: int) -> None:
@@ -60,23 +60,23 @@ def decisions(node_count: int, pod_count: int) -> None:
         columns.set_node(node(number))
     pods = [pod(number) for number in range(pod_count)]
     signatures, score_cache = Signatures(), ScoreCache(profile.DEFAULT)
-    siblings = labels.from_set({"app": "x"})
-    for selector in (None, siblings):
+    selector = labels.from_set({"app": "x"})
+    for each in (None, selector):
         began = time.perf_counter()
         for one in pods:
-            pod_info = PodInfo(one, signatures.of(one), selector)
+            pod_info = PodInfo(one, signatures.of(one), each)
             decision = decide.decide(columns, pod_info, score_cache, 0.5)
             columns.set_pod(one, decision.node, pod_info.request)
         took = time.perf_counter() - began
         for one in pods:
             columns.drop_pod(one.metadata.uid)
-        kind = "of a Service (spread)" if selector else "plain"
+        kind = "of a Service (spread)" if each else "plain"
         print(
             f"{pod_count} pods {kind}, {node_count} nodes: {pod_count / took:,.0f} pods/s, "
             f"{took / pod_count * 1e6:.0f} µs each"
         )
     print("each part on all nodes:")
-    pod_info = PodInfo(pods[0], signatures.of(pods[0]), siblings)
+    pod_info = PodInfo(pods[0], signatures.of(pods[0]), selector)
     whole = columns.whole()
     clock("signature", lambda: signatures.of(pods[0]))
     clock("one changed row", lambda: scores(columns.at(np.array([7])), pod_info, profile.DEFAULT))

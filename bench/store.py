@@ -37,14 +37,14 @@ def main() -> None:
             uvloop.run(_engine(engine))
         started = time.perf_counter()
         store = uvloop.run(_restart(engines["sqlite"]))
-        _show("restart", f"{store} items in {(time.perf_counter() - started) * 1e3:.0f} ms")
+        _report("restart", f"{store} items in {(time.perf_counter() - started) * 1e3:.0f} ms")
 
 
 async def _engine(engine: Callable[[], Store]) -> None:
     async with engine() as store:
         for writers, total in ((1, 3000), (16, 16000), (128, 16000)):
             rate = await _creates(store, f"/registry/bench{writers}/ns/", writers, total)
-            _show(f"creates, {writers} writers", f"{rate:,.0f}/s")
+            _report(f"creates, {writers} writers", f"{rate:,.0f}/s")
         await _creates(store, "/registry/pods/default/", 64, 10_000, POD)
         for what, run in {
             "list 10k": lambda: store.list("/registry/pods/"),
@@ -53,12 +53,12 @@ async def _engine(engine: Callable[[], Store]) -> None:
                 "/registry/pods/", revision=store.revision - 1000
             ),
         }.items():
-            _show(what, f"{_best(run) * 1e3:.2f} ms")
+            _report(what, f"{_best(run) * 1e3:.2f} ms")
         await _fan_out(store, subscriptions=1000, writes=1)
         await _fan_out(store, subscriptions=100, writes=1000)
         started = time.perf_counter()
         await store.compact(store.revision)
-        _show("compact", f"{(time.perf_counter() - started) * 1e3:.1f} ms")
+        _report("compact", f"{(time.perf_counter() - started) * 1e3:.1f} ms")
 
 
 async def _creates(
@@ -77,14 +77,14 @@ async def _creates(
 
 async def _fan_out(store: Store, subscriptions: int, writes: int) -> None:
     prefix = f"/registry/fan{subscriptions}/"
-    seen = [0] * subscriptions
+    observed = [0] * subscriptions
 
     async def watch(index: int) -> None:
         subscription = store.watch(prefix, store.revision)
         with contextlib.closing(subscription):
             ready[index].set()
-            while seen[index] < writes:
-                seen[index] += len(await subscription.next())
+            while observed[index] < writes:
+                observed[index] += len(await subscription.next())
 
     ready = [asyncio.Event() for _ in range(subscriptions)]
     async with asyncio.TaskGroup() as group:
@@ -100,7 +100,7 @@ async def _fan_out(store: Store, subscriptions: int, writes: int) -> None:
                     for index in range(number, min(number + 16, writes))
                 )
             )
-    _show(
+    _report(
         f"{writes} writes to {subscriptions} watchers",
         f"{(time.perf_counter() - started) * 1e3:.1f} ms"
         f" ({(time.process_time() - cpu) * 1e3:.1f} ms CPU)",
@@ -121,7 +121,7 @@ def _best(run: Callable[[], object]) -> float:
     return min(times)
 
 
-def _show(what: str, figure: str) -> None:
+def _report(what: str, figure: str) -> None:
     print(f"  {what:32} {figure}")
 
 

@@ -101,12 +101,12 @@ async def test_a_watch_tells_what_follows_its_revision(env: Env) -> None:
         await client.create(config_map("b", k="1"))
         await client.patch(core.ConfigMap, "b", "default", {"data": {"k": "2"}})
         await client.delete(core.ConfigMap, "b", "default")
-        seen = [
+        observed = [
             (event.type, event.object.metadata.name, event.object.data.get("k"))
             async for event in client.watch(core.ConfigMap, "default", at, timeout=5)
             if event.type != resource_interface.BOOKMARK
         ]
-        assert seen == [("ADDED", "b", "1"), ("MODIFIED", "b", "2"), ("DELETED", "b", "2")]
+        assert observed == [("ADDED", "b", "1"), ("MODIFIED", "b", "2"), ("DELETED", "b", "2")]
 
 
 @virtual.test()
@@ -115,9 +115,9 @@ async def test_initial_events_end_with_a_bookmark(env: Env) -> None:
         await client.create(config_map("a"))
         watch = client.watch(core.ConfigMap, "default", initial_events=True)
         async with aclosing(watch) as events:
-            seen = [await anext(events), await anext(events)]
-        assert [event.type for event in seen] == ["ADDED", "BOOKMARK"]
-        assert seen[1].initial_end and seen[1].object is None
+            observed = [await anext(events), await anext(events)]
+        assert [event.type for event in observed] == ["ADDED", "BOOKMARK"]
+        assert observed[1].initial_end and observed[1].object is None
 
 
 @virtual.test()

@@ -64,15 +64,15 @@ async def test_a_client_certificate() -> None:
     async with serving() as url, connected(Http(url, AS_ADMIN)) as client:
         made = await client.create(namespace("a"))
         assert made == await client.get(core.Namespace, "a")
-        seen: list[str] = []
+        observed: list[str] = []
         watch = client.watch(core.Namespace, None, made.metadata.resourceVersion)
         async with aclosing(watch) as events:
             await client.create(namespace("b"))
             await client.patch(
                 core.Namespace, "b", None, {"metadata": {"annotations": {"x": "y" * 200_000}}}
             )
-            seen = [(await anext(events)).type for _ in range(2)]
-        assert seen == ["ADDED", "MODIFIED"]
+            observed = [(await anext(events)).type for _ in range(2)]
+        assert observed == ["ADDED", "MODIFIED"]
 
 
 async def test_a_token_file_is_read_again(tmp_path: Path) -> None:

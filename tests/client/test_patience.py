@@ -24,30 +24,30 @@ KEY = pki.new_key()
 async def test_a_busy_server_is_asked_again_when_it_says(env: Env) -> None:
     async with MemoryStore() as store:
         config = ApiServerConfig(store=store, service_accounts=ServiceAccountKeys(KEY))
-        fault_injection = FaultInjector(clients.transport(ApiServer(config, env)))
-        client = Client(fault_injection, "test", env.clock)
-        fault_injection.refuse(errors.too_many_requests("slow down", retry_after=3), times=2)
+        injector = FaultInjector(clients.transport(ApiServer(config, env)))
+        client = Client(injector, "test", env.clock)
+        injector.refuse(errors.too_many_requests("slow down", retry_after=3), times=2)
         await client.list(core.Namespace)
-        assert env.clock.monotonic() == 6 and len(fault_injection.calls) == 3
+        assert env.clock.monotonic() == 6 and len(injector.calls) == 3
 
-        fault_injection.refuse(errors.too_many_requests("slow down", retry_after=1), times=11)
+        injector.refuse(errors.too_many_requests("slow down", retry_after=1), times=11)
         with pytest.raises(errors.ApiError) as busy:
             await client.list(core.Namespace)
         assert errors.is_too_many_requests(busy.value) and env.clock.monotonic() == 16
 
-        fault_injection.refuse(errors.internal_error("oops"))
+        injector.refuse(errors.internal_error("oops"))
         with pytest.raises(errors.ApiError, match="oops"):
             await client.list(core.Namespace)
         assert env.clock.monotonic() == 16
 
 
 def test_an_answer_that_is_no_status() -> None:
-    fault = codec.failure(Response(404, {}, b"404 page not found\n"), "get", "pods", "a")
-    assert errors.is_not_found(fault)
-    assert fault.message == "the server could not find the requested resource (get pods a)"
-    assert fault.has_cause("UnexpectedServerResponse")
-    fault = codec.failure(Response(502, {}, b"<html>bad gateway"), "list", "pods", "")
-    assert fault.code == 502 and "<html>bad gateway" in fault.message
+    error = codec.failure(Response(404, {}, b"404 page not found\n"), "get", "pods", "a")
+    assert errors.is_not_found(error)
+    assert error.message == "the server could not find the requested resource (get pods a)"
+    assert error.has_cause("UnexpectedServerResponse")
+    error = codec.failure(Response(502, {}, b"<html>bad gateway"), "list", "pods", "")
+    assert error.code == 502 and "<html>bad gateway" in error.message
 
 
 def test_fields_of_a_newer_server_are_dropped() -> None:

@@ -30,13 +30,13 @@ def test_a_broken_connection_is_a_line(
         except RuntimeError as error:
             loop.call_exception_handler({"message": message, "exception": error, "protocol": 1})
         loop.close()
-        shown = capsys.readouterr().err
+        output = capsys.readouterr().err
     finally:
         root.handlers[:], root.level = before
         asyncio.log.logger.removeFilter(compose._one_line)
-    assert "RuntimeError: the handler is closed" in shown
+    assert "RuntimeError: the handler is closed" in output
     if lines == 1:
-        assert " I asyncio: a TLS connection broke: RuntimeError" in shown
-        assert len(shown.splitlines()) == 1
+        assert " I asyncio: a TLS connection broke: RuntimeError" in output
+        assert len(output.splitlines()) == 1
     else:
-        assert "Traceback" in shown
+        assert "Traceback" in output

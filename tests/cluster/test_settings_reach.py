@@ -20,7 +20,7 @@ from trireme.cluster.up import UpOptions
 
 
 @pytest.fixture
-def chosen(tmp_path: Path) -> tuple[plan.HostsPlan, Settings]:
+def selected(tmp_path: Path) -> tuple[plan.HostsPlan, Settings]:
     """A plan on a host that uses the default networks for something else, and its settings."""
     places = Places(state=str(tmp_path / "state"), run=str(tmp_path / "run"))
     made = plan.make(
@@ -37,10 +37,10 @@ def chosen(tmp_path: Path) -> tuple[plan.HostsPlan, Settings]:
 
 def given_to(monkeypatch: pytest.MonkeyPatch, module: str, main: Any) -> Any:
     """The configuration that a component's main hands to the component."""
-    seen = []
+    observed = []
 
     async def run(config: Any, *_: Any) -> None:
-        seen.append(config)
+        observed.append(config)
 
     @asynccontextmanager
     async def client(*_: Any) -> Any:
@@ -49,12 +49,12 @@ def given_to(monkeypatch: pytest.MonkeyPatch, module: str, main: Any) -> Any:
     monkeypatch.setattr(importlib.import_module(module), "run", run)
     monkeypatch.setattr(access, "client", client)
     asyncio.run(main(lambda: None))
-    (config,) = seen
+    (config,) = observed
     return config
 
 
-def test_the_proxy(chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, cluster = chosen
+def test_the_proxy(selected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, cluster = selected
     node = cluster.nodes[1]
     config = given_to(monkeypatch, "trireme.proxy.run", compose.proxy(cluster, node))
     # What comes from elsewhere than the pod network is masqueraded.
@@ -63,16 +63,16 @@ def test_the_proxy(chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.node_ips == (made.nodes[1].ip,)
 
 
-def test_the_kubelet(chosen: Any) -> None:
-    made, cluster = chosen
+def test_the_kubelet(selected: Any) -> None:
+    made, cluster = selected
     config = kubelets.config(cluster, cluster.nodes[0])
     assert config.cluster_dns == ("10.50.0.10",)
     assert config.node_ips == (made.nodes[0].ip,)
     assert config.cgroup_parent == made.nodes[0].cgroup_parent
 
 
-def test_the_api_server_and_its_certificate(chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, cluster = chosen
+def test_the_api_server_and_its_certificate(selected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, cluster = selected
     keys = Keys(cluster.pki_dir)
     keys.make(cluster, 1_900_000_000.0)
     config = given_to(monkeypatch, "trireme.apiserver.run", compose.api_server(cluster))
@@ -85,8 +85,8 @@ def test_the_api_server_and_its_certificate(chosen: Any, monkeypatch: pytest.Mon
     assert {"127.0.0.1", made.host_ip, "10.50.0.1"} <= addresses
 
 
-def test_dns(chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, cluster = chosen
+def test_dns(selected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, cluster = selected
     main = compose.dns(cluster, cluster.nodes[0], ())
     assert given_to(monkeypatch, "trireme.dns.run", main).domain == "cluster.local"
     assert addons.dns_service(cluster).spec.clusterIP == "10.50.0.10"
@@ -94,8 +94,8 @@ def test_dns(chosen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [item.addresses for item in endpoints] == [[node.ip] for node in made.nodes]
 
 
-def test_every_node_is_as_planned(chosen: Any) -> None:
-    made, cluster = chosen
+def test_every_node_is_as_planned(selected: Any) -> None:
+    made, cluster = selected
     assert [node.pod_cidr for node in cluster.nodes] == [node.pod_cidr for node in made.nodes]
     assert [node.netns_path for node in cluster.nodes] == [n.netns_path for n in made.nodes]
 

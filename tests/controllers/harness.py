@@ -212,8 +212,8 @@ class World:
         metadata = meta.ObjectMeta(name=node, namespace="kube-node-lease")
         try:
             await self.client.create(Lease(metadata=metadata, spec=spec))
-        except errors.ApiError as fault:
-            if not errors.is_already_exists(fault):
+        except errors.ApiError as error:
+            if not errors.is_already_exists(error):
                 raise
             change = {"spec": {"renewTime": stamp}}
             await self.client.patch(Lease, node, "kube-node-lease", change)
@@ -223,7 +223,7 @@ class World:
     ) -> None:
         """Be a scheduler and a kubelet: bind each pod to ``node``, run it, report it ready, and
         end it when it is deleted."""
-        seen: dict[str, str] = {}
+        observed: dict[str, str] = {}
         number = 0
         heard = 0.0
         while True:
@@ -234,8 +234,8 @@ class World:
             for pod in self.list(core.Pod):
                 uid, place = pod.metadata.uid, (pod.metadata.name, pod.metadata.namespace)
                 if pod.metadata.deletionTimestamp is not None:
-                    if pod.spec.nodeName == node and seen.get(uid) != "gone":
-                        seen[uid] = "gone"
+                    if pod.spec.nodeName == node and observed.get(uid) != "gone":
+                        observed[uid] = "gone"
                         if pod.status.phase not in ("Succeeded", "Failed"):
                             await self._report(place, self._ended("Failed", 137))
                         at_once = meta.DeleteOptions(gracePeriodSeconds=0)
@@ -252,20 +252,20 @@ class World:
                         self.client.create_subresource(core.Pod, *place, "binding", body, Status)
                     )
                 elif pod.spec.nodeName == node:
-                    wanted = "ready" if ready(pod) else "running"
+                    expected = "ready" if ready(pod) else "running"
                     end = self.outcome(pod)
-                    if seen.get(uid) in ("Succeeded", "Failed", "gone"):
+                    if observed.get(uid) in ("Succeeded", "Failed", "gone"):
                         continue
-                    if end and seen.get(uid) in ("ready", "running"):
-                        wanted = end
-                    if seen.get(uid) == wanted:
+                    if end and observed.get(uid) in ("ready", "running"):
+                        expected = end
+                    if observed.get(uid) == expected:
                         continue
-                    number += uid not in seen
-                    seen[uid] = wanted
-                    if wanted == end:
+                    number += uid not in observed
+                    observed[uid] = expected
+                    if expected == end:
                         await self._report(place, self._ended(end, int(end == "Failed")))
                     else:
-                        await self._report(place, self._status(wanted == "ready", number))
+                        await self._report(place, self._status(expected == "ready", number))
             await self.env.clock.sleep(0.2)
 
     async def _report(self, place: tuple[str, str], status: dict[str, Any]) -> None:
@@ -282,10 +282,10 @@ class World:
     async def _quietly(self, request: Any) -> None:
         try:
             await request
-        except errors.ApiError as fault:
+        except errors.ApiError as error:
             # Our screen is a moment late.
-            late = errors.is_not_found(fault) or errors.is_conflict(fault)
-            if not late and not errors.is_namespace_terminating(fault):
+            late = errors.is_not_found(error) or errors.is_conflict(error)
+            if not late and not errors.is_namespace_terminating(error):
                 raise
 
     def _status(self, ready: bool, number: int) -> dict[str, Any]:

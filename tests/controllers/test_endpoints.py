@@ -86,11 +86,11 @@ def test_what_a_slice_shows_of_a_pod():
     pods = [pod(0), ending, pod(2, ready=False, node="b"), pod(3, node="gone"), finished]
     (action,) = plan_slices.plan(service(), pods, ZONES, [])
     made = action.slice
-    shown = [
+    listed = [
         (e.addresses[0], e.conditions.ready, e.conditions.serving, e.conditions.terminating, e.zone)
         for e in made.endpoints
     ]
-    assert shown == [
+    assert listed == [
         ("10.1.0.1", True, True, False, "zone-1"),
         ("10.1.0.2", False, True, True, "zone-1"),
         ("10.1.0.3", False, False, False, None),

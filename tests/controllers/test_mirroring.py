@@ -44,7 +44,7 @@ def stored(found: plan_mirroring.Mirrored, before: list[EndpointSlice]) -> list[
     return list(there.values())
 
 
-def shown(slices: list[EndpointSlice]) -> list[tuple[str, list[int], dict[str, bool]]]:
+def listed(slices: list[EndpointSlice]) -> list[tuple[str, list[int], dict[str, bool]]]:
     """Family, ports, and each address with whether it is ready."""
     return sorted(
         (
@@ -103,7 +103,7 @@ def test_each_family_and_set_of_ports_has_a_slice(
 ) -> None:
     source = endpoints(*subsets)
     slices = stored(plan_mirroring.plan(source, []), [])
-    assert shown(slices) == expected
+    assert listed(slices) == expected
     assert plan_mirroring.plan(source, slices).actions == []
 
 
@@ -159,7 +159,7 @@ def test_invalid_addresses_and_those_beyond_the_limit_are_left_out() -> None:
     )
     found = plan_mirroring.plan(source, [], limit=2)
     assert (found.invalid, found.skipped) == (1, 1)
-    assert shown(stored(found, [])) == [("IPv4", [80], {"10.0.0.1": True, "10.0.0.2": True})]
+    assert listed(stored(found, [])) == [("IPv4", [80], {"10.0.0.1": True, "10.0.0.2": True})]
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_slices_mean_what_the_endpoints_mean(
     slices = stored(plan_mirroring.plan(endpoints(*before), []), [])
     source = endpoints(*after)
     slices = stored(plan_mirroring.plan(source, slices), slices)
-    seen = {
+    observed = {
         (endpoint.addresses[0], port): bool(endpoint.conditions.ready)
         for item in slices
         for port in [port.name or "" for port in item.ports]
         for endpoint in item.endpoints
     }
-    assert seen == pairs(source.subsets)
+    assert observed == pairs(source.subsets)
     assert plan_mirroring.plan(source, slices).actions == []
 
 
@@ -232,7 +232,7 @@ async def test_endpoints_come_change_and_go(env):
         await w.client.create(msgspec.convert(manifest, core.Service))
         subset = {"addresses": ips("192.0.2.1"), "ports": HTTP}
         await w.client.create(endpoints(subset))
-        await w.until(lambda: shown(slices()) == [("IPv4", [80], {"192.0.2.1": True})])
+        await w.until(lambda: listed(slices()) == [("IPv4", [80], {"192.0.2.1": True})])
         assert not await w.quiet()
         # A slice that somebody deletes or changes is put right.
         (mirror,) = slices()
@@ -240,7 +240,7 @@ async def test_endpoints_come_change_and_go(env):
         await w.until(lambda: slices() and slices()[0].metadata.uid != mirror.metadata.uid)
         change = {"subsets": [{"addresses": ips("192.0.2.2"), "ports": HTTP}]}
         await w.client.patch(core.Endpoints, "web", "default", change)
-        await w.until(lambda: shown(slices()) == [("IPv4", [80], {"192.0.2.2": True})])
+        await w.until(lambda: listed(slices()) == [("IPv4", [80], {"192.0.2.2": True})])
         # With a selector the Service has slices of its own, and the mirror goes.
         selector = {"spec": {"selector": {"app": "none"}}}
         await w.client.patch(core.Service, "web", "default", selector)

@@ -101,11 +101,11 @@ def test_deletion_costs(text, cost):
 
 
 def test_how_many():
-    wanted = replica_set(3)
+    expected = replica_set(3)
     many = [pod(str(number)) for number in range(5)]
-    assert plan_replicaset.change(wanted, many[:1], [], NOW) == plan_replicaset.Create(2)
-    assert plan_replicaset.change(wanted, many[:3], [], NOW) is None
-    assert len(plan_replicaset.change(wanted, many, many, NOW).pods) == 2
+    assert plan_replicaset.change(expected, many[:1], [], NOW) == plan_replicaset.Create(2)
+    assert plan_replicaset.change(expected, many[:3], [], NOW) is None
+    assert len(plan_replicaset.change(expected, many, many, NOW).pods) == 2
     assert plan_replicaset.change(replica_set(2000), [], [], NOW) == plan_replicaset.Create(500)
 
 

@@ -81,7 +81,7 @@ D = "svc.cluster.local"
 
 
 @pytest.mark.parametrize(
-    ("name", "type_", "wanted"),
+    ("name", "type_", "expected"),
     [
         (f"web.shop.{D}", "A", ["10.96.7.7"]),
         (f"web.shop.{D}", "AAAA", "none"),
@@ -120,8 +120,8 @@ D = "svc.cluster.local"
         ("notcluster.local", "A", "not ours"),
     ],
 )
-def test_answers(zone: Zone, name: str, type_: str, wanted: object) -> None:
-    assert ask(zone, name, type_) == wanted
+def test_answers(zone: Zone, name: str, type_: str, expected: object) -> None:
+    assert ask(zone, name, type_) == expected
 
 
 def test_service_records_come_with_the_addresses_of_their_targets(zone: Zone) -> None:

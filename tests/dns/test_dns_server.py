@@ -91,10 +91,10 @@ async def test_questions_wait_in_held_sockets_for_the_next_server() -> None:
     with held[0], held[1]:
         async with listening((), chain(zone()), LOG, (held,)) as (first,):
             pass
-        wanted = question("web.default.svc.cluster.local.")
+        expected = question("web.default.svc.cluster.local.")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.connect(first)
-            client.send(wanted)
+            client.send(expected)
             client.setblocking(False)
             async with listening((), chain(zone()), LOG, (held,)) as (second,):
                 assert second == first

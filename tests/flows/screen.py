@@ -86,8 +86,8 @@ class Screen:
         found = self.deployment(name)
         if found is None or found.status.observedGeneration < found.metadata.generation:
             return False
-        status, wanted = found.status, found.spec.replicas
-        return status.updatedReplicas == status.replicas == status.availableReplicas == wanted
+        status, expected = found.status, found.spec.replicas
+        return status.updatedReplicas == status.replicas == status.availableReplicas == expected
 
     async def until(self, done: Callable[[], Any], seconds: float = 120.0) -> float:
         """Let time pass until it is so; how long that took."""

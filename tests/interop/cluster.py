@@ -94,8 +94,8 @@ def until(what: Callable[[], Any], patience: float = PATIENCE) -> Any:
             value = what()
             if value:
                 return value
-        except (AssertionError, OSError) as fault:
-            problem = fault
+        except (AssertionError, OSError) as error:
+            problem = error
         if time.monotonic() > end:
             raise AssertionError(f"did not come true within {patience} s: {problem}")
         time.sleep(0.1)

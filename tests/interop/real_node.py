@@ -60,11 +60,11 @@ class ForwardedRuntime(GrpcRuntime):
         self._forwarder = forwarder
         self._servers: list[asyncio.Server] = []
 
-    async def exec_url(self, *args: Any, **wanted: Any) -> str:
-        return await self._through(await super().exec_url(*args, **wanted))
+    async def exec_url(self, *args: Any, **options: Any) -> str:
+        return await self._through(await super().exec_url(*args, **options))
 
-    async def port_forward_url(self, *args: Any, **wanted: Any) -> str:
-        return await self._through(await super().port_forward_url(*args, **wanted))
+    async def port_forward_url(self, *args: Any, **options: Any) -> str:
+        return await self._through(await super().port_forward_url(*args, **options))
 
     async def _through(self, url: str) -> str:
         host, slash, path = url.removeprefix("http://").partition("/")

@@ -149,24 +149,24 @@ def test_what_is_not_there(both_servers: Any) -> None:
     upstream, ours = servers
     for method, path in NOT_THERE:
         body = None if method == "GET" else {}
-        wanted = ask(upstream, token, method, path, body)
-        assert wanted[0] == 404
-        assert ask(ours, token, method, path, body) == wanted, (method, path)
+        expected = ask(upstream, token, method, path, body)
+        assert expected[0] == 404
+        assert ask(ours, token, method, path, body) == expected, (method, path)
 
 
 def test_impersonation(both_servers: Any) -> None:
     servers, admin = both_servers
     for server in servers:
         _bind(server, admin)
-    for number, wanted in enumerate(IMPERSONATIONS):
-        headers = {f"Impersonate-{name}": value for name, value in wanted.items()}
+    for number, expected in enumerate(IMPERSONATIONS):
+        headers = {f"Impersonate-{name}": value for name, value in expected.items()}
         # Upstream remembers how somebody impersonated the last time, and complains of that.
         both = [(server, _account(server, admin, f"meg-{number}")) for server in servers]
         for method, path, body in (("POST", REVIEWS, REVIEW), ("GET", "/api/v1/nodes", None)):
             upstream, ours = (
                 _reviewed(ask(server, token, method, path, body, headers)) for server, token in both
             )
-            assert ours == upstream, (wanted, path)
+            assert ours == upstream, (expected, path)
 
 
 def _bind(server: Any, admin: str) -> None:

@@ -113,9 +113,9 @@ async def write(site: Site, ledger: Ledger, writer: int, life: int) -> None:
                 body["data"] = {"count": str(count)}
                 method, path = ("POST", MAPS) if count == 0 else ("PUT", f"{MAPS}/{name}")
                 async with site.session.request(method, path, data=json.dumps(body)) as answer:
-                    told = await answer.json()
-                    assert answer.status in (200, 201), told
-                ledger.note(told)
+                    received = await answer.json()
+                    assert answer.status in (200, 201), received
+                ledger.note(received)
         except aiohttp.ClientError:
             return
         number += 1
@@ -126,7 +126,7 @@ class Follower:
 
     def __init__(self) -> None:
         self.revision = 0
-        self.seen: dict[str, int] = {}
+        self.observed: dict[str, int] = {}
         self.resumed = 0
         self.expired = 0
 
@@ -135,7 +135,7 @@ class Follower:
             listed = await answer.json()
         self.revision = int(listed["metadata"]["resourceVersion"])
         for item in listed["items"]:
-            self.seen[item["metadata"]["name"]] = int(item["metadata"]["resourceVersion"])
+            self.observed[item["metadata"]["name"]] = int(item["metadata"]["resourceVersion"])
 
     async def follow(self, site: Site) -> None:
         """One connection, until it breaks."""
@@ -155,7 +155,7 @@ class Follower:
                     assert event["type"] in ("ADDED", "MODIFIED"), event
                     assert revision > self.revision, "an event came twice, or out of order"
                     self.revision = revision
-                    self.seen[meta["name"]] = revision
+                    self.observed[meta["name"]] = revision
         except (aiohttp.ClientError, json.JSONDecodeError):
             # The server died; half a line may have arrived.
             return
@@ -206,7 +206,7 @@ async def caught_up(site: Site, follower: Follower) -> None:
         for item in listed["items"]
     }
     async with asyncio.timeout(PATIENCE):
-        while follower.seen != now:  # noqa: ASYNC110
+        while follower.observed != now:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     following.cancel()
     await asyncio.wait({following})

@@ -173,8 +173,8 @@ def _ask(server: Any, token: str, step: Step) -> tuple[int, Any]:
     try:
         with urllib.request.urlopen(request, context=server.context()) as answer:
             return answer.status, _essence(json.load(answer))
-    except urllib.error.HTTPError as fault:
-        return fault.code, json.load(fault)
+    except urllib.error.HTTPError as problem:
+        return problem.code, json.load(problem)
 
 
 def _essence(obj: dict[str, Any]) -> dict[str, Any]:

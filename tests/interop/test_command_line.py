@@ -133,10 +133,10 @@ def test_a_control_plane_without_root(user: User) -> None:
         assert path.startswith(str(user.home))
         listed = user("kubectl", "--kubeconfig", path, "get", "namespaces").stdout
         assert "kube-system" in listed
-        shown = user(*TRIREME, "status", *name).stdout
+        output = user(*TRIREME, "status", *name).stdout
         for component in ("apiserver", "controllers", "scheduler"):
-            assert component in shown
-        pids = [int(line.split()[1]) for line in shown.splitlines() if " running " in line]
+            assert component in output
+        pids = [int(line.split()[1]) for line in output.splitlines() if " running " in line]
         assert len(pids) == 5
     finally:
         user(*TRIREME, "down", *name)
@@ -171,11 +171,11 @@ def stderr_of(*words: str, **environment: str) -> str:
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])
-        told = stderr_of("up", "--name", "t-words", "--control-plane-only", "--api-port", port)
-        assert f"port {port} on 127.0.0.1 is in use" in told
-        assert "--api-port" in told
-        told = stderr_of("apiserver", "--port", port, "--state-dir", str(tmp_path / "state"))
-        assert f"port {port} on 127.0.0.1 is in use" in told
+        received = stderr_of("up", "--name", "t-words", "--control-plane-only", "--api-port", port)
+        assert f"port {port} on 127.0.0.1 is in use" in received
+        assert "--api-port" in received
+        received = stderr_of("apiserver", "--port", port, "--state-dir", str(tmp_path / "state"))
+        assert f"port {port} on 127.0.0.1 is in use" in received
     assert not Path("/var/lib/trireme/t-words").exists()
 
 
@@ -189,13 +189,13 @@ def test_a_port_in_use_is_named_for_a_cluster_with_nodes_too() -> None:
 @pytest.mark.parametrize("command", ["status", "kubeconfig", "logs"])
 def test_an_unknown_cluster_is_named(command: str) -> None:
     words = ("logs", "apiserver") if command == "logs" else (command,)
-    told = stderr_of(*words, "--name", "nobody-s")
-    assert "there is no cluster 'nobody-s'" in told
-    assert "trireme up --name nobody-s" in told
+    received = stderr_of(*words, "--name", "nobody-s")
+    assert "there is no cluster 'nobody-s'" in received
+    assert "trireme up --name nobody-s" in received
 
 
 @pytest.mark.parametrize(
-    ("words", "wanted"),
+    ("words", "expected"),
     [
         (("up", "--datastore", "mysql:x"), "must be 'memory' or 'sqlite:PATH'"),
         (("up", "--datastore", "sqlite:"), "must be 'memory' or 'sqlite:PATH'"),
@@ -209,17 +209,17 @@ def test_an_unknown_cluster_is_named(command: str) -> None:
         (("nonsense",), "No such command 'nonsense'"),
     ],
 )
-def test_bad_words_are_refused_by_name(words: tuple[str, ...], wanted: str) -> None:
+def test_bad_words_are_refused_by_name(words: tuple[str, ...], expected: str) -> None:
     named = () if words[0] != "up" or "--name" in words else ("--name", "t-words")
-    assert wanted in stderr_of(*words, *named)
+    assert expected in stderr_of(*words, *named)
 
 
 def test_a_bad_kubeconfig_and_a_bad_address(tmp_path: Path) -> None:
     bad = tmp_path / "kubeconfig"
     bad.write_text("kind: Pod\n")
     assert "not a kubeconfig" in stderr_of("scheduler", "--kubeconfig", str(bad))
-    told = stderr_of("dns", "--kubeconfig", str(bad), "--listen", "53")
-    assert "'--listen': '53': must be ADDRESS:PORT" in told
+    received = stderr_of("dns", "--kubeconfig", str(bad), "--listen", "53")
+    assert "'--listen': '53': must be ADDRESS:PORT" in received
     node = ("--node-name", "n", "--node-ip", "192.0.2.1", "--runtime", "tcp://x")
     assert "must be unix:///PATH" in stderr_of("kubelet", "--kubeconfig", str(bad), *node)
 
@@ -232,10 +232,10 @@ def test_a_missing_program_is_named_with_its_package(tmp_path: Path) -> None:
             (tmp_path / name).symlink_to(found)
     if shutil.which("containerd", path="/usr/sbin:/sbin"):
         pytest.skip("containerd is where it is looked for besides PATH")
-    told = stderr_of("up", "--name", "t-words", PATH=str(tmp_path))
-    assert "not installed: containerd" in told
-    assert "apt-get install" in told
-    assert "containerd" in told.split("apt-get install")[1]
+    received = stderr_of("up", "--name", "t-words", PATH=str(tmp_path))
+    assert "not installed: containerd" in received
+    assert "apt-get install" in received
+    assert "containerd" in received.split("apt-get install")[1]
 
 
 def test_down_of_nothing_is_no_fault() -> None:
@@ -265,12 +265,12 @@ def test_an_interrupted_up_says_so_in_a_line(moment: str) -> None:
         # As Ctrl-C does it: to all of the terminal's processes.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(upping.pid, signal.SIGINT)
-        _, told = upping.communicate(timeout=60)
-        assert "Traceback" not in told
+        _, received = upping.communicate(timeout=60)
+        assert "Traceback" not in received
         # All may have been done already.
         assert upping.returncode in (130, 0)
         if upping.returncode == 130:
-            assert told.splitlines()[-1].startswith("interrupted: ")
+            assert received.splitlines()[-1].startswith("interrupted: ")
     finally:
         trireme("down", "--name", "t-words")
 
@@ -301,8 +301,8 @@ def test_a_component_alone_ends_in_silence_when_it_is_interrupted(
             # "ready", or an interrupt before that.
             line = one.stderr.readline()
             os.kill(one.pid, signal.SIGINT)
-            _, told = one.communicate(timeout=30)
-            assert "Traceback" not in line + told
+            _, received = one.communicate(timeout=30)
+            assert "Traceback" not in line + received
             assert one.returncode in (0, 130)
             if one is serving:
                 break
@@ -323,10 +323,10 @@ def test_up_shows_what_the_store_says(content: bytes, words: str, tmp_path: Path
     path = tmp_path / "state.db"
     path.write_bytes(content)
     try:
-        told = stderr_of(
+        received = stderr_of(
             "up", "--name", "t-words", "--control-plane-only", "--datastore", f"sqlite:{path}"
         )
-        assert f"apiserver: {path} {words}" in told
+        assert f"apiserver: {path} {words}" in received
         assert path.read_bytes() == content
     finally:
         trireme("down", "--name", "t-words")

@@ -104,11 +104,11 @@ def node_ip(index: int) -> str:
 class Visits:
     """What the NodePort answered, ten times a second and on each node in turn."""
 
-    def __init__(self, urls: list[str], wanted: str) -> None:
+    def __init__(self, urls: list[str], expected: str) -> None:
         self.answers = 0
         self.failures: list[str] = []
         self._urls = urls
-        self._wanted = wanted
+        self._expected = expected
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._visit, daemon=True)
 
@@ -119,10 +119,10 @@ class Visits:
             try:
                 with urllib.request.urlopen(url, timeout=5) as answer:
                     text = answer.read().decode()
-                assert self._wanted in text, text
+                assert self._expected in text, text
                 self.answers += 1
-            except (OSError, AssertionError) as fault:
-                self.failures.append(f"{url} after {time.monotonic() - began:.2f} s: {fault}")
+            except (OSError, AssertionError) as problem:
+                self.failures.append(f"{url} after {time.monotonic() - began:.2f} s: {problem}")
 
     def __enter__(self) -> Visits:
         self._thread.start()
@@ -134,11 +134,11 @@ class Visits:
 
 
 @contextmanager
-def answering(kubectl: Kubectl, wanted: str = WHOLE_ANSWER) -> Iterator[Visits]:
+def answering(kubectl: Kubectl, expected: str = WHOLE_ANSWER) -> Iterator[Visits]:
     """The application answers every question while the block runs."""
     port = kubectl.json("-n", "hello", "service", "web")["spec"]["ports"][0]["nodePort"]
     urls = [f"http://{node_ip(index)}:{port}/cgi-bin/index.cgi" for index in (0, 1)]
-    with Visits(urls, wanted) as visits:
+    with Visits(urls, expected) as visits:
         until(lambda: visits.answers >= 2)
         yield visits
         answered = visits.answers
@@ -234,11 +234,11 @@ def test_acknowledged_writes_outlive_the_api_server(whole: Kubectl) -> None:
     writer.start()
     try:
         for _ in range(3):
-            seen = len(acknowledged)
-            until(lambda seen=seen: len(acknowledged) > seen + 5)
+            observed = len(acknowledged)
+            until(lambda observed=observed: len(acknowledged) > observed + 5)
             killed("apiserver")
-        seen = len(acknowledged)
-        until(lambda: len(acknowledged) > seen + 2)
+        observed = len(acknowledged)
+        until(lambda: len(acknowledged) > observed + 2)
     finally:
         over.set()
         writer.join()

@@ -53,7 +53,7 @@ def test_apply_diff_and_prune_of_a_field(cluster: Kubectl, web: str) -> None:
     changed = WEB.replace("replicas: 2", "replicas: 3").replace(
         "labels: {app: web}}\nspec", "}\nspec", 1
     )
-    shown = subprocess.run(
+    output = subprocess.run(
         ["kubectl", "diff", "-n", web, "-f", "-"],
         input=changed,
         capture_output=True,
@@ -61,8 +61,8 @@ def test_apply_diff_and_prune_of_a_field(cluster: Kubectl, web: str) -> None:
         env=cluster.environment,
         check=False,
     )
-    assert shown.returncode == 1, shown.stderr
-    assert "+  replicas: 3" in shown.stdout
+    assert output.returncode == 1, output.stderr
+    assert "+  replicas: 3" in output.stdout
     assert "configured" in cluster("apply", "-n", web, "-f", "-", given=changed)
     deployment = cluster.json("-n", web, "deploy", "web")
     assert deployment["spec"]["replicas"] == 3
@@ -85,12 +85,12 @@ def test_server_side_apply(cluster: Kubectl, namespace: str) -> None:
     )
     assert 'conflict with "kubectl-patch" using v1: .data.a' in refused.stderr
     cluster(*server_side, "--force-conflicts", given=given)
-    shown = yaml.safe_load(
+    output = yaml.safe_load(
         cluster("get", "-n", namespace, "cm", "owned", "-o", "yaml", "--show-managed-fields")
     )
-    entries = shown["metadata"]["managedFields"]
+    entries = output["metadata"]["managedFields"]
     assert [(entry["manager"], entry["operation"]) for entry in entries] == [("kubectl", "Apply")]
-    assert shown["data"] == {"a": "1", "b": "2"}
+    assert output["data"] == {"a": "1", "b": "2"}
     cluster(*server_side, given=given.replace(", b: '2'", ""))
     assert cluster.json("-n", namespace, "cm", "owned")["data"] == {"a": "1"}
 
@@ -104,7 +104,7 @@ def test_from_client_side_to_server_side_apply(cluster: Kubectl, namespace: str)
 
 
 @pytest.mark.parametrize(
-    ("form", "wanted"),
+    ("form", "expected"),
     [
         ("wide", "CONTAINERS"),
         ("yaml", "kind: Deployment"),
@@ -115,12 +115,12 @@ def test_from_client_side_to_server_side_apply(cluster: Kubectl, namespace: str)
         ("custom-columns=N:.metadata.name,R:.spec.replicas", "R\nweb"),
     ],
 )
-def test_get_forms(cluster: Kubectl, namespace: str, form: str, wanted: str) -> None:
+def test_get_forms(cluster: Kubectl, namespace: str, form: str, expected: str) -> None:
     cluster(
         "create", "deployment", "-n", namespace, "web", "--image=busybox:stable", "--replicas=2"
     )
     printed = cluster("get", "-n", namespace, "deploy", "web", "-o", form)
-    assert wanted.replace("R\nweb", "web") in printed
+    assert expected.replace("R\nweb", "web") in printed
 
 
 def test_get_table_watch_and_selectors(cluster: Kubectl, web: str) -> None:
@@ -148,13 +148,13 @@ def test_get_table_watch_and_selectors(cluster: Kubectl, web: str) -> None:
 
 
 def test_describe(cluster: Kubectl, web: str) -> None:
-    told = cluster("describe", "-n", web, "deploy", "web")
-    assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in told
-    assert "ScalingReplicaSet" in told
-    told = cluster("describe", "-n", web, "pod", pod_of(cluster, web))
-    assert "Successfully assigned" in told
-    assert "Container image" in told
-    assert "http-get http://:http/ delay=0s timeout=1s period=1s" in told
+    received = cluster("describe", "-n", web, "deploy", "web")
+    assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in received
+    assert "ScalingReplicaSet" in received
+    received = cluster("describe", "-n", web, "pod", pod_of(cluster, web))
+    assert "Successfully assigned" in received
+    assert "Container image" in received
+    assert "http-get http://:http/ delay=0s timeout=1s period=1s" in received
     assert "Allocated resources" in cluster("describe", "node", "node-0")
 
 
@@ -346,16 +346,16 @@ def test_auth_can_i_and_tokens(cluster: Kubectl, namespace: str) -> None:
         namespace,
     )
     assert cluster("get", "pods", *words) == ""
-    complaint = cluster("get", "secrets", *words, fails=True)
-    assert f'User "{robot}" cannot list resource "secrets" in API group ""' in complaint
+    error_output = cluster("get", "secrets", *words, fails=True)
+    assert f'User "{robot}" cannot list resource "secrets" in API group ""' in error_output
     assert "Username" in cluster("auth", "whoami")
 
 
 def test_delete_and_what_depends_on_it(cluster: Kubectl, web: str) -> None:
     cluster("delete", "-n", web, "deploy", "web")
     until(lambda: cluster("get", "-n", web, "rs,pods", "-o", "name") == "")
-    complaint = cluster("delete", "-n", web, "deploy", "web", fails=True)
-    assert 'deployments.apps "web" not found' in complaint
+    error_output = cluster("delete", "-n", web, "deploy", "web", fails=True)
+    assert 'deployments.apps "web" not found' in error_output
 
 
 def test_delete_orphans_on_request(cluster: Kubectl, web: str) -> None:
@@ -381,7 +381,7 @@ def test_explain_and_api_resources(cluster: Kubectl) -> None:
 
 
 @pytest.mark.parametrize(
-    ("manifest", "complaint"),
+    ("manifest", "error_output"),
     [
         ("a: [", "error"),
         (WEB.replace("replicas: 2", "replicaz: 2"), 'unknown field "spec.replicaz"'),
@@ -397,17 +397,17 @@ def test_explain_and_api_resources(cluster: Kubectl) -> None:
     ],
 )
 def test_bad_manifests_are_refused_with_the_reason(
-    cluster: Kubectl, namespace: str, manifest: str, complaint: str
+    cluster: Kubectl, namespace: str, manifest: str, error_output: str
 ) -> None:
-    assert complaint in cluster("apply", "-n", namespace, "-f", "-", given=manifest, fails=True)
+    assert error_output in cluster("apply", "-n", namespace, "-f", "-", given=manifest, fails=True)
 
 
 def test_a_missing_namespace(cluster: Kubectl) -> None:
-    complaint = cluster("apply", "-n", "nowhere", "-f", "-", given=WEB, fails=True)
-    assert 'namespaces "nowhere" not found' in complaint
+    error_output = cluster("apply", "-n", "nowhere", "-f", "-", given=WEB, fails=True)
+    assert 'namespaces "nowhere" not found' in error_output
 
 
 def test_an_unknown_kind(cluster: Kubectl, namespace: str) -> None:
     manifest = WEB.replace("kind: Deployment", "kind: Deploymint")
-    complaint = cluster("apply", "-n", namespace, "-f", "-", given=manifest, fails=True)
-    assert 'no matches for kind "Deploymint"' in complaint
+    error_output = cluster("apply", "-n", namespace, "-f", "-", given=manifest, fails=True)
+    assert 'no matches for kind "Deploymint"' in error_output

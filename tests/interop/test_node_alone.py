@@ -67,8 +67,8 @@ def test_kubelet_and_proxy_alone_serve_an_application(node: local.Node) -> None:
     state = Path(node.state_dir, "alone")
     state.mkdir()
     with ExitStack() as stack:
-        told = ("--listen", hosts.host_ip, "--node", f"{node.name}={node.ip}")
-        kubectl = stack.enter_context(api_server(state, *told))
+        received = ("--listen", hosts.host_ip, "--node", f"{node.name}={node.ip}")
+        kubectl = stack.enter_context(api_server(state, *received))
         for name in ("controllers", "scheduler"):
             who = kubectl.kubeconfig if name == "controllers" else state / f"{name}.kubeconfig"
             words = (name, "--kubeconfig", str(who))

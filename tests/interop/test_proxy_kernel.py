@@ -115,8 +115,8 @@ def ask(address: str, port: int) -> str:
         return connection.recv(100).decode()
 
 
-def apply(backend: nftables.Nftables, wanted: Ruleset) -> None:
-    asyncio.run(backend.apply(wanted))
+def apply(backend: nftables.Nftables, expected: Ruleset) -> None:
+    asyncio.run(backend.apply(expected))
 
 
 def test_connections_spread_over_the_endpoints_and_follow_them() -> None:
@@ -196,14 +196,14 @@ def test_any_sequence_of_differences_is_the_whole() -> None:
     def random_ports(rng: random.Random) -> list[ServicePort]:
         found = []
         for number in range(rng.randint(0, 4)):
-            chosen = [
+            selected = [
                 endpoint(f"10.244.{net}.{host}", local=net == 0)
                 for net in (0, 1)
                 for host in range(rng.randint(0, 2))
             ]
             found.append(
                 service(
-                    *chosen,
+                    *selected,
                     name=f"s{number}",
                     cluster_ip=f"10.96.0.{number + 10}",
                     node_port=rng.choice([0, 30000 + number]),
@@ -219,10 +219,10 @@ def test_any_sequence_of_differences_is_the_whole() -> None:
         rng = random.Random(7)
         backend = nftables.Nftables(TABLE)
         for step in range(25):
-            wanted = rules(*random_ports(rng))
-            apply(backend, wanted)
+            expected = rules(*random_ports(rng))
+            apply(backend, expected)
             by_difference = listing()
-            asyncio.run(nftables.run(ruleset.full("ip", TABLE, wanted)))
+            asyncio.run(nftables.run(ruleset.full("ip", TABLE, expected)))
             assert by_difference == listing(), f"step {step}"
 
     in_namespace(work)

@@ -103,7 +103,7 @@ def test_a_watch_sees_the_deletion(api: client.ApiClient, namespace: str) -> Non
     listed = core.list_namespaced_config_map(namespace)
     core.delete_namespaced_config_map("c", namespace)
     watching = watch.Watch()
-    seen = []
+    observed = []
     for event in watching.stream(
         core.list_namespaced_config_map,
         namespace,
@@ -111,9 +111,9 @@ def test_a_watch_sees_the_deletion(api: client.ApiClient, namespace: str) -> Non
         resource_version=listed.metadata.resource_version,
         timeout_seconds=30,
     ):
-        seen.append((event["type"], event["object"].data))
+        observed.append((event["type"], event["object"].data))
         watching.stop()
-    assert seen == [("DELETED", {"a": "b"})]
+    assert observed == [("DELETED", {"a": "b"})]
 
 
 def test_logs_and_exec(api: client.ApiClient, namespace: str) -> None:

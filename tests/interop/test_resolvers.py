@@ -113,7 +113,7 @@ def musl(folder: Path) -> str:
     return program
 
 
-def seen(folder: Path, v4: int, v6: int, *program: str) -> str:
+def observed(folder: Path, v4: int, v6: int, *program: str) -> str:
     """What a program prints in a pod of such a cluster, and that it does not take long."""
     command = ["unshare", "--net", "--mount", sys.executable, "-c", SERVER, str(v4), str(v6)]
     done = subprocess.run(
@@ -142,7 +142,7 @@ def examples(
 
 @examples
 def test_glibc_finds_every_pod(folder: Path, v4: int, v6: int, name: str) -> None:
-    printed = seen(folder, v4, v6, sys.executable, "-c", GLIBC, name, str(AF_UNSPEC))
+    printed = observed(folder, v4, v6, sys.executable, "-c", GLIBC, name, str(AF_UNSPEC))
     assert set(json.loads(printed)) == every(v4, v6)
 
 
@@ -154,7 +154,7 @@ def test_musl_finds_as_many_pods_as_a_datagram_holds(
         (AF_UNSPEC, every(v4, v6)),
         (AF_INET, every(v4, 0)),
     ):
-        printed = seen(folder, v4, v6, musl(folder), name, str(family))
+        printed = observed(folder, v4, v6, musl(folder), name, str(family))
         addresses = set(json.loads(printed))
         assert addresses <= found
         # 12 bytes of header, 32 of the question, 16 for each; the alias takes one CNAME more.
@@ -168,7 +168,7 @@ def test_busybox_finds_as_many_pods_as_a_datagram_holds(
     folder: Path, v4: int, v6: int, name: str
 ) -> None:
     whole = "alias.shop.svc.cluster.local" if name == "alias" else "web.shop.svc.cluster.local"
-    printed = seen(folder, v4, v6, "busybox", "nslookup", "-type=a", whole)
+    printed = observed(folder, v4, v6, "busybox", "nslookup", "-type=a", whole)
     lines = printed.partition(whole)[2].splitlines()
     addresses = {line.split()[-1] for line in lines if line.startswith("Address")}
     assert addresses <= every(v4, 0)

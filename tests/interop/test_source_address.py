@@ -81,8 +81,8 @@ def test_the_client_is_seen_by_its_own_address() -> None:
                 "--",
                 *["timeout", "3", "wget", "-qO-", "http://who/cgi-bin/ip"],
             )
-            seen = until(partial(kubectl, "exec", *ask))
+            observed = until(partial(kubectl, "exec", *ask))
             address = pod["status"]["podIP"]
             # httpd listens on both families.
-            assert seen.strip() == f"[::ffff:{address}]"
+            assert observed.strip() == f"[::ffff:{address}]"
             assert not address.startswith("10.244.")

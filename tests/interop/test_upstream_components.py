@@ -150,8 +150,8 @@ async def _run(client: Client, env: Env, pod: core.Pod) -> None:
         }
         try:
             await client.patch(core.Pod, name, namespace, {"status": status}, subresource="status")
-        except errors.ApiError as fault:
-            if not errors.is_not_found(fault):
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
                 raise
 
 

@@ -11,12 +11,12 @@ from trireme.kit import hijack
 
 
 async def test_bytes_after_the_request_go_both_ways_until_either_end() -> None:
-    seen: list[bytes] = []
+    observed: list[bytes] = []
 
     async def handle(request: BaseRequest) -> web.StreamResponse:
         connection = hijack.take(request, b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
         while data := await connection.read():
-            seen.append(data)
+            observed.append(data)
             await connection.write(data.upper())
         connection.close()
         return hijack.Hijacked()
@@ -32,7 +32,7 @@ async def test_bytes_after_the_request_go_both_ways_until_either_end() -> None:
         assert await reader.readexactly(3) == b"ABC"
         writer.close()
         await writer.wait_closed()
-    assert b"".join(seen) == b"abc"
+    assert b"".join(observed) == b"abc"
 
 
 class Socket(asyncio.Transport):

@@ -26,15 +26,15 @@ async def test_the_first_end_ends_the_others() -> None:
     assert ended == ["short", "endless"]
 
 
-@pytest.mark.parametrize(("fault", "told"), [(ConnectionResetError, False), (ValueError, True)])
+@pytest.mark.parametrize(("error", "received"), [(ConnectionResetError, False), (ValueError, True)])
 async def test_a_lost_connection_is_an_end_and_a_fault_is_not(
-    fault: type[Exception], told: bool
+    error: type[Exception], received: bool
 ) -> None:
     async def fails() -> None:
-        raise fault
+        raise error
 
-    if not told:
+    if not received:
         await tasks.until_first(fails())
         return
-    with pytest.raises(fault):
+    with pytest.raises(error):
         await tasks.until_first(fails())

@@ -55,7 +55,7 @@ class Streaming(FakeRuntime):
 
     port = 0
 
-    async def exec_url(self, container_id: str, command: list[str], **wanted: bool) -> str:
+    async def exec_url(self, container_id: str, command: list[str], **options: bool) -> str:
         return f"http://127.0.0.1:{self.port}/exec/token"
 
 

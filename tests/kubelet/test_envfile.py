@@ -10,7 +10,7 @@ from trireme.kubelet.env import envfile
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("KEY='value'", "value"),
         ("KEY='value'\n", "value"),
@@ -31,8 +31,8 @@ from trireme.kubelet.env import envfile
         ("", ""),
     ],
 )
-def test_values(text: str, wanted: str) -> None:
-    assert envfile.value(text.encode(), "KEY") == wanted
+def test_values(text: str, expected: str) -> None:
+    assert envfile.value(text.encode(), "KEY") == expected
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_after_each_write_exactly_the_payload_is_there(payloads: list) -> None:
     async def run() -> None:
         for index, payload in enumerate(payloads):
             await atomic.write(host, "/v", {k: File(v) for k, v in payload.items()}, str(index))
-            shown = {name for name in host.list("/v") if not name.startswith("..")}
-            assert shown == {path.split("/")[0] for path in payload}
+            listed = {name for name in host.list("/v") if not name.startswith("..")}
+            assert listed == {path.split("/")[0] for path in payload}
             for path, data in payload.items():
                 assert host.read(f"/v/{path}") == data
 
@@ -96,8 +96,8 @@ async def collect(host: Host, path: str, **options: object) -> bytes:
         return False
 
     logs = LogFiles(host, path.rpartition("/")[0])
-    file, wanted = logs.open(path), Options(**options)
-    parts = [text async for text in read.stream(logs, path, file, wanted, RealClock(), stopped)]
+    file, options = logs.open(path), Options(**options)
+    parts = [text async for text in read.stream(logs, path, file, options, RealClock(), stopped)]
     return b"".join(parts)
 
 
@@ -164,10 +164,10 @@ def test_tail_is_the_end_of_the_log(texts: list[str], lines: int) -> None:
     host.make_dirs("/l")
     host.write("/l/0.log", log(*texts))
     got = asyncio.run(collect(host, "/l/0.log", tail_lines=lines))
-    wanted = texts[len(texts) - lines :] if lines < len(texts) else texts
+    expected = texts[len(texts) - lines :] if lines < len(texts) else texts
     if lines == 0:
-        wanted = []
-    assert got == "".join(f"{text}\n" for text in wanted).encode()
+        expected = []
+    assert got == "".join(f"{text}\n" for text in expected).encode()
 
 
 @pytest.mark.parametrize("record", [b"", b"x", b"2020-01-01T00:00:00Z other F x", b"a b c d"])

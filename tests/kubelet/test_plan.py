@@ -85,8 +85,8 @@ def test_nothing_to_do() -> None:
 )
 def test_restart_policy(policy: str, code: int, again: bool) -> None:
     of = pod("p", container("a"), container("b"), restartPolicy=policy)
-    wanted = [Start("a", "container", 1)] if again else []
-    assert actions(of, observed(exited("a", code), one("b"))) == wanted
+    expected = [Start("a", "container", 1)] if again else []
+    assert actions(of, observed(exited("a", code), one("b"))) == expected
 
 
 def test_a_container_policy_overrides_the_pods() -> None:

@@ -368,13 +368,13 @@ def test_a_restarted_kubelet_adopts_its_containers() -> None:
         await node.api.put(pod("web"))
         await node.until(lambda: node.condition("web", "Ready") == "True", 5)
         before = node.cri.running("web", "main").id
-        seen = node.api.pod("web").status
+        observed = node.api.pod("web").status
         await node.stop()
         await node.api.put(pod("while-away"))
         await node.start()
         await node.until(lambda: node.phase("while-away") == "Running", 5)
         assert node.cri.running("web", "main").id == before
-        assert node.api.pod("web").status == seen
+        assert node.api.pod("web").status == observed
 
     play(story)
 
@@ -622,10 +622,10 @@ def test_whatever_happens_it_converges() -> None:
     """Pods come, go and crash while the kubelet is killed and started again, in random order."""
 
     async def story(node: Node) -> None:
-        chance, wanted, made = random.Random(99), set(), 0
+        chance, expected, made = random.Random(99), set(), 0
         for _ in range(120):
             match chance.choice(["make", "make", "delete", "crash", "sandbox", "restart", "wait"]):
-                case "make" if len(wanted) < 12:
+                case "make" if len(expected) < 12:
                     name, made = f"p{made}", made + 1
                     node.cri.set_behaviour(
                         name,
@@ -640,13 +640,13 @@ def test_whatever_happens_it_converges() -> None:
                             else [],
                         )
                     )
-                    wanted.add(name)
-                case "delete" if wanted:
-                    name = chance.choice(sorted(wanted))
-                    wanted.discard(name)
+                    expected.add(name)
+                case "delete" if expected:
+                    name = chance.choice(sorted(expected))
+                    expected.discard(name)
                     await node.api.delete_pod(name, grace=chance.choice([0, 1, 5]))
-                case "crash" if wanted:
-                    name = chance.choice(sorted(wanted))
+                case "crash" if expected:
+                    name = chance.choice(sorted(expected))
                     if any(c.name == "main" and c.state == 1 for c in node.cri.of_pod(name)):
                         node.cri.crash(name, "main")
                 case "sandbox" if node.cri.sandboxes:
@@ -657,8 +657,8 @@ def test_whatever_happens_it_converges() -> None:
                     await node.start()
             await node.env.clock.sleep(chance.random())
         await node.env.clock.sleep(400)
-        assert {p.metadata.name for p in node.api.pods()} == wanted
-        for name in wanted:
+        assert {p.metadata.name for p in node.api.pods()} == expected
+        for name in expected:
             assert node.condition(name, "Ready") == "True", name
             live = [c.name for c in node.cri.of_pod(name) if c.state == 1]
             assert sorted(live) == sorted(set(live)), name
@@ -668,7 +668,7 @@ def test_whatever_happens_it_converges() -> None:
                 if s.config.metadata.name == name and s.state == 0
             ]
             assert len(ready) == 1
-        assert {s.config.metadata.name for s in node.cri.sandboxes.values()} == wanted
-        assert len(node.host.list("/var/lib/kubelet/pods")) == len(wanted)
+        assert {s.config.metadata.name for s in node.cri.sandboxes.values()} == expected
+        assert len(node.host.list("/var/lib/kubelet/pods")) == len(expected)
 
     play(story)

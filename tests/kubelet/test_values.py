@@ -49,7 +49,7 @@ def test_back_off_doubles_to_its_maximum_and_forgets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("$(A)", "1"),
         ("$$(A)", "$(A)"),
@@ -64,8 +64,8 @@ def test_back_off_doubles_to_its_maximum_and_forgets() -> None:
         ("$(E)", ""),
     ],
 )
-def test_expansion(text: str, wanted: str) -> None:
-    assert expand.expand(text, {"A": "1", "E": ""}) == wanted
+def test_expansion(text: str, expected: str) -> None:
+    assert expand.expand(text, {"A": "1", "E": ""}) == expected
 
 
 @given(st.text())
@@ -231,7 +231,7 @@ def test_dns_config_is_added_and_limited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requests", "limits", "wanted"),
+    ("requests", "limits", "expected"),
     [
         ({}, {}, "BestEffort"),
         ({"cpu": "1"}, {}, "Burstable"),
@@ -240,8 +240,8 @@ def test_dns_config_is_added_and_limited() -> None:
         ({"example.org/gpu": "1"}, {}, "BestEffort"),
     ],
 )
-def test_qos_classes(requests: dict, limits: dict, wanted: str) -> None:
-    assert qos.of(pod("p", resources(requests, limits)).spec) == wanted
+def test_qos_classes(requests: dict, limits: dict, expected: str) -> None:
+    assert qos.of(pod("p", resources(requests, limits)).spec) == expected
 
 
 def test_requests_are_the_peak_of_init_and_run() -> None:
@@ -295,12 +295,12 @@ def test_a_proc_mount_and_the_groups_of_an_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "can", "told"),
+    ("mode", "supported", "recursive"),
     [("Enabled", True, True), ("IfPossible", False, False), ("Disabled", True, False)],
 )
-def test_recursive_read_only_mounts(wanted: str, can: bool, told: bool) -> None:
-    of = core.VolumeMount(name="v", mountPath="/v", readOnly=True, recursiveReadOnly=wanted)
-    assert make.mount(of, "/host", recursive_read_only=can).recursive_read_only is told
+def test_recursive_read_only_mounts(mode: str, supported: bool, recursive: bool) -> None:
+    of = core.VolumeMount(name="v", mountPath="/v", readOnly=True, recursiveReadOnly=mode)
+    assert make.mount(of, "/host", recursive_read_only=supported).recursive_read_only is recursive
 
 
 def test_a_recursive_read_only_mount_that_cannot_be() -> None:

@@ -57,9 +57,9 @@ def slice_(*endpoints: Endpoint) -> EndpointSlice:
     )
 
 
-def port_of(wanted: Service, *endpoints: Endpoint, zone: str = ""):
+def port_of(expected: Service, *endpoints: Endpoint, zone: str = ""):
     model = Model("node-0", zone)
-    model.set_service(wanted)
+    model.set_service(expected)
     model.set_slice(slice_(*endpoints))
     ports = model.update()["shop", "web"]
     return ports[0] if ports else None
@@ -125,8 +125,8 @@ def test_headless_and_external_names_have_no_rules(spec: dict[str, object]) -> N
     assert model.update() == {}
 
 
-def rules_of(wanted: Service, *endpoints: Endpoint) -> plan.Part:
-    return plan.part(port_of(wanted, *endpoints), NODE)
+def rules_of(expected: Service, *endpoints: Endpoint) -> plan.Part:
+    return plan.part(port_of(expected, *endpoints), NODE)
 
 
 def only(part: plan.Part, prefix: str) -> tuple[str, ...]:

@@ -30,10 +30,8 @@ class World:
 
     def through(self) -> tuple[Client, FaultInjector]:
         """Another client, and the faults of its connection."""
-        fault_injection = FaultInjector(clients.transport(self.server))
-        return Client(
-            fault_injection, "test/faulty", self.server.context.env.clock
-        ), fault_injection
+        injector = FaultInjector(clients.transport(self.server))
+        return Client(injector, "test/faulty", self.server.context.env.clock), injector
 
 
 @asynccontextmanager

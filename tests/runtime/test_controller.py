@@ -35,10 +35,10 @@ async def test_events_become_reconciles(env: Env, serving) -> None:
     async with serving(env) as client, asyncio.TaskGroup() as group:
         informers = Informers(client, env)
         maps = informers.of(core.ConfigMap)
-        seen: list[tuple[str, bool]] = []
+        observed: list[tuple[str, bool]] = []
 
         async def reconcile(key: Key) -> None:
-            seen.append((str(key), maps.get(*key) is not None))
+            observed.append((str(key), maps.get(*key) is not None))
 
         controller = Controller("maps", reconcile, env, triggers=[(maps, triggers.own())])
         informers.start(group)
@@ -48,7 +48,7 @@ async def test_events_become_reconciles(env: Env, serving) -> None:
         await virtual.run_ready()
         await client.delete(core.ConfigMap, "a", "default")
         await virtual.run_ready()
-        assert seen == [("default/a", True), ("default/a", False)]
+        assert observed == [("default/a", True), ("default/a", False)]
         running.cancel()
         for task in asyncio.all_tasks():
             if task.get_name() == "informer":

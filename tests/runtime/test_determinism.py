@@ -21,7 +21,7 @@ def story(world, seed: int) -> list[tuple[float, str]]:
 
     async def main(env: Env) -> None:
         async with world(env) as w:
-            client, faults = w.through()
+            client, injector = w.through()
             informers = Informers(client, env)
             maps = informers.of(core.ConfigMap)
             recorder = EventRecorder(client, "counter", "", env)
@@ -52,7 +52,7 @@ def story(world, seed: int) -> list[tuple[float, str]]:
             async def disturb() -> None:
                 while True:
                     await env.clock.sleep(env.rng.random() * 4)
-                    faults.down = env.rng.random() < 0.4
+                    injector.down = env.rng.random() < 0.4
 
             async def running() -> None:
                 async with asyncio.TaskGroup() as group:

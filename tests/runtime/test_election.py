@@ -78,17 +78,17 @@ async def test_a_leader_that_stops_hands_over(env: Env, serving) -> None:
         await second.stop()
 
 
-@pytest.mark.parametrize("fault", ["down", "silent"])
-def test_a_leader_cut_off_stops_before_the_next_begins(fault: str, world) -> None:
+@pytest.mark.parametrize("failure", ["down", "silent"])
+def test_a_leader_cut_off_stops_before_the_next_begins(failure: str, world) -> None:
     async def story(env: Env) -> None:
         async with world(env) as w:
-            cut, faults = w.through()
+            cut, injector = w.through()
             history: list = []
             first = Candidate(cut, "one", env, history)
             await virtual.run_ready()
             second = Candidate(w.client, "two", env, history)
             await env.clock.sleep(60)
-            setattr(faults, fault, True)
+            setattr(injector, failure, True)
             await env.clock.sleep(60)
             assert words(history) == ["one begins", "one ends", "two begins"]
             with pytest.raises(Lost):
@@ -104,13 +104,13 @@ def test_a_leader_cut_off_stops_before_the_next_begins(fault: str, world) -> Non
 @virtual.test()
 async def test_a_short_fault_does_not_matter(env: Env, world) -> None:
     async with world(env) as w:
-        client, faults = w.through()
+        client, injector = w.through()
         history: list = []
         first = Candidate(client, "one", env, history)
         await env.clock.sleep(60)
-        faults.down = True
+        injector.down = True
         await env.clock.sleep(6)
-        faults.down = False
+        injector.down = False
         await env.clock.sleep(60)
         assert words(history) == ["one begins"]
         await first.stop()

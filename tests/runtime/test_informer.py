@@ -39,15 +39,15 @@ async def test_the_cache_holds_the_list_and_follows(env: Env, serving) -> None:
     async with serving(env) as client:
         await client.create(config_map("a"))
         maps = Informer(client, core.ConfigMap, env=env)
-        told = []
-        maps.add_handler(lambda event: told.append((event.type, event.key, len(maps))))
+        received = []
+        maps.add_handler(lambda event: received.append((event.type, event.key, len(maps))))
         async with running(maps):
-            assert told == [("ADDED", Key("default", "a"), 1)]
+            assert received == [("ADDED", Key("default", "a"), 1)]
             await client.create(config_map("b"))
             await client.patch(core.ConfigMap, "b", "default", {"data": {"k": "v"}})
             await client.delete(core.ConfigMap, "a", "default")
             await virtual.run_ready()
-            assert told[1:] == [
+            assert received[1:] == [
                 ("ADDED", ("default", "b"), 2),
                 ("MODIFIED", ("default", "b"), 2),
                 ("DELETED", ("default", "a"), 1),
@@ -64,26 +64,26 @@ async def test_handlers_added_late_hear_of_what_is_there(env: Env, serving) -> N
         await client.create(config_map("a"))
         maps = Informer(client, core.ConfigMap, env=env)
         async with running(maps):
-            told = []
-            maps.add_handler(lambda event: told.append((event.type, str(event.key))))
-            assert told == [("ADDED", "default/a")]
+            received = []
+            maps.add_handler(lambda event: received.append((event.type, str(event.key))))
+            assert received == [("ADDED", "default/a")]
 
 
 @virtual.test()
 async def test_a_handler_that_raises_does_not_stop_the_others(env: Env, serving, caplog) -> None:
     async with serving(env) as client:
         maps = Informer(client, core.ConfigMap, env=env)
-        told = []
+        received = []
 
         def bad(event: informer.Event) -> None:
             raise ValueError("no")
 
         maps.add_handler(bad)
-        maps.add_handler(lambda event: told.append(event.type))
+        maps.add_handler(lambda event: received.append(event.type))
         async with running(maps):
             await client.create(config_map("a"))
             await virtual.run_ready()
-        assert told == ["ADDED"]
+        assert received == ["ADDED"]
         assert "configmaps default/a: a handler of ADDED failed" in caplog.text
 
 

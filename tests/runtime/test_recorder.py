@@ -107,8 +107,8 @@ async def test_a_component_that_may_not_write_events_says_so(
         monkeypatch.setattr(client, "create", refuse)
         events.event(POD, NORMAL, "Refused", "m")
         assert await stored(client) == []
-        told = [record.levelname for record in caplog.records if "Refused" in record.message]
-        assert told == ["WARNING"]
+        received = [record.levelname for record in caplog.records if "Refused" in record.message]
+        assert received == ["WARNING"]
 
 
 def _event(message: str = "m", reason: str = "R") -> core.Event:
@@ -122,10 +122,10 @@ def _event(message: str = "m", reason: str = "R") -> core.Event:
 def test_the_tenth_similar_event_is_folded() -> None:
     correlator = Correlator()
     writes = [correlator.correlate(_event(f"m{number}"), number) for number in range(12)]
-    told = [(write.event.message, write.event.count, write.repeat) for write in writes if write]
-    assert told[8] == ("m8", 1, False)
-    assert told[9] == ("(combined from similar events): m9", 1, False)
-    assert told[11] == ("(combined from similar events): m11", 3, True)
+    received = [(write.event.message, write.event.count, write.repeat) for write in writes if write]
+    assert received[8] == ("m8", 1, False)
+    assert received[9] == ("(combined from similar events): m9", 1, False)
+    assert received[11] == ("(combined from similar events): m11", 3, True)
 
 
 def test_similar_events_long_after_are_not_folded() -> None:

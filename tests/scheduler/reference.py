@@ -23,7 +23,7 @@ class World:
     nodes: list[Node]
     pods: list[tuple[Pod, str]] = field(default_factory=list)
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
-    siblings: labels.Selector | None = None
+    selectors: labels.Selector | None = None
 
     def on(self, node: Node) -> list[Pod]:
         return [pod for pod, name in self.pods if name == node.metadata.name]
@@ -117,8 +117,8 @@ def node_affinity(pod: Pod, node: Node) -> bool:
         if node.metadata.labels.get(key) != value:
             return False
     affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity else None
-    wanted = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
-    return wanted is None or any(term_holds(term, node) for term in wanted.nodeSelectorTerms)
+    required = affinity.requiredDuringSchedulingIgnoredDuringExecution if affinity else None
+    return required is None or any(term_holds(term, node) for term in required.nodeSelectorTerms)
 
 
 def host_ports(pod: Pod) -> list[tuple[str, str, int]]:
@@ -215,11 +215,11 @@ def fit(world: World, pod: Pod, node: Node) -> tuple[str, list[str], bool] | Non
     if len(world.on(node)) + 1 > has(node, "pods"):
         reasons.append("Too many pods")
     for name in resources(pod):
-        wanted = request(pod, name)
+        requested = request(pod, name)
         used = sum(request(other, name) for other in world.on(node))
-        if wanted and wanted > has(node, name) - used:
+        if requested and requested > has(node, name) - used:
             reasons.append(f"Insufficient {name}")
-            unresolvable = unresolvable or wanted > has(node, name)
+            unresolvable = unresolvable or requested > has(node, name)
     return ("NodeResourcesFit", reasons, unresolvable) if reasons else None
 
 
@@ -313,9 +313,9 @@ def taint_scores(pod: Pod, nodes: list[Node]) -> list[int]:
 
 def affinity_scores(pod: Pod, nodes: list[Node]) -> list[int]:
     affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity else None
-    wanted = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
+    preferred = affinity.preferredDuringSchedulingIgnoredDuringExecution if affinity else []
     return scaled(
-        [sum(t.weight for t in wanted if term_holds(t.preference, node)) for node in nodes]
+        [sum(t.weight for t in preferred if term_holds(t.preference, node)) for node in nodes]
     )
 
 
@@ -325,8 +325,8 @@ def least_allocated(world: World, pod: Pod, node: Node) -> int:
         total = has(node, name)
         if total:
             pods = [*world.on(node), pod]
-            wanted = sum(request(one, name, missing) for one in pods)
-            scores.append(0 if wanted > total else (total - wanted) * 100 // total)
+            requested = sum(request(one, name, missing) for one in pods)
+            scores.append(0 if requested > total else (total - requested) * 100 // total)
     return sum(scores) // len(scores) if scores else 0
 
 
@@ -352,12 +352,12 @@ def spread_scores(world: World, pod: Pod, nodes: list[Node]) -> list[int]:
     if own:
         soft = [item for item in own if item.whenUnsatisfiable == "ScheduleAnyway"]
         selectors = [spread_selector(pod, item) for item in soft]
-    elif world.siblings is not None and not world.siblings.empty():
+    elif world.selectors is not None and not world.selectors.empty():
         soft = [
             TopologySpreadConstraint(maxSkew=skew, topologyKey=key)
             for key, skew in (("kubernetes.io/hostname", 3), ("topology.kubernetes.io/zone", 5))
         ]
-        selectors = [world.siblings] * 2
+        selectors = [world.selectors] * 2
     else:
         return [0] * len(nodes)
     if not soft:
@@ -402,22 +402,22 @@ def spread_scores(world: World, pod: Pod, nodes: list[Node]) -> list[int]:
 def pod_affinity_scores(world: World, pod: Pod, nodes: list[Node]) -> list[int]:
     raw = [0] * len(nodes)
     for other, place in world.placed():
-        wishes: list[tuple[str, int]] = []
+        terms: list[tuple[str, int]] = []
         for anti, sign in ((False, 1), (True, -1)):
             required, preferred = pod_terms(other, anti)
-            wishes += [
+            terms += [
                 (t.podAffinityTerm.topologyKey, sign * t.weight)
                 for t in preferred
                 if term_means(world, other, t.podAffinityTerm, pod)
             ]
             if not anti:
-                wishes += [(t.topologyKey, 1) for t in required if term_means(world, other, t, pod)]
-            wishes += [
+                terms += [(t.topologyKey, 1) for t in required if term_means(world, other, t, pod)]
+            terms += [
                 (t.podAffinityTerm.topologyKey, sign * t.weight)
                 for t in pod_terms(pod, anti)[1]
                 if term_means(world, pod, t.podAffinityTerm, other)
             ]
-        for key, weight in wishes:
+        for key, weight in terms:
             for number_, node in enumerate(nodes):
                 if same_domain(key, node, place):
                     raw[number_] += weight

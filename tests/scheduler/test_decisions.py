@@ -18,7 +18,7 @@ from trireme.scheduler.snapshot.columns import Columns
 
 from . import reference, worlds
 
-SIBLINGS = st.sampled_from([None, labels.from_set({"app": "x"})])
+SELECTORS = st.sampled_from([None, labels.from_set({"app": "x"})])
 
 
 class Both:
@@ -51,10 +51,10 @@ class Both:
         self.world.pods = [item for item in self.world.pods if item[0].metadata.uid != uid]
         self.columns.drop_pod(uid)
 
-    def check(self, pod, siblings, chance) -> str:
+    def check(self, pod, selectors, chance) -> str:
         """Decide both ways; the answers are the same."""
-        self.world.siblings = siblings
-        pod_info = PodInfo(pod, self.signatures.of(pod), siblings, worlds.SPACES)
+        self.world.selectors = selectors
+        pod_info = PodInfo(pod, self.signatures.of(pod), selectors, worlds.SPACES)
         decision = decide.decide(self.columns, pod_info, self.score_cache, chance)
         statuses = {
             node.metadata.name: reference.status(self.world, pod, node) for node in self.world.nodes
@@ -67,25 +67,27 @@ class Both:
             assert best[decision.node] == most
             self.check_totals(pod_info, best)
         else:
-            told = [item for item in statuses.values() if item is not None]
-            assert decision.reasons == Counter(r for _, reasons, _ in told for r in reasons)
-            assert decision.plugins == {plugin for plugin, _, _ in told}
+            received = [item for item in statuses.values() if item is not None]
+            assert decision.reasons == Counter(r for _, reasons, _ in received for r in reasons)
+            assert decision.plugins == {plugin for plugin, _, _ in received}
             names = {self.columns.names[row] for row in decision.helpable}
             assert names == {name for name, item in statuses.items() if item and not item[2]}
             assert decision.total == len(self.world.nodes)
         return decision.node
 
-    def check_totals(self, pod_info, wanted) -> None:
+    def check_totals(self, pod_info, expected) -> None:
         """All totals are the reference's, but for one number that is the same for all nodes."""
         scores = self.score_cache.of(self.columns, pod_info)
         feasible = np.zeros(self.columns.size, bool)
-        for name in wanted:
+        for name in expected:
             feasible[self.columns.row_of(name)] = True
         totals = decide.add_cluster_wide_scores(
             self.columns, pod_info, profile.DEFAULT, feasible, scores
         )
-        differences = {totals[self.columns.row_of(name)] - total for name, total in wanted.items()}
-        assert len(differences) == 1, wanted
+        differences = {
+            totals[self.columns.row_of(name)] - total for name, total in expected.items()
+        }
+        assert len(differences) == 1, expected
         assert np.flatnonzero(totals != -np.inf).tolist() == np.flatnonzero(feasible).tolist()
 
 
@@ -101,7 +103,7 @@ def test_decisions_are_those_of_the_slow_scheduler(focus, data) -> None:
         both.set_pod(pod, data.draw(st.sampled_from(worlds.NAMES)))
     for number in range(3):
         pod = data.draw(worlds.pods(f"new{number}", focus))
-        node = both.check(pod, data.draw(SIBLINGS), data.draw(st.sampled_from([0.0, 0.5, 0.99])))
+        node = both.check(pod, data.draw(SELECTORS), data.draw(st.sampled_from([0.0, 0.5, 0.99])))
         if node:
             both.set_pod(pod, node)
 
@@ -142,7 +144,7 @@ def test_many_nodes_are_no_different_from_few() -> None:
         metadata=worlds.ObjectMeta(name="p", uid="p", namespace="a", labels={"app": "x"}),
         spec=worlds.PodSpec(containers=[worlds.Container(name="c")]),
     )
-    seen = set()
+    observed = set()
     for number in range(20):
         made = reference.Pod(
             metadata=worlds.ObjectMeta(
@@ -152,5 +154,5 @@ def test_many_nodes_are_no_different_from_few() -> None:
         )
         name = both.check(made, labels.from_set({"app": "x"}), 0.5)
         both.set_pod(made, name)
-        seen.add(name)
-    assert len(seen) == 20
+        observed.add(name)
+    assert len(observed) == 20

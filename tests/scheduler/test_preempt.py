@@ -52,7 +52,7 @@ def pod(
 
 def plan(
     nodes: dict[str, list[Pod]],
-    wanted: Pod,
+    expected: Pod,
     budgets: tuple[Budget, ...] = (),
     nominated: dict[str, list[Pod]] | None = None,
     chance: float = 0.0,
@@ -63,7 +63,7 @@ def plan(
         for one in pods:
             columns.set_pod(one, name)
     ahead = nominated or {}
-    pod_info = PodInfo(wanted, Signatures().of(wanted))
+    pod_info = PodInfo(expected, Signatures().of(expected))
     decision = decide.decide(columns, pod_info, ScoreCache(profile.DEFAULT), 0.0, ahead)
     assert not decision.node
     before = columns.requested["cpu"].tolist(), columns.pod_count.tolist()
@@ -115,13 +115,13 @@ def test_it_waits_for_the_victims_that_are_leaving() -> None:
     leaving.metadata.deletionTimestamp = "2030-01-01T00:00:00Z"
     condition = PodCondition(type="DisruptionTarget", status="True", reason=preempt.PREEMPTED)
     leaving.status.conditions = [condition]
-    wanted = pod("x", 1, 10)
-    wanted.status.nominatedNodeName = "n"
-    found = plan({"n": [leaving], "m": [pod("b", 4, 1)]}, wanted)
+    expected = pod("x", 1, 10)
+    expected.status.nominatedNodeName = "n"
+    found = plan({"n": [leaving], "m": [pod("b", 4, 1)]}, expected)
     assert found.message == "not eligible due to a terminating pod on the nominated node."
     assert found.keep
     leaving.status.conditions = []
-    assert plan({"n": [leaving], "m": [pod("b", 4, 1)]}, wanted).node
+    assert plan({"n": [leaving], "m": [pod("b", 4, 1)]}, expected).node
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,8 @@ def test_a_decision_leaves_room_for_promises() -> None:
     columns = Columns()
     for name in ("n", "m"):
         columns.set_node(node(name))
-    wanted = pod("x", 2)
-    pod_info = PodInfo(wanted, Signatures().of(wanted))
+    expected = pod("x", 2)
+    pod_info = PodInfo(expected, Signatures().of(expected))
     score_cache = ScoreCache(profile.DEFAULT)
     promised = {"n": [pod("p", 3)]}
     for chance in (0.0, 0.9):
@@ -218,24 +218,24 @@ def test_the_plan_makes_room_and_no_victim_is_needless(data: st.DataObject) -> N
         one = pod(f"p{number}", data.draw(st.integers(1, 2)), data.draw(st.integers(0, 4)))
         if sum(int(p.spec.containers[0].resources.requests["cpu"]) for p in nodes[name]) <= 2:
             nodes[name].append(one)
-    wanted = pod("x", data.draw(st.integers(1, 4)), 3)
+    expected = pod("x", data.draw(st.integers(1, 4)), 3)
     columns = Columns()
     for name, pods in nodes.items():
         columns.set_node(node(name))
         for one in pods:
             columns.set_pod(one, name)
-    pod_info = PodInfo(wanted, Signatures().of(wanted))
+    pod_info = PodInfo(expected, Signatures().of(expected))
     score_cache = ScoreCache(profile.DEFAULT)
     if decide.decide(columns, pod_info, score_cache, 0.0).node:
         return
-    found = plan(copy.deepcopy(nodes), wanted)
+    found = plan(copy.deepcopy(nodes), expected)
     fits = {
         name: sum(
             int(p.spec.containers[0].resources.requests["cpu"])
             for p in pods
             if preempt.priority(p) >= 3
         )
-        + int(wanted.spec.containers[0].resources.requests["cpu"])
+        + int(expected.spec.containers[0].resources.requests["cpu"])
         <= 4
         for name, pods in nodes.items()
     }

@@ -87,10 +87,10 @@ def node(name: str, cpu: str = "2", **more: object) -> Node:
     )
 
 
-async def add_node(client: Client, wanted: Node) -> None:
+async def add_node(client: Client, expected: Node) -> None:
     """Create a node as one that has become ready: without the taint of a new one."""
-    made = await client.create(wanted)
-    made.spec.taints = wanted.spec.taints
+    made = await client.create(expected)
+    made.spec.taints = expected.spec.taints
     await client.update(made)
 
 

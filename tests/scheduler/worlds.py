@@ -73,8 +73,8 @@ FOCUS = ["everything", "room", "spread", "pods", "nodes"]
 @st.composite
 def nodes(draw, focus):
     least = 0 if focus == "everything" else 4
-    wanted = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=least, max_size=6))
-    return [draw(node(name, focus)) for name in wanted]
+    expected = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=least, max_size=6))
+    return [draw(node(name, focus)) for name in expected]
 
 
 @st.composite

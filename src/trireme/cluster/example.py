@@ -30,7 +30,7 @@ WAIT = 120.0
 VISITOR = "visitor"
 
 
-async def show(cluster: Settings, folder: Path, stages: Stages) -> None:
+async def verify(cluster: Settings, folder: Path, stages: Stages) -> None:
     """Apply, wait until every Deployment is available, then ask the application."""
     objects = read(folder)
     async with access.admin(cluster) as client:

@@ -19,9 +19,9 @@ def parse(texts: Mapping[str, str]) -> ResourceList:
     return {name: quantity.parse(text) for name, text in texts.items()}
 
 
-def texts(amounts: Mapping[str, Quantity]) -> dict[str, str]:
+def texts(quantities: Mapping[str, Quantity]) -> dict[str, str]:
     """The text of each, as objects carry it."""
-    return {name: str(amount) for name, amount in amounts.items()}
+    return {name: str(amount) for name, amount in quantities.items()}
 
 
 def add(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> ResourceList:
@@ -35,8 +35,8 @@ def add(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> ResourceL
 def most(*lists: Mapping[str, Quantity]) -> ResourceList:
     """The largest of each name."""
     total: ResourceList = {}
-    for amounts in lists:
-        for name, amount in amounts.items():
+    for quantities in lists:
+        for name, amount in quantities.items():
             if name not in total or amount > total[name]:
                 total[name] = amount
     return total
@@ -48,7 +48,7 @@ def excess(one: Mapping[str, Quantity], other: Mapping[str, Quantity]) -> Resour
     return {name: amount for name, amount in more.items() if amount > ZERO}
 
 
-def mask(amounts: Mapping[str, Quantity], names: Iterable[str]) -> ResourceList:
+def mask(quantities: Mapping[str, Quantity], names: Iterable[str]) -> ResourceList:
     """Only these names."""
     kept = set(names)
-    return {name: amount for name, amount in amounts.items() if name in kept}
+    return {name: amount for name, amount in quantities.items() if name in kept}

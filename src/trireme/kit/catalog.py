@@ -1,4 +1,4 @@
-"""Find what a folder offers: one small file per thing, and no list to keep.
+"""Discovery of values by folder: one small file per value, without a list to maintain.
 
 A package says ``__getattr__ = catalog.lazy(__name__, __path__)`` and then answers to every public
 name that a module below it defines, importing the modules at the first question. ``modules()``

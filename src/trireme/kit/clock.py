@@ -1,7 +1,7 @@
-"""Time, injected: a real clock, and a virtual one whose event loop jumps to the next timer.
+"""Injected time: a real clock, and a virtual one whose event loop jumps to the next timer.
 
-Every component reads time from ``env.clock`` and nowhere else. Under ``VirtualLoop`` nothing waits:
-when no task can run, the loop's time leaps to the earliest timer, so a month of a CronJob takes
+Every component reads time from ``env.clock`` only. Under ``VirtualLoop`` nothing waits: when no
+task can run, the loop's time jumps to the earliest timer, so that a month of a CronJob takes
 milliseconds and the order of events is the same in every run.
 """
 
@@ -17,7 +17,7 @@ VIRTUAL_EPOCH = 1893456000.0
 
 
 class Clock(Protocol):
-    """What components may ask of time."""
+    """The clock's interface."""
 
     def now(self) -> float:
         """Wall-clock time: seconds since 1970 (UTC)."""
@@ -65,9 +65,9 @@ class Deadlock(RuntimeError):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop whose time stands still while tasks run and leaps when none can.
+    """An asyncio loop whose time stands still while tasks run and jumps when none can.
 
-    Threads and sockets to other processes do not belong on it: their waiting takes no virtual time.
+    Threads and sockets to other processes must not be used on it: their waits take no virtual time.
     """
 
     def __init__(self) -> None:

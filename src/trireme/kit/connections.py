@@ -1,8 +1,8 @@
-"""aiohttp's server for whoever may be asked by anybody: what a client may send before it is known.
+"""aiohttp's server with limits on what unauthenticated clients may send.
 
 In: connections that a listener accepts. Out: requests for a handler, which is cancelled when its
-client goes away; for what is no HTTP, the answer that Go's server gives (a line of text, then the
-end) and one line in the log. Used by the API server and the kubelet.
+client disconnects; for malformed HTTP, the response of Go's server (a line of text, then the end)
+and one line in the log. Used by the API server and the kubelet.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
-# The request line and all header lines together, as in Go; the connection notices it between two
-# reads of the socket, so a little more may pass.
+# The request line and all header lines together, as in Go; checked between two reads of the socket,
+# so that a little more may pass.
 HEAD_LIMIT = 1024 * 1024
-# What a head may have without counting. Nearly all come in one piece.
+# Heads up to this size are not counted towards the limit. Nearly all arrive in one piece.
 HEAD_FREE = 16 * 1024
-# So many lines of 20 bytes fill a head. Shorter ones would only cost time.
+# The maximum number of header lines: so many lines of 20 bytes fill a head.
 LINES_LIMIT = HEAD_LIMIT // 20
 
 
 class Front(web.Server):
-    """Makes the connections. ``head``: seconds until a request's head is complete, also the pause
-    between requests; ``farewell``: what a client has that was told to leave."""
+    """Makes the connections. ``head``: seconds until a request's head is complete, also the idle
+    time between requests; ``farewell``: seconds for a client to close after a final response."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Front(web.Server):
             "max_line_size": HEAD_LIMIT,
             "max_field_size": HEAD_LIMIT,
             "max_headers": LINES_LIMIT,
-            # Bodies are what the client sent, as for upstream: no bomb is unpacked.
+            # Bodies are not decompressed, like upstream: no zip bombs.
             "auto_decompress": False,
         }
 
@@ -62,7 +62,7 @@ class Front(web.Server):
     ) -> BaseRequest:
         kind = _Request
         if message.version.major != 1:
-            # The answer is in the version of the request, and so has to be one.
+            # The response has the version of the request, which must be a valid one.
             message = message._replace(version=HttpVersion11)
             kind = OtherHTTP
         return kind(message, payload, protocol, writer, task, self._running)
@@ -78,11 +78,11 @@ class Connection(RequestHandler):
         self._parser = _HeadParser(self._parser, self)  # type: ignore[assignment]
 
     def hold(self, size: int) -> bool:
-        """Whether so many bytes more of a head that is not complete can be held."""
+        """Whether so many bytes more of an incomplete head may be buffered."""
         return True
 
     def let_go(self) -> None:
-        """Nothing of a head is held any more."""
+        """No part of a head is buffered any more."""
 
     def handle_error(
         self,
@@ -91,7 +91,7 @@ class Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What is no HTTP is the client's fault: no traceback. All else is a bug, and logged."""
+        """Malformed HTTP is the client's error: no traceback. All else is a bug, and logged."""
         if status >= 500:
             return super().handle_error(request, status, exc, message)
         reason = "400 Bad Request"
@@ -100,8 +100,8 @@ class Connection(RequestHandler):
         elif isinstance(exc, _Overloaded):
             status, reason = 503, "503 Service Unavailable"
         if exc is not None:
-            # aiohttp keeps what it read last beside the exception, whose traceback leads back to
-            # both: too much to leave to the collector.
+            # A reference cycle between the exception, its traceback and aiohttp's buffer: broken
+            # here, as the collector would free it too late.
             exc.__traceback__ = None
         self.logger.info("%s sent what is no request: %s", request.remote, reason)
         answer = web.Response(status=status, text=reason)
@@ -110,16 +110,16 @@ class Connection(RequestHandler):
 
 
 class _Overloaded(HttpProcessingError):
-    """So much of other requests has not been read yet that a long head is not waited for."""
+    """Too many bytes of incomplete heads are buffered already."""
 
     def __init__(self) -> None:
         super().__init__(code=503, message="too much is unread")
 
 
 class _HeadParser:
-    """aiohttp's parser with a bound for the whole head: its own are for each line, and a number.
+    """aiohttp's parser with a limit for the whole head: its own are per line, and on their number.
 
-    After an error nothing more is read: each further piece would be one error more, and kept.
+    After an error nothing more is parsed: each further piece would raise and keep another error.
     """
 
     __slots__ = (
@@ -173,11 +173,11 @@ class _Request(BaseRequest):
     """An HTTP/1 request."""
 
     async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        # aiohttp's name and version are nobody's business, and upstream sends none. A pod's own
-        # server, behind the proxy, may say who it is.
+        # No Server header with aiohttp's version, like upstream; that of a pod behind the proxy
+        # stays.
         if response.headers.get("Server") == SERVER_SOFTWARE:
             del response.headers["Server"]
-        # Where there is no content, it has no type.
+        # No Content-Type without content.
         if not response.headers.get("Content-Type", "-"):
             del response.headers["Content-Type"]
 

@@ -1,7 +1,7 @@
-"""What a component gets from outside: time, chance, a log, metrics, and a way to say it started.
+"""The environment of a component: clock, rng, log, metrics, and the callback ``started``.
 
 An ``Env`` is made by the composition root (``cluster/topology``) or by a test, once per component.
-Nothing in Trireme reads a global clock, generator or registry, so that a hundred clusters live in
+Nothing in Trireme reads a global clock, generator or registry, so that a hundred clusters can share
 one process and a seed replays a run.
 """
 
@@ -26,7 +26,7 @@ _RANDOM_BITS = (1 << 128) - 1 & ~(15 << 76 | 3 << 62)
 
 @dataclass(frozen=True)
 class Env:
-    """The injected world of one component."""
+    """The injected dependencies of one component."""
 
     clock: Clock = field(default_factory=RealClock)
     rng: random.Random = field(default_factory=random.SystemRandom)
@@ -46,7 +46,7 @@ class Env:
         return "".join(self.rng.choices("bcdfghjklmnpqrstvwxz2456789", k=length))
 
     def named(self, component: str) -> Env:
-        """The same world for one component: its own log name and metrics."""
+        """The same environment for one component, with its own log name and metrics."""
         return replace(
             self,
             log=self.log.getChild(component),
@@ -57,7 +57,7 @@ class Env:
 async def start(
     group: asyncio.TaskGroup, env: Env, run: Callable[[Env], Coroutine[Any, Any, None]], name: str
 ) -> asyncio.Task[None]:
-    """Run a component in ``group`` and return once it has said ``env.started()``.
+    """Run a component in ``group`` and return once it has called ``env.started()``.
 
     Raises what the component raised if it ended before that.
     """

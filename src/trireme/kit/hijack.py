@@ -1,7 +1,7 @@
-"""Take a connection away from aiohttp after its request: raw bytes from there on.
+"""Hijack a connection from aiohttp after its request: raw bytes from there on.
 
-In: a request whose answer leaves HTTP. Out: a ``Connection`` to the caller, whose bytes are what
-follows the request. Who handles the request returns ``Hijacked()`` in the end. Called by the API
+In: an upgrade request. Out: a ``Connection`` to the client, with the bytes that follow the request.
+The request's handler returns ``Hijacked()`` in the end. Called by the API
 server (exec, attach, port-forward) and by the kubelet's server, for the same.
 """
 
@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.web_request import BaseRequest
 
-# Bytes that wait to be read; with more the caller's socket is not read.
+# Bytes buffered; with more the client's socket is not read.
 BUFFER = 256 * 1024
 
 
@@ -33,7 +33,7 @@ def take(request: BaseRequest, head: bytes) -> Connection:
 
 
 class Hijacked(web.StreamResponse):
-    """What a handler returns when everything has been written already."""
+    """The return value of a handler that has written the response itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Hijacked(web.StreamResponse):
 
 
 class Connection:
-    """The caller's end: what aiohttp's connection feeds us, and its transport to write to."""
+    """The connection to the client: data fed by aiohttp's parser, and its transport to write to."""
 
     def __init__(self, transport: asyncio.Transport, flow: BaseProtocol) -> None:
         self._transport = transport
@@ -90,11 +90,11 @@ class Connection:
         return data
 
     async def lost(self) -> None:
-        """Wait until the caller has gone, or sends no more."""
+        """Wait until the client disconnects, or sends no more."""
         await self._lost.wait()
 
     async def write(self, data: bytes) -> None:
-        """Send bytes; waits while the caller is slow to take them."""
+        """Send bytes; waits while the client is slow to read."""
         if self._transport.is_closing():
             raise ConnectionResetError("the caller has gone")
         self._transport.write(data)

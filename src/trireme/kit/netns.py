@@ -17,8 +17,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextlib.contextmanager
 def inside(path: str) -> Iterator[None]:
-    """Be in another network namespace for a moment, on this thread alone: a socket stays in the one
-    it was made in. Nothing may be awaited meanwhile. Raises OSError."""
+    """Enter another network namespace temporarily, with this thread only: a socket stays in the one
+    that it was created in. Nothing may be awaited meanwhile. Raises OSError."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         enter(path)

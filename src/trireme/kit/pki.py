@@ -176,7 +176,7 @@ def is_for(
     organizations: Sequence[str] = (),
     names: Sequence[str] = (),
 ) -> bool:
-    """Whether a PEM certificate has this subject, and these names, as ``issue`` would give it."""
+    """Whether a PEM certificate has this subject and these names, as ``issue`` would make it."""
     parsed = x509.load_pem_x509_certificate(certificate)
     try:
         found = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -188,8 +188,8 @@ def is_for(
 
 
 def _long_names() -> warnings.catch_warnings[None]:
-    """X.520 ends a common name at 64 characters. Names of service accounts are longer, and nobody
-    who checks Kubernetes certificates minds; the library does, aloud."""
+    """Ignore the library's warning of common names over X.520's 64 characters: those of service
+    accounts are longer, and no verifier of Kubernetes certificates objects."""
     return warnings.catch_warnings(category=UserWarning, action="ignore")
 
 

@@ -1,4 +1,4 @@
-"""Costly imports, made cheaper. Called first thing by processes that are waited for."""
+"""Faster imports, for processes whose start-up time matters. To be called first."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 def aiohttp() -> None:
     """Import aiohttp without the machine's certificate bundle.
 
-    At its import aiohttp makes a default TLS context, for which it reads the authorities of the
-    whole internet: some 50 ms. All our connections bring contexts of their own; the default one
-    that is left after this trusts nobody.
+    At its import aiohttp makes a default TLS context, for which it reads all CAs of the system:
+    some 50 ms. All our connections have contexts of their own; the default one that is left after
+    this trusts no CA.
     """
     import ssl
 

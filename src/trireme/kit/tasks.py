@@ -1,7 +1,6 @@
-"""Tasks that belong together.
+"""Groups of tasks.
 
-In: coroutines. Out: nothing of them is left when the call returns. Called by whoever joins two
-connections.
+In: coroutines. Out: all have ended when the call returns. Called by relays between two connections.
 """
 
 from __future__ import annotations

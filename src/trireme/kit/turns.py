@@ -1,8 +1,8 @@
-"""Long work on an event loop in pieces, so that nobody else waits for the whole of it.
+"""Cooperative yields of long work on an event loop.
 
-In: a clock. Out: for each long task a ``Turn``, which it asks after every small piece of its work.
-Of all long tasks one piece is done for each round of the loop, so that many of them delay others no
-more than one does. Under a virtual clock work takes no time, and nobody ever pauses.
+In: a clock. Out: for each long task a ``Turn``, whose ``pause`` it calls after every small piece of
+work. Of all long tasks one piece is done per iteration of the loop, so that many of them delay
+others no more than one does. Under a virtual clock work takes no time, and no task ever pauses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Turns:
         return Turn(self)
 
     async def next(self) -> None:
-        """Return after everybody else, and each earlier caller, had a turn."""
+        """Return after all other tasks, and each earlier caller, had a turn."""
         async with self._one:
             await asyncio.sleep(0)
 

@@ -1,7 +1,7 @@
-"""A container runtime that runs nothing: for nodes that live in a test's process.
+"""A fake container runtime, for in-process nodes.
 
-In: the kubelet's CRI calls, and ``Behaviour`` values that say how each container acts. Out: states,
-exit codes, log files, probe answers, all in the time of ``env.clock``. It implements
+In: the kubelet's CRI calls, and ``Behaviour`` values, one for each container. Out: states, exit
+codes, log files, probe answers, all in the time of ``env.clock``. It implements
 ``kubelet.cri.contract.Runtime`` and ``kubelet.probes.run.Transport``; tests steer it through
 ``behave``, ``crash``, ``finish`` and ``probe``.
 """
@@ -26,7 +26,7 @@ from trireme.kubelet.probes.run import HttpAnswer, ProbeFailure, Request
 
 
 class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """How one container acts. Times in seconds; ``run_seconds`` None runs until it is stopped."""
+    """The behaviour of one container. Times in seconds; ``run_seconds`` None runs until stopped."""
 
     run_seconds: float | None = None
     exit_code: int = 0
@@ -48,7 +48,7 @@ SIGKILLED = 137
 
 
 class FakeContainer:
-    """One container, for tests to look at: ``config`` is all that the kubelet asked for."""
+    """One container, to be inspected by tests: ``config`` is that of the kubelet."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class FakeRuntime:
     # ---- for tests
 
     def set_behaviour(self, pod: str, container: str, behaviour: Behaviour) -> None:
-        """From now on, containers of that pod (name) and name act so."""
+        """Set the behaviour of new containers of that pod (name) and name."""
         self._behaviours[pod, container] = behaviour
 
     def add_image(self, name: str, size: int = 1_000_000, user: int | None = None) -> None:

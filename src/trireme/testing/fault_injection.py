@@ -1,7 +1,7 @@
-"""A transport that fails when told to: for tests of what clients do about it.
+"""Fault injection: a transport that fails on demand, for tests of clients.
 
-In: another transport, to a real API server. Out: the same, except that the network is down, that
-streams break, that answers are refused, late or lost.
+In: another transport, to a real API server. Out: the same, but the network may be down, streams
+break, responses are errors, late or lost.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RequestFilter = Callable[[str, str, str], bool]
 
 
 class FaultInjector:
-    """A ``Transport``. ``calls`` lists what was asked: "METHOD path?query"."""
+    """A ``Transport``. ``calls`` lists the requests: "METHOD path?query"."""
 
     def __init__(self, inner: Transport) -> None:
         self._inner = inner

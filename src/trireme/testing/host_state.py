@@ -1,11 +1,11 @@
-"""What a host looks like, before and after: the measure of "leaves no trace".
+"""The state of a host before and after, for tests of "leaves no trace".
 
 In: nothing but the host.  Out: `snapshot()`, a value, and `diff(before, after)`, one line for each
 thing that came or went.  Called by the tests that take clusters up and down.
 
-It looks at all of the host, not only at what carries Trireme's mark: a thing made under a wrong
-name is exactly what has to be found.  Needs root, and a host on which nothing else is set up at
-the same time; `ignoring` leaves other clusters of Trireme out, for tests that run side by side.
+It covers the whole host, not only what carries Trireme's mark, so that things with a wrong name are
+found.  Needs root, and a host on which nothing else is set up at the same time; `ignoring` leaves
+other clusters of Trireme out, for tests that run concurrently.
 """
 
 import os

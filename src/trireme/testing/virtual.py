@@ -1,4 +1,4 @@
-"""Run a test on virtual time: nothing waits, and the same seed gives the same history.
+"""Run a test in virtual time: nothing waits, and the same seed gives the same run.
 
     @virtual.test(seed=1)
     async def test_backs_off(env): ...
@@ -60,6 +60,6 @@ test.__test__ = False  # type: ignore[attr-defined]
 
 
 async def run_ready(turns: int = 50) -> None:
-    """Let every task that can run do so, without time moving."""
+    """Let all ready tasks run, without advancing the time."""
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -81,7 +81,7 @@ def COMMAND(
     from trireme.cluster import example
 
     if folder is not None:
-        asyncio.run(example.show(cluster, folder, progress[0]))
+        asyncio.run(example.verify(cluster, folder, progress[0]))
     progress[0].say(
         f"\nReady after {progress[0].total:.1f} s. The kubeconfig is {cluster.kubeconfig}:\n"
     )

@@ -180,9 +180,9 @@ class Budgets:
             if len(guarding) > 1 and pod is event.object:
                 meta = pod.metadata
                 where = f"{gotext.quote(meta.namespace)}/{gotext.quote(meta.name)}"
-                chosen = gotext.quote(guarding[0].metadata.name)
+                selected = gotext.quote(guarding[0].metadata.name)
                 message = (
-                    f"Pod {where} matches multiple PodDisruptionBudgets.  Chose {chosen} "
+                    f"Pod {where} matches multiple PodDisruptionBudgets.  Chose {selected} "
                     "arbitrarily."
                 )
                 self._note(pod, recorder.WARNING, "MultiplePodDisruptionBudgets", message)

@@ -75,5 +75,5 @@ def _in_scope(quota: ResourceQuota, evaluator: Evaluator, obj: Any) -> bool:
     return evaluators.matches(evaluator, quota.spec.scopes, selectors, obj)
 
 
-def _printed(amounts: Mapping[str, Quantity], names: Iterable[str]) -> str:
-    return ",".join(f"{name}={amounts[name]}" for name in sorted(names) if name in amounts)
+def _printed(quantities: Mapping[str, Quantity], names: Iterable[str]) -> str:
+    return ",".join(f"{name}={quantities[name]}" for name in sorted(names) if name in quantities)

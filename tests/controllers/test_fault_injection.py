@@ -50,8 +50,8 @@ class Flaky:
         if kind == 1:
             await self._inner.request(method, path, query, headers, body)
             raise Unreachable(f"{method} {path}: no answer")
-        fault = errors.conflict("things", "x") if kind == 2 else errors.internal_error("weather")
-        return Response(fault.code, {}, json.encode(fault.status()))
+        error = errors.conflict("things", "x") if kind == 2 else errors.internal_error("weather")
+        return Response(error.code, {}, json.encode(error.status()))
 
     @asynccontextmanager
     async def stream(
@@ -95,14 +95,14 @@ def test_whatever_the_weather(seed):
             # Whoever failed often waits long.
             await env.clock.sleep(2500)
             found = w.get(Deployment, "web")
-            wanted, status = found.spec.replicas, found.status
-            assert (status.updatedReplicas, status.replicas) == (wanted, wanted)
-            assert status.availableReplicas == wanted
-            assert len(w.pods(app="web")) == wanted
+            expected, status = found.spec.replicas, found.status
+            assert (status.updatedReplicas, status.replicas) == (expected, expected)
+            assert status.availableReplicas == expected
+            assert len(w.pods(app="web")) == expected
             assert {pod.spec.containers[0].image for pod in w.pods(app="web")} == {"v5"}
             slices = [s for s in w.list(EndpointSlice, "default") if s.metadata.ownerReferences]
-            shown = {e.targetRef.name for s in slices for e in s.endpoints}
-            assert shown == {pod.metadata.name for pod in w.pods(app="web")}
+            listed = {e.targetRef.name for s in slices for e in s.endpoints}
+            assert listed == {pod.metadata.name for pod in w.pods(app="web")}
             assert not await w.quiet(600)
             weather.bad = 0.2
             await w.client.delete(Deployment, "web", "default")

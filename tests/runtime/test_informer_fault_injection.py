@@ -24,11 +24,11 @@ def config_map(name: str) -> core.ConfigMap:
 @asynccontextmanager
 async def following(client, env: Env) -> AsyncIterator[tuple[Informer, list[str]]]:
     maps = Informer(client, core.ConfigMap, env=env)
-    told: list[str] = []
-    maps.add_handler(lambda event: told.append(f"{event.type} {event.key.name}"))
+    received: list[str] = []
+    maps.add_handler(lambda event: received.append(f"{event.type} {event.key.name}"))
     task = asyncio.ensure_future(maps.run())
     try:
-        yield maps, told
+        yield maps, received
     finally:
         task.cancel()
         await asyncio.wait({task})
@@ -45,77 +45,77 @@ def lists(method: str, path: str, query: str) -> bool:
 @virtual.test()
 async def test_a_broken_watch_goes_on_where_it_was(env: Env, world) -> None:
     async with world(env) as w:
-        client, faults = w.through()
+        client, injector = w.through()
         await w.client.create(config_map("a"))
-        async with following(client, env) as (maps, told):
+        async with following(client, env) as (maps, received):
             await maps.synced()
             await w.client.create(config_map("b"))
             await virtual.run_ready()
-            faults.down = True
+            injector.down = True
             await virtual.run_ready()
             await w.client.create(config_map("c"))
             await w.client.delete(core.ConfigMap, "a", "default")
             await env.clock.sleep(5)
-            assert told == ["ADDED a", "ADDED b"]
-            faults.down = False
+            assert received == ["ADDED a", "ADDED b"]
+            injector.down = False
             await env.clock.sleep(30)
-            assert told[2:] == ["ADDED c", "DELETED a"]
+            assert received[2:] == ["ADDED c", "DELETED a"]
             # No second list: the first page is the only one that was asked for.
-            assert len([call for call in faults.calls if "limit=" in call]) == 1
+            assert len([call for call in injector.calls if "limit=" in call]) == 1
 
 
 @virtual.test()
 async def test_a_compacted_revision_is_listed_anew(env: Env, world) -> None:
     async with world(env) as w:
-        client, faults = w.through()
+        client, injector = w.through()
         await w.client.create(config_map("a"))
         await w.client.create(config_map("b"))
-        async with following(client, env) as (maps, told):
+        async with following(client, env) as (maps, received):
             await maps.synced()
-            faults.down = True
+            injector.down = True
             await virtual.run_ready()
             await w.client.delete(core.ConfigMap, "a", "default")
             await w.client.patch(core.ConfigMap, "b", "default", {"data": {"k": "v"}})
             await w.client.create(config_map("c"))
             await w.server.context.store.compact(w.server.context.store.revision)
-            faults.down = False
+            injector.down = False
             await env.clock.sleep(60)
-            assert told == ["ADDED a", "ADDED b", "DELETED a", "MODIFIED b", "ADDED c"]
+            assert received == ["ADDED a", "ADDED b", "DELETED a", "MODIFIED b", "ADDED c"]
             assert {item.metadata.name for item in maps.list()} == {"b", "c"}
 
 
 @virtual.test()
 async def test_an_object_made_again_is_another_object(env: Env, world) -> None:
     async with world(env) as w:
-        client, faults = w.through()
+        client, injector = w.through()
         await w.client.create(config_map("a"))
-        async with following(client, env) as (maps, told):
+        async with following(client, env) as (maps, received):
             await maps.synced()
-            faults.down = True
+            injector.down = True
             await virtual.run_ready()
             await w.client.delete(core.ConfigMap, "a", "default")
             await w.client.create(config_map("a"))
             await w.server.context.store.compact(w.server.context.store.revision)
-            faults.down = False
+            injector.down = False
             await env.clock.sleep(60)
-            assert told == ["ADDED a", "DELETED a", "ADDED a"]
+            assert received == ["ADDED a", "DELETED a", "ADDED a"]
 
 
 @virtual.test()
 async def test_a_server_whose_state_was_lost(env: Env, world) -> None:
     """Its revisions are lower than what we saw: listed anew, not waited for."""
     async with world(env) as w:
-        client, faults = w.through()
-        async with following(client, env) as (maps, told):
+        client, injector = w.through()
+        async with following(client, env) as (maps, received):
             await maps.synced()
             lost = errors.too_large_resource_version(900, 3)
-            faults.refuse(lost, watches)
-            faults.break_streams()
+            injector.refuse(lost, watches)
+            injector.break_streams()
             await env.clock.sleep(10)
-            assert len([call for call in faults.calls if "limit=" in call]) == 2
+            assert len([call for call in injector.calls if "limit=" in call]) == 2
             await w.client.create(config_map("a"))
             await virtual.run_ready()
-            assert told == ["ADDED a"]
+            assert received == ["ADDED a"]
 
 
 @virtual.test()
@@ -124,32 +124,32 @@ async def test_a_list_that_expires_between_pages_begins_again(
 ) -> None:
     monkeypatch.setattr(watcher, "PAGE", 2)
     async with world(env) as w:
-        client, faults = w.through()
+        client, injector = w.through()
         for name in "abcde":
             await w.client.create(config_map(name))
-        faults.refuse(
+        injector.refuse(
             errors.expired("too old"), lambda *call: lists(*call) and "continue=" in call[2]
         )
-        async with following(client, env) as (maps, told):
+        async with following(client, env) as (maps, received):
             await env.clock.sleep(5)
             await maps.synced()
-            assert len(maps) == 5 and len(told) == 5
-            assert len([call for call in faults.calls if "limit=" in call]) == 2 + 3
+            assert len(maps) == 5 and len(received) == 5
+            assert len([call for call in injector.calls if "limit=" in call]) == 2 + 3
 
 
 @virtual.test()
 async def test_failures_are_logged_once_in_a_row(env: Env, world, caplog) -> None:
     caplog.set_level(logging.WARNING)
     async with world(env) as w:
-        client, faults = w.through()
-        faults.down = True
+        client, injector = w.through()
+        injector.down = True
         async with following(client, env) as (maps, _told):
             await env.clock.sleep(600)
-            waits = len(faults.calls)
+            waits = len(injector.calls)
             assert 10 < waits < 40
             assert len(caplog.records) == 1
             assert "watching configmaps" in caplog.text
-            faults.down = False
+            injector.down = False
             await env.clock.sleep(60)
             assert maps.is_synced
 
@@ -157,20 +157,20 @@ async def test_failures_are_logged_once_in_a_row(env: Env, world, caplog) -> Non
 @virtual.test()
 async def test_quiet_watches_end_and_go_on_for_days(env: Env, world) -> None:
     async with world(env) as w:
-        client, faults = w.through()
-        async with following(client, env) as (_maps, told):
+        client, injector = w.through()
+        async with following(client, env) as (_maps, received):
             await env.clock.sleep(2 * 24 * 3600)
             await w.client.create(config_map("a"))
             await virtual.run_ready()
-            assert told == ["ADDED a"]
-            assert len([call for call in faults.calls if "limit=" in call]) == 1
+            assert received == ["ADDED a"]
+            assert len([call for call in injector.calls if "limit=" in call]) == 1
 
 
 @virtual.test()
 async def test_a_forbidden_kind_is_tried_again(env: Env, world) -> None:
     async with world(env) as w:
-        client, faults = w.through()
-        faults.refuse(errors.forbidden("configmaps", "", "no"), lists, times=3)
+        client, injector = w.through()
+        injector.refuse(errors.forbidden("configmaps", "", "no"), lists, times=3)
         async with following(client, env) as (maps, _told):
             await env.clock.sleep(30)
             assert maps.is_synced
@@ -180,15 +180,15 @@ async def test_a_forbidden_kind_is_tried_again(env: Env, world) -> None:
 async def test_random_faults_lose_nothing(env: Env, world) -> None:
     """A hundred writes under a network that fails at random; the cache ends up right."""
     async with world(env) as w:
-        client, faults = w.through()
-        async with following(client, env) as (maps, told):
+        client, injector = w.through()
+        async with following(client, env) as (maps, received):
             known: dict[str, None] = {}
             for number in range(100):
                 draw = env.rng.random()
                 if draw < 0.1:
-                    faults.down = not faults.down
+                    injector.down = not injector.down
                 elif draw < 0.2:
-                    faults.break_streams()
+                    injector.break_streams()
                 elif draw < 0.25:
                     await w.server.context.store.compact(w.server.context.store.revision)
                 elif draw < 0.5 and known:
@@ -199,12 +199,12 @@ async def test_random_faults_lose_nothing(env: Env, world) -> None:
                     known[f"m{number}"] = None
                     await w.client.create(config_map(f"m{number}"))
                 await env.clock.sleep(env.rng.random() * 3)
-            faults.down = False
+            injector.down = False
             await env.clock.sleep(120)
             assert {item.metadata.name for item in maps.list()} == set(known)
-            shown: set[str] = set()
-            for line in told:
+            output: set[str] = set()
+            for line in received:
                 kind, name = line.split()
-                assert (name in shown) == (kind != "ADDED")
-                (shown.discard if kind == "DELETED" else shown.add)(name)
-            assert shown == set(known)
+                assert (name in output) == (kind != "ADDED")
+                (output.discard if kind == "DELETED" else output.add)(name)
+            assert output == set(known)
