@@ -26,9 +26,9 @@ class TTLAfterFinished:
         self._client = context.client
         self._clock = context.env.clock
         self._jobs = context.informers.of(Job)
-        wanted = triggers.only(lambda event: _ttl(event.object) is not None, triggers.own())
+        desired = triggers.only(lambda event: _ttl(event.object) is not None, triggers.own())
         self.loop = Controller(
-            NAME, self.reconcile, context.env, triggers=[(self._jobs, wanted)], workers=5
+            NAME, self.reconcile, context.env, triggers=[(self._jobs, desired)], workers=5
         )
 
     async def reconcile(self, key: Key) -> After | None:

@@ -97,8 +97,8 @@ def _has_code(
 def _by_condition(
     pod: Pod, patterns: Iterable[PodFailurePolicyOnPodConditionsPattern]
 ) -> PodCondition | None:
-    wanted = {(item.type, item.status) for item in patterns}
-    return next((c for c in pod.status.conditions if (c.type, c.status) in wanted), None)
+    desired = {(item.type, item.status) for item in patterns}
+    return next((c for c in pod.status.conditions if (c.type, c.status) in desired), None)
 
 
 def failure_message(job: Job, owned: Iterable[Pod]) -> str:

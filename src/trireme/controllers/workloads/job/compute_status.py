@@ -128,23 +128,23 @@ def _ending(found: Plan, outcome: Outcome, now: float) -> JobCondition | None:
 def _suspend_or_resume(job: Job, tracking: Tracking, now: float) -> None:
     status, suspended = tracking.status, plan.is_suspended(job)
     if suspended:
-        wanted = plan.condition(plan.SUSPENDED, "JobSuspended", "Job suspended", now)
+        desired = plan.condition(plan.SUSPENDED, "JobSuspended", "Job suspended", now)
         event = ("Suspended", "Job suspended")
     else:
-        wanted = plan.condition(plan.SUSPENDED, "JobResumed", "Job resumed", now, "False")
+        desired = plan.condition(plan.SUSPENDED, "JobResumed", "Job resumed", now, "False")
         event = ("Resumed", "Job resumed")
     known = next((c for c in status.conditions if c.type == plan.SUSPENDED), None)
     if known is None and not suspended:
         return
-    if known is not None and (known.status, known.reason) == (wanted.status, wanted.reason):
+    if known is not None and (known.status, known.reason) == (desired.status, desired.reason):
         return
     others = status.conditions
     if known is None:
-        status.conditions = [*others, wanted]
+        status.conditions = [*others, desired]
     else:
-        status.conditions = [wanted if c is known else c for c in others]
+        status.conditions = [desired if c is known else c for c in others]
     # The deadline counts the time that the Job is not suspended.
-    status.startTime = None if suspended else wanted.lastTransitionTime
+    status.startTime = None if suspended else desired.lastTransitionTime
     tracking.event = event
 
 

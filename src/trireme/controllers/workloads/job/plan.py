@@ -223,7 +223,7 @@ def _is_past_deadline(job: Job, now: float) -> bool:
     return now - time.parse(start) >= deadline
 
 
-def wanted_active(found: Plan) -> int:
+def desired_active(found: Plan) -> int:
     """How many pods shall run at a time now."""
     spec = found.job.spec
     parallelism = 1 if spec.parallelism is None else spec.parallelism
@@ -239,13 +239,13 @@ def _manage(found: Plan, now: float) -> Action:
     if is_suspended(job):
         removed = compute_indexes.to_remove(job, active, len(active))
         return Remove(removed) if removed else None
-    wanted = wanted_active(found)
-    removed = compute_indexes.to_remove(job, active, max(0, len(active) - wanted))[:BURST]
+    desired = desired_active(found)
+    removed = compute_indexes.to_remove(job, active, max(0, len(active) - desired))[:BURST]
     if removed:
         return Remove(removed)
     if compute_policies.only_replaces_failed(job):
-        wanted -= found.terminating
-    count = min(wanted - len(active), BURST)
+        desired -= found.terminating
+    count = min(desired - len(active), BURST)
     return _create(found, count, now) if count > 0 else None
 
 

@@ -94,7 +94,7 @@ class Jobs:
         try:
             await self._track(found, planned, tracking)
         except errors.ApiError as error:
-            # It went in the meantime; there is nothing left to tell.
+            # It went in the meantime; there is no status to write.
             if not errors.is_not_found(error):
                 raise
         if failure is not None:
