@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from trireme.machinery import field, intstr, names
 from trireme.machinery.field import FieldError, Path
 from trireme.machinery.meta import Condition, LabelSelector
+from trireme.machinery.schema import tree
+from trireme.machinery.schema.node import BYTES, LIST, MAP, STRING, Node
 
 Errors = list[FieldError]
 Syntax = Callable[[str], list[str]]
+Check = Callable[[Errors, Path, Any], None]
 
 NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 POSITIVE: Final = "must be greater than zero"
@@ -76,6 +80,50 @@ def required_one_of(
     if value not in supported:
         at = parent.child(name)
         errs.append(field.not_supported(at, value, supported) if value else field.required(at))
+
+
+def declared(errs: Errors, at: Path, obj: Any, *names: str) -> None:
+    """What the markers of ``obj``'s fields say, of those named or else of all.
+
+    ``Required``: the field is not empty. ``Enum``: it is one of the values; absent is fine, unless
+    it is required too, or has a default.
+    """
+    type_: Any = type(obj)
+    _declared(type_, names)(errs, at, obj)
+
+
+@cache
+def _declared(type_: Any, names: tuple[str, ...]) -> Check:
+    """The markers of a type's fields as one function: an object that is right costs little."""
+    nodes = tree.of(type_).fields
+    attributes = dict(zip(type_.__struct_encode_fields__, type_.__struct_fields__, strict=True))
+    marked = names or [name for name, node in nodes.items() if node.required or node.enum]
+    source, scope = ["def check(errs, at, obj):"], dict[str, Any]()
+    for number, name in enumerate(marked):
+        good, scope[f"wrong{number}"], scope[f"values{number}"] = _marks(name, nodes[name])
+        source.append(f" value = obj.{attributes[name]}")
+        source.append(f" if not ({good.format(f'values{number}')}): wrong{number}(errs, at, value)")
+    exec("\n".join(source), scope)
+    check: Check = scope["check"]
+    return check
+
+
+def _marks(name: str, node: Node) -> tuple[str, Check, frozenset[Any]]:
+    """When a field's ``value`` is right; the error where it is not; the values of its Enum."""
+    required = node.required or bool(node.enum and node.has_default and not node.nullable)
+    # A number is never absent; "" is, but where None means that.
+    may_be_zero = node.nullable if node.kind in (STRING, BYTES) else node.kind not in (LIST, MAP)
+    good = "value is not None" if may_be_zero else "value"
+    absent: Sequence[Any] = (None,) if may_be_zero else (None, "")
+    values = frozenset(node.enum if required else (*node.enum, *absent))
+
+    def wrong(errs: Errors, at: Path, value: Any) -> None:
+        if not node.enum or (required and value in absent):
+            errs.append(field.required(at.child(name)))
+        else:
+            errs.append(field.not_supported(at.child(name), value, node.enum))
+
+    return "value in {}" if node.enum else good if required else "True", wrong, values
 
 
 def unchanged(errs: Errors, parent: Path, name: str, new: Any, old: Any) -> None:

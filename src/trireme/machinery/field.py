@@ -50,22 +50,19 @@ _TITLES: Final = {
 _WITHOUT_VALUE: Final = frozenset((REQUIRED, FORBIDDEN, TOO_LONG, TOO_SHORT, INTERNAL))
 
 
-class Path:
+class Path(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Where a value stands in its object. Immutable; the text is made only when an error needs it.
 
     ``child`` adds a field name, ``index`` a list position, ``key`` a map key.
     """
 
-    __slots__ = ("_parent", "_step")
+    step: str
+    parent: Path | None = None
 
-    def __init__(self, step: str, parent: Path | None = None) -> None:
-        self._step = step
-        self._parent = parent
-
-    def child(self, *names: str) -> Path:
-        here = self
-        for name in names:
-            here = Path("." + name, here)
+    def child(self, name: str, *names: str) -> Path:
+        here = Path("." + name, self)
+        for below in names:
+            here = Path("." + below, here)
         return here
 
     def index(self, position: int) -> Path:
@@ -78,8 +75,8 @@ class Path:
         steps: list[str] = []
         here: Path | None = self
         while here is not None:
-            steps.append(here._step)
-            here = here._parent
+            steps.append(here.step)
+            here = here.parent
         steps.reverse()
         text = "".join(steps)
         return text[1:] if text.startswith(".") else text
@@ -98,7 +95,8 @@ def path(*names: str) -> Path:
     """A path from the object's root: ``path("spec", "replicas")``; no names is the root itself."""
     if not names:
         return Path("")
-    return Path(names[0]).child(*names[1:])
+    root = Path(names[0])
+    return root.child(*names[1:]) if len(names) > 1 else root
 
 
 class Omitted(msgspec.Struct, frozen=True):

@@ -101,13 +101,13 @@ class RetainKeys(Marker, frozen=True):
 
 
 class Enum(Marker, frozen=True):
-    """The values that the field may hold; anything else is NotSupported."""
+    """The values that the field may hold, in the order of messages (``api/rules.declared``)."""
 
     values: tuple[str, ...]
 
 
 class Required(Marker, frozen=True):
-    """Listed in the published schema's ``required``; validation, not decoding, enforces it."""
+    """Listed in the published schema's ``required``; ``api/rules.declared`` enforces it."""
 
 
 class Format(Marker, frozen=True):

@@ -21,11 +21,8 @@ from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
-FAILURE_POLICIES: Final = ("Fail", "Ignore")
-MATCH_POLICIES: Final = ("Equivalent", "Exact")
 _OPERATIONS: Final = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _MUTATING: Final = ("*", "CONNECT", "CREATE", "UPDATE")
-_SCOPES: Final = ("*", "Cluster", "Namespaced")
 _STATIC: Final = ".static.k8s.io"
 
 
@@ -56,8 +53,7 @@ def rule(errs: Errors, at: Path, item: RuleWithOperations | NamedRuleWithOperati
         if not version:
             errs.append(field.required(at.child("apiVersions").index(position)))
     _resources(errs, at.child("resources"), item.resources)
-    if item.scope is not None:
-        rules.one_of(errs, at, "scope", item.scope, _SCOPES)
+    rules.declared(errs, at, item, "scope")
 
 
 def _alone(errs: Errors, at: Path, values: Sequence[str], what: str) -> None:
@@ -103,8 +99,7 @@ def match_resources(errs: Errors, at: Path, match: MatchResources | None) -> Non
         return
     if match.matchPolicy is None:
         errs.append(field.required(at.child("matchPolicy")))
-    else:
-        rules.one_of(errs, at, "matchPolicy", match.matchPolicy, MATCH_POLICIES)
+    rules.declared(errs, at, match, "matchPolicy")
     for name in ("namespaceSelector", "objectSelector"):
         selector = getattr(match, name)
         if selector is None:
@@ -180,8 +175,5 @@ def param_ref(errs: Errors, at: Path, ref: ParamRef | None) -> None:
             errs.append(field.forbidden(at.child("selector"), detail))
     if not ref.name and ref.selector is None:
         errs.append(field.required(at, "one of name or selector must be specified"))
-    if not ref.parameterNotFoundAction:
-        errs.append(field.required(at.child("parameterNotFoundAction")))
-    else:
-        action = ref.parameterNotFoundAction
-        rules.one_of(errs, at, "parameterNotFoundAction", action, ("Deny", "Allow"))
+    action = ref.parameterNotFoundAction or ""
+    rules.required_one_of(errs, at, "parameterNotFoundAction", action, ("Deny", "Allow"))

@@ -37,7 +37,6 @@ Policy: TypeAlias = MutatingAdmissionPolicy | ValidatingAdmissionPolicy
 
 _MOST_ANNOTATIONS: Final = 20
 _LONGEST_VALUE: Final = 5 * 1024
-_REASONS: Final = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _PATCHES: Final = ("ApplyConfiguration", "JSONPatch")
 _SPEC: Final = field.path("spec")
 
@@ -115,9 +114,7 @@ def _common(errs: Errors, new: Policy, old: Policy | None, mutating: bool = Fals
     spec = new.spec
     if spec.failurePolicy is None:
         errs.append(field.required(_SPEC.child("failurePolicy")))
-    else:
-        known = match_rules.FAILURE_POLICIES
-        rules.one_of(errs, _SPEC, "failurePolicy", spec.failurePolicy, known)
+    rules.declared(errs, _SPEC, spec, "failurePolicy")
     if spec.paramKind is not None:
         match_rules.param_kind(errs, _SPEC.child("paramKind"), spec.paramKind)
     at = _SPEC.child("matchConstraints")
@@ -158,8 +155,7 @@ def _validation(errs: Errors, at: Path, compiler: Compiler, item: Validation) ->
     elif "\n" in message or "\r" in message:
         detail = "must not contain line breaks"
         errs.append(field.invalid(at.child("message"), item.message, detail))
-    if item.reason is not None:
-        rules.one_of(errs, at, "reason", item.reason, _REASONS)
+    rules.declared(errs, at, item, "reason")
 
 
 def _annotation(
@@ -183,7 +179,7 @@ def _annotation(
 
 def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> None:
     kind = item.patchType
-    rules.required_one_of(errs, at, "patchType", kind, _PATCHES)
+    rules.declared(errs, at, item, "patchType")
     if kind not in _PATCHES:
         return
     forms = {

@@ -15,6 +15,7 @@ from trireme.machinery import meta
 from trireme.machinery.types import (
     Atomic,
     Default,
+    Enum,
     Int64,
     Merge,
     Required,
@@ -23,6 +24,8 @@ from trireme.machinery.types import (
     constant,
     listmap,
 )
+
+StatusReason = Annotated[str, Enum(("Forbidden", "Invalid", "RequestEntityTooLarge"))]
 
 
 class AuditAnnotation(Struct):
@@ -33,7 +36,7 @@ class AuditAnnotation(Struct):
 class Validation(Struct):
     expression: Annotated[str, Required()] = always(str)
     message: str = ""
-    reason: str | None = None
+    reason: StatusReason | None = None
     messageExpression: str = ""
 
 

@@ -113,10 +113,7 @@ def _webhook(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
     rules.required_syntax(errs, at, "name", hook.name, names.is_fully_qualified_name)
     for position, item in enumerate(hook.rules):
         match_rules.rule(errs, at.child("rules").index(position), item)
-    if hook.failurePolicy is not None:
-        rules.one_of(errs, at, "failurePolicy", hook.failurePolicy, match_rules.FAILURE_POLICIES)
-    if hook.matchPolicy is not None:
-        rules.one_of(errs, at, "matchPolicy", hook.matchPolicy, match_rules.MATCH_POLICIES)
+    rules.declared(errs, at, hook, "failurePolicy", "matchPolicy")
     allowed = _NO_SIDE_EFFECTS if options.no_side_effects else _SIDE_EFFECTS
     if hook.sideEffects is None:
         detail = f"must specify one of {', '.join(allowed)}"
@@ -131,9 +128,8 @@ def _webhook(errs: Errors, at: Path, hook: Webhook, options: _Options) -> None:
         rules.label_selector(found, at.child(name), getattr(hook, name))
         # Only values may be wrong where they already were.
         errs += [e for e in found if not (options.any_label_value and ".values[" in e.field)]
-    again = getattr(hook, "reinvocationPolicy", None)
-    if again is not None:
-        rules.one_of(errs, at, "reinvocationPolicy", again, ("IfNeeded", "Never"))
+    if isinstance(hook, MutatingWebhook):
+        rules.declared(errs, at, hook, "reinvocationPolicy")
     config, where = hook.clientConfig, at.child("clientConfig")
     if (config.url is None) == (config.service is None):
         errs.append(field.required(where, "exactly one of url or service is required"))

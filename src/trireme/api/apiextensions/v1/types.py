@@ -11,6 +11,7 @@ from trireme.machinery import meta
 from trireme.machinery.types import (
     Atomic,
     Default,
+    Enum,
     Int32,
     Int64,
     Required,
@@ -103,7 +104,7 @@ class WebhookConversion(Struct):
 
 
 class CustomResourceConversion(Struct):
-    strategy: Annotated[str, Required()] = always(str)
+    strategy: Annotated[str, Enum(("None", "Webhook")), Required()] = always(str)
     webhook: WebhookConversion | None = None
 
 
@@ -112,7 +113,7 @@ class CustomResourceDefinitionSpec(Struct):
     names: Annotated[CustomResourceDefinitionNames, Required()] = always(
         CustomResourceDefinitionNames
     )
-    scope: Annotated[str, Required()] = always(str)
+    scope: Annotated[str, Enum(("Cluster", "Namespaced")), Required()] = always(str)
     versions: Annotated[list[CustomResourceDefinitionVersion], Required(), Atomic()] = always(list)
     conversion: CustomResourceConversion | None = None
     preserveUnknownFields: bool = False

@@ -159,8 +159,7 @@ def _conditions(errs: Errors, at: Path, items: list[StorageVersionCondition]) ->
         used[item.type] = position
         rules.syntax(errs, here, "type", item.type, names.is_qualified_name)
         rules.syntax(errs, here, "status", item.status, names.is_qualified_name)
-        rules.required(errs, here, "reason", item.reason)
-        rules.required(errs, here, "message", item.message)
+        rules.declared(errs, here, item, "reason", "message")
 
 
 def prepare_status(new: StorageVersion, old: StorageVersion) -> None:

@@ -137,8 +137,7 @@ def _rules(errs: Errors, at: Path, scaling: HPAScalingRules | None) -> None:
         if window > _MAX_WINDOW:
             detail = f"must be less than or equal to {_MAX_WINDOW}"
             errs.append(field.invalid(where, window, detail))
-    if scaling.selectPolicy is not None:
-        rules.one_of(errs, at, "selectPolicy", scaling.selectPolicy, ("Disabled", "Max", "Min"))
+    rules.declared(errs, at, scaling, "selectPolicy")
     if not scaling.policies:
         errs.append(field.required(at.child("policies"), "must specify at least one Policy"))
     for i, policy in enumerate(scaling.policies):

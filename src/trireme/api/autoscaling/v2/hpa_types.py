@@ -11,6 +11,7 @@ from trireme.api.autoscaling.v2.metrics import (
 )
 from trireme.machinery.types import (
     Atomic,
+    Enum,
     Int32,
     Int64,
     Merge,
@@ -23,6 +24,8 @@ from trireme.machinery.types import (
     null,
 )
 
+ScalingPolicySelect = Annotated[str, Enum(("Disabled", "Max", "Min"))]
+
 
 class HPAScalingPolicy(Struct):
     type: Annotated[str, Required()] = always(str)
@@ -32,7 +35,7 @@ class HPAScalingPolicy(Struct):
 
 class HPAScalingRules(Struct):
     stabilizationWindowSeconds: Int32 | None = None
-    selectPolicy: str | None = None
+    selectPolicy: ScalingPolicySelect | None = None
     policies: Annotated[list[HPAScalingPolicy], Atomic()] = []
     tolerance: Quantity | None = None
 

@@ -65,7 +65,6 @@ class CronJob(Struct):
     status: CronJobStatus = always(CronJobStatus)
 
 
-_POLICIES = ("Allow", "Forbid", "Replace")
 # The controller appends 11 characters to the name of each job.
 _LONGEST_NAME = 52
 _ZONE_PART = re.compile(r"[A-Za-z._0-9+][A-Za-z.\-_0-9+]{0,13}\Z")
@@ -125,7 +124,7 @@ def _spec(spec: CronJobSpec, old: CronJobSpec | None) -> Errors:
         rules.not_negative(errs, at, "startingDeadlineSeconds", spec.startingDeadlineSeconds)
     if spec.timeZone is not None and (old is None or old.timeZone != spec.timeZone):
         _time_zone(errs, at.child("timeZone"), spec.timeZone)
-    rules.required_one_of(errs, at, "concurrencyPolicy", spec.concurrencyPolicy, _POLICIES)
+    rules.declared(errs, at, spec, "concurrencyPolicy")
     job_rules.of_template(errs, at.child("jobTemplate", "spec"), spec.jobTemplate.spec)
     for name in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         rules.not_negative(errs, at, name, getattr(spec, name) or 0)

@@ -106,7 +106,7 @@ def _exit_codes(
     if not item.operator:
         errs.append(field.required(at.child("operator"), _supported(_OPERATORS)))
     else:
-        rules.one_of(errs, at, "operator", item.operator, _OPERATORS)
+        rules.declared(errs, at, item, "operator")
     if item.containerName is not None and item.containerName not in named:
         detail = "must be one of the container or initContainer names in the pod template"
         errs.append(field.invalid(at.child("containerName"), item.containerName, detail))

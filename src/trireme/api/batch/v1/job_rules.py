@@ -28,7 +28,6 @@ UID: Final = "batch.kubernetes.io/controller-uid"
 LEGACY_NAME: Final = "job-name"
 LEGACY_UID: Final = "controller-uid"
 _SPEC: Final = field.path("spec")
-_MODES: Final = ("NonIndexed", "Indexed")
 _MOST_INDEXES: Final = 100_000
 # With more completions than _MOST_INDEXES and a limit per index.
 _FEWER: Final = 10_000
@@ -150,8 +149,7 @@ def _spec(errs: Errors, at: Path, spec: JobSpec) -> None:
         rules.syntax(errs, at, "managedBy", spec.managedBy, names.is_domain_prefixed_path)
         if len(spec.managedBy) > _MANAGED_BY:
             errs.append(field.too_long(at.child("managedBy"), _MANAGED_BY))
-    if spec.completionMode is not None:
-        rules.one_of(errs, at, "completionMode", spec.completionMode, _MODES)
+    rules.declared(errs, at, spec, "completionMode")
     if spec.completionMode == "Indexed":
         _indexed(errs, at, spec)
     if spec.completionMode in (None, "NonIndexed"):

@@ -22,7 +22,7 @@ from trireme.machinery.types import (
     null,
 )
 
-CompletionMode = Annotated[str, Enum(("Indexed", "NonIndexed"))]
+CompletionMode = Annotated[str, Enum(("NonIndexed", "Indexed"))]
 PodFailurePolicyAction = Annotated[str, Enum(("Count", "FailIndex", "FailJob", "Ignore"))]
 PodFailurePolicyOnExitCodesOperator = Annotated[str, Enum(("In", "NotIn"))]
 PodReplacementPolicy = Annotated[str, Enum(("Failed", "TerminatingOrFailed"))]

@@ -20,7 +20,6 @@ from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
 
 _ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-_VOLUME_MODES: Final = ("Block", "Filesystem")
 
 
 def template(errs: Errors, at: Path, value: PersistentVolumeClaimTemplate) -> None:
@@ -50,8 +49,7 @@ def spec(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
         text = getattr(value, name)
         if text:
             rules.syntax(errs, at, name, text, names.is_dns1123_subdomain)
-    if value.volumeMode is not None:
-        rules.one_of(errs, at, "volumeMode", value.volumeMode, _VOLUME_MODES)
+    rules.declared(errs, at, value, "volumeMode")
     _sources(errs, at, value)
 
 
@@ -81,8 +79,7 @@ def _sources(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
 def _source(
     errs: Errors, at: Path, value: TypedLocalObjectReference | TypedObjectReference
 ) -> None:
-    rules.required(errs, at, "name", value.name)
-    rules.required(errs, at, "kind", value.kind)
+    rules.declared(errs, at, value, "name", "kind")
     if value.apiGroup:
         rules.syntax(errs, at, "apiGroup", value.apiGroup, names.is_dns1123_subdomain)
     elif value.kind != "PersistentVolumeClaim":

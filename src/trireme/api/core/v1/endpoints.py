@@ -106,7 +106,7 @@ def _validate_port(errs: Errors, at: Path, port: EndpointPort, several: bool) ->
     elif several:
         errs.append(field.required(at.child("name")))
     rules.add(errs, at.child("port"), port.port, names.is_port_number(port.port))
-    rules.required_one_of(errs, at, "protocol", port.protocol, rules.PROTOCOLS)
+    rules.declared(errs, at, port, "protocol")
     if port.appProtocol is not None:
         rules.syntax(errs, at, "appProtocol", port.appProtocol, names.is_qualified_name)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from trireme.api.core.v1.pod.container import Protocol
-from trireme.machinery.types import Atomic, Int32, Required, Struct, always
+from trireme.machinery.types import Atomic, Enum, Int32, Required, Struct, always
+
+LoadBalancerIPMode = Annotated[str, Enum(("Proxy", "VIP"))]
 
 
 class PortStatus(Struct):
@@ -17,7 +19,7 @@ class PortStatus(Struct):
 class LoadBalancerIngress(Struct):
     ip: str = ""
     hostname: str = ""
-    ipMode: str | None = None
+    ipMode: LoadBalancerIPMode | None = None
     ports: Annotated[list[PortStatus], Atomic()] = []
 
 

@@ -14,7 +14,6 @@ from typing import Final
 from trireme.api import rules
 from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.node_types import Node
-from trireme.api.core.v1.pod.rules import placement
 from trireme.api.core.v1.selection import Taint
 from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
@@ -58,7 +57,7 @@ def taints(errs: Errors, at: Path, items: Sequence[Taint]) -> None:
         messages = names.is_label_value(item.value)
         if messages:
             errs.append(field.invalid(here.child("value"), item.value, ";".join(messages)))
-        rules.required_one_of(errs, here, "effect", item.effect, placement.TAINT_EFFECTS)
+        rules.declared(errs, here, item, "effect")
         if (item.key, item.effect) in used:
             detail = "taints must be unique by key and effect pair"
             errs.append(FieldError(field.DUPLICATE, str(here), item, detail))

@@ -22,8 +22,6 @@ from trireme.machinery.field import Path
 
 _SPEC: Final = field.path("spec")
 _ACCESS_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-_POLICIES: Final = ("Delete", "Recycle", "Retain")
-_VOLUME_MODES: Final = ("Block", "Filesystem")
 _INLINE: Final = "may not be specified in the context of inline volumes"
 _MOUNT_OPTIONS: Final = "volume.beta.kubernetes.io/mount-options"
 # Kinds of volume that take mount options.
@@ -90,9 +88,7 @@ def inline(errs: Errors, at: Path, spec: PersistentVolumeSpec) -> None:
 def _spec(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> None:
     _access_modes(errs, at, spec.accessModes)
     _capacity(errs, at.child("capacity"), spec.capacity)
-    policy = spec.persistentVolumeReclaimPolicy
-    if policy:
-        rules.one_of(errs, at, "persistentVolumeReclaimPolicy", policy, _POLICIES)
+    rules.declared(errs, at, spec, "persistentVolumeReclaimPolicy")
     if spec.nodeAffinity is not None:
         here = at.child("nodeAffinity", "required")
         if spec.nodeAffinity.required is None:
@@ -101,15 +97,14 @@ def _spec(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> None
             placement.node_selector(errs, here, spec.nodeAffinity.required)
     _sources(errs, at, spec, name)
     root = spec.hostPath is not None and posixpath.normpath(spec.hostPath.path or ".") == "/"
-    if root and policy == "Recycle":
+    if root and spec.persistentVolumeReclaimPolicy == "Recycle":
         detail = "may not be 'recycle' for a hostPath mount of '/'"
         errs.append(field.forbidden(at.child("persistentVolumeReclaimPolicy"), detail))
     if spec.storageClassName:
         rules.syntax(
             errs, at, "storageClassName", spec.storageClassName, names.is_dns1123_subdomain
         )
-    if spec.volumeMode is not None:
-        rules.one_of(errs, at, "volumeMode", spec.volumeMode, _VOLUME_MODES)
+    rules.declared(errs, at, spec, "volumeMode")
     _attributes_class(errs, at, spec)
 
 

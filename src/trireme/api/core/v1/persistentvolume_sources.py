@@ -27,10 +27,6 @@ from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
 _RESERVED: Final = (".kubernetes.io", ".k8s.io")
-_HOST_PATH_TYPES: Final = (
-    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate",
-    "Socket",
-)  # fmt: skip
 _LONGEST_ISCSI: Final = 64
 _CSI_SECRETS: Final = (
     "controllerPublishSecretRef",
@@ -43,13 +39,11 @@ _CSI_SECRETS: Final = (
 def _host_path(errs: Errors, at: Path, source: Any) -> None:
     if rules.required(errs, at, "path", source.path):
         paths.no_backsteps(errs, at.child("path"), source.path)
-        if source.type is not None:
-            rules.one_of(errs, at, "type", source.type, _HOST_PATH_TYPES)
+        rules.declared(errs, at, source, "type")
 
 
 def _glusterfs(errs: Errors, at: Path, source: GlusterfsPersistentVolumeSource) -> None:
-    rules.required(errs, at, "endpoints", source.endpoints)
-    rules.required(errs, at, "path", source.path)
+    rules.declared(errs, at, source, "endpoints", "path")
     namespace, where = source.endpointsNamespace, at.child("endpointsNamespace")
     if namespace == "":
         detail = "if the endpointnamespace is set, it must be a valid namespace name"
@@ -112,8 +106,7 @@ def _flex(errs: Errors, at: Path, source: FlexPersistentVolumeSource) -> None:
 
 
 def _azure_file(errs: Errors, at: Path, source: AzureFilePersistentVolumeSource) -> None:
-    rules.required(errs, at, "secretName", source.secretName)
-    rules.required(errs, at, "shareName", source.shareName)
+    rules.declared(errs, at, source, "secretName", "shareName")
     if source.secretNamespace == "":
         errs.append(field.required(at.child("secretNamespace")))
 
@@ -151,17 +144,17 @@ SOURCES: Final[dict[str, tuple[Callable[[Errors, Path, Any], None], str]]] = {
     "glusterfs": (_glusterfs, ""),
     "flocker": (storage.flocker, ""),
     "nfs": (storage.nfs, ""),
-    "rbd": (storage.rbd, ""),
+    "rbd": (rules.declared, ""),
     "quobyte": (storage.quobyte, ""),
-    "cephfs": (storage.cephfs, ""),
+    "cephfs": (rules.declared, ""),
     "iscsi": (_iscsi, ""),
     "cinder": (_cinder, ""),
     "fc": (storage.fibre_channel, ""),
     "flexVolume": (_flex, ""),
     "azureFile": (_azure_file, ""),
-    "vsphereVolume": (storage.vsphere, ""),
-    "photonPersistentDisk": (storage.photon, ""),
-    "portworxVolume": (storage.portworx, ""),
+    "vsphereVolume": (rules.declared, ""),
+    "photonPersistentDisk": (rules.declared, ""),
+    "portworxVolume": (rules.declared, ""),
     "azureDisk": (storage.azure_disk, ""),
     "scaleIO": (storage.scale_io, ""),
     "local": (_local, ""),

@@ -21,11 +21,12 @@ from trireme.machinery.types import (
     listmap,
 )
 
-ServiceType = Annotated[str, Enum(("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"))]
+ServiceType = Annotated[str, Enum(("ClusterIP", "ExternalName", "LoadBalancer", "NodePort"))]
 ServiceAffinity = Annotated[str, Enum(("ClientIP", "None"))]
 ServiceExternalTrafficPolicy = Annotated[str, Enum(("Cluster", "Local"))]
 IPFamily = Annotated[str, Enum(("IPv4", "IPv6", ""))]
-IPFamilyPolicy = Annotated[str, Enum(("SingleStack", "PreferDualStack", "RequireDualStack"))]
+IPFamilyPolicy = Annotated[str, Enum(("PreferDualStack", "RequireDualStack", "SingleStack"))]
+TrafficDistribution = Annotated[str, Enum(("PreferClose", "PreferSameZone", "PreferSameNode"))]
 ServiceInternalTrafficPolicy = Annotated[str, Enum(("Cluster", "Local"))]
 
 
@@ -66,7 +67,7 @@ class ServiceSpec(Struct):
     allocateLoadBalancerNodePorts: bool | None = None
     loadBalancerClass: str | None = None
     internalTrafficPolicy: ServiceInternalTrafficPolicy | None = None
-    trafficDistribution: str | None = None
+    trafficDistribution: TrafficDistribution | None = None
 
 
 class ServiceStatus(Struct):

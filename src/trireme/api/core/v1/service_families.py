@@ -15,7 +15,6 @@ from trireme.machinery import field, names
 
 NONE: Final = "None"
 _FAMILIES: Final = ("IPv4", "IPv6")
-_POLICIES: Final = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _SPEC: Final = field.path("spec")
 _IPS: Final = _SPEC.child("clusterIPs")
 _FAMILY: Final = _SPEC.child("ipFamilies")
@@ -45,8 +44,7 @@ def addresses(errs: Errors, new: Service, old: Service | None) -> None:
             errs.append(field.not_supported(_FAMILY.index(position), family, _FAMILIES))
         if family in spec.ipFamilies[:position]:
             errs.append(field.duplicate(_FAMILY.index(position), family))
-    if spec.ipFamilyPolicy is not None:
-        rules.one_of(errs, _SPEC, "ipFamilyPolicy", spec.ipFamilyPolicy, _POLICIES)
+    rules.declared(errs, _SPEC, spec, "ipFamilyPolicy")
     if not _valid_ips(errs, ips, old.spec.clusterIPs if old is not None else []):
         return
     if len(ips) > 1 and not rules.is_dual_stack(ips):

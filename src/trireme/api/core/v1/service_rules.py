@@ -19,11 +19,7 @@ from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
 _SPEC: Final = field.path("spec")
-_TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-_AFFINITIES: Final = ("ClientIP", "None")
 _POLICIES: Final = ("Cluster", "Local")
-_DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
-_IP_MODES: Final = ("Proxy", "VIP")
 _MAX_AFFINITY: Final = 86400
 HINTS: Final = "service.kubernetes.io/topology-aware-hints"
 MODE: Final = "service.kubernetes.io/topology-mode"
@@ -74,7 +70,7 @@ def status(new: Service, old: Service) -> Errors:
             detail = "may not be specified when `ip` is not set"
             errs.append(field.forbidden(here.child("ipMode"), detail))
         else:
-            rules.one_of(errs, here, "ipMode", item.ipMode, _IP_MODES)
+            rules.declared(errs, here, item, "ipMode")
         if item.hostname:
             rules.syntax(errs, here, "hostname", item.hostname, names.is_dns1123_subdomain)
             if names.parse_ip_sloppy(item.hostname) is not None:
@@ -97,7 +93,7 @@ def _whole(errs: Errors, new: Service, old: Service | None) -> None:
     _affinity(errs, new)
     families.addresses(errs, new, old)
     _external_ips(errs, spec.externalIPs, old.spec.externalIPs if old is not None else [])
-    rules.required_one_of(errs, _SPEC, "type", spec.type, _TYPES)
+    rules.declared(errs, _SPEC, spec, "type")
     _unique_ports(errs, new)
     _source_ranges(errs, new, old)
     _balancer(errs, new)
@@ -143,7 +139,7 @@ def _ports(errs: Errors, new: Service) -> None:
 
 def _port(errs: Errors, at: Path, port: ServicePort) -> None:
     rules.add(errs, at.child("port"), port.port, names.is_port_number(port.port))
-    rules.required_one_of(errs, at, "protocol", port.protocol, rules.PROTOCOLS)
+    rules.declared(errs, at, port, "protocol")
     rules.port_number_or_name(errs, at, "targetPort", port.targetPort)
     if port.appProtocol is not None:
         rules.syntax(errs, at, "appProtocol", port.appProtocol, names.is_qualified_name)
@@ -167,7 +163,7 @@ def _unique_ports(errs: Errors, new: Service) -> None:
 
 def _affinity(errs: Errors, new: Service) -> None:
     spec, at = new.spec, _SPEC.child("sessionAffinityConfig")
-    rules.required_one_of(errs, _SPEC, "sessionAffinity", spec.sessionAffinity, _AFFINITIES)
+    rules.declared(errs, _SPEC, spec, "sessionAffinity")
     config = spec.sessionAffinityConfig
     if spec.sessionAffinity == "None" and config is not None:
         detail = "must not be set when session affinity is None"
@@ -251,13 +247,10 @@ def _traffic(errs: Errors, new: Service) -> None:
         )
         errs.append(field.invalid(where, health, detail))
     if spec.internalTrafficPolicy is not None:
-        policy = spec.internalTrafficPolicy
-        rules.one_of(errs, _SPEC, "internalTrafficPolicy", policy, _POLICIES)
+        rules.declared(errs, _SPEC, spec, "internalTrafficPolicy")
     elif spec.type in ("ClusterIP", "NodePort", "LoadBalancer"):
         errs.append(field.required(_SPEC.child("internalTrafficPolicy")))
-    if spec.trafficDistribution is not None:
-        value = spec.trafficDistribution
-        rules.one_of(errs, _SPEC, "trafficDistribution", value, _DISTRIBUTIONS)
+    rules.declared(errs, _SPEC, spec, "trafficDistribution")
 
 
 def _is_local_balancer(obj: Service) -> bool:

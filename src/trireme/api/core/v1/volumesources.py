@@ -7,19 +7,19 @@ from typing import Annotated
 from trireme.machinery.types import Atomic, Default, Enum, Int32, Required, Struct, always
 
 AzureDataDiskCachingMode = Annotated[str, Enum(("None", "ReadOnly", "ReadWrite"))]
-AzureDataDiskKind = Annotated[str, Enum(("Shared", "Dedicated", "Managed"))]
+AzureDataDiskKind = Annotated[str, Enum(("Dedicated", "Managed", "Shared"))]
 HostPathType = Annotated[
     str,
     Enum(
         (
             "",
-            "DirectoryOrCreate",
-            "Directory",
-            "FileOrCreate",
-            "File",
-            "Socket",
-            "CharDevice",
             "BlockDevice",
+            "CharDevice",
+            "Directory",
+            "DirectoryOrCreate",
+            "File",
+            "FileOrCreate",
+            "Socket",
         )
     ),
 ]

@@ -32,7 +32,7 @@ def create(new: EndpointSlice) -> Errors:
     """A new slice."""
     errs: Errors = []
     kind = new.addressType
-    rules.required_one_of(errs, field.path(), "addressType", kind, _ADDRESS_TYPES)
+    rules.declared(errs, field.path(), new, "addressType")
     _ports(errs, field.path("ports"), new.ports)
     _endpoints(errs, field.path("endpoints"), new.endpoints, kind)
     return errs
@@ -42,7 +42,7 @@ def update(new: EndpointSlice, old: EndpointSlice) -> Errors:
     """A changed slice; endpoints that stay are not validated again."""
     errs: Errors = []
     kind = new.addressType
-    rules.required_one_of(errs, field.path(), "addressType", kind, _ADDRESS_TYPES)
+    rules.declared(errs, field.path(), new, "addressType")
     _ports(errs, field.path("ports"), new.ports)
     if new.endpoints != old.endpoints:
         _endpoints(errs, field.path("endpoints"), new.endpoints, kind)

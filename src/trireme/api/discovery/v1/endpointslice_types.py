@@ -20,7 +20,7 @@ from trireme.machinery.types import (
     constant,
 )
 
-AddressType = Annotated[str, Enum(("IPv4", "IPv6", "FQDN"))]
+AddressType = Annotated[str, Enum(("FQDN", "IPv4", "IPv6"))]
 
 
 class EndpointConditions(Struct):

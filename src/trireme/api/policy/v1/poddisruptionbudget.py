@@ -58,7 +58,6 @@ class PodDisruptionBudget(Struct):
     status: PodDisruptionBudgetStatus = always(PodDisruptionBudgetStatus)
 
 
-_POLICIES = ("AlwaysAllow", "IfHealthyBudget")
 _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods")
 
 
@@ -75,9 +74,7 @@ def validate(new: PodDisruptionBudget) -> Errors:
             rules.percentage_or_count(errs, at, name, bound)
             rules.at_most_all(errs, at, name, bound)
     rules.label_selector(errs, at.child("selector"), spec.selector)
-    policy = spec.unhealthyPodEvictionPolicy
-    if policy is not None:
-        rules.one_of(errs, at, "unhealthyPodEvictionPolicy", policy, _POLICIES)
+    rules.declared(errs, at, spec, "unhealthyPodEvictionPolicy")
     return errs
 
 

@@ -17,7 +17,6 @@ from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
 T = TypeVar("T")
-EFFECTS: Final = ("NoExecute", "NoSchedule", "None")
 MOST_CONFIGS: Final = 32
 _LONGEST_POOL: Final = 253
 _LONGEST_IDENTIFIER: Final = 32

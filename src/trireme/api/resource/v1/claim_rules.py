@@ -146,9 +146,8 @@ def _toleration(errs: Errors, at: Path, item: DeviceToleration) -> None:
     elif item.operator == "Equal":
         rules.syntax(errs, at, "value", item.value, names.is_label_value)
     else:
-        rules.required_one_of(errs, at, "operator", item.operator, ("Equal", "Exists"))
-    if item.effect:
-        rules.one_of(errs, at, "effect", item.effect, checks.EFFECTS)
+        rules.declared(errs, at, item, "operator")
+    rules.declared(errs, at, item, "effect")
 
 
 def _constraint(errs: Errors, at: Path, item: DeviceConstraint, known: Names) -> None:

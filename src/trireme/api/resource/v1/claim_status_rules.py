@@ -93,8 +93,7 @@ def validate(new: ResourceClaim, old: ResourceClaim) -> Errors:
 
 
 def _consumer(errs: Errors, at: Path, item: ResourceClaimConsumerReference) -> None:
-    for name in ("resource", "name", "uid"):
-        rules.required(errs, at, name, getattr(item, name))
+    rules.declared(errs, at, item, "resource", "name", "uid")
 
 
 def _allocation(errs: Errors, at: Path, value: AllocationResult, known: claim_rules.Names) -> None:
@@ -108,7 +107,7 @@ def _allocation(errs: Errors, at: Path, value: AllocationResult, known: claim_ru
             checks.uid(errs, at.child("shareID"), item.shareID)
 
     def config(errs: Errors, at: Path, item: DeviceAllocationConfiguration) -> None:
-        rules.required_one_of(errs, at, "source", item.source, ("FromClaim", "FromClass"))
+        rules.declared(errs, at, item, "source")
         claim_rules.references(errs, at.child("requests"), item.requests, known)
         claim_rules.opaque(errs, at, item.opaque)
 

@@ -19,4 +19,4 @@ def taint(errs: Errors, at: Path, item: DeviceTaint, old: DeviceTaint | None = N
     if item.value:
         rules.syntax(errs, at, "value", item.value, names.is_label_value)
     if old is None or old.effect != item.effect:
-        rules.required_one_of(errs, at, "effect", item.effect, checks.EFFECTS)
+        rules.declared(errs, at, item, "effect")

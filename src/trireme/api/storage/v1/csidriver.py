@@ -12,6 +12,7 @@ from trireme.machinery.resource import Column, Resource, spec_changed
 from trireme.machinery.types import (
     Atomic,
     Default,
+    Enum,
     Int64,
     ListSet,
     Required,
@@ -19,6 +20,8 @@ from trireme.machinery.types import (
     always,
     constant,
 )
+
+FSGroupPolicy = Annotated[str, Enum(("File", "None", "ReadWriteOnceWithFSType"))]
 
 
 class TokenRequest(Struct):
@@ -31,7 +34,7 @@ class CSIDriverSpec(Struct):
     podInfoOnMount: Annotated[bool | None, Default(False)] = None
     volumeLifecycleModes: Annotated[list[str], ListSet()] = []
     storageCapacity: Annotated[bool | None, Default(False)] = None
-    fsGroupPolicy: Annotated[str | None, Default("ReadWriteOnceWithFSType")] = None
+    fsGroupPolicy: Annotated[FSGroupPolicy | None, Default("ReadWriteOnceWithFSType")] = None
     tokenRequests: Annotated[list[TokenRequest], Atomic()] = []
     requiresRepublish: Annotated[bool | None, Default(False)] = None
     seLinuxMount: Annotated[bool | None, Default(False)] = None
@@ -48,7 +51,6 @@ class CSIDriver(Struct):
 
 
 _MODES = ("Persistent", "Ephemeral")
-_GROUP_POLICIES = ("File", "None", "ReadWriteOnceWithFSType")
 _SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 1 << 32
 _LEAST_PERIOD = 10
 TOKENS_WARNING = (
@@ -86,8 +88,7 @@ def validate(new: CSIDriver) -> Errors:
     ):
         if getattr(spec, name) is None:
             errs.append(field.required(at.child(where)))
-    if spec.fsGroupPolicy is not None:
-        rules.one_of(errs, at, "fsGroupPolicy", spec.fsGroupPolicy, _GROUP_POLICIES)
+    rules.declared(errs, at, spec, "fsGroupPolicy")
     _tokens(errs, at.child("tokenRequests"), spec.tokenRequests)
     for mode in spec.volumeLifecycleModes:
         rules.one_of(errs, at, "volumeLifecycleModes", mode, _MODES)

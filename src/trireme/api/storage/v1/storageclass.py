@@ -43,7 +43,6 @@ DEFAULT = (
     "storageclass.beta.kubernetes.io/is-default-class",
 )
 _RECLAIM = ("Delete", "Retain")
-_MODES = ("Immediate", "WaitForFirstConsumer")
 _FIXED = ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
 
 
@@ -57,8 +56,7 @@ def validate(new: StorageClass) -> Errors:
         rules.one_of(errs, top, "reclaimPolicy", new.reclaimPolicy, _RECLAIM)
     if new.volumeBindingMode is None:
         errs.append(field.required(field.path("volumeBindingMode")))
-    else:
-        rules.one_of(errs, top, "volumeBindingMode", new.volumeBindingMode, _MODES)
+    rules.declared(errs, top, new, "volumeBindingMode")
     _topologies(errs, new.allowedTopologies)
     return errs
 

@@ -30,7 +30,7 @@ def validate(
     """Errors of ``spec.conversion``."""
     if conversion is None:
         return
-    rules.required_one_of(errs, at, "strategy", conversion.strategy, ("None", "Webhook"))
+    rules.declared(errs, at, conversion, "strategy")
     webhook = conversion.webhook
     config = None if webhook is None else webhook.clientConfig
     reviews = [] if webhook is None else webhook.conversionReviewVersions

@@ -122,7 +122,7 @@ def _spec(errs: Errors, new: CustomResourceDefinition, options: Options) -> None
         errs.append(field.invalid(group, spec.group, ",".join(messages)))
     elif "." not in spec.group:
         errs.append(field.invalid(group, spec.group, "should be a domain with at least one dot"))
-    rules.required_one_of(errs, at, "scope", spec.scope, ("Cluster", "Namespaced"))
+    rules.declared(errs, at, spec, "scope")
     hoisted = Hoisted(spec)
     preserving = spec.preserveUnknownFields
     if not preserving:

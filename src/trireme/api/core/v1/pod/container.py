@@ -27,8 +27,10 @@ from trireme.machinery.types import (
     listmap,
 )
 
-Protocol = Annotated[str, Enum(("TCP", "UDP", "SCTP"))]
-MountPropagationMode = Annotated[str, Enum(("None", "HostToContainer", "Bidirectional"))]
+Protocol = Annotated[str, Enum(("SCTP", "TCP", "UDP"))]
+MountPropagationMode = Annotated[str, Enum(("Bidirectional", "HostToContainer", "None"))]
+RecursiveReadOnlyMode = Annotated[str, Enum(("Disabled", "Enabled", "IfPossible"))]
+ContainerRestartPolicy = Annotated[str, Enum(("Always", "Never", "OnFailure"))]
 TerminationMessagePolicy = Annotated[str, Enum(("File", "FallbackToLogsOnError"))]
 PullPolicy = Annotated[str, Enum(("Always", "Never", "IfNotPresent"))]
 
@@ -89,7 +91,7 @@ class VolumeDevice(Struct):
 class VolumeMount(Struct):
     name: Annotated[str, Required()] = always(str)
     readOnly: bool = False
-    recursiveReadOnly: str | None = None
+    recursiveReadOnly: RecursiveReadOnlyMode | None = None
     mountPath: Annotated[str, Required()] = always(str)
     subPath: str = ""
     mountPropagation: MountPropagationMode | None = None
@@ -109,7 +111,7 @@ class Container(Struct):
     env: Annotated[list[EnvVar], listmap("name"), Merge("name")] = []
     resources: ResourceRequirements = always(ResourceRequirements)
     resizePolicy: Annotated[list[ContainerResizePolicy], Atomic()] = []
-    restartPolicy: str | None = None
+    restartPolicy: ContainerRestartPolicy | None = None
     restartPolicyRules: Annotated[list[ContainerRestartRule], Atomic()] = []
     volumeMounts: Annotated[list[VolumeMount], listmap("mountPath"), Merge("mountPath")] = []
     volumeDevices: Annotated[list[VolumeDevice], listmap("devicePath"), Merge("devicePath")] = []

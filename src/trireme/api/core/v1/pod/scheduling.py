@@ -9,7 +9,7 @@ from trireme.machinery import meta
 from trireme.machinery.types import Atomic, Enum, Int32, Required, Struct, always
 
 UnsatisfiableConstraintAction = Annotated[str, Enum(("DoNotSchedule", "ScheduleAnyway"))]
-NodeInclusionPolicy = Annotated[str, Enum(("Ignore", "Honor"))]
+NodeInclusionPolicy = Annotated[str, Enum(("Honor", "Ignore"))]
 
 
 class PreferredSchedulingTerm(Struct):

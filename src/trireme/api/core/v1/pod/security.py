@@ -7,10 +7,11 @@ from typing import Annotated
 from trireme.machinery.types import Atomic, Enum, Int64, Required, Struct, always
 
 AppArmorProfileType = Annotated[str, Enum(("Unconfined", "RuntimeDefault", "Localhost"))]
-SeccompProfileType = Annotated[str, Enum(("Unconfined", "RuntimeDefault", "Localhost"))]
+SeccompProfileType = Annotated[str, Enum(("Localhost", "RuntimeDefault", "Unconfined"))]
 ProcMountType = Annotated[str, Enum(("Default", "Unmasked"))]
 SupplementalGroupsPolicy = Annotated[str, Enum(("Merge", "Strict"))]
-PodFSGroupChangePolicy = Annotated[str, Enum(("OnRootMismatch", "Always"))]
+PodSELinuxChangePolicy = Annotated[str, Enum(("MountOption", "Recursive"))]
+PodFSGroupChangePolicy = Annotated[str, Enum(("Always", "OnRootMismatch"))]
 
 
 class AppArmorProfile(Struct):
@@ -75,4 +76,4 @@ class PodSecurityContext(Struct):
     fsGroupChangePolicy: PodFSGroupChangePolicy | None = None
     seccompProfile: SeccompProfile | None = None
     appArmorProfile: AppArmorProfile | None = None
-    seLinuxChangePolicy: str | None = None
+    seLinuxChangePolicy: PodSELinuxChangePolicy | None = None

@@ -19,8 +19,6 @@ from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
 PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
-_MESSAGE_POLICIES: Final = ("File", "FallbackToLogsOnError")
-_RESTART_POLICIES: Final = ("Always", "Never", "OnFailure")
 _RESTART_ACTIONS: Final = ("Restart", "RestartAllContainers")
 _EXIT_CODE_OPERATORS: Final = ("In", "NotIn")
 _MAX_RESTART_RULES: Final = 20
@@ -135,9 +133,7 @@ def _common(errs: Errors, at: Path, container: Container, context: PodContext) -
         rules.syntax(errs, at, "name", name, names.is_dns1123_label)
     if not container.image:
         errs.append(field.required(at.child("image")))
-    policy = container.terminationMessagePolicy
-    if policy not in _MESSAGE_POLICIES:
-        rules.required_one_of(errs, at, "terminationMessagePolicy", policy, _MESSAGE_POLICIES)
+    rules.declared(errs, at, container, "terminationMessagePolicy")
     if container.ports:
         _ports(errs, at.child("ports"), container.ports)
     if container.env:
@@ -182,8 +178,7 @@ def _ports(errs: Errors, at: Path, ports: list[ContainerPort]) -> None:
             where = at.index(position).child("hostPort")
             rules.add(errs, where, port.hostPort, names.is_port_number(port.hostPort))
         if port.protocol not in rules.PROTOCOLS:
-            here = at.index(position)
-            rules.required_one_of(errs, here, "protocol", port.protocol, rules.PROTOCOLS)
+            rules.declared(errs, at.index(position), port, "protocol")
 
 
 def _unique_host_ports(errs: Errors, at: Path, containers: list[Container]) -> None:
@@ -207,7 +202,7 @@ def _restart_policy(errs: Errors, at: Path, container: Container) -> None:
         detail = "must specify restartPolicy when restart rules are used"
         errs.append(field.required(at.child("restartPolicy"), detail))
     else:
-        rules.one_of(errs, at, "restartPolicy", policy, _RESTART_POLICIES)
+        rules.declared(errs, at, container, "restartPolicy")
     if len(items) > _MAX_RESTART_RULES:
         where = at.child("restartPolicyRules")
         errs.append(field.too_many(where, len(items), _MAX_RESTART_RULES))

@@ -7,8 +7,6 @@ https://kubernetes.io/docs/concepts/storage/volumes/.
 
 from __future__ import annotations
 
-from typing import Final
-
 from trireme.api import rules
 from trireme.api.core.v1.pod.container import Container, VolumeMount
 from trireme.api.core.v1.pod.rules import paths
@@ -16,9 +14,6 @@ from trireme.api.core.v1.pod.rules.context import PodContext
 from trireme.api.rules import Errors
 from trireme.machinery import field
 from trireme.machinery.field import Path
-
-_PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
-_RECURSIVE: Final = ("Disabled", "Enabled", "IfPossible")
 
 
 def mounts(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
@@ -42,9 +37,9 @@ def mounts(errs: Errors, at: Path, container: Container, context: PodContext) ->
         if mount.subPath or mount.subPathExpr:
             _sub_path(errs, at, position, mount)
         if mount.mountPropagation is not None:
-            _propagation(errs, at, mount.mountPropagation, container)
+            _propagation(errs, at, mount, container)
         if mount.recursiveReadOnly is not None:
-            _recursive(errs, at, mount, mount.recursiveReadOnly)
+            _recursive(errs, at, mount)
 
 
 def devices(errs: Errors, at: Path, container: Container, context: PodContext) -> None:
@@ -110,17 +105,17 @@ def _sub_path(errs: Errors, at: Path, position: int, mount: VolumeMount) -> None
         paths.descending(errs, at.child("subPathExpr"), mount.subPathExpr)
 
 
-def _propagation(errs: Errors, at: Path, value: str, container: Container) -> None:
-    rules.one_of(errs, at, "mountPropagation", value, _PROPAGATIONS)
+def _propagation(errs: Errors, at: Path, mount: VolumeMount, container: Container) -> None:
+    rules.declared(errs, at, mount, "mountPropagation")
     security = container.securityContext
     privileged = security is not None and security.privileged is True
-    if value == "Bidirectional" and not privileged:
+    if mount.mountPropagation == "Bidirectional" and not privileged:
         detail = "Bidirectional mount propagation is available only to privileged containers"
         errs.append(field.forbidden(at.child("mountPropagation"), detail))
 
 
-def _recursive(errs: Errors, at: Path, mount: VolumeMount, value: str) -> None:
-    if value in ("Enabled", "IfPossible"):
+def _recursive(errs: Errors, at: Path, mount: VolumeMount) -> None:
+    if mount.recursiveReadOnly in ("Enabled", "IfPossible"):
         where = at.child("recursiveReadOnly")
         if not mount.readOnly:
             errs.append(field.forbidden(where, "may only be specified when readOnly is true"))
@@ -128,4 +123,4 @@ def _recursive(errs: Errors, at: Path, mount: VolumeMount, value: str) -> None:
             detail = "may only be specified when mountPropagation is None or not specified"
             errs.append(field.forbidden(where, detail))
     else:
-        rules.one_of(errs, at, "recursiveReadOnly", value, _RECURSIVE)
+        rules.declared(errs, at, mount, "recursiveReadOnly")

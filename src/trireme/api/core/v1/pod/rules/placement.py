@@ -31,11 +31,9 @@ from trireme.machinery import field, names
 from trireme.machinery.field import Path
 from trireme.machinery.meta import LabelSelector
 
-TAINT_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 _UNSATISFIABLE: Final = ("DoNotSchedule", "ScheduleAnyway")
-_INCLUSION: Final = ("Honor", "Ignore")
 _NOT_AN_OPERATOR: Final = "not a valid selector operator"
 
 
@@ -82,10 +80,7 @@ def spread(errs: Errors, at: Path, items: Sequence[TopologySpreadConstraint]) ->
                     f"{item.whenUnsatisfiable}"
                 )
                 errs.append(field.invalid(here.child("minDomains"), item.minDomains, detail))
-        for name in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-            policy = getattr(item, name)
-            if policy is not None:
-                rules.one_of(errs, here, name, policy, _INCLUSION)
+        rules.declared(errs, here, item, "nodeAffinityPolicy", "nodeTaintsPolicy")
         _label_keys(errs, here, item.matchLabelKeys, [], item.labelSelector)
         rules.label_selector(errs, here.child("labelSelector"), item.labelSelector)
 
@@ -106,8 +101,7 @@ def tolerations(errs: Errors, at: Path, items: Sequence[Toleration]) -> None:
             detail = "effect must be 'NoExecute' when `tolerationSeconds` is set"
             errs.append(field.invalid(here.child("effect"), item.effect, detail))
         _toleration_value(errs, here, item)
-        if item.effect:
-            rules.one_of(errs, here, "effect", item.effect, TAINT_EFFECTS)
+        rules.declared(errs, here, item, "effect")
 
 
 def gates(errs: Errors, at: Path, items: Sequence[PodSchedulingGate]) -> None:

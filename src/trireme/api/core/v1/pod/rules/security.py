@@ -25,7 +25,6 @@ from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
 _PROFILES: Final = ("Localhost", "RuntimeDefault", "Unconfined")
-_PROC_MOUNTS: Final = ("Default", "Unmasked")
 _MAX_PROFILE_PATH: Final = 4095
 _SYSCTL_SEGMENT: Final = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _SYSCTL: Final = rf"({_SYSCTL_SEGMENT}[\./])*{_SYSCTL_SEGMENT}"
@@ -54,14 +53,8 @@ def of_pod(errs: Errors, at: Path, spec: PodSpec) -> None:
         errs.append(field.invalid(at.child("shareProcessNamespace"), True, detail))
     if value.sysctls:
         _sysctls(errs, at.child("sysctls"), spec, value)
-    for name, supported in (
-        ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
-        ("supplementalGroupsPolicy", ("Merge", "Strict")),
-        ("seLinuxChangePolicy", ("MountOption", "Recursive")),
-    ):
-        profile = getattr(value, name)
-        if profile is not None:
-            rules.one_of(errs, at, name, profile, supported)
+    policies = ("fsGroupChangePolicy", "supplementalGroupsPolicy", "seLinuxChangePolicy")
+    rules.declared(errs, at, value, *policies)
     if value.seccompProfile is not None:
         _seccomp(errs, at.child("seccompProfile"), value.seccompProfile)
     if value.windowsOptions is not None:
@@ -74,7 +67,7 @@ def of_container(errs: Errors, at: Path, value: SecurityContext, context: PodCon
     """``securityContext`` of a container."""
     _ids(errs, at, value)
     if value.procMount is not None:
-        rules.one_of(errs, at, "procMount", value.procMount, _PROC_MOUNTS)
+        rules.declared(errs, at, value, "procMount")
         if context.host_users and value.procMount == "Unmasked":
             detail = "`hostUsers` must be false to use `Unmasked`"
             errs.append(field.invalid(at.child("procMount"), value.procMount, detail))
@@ -164,7 +157,7 @@ def _seccomp(errs: Errors, at: Path, profile: SeccompProfile) -> None:
         detail = "type is required when seccompProfile is set"
         errs.append(field.required(at.child("type"), detail))
     else:
-        rules.one_of(errs, at, "type", profile.type, _PROFILES)
+        rules.declared(errs, at, profile, "type")
     if profile.type == "Localhost":
         if profile.localhostProfile is None:
             errs.append(field.required(where, "must be set when seccomp type is Localhost"))

@@ -26,8 +26,6 @@ from trireme.api.rules import Errors
 from trireme.machinery import field, names
 from trireme.machinery.field import Path
 
-_RESTART_POLICIES: Final = ("Always", "OnFailure", "Never")
-_DNS_POLICIES: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PREEMPTION: Final = ("PreemptLowerPriority", "Never")
 _INT32_MAX: Final = 2**31 - 1
 _NAMES: Final = ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName")
@@ -61,11 +59,7 @@ def validate(
     if spec.resources is not None:
         resources.of_pod(errs, at.child("resources"), spec, context)
     network.host_ports(errs, at, spec, context)
-    if spec.restartPolicy not in _RESTART_POLICIES:
-        value = spec.restartPolicy
-        rules.required_one_of(errs, at, "restartPolicy", value, _RESTART_POLICIES)
-    if spec.dnsPolicy not in _DNS_POLICIES:
-        rules.required_one_of(errs, at, "dnsPolicy", spec.dnsPolicy, _DNS_POLICIES)
+    rules.declared(errs, at, spec, "restartPolicy", "dnsPolicy")
     if spec.nodeSelector:
         rules.labels(errs, at.child("nodeSelector"), spec.nodeSelector)
     security.of_pod(errs, at.child("securityContext"), spec)

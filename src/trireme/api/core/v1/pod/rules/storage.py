@@ -37,8 +37,6 @@ _ISCSI_SYNTAX: Final = {"iqn": _iqn, "eui": _eui, "naa": _naa}
 _MAX_ISCSI_NAME: Final = 64
 _MAX_DRIVER: Final = 63
 _MAX_TENANT: Final = 64
-_CACHING: Final = ("None", "ReadOnly", "ReadWrite")
-_DISK_KINDS: Final = ("Dedicated", "Managed", "Shared")
 _host_port: Final = re.compile(r"(?:[^\[\]:]*|\[[^\[\]]*\]):[^:\[\]]*\Z").match
 
 
@@ -58,8 +56,7 @@ def aws_disk(errs: Errors, at: Path, source: Any) -> None:
 
 
 def nfs(errs: Errors, at: Path, source: NFSVolumeSource) -> None:
-    rules.required(errs, at, "server", source.server)
-    rules.required(errs, at, "path", source.path)
+    rules.declared(errs, at, source, "server", "path")
     if not source.path.startswith("/"):
         errs.append(field.invalid(at.child("path"), source.path, "must be an absolute path"))
 
@@ -87,11 +84,6 @@ def iscsi_name(errs: Errors, at: Path, volume: str, source: ISCSIVolumeSource) -
         errs.append(field.invalid(at.child("name"), volume, detail))
 
 
-def glusterfs(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "endpoints", source.endpoints)
-    rules.required(errs, at, "path", source.path)
-
-
 def flocker(errs: Errors, at: Path, source: Any) -> None:
     if not source.datasetName and not source.datasetUUID:
         errs.append(field.required(at, "one of datasetName and datasetUUID is required"))
@@ -103,19 +95,10 @@ def flocker(errs: Errors, at: Path, source: Any) -> None:
         errs.append(field.invalid(at.child("datasetName"), source.datasetName, detail))
 
 
-def rbd(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "monitors", source.monitors)
-    rules.required(errs, at, "image", source.image)
-
-
 def cinder(errs: Errors, at: Path, source: Any) -> None:
     rules.required(errs, at, "volumeID", source.volumeID)
     if source.secretRef is not None:
         rules.required(errs, at.child("secretRef"), "name", source.secretRef.name)
-
-
-def cephfs(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "monitors", source.monitors)
 
 
 def quobyte(errs: Errors, at: Path, source: QuobyteVolumeSource) -> None:
@@ -158,19 +141,10 @@ def flex(errs: Errors, at: Path, source: FlexVolumeSource) -> None:
             errs.append(field.invalid(at.child("options").key(key), key, detail))
 
 
-def azure_file(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "secretName", source.secretName)
-    rules.required(errs, at, "shareName", source.shareName)
-
-
 def azure_disk(errs: Errors, at: Path, source: AzureDiskVolumeSource) -> None:
-    rules.required(errs, at, "diskName", source.diskName)
-    rules.required(errs, at, "diskURI", source.diskURI)
-    if source.cachingMode is not None:
-        rules.one_of(errs, at, "cachingMode", source.cachingMode, _CACHING)
+    rules.declared(errs, at, source)
     if source.kind is None:
         return
-    rules.one_of(errs, at, "kind", source.kind, _DISK_KINDS)
     managed = source.kind == "Managed"
     if not source.diskURI.startswith("/subscriptions/" if managed else "https://"):
         form = (
@@ -180,18 +154,6 @@ def azure_disk(errs: Errors, at: Path, source: AzureDiskVolumeSource) -> None:
             else "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
         )
         errs.append(field.not_supported(at.child("diskURI"), source.diskURI, (form,)))
-
-
-def vsphere(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "volumePath", source.volumePath)
-
-
-def photon(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "pdID", source.pdID)
-
-
-def portworx(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "volumeID", source.volumeID)
 
 
 def storageos(errs: Errors, at: Path, source: StorageOSVolumeSource) -> None:
@@ -204,8 +166,8 @@ def storageos(errs: Errors, at: Path, source: StorageOSVolumeSource) -> None:
 
 
 def scale_io(errs: Errors, at: Path, source: Any) -> None:
-    for name in ("gateway", "system", "volumeName"):
-        rules.required(errs, at, name, getattr(source, name))
+    rules.declared(errs, at, source, "gateway", "system")
+    rules.required(errs, at, "volumeName", source.volumeName)
 
 
 def csi(errs: Errors, at: Path, source: CSIVolumeSource) -> None:

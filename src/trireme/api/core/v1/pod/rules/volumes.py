@@ -31,10 +31,6 @@ from trireme.api.rules import Errors
 from trireme.machinery import field, names, quantity
 from trireme.machinery.field import Path
 
-_HOST_PATH_TYPES: Final = (
-    "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate",
-    "Socket",
-)  # fmt: skip
 _TEN_MINUTES: Final = 600
 _MAX_EXPIRATION: Final = 1 << 32
 # Upstream's spelling where it differs from the field's.
@@ -93,8 +89,7 @@ def _host_path(errs: Errors, at: Path, source: HostPathVolumeSource) -> None:
     if not rules.required(errs, at, "path", source.path):
         return
     paths.no_backsteps(errs, at.child("path"), source.path)
-    if source.type is not None:
-        rules.one_of(errs, at, "type", source.type, _HOST_PATH_TYPES)
+    rules.declared(errs, at, source, "type")
 
 
 def _secret(errs: Errors, at: Path, source: SecretVolumeSource) -> None:
@@ -112,14 +107,9 @@ def _config_map(errs: Errors, at: Path, source: ConfigMapVolumeSource) -> None:
 def _items(errs: Errors, at: Path, items: Sequence[KeyToPath]) -> None:
     for position, item in enumerate(items):
         here = at.index(position)
-        rules.required(errs, here, "key", item.key)
-        rules.required(errs, here, "path", item.path)
+        rules.declared(errs, here, item)
         paths.not_reserved(errs, here.child("path"), item.path)
         paths.mode(errs, here, "mode", item.mode)
-
-
-def _claim(errs: Errors, at: Path, source: Any) -> None:
-    rules.required(errs, at, "claimName", source.claimName)
 
 
 def _downward(errs: Errors, at: Path, source: DownwardAPIVolumeSource) -> None:
@@ -233,21 +223,21 @@ _SOURCES: Final[dict[str, Callable[[Errors, Path, Any], None]]] = {
     "secret": _secret,
     "nfs": storage.nfs,
     "iscsi": storage.iscsi,
-    "glusterfs": storage.glusterfs,
+    "glusterfs": rules.declared,
     "flocker": storage.flocker,
-    "persistentVolumeClaim": _claim,
-    "rbd": storage.rbd,
+    "persistentVolumeClaim": rules.declared,
+    "rbd": rules.declared,
     "cinder": storage.cinder,
-    "cephfs": storage.cephfs,
+    "cephfs": rules.declared,
     "quobyte": storage.quobyte,
     "downwardAPI": _downward,
     "fc": storage.fibre_channel,
     "flexVolume": storage.flex,
     "configMap": _config_map,
-    "azureFile": storage.azure_file,
-    "vsphereVolume": storage.vsphere,
-    "photonPersistentDisk": storage.photon,
-    "portworxVolume": storage.portworx,
+    "azureFile": rules.declared,
+    "vsphereVolume": rules.declared,
+    "photonPersistentDisk": rules.declared,
+    "portworxVolume": rules.declared,
     "azureDisk": storage.azure_disk,
     "storageos": storage.storageos,
     "projected": _projected,
