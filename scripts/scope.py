@@ -36,6 +36,7 @@ CONTROLLER_FILES = {
     "nodes/taint_nodes": "node-lifecycle-controller",
     "nodes/taint_eviction": "taint-eviction-controller",
     "disruption/stale_targets": "disruption-controller",
+    "identity/tokens": "serviceaccount-token-controller",
     "certificates/approving": "certificatesigningrequest-approving-controller",
     "certificates/signing": "certificatesigningrequest-signing-controller",
     "certificates/cleaning": "certificatesigningrequest-cleaner-controller",

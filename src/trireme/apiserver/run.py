@@ -12,7 +12,7 @@ from trireme.apiserver.aggregate import availability, register
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
-from trireme.apiserver.controllers import compaction, definitions, expiry
+from trireme.apiserver.controllers import compaction, definitions, expiry, token_use
 from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
 
@@ -41,6 +41,7 @@ def start_post_start_hooks(
         group.create_task(compaction.compact(context), name="compaction"),
         group.create_task(expiry.expire(context), name="expiry"),
         group.create_task(bootstrap.keep(context), name="system objects"),
+        group.create_task(token_use.track(context), name="use of tokens"),
         group.create_task(definitions.run(context), name="custom kinds"),
         group.create_task(register.run(context), name="api services"),
         group.create_task(availability.run(context), name="api services' availability"),

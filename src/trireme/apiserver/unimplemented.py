@@ -164,11 +164,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "clustertrustbundles.certificates.k8s.io": (Row("no Pod can mount it"),),
     "secrets": (
         Row(
-            "no token will be written to it",
-            of=" of type kubernetes.io/service-account-token",
-            when=lambda obj: obj.type == "kubernetes.io/service-account-token",
-        ),
-        Row(
             "its token will not be accepted",
             ("bootstrap-signer", "token-cleaner"),
             of=" of type bootstrap.kubernetes.io/token",

@@ -156,6 +156,7 @@ def controllers(cluster: Settings) -> Main:
                 settings=settings.Settings(
                     root_ca=keys.authority_file.read_text(),
                     cluster_signing=keys.authority(),
+                    service_account_key=keys.signing_key(),
                     namespace_delay=0.0,
                 ),
             )

@@ -40,7 +40,9 @@ class Running(Protocol):
 
 @dataclass(frozen=True)
 class Definition:
-    """One controller. ``make`` registers its informers; None when the settings give it no work."""
+    """One controller. ``make`` registers its informers; None when the settings give it no work.
+    ``as_manager``: it acts as the controller manager itself, not as an account of its own."""
 
     name: str
     make: Callable[[ControllerContext], Running | None]
+    as_manager: bool = False

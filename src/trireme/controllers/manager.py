@@ -60,7 +60,7 @@ def definitions() -> list[Definition]:
 
 def identities() -> list[str]:
     """The service accounts in kube-system that the controllers act as."""
-    return sorted({definition.name for definition in definitions()})
+    return sorted({item.name for item in definitions() if not item.as_manager})
 
 
 async def _work(config: ManagerConfig, env: Env) -> None:
@@ -74,10 +74,10 @@ async def _work(config: ManagerConfig, env: Env) -> None:
             if definition.name in config.without:
                 continue
             own = dataclasses.replace(env, log=env.log.getChild(definition.name))
-            client = config.client_for(definition.name)
-            recorder = EventRecorder(client, definition.name, "", own)
+            acts = config.client if definition.as_manager else config.client_for(definition.name)
+            recorder = EventRecorder(acts, definition.name, "", own)
             context = ControllerContext(
-                client=client,
+                client=acts,
                 informers=informers,
                 recorder=recorder,
                 env=own,

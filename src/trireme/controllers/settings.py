@@ -30,6 +30,9 @@ class Settings:
     count; ``hpa_scale_to_zero``: the feature gate HPAScaleToZero.
     ``cluster_signing`` signs CertificateSigningRequests, None where nobody does;
     ``cluster_signing_duration``: the longest life of such a certificate.
+    ``service_account_key``: PEM of the key that signs tokens in Secrets, b"" where none are made;
+    ``legacy_token_period``: how long such a token is unused before it is invalid, and invalid
+    before it is deleted.
     """
 
     root_ca: str = ""
@@ -44,6 +47,8 @@ class Settings:
     hpa_scale_to_zero: bool = False
     cluster_signing: Pair | None = None
     cluster_signing_duration: float = 365 * 24 * 3600.0
+    service_account_key: bytes = b""
+    legacy_token_period: float = 365 * 24 * 3600.0
     node_grace: float = 50.0
     node_startup: float = 60.0
     eviction_rate: float = 0.1

@@ -14,6 +14,7 @@ from dataclasses import replace
 from trireme.apiserver.authn.certificates import Certificates
 from trireme.apiserver.authn.contract import Identity, Rejected
 from trireme.apiserver.authn.keys import TokenKeys
+from trireme.apiserver.authn.legacy_tokens import LegacyTokens
 from trireme.apiserver.authn.service_accounts import ServiceAccountTokens
 from trireme.apiserver.authn.tokens import StaticTokens, Tokens
 from trireme.apiserver.cache.reader import Reader
@@ -41,9 +42,11 @@ class UnionAuthenticator:
         self._certificates = Certificates(
             env.clock, uids=gates.on("AllowParsingUserUIDFromCertAuth")
         )
+        self.legacy = LegacyTokens(self.keys, reader)
         self.tokens = Tokens(
             [
                 StaticTokens(config.static_tokens, self.keys.audiences),
+                self.legacy,
                 ServiceAccountTokens(self.keys, reader, env.clock),
             ],
             env.clock,
