@@ -123,6 +123,9 @@ SHOWN = {
     "MutablePodResourcesForSuspendedJobs": (
         "flows/test_jobs.py::test_a_suspended_job_is_changed_and_resumed"
     ),
+    "StatefulSetSemanticRevisionComparison": (
+        "controllers/test_history.py::test_a_template_in_another_form_is_the_same_revision"
+    ),
     "MutableSchedulingDirectivesForSuspendedJobs": (
         "flows/test_jobs.py::test_a_suspended_job_is_changed_and_resumed"
     ),

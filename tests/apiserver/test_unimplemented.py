@@ -179,18 +179,11 @@ async def test_creations_say_so_and_no_others() -> None:
 
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
-STATEFUL = {
-    "apiVersion": "apps/v1",
-    "kind": "StatefulSet",
+POLICY = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
     "metadata": {"name": "x"},
-    "spec": {
-        "serviceName": "x",
-        "selector": {"matchLabels": {"a": "b"}},
-        "template": {
-            "metadata": {"labels": {"a": "b"}},
-            "spec": {"containers": [{"name": "c", "image": "i"}]},
-        },
-    },
+    "spec": {"podSelector": {}},
 }
 SERVICE = {
     "apiVersion": "v1",
@@ -199,17 +192,19 @@ SERVICE = {
     "spec": {"ports": [{"port": 1}]},
 }
 MERGE = "application/merge-patch+json"
-SETS = "/apis/apps/v1/namespaces/default/statefulsets"
+POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
 NAMESPACED = "/api/v1/namespaces/default"
 
 
 async def test_what_the_words_are() -> None:
     async with control_plane.api_server(warn_unimplemented=True) as server:
         ask = Api(server)
-        said = got(await ask.raw("POST", SETS, STATEFUL))
-        assert said == ["Trireme does not act on StatefulSets yet: no Pods will be created"]
+        said = got(await ask.raw("POST", POLICIES, POLICY))
+        assert said == [
+            "Trireme does not act on NetworkPolicies yet: no traffic will be refused by it"
+        ]
         change = {"metadata": {"labels": {"c": "d"}}}
-        assert got(await ask.raw("PATCH", f"{SETS}/x", change, media=MERGE)) == []
+        assert got(await ask.raw("PATCH", f"{POLICIES}/x", change, media=MERGE)) == []
         secret = {**SECRET, "type": "bootstrap.kubernetes.io/token"}
         assert got(await ask.raw("POST", f"{NAMESPACED}/secrets", secret)) == [
             "Trireme does not act on Secrets of type bootstrap.kubernetes.io/token yet: "
@@ -242,4 +237,4 @@ async def test_an_update_that_makes_it_so() -> None:
 
 async def test_a_server_for_other_controllers_is_silent() -> None:
     async with control_plane.api_server() as server:
-        assert got(await Api(server).raw("POST", SETS, STATEFUL)) == []
+        assert got(await Api(server).raw("POST", POLICIES, POLICY)) == []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-FIRST = 1
+FIRST, LARGEST = 1, 500
 
 
 async def slow_start(
@@ -23,7 +23,7 @@ async def slow_start(
         done += good
         if failure is not None:
             return done, failure
-        size = min(2 * size, count - done)
+        size = min(2 * size, count - done, LARGEST)
     return done, None
 
 

@@ -10,11 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.client.client import Client
-from trireme.domain import owners
-from trireme.machinery import errors, names
-from trireme.machinery.meta import ObjectMeta
+from trireme.machinery import errors
 from trireme.runtime import keys, recorder
 from trireme.runtime.informer import Informer
 from trireme.runtime.recorder import EventRecorder
@@ -60,19 +57,3 @@ class PodControl:
         self._written.deleted(keys.of(owner.metadata), self._pods, pod)
         message = f"Deleted pod: {pod.metadata.name}"
         self._events.event(owner, recorder.NORMAL, "SuccessfulDelete", message)
-
-
-def pod_of(owner: Any, template: PodTemplateSpec) -> Pod:
-    """A new pod of the owner; its name is generated."""
-    prefix = f"{owner.metadata.name}-"
-    if names.is_dns1123_subdomain(names.mask_trailing_dash(prefix)):
-        prefix = owner.metadata.name
-    metadata = ObjectMeta(
-        generateName=prefix,
-        namespace=owner.metadata.namespace,
-        labels=dict(template.metadata.labels),
-        annotations=dict(template.metadata.annotations),
-        finalizers=list(template.metadata.finalizers),
-        ownerReferences=[owners.reference(owner)],
-    )
-    return Pod(metadata=metadata, spec=template.spec)

@@ -18,10 +18,10 @@ import msgspec
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.controllers.definition import ControllerContext, Definition
-from trireme.controllers.workloads import batches, plan_replicaset
+from trireme.controllers.workloads import batches, compute_pod, plan_replicaset
 from trireme.controllers.workloads.owned_pods import OwnedPods, by_controller, of_spec
 from trireme.controllers.workloads.plan_replicaset import AnySet, AnyStatus
-from trireme.controllers.workloads.pod_control import PodControl, pod_of
+from trireme.controllers.workloads.pod_control import PodControl
 from trireme.domain import owners, pods
 from trireme.machinery import errors
 from trireme.machinery.labels import Selector
@@ -122,7 +122,7 @@ class ReplicaSets:
             case plan_replicaset.Create(count):
                 template = plan_replicaset.template(found)
                 _, failure = await batches.slow_start(
-                    count, lambda: self._control.create(found, pod_of(found, template))
+                    count, lambda: self._control.create(found, compute_pod.pod_of(found, template))
                 )
                 return failure
             case plan_replicaset.Delete(victims):

@@ -13,7 +13,7 @@ from trireme.api.core.v1.pod.container import Container, EnvVar, EnvVarSource
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.sources import ObjectFieldSelector
 from trireme.api.core.v1.pod.template import PodTemplateSpec
-from trireme.controllers.workloads import pod_control
+from trireme.controllers.workloads import compute_pod
 from trireme.controllers.workloads.job import compute_indexes
 
 # A strategic merge patch that takes the finalizer away.
@@ -42,7 +42,7 @@ def template_of(job: Job) -> PodTemplateSpec:
 
 def pod_of(job: Job, template: PodTemplateSpec, index: int | None, replaced: Pod | None) -> Pod:
     """A pod made from what ``template_of`` says."""
-    pod = pod_control.pod_of(job, template)
+    pod = compute_pod.pod_of(job, template)
     if index is None:
         return pod
     metadata = pod.metadata

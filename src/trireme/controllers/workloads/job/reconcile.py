@@ -35,6 +35,7 @@ from trireme.runtime import keys, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
+from trireme.runtime.pace import Pace
 from trireme.runtime.written import WAIT, Written
 
 NAME = "job-controller"
@@ -54,8 +55,7 @@ class Jobs:
         self._clock = context.env.clock
         self._written = Written(context.env.clock)
         self._backoffs: dict[Key, Backoff] = {}
-        # When each Job was last looked at, on the monotonic clock.
-        self._looked: dict[Key, float] = {}
+        self._pace = Pace(context.env.clock)
         self._jobs = context.informers.of(Job)
         self._pods = context.informers.of(Pod)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
@@ -65,8 +65,8 @@ class Jobs:
         self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS, retry=RETRY)
         self._loop.watch(self._jobs, triggers.only(_spec_changed, triggers.own()))
         others = triggers.only(lambda event: not _spec_changed(event), triggers.own())
-        self._loop.watch(self._jobs, others, self._delay)
-        self._loop.watch(self._pods, self._owned.concerned, self._delay)
+        self._loop.watch(self._jobs, others, self._pace.delay)
+        self._loop.watch(self._pods, self._owned.concerned, self._pace.delay)
         self._orphans = Orphans(context, self._jobs, self._pods, self._owned)
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ class Jobs:
             return None
         if not self._written.visible(key):
             return WAIT
-        self._looked[key] = self._clock.monotonic()
+        self._pace.looked(key, BATCH_SECONDS)
         owned = await self._owned.claim(self._client, found)
         backoff = self._backoffs.get(key, Backoff())
         planned = plan.plan(found, owned, backoff, self._clock.now())
@@ -104,12 +104,7 @@ class Jobs:
     def _forget(self, key: Key) -> None:
         self._written.forget(key)
         self._backoffs.pop(key, None)
-        self._looked.pop(key, None)
-
-    def _delay(self, key: Key) -> float:
-        """How long a Job waits after a change of its pods or its status."""
-        looked = self._looked.get(key)
-        return 0.0 if looked is None else looked + BATCH_SECONDS - self._clock.monotonic()
+        self._pace.forget(key)
 
     async def _act(self, found: Job, planned: Plan) -> tuple[Outcome, Exception | None]:
         """Create or delete pods; what came of it, and the first error."""

@@ -1,0 +1,1 @@
+"""ControllerRevisions: the templates that a StatefulSet or a DaemonSet has had."""

@@ -1,0 +1,1 @@
+"""StatefulSets: pods with a lasting identity, each with its own claims."""
