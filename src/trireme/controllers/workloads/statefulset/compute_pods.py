@@ -133,9 +133,9 @@ def _volumes(stateful_set: StatefulSet, pod: Pod, number: int) -> list[Volume]:
 def corrected(stateful_set: StatefulSet, pod: Pod) -> Pod:
     """The pod with the identity and the volumes that it should have; itself where it has them."""
     number = ordinal(pod)
-    wanted = {POD_NAME: pod.metadata.name}
+    desired = {POD_NAME: pod.metadata.name}
     if pod.metadata.labels.get(POD_NAME) != pod.metadata.name:
-        labels = {**pod.metadata.labels, **wanted, POD_INDEX: str(number)}
+        labels = {**pod.metadata.labels, **desired, POD_INDEX: str(number)}
         pod = msgspec.structs.replace(
             pod, metadata=msgspec.structs.replace(pod.metadata, labels=labels)
         )

@@ -71,14 +71,16 @@ class Observed(msgspec.Struct, frozen=True):
     collisions: int
 
 
-def plan(stateful_set: StatefulSet, seen: Observed, now: float) -> Plan:
+def plan(stateful_set: StatefulSet, observed: Observed, now: float) -> Plan:
     """One step."""
-    draft = _Draft(stateful_set, seen, now)
+    draft = _Draft(stateful_set, observed, now)
     if stateful_set.metadata.deletionTimestamp is None:
         for step in (_replicas, _condemned, _rolling_update):
             if not step(draft):
                 break
-    waits = [pods.available_in(pod, stateful_set.spec.minReadySeconds, now) for pod in seen.pods]
+    waits = [
+        pods.available_in(pod, stateful_set.spec.minReadySeconds, now) for pod in observed.pods
+    ]
     return Plan(
         [batch for batch in draft.batches if batch],
         _completed(stateful_set, draft.status),
@@ -89,11 +91,11 @@ def plan(stateful_set: StatefulSet, seen: Observed, now: float) -> Plan:
 class _Draft:
     """A plan in the making: the pods by ordinal, and the status as it is observed."""
 
-    def __init__(self, stateful_set: StatefulSet, seen: Observed, now: float) -> None:
-        self.set, self.seen, self.now = stateful_set, seen, now
+    def __init__(self, stateful_set: StatefulSet, observed: Observed, now: float) -> None:
+        self.set, self.observed, self.now = stateful_set, observed, now
         self.ordered = stateful_set.spec.podManagementPolicy != "Parallel"
         self.min_ready = stateful_set.spec.minReadySeconds
-        by_ordinal = {compute_pods.ordinal(pod): pod for pod in seen.pods}
+        by_ordinal = {compute_pods.ordinal(pod): pod for pod in observed.pods}
         first = compute_pods.start(stateful_set)
         self.ordinals = range(first, first + compute_pods.replicas(stateful_set))
         self.replicas = [by_ordinal.get(number) for number in self.ordinals]
@@ -104,7 +106,7 @@ class _Draft:
             if number >= 0 and number not in self.ordinals
         ]
         self.first_unavailable = self._first_unavailable()
-        self.status = _status(stateful_set, seen, now)
+        self.status = _status(stateful_set, observed, now)
         self.batches: list[list[Action]] = []
 
     def is_unavailable(self, pod: Pod | None) -> bool:
@@ -117,9 +119,9 @@ class _Draft:
     def correction(self, pod: Pod, *, create: bool = False, identity: bool = False) -> Correct:
         """What the pod and its claims lack."""
         number = compute_pods.ordinal(pod)
-        claims = self.seen.claims
-        wanted = compute_pods.corrected(self.set, pod) if identity else pod
-        changed = wanted is not pod
+        claims = self.observed.claims
+        desired = compute_pods.corrected(self.set, pod) if identity else pod
+        changed = desired is not pod
         missing = compute_claims.missing(self.set, number, claims) if create or changed else []
         update = compute_claims.corrected(self.set, pod, claims)
         problem = _problem(self.set, number, claims) if create or changed else ""
@@ -128,7 +130,7 @@ class _Draft:
             for claim in update
             if compute_claims.has_unexpected_controller(claims[claim.metadata.name], self.set, pod)
         ]
-        return Correct(wanted, missing, update, changed, conflicts, problem)
+        return Correct(desired, missing, update, changed, conflicts, problem)
 
     def _first_unavailable(self) -> Pod | None:
         for pod in (*self.replicas, *reversed(self.condemned)):
@@ -160,10 +162,10 @@ def _replicas(draft: _Draft) -> bool:
 def _replica(draft: _Draft, batch: list[Action], number: int, pod: Pod | None) -> bool:
     """Act for one ordinal; whether, in order, the next one's turn has come."""
     if pod is None:
-        fresh = compute_pods.made(draft.set, draft.seen.current, draft.seen.update, number)
-        if not compute_claims.is_stale(draft.set, fresh, draft.seen.claims):
-            missing = compute_claims.missing(draft.set, number, draft.seen.claims)
-            batch.append(Create(fresh, missing, _problem(draft.set, number, draft.seen.claims)))
+        fresh = compute_pods.made(draft.set, draft.observed.current, draft.observed.update, number)
+        if not compute_claims.is_stale(draft.set, fresh, draft.observed.claims):
+            missing = compute_claims.missing(draft.set, number, draft.observed.claims)
+            batch.append(Create(fresh, missing, _problem(draft.set, number, draft.observed.claims)))
         return False
     if pods.is_finished(pod):
         # However it ended: it is deleted, and another of its name comes.
@@ -172,10 +174,10 @@ def _replica(draft: _Draft, batch: list[Action], number: int, pod: Pod | None) -
         return False
     pending = pod.status.phase == "Pending"
     blocked = pod.metadata.deletionTimestamp is not None or draft.blocks(pod)
-    settled = not draft.ordered or not blocked
-    correction = draft.correction(pod, create=pending, identity=settled)
+    unblocked = not draft.ordered or not blocked
+    correction = draft.correction(pod, create=pending, identity=unblocked)
     needed = correction.create or correction.update or correction.changed or correction.problem
-    if (pending or settled) and needed:
+    if (pending or unblocked) and needed:
         batch.append(correction)
     return not blocked
 
@@ -218,9 +220,9 @@ def _rolling_update(draft: _Draft) -> bool:
         # Whatever is not available stops the update before it goes further down.
         blocking = [pod for pod in candidates if _is_old(draft, pod) or draft.is_unavailable(pod)]
         victims = [pod for pod in blocking[:1] if pod is not None and _is_old(draft, pod)]
-    chosen = victims[: max(room, 0)]
-    draft.batches.append([Delete(pod) for pod in chosen])
-    draft.status.currentReplicas -= len(chosen)
+    selected = victims[: max(room, 0)]
+    draft.batches.append([Delete(pod) for pod in selected])
+    draft.status.currentReplicas -= len(selected)
     return True
 
 
@@ -228,12 +230,12 @@ def _is_old(draft: _Draft, pod: Pod | None) -> bool:
     """Whether the pod is to make place for one of the update revision."""
     if pod is None or pod.metadata.deletionTimestamp is not None:
         return False
-    return compute_pods.revision_of(pod) != draft.seen.update.metadata.name
+    return compute_pods.revision_of(pod) != draft.observed.update.metadata.name
 
 
-def _status(stateful_set: StatefulSet, seen: Observed, now: float) -> StatefulSetStatus:
-    current, update = seen.current.metadata.name, seen.update.metadata.name
-    numbered = [pod for pod in seen.pods if compute_pods.ordinal(pod) >= 0]
+def _status(stateful_set: StatefulSet, observed: Observed, now: float) -> StatefulSetStatus:
+    current, update = observed.current.metadata.name, observed.update.metadata.name
+    numbered = [pod for pod in observed.pods if compute_pods.ordinal(pod) >= 0]
     living = [pod for pod in numbered if pod.metadata.deletionTimestamp is None]
     ready = [pod for pod in numbered if _is_running(pod)]
     min_ready = stateful_set.spec.minReadySeconds
@@ -248,7 +250,7 @@ def _status(stateful_set: StatefulSet, seen: Observed, now: float) -> StatefulSe
         updatedReplicas=_count(living, update),
         currentRevision=current,
         updateRevision=update,
-        collisionCount=seen.collisions,
+        collisionCount=observed.collisions,
         conditions=stateful_set.status.conditions,
     )
 
@@ -259,9 +261,9 @@ def _count(living: Iterable[Pod], revision: str) -> int:
 
 def _completed(stateful_set: StatefulSet, status: StatefulSetStatus) -> StatefulSetStatus:
     """The update revision becomes the current one once all pods have it and are ready."""
-    wanted = compute_pods.replicas(stateful_set)
+    desired = compute_pods.replicas(stateful_set)
     numbers = {status.updatedReplicas, status.readyReplicas, status.replicas}
-    if stateful_set.spec.updateStrategy.type == "RollingUpdate" and numbers == {wanted}:
+    if stateful_set.spec.updateStrategy.type == "RollingUpdate" and numbers == {desired}:
         status.currentReplicas = status.updatedReplicas
         status.currentRevision = status.updateRevision
     return status

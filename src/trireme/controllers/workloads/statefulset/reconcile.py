@@ -81,8 +81,8 @@ class StatefulSets:
         update, collisions = await self._history.current(found, revisions)
         named = (item for item in revisions if item.metadata.name == found.status.currentRevision)
         current = next(named, update)
-        seen = Observed(owned, self._claims_of(found, owned), current, update, collisions)
-        planned = plan.plan(found, seen, self._clock.now())
+        observed = Observed(owned, self._claims_of(found, owned), current, update, collisions)
+        planned = plan.plan(found, observed, self._clock.now())
         failure = await self._act(found, planned)
         await self._report(found, planned.status)
         if failure is not None:
@@ -120,7 +120,7 @@ class StatefulSets:
             case Create(pod):
                 await self._create(found, action)
             case Delete(pod):
-                await self._told(found, "Delete", pod, self._delete(found, pod))
+                await self._with_event(found, "Delete", pod, self._delete(found, pod))
             case Correct():
                 await self._correct(found, action)
 
@@ -132,7 +132,7 @@ class StatefulSets:
             made = await self._client.create(pod)
             self._written.wrote(keys.of(found.metadata), self._pods, made)
 
-        await self._told(found, "Create", pod, create())
+        await self._with_event(found, "Create", pod, create())
 
     async def _correct(self, found: StatefulSet, action: Correct) -> None:
         pod = action.pod
@@ -148,10 +148,10 @@ class StatefulSets:
                 stored = await self._client.update(claim)
                 self._written.wrote(keys.of(found.metadata), self._claims, stored)
         except errors.ApiError as error:
-            self._tell(found, "Update", pod, error)
+            self._record(found, "Update", pod, error)
             raise
         if action.changed:
-            await self._told(found, "Update", pod, self._update(found, pod))
+            await self._with_event(found, "Update", pod, self._update(found, pod))
 
     async def _create_claims(
         self, found: StatefulSet, pod: Pod, claims: list[PersistentVolumeClaim], problem: str
@@ -189,18 +189,18 @@ class StatefulSets:
         stored = await self._client.update(pod)
         self._written.wrote(keys.of(found.metadata), self._pods, stored)
 
-    async def _told(self, found: StatefulSet, verb: str, pod: Pod, work: Any) -> None:
+    async def _with_event(self, found: StatefulSet, verb: str, pod: Pod, work: Any) -> None:
         """Do it, and say in an event what came of it."""
         try:
             await work
         except errors.ApiError as error:
             # The pod is there and the cache is late; or its namespace is about to go.
             if not errors.is_already_exists(error) and not errors.is_namespace_terminating(error):
-                self._tell(found, verb, pod, error)
+                self._record(found, verb, pod, error)
             raise
-        self._tell(found, verb, pod)
+        self._record(found, verb, pod)
 
-    def _tell(
+    def _record(
         self, found: StatefulSet, verb: str, pod: Pod, error: Exception | None = None
     ) -> None:
         message = f"{verb} Pod {pod.metadata.name} in StatefulSet {found.metadata.name}"
