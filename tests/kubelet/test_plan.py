@@ -12,12 +12,12 @@ from trireme.kubelet import podspec
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cri.model import ContainerState, SandboxState
 from trireme.kubelet.observe.model import ObservedContainer, ObservedPod, ObservedSandbox
+from trireme.kubelet.probes.decide import ProbeResults
 from trireme.kubelet.sync import plan
 from trireme.kubelet.sync.plan import (
     CreateSandbox,
     Kill,
     KillPod,
-    Probes,
     PruneInit,
     PurgeInit,
     Start,
@@ -47,7 +47,10 @@ def exited(name: str, code: int = 0, **fields: object) -> ObservedContainer:
 
 
 def actions(
-    of: core.Pod, what: ObservedPod, probes: Probes = Probes(), crashes: Backoff | None = None
+    of: core.Pod,
+    what: ObservedPod,
+    probes: ProbeResults = ProbeResults(),
+    crashes: Backoff | None = None,
 ) -> list[plan.Action]:
     return list(plan.plan(of, what, probes, crashes or Backoff(), NOW).actions)
 
@@ -129,11 +132,11 @@ def test_a_changed_image_restarts_whatever_the_policy() -> None:
 
 def test_failed_probes_kill() -> None:
     of = pod("p", container("a"), restartPolicy="Never")
-    assert actions(of, observed(one("a")), Probes(liveness={"id-a": False})) == [
+    assert actions(of, observed(one("a")), ProbeResults(liveness={"id-a": False})) == [
         KillPod(replace=False)
     ]
     of.spec.restartPolicy = "Always"
-    assert actions(of, observed(one("a")), Probes(startup={"id-a": False})) == [
+    assert actions(of, observed(one("a")), ProbeResults(startup={"id-a": False})) == [
         Kill("id-a", "a", "Container a failed startup probe, will be restarted", plan.STARTUP),
         Start("a", "container", 1),
     ]
@@ -177,10 +180,10 @@ def test_sidecars_gate_the_next_init_container() -> None:
         initContainers=[container("s", restartPolicy="Always", startupProbe=probe), container("i")],
     )
     assert actions(of, observed(one("s"))) == []
-    assert actions(of, observed(one("s")), Probes(startup={"id-s": True})) == [
+    assert actions(of, observed(one("s")), ProbeResults(startup={"id-s": True})) == [
         Start("i", "init", None, required=True)
     ]
-    assert actions(of, observed(one("s"), exited("i")), Probes(startup={"id-s": True})) == [
+    assert actions(of, observed(one("s"), exited("i")), ProbeResults(startup={"id-s": True})) == [
         Start("m", "container", None)
     ]
 

@@ -27,6 +27,7 @@ from trireme.machinery.resource import Resource
 
 T = TypeVar("T")
 R = TypeVar("R")
+Obj = TypeVar("Obj", bound=meta.HasMetadata)
 
 
 class Client:
@@ -95,19 +96,18 @@ class Client:
         bookmarks, initial_events, timeout. Components use an ``Informer`` instead."""
         return self.of(kind).watch(namespace or "", resource_version, **options)
 
-    async def create(self, obj: T, *, dry_run: bool = False) -> T:
+    async def create(self, obj: Obj, *, dry_run: bool = False) -> Obj:
         """POST the object to the namespace in its metadata; answers with what was stored."""
-        meta_: meta.ObjectMeta = obj.metadata  # type: ignore[attr-defined]
-        return await self.of(type(obj)).create(obj, meta_.namespace, dry_run=dry_run)
+        return await self.of(type(obj)).create(obj, obj.metadata.namespace, dry_run=dry_run)
 
-    async def update(self, obj: T, *, subresource: str = "", dry_run: bool = False) -> T:
+    async def update(self, obj: Obj, *, subresource: str = "", dry_run: bool = False) -> Obj:
         """PUT the object. 409 Conflict when somebody else wrote in between."""
-        meta_: meta.ObjectMeta = obj.metadata  # type: ignore[attr-defined]
+        place = obj.metadata
         return await self.of(type(obj)).update(
-            obj, meta_.name, meta_.namespace, subresource=subresource, dry_run=dry_run
+            obj, place.name, place.namespace, subresource=subresource, dry_run=dry_run
         )
 
-    async def update_status(self, obj: T) -> T:
+    async def update_status(self, obj: Obj) -> Obj:
         """PUT the object's status."""
         return await self.update(obj, subresource="status")
 

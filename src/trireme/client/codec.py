@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import GenericAlias
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -48,7 +49,7 @@ class Decoder(Generic[T]):
             f"{self._kind.__name__}List",
             [
                 ("metadata", ListMeta, msgspec.field(default_factory=ListMeta)),
-                ("items", list[self._kind] | None, None),  # type: ignore[name-defined]
+                ("items", GenericAlias(list, (self._kind,)) | None, None),
             ],
         )
         return msgspec.json.Decoder(listed)

@@ -243,6 +243,7 @@ class ResourceInterface(Generic[T]):
             raise codec.reported(frame.object)
         if frame.type == BOOKMARK:
             end = version.annotations.get("k8s.io/initial-events-end") == "true"
+            # Without an object: readers look at the type of an event first.
             return WatchEvent(BOOKMARK, None, version.resourceVersion, end)  # type: ignore[arg-type]
         if frame.type not in (ADDED, MODIFIED, DELETED):
             raise codec.Unreadable(f"watch of {self.where.label}: event type {frame.type!r}")

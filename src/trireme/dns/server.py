@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import cast
 
 from trireme.dns.chain import Chain
 from trireme.dns.sockets import Held
@@ -67,7 +68,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._waiting: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        # By cast: uvloop's is no subclass.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def connection_lost(self, _problem: Exception | None) -> None:
         for task in self._waiting:
@@ -87,7 +89,7 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._log.exception("a question from %s failed", address)
             return
         if reply is not None and not self._transport.is_closing():
-            self._transport.sendto(reply, address)  # type: ignore[attr-defined]
+            self._transport.sendto(reply, address)
 
 
 async def _stream(

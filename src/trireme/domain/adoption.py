@@ -14,8 +14,9 @@ import msgspec
 
 from trireme.domain import owners
 from trireme.machinery.labels import Selector
+from trireme.machinery.meta import HasMetadata
 
-T = TypeVar("T")
+T = TypeVar("T", bound=HasMetadata)
 
 
 class Claim(msgspec.Struct, Generic[T], frozen=True):
@@ -39,7 +40,7 @@ def claim(
     leaving = owner.metadata.deletionTimestamp is not None
     result: Claim[T] = Claim([], [], [])
     for obj in objects:
-        metadata = obj.metadata  # type: ignore[attr-defined]
+        metadata = obj.metadata
         controller = owners.controller_uid(metadata)
         matches = selector.matches(metadata.labels) and fits(obj)
         if controller == owner.metadata.uid:

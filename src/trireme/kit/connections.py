@@ -75,6 +75,7 @@ class Connection(RequestHandler):
 
     def __init__(self, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
+        # aiohttp has no protocol for its parser; this wraps it.
         self._parser = _HeadParser(self._parser, self)  # type: ignore[assignment]
 
     def hold(self, size: int) -> bool:

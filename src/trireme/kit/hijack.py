@@ -27,6 +27,7 @@ def take(request: BaseRequest, head: bytes) -> Connection:
     if transport is None or transport.is_closing():
         raise ConnectionResetError("the caller has gone")
     connection = Connection(transport, request.protocol)
+    # aiohttp wants any parser, and says the one of its WebSockets.
     request.protocol.set_parser(connection)  # type: ignore[arg-type]
     transport.write(head)
     return connection

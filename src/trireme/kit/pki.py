@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 YEAR = 365 * 24 * 3600.0
@@ -94,7 +95,7 @@ def issue(
             + [x509.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=False)]
         )
     issuer = x509.load_pem_x509_certificate(authority.certificate)
-    signer = serialization.load_pem_private_key(authority.key, None)
+    signer = _signer(authority)
     builder = _builder(subject, issuer.subject, key.public_key(), now, lifetime)
     builder = builder.add_extension(
         x509.BasicConstraints(ca=False, path_length=None), critical=True
@@ -103,14 +104,14 @@ def issue(
     purposes += [ExtendedKeyUsageOID.CLIENT_AUTH] if client else []
     builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     builder = builder.add_extension(
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
         critical=False,
     )
     if names:
         builder = builder.add_extension(
             x509.SubjectAlternativeName([_general_name(item) for item in names]), critical=False
         )
-    return Pair(_cert_pem(builder.sign(signer, hashes.SHA256())), _pem(key))  # type: ignore[arg-type]
+    return Pair(_cert_pem(builder.sign(signer, hashes.SHA256())), _pem(key))
 
 
 def sign(
@@ -123,7 +124,7 @@ def sign(
     """A certificate for a request, PEM: its subject and alternative names, for ``usages`` in the
     words of the certificates API. It never outlives the authority. ValueError."""
     issuer = x509.load_pem_x509_certificate(authority.certificate)
-    signer = serialization.load_pem_private_key(authority.key, None)
+    signer = _signer(authority)
     limit = issuer.not_valid_after_utc.timestamp()
     if now >= limit:
         detail = f"NotAfter={issuer.not_valid_after_utc}"
@@ -141,7 +142,7 @@ def sign(
         unique = list(dict.fromkeys(purposes))
         builder = builder.add_extension(x509.ExtendedKeyUsage(unique), critical=False)
     builder = builder.add_extension(
-        x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key()),  # type: ignore[arg-type]
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
         critical=False,
     )
     try:
@@ -150,7 +151,7 @@ def sign(
         pass
     else:
         builder = builder.add_extension(names.value, critical=not list(request.subject))
-    return _cert_pem(builder.sign(signer, hashes.SHA256()))  # type: ignore[arg-type]
+    return _cert_pem(builder.sign(signer, hashes.SHA256()))
 
 
 def identity(certificate_der: bytes) -> tuple[str, list[str]]:
@@ -193,8 +194,20 @@ def _long_names() -> warnings.catch_warnings[None]:
     return warnings.catch_warnings(category=UserWarning, action="ignore")
 
 
+def _signer(authority: Pair) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+    """The authority's private key. Raises ValueError for one that is neither RSA nor EC."""
+    key = serialization.load_pem_private_key(authority.key, None)
+    if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+        raise ValueError("the key of a certificate authority must be RSA or EC")
+    return key
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: object, now: float, lifetime: float
+    subject: x509.Name,
+    issuer: x509.Name,
+    public: CertificatePublicKeyTypes,
+    now: float,
+    lifetime: float,
 ) -> x509.CertificateBuilder:
     start = datetime.datetime.fromtimestamp(now - BACKDATE, datetime.UTC)
     end = datetime.datetime.fromtimestamp(now + lifetime, datetime.UTC)
@@ -202,7 +215,7 @@ def _builder(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(public)  # type: ignore[arg-type]
+        .public_key(public)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
         .not_valid_after(end)

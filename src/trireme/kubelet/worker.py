@@ -33,11 +33,11 @@ from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.probes.manager import ProbeManager, Target
 from trireme.kubelet.status import compute
 from trireme.kubelet.status.compute import Facts, Failure
-from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.status.manager import StatusManager
 from trireme.kubelet.sync import plan as planning
 from trireme.kubelet.sync.execute import Executor, Outcome, Round
 from trireme.kubelet.sync.kill import Killer
+from trireme.kubelet.sync.plan import WaitingReason
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.volumes.plugin import Objects, VolumeError
 from trireme.machinery import time
@@ -109,7 +109,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._wake.set()
         self._round: asyncio.Task[float | None] | None = None
-        self._reasons: dict[str, Reason] = {}
+        self._reasons: dict[str, WaitingReason] = {}
         self._computed: core.PodStatus | None = None
         self._rejected = False
         self._mount_delay = MOUNT_RETRY_SECONDS

@@ -5,7 +5,7 @@ Types only. Upstream: apimachinery ``meta/v1``; api-conventions.md#metadata.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -116,6 +116,12 @@ class DeleteOptions(Struct):
     propagationPolicy: str | None = None
     dryRun: Annotated[list[str], Atomic()] = []
     ignoreStoreReadErrorWithClusterBreakingPotential: bool | None = None
+
+
+class HasMetadata(Protocol):
+    """An object of any kind."""
+
+    metadata: ObjectMeta
 
 
 class Object(Struct):

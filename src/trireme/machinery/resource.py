@@ -61,6 +61,7 @@ class Column:
     def value(self, obj: Any, now: float) -> Any:
         """The cell of ``obj``."""
         get = self._get
+        # Without _get the cell is a Timed.
         value = self.cell.cell(obj, now) if get is None else get(obj)  # type: ignore[union-attr]
         if value is None and self.unset is not None:
             return self.unset

@@ -49,6 +49,7 @@ def null() -> Any:
 
 def atomic(struct: type[T]) -> type[T]:
     """``+structType=atomic`` of a type: owned and replaced as a whole wherever it stands."""
+    # A marker of our own, which schema/tree reads.
     struct.__owned_whole__ = True  # type: ignore[attr-defined]
     return struct
 

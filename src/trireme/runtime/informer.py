@@ -153,8 +153,10 @@ class Informer(Generic[T]):
         for fresh in objects:
             key = _key(fresh)
             known = self._objects.get(key)
-            same = known is not None and _version(known) == _version(fresh)
-            self._listing[key] = known if same else self._strip(fresh)  # type: ignore[assignment]
+            if known is not None and _version(known) == _version(fresh):
+                self._listing[key] = known
+            else:
+                self._listing[key] = self._strip(fresh)
 
     def _replace(self) -> None:
         """A list is complete: DELETED for what it lacks, ADDED or MODIFIED for what changed."""

@@ -48,6 +48,7 @@ def test(*, seed: int = 0, limit: float = LIMIT) -> Callable[[Callable[..., Any]
 
         signature = inspect.signature(body)
         kept = [p for p in signature.parameters.values() if p.name != "env"]
+        # Functions have it, says inspect, but not their type.
         wrapper.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
         del wrapper.__wrapped__
         return wrapper
@@ -55,7 +56,7 @@ def test(*, seed: int = 0, limit: float = LIMIT) -> Callable[[Callable[..., Any]
     return decorate
 
 
-# pytest must not take the decorator itself for a test.
+# pytest must not take the decorator itself for a test: an attribute that functions do not declare.
 test.__test__ = False  # type: ignore[attr-defined]
 
 

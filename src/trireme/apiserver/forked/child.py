@@ -108,6 +108,7 @@ def _write(answer: Reply, file: int) -> int:
 def _redirected(context: ServerContext, channel: _Channel) -> ServerContext:
     """The context with what reaches beyond this process left to the parent."""
     registry = context.registry
+    # The verbs that a child uses, not the whole contract.
     registry.store = _ForwardedStore(context.store, channel)  # type: ignore[assignment]
     registry.allocators = [
         _Allocator(allocator.handles, position, channel)

@@ -131,6 +131,7 @@ class Source:
         return known or schemas.default_name(group, version, kind)
 
     def _make(self, parts: Iterable[_Part], added: Published) -> Steps[dict[str, Any]]:
+        # ChainMap is for mutable maps, but nobody writes here.
         definitions: Mapping[str, Any] = ChainMap(schemas.load(), added)  # type: ignore[arg-type]
         operations: dict[str, Any] = {}
         roots: list[str] = []

@@ -14,8 +14,9 @@ from trireme.client.client import Client
 from trireme.domain import owners
 from trireme.domain.adoption import Claim
 from trireme.machinery import errors
+from trireme.machinery.meta import HasMetadata
 
-T = TypeVar("T")
+T = TypeVar("T", bound=HasMetadata)
 
 
 class OwnerGone(errors.ApiError):

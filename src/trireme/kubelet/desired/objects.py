@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.machinery.errors import ApiError
@@ -32,9 +33,9 @@ class _Kept(msgspec.Struct):
 
 
 class ApiObjects:
-    """``client`` is a ``trireme.client.Client``."""
+    """Reads through the API client."""
 
-    def __init__(self, env: Env, client: Any) -> None:
+    def __init__(self, env: Env, client: Client) -> None:
         self._env = env
         self._client = client
         self._kept: dict[Key, _Kept] = {}

@@ -8,28 +8,18 @@ complete no pod counts as an orphan.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any, Protocol
 
 from trireme.api.core import v1 as core
+from trireme.client.resource_interface import DELETED
 from trireme.kubelet.workers import Workers
-
-
-class Informer(Protocol):
-    """The part of ``runtime.informer.Informer`` that is used here."""
-
-    def list(self) -> Iterable[Any]: ...
-
-    def add_handler(self, handler: Any) -> None: ...
-
-    async def synced(self) -> None: ...
+from trireme.runtime.informer import Event, Informer
 
 
 class PodSource:
     """Passes pods to ``workers``, in the order of creation, so that a restarted kubelet admits the
     same pods as before."""
 
-    def __init__(self, pods: Informer, workers: Workers) -> None:
+    def __init__(self, pods: Informer[core.Pod], workers: Workers) -> None:
         self._pods = pods
         self._workers = workers
         self._ready = False
@@ -44,10 +34,10 @@ class PodSource:
         # Workers run once before the first search for orphans.
         await asyncio.sleep(0)
 
-    def _handle(self, event: Any) -> None:
+    def _handle(self, event: Event[core.Pod]) -> None:
         if not self._ready:
             return
-        if event.type == "DELETED":
+        if event.type == DELETED:
             self._workers.remove(event.object)
         else:
             self._workers.set(event.object)

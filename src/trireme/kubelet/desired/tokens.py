@@ -7,12 +7,11 @@ a node's tokens do not all renew at once.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from trireme.api.authentication import v1 as authentication
 from trireme.api.core import v1 as core
+from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.machinery import time
 from trireme.machinery.errors import ApiError
@@ -31,9 +30,9 @@ class _Kept(msgspec.Struct):
 
 
 class ApiTokens:
-    """``client`` is a ``trireme.client.Client``."""
+    """Reads through the API client."""
 
-    def __init__(self, env: Env, client: Any) -> None:
+    def __init__(self, env: Env, client: Client) -> None:
         self._env = env
         self._client = client
         self._kept: dict[Key, _Kept] = {}

@@ -15,6 +15,7 @@ import msgspec
 
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
+from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.kubelet.admit.decide import NodeView
 from trireme.kubelet.config import KubeletConfig
@@ -53,7 +54,7 @@ class NodeAgent:
         self,
         env: Env,
         config: KubeletConfig,
-        client: Any,
+        client: Client,
         runtime: Runtime,
         host: Host,
         machine: Machine,

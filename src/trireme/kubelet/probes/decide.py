@@ -6,6 +6,8 @@ probes/manager. Rules: reference "Probes".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from trireme.api.core import v1 as core
@@ -25,6 +27,14 @@ class State(msgspec.Struct, frozen=True):
     last: bool | None = None
     row: int = 0
     held: bool = False
+
+
+class ProbeResults(msgspec.Struct, frozen=True):
+    """Latest results by container id: True passed, False failed, absent unknown."""
+
+    liveness: Mapping[str, bool] = {}
+    startup: Mapping[str, bool] = {}
+    readiness: Mapping[str, bool] = {}
 
 
 def of(container: core.Container, kind: str) -> core.Probe | None:

@@ -17,8 +17,8 @@ from trireme.kit.env import Env
 from trireme.kubelet import podspec, waiting
 from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.probes import decide
+from trireme.kubelet.probes.decide import ProbeResults
 from trireme.kubelet.probes.run import Answer, Prober, Verdict
-from trireme.kubelet.sync.plan import Probes
 
 ATTEMPTS = 3
 
@@ -65,9 +65,9 @@ class ProbeManager:
         self._results: dict[str, dict[str, bool]] = {kind: {} for kind in decide.KINDS}
         self._born = env.clock.monotonic()
 
-    def results(self) -> Probes:
+    def results(self) -> ProbeResults:
         """Views of the present results: the caller must not keep them over an await."""
-        return Probes(
+        return ProbeResults(
             liveness=self._results[decide.LIVENESS],
             startup=self._results[decide.STARTUP],
             readiness=self._results[decide.READINESS],

@@ -15,6 +15,7 @@ import msgspec
 
 from trireme.api.authentication import v1 as authentication
 from trireme.api.authorization import v1 as authorization
+from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.kubelet.server import routes
 from trireme.machinery.errors import ApiError
@@ -66,9 +67,9 @@ class Refused(Exception):
 
 
 class Auth:
-    """``client`` is a ``trireme.client.Client`` with the node's own identity."""
+    """``client`` has the identity of the node."""
 
-    def __init__(self, env: Env, client: Any, node_name: str, *, anonymous: bool) -> None:
+    def __init__(self, env: Env, client: Client, node_name: str, *, anonymous: bool) -> None:
         self._env = env
         self._client = client
         self._node_name = node_name

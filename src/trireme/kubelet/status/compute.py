@@ -14,11 +14,11 @@ from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
 from trireme.kubelet import podspec
 from trireme.kubelet.observe.model import ObservedPod
+from trireme.kubelet.probes.decide import ProbeResults
 from trireme.kubelet.status import conditions, containers
-from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.status.phase import phase as phase_of
 from trireme.kubelet.sync import plan
-from trireme.kubelet.sync.plan import Probes
+from trireme.kubelet.sync.plan import WaitingReason
 from trireme.machinery import time
 
 MAX_MESSAGES = 12 << 10  # bytes of termination messages of all containers together
@@ -39,8 +39,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     old: core.PodStatus
     now: float
     host_ips: tuple[str, ...] = ()
-    reasons: Mapping[str, Reason] = {}
-    probes: Probes = Probes()
+    reasons: Mapping[str, WaitingReason] = {}
+    probes: ProbeResults = ProbeResults()
     terminal: bool = False
     failure: Failure | None = None
     runtime: str = containers.RUNTIME

@@ -15,8 +15,9 @@ from trireme.api.core import v1 as core
 from trireme.kubelet import nanotime, podspec
 from trireme.kubelet.cri.model import ContainerState
 from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
+from trireme.kubelet.probes.decide import ProbeResults
 from trireme.kubelet.sync import plan
-from trireme.kubelet.sync.plan import Probes
+from trireme.kubelet.sync.plan import WaitingReason
 
 LOST = "ContainerStatusUnknown"
 LOST_MESSAGE = (
@@ -29,20 +30,13 @@ INIT_FORGOTTEN = (
 RUNTIME = "containerd"
 
 
-class Reason(msgspec.Struct, frozen=True):
-    """The reason for which the last start of a container failed."""
-
-    reason: str
-    message: str
-
-
 def statuses(
     pod: core.Pod,
     kind: str,
     observed: ObservedPod,
     previous: Sequence[core.ContainerStatus],
-    reasons: Mapping[str, Reason],
-    probes: Probes,
+    reasons: Mapping[str, WaitingReason],
+    probes: ProbeResults,
     *,
     runtime: str = RUNTIME,
 ) -> list[core.ContainerStatus]:
@@ -178,7 +172,7 @@ def _overlay_waiting(
     container: core.Container,
     observed: ObservedPod,
     status: core.ContainerStatus,
-    reasons: Mapping[str, Reason],
+    reasons: Mapping[str, WaitingReason],
 ) -> None:
     """A container that failed to start is Waiting, with the reason."""
     latest = observed.latest(container.name)
@@ -213,7 +207,7 @@ def _set_started_and_ready(
     container: core.Container,
     status: core.ContainerStatus,
     old: core.ContainerStatus | None,
-    probes: Probes,
+    probes: ProbeResults,
 ) -> None:
     regular_init = kind == "init" and not podspec.is_sidecar(container)
     container_id = status.containerID.partition("://")[2]
@@ -229,7 +223,7 @@ def _started(
     container: core.Container,
     status: core.ContainerStatus,
     old: core.ContainerStatus | None,
-    probes: Probes,
+    probes: ProbeResults,
     container_id: str,
 ) -> bool:
     if status.state.running is None:
@@ -247,7 +241,7 @@ def _ready(
     container: core.Container,
     status: core.ContainerStatus,
     old: core.ContainerStatus | None,
-    probes: Probes,
+    probes: ProbeResults,
     container_id: str,
 ) -> bool:
     if container.readinessProbe is None:

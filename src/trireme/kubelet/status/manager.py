@@ -8,9 +8,9 @@ pending write; of the statuses set meanwhile only the last is written.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from trireme.api.core import v1 as core
+from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.kubelet import podspec
 from trireme.kubelet.status import patch
@@ -35,9 +35,9 @@ class _Entry:
 
 
 class StatusManager:
-    """Owned by the component. ``client`` is a ``trireme.client.Client``."""
+    """Owned by the component."""
 
-    def __init__(self, env: Env, group: asyncio.TaskGroup, client: Any) -> None:
+    def __init__(self, env: Env, group: asyncio.TaskGroup, client: Client) -> None:
         self._env = env
         self._group = group
         self._client = client

@@ -19,7 +19,6 @@ from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, WARNING, Events
 from trireme.kubelet.images.pull import ImageFailure, ImageRequest, Images
 from trireme.kubelet.observe.model import ObservedPod
-from trireme.kubelet.status.containers import Reason
 from trireme.kubelet.sync import plan as planning
 from trireme.kubelet.sync.create import Factory, NewContainer
 from trireme.kubelet.sync.kill import Killer
@@ -34,6 +33,7 @@ from trireme.kubelet.sync.plan import (
     PurgeInit,
     Start,
     Wait,
+    WaitingReason,
 )
 from trireme.kubelet.sync.remove import Remover
 from trireme.kubelet.volumes.plugin import Mounted
@@ -58,7 +58,7 @@ class Outcome(msgspec.Struct):
     """``reasons``: by container, the reason of a failed start (``None``: started). ``retry_at``:
     epoch seconds at which the first backoff ends; ``failed``: an error that may be retried."""
 
-    reasons: dict[str, Reason | None] = {}
+    reasons: dict[str, WaitingReason | None] = {}
     retry_at: float | None = None
     failed: str = ""
     changed: bool = False
@@ -179,7 +179,7 @@ class Executor:
             "BackOff",
             f"Back-off restarting failed container {action.name} in pod {podspec.full_name(pod)}",
         )
-        outcome.reasons[action.name] = Reason(
+        outcome.reasons[action.name] = WaitingReason(
             CRASH_LOOP,
             f"back-off {_go_duration(action.delay)} restarting failed "
             f"container={action.name} pod={podspec.full_name(pod)}",
@@ -199,12 +199,12 @@ class Executor:
             await self._start_container(work, action, container, sandbox)
         except ImageFailure as failure:
             self._failed_event(work, action.name, failure.reason)
-            outcome.reasons[action.name] = Reason(failure.reason, failure.message)
+            outcome.reasons[action.name] = WaitingReason(failure.reason, failure.message)
             outcome.later(failure.retry_at)
             outcome.failed = failure.reason
             return False
         except _StartFailure as failure:
-            outcome.reasons[action.name] = Reason(failure.reason, failure.message)
+            outcome.reasons[action.name] = WaitingReason(failure.reason, failure.message)
             outcome.failed = failure.reason
             return False
         outcome.reasons[action.name] = None

@@ -8,8 +8,6 @@ that it has only actions that are possible now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from trireme.api.core import v1 as core
@@ -17,6 +15,7 @@ from trireme.kubelet import podspec
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cri.model import ContainerState, NamespaceMode
 from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
+from trireme.kubelet.probes.decide import ProbeResults
 
 LIVENESS = "LivenessProbe"
 STARTUP = "StartupProbe"
@@ -81,12 +80,11 @@ class Plan(msgspec.Struct, frozen=True):
     attempt: int = 0
 
 
-class Probes(msgspec.Struct, frozen=True):
-    """Latest results by container id: True passed, False failed, absent unknown."""
+class WaitingReason(msgspec.Struct, frozen=True):
+    """The reason for which the last start of a container failed."""
 
-    liveness: Mapping[str, bool] = {}
-    startup: Mapping[str, bool] = {}
-    readiness: Mapping[str, bool] = {}
+    reason: str
+    message: str
 
 
 class _Draft:
@@ -101,7 +99,7 @@ class _Draft:
 
 
 def plan(
-    pod: core.Pod, observed: ObservedPod, probes: Probes, crashes: Backoff, now: float
+    pod: core.Pod, observed: ObservedPod, probes: ProbeResults, crashes: Backoff, now: float
 ) -> Plan:
     """The actions for ``pod`` now; empty when its observed state is the desired one."""
     changed, attempt, sandbox_id = sandbox_changed(pod, observed)
@@ -210,7 +208,7 @@ def _done(pod: core.Pod, container: core.Container, observed: ObservedPod) -> bo
 # ---- init containers
 
 
-def _plan_init(pod: core.Pod, observed: ObservedPod, probes: Probes, draft: _Draft) -> bool:
+def _plan_init(pod: core.Pod, observed: ObservedPod, probes: ProbeResults, draft: _Draft) -> bool:
     """Fill ``draft`` for init containers; whether the regular ones may run.
 
     Walks backwards: the runtime may have lost early init containers, so that the last one that it
@@ -255,7 +253,7 @@ def _step_init(
     container: core.Container,
     latest: ObservedContainer,
     index: int,
-    probes: Probes,
+    probes: ProbeResults,
     draft: _Draft,
 ) -> bool:
     """One init container that the runtime has; whether the next one may start."""
@@ -286,7 +284,11 @@ def _step_init(
 
 
 def _step_running_sidecar(
-    container: core.Container, latest: ObservedContainer, index: int, probes: Probes, draft: _Draft
+    container: core.Container,
+    latest: ObservedContainer,
+    index: int,
+    probes: ProbeResults,
+    draft: _Draft,
 ) -> bool:
     if container.startupProbe is not None:
         started = probes.startup.get(latest.id)
@@ -311,7 +313,9 @@ def _step_running_sidecar(
 # ---- regular containers
 
 
-def _plan_regular(pod: core.Pod, observed: ObservedPod, probes: Probes, draft: _Draft) -> None:
+def _plan_regular(
+    pod: core.Pod, observed: ObservedPod, probes: ProbeResults, draft: _Draft
+) -> None:
     keep = 0
     for index, container in enumerate(pod.spec.containers):
         latest = observed.latest(container.name)
@@ -338,7 +342,7 @@ def _plan_regular(pod: core.Pod, observed: ObservedPod, probes: Probes, draft: _
 
 
 def _kill_reason(
-    container: core.Container, latest: ObservedContainer, probes: Probes
+    container: core.Container, latest: ObservedContainer, probes: ProbeResults
 ) -> tuple[str, str] | None:
     if latest.spec_hash != podspec.spec_hash(container):
         return f"Container {container.name} definition changed", CHANGED

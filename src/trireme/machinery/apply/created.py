@@ -181,7 +181,7 @@ def _list(rule: ListRule, node: Node, item: str | Make) -> Make:
             if element in found:
                 found[element] = LEAF
             else:
-                found[element] = item(each) if item else LEAF  # type: ignore[operator]
+                found[element] = LEAF if isinstance(item, str) else item(each)
         if len(found) <= 2:
             return found
         return {element: found[element] for element in fieldset.in_order(found)}

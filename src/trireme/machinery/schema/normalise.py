@@ -78,10 +78,10 @@ def _plans(root: type) -> dict[type, _Plan]:
         busy |= more
 
 
-def _plan(type_: type) -> _Plan:
+def _plan(type_: type[msgspec.Struct]) -> _Plan:
     plan = _Plan()
     nodes = tree.of(type_).fields
-    names = zip(type_.__struct_fields__, type_.__struct_encode_fields__, strict=True)  # type: ignore[attr-defined]
+    names = zip(type_.__struct_fields__, type_.__struct_encode_fields__, strict=True)
     for attribute, wire in names:
         node = nodes[wire]
         plan.lines += _default_lines(plan, attribute, node)

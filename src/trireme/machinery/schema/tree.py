@@ -88,9 +88,9 @@ def _shape(struct: type) -> Shape:
     return _StructShape(struct)
 
 
-def _fields(struct: type) -> dict[str, Node]:
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Node]:
     hints = get_type_hints(struct, include_extras=True)
-    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)  # type: ignore[attr-defined]
+    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
     return {wire: _node(hints[attribute]) for attribute, wire in names}
 
 

@@ -113,6 +113,7 @@ def compare(a: Semver, b: Semver) -> int:
             continue
         if isinstance(x, int) != isinstance(y, int):
             return -1 if isinstance(x, int) else 1
+        # Both are numbers, or both texts.
         return 1 if x > y else -1  # type: ignore[operator]
     return (len(a.pre) > len(b.pre)) - (len(a.pre) < len(b.pre))
 

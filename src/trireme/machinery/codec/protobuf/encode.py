@@ -290,6 +290,7 @@ def _decoder(messages: Messages, name: str) -> Callable[[bytes], Any]:
     fields = {field.name: field for field in messages.fields(name).values()}
     if fields.get("metadata") is None or fields["metadata"].type != _OBJECT_META:
         return msgspec.json.decode
+    # mypy cannot follow TypedDicts that are made from the messages at run time.
     entry = {field.name: Any for field in messages.fields("meta.v1.ManagedFieldsEntry").values()}
     owned = TypedDict("owned", {**entry, "fieldsV1": msgspec.Raw}, total=False)  # type: ignore[misc]
     meta = {field.name: Any for field in messages.fields(_OBJECT_META).values()}
