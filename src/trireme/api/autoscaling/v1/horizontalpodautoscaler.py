@@ -55,7 +55,7 @@ class HorizontalPodAutoscaler(Struct):
     kind: str = constant("HorizontalPodAutoscaler")
     apiVersion: str = constant("autoscaling/v1")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: HorizontalPodAutoscalerSpec = always(HorizontalPodAutoscalerSpec)
+    spec: Annotated[HorizontalPodAutoscalerSpec, Required()] = always(HorizontalPodAutoscalerSpec)
     status: HorizontalPodAutoscalerStatus = always(HorizontalPodAutoscalerStatus)
 
 

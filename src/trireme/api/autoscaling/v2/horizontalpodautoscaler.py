@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from trireme.api import columns
 from trireme.api.autoscaling.v2 import hpa_rules
@@ -21,7 +21,7 @@ from trireme.api.autoscaling.v2.metrics import (
 )
 from trireme.machinery import meta
 from trireme.machinery.resource import Column, Resource, status
-from trireme.machinery.types import Struct, always, constant
+from trireme.machinery.types import Required, Struct, always, constant
 
 # Another version keeps here what it has no fields for; this one has them.
 ANNOTATION = "autoscaling.alpha.kubernetes.io/"
@@ -35,7 +35,7 @@ class HorizontalPodAutoscaler(Struct):
     kind: str = constant("HorizontalPodAutoscaler")
     apiVersion: str = constant("autoscaling/v2")
     metadata: meta.ObjectMeta = always(meta.ObjectMeta)
-    spec: HorizontalPodAutoscalerSpec = always(HorizontalPodAutoscalerSpec)
+    spec: Annotated[HorizontalPodAutoscalerSpec, Required()] = always(HorizontalPodAutoscalerSpec)
     status: HorizontalPodAutoscalerStatus = always(HorizontalPodAutoscalerStatus)
 
 

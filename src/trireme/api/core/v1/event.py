@@ -25,7 +25,7 @@ class EventSource(Struct):
 class Event(Struct):
     kind: str = constant("Event")
     apiVersion: str = constant("v1")
-    metadata: meta.ObjectMeta = always(meta.ObjectMeta)
+    metadata: Annotated[meta.ObjectMeta, Required()] = always(meta.ObjectMeta)
     involvedObject: Annotated[ObjectReference, Required()] = always(ObjectReference)
     reason: str = ""
     message: str = ""
