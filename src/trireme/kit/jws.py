@@ -43,6 +43,7 @@ class Key:
     def jwk(self) -> dict[str, str]:
         """The key as a JSON Web Key."""
         to_jwk = RSAAlgorithm.to_jwk if self.algorithm == "RS256" else ECAlgorithm.to_jwk
+        # The overloads of the two classes do not join.
         numbers: dict[str, Any] = to_jwk(self.public, as_dict=True)  # type: ignore[call-overload]
         public = {name: numbers[name] for name in _JWK_FIELDS if name in numbers}
         return {"use": "sig", "kid": self.id, "alg": self.algorithm} | public

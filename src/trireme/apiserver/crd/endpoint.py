@@ -93,8 +93,8 @@ class CustomEndpoint(Endpoint):
     def converts(self, value: bool) -> None:
         """The versions say it themselves."""
 
-    # A property where the base has an attribute.
     @property
+    # A property where the base has an attribute.
     def converts_by_webhook(self) -> bool:  # type: ignore[override]
         return isinstance(self.shared.convert, WebhookConverter)
 

@@ -13,6 +13,7 @@ import struct
 from base64 import b64decode
 from collections.abc import Callable
 from functools import lru_cache
+from types import GenericAlias
 from typing import Any, TypedDict
 
 import msgspec
@@ -285,18 +286,22 @@ _SPECIAL: dict[str, Encode] = {
 }
 
 
+def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
+    # mypy cannot follow one that is made at run time.
+    return TypedDict(name, fields, total=False)  # type: ignore[operator]
+
+
 def _decoder(messages: Messages, name: str) -> Callable[[bytes], Any]:
     """JSON to plain values; what the managers of fields own is not looked into, it is long."""
     fields = {field.name: field for field in messages.fields(name).values()}
     if fields.get("metadata") is None or fields["metadata"].type != _OBJECT_META:
         return msgspec.json.decode
-    # mypy cannot follow TypedDicts that are made from the messages at run time.
     entry = {field.name: Any for field in messages.fields("meta.v1.ManagedFieldsEntry").values()}
-    owned = TypedDict("owned", {**entry, "fieldsV1": msgspec.Raw}, total=False)  # type: ignore[misc]
+    owned = _typed_dict("owned", {**entry, "fieldsV1": msgspec.Raw})
     meta = {field.name: Any for field in messages.fields(_OBJECT_META).values()}
-    metadata = TypedDict("metadata", {**meta, "managedFields": list[owned] | None}, total=False)  # type: ignore[misc]
+    metadata = _typed_dict("metadata", {**meta, "managedFields": GenericAlias(list, owned) | None})
     whole: dict[str, Any] = dict.fromkeys(_flat(messages, name), Any)
-    kind = TypedDict("kind", {**whole, "metadata": metadata}, total=False)  # type: ignore[misc]
+    kind = _typed_dict("kind", {**whole, "metadata": metadata})
     return msgspec.json.Decoder(kind).decode
 
 
