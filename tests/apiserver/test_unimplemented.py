@@ -73,7 +73,6 @@ IN_PART = {
     "services",
     "namespaces",
     "secrets",
-    # Their size is limited; nothing is bound to them.
     "persistentvolumeclaims",
     "apiservices.apiregistration.k8s.io",
 }

@@ -74,34 +74,10 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.
     "persistentvolumeclaims": (
-        Row(
-            "it will not be bound to a PersistentVolume",
-            (
-                "persistent-volume-binder",
-                "ephemeral-volume-controller",
-                "expand-controller",
-                "pvc-protection-controller",
-                "selinux-warning-controller",
-                "DefaultStorageClass",
-                "PersistentVolumeClaimResize",
-                "StorageObjectInUseProtection",
-            ),
-        ),
-    ),
-    "persistentvolumes": (
-        Row(
-            "no PersistentVolumeClaim will be bound to it",
-            ("persistent-volume-binder", "pv-protection-controller"),
-        ),
-    ),
-    "storageclasses.storage.k8s.io": (
-        Row("no PersistentVolume will be provisioned", ("persistent-volume-binder",)),
+        Row("no node will mount its volume", ("expand-controller", "selinux-warning-controller")),
     ),
     "volumeattachments.storage.k8s.io": (
         Row("no node will wait for it", ("attachdetach-controller",)),
-    ),
-    "volumeattributesclasses.storage.k8s.io": (
-        Row("no volume will be modified", ("volumeattributesclass-protection-controller",)),
     ),
     "csidrivers.storage.k8s.io": (Row("no node will mount volumes of it"),),
     "csinodes.storage.k8s.io": (Row("no Pod will be scheduled by it"),),

@@ -32,6 +32,11 @@ from trireme.apiserver.admission.plugins.rbac_escalation import RbacEscalation
 from trireme.apiserver.admission.plugins.resource_quota import ResourceQuotaPlugin
 from trireme.apiserver.admission.plugins.runtime_class import RuntimeClassPlugin
 from trireme.apiserver.admission.plugins.service_account import ServiceAccountPlugin
+from trireme.apiserver.admission.plugins.storage import (
+    DefaultStorageClass,
+    PersistentVolumeClaimResize,
+    StorageObjectInUseProtection,
+)
 from trireme.apiserver.admission.plugins.taint_nodes_by_condition import TaintNodesByCondition
 
 
@@ -46,6 +51,9 @@ def plugins() -> list[Plugin]:
         TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),
+        DefaultStorageClass(),
+        StorageObjectInUseProtection(),
+        PersistentVolumeClaimResize(),
         RuntimeClassPlugin(),
         CertificateApproval(),
         CertificateSigning(),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClaim
 from trireme.api.core.v1.selection import ScopedResourceSelectorRequirement
+from trireme.domain import volumes
 from trireme.domain.quota.contract import Evaluator, selects
 from trireme.domain.resource_lists import ResourceList
 from trireme.machinery import quantity
@@ -16,7 +17,6 @@ _CLAIMS: Final = "persistentvolumeclaims"
 _STORAGE: Final = "requests.storage"
 _OF_CLASS: Final = ".storageclass.storage.k8s.io/"
 _SUFFIXES: Final = (_OF_CLASS + _CLAIMS, _OF_CLASS + _STORAGE)
-_CLASS_ANNOTATION: Final = "volume.beta.kubernetes.io/storage-class"
 
 
 class Claims(Evaluator):
@@ -35,7 +35,7 @@ class Claims(Evaluator):
 
     def in_scope(self, scope: ScopedResourceSelectorRequirement, obj: Any) -> bool:
         return scope.scopeName == "VolumeAttributesClass" and selects(
-            scope, _attribute_classes(obj)
+            scope, volumes.attribute_classes(obj)
         )
 
     def usage(self, obj: Any, now: float) -> ResourceList:
@@ -47,7 +47,7 @@ class Claims(Evaluator):
             allocated = claim.status.allocatedResources.get("storage")
             if allocated is not None:
                 used[_STORAGE] = max(used[_STORAGE], quantity.parse(allocated).round_up(0))
-        name = storage_class(claim)
+        name = volumes.class_of(claim)
         if name:
             for plain in (_CLAIMS, _STORAGE):
                 if plain in used:
@@ -55,26 +55,9 @@ class Claims(Evaluator):
         return used
 
 
-def storage_class(claim: PersistentVolumeClaim) -> str:
-    """The name of its class, "" for none; the annotation from before the field wins."""
-    if _CLASS_ANNOTATION in claim.metadata.annotations:
-        return claim.metadata.annotations[_CLASS_ANNOTATION]
-    return claim.spec.storageClassName or ""
-
-
 def replenishes(old: PersistentVolumeClaim, new: PersistentVolumeClaim) -> bool:
     """Whether an update of the status changes what the claim uses, or its scope."""
     before, after = old.status.allocatedResources, new.status.allocatedResources
-    return before.get("storage") != after.get("storage") or _attribute_classes(
+    return before.get("storage") != after.get("storage") or volumes.attribute_classes(
         old
-    ) != _attribute_classes(new)
-
-
-def _attribute_classes(claim: PersistentVolumeClaim) -> set[str]:
-    modified = claim.status.modifyVolumeStatus
-    found = {
-        claim.spec.volumeAttributesClassName or "",
-        claim.status.currentVolumeAttributesClassName or "",
-        modified.targetVolumeAttributesClassName if modified is not None else "",
-    }
-    return found - {""}
+    ) != volumes.attribute_classes(new)

@@ -1,0 +1,1 @@
+"""Storage: claims get volumes, volumes are attached to nodes, and what is used is protected."""

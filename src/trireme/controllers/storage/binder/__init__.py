@@ -1,0 +1,1 @@
+"""The volume binder: PersistentVolumeClaims and PersistentVolumes find each other."""

@@ -1,0 +1,28 @@
+"""A PersistentVolume that is bound to a claim is not deleted before the claim.
+
+In: volumes. Out: the finalizer kubernetes.io/pv-protection. Run by ``manager``. Upstream:
+pkg/controller/volume/pvprotection.
+"""
+
+from __future__ import annotations
+
+from trireme.api.core.v1.persistentvolume_types import PersistentVolume
+from trireme.controllers.definition import ControllerContext, Definition
+from trireme.controllers.storage import protection
+from trireme.domain import volumes
+from trireme.runtime.controller import Controller
+
+NAME = "pv-protection-controller"
+
+
+def make(context: ControllerContext) -> Controller:
+    """Reconciles volumes that are deleted or lack the finalizer."""
+
+    async def is_used(volume: PersistentVolume) -> bool:
+        return volume.status.phase == "Bound"
+
+    informer = context.informers.of(PersistentVolume)
+    return protection.controller(NAME, context, informer, volumes.PV_PROTECTION, is_used, [])
+
+
+CONTROLLER = Definition(NAME, make)
