@@ -28,7 +28,7 @@ class MutationCache(Generic[T]):
     def wrote(self, stored: T) -> T:
         """Note an object as the server has stored it; returns it."""
         if _revision(stored) > self._informer.revision:
-            self._written[keys.of(stored.metadata)] = stored  # type: ignore[attr-defined]
+            self._written[_key(stored)] = stored
         return stored
 
     def get(self, namespace: str, name: str) -> T | None:
@@ -45,8 +45,7 @@ class MutationCache(Generic[T]):
         """The newest that is known of the objects that have ``value`` in the informer's index."""
         found = []
         for obj in self._informer.by_index(values, value):
-            meta: Any = obj.metadata  # type: ignore[attr-defined]
-            newest = self.get(meta.namespace, meta.name)
+            newest = self.get(*_key(obj))
             if newest is not None:
                 found.append(newest)
         return found
@@ -54,3 +53,7 @@ class MutationCache(Generic[T]):
 
 def _revision(obj: Any) -> int:
     return int(obj.metadata.resourceVersion or 0)
+
+
+def _key(obj: Any) -> Key:
+    return keys.of(obj.metadata)
