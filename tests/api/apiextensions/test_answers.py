@@ -62,7 +62,7 @@ def test_values(case: dict[str, Any]) -> None:
     errs += checker.validate_update(value, old) if old else checker.validate(value)
     errs += metadata.validate(value, node)
     errs += lists.validate(value, node)
-    ruled = rules.of(SCHEMA, True)
+    ruled = rules.of(node, True)
     assert ruled is not None
     errs += ruled.validate(value, old, None, None)
     assert sorted(map(str, errs)) == case["errors"]

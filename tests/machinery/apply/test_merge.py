@@ -6,12 +6,13 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.machinery.apply import published
 
-from trireme.machinery.apply import check, collect, fieldset, openapi
+from trireme.machinery.apply import check, collect, fieldset
 from trireme.machinery.apply.compare import compare
 from trireme.machinery.apply.merge import merge, remove
 
-SCHEMA = openapi.of_openapi(
+SCHEMA = published.of_openapi(
     {
         "type": "object",
         "properties": {

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 import msgspec
 
-from trireme.api.apiextensions.schema import default, metadata, prune, structural
+from trireme.api.apiextensions.schema import atoms, default, metadata, prune, structural
 from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.validation import Validator
@@ -23,7 +23,6 @@ from trireme.apiserver.derived import Derived
 from trireme.apiserver.endpoint import APPLIED, SENT, Endpoint
 from trireme.machinery import errors, gotext
 from trireme.machinery.apply.atom import STRING, Atom, MapRule, Nodes
-from trireme.machinery.apply.openapi import of_openapi
 from trireme.machinery.codec import json
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.resource import Resource
@@ -109,10 +108,7 @@ class CustomEndpoint(Endpoint):
     @cached_property
     def atom(self) -> Atom:
         """How values merge in server-side apply."""
-        schema = dict(self.validator.node.schema)
-        properties = dict(schema.get("properties", {}))
-        atom = of_openapi(schema | {"properties": properties}, preserve=self.shared.preserve)
-        return _with_metadata(atom)
+        return _with_metadata(atoms.of(self.validator.node, self.shared.preserve))
 
     def watching(self, subscription: Subscription) -> None:
         self.shared.subscriptions.add(subscription)

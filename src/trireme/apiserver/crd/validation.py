@@ -49,12 +49,7 @@ class Validator:
 
     @cached_property
     def _ruled(self) -> rules.Ruled | None:
-        return rules.of(self._schema or {}, True)
-
-    @cached_property
-    def _status_checker(self) -> Checker | None:
-        status = (self._schema or {}).get("properties", {}).get("status")
-        return None if status is None else Checker(status)
+        return rules.of(self.node, True)
 
     def validate(self, new: CustomObject) -> Errors:
         """Errors of a new object."""
@@ -83,10 +78,9 @@ class Validator:
         errs = self._types(new)
         if errs or new.is_validated:
             return errs
-        if "status" in new and self._status_checker is not None:
-            at = field.path("status")
-            was = old.get("status")
-            errs += self._status_checker.validate_update(new["status"], was, at)
+        checker = self._checker.properties.get("status")
+        if "status" in new and checker is not None:
+            errs += checker.validate_update(new["status"], old.get("status"), field.path("status"))
         errs += self._status_replicas(new)
         errs += self._lists(new, old)
         return errs + self._rules(new, old, errs)

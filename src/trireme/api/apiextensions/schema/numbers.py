@@ -17,6 +17,13 @@ _INT64: Final = (-(2**63), 2**63 - 1)
 _MAX_FLOAT32: Final = 3.40282346638528859811704183484516925440e38
 
 
+def bounds(schema: dict[str, Any], types: tuple[str, ...], format_: str) -> Bounds:
+    """What a schema says about numbers; most say nothing, and share that."""
+    if types in (("integer",), ("number",)) or not _KEYS.isdisjoint(schema):
+        return Bounds(schema, types, format_)
+    return _NONE
+
+
 class Bounds:
     """What one schema says about numbers."""
 
@@ -115,3 +122,9 @@ def is_whole(value: float) -> bool:
     if value == nearest:
         return True
     return nearest != 0 and abs(value - nearest) < 1e-9 * abs(nearest)
+
+
+_KEYS: Final = frozenset(
+    ("multipleOf", "maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum")
+)
+_NONE: Final = Bounds({}, (), "")

@@ -7,11 +7,11 @@ an update tolerates errors in what it does not change (KEP-4008).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from trireme.api.apiextensions.schema import formats
-from trireme.api.apiextensions.schema.numbers import Bounds, is_whole
+from trireme.api.apiextensions.schema.numbers import bounds, is_whole
 from trireme.api.apiextensions.schema.result import NO_FIELD, Result
 from trireme.expr.cel import regex
 from trireme.machinery import field, gotext
@@ -20,6 +20,7 @@ from trireme.machinery.field import FieldError, Path
 Schema = dict[str, Any]
 
 _ABSENT: Final = object()
+_NOTHING: Final[Mapping[str, Any]] = {}
 _INT64: Final = (-(2**63), 2**63 - 1)
 
 
@@ -55,9 +56,38 @@ class Checker:
     """One schema node, compiled. ``structural``: read from a structural schema, where
     x-kubernetes-int-or-string is no type of its own."""
 
+    __slots__ = (
+        "_additional",
+        "_all_of",
+        "_any_of",
+        "_bounds",
+        "_closed",
+        "_enum",
+        "_format",
+        "_format_check",
+        "_items",
+        "_list_keys",
+        "_list_type",
+        "_max_items",
+        "_max_length",
+        "_max_properties",
+        "_min_items",
+        "_min_length",
+        "_min_properties",
+        "_not",
+        "_nullable",
+        "_one_of",
+        "_pattern",
+        "_required",
+        "_typed",
+        "_types",
+        "_unique",
+        "properties",
+    )
+
     def __init__(self, schema: Schema, *, structural: bool = False) -> None:
         self._list_type = schema.get("x-kubernetes-list-type", "")
-        self._list_keys: list[str] = schema.get("x-kubernetes-list-map-keys", [])
+        self._list_keys: Sequence[str] = schema.get("x-kubernetes-list-map-keys", ())
         kind = schema.get("type", "")
         either = schema.get("x-kubernetes-int-or-string", False) and not structural
         self._types: tuple[str, ...] = ("integer", "string") if either else (kind,) if kind else ()
@@ -67,8 +97,8 @@ class Checker:
         self._max_length: int | None = schema.get("maxLength")
         self._min_length: int | None = schema.get("minLength")
         self._pattern: str = schema.get("pattern", "")
-        self._bounds = Bounds(schema, self._types, self._format)
-        self._enum: list[Any] = schema.get("enum", [])
+        self._bounds = bounds(schema, self._types, self._format)
+        self._enum: Sequence[Any] = schema.get("enum", ())
 
         def sub(item: Schema) -> Checker:
             return Checker(item, structural=structural)
@@ -80,14 +110,15 @@ class Checker:
         self._items = sub(items) if isinstance(items, dict) else None
         self._max_properties: int | None = schema.get("maxProperties")
         self._min_properties: int | None = schema.get("minProperties")
-        self._required: list[str] = schema.get("required", [])
-        self._properties = {name: sub(item) for name, item in schema.get("properties", {}).items()}
+        self._required: Sequence[str] = schema.get("required", ())
+        below = {name: sub(item) for name, item in schema.get("properties", {}).items()}
+        self.properties: Mapping[str, Checker] = below or _NOTHING
         more = schema.get("additionalProperties")
         self._closed = more is False
         self._additional = sub(more) if isinstance(more, dict) else None
-        self._any_of = [sub(item) for item in schema.get("anyOf", ())]
-        self._one_of = [sub(item) for item in schema.get("oneOf", ())]
-        self._all_of = [sub(item) for item in schema.get("allOf", ())]
+        self._any_of = tuple(sub(item) for item in schema.get("anyOf", ()))
+        self._one_of = tuple(sub(item) for item in schema.get("oneOf", ()))
+        self._all_of = tuple(sub(item) for item in schema.get("allOf", ()))
         self._not = sub(schema["not"]) if "not" in schema else None
         self._typed = bool(self._types or self._format)
 
@@ -236,7 +267,7 @@ class Checker:
         old: dict[str, Any] | None = None
         if pair is not None and isinstance(pair.old, dict):
             old = pair.old
-        properties = self._properties
+        properties = self.properties
         for key, item in value.items():
             checker = properties.get(key)
             if checker is not None:
@@ -295,7 +326,7 @@ class Checker:
 
     def _try(
         self,
-        branches: list[Checker],
+        branches: Sequence[Checker],
         value: Any,
         at: str,
         context: _Context,
@@ -384,7 +415,7 @@ def _has_duplicates(items: list[Any]) -> bool:
     return any(same(item, other) for at, item in enumerate(items) for other in items[:at])
 
 
-def map_key(item: Any, keys: list[str]) -> Any:
+def map_key(item: Any, keys: Sequence[str]) -> Any:
     """What identifies an item of a list that is a map; None for what is no object."""
     if not isinstance(item, dict):
         return None

@@ -1,6 +1,6 @@
 """CEL rules of a schema (x-kubernetes-validations): compiled once, evaluated on every write.
 
-In: a schema as plain JSON; then values, with the old ones on update. Out: field errors. One budget
+In: a structural schema; then values, with the old ones on update. Out: field errors. One budget
 is spent by all rules of an object. Rules: custom-resource-definitions/#validation-rules; upstream
 schema/cel/{compilation,validation}.go.
 """
@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trireme.api.apiextensions.schema import fieldpath, structural
+from trireme.api.apiextensions.schema import fieldpath
 from trireme.api.apiextensions.schema.openapi import Correlated, map_key
 from trireme.api.apiextensions.schema.result import NO_FIELD
-from trireme.api.apiextensions.schema.structural import NotStructural, Schema
+from trireme.api.apiextensions.schema.structural import RULES, Schema, Structural
 from trireme.expr import cel
 from trireme.expr.cel import types as celtypes
 from trireme.machinery import field, gotext
 from trireme.machinery.field import FieldError, Path
 
-_RULES: Final = "x-kubernetes-validations"
 _BLOCKING: Final = (
     field.NOT_SUPPORTED,
     field.REQUIRED,
@@ -58,8 +57,8 @@ class Rule:
 
 
 def compile_rules(schema: Schema, decl: cel.DeclType) -> list[Rule]:
-    """The rules of this node alone."""
-    given = schema.get(_RULES, ())
+    """The rules of this schema alone."""
+    given = schema.get(RULES, ())
     environments: dict[bool, cel.Environment] = {}
     found: list[Rule] = []
     for source in given:
@@ -71,11 +70,11 @@ def compile_rules(schema: Schema, decl: cel.DeclType) -> list[Rule]:
         if optional not in environments:
             old: Any = celtypes.optional_of(decl.type) if optional else decl
             environments[optional] = cel.Environment({"self": decl, "oldSelf": old})
-        _compile(rule, environments[optional], schema)
+        _compile(rule, environments[optional])
     return found
 
 
-def _compile(rule: Rule, environment: cel.Environment, schema: Schema) -> None:
+def _compile(rule: Rule, environment: cel.Environment) -> None:
     try:
         program = environment.compile(rule.source["rule"])
     except cel.CelError as error:
@@ -99,22 +98,20 @@ def _compile(rule: Rule, environment: cel.Environment, schema: Schema) -> None:
             rule.message_error = "messageExpression must evaluate to a string"
             return
         rule.message, rule.message_cost = message, message.estimate().max
-    path = rule.source.get("fieldPath", "")
-    if path:
-        try:
-            rule.field_path = str(fieldpath.find(path, structural.of(schema)).path or "")
-        except (ValueError, NotStructural):
-            rule.field_path = ""
 
 
 class Ruled:
     """A node that has rules, or something below it has."""
 
-    def __init__(self, schema: Schema, decl: cel.DeclType, rules: list[Rule]) -> None:
-        self._type = schema.get("type", "")
-        self._rules = rules
-        self._list_keys: list[str] = schema.get("x-kubernetes-list-map-keys", [])
-        self._is_map_list = schema.get("x-kubernetes-list-type") == "map"
+    def __init__(self, node: Structural, decl: cel.DeclType) -> None:
+        self._type = node.type
+        self._rules = compile_rules(node.schema, decl)
+        for rule in self._rules:
+            path = rule.source.get("fieldPath", "")
+            if path and rule.program is not None:
+                rule.field_path = _place(path, node)
+        self._list_keys = node.list_keys
+        self._is_map_list = node.list_type == "map"
         self.items: Ruled | None = None
         self.additional: Ruled | None = None
         self.properties: dict[str, Ruled] = {}
@@ -138,30 +135,34 @@ class Ruled:
         return self.validate(value, value, at, None) or self.validate(value, None, at, None)
 
 
-def of(schema: Schema, is_root: bool, decl: cel.DeclType | None = None) -> Ruled | None:
+def of(node: Structural, is_root: bool) -> Ruled | None:
     """The rules of a schema and all below it; None where there are none."""
-    if not _has_rules(schema):
+    if not node.has_rules:
         return None
-    if decl is None:
-        decl = cel.schema_type(schema, root=is_root)
-    return None if decl is None else _node(schema, decl)
+    decl = cel.schema_type(node.schema, root=is_root)
+    return None if decl is None else _ruled(node, decl)
 
 
-def _node(schema: Schema, decl: cel.DeclType) -> Ruled:
-    node = Ruled(schema, decl, compile_rules(schema, decl))
-    items = schema.get("items")
-    if isinstance(items, dict) and decl.elem is not None and _has_rules(items):
-        node.items = _node(items, decl.elem)
-    more = schema.get("additionalProperties")
-    if isinstance(more, dict) and decl.elem is not None and _has_rules(more):
-        node.additional = _node(more, decl.elem)
-    for name, item in schema.get("properties", {}).items():
-        if not _has_rules(item):
-            continue
-        below = child(decl, name, item)
+def _ruled(node: Structural, decl: cel.DeclType) -> Ruled:
+    ruled = Ruled(node, decl)
+    if decl.elem is not None:
+        if node.items is not None and node.items.has_rules:
+            ruled.items = _ruled(node.items, decl.elem)
+        if node.additional is not None and node.additional.has_rules:
+            ruled.additional = _ruled(node.additional, decl.elem)
+    for name, item in node.properties.items():
+        below = child(decl, name, item.schema) if item.has_rules else None
         if below is not None:
-            node.properties[name] = _node(item, below)
-    return node
+            ruled.properties[name] = _ruled(item, below)
+    return ruled
+
+
+def _place(path: str, node: Structural) -> str:
+    """Where errors of a rule stand, below its node."""
+    try:
+        return str(fieldpath.find(path, node).path or "")
+    except ValueError:
+        return ""
 
 
 def child(decl: cel.DeclType, name: str, schema: Schema) -> cel.DeclType | None:
@@ -170,14 +171,6 @@ def child(decl: cel.DeclType, name: str, schema: Schema) -> cel.DeclType | None:
     if escaped is not None:
         return (decl.fields or {}).get(escaped)
     return cel.schema_type(schema, root=schema.get("x-kubernetes-embedded-resource", False))
-
-
-def _has_rules(schema: Schema) -> bool:
-    if schema.get(_RULES):
-        return True
-    below = list(schema.get("properties", {}).values())
-    below += [schema.get("items"), schema.get("additionalProperties")]
-    return any(isinstance(item, dict) and _has_rules(item) for item in below)
 
 
 def is_blocked(errs: list[FieldError]) -> bool:

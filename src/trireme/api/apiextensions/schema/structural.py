@@ -14,6 +14,8 @@ Schema = dict[str, Any]
 
 # What every object has besides its schema's own fields.
 META_FIELDS: Final = ("apiVersion", "kind", "metadata")
+# The CEL rules of a schema.
+RULES: Final = "x-kubernetes-validations"
 _UNSUPPORTED: Final = (
     ("id", "id"),
     ("$schema", "schema"),
@@ -44,6 +46,7 @@ class Structural:
         "has_defaults",
         "has_embedded",
         "has_lists",
+        "has_rules",
         "int_or_string",
         "items",
         "keeps_additional",
@@ -72,7 +75,7 @@ class Structural:
         self.items: Structural | None = None
         self.additional: Structural | None = None
         self.keeps_additional = "additionalProperties" in schema
-        self.has_defaults = self.has_embedded = self.has_lists = False
+        self.has_defaults = self.has_embedded = self.has_lists = self.has_rules = False
 
     def children(self) -> list[Structural]:
         """The nodes one step below."""
@@ -102,10 +105,15 @@ def of(schema: Schema) -> Structural:
             _check_branch(branch)
     if "not" in schema:
         _check_branch(schema["not"])
-    below = node.children()
-    node.has_defaults = node.default is not None or any(item.has_defaults for item in below)
-    node.has_embedded = node.embedded or any(item.has_embedded for item in below)
-    node.has_lists = node.list_type in ("set", "map") or any(item.has_lists for item in below)
+    node.has_defaults = node.default is not None
+    node.has_embedded = node.embedded
+    node.has_lists = node.list_type in ("set", "map")
+    node.has_rules = bool(schema.get(RULES))
+    for item in node.children():
+        node.has_defaults |= item.has_defaults
+        node.has_embedded |= item.has_embedded
+        node.has_lists |= item.has_lists
+        node.has_rules |= item.has_rules
     return node
 
 

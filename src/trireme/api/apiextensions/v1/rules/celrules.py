@@ -142,7 +142,7 @@ class Context:
 
 def validate_default(node: Structural, is_root: bool, value: Any, at: Path) -> Errors:
     """Errors of a default by the rules of its schema."""
-    ruled = rules.of(node.schema, is_root or node.embedded)
+    ruled = rules.of(node, is_root or node.embedded)
     return [] if ruled is None else ruled.validate_default(value, at)
 
 

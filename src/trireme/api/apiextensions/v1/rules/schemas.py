@@ -75,7 +75,7 @@ def validate(
             late.append(field.invalid(where, "", str(problem)))
         else:
             wrong = check.validate(bare, where) or checkdefaults.validate(
-                structural.root(schema),
+                structural.as_root(bare),
                 where,
                 must_be_pruned=options.pruned_defaults,
                 rules=celrules.validate_default,

@@ -1,7 +1,7 @@
-"""Atoms of OpenAPI schemas, as custom resources have them.
+"""Atoms of published OpenAPI schemas, with references: what our own are compared with.
 
-In: a schema, and the definitions that it refers to. Out: its ``Atom``. Called by the endpoints of
-custom resources. Upstream: kube-openapi ``schemaconv``.
+In: a schema, and the definitions that it refers to. Out: its ``Atom``. Upstream: kube-openapi
+``schemaconv``.
 """
 
 from __future__ import annotations
