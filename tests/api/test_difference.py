@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trireme.api import difference
-from trireme.api.core.v1.persistentvolume_types import HostPathVolumeSource, PersistentVolumeSpec
+from trireme.api.core.v1.persistentvolume_types import PersistentVolumeSpec
 from trireme.api.core.v1.pod.container import Container, EnvVar
 from trireme.api.core.v1.pod.security import PodSecurityContext
 from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.volumesources import HostPathVolumeSource
 from trireme.machinery import internal
 
 LINES = st.lists(st.sampled_from([f"{n}\n" for n in range(6)]), max_size=30)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 
@@ -47,9 +47,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("changes", "errors"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
-def test_all_markers_in_the_order_of_the_fields(
-    changes: dict[str, object], errors: list[str]
-) -> None:
+def test_all_markers_in_the_order_of_the_fields(changes: dict[str, Any], errors: list[str]) -> None:
     errs: rules.Errors = []
     rules.declared(errs, field.path("p"), Paint(**{**FULL, **changes}))
     assert [str(error) for error in errs] == errors

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 DATA = Path(__file__).parent.parent / "data"
 # Everything that upstream can serve is on in the tables.
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "feature_gates": {"AllAlpha": True, "AllBeta": True},
     "runtime_config": {"api/all": True},
 }

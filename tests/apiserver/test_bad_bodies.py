@@ -172,7 +172,7 @@ async def test_many_of_everything(api: Api) -> None:
     many = {f"k-{number}": "v" for number in range(20_000)}
     await api.made(MAPS, config_map(data=many))
     container = {"name": "a", "image": "i", "env": [{"name": f"E{n}"} for n in range(20_000)]}
-    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
+    pod: dict[str, Any] = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
     pod["spec"] = {"containers": [container]}
     await api.made(PODS, json.dumps(pod).encode())
     again = {"spec": {"containers": [{"name": "a", "env": container["env"][:2]}]}}
@@ -256,7 +256,7 @@ async def test_numbers_at_the_edges(api: Api, number: bytes, code: int) -> None:
 )  # fmt: skip
 async def test_quantities_at_the_edges(api: Api, quantity: str) -> None:
     container = {"name": "a", "image": "i", "resources": {"limits": {"cpu": quantity}}}
-    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
+    pod: dict[str, Any] = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}}
     pod["spec"] = {"containers": [container]}
     status, got = await api("POST", PODS, json.dumps(pod).encode())
     assert status in (201, 400, 422), got
@@ -283,8 +283,8 @@ async def test_copies_that_double(api: Api) -> None:
     body = {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": "a"}}
     await api.made(WIDGETS, json.dumps({**body, "spec": {"a": {"x": "y" * 100}}}).encode())
     steps = [{"op": "copy", "from": "/spec/a", "path": f"/spec/a/{number}"} for number in range(60)]
-    body = json.dumps(steps).encode()
-    status, got = await api("PATCH", f"{WIDGETS}/a", body, JSON_PATCH)
+    copies = json.dumps(steps).encode()
+    status, got = await api("PATCH", f"{WIDGETS}/a", copies, JSON_PATCH)
     assert (status, got["reason"]) == (422, "Invalid")
     assert "the accumulated size increase of copy is" in got["details"]["causes"][0]["message"]
 

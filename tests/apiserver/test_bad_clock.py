@@ -93,7 +93,7 @@ async def test_events_go_an_hour_after_their_last_write(env: Env) -> None:
 async def test_leases_of_the_future_are_renewed(env: Env) -> None:
     async with control_plane.api_server(env) as server:
         ask = Asker(server, ADMIN)
-        lease = {
+        lease: dict[str, Any] = {
             "kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": {"name": "l"},
             "spec": {"holderIdentity": "a", "leaseDurationSeconds": 15,
                      "renewTime": time.format_micro(env.clock.now())},

@@ -75,7 +75,9 @@ class Kept:
 @pytest.mark.parametrize(("resource", "manifest"), list(_manifests()))
 async def test_promises(resource: Resource, manifest: dict[str, Any]) -> None:
     collection, name = _collection(resource), manifest["metadata"]["name"]
-    settings = {} if resource.default_on and not resource.gate else parity.EVERYTHING
+    settings: dict[str, Any] = (
+        {} if resource.default_on and not resource.gate else parity.EVERYTHING
+    )
     async with control_plane.api_server(**settings) as server:
         ask = Api(server)
         status, dry = await ask("POST", f"{collection}?dryRun=All", manifest)

@@ -144,7 +144,7 @@ async def test_definitions_are_those_of_upstream() -> None:
 
 @pytest.mark.parametrize("everything", [False, True], ids=["default", "everything"])
 async def test_kinds_in_discovery_are_those_of_upstream(everything: bool) -> None:
-    settings = parity.EVERYTHING if everything else {}
+    settings: dict[str, Any] = parity.EVERYTHING if everything else {}
     theirs = {item.name: item for item in parity.kinds() if everything or item.on}
     async with control_plane.api_server(**settings) as server:
         documents = [await fetch(server, path, AGGREGATED) for path in ("/api", "/apis")]

@@ -21,7 +21,7 @@ def finish(steps: Steps[T]) -> T:
         try:
             next(steps)
         except StopIteration as done:
-            return done.value  # type: ignore[no-any-return]
+            return done.value
 
 
 def small(encode: Callable[[Any, Any, str], Steps[bytes]]) -> bytes:

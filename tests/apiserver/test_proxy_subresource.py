@@ -42,7 +42,7 @@ def on_loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def pod_server() -> AsyncIterator[int]:
     """Answers with what it was asked; /away redirects to /there."""
 
-    async def answer(request: web.BaseRequest) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.path == "/away":
             return web.Response(status=302, headers={"Location": "/there?x=1"})
         if request.path == "/page":

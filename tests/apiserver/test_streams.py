@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs
@@ -35,7 +35,7 @@ from trireme.testing import clients, control_plane
 POD = "/api/v1/namespaces/default/pods/p"
 SUCCESS = b'{"metadata":{},"status":"Success"}'
 FAILURE = b'{"metadata":{},"status":"Failure","message":"command terminated","reason":"NonZero"}'
-Play = Callable[["Far"], Awaitable[None]]
+Play = Callable[["Far"], Coroutine[Any, Any, None]]
 
 
 class Far:
@@ -98,7 +98,7 @@ class Node:
         return far, {}
 
     async def request(self, node: str, method: str, path: str, query: str) -> NodeAnswer:
-        async def chunks() -> AsyncIterator[bytes]:
+        async def chunks() -> AsyncGenerator[bytes, None]:
             for chunk in self._log:
                 yield chunk
             if "follow" in query:
@@ -300,8 +300,9 @@ async def test_a_log(protocol: str) -> None:
         found = [message.data async for message in socket]
         lines = [b"", b"one\n", b"two\n"]
         if protocol.startswith("base64"):
-            lines = [base64.b64encode(line).decode() for line in lines]  # type: ignore[misc]
-        assert found == lines
+            assert found == [base64.b64encode(line).decode() for line in lines]
+        else:
+            assert found == lines
 
 
 async def test_a_log_that_is_followed_ends_with_its_reader() -> None:
@@ -338,8 +339,8 @@ async def test_a_watch_tells_each_event_in_a_message_of_its_own() -> None:
     for headers, kind in ((None, WSMsgType.TEXT), (accepts, WSMsgType.BINARY)):
         async with site(Node(echo)) as here:
             client = clients.client(here.server)
-            for name in ("a", "b"):
-                await client.create(config_map(name))
+            for each in ("a", "b"):
+                await client.create(config_map(each))
             async with here.socket(path, headers=headers) as socket:
                 for name in (b'"a"', b'"b"', b"BOOKMARK"):
                     message = await socket.receive()

@@ -80,7 +80,7 @@ IN_PART = {
 
 def controllers_of_upstream() -> set[str]:
     """By their roles, which every cluster has."""
-    roles = [*policy.cluster_roles(), *policy.roles()]
+    roles: list[Any] = [*policy.cluster_roles(), *policy.roles()]
     names = {role.metadata.name for role in roles}
     prefix = policy.CONTROLLER_PREFIX
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
@@ -157,7 +157,7 @@ def got(answer: Any) -> list[str]:
 
 async def test_creations_say_so_and_no_others() -> None:
     cases = [case.values for case in _manifests()]
-    settings = {**parity.EVERYTHING, "warn_unimplemented": True}
+    settings: dict[str, Any] = {**parity.EVERYTHING, "warn_unimplemented": True}
     received = set()
     async with control_plane.api_server(**settings) as server:
         ask = Api(server)

@@ -30,7 +30,7 @@ CA = pki.new_authority("ca", NOW)
 SERVER = pki.issue(CA, "apiserver", NOW, names=["127.0.0.1", "api.test"], server=True)
 ADMIN = pki.issue(CA, "admin", NOW, organizations=["system:masters"])
 AS_ADMIN = Tls(authority=CA.certificate, client=ADMIN)
-TOKENS = {"secret": ("jane", "1", ("system:masters",))}
+TOKENS: dict[str, tuple[str, str, tuple[str, ...]]] = {"secret": ("jane", "1", ("system:masters",))}
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def docker(tags: list[str] | None) -> bytes:
 def oci(annotations: dict[str, str], *, nested: bool = False) -> bytes:
     blobs: dict[str, bytes] = {}
 
-    def put(content: bytes, **more: object) -> dict:
+    def put(content: bytes, **more: Any) -> dict:
         digest = hashlib.sha256(content).hexdigest()
         blobs[f"blobs/sha256/{digest}"] = content
         return {"digest": f"sha256:{digest}", "size": len(content), **more}
@@ -84,7 +85,9 @@ def test_names_are_written_where_containerd_looks(tmp_path):
     out = tmp_path / "out.tar"
     assert archive.prepare(path, out) == ["docker.io/me/app:1"]
     with tarfile.open(out) as tar:
-        index = json.load(tar.extractfile("index.json"))
+        file = tar.extractfile("index.json")
+        assert file is not None
+        index = json.load(file)
     (descriptor,) = index["manifests"]
     assert descriptor["annotations"][archive.CONTAINERD_NAME] == "docker.io/me/app:1"
 

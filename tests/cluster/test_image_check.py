@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,7 @@ PASSWD = File("etc/passwd", content=b"root:x:0:0::/:/bin/sh\napp:x:100:101::/:/b
 GROUP = File("etc/group", content=b"root:x:0:\napps:x:101:\n")
 
 
-def lacks(*files: File, **config: object) -> list[str]:
+def lacks(*files: File, **config: Any) -> list[str]:
     return check.missing(files, Config(**config))
 
 

@@ -33,7 +33,7 @@ def test_a_broken_connection_is_a_line(
         output = capsys.readouterr().err
     finally:
         root.handlers[:], root.level = before
-        asyncio.log.logger.removeFilter(compose._one_line)
+        logging.getLogger("asyncio").removeFilter(compose._one_line)
     assert "RuntimeError: the handler is closed" in output
     if lines == 1:
         assert " I asyncio: a TLS connection broke: RuntimeError" in output

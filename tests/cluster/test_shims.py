@@ -31,7 +31,7 @@ def fake_shim(folder: Path, socket: str, name: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(argv)
 
 
-def test_a_lost_shim_and_its_container_are_ended(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_lost_shim_and_its_container_are_ended(tmp_path: Path, monkeypatch) -> None:
     node = plan.make("t", 1, places=plan.Places(str(tmp_path / "s"), str(tmp_path / "r"))).nodes[0]
     ctr = tmp_path / "ctr"
     ctr.write_text("#!/bin/sh\necho known\n")

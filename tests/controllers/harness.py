@@ -12,6 +12,7 @@ ended as ``w.outcome`` says.
 from __future__ import annotations
 
 import asyncio
+import builtins
 import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -150,7 +151,7 @@ class World:
         await self.env.clock.sleep(seconds)
         return self.writes - before
 
-    def list(self, kind: type, namespace: str = "") -> list[Any]:
+    def list(self, kind: type, namespace: str = "") -> builtins.list[Any]:
         """All objects, by name."""
         return sorted(self.informers.of(kind).list(namespace), key=lambda o: o.metadata.name)
 
@@ -162,7 +163,7 @@ class World:
         assert found is not None, f"there is no {kind.__name__} {namespace}/{name}"
         return found
 
-    def pods(self, **labels: str) -> list[core.Pod]:
+    def pods(self, **labels: str) -> builtins.list[core.Pod]:
         """The pods with these labels that are not being deleted."""
         return [
             pod
@@ -171,14 +172,14 @@ class World:
             and pod.metadata.deletionTimestamp is None
         ]
 
-    def reasons(self, name: str) -> list[str]:
+    def reasons(self, name: str) -> builtins.list[str]:
         """Reasons of the events about objects of that name, as they came."""
         return [event.reason for event in self.events(name)]
 
-    def messages(self, name: str) -> list[str]:
+    def messages(self, name: str) -> builtins.list[str]:
         return [event.message for event in self.events(name)]
 
-    def events(self, name: str) -> list[core.Event]:
+    def events(self, name: str) -> builtins.list[core.Event]:
         found = [e for e in self.informers.of(core.Event).list() if e.involvedObject.name == name]
         return sorted(found, key=lambda e: int(e.metadata.resourceVersion))
 

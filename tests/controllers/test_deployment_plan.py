@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -15,7 +17,7 @@ from trireme.domain import templates
 NOW = 1893456000.0
 
 
-def deployment(replicas: int = 10, image: str = "v2", **spec: object) -> Deployment:
+def deployment(replicas: int = 10, image: str = "v2", **spec: Any) -> Deployment:
     rolling = {"maxSurge": spec.pop("surge", 3), "maxUnavailable": spec.pop("unavailable", 2)}
     spec.setdefault("strategy", {"type": "RollingUpdate", "rollingUpdate": rolling})
     made = harness.deployment("web", replicas, image, progressDeadlineSeconds=600, **spec)

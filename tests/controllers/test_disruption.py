@@ -104,6 +104,7 @@ async def test_an_evicted_pod_that_stays_counts_again_after_two_minutes(env: Env
         found = await world.client.get(PodDisruptionBudget, "b", "default")
         # As the API server has it between the count and the deletion.
         now = found.metadata.creationTimestamp
+        assert now is not None
         found.status.disruptedPods, found.status.disruptionsAllowed = {name: now}, 0
         await world.client.update_status(found)
         await env.clock.sleep(30)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from tests.controllers import harness
@@ -14,7 +16,7 @@ from trireme.testing import virtual
 ZONES = {"a": "zone-1", "b": ""}
 
 
-def service(**spec: object) -> core.Service:
+def service(**spec: Any) -> core.Service:
     manifest = {
         "metadata": {"name": "web", "namespace": "default", "uid": "service-uid"},
         "spec": {
@@ -101,7 +103,7 @@ def test_what_a_slice_shows_of_a_pod():
 
 
 def test_hints_keep_traffic_near():
-    def hints(**options: object) -> list[tuple[list[str], list[str]] | None]:
+    def hints(**options: Any) -> list[tuple[list[str], list[str]] | None]:
         wish = service(**options)
         pods = [pod(0), pod(1, node="b"), pod(2, ready=False)]
         (action,) = plan_slices.plan(wish, pods, ZONES, [])
@@ -157,7 +159,7 @@ def test_slices_hold_a_hundred_and_change_as_little_as_can_be():
 def test_pods_whose_ports_differ_are_in_slices_of_their_own():
     pods = [pod(0), pod(1, port=9090)]
     slices = stored(plan_slices.plan(service(), pods, ZONES, []), [])
-    assert sorted(item.ports[0].port for item in slices) == [8080, 9090]
+    assert sorted(item.ports[0].port or 0 for item in slices) == [8080, 9090]
 
 
 def test_labels_of_the_service_are_those_of_its_slices():

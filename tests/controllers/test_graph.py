@@ -68,6 +68,7 @@ def test_owners_that_are_not_what_a_reference_says():
     assert graph.put(pod("a", reference("web", "other-name"))) == ["a"]
     assert graph.put(pod("b", reference("web"), namespace="elsewhere")) == ["b"]
     stranger = graph.get("b")
+    assert stranger is not None
     assert [item.uid for item in graph.mismatched(stranger)] == ["web"]
     # Also when the owner comes later.
     late = Graph()

@@ -80,7 +80,7 @@ def test_the_data_is_a_patch_that_brings_the_template_back():
     found = owner("v2")
     live = msgspec.to_builtins(found)
     live["spec"]["template"]["spec"]["nodeSelector"] = {"a": "b"}
-    back: Any = strategic.apply(live, stored("v1", 1).data, tree.of(type(found)))
+    back: Any = strategic.apply(live, stored("v1", 1).data, tree.of(found.__class__))
     assert back["spec"]["template"]["spec"]["containers"][0]["image"] == "v1"
     assert "nodeSelector" not in back["spec"]["template"]["spec"]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import random
+from typing import Any
 
 import msgspec
 import pytest
@@ -30,7 +31,7 @@ class History:
         self.rng = rng
         self.indexed = rng.random() < 0.5
         self.completions = rng.randint(1, 12)
-        spec = {"completions": self.completions, "parallelism": rng.randint(1, 5)}
+        spec: dict[str, Any] = {"completions": self.completions, "parallelism": rng.randint(1, 5)}
         if self.indexed:
             spec["completionMode"] = "Indexed"
             if rng.random() < 0.5:
@@ -143,7 +144,7 @@ class History:
 
     def check(self) -> None:
         active = [p for p in self.pods.values() if domain_pods.is_active(p)]
-        assert len(active) <= self.job.spec.parallelism
+        assert len(active) <= (self.job.spec.parallelism or 0)
         status = self.job.status
         uncounted = status.uncountedTerminatedPods
         waiting = len(uncounted.succeeded) if uncounted is not None else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -44,11 +46,16 @@ def pod(uid: str, phase: str = "Running", index: int | None = None, **more) -> P
     if index is not None:
         notes[compute_indexes.INDEX] = str(index)
     finalizers = [] if more.pop("counted", False) else [compute_indexes.FINALIZER]
-    metadata = {"name": uid, "namespace": "default", "uid": uid, "annotations": notes}
+    metadata: dict[str, Any] = {
+        "name": uid,
+        "namespace": "default",
+        "uid": uid,
+        "annotations": notes,
+    }
     metadata |= {"finalizers": finalizers, "creationTimestamp": time.format(NOW - 60)}
     if more.pop("deleted", False):
         metadata |= {"deletionTimestamp": time.format(NOW), "deletionGracePeriodSeconds": 30}
-    status = {"phase": phase}
+    status: dict[str, Any] = {"phase": phase}
     if "code" in more:
         ended = {"exitCode": more.pop("code"), "finishedAt": time.format(more.pop("at", NOW))}
         status["containerStatuses"] = [
@@ -228,7 +235,7 @@ def test_the_pod_failure_policy(rule, failed, action, counts):
 
 
 def test_a_rule_fails_the_job_with_upstreams_words():
-    rule = {"action": "FailJob", "onExitCodes": CODES}
+    rule: dict[str, Any] = {"action": "FailJob", "onExitCodes": CODES}
     ending = planned(job(**failure_policy(rule)), pod("a", "Failed", code=3)).ending
     assert (ending.type, ending.reason) == ("FailureTarget", "PodFailurePolicy")
     assert ending.message == (

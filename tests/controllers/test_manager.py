@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from trireme.machinery import errors
 from trireme.testing import virtual
 
 
-def config(w: harness.World, **options: object) -> manager.ManagerConfig:
+def config(w: harness.World, **options: Any) -> manager.ManagerConfig:
     return manager.ManagerConfig(
         client=w.manager_client(),
         client_for=w.client_for,
@@ -37,7 +38,7 @@ def test_one_file_is_one_reconciler():
     for module in catalog.modules(controllers):
         found = [value for value in vars(module).values() if isinstance(value, Definition)]
         assert len(found) <= 1, module.__name__
-        assert bool(found) == ("\nCONTROLLER = " in Path(module.__file__).read_text())
+        assert bool(found) == ("\nCONTROLLER = " in Path(module.__file__ or "").read_text())
 
 
 @virtual.test()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from trireme.testing import virtual
 NOW = 1893456000.0
 
 
-def replica_set(replicas: int = 3, **spec: object) -> ReplicaSet:
+def replica_set(replicas: int = 3, **spec: Any) -> ReplicaSet:
     labels = {"app": "web"}
     manifest = {
         "metadata": {"name": "web", "namespace": "default"},
@@ -120,7 +121,7 @@ async def test_slow_start_stops_at_the_first_batch_that_fails():
 
     done, failure = await batches.slow_start(100, act)
     assert (done, tried) == (3, 7)
-    assert errors.is_forbidden(failure)
+    assert failure is not None and errors.is_forbidden(failure)
 
 
 @virtual.test()

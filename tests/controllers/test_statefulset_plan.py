@@ -209,7 +209,7 @@ def test_who_owns_a_claim(rule, replicas, before, after):
     stale = msgspec.structs.replace(
         found, metadata=msgspec.structs.replace(found.metadata, uid="before")
     )
-    known = {"set": found, "pod": mine, "other": other, "stale": stale}
+    known: dict[str, Any] = {"set": found, "pod": mine, "other": other, "stale": stale}
     start = [owners.reference(known[before])] if before else []
     claims = owned_claim(*start)
     changed = compute_claims.corrected(found, mine, claims)

@@ -1,5 +1,7 @@
 """The Kubernetes DNS specification as a table: what each question gets."""
 
+from typing import Any
+
 import pytest
 
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
@@ -15,7 +17,7 @@ from trireme.dns.zone import Zone
 from trireme.machinery.meta import ObjectMeta
 
 
-def service(name: str, **spec: object) -> Service:
+def service(name: str, **spec: Any) -> Service:
     return Service(metadata=ObjectMeta(name=name, namespace="shop"), spec=ServiceSpec(**spec))
 
 
@@ -137,7 +139,7 @@ def external(zone: Zone, name: str, target: str) -> None:
     zone.set_service(service(name, type="ExternalName", externalName=target))
 
 
-def followed(zone: Zone, name: str, type_: str = "A") -> tuple[list[object], bool, bool, str]:
+def followed(zone: Zone, name: str, type_: str = "A") -> tuple[list[Any], bool, bool, str]:
     """The data, whether the name exists, whether an SOA goes along, what is left to look up."""
     found = answer.answer(zone, f"{name}.shop.{D}", type_)
     assert found is not None

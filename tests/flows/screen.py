@@ -7,6 +7,7 @@ line, to be compared with that of another.
 from __future__ import annotations
 
 import asyncio
+import builtins
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -54,7 +55,7 @@ class Screen:
         for kind in KINDS:
             self.informers.of(kind).add_handler(self._note)
 
-    def list(self, kind: type, namespace: str = "") -> list[Any]:
+    def list(self, kind: type, namespace: str = "") -> builtins.list[Any]:
         return sorted(self.informers.of(kind).list(namespace), key=lambda o: o.metadata.name)
 
     def find(self, kind: type, name: str, namespace: str = "default") -> Any:
@@ -63,7 +64,7 @@ class Screen:
     def deployment(self, name: str = "web") -> Any:
         return self.find(apps.Deployment, name)
 
-    def pods(self, app: str = "web") -> list[core.Pod]:
+    def pods(self, app: str = "web") -> builtins.list[core.Pod]:
         """Those that are not being deleted."""
         return [
             pod
@@ -108,7 +109,7 @@ class Screen:
         await self.until(found)
         return found()
 
-    def reasons(self, name: str) -> list[str]:
+    def reasons(self, name: str) -> builtins.list[str]:
         """Reasons of the events about objects of that name."""
         found = [e for e in self.list(core.Event) if e.involvedObject.name == name]
         return [e.reason for e in sorted(found, key=lambda e: int(e.metadata.resourceVersion))]

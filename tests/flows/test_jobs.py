@@ -83,7 +83,7 @@ async def test_indexes_know_their_number_and_fail_alone(env):
         return Behaviour(run_seconds=1.0, exit_code=int(value == "1"))
 
     async with screen.watched(env, behave=behave) as s:
-        spec = {"completionMode": "Indexed", "completions": 3, "parallelism": 3}
+        spec: dict[str, Any] = {"completionMode": "Indexed", "completions": 3, "parallelism": 3}
         await s.client.create(job(**spec, backoffLimitPerIndex=1))
         await s.until(lambda: condition(s, "Failed"), 300.0)
         status = s.find(Job, "work").status

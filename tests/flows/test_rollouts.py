@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.flows import screen
 from trireme.api.apps import v1 as apps
 from trireme.api.core import v1 as core
@@ -11,7 +13,7 @@ from trireme.testing.fake_cri import Behaviour
 REVISION = "deployment.kubernetes.io/revision"
 
 
-async def started(s: screen.Screen, **options: object) -> None:
+async def started(s: screen.Screen, **options: Any) -> None:
     await s.client.create(screen.deployment(**options))
     await s.client.create(screen.service())
     await s.until(lambda: s.rolled_out() and len(s.addresses()) == s.deployment().spec.replicas)

@@ -100,7 +100,7 @@ class RealNode(Node):
         self.containerd_socket = node.containerd_socket
         self.runtime = ForwardedRuntime(node.containerd_socket, str(folder / "forward"))
         self.transport = SocketTransport()
-        self.host = RealHost()
+        self.host: Any = RealHost()
         self.cgroups = apply.detect(self.env.clock)
         self.config = KubeletConfig(
             node_name="node-0",

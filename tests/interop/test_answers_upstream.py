@@ -215,7 +215,7 @@ def _reviewed(answer: tuple[int, str, bytes]) -> Any:
     return status, media, found if status >= 400 else found.get("status")
 
 
-def _policy(server: Any, token: str, plural: str) -> dict[str, Any]:
+def _policy(server: Any, token: str, plural: str) -> dict[tuple[str, str], Any]:
     """What was made at the start, without what a controller sums up later, or a vendor adds."""
     found = json.loads(ask(server, token, "GET", f"{RBAC}/{plural}")[2])["items"]
     kept = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ pytestmark = [
 NAME = core.DownwardAPIVolumeFile(
     path="key", fieldRef=core.ObjectFieldSelector(apiVersion="v1", fieldPath="metadata.labels")
 )
-SOURCES = {
+SOURCES: dict[str, dict[str, Any]] = {
     "configMap": {"configMap": core.ConfigMapVolumeSource(name="conf")},
     "secret": {"secret": core.SecretVolumeSource(secretName="conf")},
     "downwardAPI": {"downwardAPI": core.DownwardAPIVolumeSource(items=[NAME])},

@@ -76,10 +76,10 @@ def test_kubelet_and_proxy_alone_serve_an_application(node: local.Node) -> None:
         for name, more in (("kubelet", kubelet_words(node, state)), ("proxy", ())):
             who = state / f"{name}.{node.name}.kubeconfig"
             named = ("--node-name", node.name, "--node-ip", node.ip)
-            words = (name, "--kubeconfig", str(who), *named, *more)
+            all_words = (name, "--kubeconfig", str(who), *named, *more)
             within = ("nsenter", f"--net={node.netns_path}", "--")
             log = state / f"{name}.log"
-            stack.enter_context(alone(*words, log=log, within=within))
+            stack.enter_context(alone(*all_words, log=log, within=within))
             until(lambda log=log: "ready" in log.read_text())
         until(lambda: "True" in ready(kubectl, node.name))
 

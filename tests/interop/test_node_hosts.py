@@ -9,6 +9,7 @@ import signal
 import tarfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -255,6 +256,7 @@ class _NameServer(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.asked = b""
+        self.close: Callable[[], None]
 
     @classmethod
     async def start(cls, address: str) -> "_NameServer":

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -63,8 +64,8 @@ def endpoint(address: str, *, local: bool = True) -> Endpoint:
     return Endpoint(address, 8080, local, True, True, False)
 
 
-def service(*endpoints: Endpoint, **changes: object) -> ServicePort:
-    given: dict[str, object] = {
+def service(*endpoints: Endpoint, **changes: Any) -> ServicePort:
+    given: dict[str, Any] = {
         "namespace": "default",
         "name": "web",
         "port_name": "http",
@@ -82,7 +83,7 @@ def service(*endpoints: Endpoint, **changes: object) -> ServicePort:
         "local": tuple(item for item in endpoints if item.local),
         "any": bool(endpoints),
     }
-    return ServicePort(**(given | changes))  # type: ignore[arg-type]
+    return ServicePort(**(given | changes))
 
 
 def rules(*ports: ServicePort) -> Ruleset:

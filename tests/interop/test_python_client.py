@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kubernetes import client, config, watch
@@ -83,7 +83,7 @@ def test_a_deployment_from_its_creation_to_its_end(api: client.ApiClient, namesp
     assert conflict.value.status == 409
     watching = watch.Watch()
     gone = apps.delete_namespaced_deployment("web", namespace, propagation_policy="Background")
-    assert gone["status"] == "Success"
+    assert cast(Any, gone)["status"] == "Success"
     kinds = []
     for event in watching.stream(apps.list_namespaced_deployment, namespace, timeout_seconds=5):
         kinds.append(event["type"])
@@ -121,6 +121,7 @@ def test_logs_and_exec(api: client.ApiClient, namespace: str) -> None:
     apps.create_namespaced_deployment(namespace, deployment(1))
     available(apps, namespace, 1)
     pod = core.list_namespaced_pod(namespace, label_selector="app=web").items[0].metadata.name
+    assert pod is not None
     assert core.read_namespaced_pod_log(pod, namespace) == "serving\n"
     assert (
         core.read_namespaced_pod_log(pod, namespace, tail_lines=1, timestamps=True)

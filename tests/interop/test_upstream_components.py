@@ -158,7 +158,7 @@ async def _run(client: Client, env: Env, pod: core.Pod) -> None:
 def _write_keys(folder: Path, env: Env) -> dict[str, Any]:
     now = env.clock.now()
     authority = pki.new_authority("test", now)
-    keys = {
+    keys: dict[str, Any] = {
         "ca": authority,
         "serving": pki.issue(authority, "apiserver", now, names=["127.0.0.1"], server=True),
         "admin": pki.issue(authority, "admin", now, organizations=["system:masters"]),

@@ -162,7 +162,7 @@ class Node:
     def __init__(self, env: Env, api: Api, **options: Any) -> None:
         self.env = env
         self.api = api
-        self.host = MemoryHost()
+        self.host: Any = MemoryHost()
         self.host.make_dirs("/etc")
         self.host.write("/etc/resolv.conf", b"nameserver 9.9.9.9\nsearch example.org\n")
         self.cri = FakeRuntime(env, self.host, images=("web", "job", "side"))

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from tests.kubelet.harness import Node, api_server, pod
@@ -123,7 +124,7 @@ async def _live(node: ServedNode, runtime: FakeRuntime) -> None:
         await node.serve(group, runtime)
 
 
-async def ask(node: ServedNode, path: str, tls: ssl.SSLContext, **more: object) -> tuple[int, str]:
+async def ask(node: ServedNode, path: str, tls: ssl.SSLContext, **more: Any) -> tuple[int, str]:
     assert node.config.server is not None
     url = f"https://127.0.0.1:{node.config.server.port}{path}"
     async with aiohttp.ClientSession() as session, session.get(url, ssl=tls, **more) as answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -91,13 +92,13 @@ def log(*texts: str, start: int = 0) -> bytes:
     )
 
 
-async def collect(host: Host, path: str, **options: object) -> bytes:
+async def collect(host: Host, path: str, **options: Any) -> bytes:
     async def stopped() -> bool:
         return False
 
     logs = LogFiles(host, path.rpartition("/")[0])
-    file, options = logs.open(path), Options(**options)
-    parts = [text async for text in read.stream(logs, path, file, options, RealClock(), stopped)]
+    file, chosen = logs.open(path), Options(**options)
+    parts = [text async for text in read.stream(logs, path, file, chosen, RealClock(), stopped)]
     return b"".join(parts)
 
 

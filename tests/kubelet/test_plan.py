@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from harness import container, pod
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kubelet.harness import container, pod
 
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
@@ -36,12 +38,12 @@ def observed(*containers: ObservedContainer, ready: bool = True, attempt: int = 
     )
 
 
-def one(name: str, state: int = ContainerState.RUNNING, **fields: object) -> ObservedContainer:
+def one(name: str, state: int = ContainerState.RUNNING, **fields: Any) -> ObservedContainer:
     fields.setdefault("spec_hash", podspec.spec_hash(container(name)))
-    return ObservedContainer(id=f"id-{name}", name=name, state=state, **fields)  # type: ignore[arg-type]
+    return ObservedContainer(id=f"id-{name}", name=name, state=state, **fields)
 
 
-def exited(name: str, code: int = 0, **fields: object) -> ObservedContainer:
+def exited(name: str, code: int = 0, **fields: Any) -> ObservedContainer:
     fields.setdefault("finished_at", int((NOW - 1) * 1e9))
     return one(name, ContainerState.EXITED, exit_code=code, **fields)
 
@@ -250,7 +252,9 @@ def test_no_plan_starts_what_runs_or_what_may_not(states: list, policy: str, rea
         if latest is not None and latest.running:
             assert action.name in killed or replaced
         if latest is not None and latest.exited and not replaced and action.kind == "container":
-            assert podspec.should_restart(podspec.find(of, action.name), of, latest.exit_code)
+            container_ = podspec.find(of, action.name)
+            assert container_ is not None
+            assert podspec.should_restart(container_, of, latest.exit_code)
     names = [a.name for a in made if isinstance(a, Start)]
     assert len(names) == len(set(names))
     if made and isinstance(made[-1], KillPod):

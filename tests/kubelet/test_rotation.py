@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -61,7 +62,7 @@ class Setting:
             node_name="n", node_ips=(), logs_dir=base, log_max_bytes=10, log_max_files=4
         )
         env = Env(clock=Stepped(), rng=random.Random(1))
-        self.rotator = Rotator(env, config, self.runtime, LogFiles(host, base))
+        self.rotator = Rotator(env, config, cast(Any, self.runtime), LogFiles(host, base))
 
     async def rotate(self, text: bytes) -> list[str]:
         self.host.write(self.path, text)

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -86,7 +87,7 @@ async def test_streams_pass_through_untouched(node: ServedNode, tmp_path: Path) 
 def test_which_log_is_meant() -> None:
     of = pod("web")
 
-    def status(**fields: object) -> core.PodStatus:
+    def status(**fields: Any) -> core.PodStatus:
         return core.PodStatus(containerStatuses=[core.ContainerStatus(name="main", **fields)])
 
     waiting = core.ContainerState(waiting=core.ContainerStateWaiting(reason="ImagePullBackOff"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
-from harness import Node, container, play, pod
+from tests.kubelet.harness import Node, container, play, pod
 
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
@@ -57,7 +58,7 @@ def test_the_node_registers_and_renews_its_lease() -> None:
         first = (await node.api.client.get(coordination.Lease, "node-0", "kube-node-lease")).spec
         await node.env.clock.sleep(30)
         later = (await node.api.client.get(coordination.Lease, "node-0", "kube-node-lease")).spec
-        assert later.renewTime > first.renewTime
+        assert (later.renewTime or "") > (first.renewTime or "")
         assert "NodeReady" in node.api.reasons("node-0")
 
     play(story)
@@ -147,7 +148,7 @@ def test_readiness_liveness_and_startup_probes() -> None:
         answers = {"startup": False, "ready": False, "live": True}
         node.cri.probe = lambda pod, container, kind, detail: answers[detail.rpartition("/")[2]]
 
-        def http(path: str, **more: int) -> core.Probe:
+        def http(path: str, **more: Any) -> core.Probe:
             return core.Probe(
                 httpGet=core.HTTPGetAction(path=f"/{path}", port=80, scheme="HTTP"),
                 timeoutSeconds=1,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from harness import container, pod
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kubelet.harness import container, pod
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -79,6 +80,7 @@ def test_arithmetic_keeps_the_format_of_the_first_that_is_not_zero() -> None:
 
 numbers = st.decimals(min_value=0, max_value=10**9, places=3, allow_nan=False).map(str)
 suffixes = st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "e3", "e-3", "E2"])
+SCALE: dict[str, Any]
 SCALE = {"": 1, "m": Fraction(1, 1000), "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10,
          "Mi": 2**20, "Gi": 2**30, "e3": 1000, "e-3": Fraction(1, 1000), "E2": 100}  # fmt: skip
 

@@ -1,5 +1,8 @@
 """Which endpoints serve a Service port, and the rules that follow."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 
 from trireme.api.core.v1.service import Service, ServicePort, ServiceSpec
@@ -19,7 +22,7 @@ from trireme.proxy.plan import NodeFacts
 NODE = NodeFacts(addresses=("172.29.0.2",), pods=("10.244.0.0/16",), services=("10.96.0.0/12",))
 
 
-def service(**spec: object) -> Service:
+def service(**spec: Any) -> Service:
     given = {
         "type": "ClusterIP",
         "clusterIP": "10.96.0.7",
@@ -105,7 +108,7 @@ def test_which_endpoints_serve(
 ) -> None:
     port = port_of(service(), *endpoints, zone=zone)
 
-    def short(items: object) -> list[int]:
+    def short(items: Iterable[Any]) -> list[int]:
         return [int(e.address.split(".")[2]) * 10 + int(e.address[-1]) for e in items]
 
     assert short(port.cluster) == cluster
@@ -119,7 +122,7 @@ def test_which_endpoints_serve(
         {"type": "ExternalName", "clusterIP": "", "clusterIPs": [], "externalName": "x.y"},
     ],
 )
-def test_headless_and_external_names_have_no_rules(spec: dict[str, object]) -> None:
+def test_headless_and_external_names_have_no_rules(spec: dict[str, Any]) -> None:
     model = Model("node-0")
     model.set_service(service(**spec))
     assert model.update() == {}

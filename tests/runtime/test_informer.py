@@ -11,7 +11,7 @@ import pytest
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.machinery import meta
-from trireme.runtime import index, informer
+from trireme.runtime import index, informer, keys
 from trireme.runtime.informer import Informer, Informers
 from trireme.runtime.keys import Key
 from trireme.testing import virtual
@@ -55,7 +55,7 @@ async def test_the_cache_holds_the_list_and_follows(env: Env, serving) -> None:
             found = maps.get("default", "b")
             assert found is not None and found.data == {"k": "v"}
             assert maps.get("default", "a") is None
-            assert [str(informer.keys.of(item.metadata)) for item in maps.list()] == ["default/b"]
+            assert [str(keys.of(item.metadata)) for item in maps.list()] == ["default/b"]
 
 
 @virtual.test()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -39,13 +40,13 @@ def node(name: str, cpu: str = "4") -> Node:
 
 
 def pod(
-    name: str, cpu: int, priority: int = 0, started: str = "2030-01-01T00:00:00Z", **spec: object
+    name: str, cpu: int, priority: int = 0, started: str = "2030-01-01T00:00:00Z", **spec: Any
 ) -> Pod:
     asked = ResourceRequirements(requests={"cpu": str(cpu)})
     given = {"containers": [Container(name="c", resources=asked)], "priority": priority, **spec}
     return Pod(
         metadata=ObjectMeta(name=name, uid=name, namespace="d", labels={"app": name[0]}),
-        spec=PodSpec(**given),  # type: ignore[arg-type]
+        spec=PodSpec(**given),
         status=PodStatus(startTime=started),
     )
 

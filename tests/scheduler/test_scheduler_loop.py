@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -75,11 +76,11 @@ async def scheduling(env: Env, **more: int) -> AsyncIterator[Client]:
         yield clients.client(server)
 
 
-def node(name: str, cpu: str = "2", **more: object) -> Node:
-    labels = {"kubernetes.io/hostname": name, **more.pop("labels", {})}  # type: ignore[dict-item]
+def node(name: str, cpu: str = "2", **more: Any) -> Node:
+    labels = {"kubernetes.io/hostname": name, **more.pop("labels", {})}
     return Node(
         metadata=ObjectMeta(name=name, labels=labels),
-        spec=NodeSpec(**more),  # type: ignore[arg-type]
+        spec=NodeSpec(**more),
         status=NodeStatus(
             capacity={"cpu": cpu, "memory": "4Gi", "pods": "10"},
             allocatable={"cpu": cpu, "memory": "4Gi", "pods": "10"},
@@ -94,14 +95,14 @@ async def add_node(client: Client, expected: Node) -> None:
     await client.update(made)
 
 
-def pod(name: str, cpu: str = "500m", **spec: object) -> Pod:
+def pod(name: str, cpu: str = "500m", **spec: Any) -> Pod:
     container = Container(
         name="c", image="i:1", resources=ResourceRequirements(requests={"cpu": cpu})
     )
     given = {"containers": [container], **spec}
     return Pod(
         metadata=ObjectMeta(name=name, namespace="default", labels={"app": "x"}),
-        spec=PodSpec(**given),  # type: ignore[arg-type]
+        spec=PodSpec(**given),
     )
 
 

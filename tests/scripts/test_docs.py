@@ -6,6 +6,7 @@
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -63,7 +64,7 @@ EXAMPLES = _BLOCK.findall((DOCS / "use" / "testing.md").read_text())
 
 @pytest.mark.parametrize("code", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_the_examples_of_tests_pass(code):
-    scope = {"__name__": "example"}
+    scope: dict[str, Any] = {"__name__": "example"}
     exec(code, scope)
     tests = [value for key, value in scope.items() if key.startswith("test_")]
     assert tests
@@ -74,7 +75,7 @@ def test_the_examples_of_tests_pass(code):
 def test_the_resource_of_the_how_to_is_one():
     """Its code makes a Resource, and its test holds for the kind that it shortens."""
     kind, rules, test = _BLOCK.findall((DOCS / "how-to" / "add-a-resource.md").read_text())
-    scope = {"__name__": "trireme.api.node.v1.example"}
+    scope: dict[str, Any] = {"__name__": "trireme.api.node.v1.example"}
     exec(kind, scope)
     assert scope["RESOURCE"].plural == "runtimeclasses"
     assert "rules." in rules

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import types
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.apiserver.test_openapi_parity import fetch
+from tests.scripts.loading import script
 
 import trireme.api
 from trireme.api.catalog import Catalog
@@ -21,9 +20,7 @@ from trireme.machinery.schema.node import LIST, MAP, OBJECT, Node
 from trireme.testing import control_plane
 
 ROOT = Path(__file__).resolve().parents[2]
-_loader = SourceFileLoader("scripts_scaffold", str(ROOT / "scripts/scaffold"))
-scaffold = importlib.util.module_from_spec(importlib.util.spec_from_loader(_loader.name, _loader))
-_loader.exec_module(scaffold)
+scaffold = script("scaffold")
 
 # A definition holds JSON schemas, where a list or a boolean may stand for a schema.
 UNIONS = "customresourcedefinitions"

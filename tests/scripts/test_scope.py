@@ -1,12 +1,11 @@
 """docs/scope.md says what the code says; `scripts/docs` makes it again."""
 
-import importlib.util
 from pathlib import Path
 
+from tests.scripts.loading import script
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "scope.py"
-_spec = importlib.util.spec_from_file_location("scripts_scope", SCRIPT)
-scope = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(scope)
+scope = script("scope.py")
 
 
 def test_the_page_is_what_the_code_says():

@@ -1,17 +1,14 @@
 """`scripts/size` counts what a reader must read: code, and nothing else."""
 
-import importlib.machinery
-import importlib.util
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.scripts.loading import script
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "size"
-_loader = importlib.machinery.SourceFileLoader("scripts_size", str(SCRIPT))
-size = importlib.util.module_from_spec(importlib.util.spec_from_loader("scripts_size", _loader))
-_loader.exec_module(size)
+size = script("size")
 
 
 @pytest.mark.parametrize(
@@ -73,4 +70,5 @@ def test_the_rooms_are_those_of_the_tree():
 def test_the_readme_says_how_much_there_is_to_read():
     said = re.search(r"some (\d+,\d+) lines of code", (SCRIPT.parents[1] / "README.md").read_text())
     lines = size.total(size.count_rooms(size.working_tree()))
+    assert said is not None
     assert abs(int(said[1].replace(",", "")) - lines) < lines / 20, f"{lines} by now"

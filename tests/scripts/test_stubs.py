@@ -5,17 +5,15 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+from tests.scripts.loading import script
 
 from trireme.kit import catalog
 
 ROOT = Path(__file__).resolve().parents[2]
-_loader = SourceFileLoader("scripts_stubs", str(ROOT / "scripts/stubs"))
-stubs = importlib.util.module_from_spec(importlib.util.spec_from_loader(_loader.name, _loader))
-_loader.exec_module(stubs)
+stubs = script("stubs")
 PACKAGES = sorted(stubs.API.rglob("__init__.pyi"))
 
 

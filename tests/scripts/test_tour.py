@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def length(file: str, name: str) -> int:
     """Lines of a function or class, docstring and all. LookupError where it is not there."""
     folder = ROOT if file.startswith("tests/") else ROOT / "src" / "trireme"
     body = ast.parse((folder / file).read_text()).body
-    node = None
+    node: Any = None
     for part in name.split("."):
         node = next((item for item in body if getattr(item, "name", None) == part), None)
         if node is None:

@@ -68,9 +68,10 @@ async def test_not_even_reviews_of_oneself(env: Env, asking: Any) -> None:
 
 
 def test_no_role_but_one_is_bound_to_the_unauthenticated() -> None:
+    bindings: list[Any] = [*policy.cluster_role_bindings(), *policy.role_bindings()]
     bound = [
         binding.metadata.name
-        for binding in (*policy.cluster_role_bindings(), *policy.role_bindings())
+        for binding in bindings
         if any(subject.name == "system:unauthenticated" for subject in binding.subjects)
     ]
     assert bound == ["system:public-info-viewer"]

@@ -7,6 +7,8 @@ volume plugin's ReadOnly attribute.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.kubelet.harness import Node, container, play, pod
@@ -17,7 +19,7 @@ from trireme.kubelet.volumes.plugin import Plugin
 
 FILES = [core.DownwardAPIVolumeFile(path="name", fieldRef=core.ObjectFieldSelector())]
 FILES[0].fieldRef.fieldPath, FILES[0].fieldRef.apiVersion = "metadata.name", "v1"
-SOURCES = {
+SOURCES: dict[str, Any] = {
     "configMap": core.ConfigMapVolumeSource(name="conf"),
     "secret": core.SecretVolumeSource(secretName="conf"),
     "downwardAPI": core.DownwardAPIVolumeSource(items=FILES),
@@ -38,9 +40,9 @@ def test_every_kind_of_volume_is_looked_at() -> None:
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_volume_is_read_only_whatever_its_mount_says(kind: str, sub_path: str) -> None:
     async def story(node: Node) -> None:
-        for made in (core.ConfigMap(data={"name": "1"}), core.Secret(data={"name": b"1"})):
-            made.metadata.name, made.metadata.namespace = "conf", "default"
-            await node.api.put(made)
+        for source in (core.ConfigMap(data={"name": "1"}), core.Secret(data={"name": b"1"})):
+            source.metadata.name, source.metadata.namespace = "conf", "default"
+            await node.api.put(source)
         mount = core.VolumeMount(name="v", mountPath="/v", readOnly=False, subPath=sub_path)
         volume = core.Volume(name="v", **{kind: SOURCES[kind]})
         await node.api.put(pod("web", container("main", volumeMounts=[mount]), volumes=[volume]))

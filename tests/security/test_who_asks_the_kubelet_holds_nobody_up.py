@@ -11,6 +11,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,6 @@ from trireme.kubelet.host.contract import FileInfo
 from trireme.kubelet.logs import read
 from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.logs.read import Options
-from trireme.kubelet.server import app
 
 ENDLESS = b"1970-01-01T00:00:00.000000000Z stdout F x\n"
 
@@ -43,6 +43,12 @@ class Endless:
         assert self.reads < 1000, "nobody else got a turn"
         return ENDLESS * (limit // len(ENDLESS))
 
+    def seek(self, offset: int) -> None:
+        return
+
+    def size(self) -> int:
+        return 0
+
     def close(self) -> None:
         return
 
@@ -59,7 +65,7 @@ async def test_a_log_without_end_leaves_others_their_turn() -> None:
     async def running() -> bool:
         raise AssertionError("the end was never reached")
 
-    texts = read.stream(
+    texts: Any = read.stream(
         EndlessLogs(), "/l/0.log", Endless(), Options(follow=True), RealClock(), running
     )
     taken = 0
@@ -92,14 +98,14 @@ async def test_who_goes_away_ends_what_was_done_for_it(
     ended = asyncio.Event()
     stream = read.stream
 
-    async def watched(*expected: object) -> AsyncIterator[bytes]:
+    async def watched(*arguments: Any) -> AsyncIterator[bytes]:
         try:
-            async for text in stream(*expected):
+            async for text in stream(*arguments):
                 yield text
         finally:
             ended.set()
 
-    monkeypatch.setattr(app.read, "stream", watched)
+    monkeypatch.setattr(read, "stream", watched)
     reader, writer = await connected(node, tmp_path)
     writer.write(b"GET /containerLogs/default/web/main?follow=true HTTP/1.1\r\nHost: x\r\n\r\n")
     head = await reader.readuntil(b"\r\n\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from trireme.store.sqlite import SqliteStore
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Engine]:
     """Makes a store that is not started yet; SQLite stores of one test share a file."""
 
-    def make(**options: object) -> Engine:
+    def make(**options: Any) -> Engine:
         if request.param == "memory":
             return MemoryStore(**options)
         return SqliteStore(tmp_path / "store.db", **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -102,7 +103,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(writes=st.lists(WRITES, min_size=1, max_size=6))
     def write_at_once(self, writes) -> None:
-        async def submit() -> list[KeyValue | Exception]:
+        async def submit() -> list[KeyValue | BaseException]:
             return await asyncio.gather(
                 *(self._submit(state_before, *write) for write in writes), return_exceptions=True
             )
@@ -144,7 +145,7 @@ class Histories(RuleBasedStateMachine):
         value = current.value if kept else b"%b@%d." % (text, revision)
         created = revision if verb == "create" else current.created
         assert result == KeyValue(key, value, revision, created)
-        kind = {"create": "created", "update": "modified", "delete": "deleted"}[verb]
+        kind: Any = {"create": "created", "update": "modified", "delete": "deleted"}[verb]
         past = (None, None) if verb == "create" else (current.value, current.revision)
         self.events.append(Event(kind, key, value, past[0], revision, created, past[1]))
         if verb == "delete":
@@ -221,7 +222,7 @@ class Histories(RuleBasedStateMachine):
         writes=st.lists(WRITES, min_size=1, max_size=4), when=st.sampled_from(["before", "after"])
     )
     def write_to_a_failing_disk(self, writes, when) -> None:
-        async def submit() -> list[KeyValue | Exception]:
+        async def submit() -> list[KeyValue | BaseException]:
             before = self.state
             return await asyncio.gather(
                 *(self._submit(before, *write) for write in writes), return_exceptions=True

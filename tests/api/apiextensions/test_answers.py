@@ -16,6 +16,7 @@ import pytest
 from trireme.api.apiextensions.schema import default, lists, metadata, prune, rules, structural
 from trireme.api.apiextensions.schema.openapi import Checker
 from trireme.api.apiextensions.v1 import customresourcedefinition as crd
+from trireme.api.apiextensions.v1.types import CustomResourceDefinition
 from trireme.machinery.schema import decode, normalise
 
 ANSWERS = json.loads(Path(__file__).with_name("answers.json").read_bytes())
@@ -25,8 +26,8 @@ DEFINITIONS = [case for case in ANSWERS["cases"] if "definition" in case]
 VALUES = [case for case in ANSWERS["cases"] if "value" in case]
 
 
-def loaded(plain: dict[str, Any]) -> crd.CustomResourceDefinition:
-    obj, _ = decode.decode(msgspec.json.encode(plain), crd.CustomResourceDefinition)
+def loaded(plain: dict[str, Any]) -> CustomResourceDefinition:
+    obj, _ = decode.decode(msgspec.json.encode(plain), CustomResourceDefinition)
     normalise.normalise(obj)
     crd.RESOURCE.defaults(obj)
     return obj

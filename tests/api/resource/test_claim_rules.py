@@ -242,7 +242,7 @@ def test_what_is_allocated_stays() -> None:
 
 def test_row() -> None:
     row = resourceclaim.RESOURCE.row
-    states = {"pending": {}, "allocated": ALLOCATED}
+    states: dict[str, Any] = {"pending": {}, "allocated": ALLOCATED}
     states["allocated,reserved"] = {**ALLOCATED, "reservedFor": [USER]}
     for text, status in states.items():
         obj = validation.load(resourceclaim.RESOURCE, {**CLAIM, "status": status})

@@ -142,7 +142,9 @@ def test_the_pod_decides_over_its_account(
             if account is not None:
                 expected["automountServiceAccountToken"] = account
             await ask.must("POST", f"{NS}/serviceaccounts", expected)
-            more = {} if of_pod is None else {"automountServiceAccountToken": of_pod}
+            more: dict[str, Any] = (
+                {} if of_pod is None else {"automountServiceAccountToken": of_pod}
+            )
             spec = (await ask.must("POST", PODS, pod(**more)))["spec"]
             assert bool(spec.get("volumes")) is mounted
             assert spec["imagePullSecrets"] == [{"name": "pull"}]

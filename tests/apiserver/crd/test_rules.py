@@ -46,7 +46,7 @@ async def test_rules_hold() -> None:
 
 
 async def test_transitions() -> None:
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"rule": "self.size >= oldSelf.size"},
         {"rule": "!oldSelf.hasValue() || self.size < 100", "optionalOldSelf": True},
     ]

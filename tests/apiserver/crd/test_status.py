@@ -85,8 +85,8 @@ async def test_approval_of_a_protected_group(env: Env) -> None:
             assert conditions(found)[APPROVED] == expected
             assert conditions(found)["Established"][0] == "True"
         # What is not approved in either way stays as it is.
-        for text in (None, "because"):
-            change = {"metadata": {"annotations": {ANNOTATION: text}}}
+        for value in (None, "because"):
+            change = {"metadata": {"annotations": {ANNOTATION: value}}}
             status, refused = await ask("PATCH", path, change, MERGE)
             assert status == 422
             assert f"metadata.annotations[{ANNOTATION}]" in refused["message"]

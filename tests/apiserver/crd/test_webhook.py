@@ -72,7 +72,7 @@ async def webhook(change: Change) -> AsyncIterator[tuple[str, bytes, list[int]]]
 
 def converted_by(url: str, authority: bytes) -> dict[str, Any]:
     second = version("v2", storage=False)
-    spec = {"type": "object", "properties": {"width": {"type": "integer"}}}
+    spec: dict[str, Any] = {"type": "object", "properties": {"width": {"type": "integer"}}}
     second["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
     spec["properties"]["color"] = {"type": "string"}
     client = {"url": url, "caBundle": base64.b64encode(authority).decode()}

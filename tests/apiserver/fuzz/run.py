@@ -13,7 +13,6 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NoReturn
@@ -185,7 +184,7 @@ async def _answer(server: ApiServer, ask: Ask, started: bool) -> tuple[int, byte
     return (answer.status, answer.body) if isinstance(answer, Reply) else (101, b"")
 
 
-async def _leave(chunks: AsyncIterator[bytes], started: bool) -> None:
+async def _leave(chunks: Any, started: bool) -> None:
     """A client that has its stream started, and goes; or had gone before."""
     if not started:
         await chunks.aclose()

@@ -52,7 +52,7 @@ def holds(w: World) -> None:
 async def collide(w: World) -> None:
     """Another's ReplicaSet has the name that the first template gives."""
     made = await w.client.create(harness.deployment())
-    template = w.client and made.spec.template
+    template = made.spec.template
     await w.client.delete(Deployment, "web", "default")
     await w.until(lambda: not w.list(ReplicaSet) and not w.list(core.Pod))
     labels = {"app": "other"}

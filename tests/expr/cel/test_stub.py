@@ -16,4 +16,4 @@ def test_the_stub_is_the_package() -> None:
     for name, module in names.items():
         home = importlib.import_module(f"trireme.expr.cel.{module}")
         assert getattr(cel, name) is getattr(home, name)
-    assert set(names) == {*cel._HOMES, "escape", "unescape"}
+    assert set(names) == {*vars(cel)["_HOMES"], "escape", "unescape"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -13,7 +15,7 @@ from trireme.machinery.meta import ManagedFieldsEntry
 RAW = msgspec.Raw(b'{"f:spec":{"f:replicas":{},"f:selector":{}}}')
 
 
-def entry(manager: str, operation: str = "Update", **changes: object) -> ManagedFieldsEntry:
+def entry(manager: str, operation: str = "Update", **changes: Any) -> ManagedFieldsEntry:
     made = ManagedFieldsEntry(
         manager=manager,
         operation=operation,
@@ -52,7 +54,7 @@ def test_one_that_applies_is_the_same_in_every_version() -> None:
         ({"fieldsV1": msgspec.Raw(b"[]")}, "error decoding versioned set"),
     ],
 )
-def test_what_says_nothing(changes: dict[str, object], detail: str) -> None:
+def test_what_says_nothing(changes: dict[str, Any], detail: str) -> None:
     with pytest.raises(ValueError, match=detail):
         managed.decode([entry("a", **changes)])
 
