@@ -206,6 +206,11 @@ class World:
         await self.client.create(made)
         await self.until(lambda: self.find(core.Node, name, "") is not None)
 
+    async def add_node(self, name: str, **labels: str) -> None:
+        """A node more, which is played."""
+        await self.node(name, **labels)
+        self.nodes[name] = self._group.create_task(self.play(name))
+
     async def beat(self, node: str) -> None:
         """Renew the node's lease."""
         stamp = time.format_micro(self.env.clock.now())

@@ -14,6 +14,7 @@ import msgspec
 from trireme.api.core import v1 as core
 from trireme.api.core.v1 import resource_names
 from trireme.api.core.v1.pod import qos
+from trireme.domain import node_match
 from trireme.kubelet import podresources, podspec
 from trireme.kubelet.status.compute import Failure
 from trireme.machinery import quantity
@@ -118,47 +119,12 @@ def _pressure(pod: core.Pod, node: NodeView) -> Failure | None:
 
 
 def _affinity(pod: core.Pod, node: NodeView) -> Failure | None:
-    matches = all(node.labels.get(key) == value for key, value in pod.spec.nodeSelector.items())
-    affinity = pod.spec.affinity.nodeAffinity if pod.spec.affinity is not None else None
-    required = None
-    if affinity is not None:
-        required = affinity.requiredDuringSchedulingIgnoredDuringExecution
-    if matches and required is not None:
-        matches = any(_term(term, node) for term in required.nodeSelectorTerms)
-    if matches:
+    if node_match.matches(pod.spec, node.name, node.labels):
         return None
     return Failure(
         NODE_AFFINITY,
         "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
     )
-
-
-def _term(term: core.NodeSelectorTerm, node: NodeView) -> bool:
-    if not term.matchExpressions and not term.matchFields:
-        return False
-    return all(_matches(r, node.labels) for r in term.matchExpressions) and all(
-        _matches(r, {"metadata.name": node.name}) for r in term.matchFields
-    )
-
-
-def _matches(requirement: core.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(requirement.key), requirement.values
-    match requirement.operator:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            try:
-                number, bound = int(value or ""), int(values[0])
-            except (ValueError, IndexError):
-                return False
-            return number > bound if requirement.operator == "Gt" else number < bound
-    return False
 
 
 def _resources(pod: core.Pod, others: list[core.Pod], node: NodeView) -> Failure | None:

@@ -22,7 +22,11 @@ from trireme.machinery.codec import json
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.schema import decode, normalise
 
-HASH_LABEL = "controller.kubernetes.io/hash"
+# The label that has the hash, by kind of owner.
+_HASH_LABELS = {
+    "StatefulSet": "controller.kubernetes.io/hash",
+    "DaemonSet": "controller-revision-hash",
+}
 _LONGEST_PREFIX = 223
 
 
@@ -72,7 +76,7 @@ def ordered(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision]
 def made(owner: Any, data: dict[str, Any], number: int, collisions: int) -> ControllerRevision:
     """A new revision, as it is to be created."""
     value = templates.hash_of(owner.spec.template, collisions)
-    labels = {**owner.spec.template.metadata.labels, HASH_LABEL: value}
+    labels = {**owner.spec.template.metadata.labels, _HASH_LABELS[owner.kind]: value}
     metadata = ObjectMeta(
         name=f"{owner.metadata.name[:_LONGEST_PREFIX]}-{value}",
         namespace=owner.metadata.namespace,
@@ -100,6 +104,13 @@ def template_of(revision: ControllerRevision) -> PodTemplateSpec | None:
     normalise.normalise(template)
     pod_defaults.template(template)
     return template
+
+
+def hash_of(revision: ControllerRevision) -> str:
+    """The hash in its label, or its name where it has none."""
+    labels = revision.metadata.labels
+    found = (labels[key] for key in _HASH_LABELS.values() if key in labels)
+    return next(found, revision.metadata.name)
 
 
 def surplus(

@@ -56,10 +56,17 @@ class History:
         return stored, collisions
 
     async def truncate(
-        self, owner: Any, revisions: Sequence[ControllerRevision], live: Set[str]
+        self,
+        owner: Any,
+        revisions: Sequence[ControllerRevision],
+        live: Set[str],
+        counted: int = 0,
     ) -> None:
-        """Delete what the history need not keep; ``live`` are names of revisions in use."""
+        """Delete what the history need not keep. ``live`` are names of revisions in use, of which
+        ``counted`` are among those that it keeps."""
         limit = owner.spec.revisionHistoryLimit
+        if limit is not None and counted:
+            limit = max(0, limit - counted)
         for item in compute_revisions.surplus(revisions, live, limit):
             try:
                 await self._client.delete(
@@ -88,8 +95,3 @@ class History:
             collisions += 1
             data: Any = revision.data
             revision = compute_revisions.made(owner, data, revision.revision, collisions)
-
-
-def hash_of(revision: ControllerRevision) -> str:
-    """The hash in its label, or its name where it has none."""
-    return revision.metadata.labels.get(compute_revisions.HASH_LABEL, revision.metadata.name)
