@@ -74,6 +74,8 @@ IN_PART = {
     "namespaces",
     "secrets",
     "persistentvolumeclaims",
+    # Their volumes are attached; no node mounts them.
+    "csidrivers.storage.k8s.io",
     "apiservices.apiregistration.k8s.io",
 }
 

@@ -299,3 +299,5 @@ async def test_only_some_claims_grow(env: Env) -> None:
             with pytest.raises(errors.ApiError, match=message):
                 await world.client.patch(PersistentVolumeClaim, name, "default", grow)
         await world.client.patch(PersistentVolumeClaim, "elastic", "default", grow)
+        await env.clock.sleep(1)
+        assert "waiting for an external controller to expand this PVC" in world.messages("elastic")

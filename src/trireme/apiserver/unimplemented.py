@@ -73,10 +73,7 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.
     "persistentvolumeclaims": (
-        Row("no node will mount its volume", ("expand-controller", "selinux-warning-controller")),
-    ),
-    "volumeattachments.storage.k8s.io": (
-        Row("no node will wait for it", ("attachdetach-controller",)),
+        Row("no node will mount its volume", ("selinux-warning-controller",)),
     ),
     "csidrivers.storage.k8s.io": (Row("no node will mount volumes of it"),),
     "csinodes.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
