@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,6 +75,28 @@ def test_epoch() -> None:
     assert time.format_micro(1.5) == "1970-01-01T00:00:01.500000Z"
     assert time.parse("1970-01-01T00:00:01Z") == 1.0
     assert time.parse_micro("1970-01-01T00:00:01.250000Z") == 1.25
+
+
+@given(
+    st.datetimes(),
+    st.lists(st.tuples(st.integers(0, 19), st.sampled_from("0129W-:TZtz +.,\u0661")), max_size=2),
+)
+def test_the_canonical_form_is_read_as_any_other(moment: datetime, changes: Any) -> None:
+    text = list(moment.strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0"))
+    for place, character in changes:
+        text[place] = character
+    assert outcome(time.parse, "".join(text)) == outcome(slowly, "".join(text))
+
+
+def slowly(text: str) -> float:
+    return time._instant(text, time._time, time._LAYOUT).timestamp()
+
+
+def outcome(parse: Callable[[str], float], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        return str(error)
 
 
 @given(st.integers(min_value=0, max_value=2**33))

@@ -51,23 +51,6 @@ class Column:
     priority: int = 0
     unset: Any = None
     empty: Any = None
-    _get: Callable[[Any], Any] | None = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        cell = self.cell
-        get = operator.attrgetter(cell) if isinstance(cell, str) else cell
-        object.__setattr__(self, "_get", None if isinstance(get, Timed) else get)
-
-    def value(self, obj: Any, now: float) -> Any:
-        """The cell of ``obj``."""
-        get = self._get
-        # Without _get the cell is a Timed.
-        value = self.cell.cell(obj, now) if get is None else get(obj)  # type: ignore[union-attr]
-        if value is None and self.unset is not None:
-            return self.unset
-        if self.empty is not None and (value is None or value == ""):
-            return self.empty
-        return value
 
 
 # Of kinds that name none of their own (rest.NewDefaultTableConvertor).
@@ -309,7 +292,30 @@ class Resource:
     def row(self, obj: Any, now: float) -> list[Any]:
         """The cells of an object at the time ``now`` (epoch seconds)."""
         printed = obj if self.printed is None else self.printed(obj)
-        return [column.value(printed, now) for column in self.columns]
+        cells = []
+        for get, timed, unset, empty in self._cells:
+            value = get(printed, now) if timed else get(printed)
+            if value is None:
+                value = empty if unset is None else unset
+            elif value == "" and empty is not None:
+                value = empty
+            cells.append(value)
+        return cells
+
+    @cached_property
+    def _cells(self) -> list[tuple[Callable[..., Any], bool, Any, Any]]:
+        """How each column's cell is read, whether it needs the time, ``unset`` and ``empty``."""
+        found: list[tuple[Callable[..., Any], bool, Any, Any]] = []
+        for column in self.columns:
+            cell = column.cell
+            timed = isinstance(cell, Timed)
+            get: Callable[..., Any]
+            if isinstance(cell, Timed):
+                get = cell.cell
+            else:
+                get = operator.attrgetter(cell) if isinstance(cell, str) else cell
+            found.append((get, timed, column.unset, column.empty))
+        return found
 
     def subresource(self, name: str) -> Subresource | None:
         return next((item for item in self.subresources if item.name == name), None)
