@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
-from trireme.apiserver import bodies, chain
+from trireme.apiserver import bodies, chain, whole
 from trireme.apiserver.bodies import Budget
 from trireme.apiserver.connections import Front, Limits
 from trireme.apiserver.reply import reply
@@ -97,6 +97,7 @@ class _Handler:
         self._limits = limits
         self._writing = _Writing(limits, server.context.turns)
         self._budget = budget
+        self._uid = server.context.env.uid
         self._compresses = server.context.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
@@ -119,12 +120,16 @@ class _Handler:
             request.receive = functools.partial(bodies.read, incoming, self._budget, timeout)
         try:
             answer = await chain.handle(self._server, request)
-            if not isinstance(answer, UpgradeReply):
-                audit_id = incoming.headers.get("Audit-ID") or self._server.context.env.uid()
-                answer.headers["Audit-Id"] = audit_id
+            audit_id = incoming.headers.get("Audit-ID")
             if isinstance(answer, Reply) and answer.length <= GZIP_OVER:
+                unread = bodies.is_unread(incoming)
+                if not audit_id and not unread and whole.fits(incoming, answer):
+                    return await whole.write(incoming, answer, self._uid())
+                answer.headers["Audit-Id"] = audit_id or self._uid()
                 response = _response(answer)
-                return _closing(response) if bodies.is_unread(incoming) else response
+                return _closing(response) if unread else response
+            if not isinstance(answer, UpgradeReply):
+                answer.headers["Audit-Id"] = audit_id or self._uid()
             return await self._write(incoming, answer)
         finally:
             request.close()
