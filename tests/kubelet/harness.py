@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from trireme.api.core import v1 as core
-from trireme.apiserver.authn.union import AUTHENTICATED
+from trireme.apiserver.authn.contract import AUTHENTICATED
 from trireme.apiserver.request import User
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client

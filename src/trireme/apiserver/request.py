@@ -7,7 +7,7 @@ from the path once; the filters add the user. Upstream: apiserver ``endpoints/re
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -21,14 +21,13 @@ READ_VERBS = frozenset({"get", "list", "watch"})
 _LONG_RUNNING = frozenset({"attach", "exec", "proxy", "log", "portforward"})
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True, gc=False):
     """Who asks. ``extra`` maps keys such as authentication.kubernetes.io/pod-name to values."""
 
     name: str
     uid: str = ""
     groups: tuple[str, ...] = ()
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = {}
 
 
 ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
@@ -139,11 +138,26 @@ class Request:
         return values[0] not in ("false", "False", "FALSE", "f", "F", "0")
 
 
+# Paths up to this length are parsed once.
+_CACHED_LENGTH = 256
 _VERB = {"POST": "create", "PUT": "update", "PATCH": "patch", "HEAD": "get", "GET": "get"}
 
 
 def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
     """What a method and a path ask for, by upstream's rules for special paths and verbs."""
+    if not query and len(path) < _CACHED_LENGTH:
+        return _parse_path(method, path)
+    return _parse(method, path, query)
+
+
+@lru_cache(maxsize=2048)
+def _parse_path(method: str, path: str) -> RequestInfo:
+    """Of a path without a query: the same ones come again and again. The cache is bounded by the
+    lengths of its keys, too."""
+    return _parse(method, path, {})
+
+
+def _parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
     parts = path.strip("/").split("/") if len(path) > 1 else []
     if "%" in path:
         parts = [unquote(part) for part in parts]

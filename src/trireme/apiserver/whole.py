@@ -1,8 +1,8 @@
 """Short answers of the usual form, written in one piece.
 
 In: a request of HTTP/1.1 whose connection stays open, and a complete answer without headers of its
-own: nearly all are such. Out: the bytes are on the connection. aiohttp's response objects, which all
-other answers take, cost a fifth of what a GET does.
+own: nearly all are such. Out: the bytes are on the connection. aiohttp's response objects, which
+all other answers take, cost a fifth of what a GET does.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from trireme.apiserver import run
-from trireme.apiserver.authn.union import AUTHENTICATED
+from trireme.apiserver.authn.contract import AUTHENTICATED
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.request import User

@@ -50,23 +50,22 @@ _TITLES: Final = {
 _WITHOUT_VALUE: Final = frozenset((REQUIRED, FORBIDDEN, TOO_LONG, TOO_SHORT, INTERNAL))
 
 
-class Path(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """Where a value stands in its object. Immutable; the text is made only when an error needs it.
+class Path(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defaults=True):
+    """Where a value stands in its object. Immutable; the text is made only when an error needs it,
+    as a write that is right makes dozens of paths and no text.
 
-    ``child`` adds a field name, ``index`` a list position, ``key`` a map key.
+    ``child`` adds field names, ``index`` a list position, ``key`` a map key.
     """
 
-    step: str
+    # Field names, a position, or the text of any other step.
+    step: tuple[str, ...] | int | str
     parent: Path | None = None
 
-    def child(self, name: str, *names: str) -> Path:
-        here = Path("." + name, self)
-        for below in names:
-            here = Path("." + below, here)
-        return here
+    def child(self, *names: str) -> Path:
+        return Path(names, self)
 
     def index(self, position: int) -> Path:
-        return Path(f"[{position}]", self)
+        return Path(position, self)
 
     def key(self, key: str) -> Path:
         return Path(f"[{key}]", self)
@@ -75,7 +74,12 @@ class Path(msgspec.Struct, frozen=True, eq=False, gc=False):
         steps: list[str] = []
         here: Path | None = self
         while here is not None:
-            steps.append(here.step)
+            step = here.step
+            if isinstance(step, int):
+                step = f"[{step}]"
+            elif isinstance(step, tuple):
+                step = "".join([f".{name}" for name in step])
+            steps.append(step)
             here = here.parent
         steps.reverse()
         text = "".join(steps)

@@ -78,6 +78,10 @@ class Subscription(Protocol):
     def revision(self) -> int:
         """Every matching event up to here has been returned by ``next``."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is an event that ``next`` has not returned, or one was discarded."""
+
     async def next(self) -> list[Event]:
         """Waits for events; none after ``notify``. Cancelling loses nothing. SubscriptionClosed."""
 

@@ -156,6 +156,12 @@ class BufferedSubscription:
             return self._delivered
         return self._progress()
 
+    @property
+    def pending(self) -> bool:
+        if self._closed is None:
+            return bool(self._events)
+        return self._delivered != self._history.revision
+
     async def next(self) -> list[Event]:
         while not self._events:
             if self._closed is not None:

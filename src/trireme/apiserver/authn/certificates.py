@@ -12,7 +12,7 @@ import hashlib
 
 from cryptography import x509
 
-from trireme.apiserver.authn.contract import Identity, Rejected
+from trireme.apiserver.authn.contract import Identity, Rejected, authenticated
 from trireme.apiserver.authn.service_accounts import CREDENTIAL_ID
 from trireme.apiserver.request import User
 from trireme.kit import pki
@@ -56,4 +56,5 @@ class Certificates:
             raise Rejected("UID cannot be an empty string")
         digest = hashlib.sha256(certificate).hexdigest()
         extra = {CREDENTIAL_ID: (f"X509SHA256={digest}",)}
-        return Identity(User(name, "".join(uids), tuple(groups), extra)), *times
+        identity = Identity(User(name, "".join(uids), tuple(groups), extra))
+        return authenticated(identity), *times

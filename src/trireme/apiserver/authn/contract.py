@@ -12,6 +12,9 @@ from typing import Protocol
 
 from trireme.apiserver.request import User
 
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -19,6 +22,15 @@ class Identity:
 
     user: User
     audiences: tuple[str, ...] = ()
+
+
+def authenticated(identity: Identity) -> Identity:
+    """The identity, its user in the group of all that are authenticated."""
+    user = identity.user
+    if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
+        return identity
+    groups = (*user.groups, AUTHENTICATED)
+    return Identity(User(user.name, user.uid, groups, user.extra), identity.audiences)
 
 
 class Rejected(Exception):

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from trireme.apiserver.authn.contract import Identity, Rejected, TokenAuthenticator
+from trireme.apiserver.authn.contract import (
+    Identity,
+    Rejected,
+    TokenAuthenticator,
+    authenticated,
+)
 from trireme.apiserver.request import User
 from trireme.kit.clock import Clock
 
@@ -57,6 +62,7 @@ class Tokens:
         if identity is not None:
             if len(self._cached) >= CACHE_SIZE:
                 self._cached.clear()
+            identity = authenticated(identity)
             self._cached[key] = identity, now + CACHE_TTL
         return identity
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import replace
 
 from trireme.apiserver.authn.certificates import Certificates
 from trireme.apiserver.authn.contract import Identity, Rejected
@@ -24,8 +23,6 @@ from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.kit.env import Env
 from trireme.machinery import errors
 
-AUTHENTICATED = "system:authenticated"
-UNAUTHENTICATED = "system:unauthenticated"
 _SPACE_BEFORE_TOKEN = (
     "the provided Authorization header contains extra space before the bearer token, and is ignored"
 )
@@ -63,7 +60,7 @@ class UnionAuthenticator:
                 problems.append(str(problem))
             else:
                 if identity is not None:
-                    return authenticated(identity.user)
+                    return identity.user
         if token:
             try:
                 identity = self.tokens.authenticate(token, self.keys.audiences)
@@ -71,7 +68,7 @@ class UnionAuthenticator:
                 problems.append(str(problem))
             else:
                 if identity is not None:
-                    return authenticated(identity.user)
+                    return identity.user
                 problems.append("unknown token")
         if problems or not self._anonymous:
             self._log.info(
@@ -82,15 +79,7 @@ class UnionAuthenticator:
 
     def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """Who a token stands for, for another server; None or ``Rejected`` as for requests."""
-        identity = self.tokens.authenticate(token, audiences)
-        return None if identity is None else replace(identity, user=authenticated(identity.user))
-
-
-def authenticated(user: User) -> User:
-    """The user, in the group of all that are authenticated."""
-    if AUTHENTICATED in user.groups or UNAUTHENTICATED in user.groups:
-        return user
-    return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
+        return self.tokens.authenticate(token, audiences)
 
 
 def bearer_token(request: Request) -> str:

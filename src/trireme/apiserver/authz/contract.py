@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from trireme.apiserver.request import User
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True, gc=False):
     """One question. ``path`` decides when ``resource`` is empty."""
 
     user: User
@@ -30,8 +30,7 @@ class Attributes:
         return bool(self.resource) or not self.path
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """``denied`` ends the asking; neither allowed nor denied lets the next authorizer answer."""
 
     allowed: bool

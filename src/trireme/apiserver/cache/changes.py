@@ -20,13 +20,15 @@ class Changes:
 
     def any(self) -> bool:
         """Whether there was a write since ``any`` last said yes. StoreUnavailable."""
-        revision = self._store.revision
-        # A subscription's revision stays behind the store's while an event waits to be read, and
-        # for good once its buffer of one has run over.
-        if self._listening and all(item.revision == revision for item in self._listening):
-            return False
+        for item in self._listening:
+            if item.pending:
+                break
+        else:
+            if self._listening:
+                return False
         for old in self._listening:
             old.close()
+        revision = self._store.revision
         self._listening = [
             self._store.watch(prefix, revision, buffer=1) for prefix in self._prefixes
         ]

@@ -11,11 +11,13 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-imp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import unquote
 
+from msgspec.structs import replace
+
+from trireme.apiserver.authn.contract import AUTHENTICATED, UNAUTHENTICATED
 from trireme.apiserver.authn.service_accounts import ALL_GROUP, EXTRA, USER_PREFIX
-from trireme.apiserver.authn.union import AUTHENTICATED, UNAUTHENTICATED
 from trireme.apiserver.authz import requests
 from trireme.apiserver.authz.contract import Attributes, Authorizer
 from trireme.apiserver.gates import Gates
@@ -74,6 +76,8 @@ MODES = (
 
 def apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
     """Put the impersonated user in the place of the real one; 400, or 403 where that may not be."""
+    if not any([name[:12].lower() == "impersonate-" for name in request.headers]):
+        return
     requested = _read(request)
     if requested is None:
         return
