@@ -42,7 +42,7 @@ async def test_the_same_as_by_aiohttp(site: Site, path: str, more: dict[str, str
     assert (await site.ask("POST", MAPS, OURS))[0] == 201
     short = await asked(site, "GET", path, **more)
     # A request that names its audit ID is answered by aiohttp's response.
-    other = await asked(site, "GET", path, **more, **{"Audit-Id": "mine"})
+    other = await asked(site, "GET", path, **more, Audit_Id="mine")
     assert short[1]["audit-id"] != other[1]["audit-id"] == "mine"
     for answer in (short, other):
         del answer[1]["audit-id"], answer[1]["date"]
@@ -60,7 +60,7 @@ async def test_many_on_one_connection(site: Site) -> None:
         request("GET", f"{MAPS}/a"),
         request("HEAD", "/readyz"),
         request("GET", NOT_FOUND),
-        request("GET", f"{MAPS}/a", **{"Audit-Id": "mine"}),
+        request("GET", f"{MAPS}/a", Audit_Id="mine"),
         request("GET", f"{MAPS}/a", Connection="close"),
     ]
     wire.send(b"".join(sent))

@@ -50,7 +50,7 @@ _TITLES: Final = {
 _WITHOUT_VALUE: Final = frozenset((REQUIRED, FORBIDDEN, TOO_LONG, TOO_SHORT, INTERNAL))
 
 
-class Path(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defaults=True):
+class Path(msgspec.Struct, frozen=True, gc=False, eq=False):
     """Where a value stands in its object. Immutable; the text is made only when an error needs it,
     as a write that is right makes dozens of paths and no text.
 
