@@ -327,18 +327,18 @@ def test_untyped() -> None:
 def test_words_of_the_api_server() -> None:
     with pytest.raises(decode.DecodeError) as caught:
         decode.decode(b'{"spec":1}', Box)
-    said = decode.in_words_of(caught.value, "Box", "v1", b"")
+    said = decode.as_bad_request(caught.value, "Box", "v1", b"")
     assert said.message == (
         'Box in version "v1" cannot be handled as a Box: json: cannot unmarshal number into Go '
         "struct field Box.spec of type v1.BoxSpec"
     )
     meant = decode.DecodeError("why", meant=("Pod", "v2"))
-    assert decode.in_words_of(meant, "Box", "v1", b"").message == (
+    assert decode.as_bad_request(meant, "Box", "v1", b"").message == (
         'Pod in version "v2" cannot be handled as a Box: why'
     )
     with pytest.raises(decode.DecodeError) as caught:
         decode.of_kind(b"kind: Box")
-    assert decode.in_words_of(caught.value, "Box", "v1", b"kind: Box").message == (
+    assert decode.as_bad_request(caught.value, "Box", "v1", b"kind: Box").message == (
         "the object provided is unrecognized (must be of type Box): couldn't get version/kind; "
         "json parse error: invalid character 'k' looking for beginning of value "
         "(6b696e643a20426f78)"

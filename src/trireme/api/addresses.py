@@ -1,4 +1,4 @@
-"""What is said to who writes an address or a network in a form that is not the usual one.
+"""Warnings for addresses and networks in a form that is not canonical.
 
 In: the place of a value, and its text, which the rules let pass. Out: warnings. Called by: the
 ``warnings`` of kinds with fields that are older than the strict syntax. Upstream: apimachinery

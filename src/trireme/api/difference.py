@@ -1,4 +1,4 @@
-"""How two objects differ, as upstream tells those whose change it refuses.
+"""The difference of two objects, as upstream reports it for a refused change.
 
 In: two structs of one type. Out: the lines of a unified diff. What is compared is what upstream's
 internal types look like as JSON: every field, by its name in Go and in Go's order. Called by the
@@ -42,7 +42,7 @@ def unified(old: list[str], new: list[str]) -> Iterator[str]:
     """The hunks of two lists of lines; of very long ones, of what lies around the differences."""
     start = 0
     if max(len(old), len(new)) > LINES:
-        start, old, new = _around(old, new)
+        start, old, new = _changed_range(old, new)
     for group in _Matcher(old, new).get_grouped_opcodes(_CONTEXT):
         first, last = group[0], group[-1]
         ranges = (
@@ -58,7 +58,7 @@ def unified(old: list[str], new: list[str]) -> Iterator[str]:
             yield from ("+" + line for line in new[j1:j2])
 
 
-def _around(old: list[str], new: list[str]) -> tuple[int, list[str], list[str]]:
+def _changed_range(old: list[str], new: list[str]) -> tuple[int, list[str], list[str]]:
     """What lies between the first and the last difference, no more than can be compared."""
     shorter = min(len(old), len(new))
     same = (position for position in range(shorter) if old[position] != new[position])
@@ -81,7 +81,7 @@ def _range(start: int, end: int) -> str:
 
 
 class _Matcher(SequenceMatcher[str]):
-    """Finds what two sides have in common until it has looked enough; the rest counts as new."""
+    """Finds what two sides have in common until its budget is spent; the rest counts as new."""
 
     def __init__(self, old: list[str], new: list[str]) -> None:
         super().__init__(None, old, new)

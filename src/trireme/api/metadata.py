@@ -47,7 +47,7 @@ def validate_create(resource: Resource, meta: ObjectMeta) -> list[FieldError]:
 
 
 def validate_embedded(meta: ObjectMeta, at: Path) -> list[FieldError]:
-    """Errors in the metadata of an object inside another one, of a kind that nobody knows."""
+    """Errors in the metadata of an object inside another one, of an unknown kind."""
     errs: list[FieldError] = []
     if meta.generateName:
         messages = names.is_path_segment_prefix(meta.generateName)
@@ -130,7 +130,7 @@ def validate_annotations(values: dict[str, str], at: Path) -> list[FieldError]:
 
 
 def of_template(meta: ObjectMeta, at: Path) -> list[FieldError]:
-    """The metadata of what is made for somebody: only labels and annotations count."""
+    """The metadata of a template: only labels and annotations count."""
     errs: list[FieldError] = []
     if meta.annotations:
         errs += validate_annotations(meta.annotations, at.child("annotations"))

@@ -1,4 +1,4 @@
-"""How a webhook's address must look: a URL, or a Service and a path.
+"""Rules of a webhook's address: a URL, or a Service and a path.
 
 In: the address as it stands in a definition or a webhook configuration. Out: field errors. Called
 by: the rules of apiextensions and admissionregistration. Upstream: apiserver ``pkg/util/webhook``.

@@ -153,8 +153,8 @@ class Registry:
         meta.generation = 1 if resource.generation is not None else 0
         if resource.has_status and not resource.status_on_create:
             obj.status = type(obj.status)()
-        if resource.stamp is not None:
-            resource.stamp(obj, None, meta.creationTimestamp)
+        if resource.set_timestamps is not None:
+            resource.set_timestamps(obj, None, meta.creationTimestamp)
         call.warnings += resource.prepare_create(obj) or ()
         problems = metadata.validate_create(resource, meta)
         problems += resource.validate(obj)
@@ -328,8 +328,8 @@ class Registry:
         elif subresource in WITH_KIND_RULES:
             if resource.has_status:
                 new.status = endpoint.load(item).status
-            if resource.stamp is not None:
-                resource.stamp(new, old, self._now())
+            if resource.set_timestamps is not None:
+                resource.set_timestamps(new, old, self._now())
             resource.prepare_update(new, old)
         meta.generation = was.generation
         counted = subresource in WITH_KIND_RULES or part is not None

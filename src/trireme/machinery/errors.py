@@ -127,7 +127,7 @@ def generate_name_conflict(resource: str, name: str, retry_after: int = 1) -> Ap
 
 
 def conflict(resource: str, name: str, detail: str = MODIFIED) -> ApiError:
-    """409: the object is not the one that the client saw."""
+    """409: the object has changed since the client read it."""
     message = f"Operation cannot be fulfilled on {resource} {gotext.quote(name)}: {detail}"
     return ApiError(409, CONFLICT, message, _details(resource, name))
 
@@ -149,12 +149,12 @@ def invalid(kind: str, name: str, errs: Sequence[FieldError]) -> ApiError:
 
 
 def bad_request(message: str) -> ApiError:
-    """400: the request makes no sense."""
+    """400: the request is malformed."""
     return ApiError(400, BAD_REQUEST, message)
 
 
 def unauthorized(message: str = "") -> ApiError:
-    """401: who are you?"""
+    """401: the request is not authenticated."""
     return ApiError(401, UNAUTHORIZED, message or "not authorized")
 
 
@@ -181,7 +181,7 @@ def access_denied(
     path: str = "",
     reason: str = "",
 ) -> ApiError:
-    """403: authorization says no. ``path`` is set for requests that are not about a resource."""
+    """403: denied by authorization. ``path`` is set for requests that are not about a resource."""
     who = gotext.quote(user)
     if path:
         text = f"User {who} cannot {verb} path {gotext.quote(path)}"
@@ -192,7 +192,7 @@ def access_denied(
         )
         api = gotext.quote(group)
         text = f"User {who} cannot {verb} resource {what} in API group {api} {where}"
-    # Browsers must not see markup in what a request made us say.
+    # Browsers must not see markup that a request put into the message.
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     if reason:
         text = f"{text}: {reason}"
@@ -236,7 +236,7 @@ def not_acceptable_form(message: str) -> ApiError:
 
 
 def gone(message: str) -> ApiError:
-    """410 Gone, the older sister of ``expired``."""
+    """410 Gone; the older form of ``expired``."""
     return ApiError(410, GONE, message)
 
 

@@ -102,7 +102,7 @@ def _in_go(value: Any) -> Any:
         return [_in_go(item) for item in value]
     if type(value) is not float:
         return value
-    # Nobody sees a value that was not stored and read again, by which -0 becomes 0.
+    # Served values have been stored and read again, by which -0 becomes 0.
     return msgspec.Raw(json_number(value or 0.0).encode())
 
 

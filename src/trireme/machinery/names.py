@@ -127,7 +127,7 @@ def is_wildcard_dns1123_subdomain(text: str) -> list[str]:
 
 
 def is_dns1035_label(text: str) -> list[str]:
-    """As the 1123 label, but starting with a letter."""
+    """As the 1123 label, but it starts with a letter."""
     errs = _at_most(text, 63)
     if not _label_1035(text):
         what = (
@@ -226,7 +226,7 @@ def is_config_key(text: str) -> list[str]:
     if not _config_key(text):
         what = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
         errs.append(_regex(what, _CONFIG_KEY, "key.name", "KEY_NAME", "key-name"))
-    return errs + _climbs(text)
+    return errs + _has_backsteps(text)
 
 
 def is_port_name(text: str) -> list[str]:
@@ -410,7 +410,7 @@ def _at_most(text: str, limit: int) -> list[str]:
     return [] if fits else [f"must be no more than {limit} characters"]
 
 
-def _climbs(text: str) -> list[str]:
+def _has_backsteps(text: str) -> list[str]:
     if text in (".", ".."):
         return [f"must not be '{text}'"]
     return ["must not start with '..'"] if text.startswith("..") else []

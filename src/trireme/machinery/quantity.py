@@ -1,8 +1,8 @@
 """Quantities, such as ``500m``, ``1Gi`` or ``2e3``: exact numbers that remember their suffix.
 
 In: the text (or a count and a format). Out: ``Quantity`` values, and the one canonical text that
-upstream's ``Quantity.String`` gives. Called by: ``schema/normalise`` on each write, and by everyone
-who counts resources. Rules: apimachinery ``api/resource``.
+upstream's ``Quantity.String`` gives. Called by: ``schema/normalise`` on each write, and by callers
+that add up resources. Rules: apimachinery ``api/resource``.
 
 The number is kept as an integer of nano units, which is exact for every quantity that can be
 written: finer ones are rounded up (away from zero) when they are parsed, as upstream does.
@@ -158,8 +158,8 @@ def _split(text: str) -> tuple[str, str, str, str]:
 def _is_kept(text: str) -> bool:
     """Whether upstream keeps the very text that it was given, canonical or not.
 
-    Its parser takes some spellings for canonical by a glance at them (``1.500``, ``+5``, ``5E3``
-    pass); clients see those spellings again, so we must take the same glance.
+    Its parser takes some spellings for canonical (``1.500``, ``+5``, ``5E3``); clients get them
+    back as sent.
     """
     _, whole, fraction, suffix = _split(text)
     base, exponent, _ = _suffix(suffix)

@@ -157,7 +157,7 @@ class Resource:
     """A kind: its names, its rules and how it is printed.
 
     The write path calls, in this order: ``defaults`` (after the ``Default`` markers; on create,
-    update and patch), the admission plugins, ``stamp``, then ``prepare_create(new)`` or
+    update and patch), the admission plugins, ``set_timestamps``, then ``prepare_create(new)`` or
     ``prepare_update(new, old)`` (reset what clients may not set), ``validate(new)`` on create, or
     ``validate_update(new, old)`` (which itself calls ``validate`` where upstream does).
     Generic metadata rules are the API server's own.
@@ -175,14 +175,14 @@ class Resource:
 
     defaults: Callable[[Any], None] = _nothing
     # (new, old or None, now as RFC 3339): times that a write sets which the client left out.
-    stamp: Callable[[Any, Any, str], None] | None = None
-    # (new) -> warnings of what it takes the place of, if there are any.
+    set_timestamps: Callable[[Any, Any, str], None] | None = None
+    # (new) -> warnings about deprecated forms that it replaces, if any.
     prepare_create: Callable[[Any], list[str] | None] = _nothing
     prepare_update: Callable[[Any, Any], None] = _nothing_with_old
     validate: Callable[[Any], Errors] = _no_errors
     validate_update: Callable[[Any, Any], Errors] = _no_update_errors
     prepare_status: Callable[[Any, Any], None] = _nothing_with_old
-    # (new, old or None) -> what the client is warned of, though it is no error.
+    # (new, old or None) -> warnings for the client (``Warning: 299``).
     warnings: Callable[[Any, Any], list[str]] = _no_warnings
     # The same of a write of the status.
     status_warnings: Callable[[Any, Any], list[str]] = _no_warnings
@@ -202,7 +202,7 @@ class Resource:
     grace: Callable[[Any, int | None], int] | None = None
     # Called on the object when a deletion begins that does not end at once.
     begin_delete: Callable[[Any], None] = _nothing
-    # Does the object wait for more than ``metadata.finalizers`` before it may go? (namespaces)
+    # Is deletion held by more than ``metadata.finalizers``? (namespaces)
     held: Callable[[Any], bool] = _never
     # Finalizers without a domain must be Kubernetes' own (all kinds but custom ones).
     short_finalizers: bool = True
@@ -210,13 +210,13 @@ class Resource:
     collected: bool = True
     # propagationPolicy when the client names none.
     default_orphan: bool = False
-    # What a deletion is warned of that does not say what becomes of the dependents.
+    # The warning of a deletion without a propagation policy.
     orphan_warning: str = ""
     # DELETE answers with the object instead of a Status.
     returns_deleted: bool = False
 
-    # Fields that a write never sets, by subresource ("" for the main one), as dotted paths: nobody
-    # comes to own them by it. Without an entry: the status, and for /status the spec.
+    # Fields that a write never sets, by subresource ("" for the main one), as dotted paths: the
+    # writer does not come to own them. Without an entry: the status, and for /status the spec.
     reset_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     # The version that is stored, for one that is another form of it.
@@ -233,9 +233,9 @@ class Resource:
     row_conditions: Callable[[Any], list[dict[str, str]]] | None = None
     # Field labels beyond metadata.name and metadata.namespace.
     selectable: Mapping[str, Callable[[Any], str]] = field(default_factory=dict)
-    # How a label that is none of them is refused.
+    # The error for any other field label.
     label_refusal: str = "field label not supported"
-    # Those of them whose lists must be quick, however many objects there are.
+    # Those of them that the watch cache indexes.
     indexed: tuple[str, ...] = ()
     # Since when a kind is deprecated, until when it is there, what to use: all requests are warned.
     deprecated: str = ""
@@ -277,7 +277,7 @@ class Resource:
 
     @cached_property
     def deprecation_warning(self) -> str:
-        """What every request for a deprecated kind is warned of; "" for all others."""
+        """The warning of every request for a deprecated kind; "" for all others."""
         since = self.deprecated
         return since and f"{self.api_version} {self.kind} is deprecated in {since}"
 

@@ -178,8 +178,8 @@ def test_taints_are_of_now() -> None:
     resource = resourceslice.RESOURCE
     taints = [{"key": "k", "effect": "None"}, {"key": "l", "effect": "None", "timeAdded": TIME}]
     obj = validation.load(resource, changed(SLICE, {"spec.devices.0.taints": taints}))
-    assert resource.stamp is not None
-    resource.stamp(obj, None, "now")
+    assert resource.set_timestamps is not None
+    resource.set_timestamps(obj, None, "now")
     assert [taint.timeAdded for taint in obj.spec.devices[0].taints] == ["now", TIME]
 
 
@@ -187,10 +187,10 @@ def test_a_new_effect_is_of_now() -> None:
     resource = devicetaintrule.RESOURCE
     old = validation.load(resource, RULE)
     new = validation.load(resource, changed(RULE, {"spec.taint.effect": "NoExecute"}))
-    assert resource.stamp is not None
-    resource.stamp(new, old, "now")
+    assert resource.set_timestamps is not None
+    resource.set_timestamps(new, old, "now")
     assert new.spec.taint.timeAdded == "now"
-    resource.stamp(old, validation.load(resource, RULE), "now")
+    resource.set_timestamps(old, validation.load(resource, RULE), "now")
     assert old.spec.taint.timeAdded == TIME
 
 

@@ -1,4 +1,4 @@
-"""What a certificate signing request and certificates in PEM must be to be let in.
+"""What a certificate signing request and certificates in PEM must be to be accepted.
 
 In: the bytes of a field. Out: what is wrong, "" for nothing. Called by: rules of this group.
 Upstream: pkg/apis/certificates ``ParseCSR``, pkg/apis/certificates/validation; Go's
@@ -17,7 +17,7 @@ from trireme.api.certificates import pem
 from trireme.machinery import gotext
 
 _UNSIGNED: Final = "x509: cannot verify signature: algorithm unimplemented"
-# Hashes that signatures are no longer believed with.
+# Hashes that Go refuses in signatures.
 _INSECURE: Final = {"sha1": "SHA1", "md5": "MD5"}
 
 
@@ -56,7 +56,7 @@ def request_problem(text: bytes) -> str:
 
 
 def organizations(text: bytes) -> list[str]:
-    """The organizations of a request's subject: the groups of who gets the certificate."""
+    """The organizations of a request's subject: the groups of the certificate's user."""
     block = next(pem.blocks(text), None)
     if block is None:
         return []

@@ -1,1 +1,1 @@
-"""The group events.k8s.io: events as those who report them write them now."""
+"""The group events.k8s.io: the current form of events."""

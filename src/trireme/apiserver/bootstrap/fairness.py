@@ -171,7 +171,7 @@ def _read(policy: PolicyRulesWithSubjects, line: str) -> None:
     word, _, rest = line.partition(" ")
     assert policy.subjects is not None
     if word == "everything":
-        whole = mandatory.everything()
+        whole = mandatory.all_requests()
         policy.resourceRules, policy.nonResourceRules = whole.resourceRules, whole.nonResourceRules
     elif word == "user":
         policy.subjects.append(Subject(kind="User", user=UserSubject(name=rest)))

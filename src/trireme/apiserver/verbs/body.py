@@ -126,7 +126,7 @@ def _bad_request(
     error: decode.DecodeError, request: Request, identity: tuple[str, str]
 ) -> errors.ApiError:
     version, kind = identity
-    return decode.in_words_of(error, kind, version.rpartition("/")[2], request.body)
+    return decode.as_bad_request(error, kind, version.rpartition("/")[2], request.body)
 
 
 def check_place(obj: Any, request: Request) -> None:

@@ -1,6 +1,6 @@
 """The Common Expression Language as Kubernetes uses it.
 
-    decl = schema_type(schema, root=True)              # DeclType | None: None cannot be seen
+    decl = schema_type(schema, root=True)              # DeclType | None: None: not accessible
     env = Environment({"self": decl, "oldSelf": decl}) # libraries of version (1, 36)
     program = env.compile("self.spec.replicas <= 10")  # CelError: all issues, with line and caret
     program.type.kind == "bool"                        # the type of the value
@@ -27,8 +27,8 @@ from typing import Any
 from .escape import escape as escape
 from .escape import unescape as unescape
 
-# Imported at the first use of a name: whoever only may need an expression starts without. For type
-# checkers the stub beside this file says the same.
+# Imported at the first use of a name: a process that uses no expressions starts without them. For
+# type checkers the stub beside this file says the same.
 _HOMES = {
     "MATCH_CONDITIONS_BUDGET": "environment",
     "MAX_MESSAGE_BYTES": "environment",

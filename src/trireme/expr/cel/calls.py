@@ -46,7 +46,7 @@ def constant(value: Any) -> Code:
 
 
 def either(a: Run, b: Run, cost: int, stop: bool) -> Run:
-    """``a || b`` (``stop`` is True) or ``a && b``: the value that stops absorbs the other's
+    """``a || b`` (``stop`` is True) or ``a && b``: the deciding value suppresses the other's
     error."""
     go = not stop
 
@@ -57,7 +57,7 @@ def either(a: Run, b: Run, cost: int, stop: bool) -> Run:
                 return stop
             failed = None if v is go else no_such_overload()
         except EvalError as e:
-            failed = _absorbed(e)
+            failed = _suppressed(e)
         s[COST] += cost
         if failed is None:
             v = b(s)
@@ -69,7 +69,7 @@ def either(a: Run, b: Run, cost: int, stop: bool) -> Run:
             if v is stop:
                 return stop
         except EvalError as e:
-            _absorbed(e)
+            _suppressed(e)
         raise failed
 
     return run
@@ -88,7 +88,7 @@ def any_of(first: Run, rest: list[tuple[Run, int]], stop: bool) -> Run:
             if v is not go:
                 failed = no_such_overload()
         except EvalError as e:
-            failed = _absorbed(e)
+            failed = _suppressed(e)
         for r, cost in rest:
             s[COST] += cost
             try:
@@ -98,7 +98,7 @@ def any_of(first: Run, rest: list[tuple[Run, int]], stop: bool) -> Run:
                 if v is not go and failed is None:
                     failed = no_such_overload()
             except EvalError as e:
-                failed = failed or _absorbed(e)
+                failed = failed or _suppressed(e)
         if failed is not None:
             raise failed
         return go
@@ -106,14 +106,14 @@ def any_of(first: Run, rest: list[tuple[Run, int]], stop: bool) -> Run:
     return run
 
 
-def _absorbed(e: EvalError) -> EvalError:
+def _suppressed(e: EvalError) -> EvalError:
     if isinstance(e, CostLimitExceeded):
         raise e
     return e
 
 
 def membership(args: list[Code]) -> Code | None:
-    """``x in [literals]``: a look into a set, free but for ``x``."""
+    """``x in [literals]``: a lookup in a set, at the cost of ``x``."""
     if not args[1].const:
         return None
     items = args[1].run([])

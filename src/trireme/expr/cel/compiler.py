@@ -49,7 +49,7 @@ class Compiler:
         self.size += 1
         return self.slots[name], hidden
 
-    def unslot(self, name: str, hidden: int | None) -> None:
+    def restore_slot(self, name: str, hidden: int | None) -> None:
         if hidden is None:
             del self.slots[name]
         else:
@@ -294,9 +294,9 @@ class Compiler:
         two, hidden2 = self.slot(node.var2) if node.var2 else (0, None)
         shape = folds.shape(node)
         parts = [self.value(p) for p in shape.parts]
-        self.unslot(node.var, hidden)
+        self.restore_slot(node.var, hidden)
         if node.var2:
-            self.unslot(node.var2, hidden2)
+            self.restore_slot(node.var2, hidden2)
         items = folds.items(source.run, node.range.type, bool(node.var2))
         loop = [(p.run, p.cost, p.const) for p in parts]
         run, after = folds.loop(shape, items, one, two, loop)
@@ -312,7 +312,7 @@ class Compiler:
             del self.lazy[node.accu]
         else:
             self.lazy[node.accu] = before
-        self.unslot(node.accu, hidden)
+        self.restore_slot(node.accu, hidden)
         inner = result.run
 
         def run(s: Frame) -> Any:

@@ -15,11 +15,11 @@ MAX_DEPTH: Final = 250
 
 
 class Stop(Exception):
-    """Nothing sensible can be said about the rest of the text."""
+    """The rest of the text cannot be parsed."""
 
 
 class Cursor:
-    """A place among the tokens, and what is wrong up to it."""
+    """A position among the tokens, and the errors so far."""
 
     def __init__(
         self,

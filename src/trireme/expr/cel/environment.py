@@ -68,7 +68,7 @@ class Environment:
         self.validate = base.validate
         self.type_names: Mapping[str, Type] = base.type_names
         if type_names is not None:  # it may know more names than it lists
-            # ChainMap is for mutable maps, but nobody writes here.
+            # ChainMap is typed for mutable maps; nothing writes here.
             self.type_names = ChainMap(type_names, base.type_names)  # type: ignore[arg-type]
         self.types = {
             name: v.type if isinstance(v, DeclType) else v for name, v in variables.items()

@@ -1,6 +1,6 @@
 """How the names of fields become identifiers of expressions, and back.
 
-Called by: ``schema``, and by whoever shows field names. Rules: apiserver ``pkg/cel/escaping``.
+Called by: ``schema``, and by code that prints field names. Rules: apiserver ``pkg/cel/escaping``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Adapter = Callable[[Any], Any]
 
 
 class Type:
-    """``kind`` says how it behaves, ``name`` which one it is, ``params`` of what it is made.
+    """``kind`` is its class, ``name`` which one it is, ``params`` its type parameters.
 
     ``fields`` (struct only) maps CEL names to ``Field``. ``leaf`` and ``deep`` come with types
     built from a schema: how a JSON value becomes the CEL value, for the value alone or with all

@@ -1,4 +1,4 @@
-"""What is checked beyond types: literals that would fail at each evaluation.
+"""Checks beyond types: literals that would fail at each evaluation.
 
 In: a checked tree. Out: ``CelError`` with all findings. Called by: ``environment``. Rules: cel-go
 ``cel/validator`` and ``ext/formatting`` (format strings).

@@ -95,7 +95,7 @@ class SetList(list[Any]):
 
 
 class MapList(list[Any]):
-    """A list of objects told apart by ``keys``: ``x-kubernetes-list-type: map``."""
+    """A list of objects identified by ``keys``: ``x-kubernetes-list-type: map``."""
 
     __slots__ = ("keys",)
 
@@ -104,7 +104,7 @@ class MapList(list[Any]):
         self.keys = keys
 
     def key(self, item: Any) -> Any:
-        """What tells ``item`` from the others."""
+        """What identifies ``item``."""
         if not isinstance(item, dict):
             raise EvalError(
                 "unexpected data format for element of array with x-kubernetes-list-type=map"

@@ -2,8 +2,8 @@
 
 An ``Atom`` says what may stand at a place: a map, a list, a scalar, or several of these, and
 whether its parts have owners of their own. Made here from a schema ``Node`` (our own types), and in
-``openapi`` from an OpenAPI schema (custom resources). Upstream: structured-merge-diff ``schema``,
-kube-openapi ``schemaconv``.
+``api/apiextensions/schema/atoms`` from a structural schema (custom kinds). Upstream:
+structured-merge-diff ``schema``, kube-openapi ``schemaconv``.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class ListRule:
 WHOLE: Final = Atom(scalar=UNTYPED)
 WHOLE.map = MapRule(None, WHOLE, atomic=True)
 WHOLE.list = ListRule(WHOLE)
-# Any value; its maps are owned by key, its lists as a whole. For what nobody described.
+# Any value; its maps are owned by key, its lists as a whole. For what no schema describes.
 DEDUCED: Final = Atom(scalar=UNTYPED, list=ListRule(WHOLE))
 DEDUCED.map = MapRule(None, DEDUCED)
 

@@ -30,7 +30,7 @@ def error_text(found: list[str]) -> str:
 
 
 def _fits(rule: MapRule, value: dict[str, Any]) -> bool:
-    """The short answer, which most configurations get; False when it takes the long one to tell."""
+    """The fast check, which most configurations pass; False when the full one must decide."""
     fields = rule.fields
     for key, item in value.items():
         atom = fields.get(key) or rule.element
@@ -137,5 +137,5 @@ def _type(value: Any) -> str:
 
 
 def _go_text(value: Any) -> str:
-    """A value as Go's ``%v`` shows the box that it comes in."""
+    """A value as Go's ``%v`` prints the interface that holds it."""
     return f"&{{{gotext.plain(value)}}}"

@@ -3,8 +3,8 @@
 In: an object of one of our own types. Out: what ``compare`` of the kind's empty object with it
 finds added or modified, its elements in order. Called by ``manager`` for every creation.
 
-Two functions are generated for each struct type, as ``schema/normalise`` does: ``beside`` for a
-struct that the empty object has too (``spec``), where only what differs is set, and ``alone`` for
+Two functions are generated for each struct type, as ``schema/normalise`` does: ``shared`` for a
+struct that the empty object has too (``spec``), where only what differs is set, and ``added`` for
 one that it has not, where all is. A typical Pod costs a third of the general way.
 """
 
@@ -32,40 +32,40 @@ class Creations:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._alone: dict[type, Make] = {}
-        self._beside: dict[type, Make] = {}
+        self._added: dict[type, Make] = {}
+        self._shared: dict[type, Make] = {}
 
     def fields(self, obj: msgspec.Struct) -> Set:
         """The fields that a new object sets."""
-        return self.beside(type(obj))(obj)
+        return self.shared(type(obj))(obj)
 
-    def beside(self, struct: type) -> Make:
+    def shared(self, struct: type) -> Make:
         """The function for a struct that the empty object has as well."""
-        found = self._beside.get(struct)
+        found = self._shared.get(struct)
         if found is None:
-            found = self._beside[struct] = self._generate(struct, alone=False)
+            found = self._shared[struct] = self._generate(struct, added=False)
         return found
 
-    def alone(self, struct: type) -> Make:
+    def added(self, struct: type) -> Make:
         """The function for a struct that only the new object has."""
-        found = self._alone.get(struct)
+        found = self._added.get(struct)
         if found is None:
             # Registered before it is made: a type may contain itself.
-            self._alone[struct] = lambda obj: self._alone[struct](obj)
-            found = self._alone[struct] = self._generate(struct, alone=True)
+            self._added[struct] = lambda obj: self._added[struct](obj)
+            found = self._added[struct] = self._generate(struct, added=True)
         return found
 
-    def _generate(self, struct: type, *, alone: bool) -> Make:
+    def _generate(self, struct: type, *, added: bool) -> Make:
         names: dict[str, Any] = {"E": LEAF}
-        lines = ["def make(o):", f' t = {{"{SELF}": E}}' if alone else " t = {}"]
+        lines = ["def make(o):", f' t = {{"{SELF}": E}}' if added else " t = {}"]
         nodes = tree.of(struct).fields
         infos = sorted(msgspec.structs.fields(struct), key=lambda info: info.encode_name)
         for info in infos:
             wire = info.encode_name
-            value = _Field(self, info, nodes[wire], names, alone=alone)
+            value = _Field(self, info, nodes[wire], names, added=added)
             lines += [f" v = o.{info.name}", *value.lines(f't["f:{wire}"]')]
         # A struct without content is a leaf.
-        lines.append(" return t if len(t) > 1 else E" if alone else " return t")
+        lines.append(" return t if len(t) > 1 else E" if added else " return t")
         exec("\n".join(lines), names)
         made: Make = names["make"]
         return made
@@ -76,7 +76,7 @@ class Creations:
         if node.kind == OBJECT and not node.alternatives:
             assert atom.map is not None
             struct = tree.struct_of(node)
-            return "" if atom.map.atomic or struct is None else self.alone(struct)
+            return "" if atom.map.atomic or struct is None else self.added(struct)
         if node.kind == MAP:
             assert atom.map is not None and node.item is not None
             return "" if atom.map.atomic else _map(self.value(node.item))
@@ -98,10 +98,10 @@ class _Field:
         node: Node,
         names: dict[str, Any],
         *,
-        alone: bool,
+        added: bool,
     ) -> None:
         self.creations, self.info, self.node, self.names = creations, info, node, names
-        self.alone = alone
+        self.added = added
         factory = info.default_factory
         self.always = factory is not msgspec.NODEFAULT and factory not in (list, dict, set)
         self.empty = factory() if self.always else None
@@ -111,7 +111,7 @@ class _Field:
         if not self.always:
             condition = "v is not None" if self.info.default is None else "v"
             return [f" if {condition}: {target} = {self._made()}"]
-        if self.alone:
+        if self.added:
             made = self._made()
             return [f" {target} = {made}"]
         if isinstance(self.empty, msgspec.Struct):
@@ -132,7 +132,7 @@ class _Field:
         assert atom.map is not None
         if atom.map.atomic:
             return [f" if v != {self._name('empty', self.empty)}: {target} = E"]
-        name = self._name("below", self.creations.beside(type(self.empty)))
+        name = self._name("below", self.creations.shared(type(self.empty)))
         return [f" v = {name}(v)", f" if v: {target} = v"]
 
     def _made(self) -> str:
@@ -199,7 +199,7 @@ def _key(rule: ListRule, node: Node) -> Callable[[Any], str | None]:
     attributes = attrgetter(*(infos[wire].name for wire in wires))
     always = {wire for wire in wires if infos[wire].default_factory is not msgspec.NODEFAULT}
 
-    # The same few names come again and again.
+    # The same few names recur.
     @lru_cache(maxsize=1024)
     def element(values: Any) -> str | None:
         found = {}

@@ -28,7 +28,7 @@ LEAF: Final[Set] = {}
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-# Longer sets are not remembered: a thousand that somebody thought up would be gigabytes.
+# Longer sets are not cached: a thousand distinct ones would take gigabytes.
 _SHORT: Final = 4096
 # Order of the kinds of path elements: fields, keys, values, indexes.
 _KINDS: Final = {"f": 0, "k": 1, "v": 2, "i": 3}
@@ -257,9 +257,9 @@ def _value_order(value: Any) -> tuple[Any, ...]:
 
 
 def decode(data: bytes) -> Set:
-    """The set that a ``fieldsV1`` holds; elements of kinds that nobody knows are dropped.
+    """The set that a ``fieldsV1`` holds; elements of unknown kinds are dropped.
 
-    Raises ValueError. The same object may be given out again: never change it.
+    Raises ValueError. The result is cached and shared: never change it.
     """
     if not data:
         return {}
@@ -295,7 +295,7 @@ def _checked(raw: Set) -> Set:
             raise ValueError("expected an object")
         below = below or LEAF
         members = _checked(below) if below else LEAF
-        # What only held elements that nobody knows is an element of the set itself.
+        # What held only unknown elements is an element of the set itself.
         result[_canonical(name)] = _node(SELF in below or not members, members)
     return result
 

@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Identity(NamedTuple):
-    """What tells managers apart. One that applies is the same in every version (``version`` "")."""
+    """What identifies a manager. One that applies is the same in every version (``version`` "")."""
 
     manager: str
     operation: str
@@ -86,7 +86,7 @@ def identity(manager: str, operation: str, version: str, subresource: str) -> Id
 
 
 def decode(entries: Iterable[ManagedFieldsEntry], *, stored: bool = True) -> Owners:
-    """The owners of entries. Raises ValueError for entries that say nothing.
+    """The owners of entries. Raises ValueError for entries without content.
 
     Those that are not ``stored`` were written by a client, in whatever form.
     """
@@ -194,7 +194,7 @@ def name_problems(at: Path, name: str) -> list[FieldError]:
 
 
 def is_reset(entries: list[ManagedFieldsEntry]) -> bool:
-    """Whether a client asks to forget all owners: one entry that says nothing."""
+    """Whether a client asks to drop all owners: a single empty entry."""
     return len(entries) == 1 and entries[0] == ManagedFieldsEntry()
 
 

@@ -32,7 +32,7 @@ Entries = list[ManagedFieldsEntry]
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes, and when (RFC 3339, seconds)."""
+    """The manager that writes, and the time of the write (RFC 3339, seconds)."""
 
     name: str
     now: str
@@ -144,7 +144,7 @@ class FieldManager:
         except Conflicts as conflicts:
             if writer.name != KUBECTL:
                 raise
-            left = self._beyond_last_applied(live, conflicts)
+            left = self._unmanaged_conflicts(live, conflicts)
             if left:
                 raise Conflicts(left) from None
             value, after = self.updater.apply(live, config, owners, who, True)
@@ -170,7 +170,7 @@ class FieldManager:
                 f"failed to create typed patch object ({described(config)}): {detail}"
             )
 
-    def _beyond_last_applied(self, live: Any, conflicts: Conflicts) -> list[tuple[Identity, Path]]:
+    def _unmanaged_conflicts(self, live: Any, conflicts: Conflicts) -> list[tuple[Identity, Path]]:
         """The conflicts over fields that ``kubectl apply`` has not set itself, client-side."""
         text = _annotations(live).get(LAST_APPLIED)
         if not text:

@@ -147,7 +147,7 @@ class Updater:
             if changes is None:
                 continue
             left = owner.fields
-            # What an updater takes from itself, it gets back at once.
+            # An updater owns again what it lost to itself.
             taken = (
                 fieldset.intersection(left, fieldset.union(changes.modified, changes.added))
                 if key != writer
@@ -225,7 +225,7 @@ class Updater:
         return result if back is None else back[0]
 
 
-# What nobody owns: identity, and what the server alone writes.
+# What is never owned: identity, and what only the server writes.
 STRIPPED = fieldset.fields(
     ("apiVersion",),
     ("kind",),

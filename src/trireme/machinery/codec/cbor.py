@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import cbor2
 
-# The tag that says: what follows is CBOR.
+# The self-described CBOR tag.
 MAGIC: Final = b"\xd9\xd9\xf7"
 _BASE64_LATER: Final = 22
 

@@ -321,7 +321,7 @@ _SEXAGESIMAL: Final = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]
 _KEY_PARTS: Final = re.compile(r"([0-9]+)|([^\W\d_])|(.)", re.DOTALL).finditer
 
 
-# The same names come again and again.
+# The same names recur.
 @lru_cache(maxsize=4096)
 def _sort_key(key: str) -> list[tuple[int, int, int]]:
     """The order of upstream's keys: signs, then numbers by size, then letters."""

@@ -65,7 +65,7 @@ def parse(data: bytes, mode: str = decode.WARN) -> tuple[list[Operation], list[s
 
 
 def _loose(data: bytes) -> list[dict[str, Any]]:
-    """The items of a patch whose members nobody has looked at."""
+    """The items of a patch before validation of their members."""
     try:
         items, _ = decode.untyped(data, decode.IGNORE, _LOOSE)
     except decode.DecodeError as error:
@@ -152,7 +152,7 @@ class _Work:
                 "Unable to complete the copy, the accumulated size increase of copy is "
                 f"{self._copied}, exceeding the limit {MAX_COPIED}"
             )
-        # The value now stands in two places: nothing is ours alone any more.
+        # The value now stands in two places: no container may be changed in place.
         self._mine.clear()
         self._add(step, value)
 

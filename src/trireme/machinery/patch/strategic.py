@@ -43,7 +43,7 @@ def parse(data: bytes, mode: str = decode.WARN) -> tuple[Object, list[str]]:
 
 
 def apply(document: Object, patch: Object, node: Node) -> Object:
-    """``document`` after ``patch``. Raises ApiError 400 or 422 for a patch that makes no sense."""
+    """``document`` after ``patch``. Raises ApiError 400 or 422 for an invalid patch."""
     return _merge_object(document, patch, node)
 
 
@@ -240,7 +240,7 @@ def _merge_items(original: list[Object], patch: list[Object], node: Node) -> lis
 def _in_order(
     merged: list[Any], order: list[Any], server: list[Any], identity: Callable[[Any], Hashable]
 ) -> list[Any]:
-    """``merged`` with the items of ``order`` in that order, woven among those of the server.
+    """``merged`` with the items of ``order`` in that order, merged with those of the server.
 
     Items that only the server has keep their order, and come before an item of ``order`` only
     where the server had them before it.
@@ -272,7 +272,7 @@ def _places(items: list[Any], identity: Callable[[Any], Hashable]) -> dict[Hasha
 
 
 def _identity(key: str) -> Callable[[Any], Hashable]:
-    """What makes two items of a list one: their value, or that of their merge key."""
+    """What identifies an item of a list: its value, or that of its merge key."""
 
     def identity(item: Any) -> Hashable:
         value = _key_of(item, key) if key else item

@@ -3,7 +3,7 @@
 In: the body, its type, and the field validation of the request. Out: the object and the warnings.
 Called by: create, update and the last step of patch; ``untyped`` by patches and custom resources.
 Errors are 400s with the text that upstream's decoder gives; the caller adds its prefix
-(``in_words_of``). Rules: sigs.k8s.io/json; KEP-2885 (field validation).
+(``as_bad_request``). Rules: sigs.k8s.io/json; KEP-2885 (field validation).
 
 The fast path is one msgspec call and one check for duplicate keys. Whatever it refuses takes the
 slow path, which is as lenient as Go's decoder: null is absent, unknown fields are dropped and
@@ -44,7 +44,7 @@ STRICT: Final = "Strict"
 WARN: Final = "Warn"
 IGNORE: Final = "Ignore"
 
-# Nesting that still leaves room on Python's stack for whoever walks the value. Upstream: 10,000.
+# Nesting that leaves room on Python's stack for walks of the value. Upstream: 10,000.
 MAX_DEPTH: Final = 200
 _MAX_PROBLEMS: Final = 100
 _INT64: Final = (-(2**63), 2**63 - 1)
@@ -113,7 +113,7 @@ def untyped(data: bytes, mode: str = WARN, node: Node = _ANY_NODE) -> tuple[Any,
     return _walk(data, node, mode)
 
 
-def in_words_of(error: DecodeError, kind: str, version: str, data: bytes) -> errors.ApiError:
+def as_bad_request(error: DecodeError, kind: str, version: str, data: bytes) -> errors.ApiError:
     """``error`` as the API server reports it for a body meant as ``kind`` of ``version``."""
     if not error.syntax:
         meant, version = error.meant or (kind, version)
@@ -133,7 +133,7 @@ def no_map(value: Any) -> str:
 
 
 def of_kind(data: bytes) -> None:
-    """See that ``data`` is an object whose kind and version are texts; DecodeError where not."""
+    """Raises DecodeError unless ``data`` is an object whose kind and version are strings."""
     try:
         _walk(data, _IDENTITY, IGNORE)
     except DecodeError as error:

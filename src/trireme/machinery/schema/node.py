@@ -1,9 +1,8 @@
 """The schema tree itself: what a value is, and what defaulting, patch and apply do with it.
 
-One ``Node`` per place in an object. Built by ``schema/tree`` from our own types, and from a custom
-resource's OpenAPI by whoever serves those; walked by ``schema/decode``, ``patch/strategic``,
-server-side apply and OpenAPI. Knows nothing of msgspec. Rules: the ``x-kubernetes-*`` extensions,
-apimachinery ``strategicpatch``.
+One ``Node`` per place in an object. Built by ``schema/tree`` from our own types, and walked by
+``schema/decode``, ``patch/strategic``, server-side apply and OpenAPI. Knows nothing of msgspec.
+Rules: the ``x-kubernetes-*`` extensions, apimachinery ``strategicpatch``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a text is not JSON, in the words of Go's ``encoding/json``.
+"""The error of a text that is not JSON, in the words of Go's ``encoding/json``.
 
 In: a text that Python's parser refused. Out: Go's message, such as ``invalid character '}' looking
 for beginning of value`` or ``unexpected end of JSON input``. Called by: ``schema/decode``, only for

@@ -32,7 +32,7 @@ def defaults(obj: Binding) -> None:
 
 
 def warnings(new: Binding, _old: Binding | None) -> list[str]:
-    """Names that files may take."""
+    """Names reserved for static configuration files."""
     return match_rules.warn_static(new.metadata.name)
 
 

@@ -1,7 +1,7 @@
 """Expressions of webhooks and policies: what they may use, and whether they compile.
 
 In: texts. Out: field errors, or the compiled ``Program``. Called by: the rules of this group,
-and by whoever evaluates policies. Upstream: apiserver ``pkg/admission/plugin/cel`` (compile,
+and by the evaluation of policies. Upstream: apiserver ``pkg/admission/plugin/cel`` (compile,
 composition), ``pkg/cel/mutation``; KEP-3488, KEP-3962.
 
 Upstream compiles new expressions with the libraries of the version before, stored ones with all;
@@ -142,14 +142,14 @@ _stateless = lru_cache(8)(_environment)
 
 
 class Refused(ValueError):
-    """Why an expression cannot be used; ``internal``: it is not the text that is wrong."""
+    """An expression cannot be used; ``internal``: not because of its text."""
 
     def __init__(self, detail: str, internal: bool = False) -> None:
         super().__init__(detail)
         self.internal = internal
 
     def of(self, at: Path, bad_value: str) -> FieldError:
-        """The error about the field that shows ``bad_value``."""
+        """The error of the field whose bad value is ``bad_value``."""
         if self.internal:
             return field.internal(at, str(self))
         return field.invalid(at, bad_value, str(self))

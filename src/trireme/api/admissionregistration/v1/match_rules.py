@@ -27,7 +27,7 @@ _STATIC: Final = ".static.k8s.io"
 
 
 def warn_static(name: str) -> list[str]:
-    """The warning for a name that files of configuration may take."""
+    """The warning for a name reserved for static configuration files."""
     if not name.endswith(_STATIC):
         return []
     return [
@@ -41,14 +41,14 @@ def rule(errs: Errors, at: Path, item: RuleWithOperations | NamedRuleWithOperati
     where = at.child("operations")
     if not item.operations:
         errs.append(field.required(where))
-    _alone(errs, where, item.operations, "operations")
+    _wildcard_alone(errs, where, item.operations, "operations")
     for position, operation in enumerate(item.operations):
         if operation not in _OPERATIONS:
             errs.append(field.not_supported(where.index(position), operation, _OPERATIONS))
     for name, what in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
         values = getattr(item, name)
         rules.required(errs, at, name, values)
-        _alone(errs, at.child(name), values, what)
+        _wildcard_alone(errs, at.child(name), values, what)
     for position, version in enumerate(item.apiVersions):
         if not version:
             errs.append(field.required(at.child("apiVersions").index(position)))
@@ -56,7 +56,7 @@ def rule(errs: Errors, at: Path, item: RuleWithOperations | NamedRuleWithOperati
     rules.declared(errs, at, item, "scope")
 
 
-def _alone(errs: Errors, at: Path, values: Sequence[str], what: str) -> None:
+def _wildcard_alone(errs: Errors, at: Path, values: Sequence[str], what: str) -> None:
     if len(values) > 1 and "*" in values:
         errs.append(field.invalid(at, values, f"if '*' is present, must not specify other {what}"))
 
@@ -73,7 +73,7 @@ def _resources(errs: Errors, at: Path, resources: list[str]) -> None:
             continue
         resource, slash, part = text.partition("/")
         if not slash:
-            bare = text != "*"  # the last one counts, as upstream has it
+            bare = text != "*"  # the last one counts, as upstream
             continue
         if resource in whole:
             detail = f"if '{resource}/*' is present, must not specify {text}"

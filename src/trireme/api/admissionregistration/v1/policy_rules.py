@@ -47,7 +47,7 @@ def defaults(obj: Policy) -> None:
 
 
 def warnings(new: Policy, _old: Policy | None) -> list[str]:
-    """Names that files may take."""
+    """Names reserved for static configuration files."""
     return match_rules.warn_static(new.metadata.name)
 
 
@@ -207,12 +207,12 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
 
 
 def prepare_status(new: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> None:
-    """Metadata stays."""
+    """A write of the status keeps metadata."""
     metadata.keep_for_status(new.metadata, old.metadata)
 
 
 def validate_status(new: ValidatingAdmissionPolicy, _old: ValidatingAdmissionPolicy) -> Errors:
-    """What the type check found, and conditions."""
+    """The results of the type check, and conditions."""
     errs: Errors = []
     at = field.path("status")
     if new.status.typeChecking is not None:

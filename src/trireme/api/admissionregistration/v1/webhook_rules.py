@@ -1,7 +1,7 @@
 """Rules of webhook configurations, validating and mutating.
 
-Called by: the two kinds. An update is only held to what its old form kept to. Upstream:
-pkg/apis/admissionregistration/validation, pkg/registry/admissionregistration.
+Called by: the two kinds. An update is only held to the rules that the old object satisfied.
+Upstream: pkg/apis/admissionregistration/validation, pkg/registry/admissionregistration.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NO_SIDE_EFFECTS: Final = ("None", "NoneOnDryRun")
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What is required of webhooks; an update relaxes what the old form did not keep to."""
+    """What is required of webhooks; an update relaxes what the old object did not satisfy."""
 
     no_side_effects: bool = True
     known_review: bool = True
@@ -59,7 +59,7 @@ def changed(new: Configuration, old: Configuration) -> bool:
 
 
 def warnings(new: Configuration, _old: Configuration | None) -> list[str]:
-    """Names that files may take."""
+    """Names reserved for static configuration files."""
     return match_rules.warn_static(new.metadata.name)
 
 
@@ -69,7 +69,7 @@ def validate(new: Configuration) -> Errors:
 
 
 def validate_update(new: Configuration, old: Configuration) -> Errors:
-    """As on create, but for what was there before it was forbidden."""
+    """As on create, except for what the old object already had."""
     was: Iterable[Webhook] = old.webhooks
     before = [hook.matchConditions for hook in was]
     hook_names = [hook.name for hook in was]

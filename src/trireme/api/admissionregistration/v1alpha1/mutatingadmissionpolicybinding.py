@@ -14,7 +14,7 @@ class MutatingAdmissionPolicyBinding(v1_types.MutatingAdmissionPolicyBinding):
 
 
 def defaults(obj: MutatingAdmissionPolicyBinding) -> None:
-    """As in v1; and what a parameter that is not found means."""
+    """As in v1, and the action for parameters that are not found."""
     binding_rules.defaults(obj)
     ref = obj.spec.paramRef
     if ref is not None and ref.parameterNotFoundAction is None:

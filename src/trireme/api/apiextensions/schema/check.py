@@ -1,4 +1,4 @@
-"""Whether a schema is structural: which errors it has where it is not.
+"""Whether a schema is structural, and the errors where it is not.
 
 In: a ``Structural`` tree. Out: errors, sorted by their text as upstream has them. Rules:
 custom-resource-definitions/#specifying-a-structural-schema; upstream schema/validation, complete.
@@ -15,7 +15,7 @@ from trireme.machinery.field import FieldError, Path
 
 _ROOT, _ITEM, _FIELD = "at the root", "for specified array items", "for specified object fields"
 _EITHER: Final = [{"type": "integer"}, {"type": "string"}]
-# What a branch of a junctor may not say, with upstream's word for how it must be.
+# What a branch of a junctor may not contain, with upstream's word for how it must be.
 _FORBIDDEN: Final = (
     ("default", "undefined"),
     ("title", "empty"),
@@ -130,7 +130,7 @@ def _restricts_names_only(metadata: Structural) -> bool:
 
 
 def _values(errs: Errors, schema: Schema, skip_any: bool, skip_first: bool, at: Path) -> None:
-    """What a node, or a branch, says about values."""
+    """The value validations of a node or a branch."""
     if not skip_any:
         for position, branch in enumerate(schema.get("anyOf", ())):
             _branch(errs, branch, False, at.child("anyOf").index(position))
@@ -151,7 +151,7 @@ def _values(errs: Errors, schema: Schema, skip_any: bool, skip_first: bool, at: 
 
 
 def _branch(errs: Errors, schema: Schema, skip_any: bool, at: Path) -> None:
-    """A schema below a junctor: it may restrict values, and say nothing of structure."""
+    """A schema below a junctor: it may have value validations, and no structure."""
     _values(errs, schema, skip_any, False, at)
     if isinstance(schema.get("items"), dict):
         _branch(errs, schema["items"], False, at.child("items"))
@@ -175,7 +175,7 @@ def _branch(errs: Errors, schema: Schema, skip_any: bool, at: Path) -> None:
 def _completeness(
     errs: Errors, schema: Schema, node: Structural | None, at: Path, values_at: Path
 ) -> None:
-    """All that branches speak of is named outside of them as well."""
+    """All fields that branches name are specified outside of them as well."""
     if node is None:
         errs.append(field.required(at, f"because it is defined in {values_at}"))
         return

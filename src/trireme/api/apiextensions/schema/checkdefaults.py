@@ -77,7 +77,7 @@ class _Walk:
     def _in_metadata(
         self, node: Structural, root: Structural, at: Path, surround: Surround
     ) -> None:
-        """A part of metadata is validated as the whole would be."""
+        """A part of metadata is validated like the whole."""
         whole = surround(copy(node.default))
         try:
             metadata.coerce(whole, root, lenient=False)

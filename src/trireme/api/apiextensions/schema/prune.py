@@ -1,7 +1,7 @@
 """Pruning: what the schema does not name is dropped from a value, in place.
 
 In: a decoded value and its ``Structural``. Out: the paths of what was dropped, sorted, which
-``fieldValidation`` reports as unknown fields. Also drops nulls that nothing allows. Rules:
+``fieldValidation`` reports as unknown fields. Also drops nulls that are not allowed. Rules:
 custom-resource-definitions/#field-pruning; upstream schema/pruning, schema/defaulting/prunenulls.
 """
 

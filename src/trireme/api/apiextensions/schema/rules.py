@@ -33,7 +33,7 @@ _OUT_OF_BUDGET: Final = (
 
 @dataclass
 class Rule:
-    """One compiled rule; ``error`` and ``message_error`` say why a part of it is none."""
+    """One compiled rule; ``error`` and ``message_error`` are the errors of its compilation."""
 
     source: dict[str, Any]
     program: cel.Program | None = None
@@ -57,7 +57,7 @@ class Rule:
 
 
 def compile_rules(schema: Schema, decl: cel.DeclType) -> list[Rule]:
-    """The rules of this schema alone."""
+    """The rules of this schema itself."""
     given = schema.get(RULES, ())
     environments: dict[bool, cel.Environment] = {}
     found: list[Rule] = []
@@ -124,7 +124,7 @@ class Ruled:
         pair: Correlated | None,
         warned: list[str] | None = None,
     ) -> list[FieldError]:
-        """Errors of all rules; ``pair`` on update: what did not change may go on failing, and
+        """Errors of all rules; ``pair`` on update: what did not change may still fail, and
         ``warned`` gets what would have been an error."""
         run = _Run(warned)
         run.node(self, value, old, at, pair, None)
@@ -166,7 +166,7 @@ def _place(path: str, node: Structural) -> str:
 
 
 def child(decl: cel.DeclType, name: str, schema: Schema) -> cel.DeclType | None:
-    """The type of a property; one whose name no expression can write has a type of its own."""
+    """The type of a property; one whose name no expression can write gets a type of its own."""
     escaped = cel.escape(name)
     if escaped is not None:
         return (decl.fields or {}).get(escaped)
@@ -174,12 +174,12 @@ def child(decl: cel.DeclType, name: str, schema: Schema) -> cel.DeclType | None:
 
 
 def is_blocked(errs: list[FieldError]) -> bool:
-    """Whether the rules cannot be asked about an object with these errors."""
+    """Whether these errors keep the rules from being evaluated."""
     return any(error.type in _BLOCKING for error in errs)
 
 
 def blocked() -> FieldError:
-    """What is said in place of the rules' errors."""
+    """The error in place of the rules' errors."""
     detail = (
         "some validation rules were not checked because the object was invalid; correct the "
         "existing errors to complete validation"
@@ -299,7 +299,7 @@ class _Run:
         raise _OutOfBudget
 
     def _failed(self, node: Ruled, rule: Rule, at: Path, error: cel.EvalError) -> None:
-        """The rule has no value for this object."""
+        """Reports a rule whose evaluation failed."""
         text = str(error)
         if text.startswith("no such overload"):
             detail = (
@@ -346,7 +346,7 @@ class _Run:
             self._warned.append(str(error))
 
     def _message(self, node: Ruled, rule: Rule, bindings: dict[str, Any], at: Path | None) -> str:
-        """The expression's text where it gives a good one, else the rule's own message."""
+        """The result of the message expression if it is valid, else the rule's own message."""
         if rule.message is not None:
             source = gotext.quote(rule.source["messageExpression"])
             try:

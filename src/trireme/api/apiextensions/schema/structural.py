@@ -35,8 +35,8 @@ class Structural:
     """One node. ``schema`` is the JSON it was made from.
 
     ``additional`` is the schema of the values of a map; ``keeps_additional`` is true where unnamed
-    fields are kept at all. The ``has_*`` flags speak of the node and all below it, so that walks
-    can leave out what they have nothing to do in.
+    fields are kept at all. The ``has_*`` flags hold for the node and all below it, so that walks
+    can skip the rest.
     """
 
     __slots__ = (

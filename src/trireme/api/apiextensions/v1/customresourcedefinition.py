@@ -20,7 +20,7 @@ from trireme.machinery.resource import Column, Resource, spec_changed, status
 
 
 def defaults(obj: CustomResourceDefinition) -> None:
-    """Names that follow from others, no conversion, and the version that is stored first."""
+    """Names derived from others, no conversion, and the first stored version."""
     names = obj.spec.names
     names.singular = names.singular or names.kind.lower()
     if not names.listKind and names.kind:
@@ -39,15 +39,15 @@ def defaults(obj: CustomResourceDefinition) -> None:
 def prepare_create(new: CustomResourceDefinition) -> None:
     """A fresh status that knows the version which is stored first."""
     new.status = CustomResourceDefinitionStatus()
-    _remember_stored(new)
+    _add_stored_version(new)
 
 
 def prepare_update(new: CustomResourceDefinition, old: CustomResourceDefinition) -> None:
-    """A version that becomes the stored one is remembered as long as objects may be in it."""
-    _remember_stored(new)
+    """A version that becomes the stored one is added to status.storedVersions."""
+    _add_stored_version(new)
 
 
-def _remember_stored(obj: CustomResourceDefinition) -> None:
+def _add_stored_version(obj: CustomResourceDefinition) -> None:
     stored = types.storage_version(obj.spec)
     known = obj.status.storedVersions or []
     if stored and stored not in known:
@@ -55,7 +55,7 @@ def _remember_stored(obj: CustomResourceDefinition) -> None:
 
 
 def begin_delete(obj: CustomResourceDefinition) -> None:
-    """The instances go first: a finalizer holds the definition until they have gone."""
+    """The instances are deleted first: a finalizer holds the definition until then."""
     if CLEANUP not in obj.metadata.finalizers:
         obj.metadata.finalizers.append(CLEANUP)
     pending = CustomResourceDefinitionCondition(
@@ -69,7 +69,7 @@ def begin_delete(obj: CustomResourceDefinition) -> None:
 
 
 def is_held(obj: CustomResourceDefinition) -> bool:
-    """A definition never goes at once: its instances are looked for first."""
+    """A definition is never deleted at once: its instances are deleted first."""
     return obj.metadata.deletionTimestamp is None
 
 

@@ -1,4 +1,4 @@
-"""APIService: who serves a version of a group: this API server, or another behind a Service.
+"""APIService: which server serves a version of a group, this one or another behind a Service.
 
 In: APIServices. Called by: the write path, server-side printing. Upstream: kube-aggregator
 pkg/apis/apiregistration/validation, pkg/registry/apiservice.
@@ -69,7 +69,7 @@ _STATUSES: Final = ("True", "False", "Unknown")
 
 
 def prepare_create(new: APIService) -> None:
-    """What this server itself serves is there from the start."""
+    """The Available condition of what this server itself serves."""
     if new.spec.service is None:
         set_condition(new.status, local(), new.metadata.creationTimestamp)
 
@@ -95,7 +95,8 @@ def set_condition(status: APIServiceStatus, desired: APIServiceCondition, now: s
 
 
 def validate(new: APIService) -> Errors:
-    """Named by version and group; priorities within bounds; the server's Service and its trust."""
+    """Named by version and group; priorities within bounds; the server's Service and its CA
+    bundle."""
     errs: Errors = []
     at, spec = field.path("spec"), new.spec
     desired = f"{spec.version}.{spec.group}"

@@ -1,4 +1,4 @@
-"""StorageVersion: in which version each API server stores a kind, and which it can read.
+"""StorageVersion: the version in which each API server stores a kind, and those it can decode.
 
 In: StorageVersions. Called by: the write path, server-side printing. Upstream:
 pkg/apis/apiserverinternal/validation, pkg/registry/apiserverinternal; KEP-2339.
@@ -79,7 +79,7 @@ def is_name(text: str) -> list[str]:
 
 
 def validate_status(new: StorageVersion, _old: StorageVersion) -> Errors:
-    """Each server once, and what all agree on."""
+    """Each server once, and the common encoding version."""
     errs: Errors = []
     at, there = field.path("status"), new.status
     used: set[str] = set()

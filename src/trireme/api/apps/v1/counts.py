@@ -14,7 +14,7 @@ from trireme.api.rules import Errors
 from trireme.machinery import field, intstr
 
 
-def go_together(errs: Errors, status: Any, names: Iterable[str], parts: Iterable[str]) -> None:
+def validate_counts(errs: Errors, status: Any, names: Iterable[str], parts: Iterable[str]) -> None:
     """``names`` are 0 or more, ``parts`` no more than all replicas, available ones are ready."""
     at = field.path("status")
     for name in names:

@@ -97,7 +97,7 @@ _COUNTS = (
 
 
 def defaults(obj: DaemonSet) -> None:
-    """One pod away at a time in a rolling update; the template's own."""
+    """One unavailable pod at a time in a rolling update, and the template's defaults."""
     strategy = obj.spec.updateStrategy
     if strategy.type == "RollingUpdate":
         rolling = strategy.rollingUpdate or RollingUpdateDaemonSet()
@@ -110,24 +110,24 @@ def defaults(obj: DaemonSet) -> None:
 
 
 def prepare_create(new: DaemonSet) -> None:
-    """The template is the first; fields of features that are off are dropped from it."""
+    """Template generation 1; fields of disabled features are dropped."""
     _count_templates(new, max(_template_number(new), 1))
     pod_prepare.drop_disabled(new.spec.template.spec, None)
 
 
 def prepare_update(new: DaemonSet, old: DaemonSet) -> None:
-    """Count the templates; fields of features that are off are dropped unless the old has them."""
+    """Increments the template generation; drops fields of disabled features not in use."""
     pod_prepare.drop_disabled(new.spec.template.spec, old.spec.template.spec)
     _count_templates(new, _template_number(old) + (new.spec.template != old.spec.template))
 
 
 def prepare_status(new: DaemonSet, old: DaemonSet) -> None:
-    """The count of templates is no part of the status."""
+    """A status write keeps the template generation."""
     _count_templates(new, _template_number(old))
 
 
 def _template_number(obj: DaemonSet) -> int:
-    """How many templates there have been: a field of older versions, kept as an annotation."""
+    """The template generation: a field of older versions, kept as an annotation."""
     return intstr.number(obj.metadata.annotations.get(TEMPLATE_GENERATION, ""))
 
 
@@ -137,7 +137,7 @@ def _count_templates(obj: DaemonSet, number: int) -> None:
 
 
 def warnings(new: DaemonSet, old: DaemonSet | None) -> list[str]:
-    """Those of the template, when it is another one."""
+    """Those of the template, when it changed."""
     if old is not None and _template_number(new) == _template_number(old):
         return []
     return pod_warnings.template(pod_warnings.TEMPLATE, new.spec.template)
@@ -158,7 +158,7 @@ def validate(new: DaemonSet) -> Errors:
         detail = "empty selector is invalid for daemonset"
         errs.append(field.invalid(at.child("selector"), selector, detail))
     template.validate(errs, here, spec.template)
-    template.runs_for_good(errs, here, spec.template, "DaemonSet")
+    template.always_restarts(errs, here, spec.template, "DaemonSet")
     rules.not_negative(errs, at, "minReadySeconds", spec.minReadySeconds)
     _strategy(errs, at.child("updateStrategy"), spec.updateStrategy)
     if spec.revisionHistoryLimit is not None:

@@ -99,7 +99,7 @@ _PARTS = ("updatedReplicas", "readyReplicas", "availableReplicas")
 
 
 def defaults(obj: Deployment) -> None:
-    """A quarter more and a quarter fewer pods during a rolling update; the template's own."""
+    """25% surge and 25% unavailable in a rolling update, and the template's defaults."""
     strategy = obj.spec.strategy
     if strategy.type == "RollingUpdate":
         rolling = strategy.rollingUpdate or RollingUpdateDeployment()
@@ -161,7 +161,7 @@ def validate_update(new: Deployment, old: Deployment) -> Errors:
 def validate_status(new: Deployment, old: Deployment) -> Errors:
     """Counts that go together."""
     errs: Errors = []
-    counts.go_together(errs, new.status, _COUNTS, _PARTS)
+    counts.validate_counts(errs, new.status, _COUNTS, _PARTS)
     counts.not_decremented(errs, new.status.collisionCount, old.status.collisionCount)
     return errs
 

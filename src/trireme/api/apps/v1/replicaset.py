@@ -116,7 +116,7 @@ def validate_update(new: ReplicaSet, old: ReplicaSet) -> Errors:
 def validate_status(new: ReplicaSet, _old: ReplicaSet) -> Errors:
     """Counts that go together."""
     errs: Errors = []
-    counts.go_together(errs, new.status, _COUNTS, _PARTS)
+    counts.validate_counts(errs, new.status, _COUNTS, _PARTS)
     return errs
 
 

@@ -115,7 +115,7 @@ def _spec(spec: StatefulSetSpec, *, claims: bool, service: bool, pods: bool) -> 
     if service and spec.serviceName:
         rules.syntax(errs, _SPEC, "serviceName", spec.serviceName, names.is_dns1123_label)
     _selector(errs, spec, pods)
-    template.runs_for_good(errs, _SPEC.child("template"), spec.template, "StatefulSet")
+    template.always_restarts(errs, _SPEC.child("template"), spec.template, "StatefulSet")
     return errs
 
 
@@ -163,11 +163,11 @@ def _selector(errs: Errors, spec: StatefulSetSpec, pods: bool) -> None:
         detail = "`selector` does not match template `labels`"
         errs.append(field.invalid(here.child("metadata", "labels"), meta.labels or None, detail))
     if pods:
-        template.validate(errs, here, _as_run(spec))
+        template.validate(errs, here, _with_claims(spec))
     rules.labels(errs, here.child("labels"), meta.labels)
 
 
-def _as_run(spec: StatefulSetSpec) -> PodTemplateSpec:
+def _with_claims(spec: StatefulSetSpec) -> PodTemplateSpec:
     """The template with what the controller gives each pod: its claims, no name of its own."""
     pod = spec.template.spec
     claims = {claim.metadata.name: claim for claim in spec.volumeClaimTemplates}

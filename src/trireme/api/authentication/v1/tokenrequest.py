@@ -40,7 +40,7 @@ LONGEST: Final = 1 << 32
 
 
 def validate(new: TokenRequest) -> Errors:
-    """How long the token is to live. Called by the ``token`` subresource of service accounts."""
+    """The lifetime of the token. Called by the ``token`` subresource of service accounts."""
     seconds = new.spec.expirationSeconds or 0
     at = field.path("spec", "expirationSeconds")
     if seconds < SHORTEST:

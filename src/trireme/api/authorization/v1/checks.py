@@ -1,4 +1,4 @@
-"""What the reviews of access must be like.
+"""Rules of access reviews.
 
 In: a review's spec and metadata. Out: field errors. Called by: the four kinds of access review,
 which the API server answers and does not store. Upstream: pkg/apis/authorization/validation;
@@ -28,7 +28,7 @@ _SPEC: Final = field.path("spec")
 
 
 def subject(errs: Errors, spec: SubjectAccessReviewSpec) -> None:
-    """Whose access is asked after, and to what."""
+    """The subject and the attributes of a review."""
     _one_kind(errs, spec.resourceAttributes, spec.nonResourceAttributes)
     if not spec.user and not spec.groups:
         detail = "at least one of user or group must be specified"
@@ -39,7 +39,7 @@ def subject(errs: Errors, spec: SubjectAccessReviewSpec) -> None:
 def attributes(
     errs: Errors, resource: ResourceAttributes | None, other: NonResourceAttributes | None
 ) -> None:
-    """What one's own access is asked to."""
+    """The attributes of a self-review."""
     _one_kind(errs, resource, other)
     _selectors(errs, resource)
 
@@ -103,7 +103,7 @@ def _selector(
 def _values(
     errs: Errors, at: Path, item: FieldSelectorRequirement | LabelSelectorRequirement
 ) -> None:
-    """Operators that are not known come from newer clients, and are let through."""
+    """Unknown operators come from newer clients, and are accepted."""
     where = at.child("values")
     if item.operator in ("In", "NotIn") and not item.values:
         detail = "must be specified when `operator` is 'In' or 'NotIn'"

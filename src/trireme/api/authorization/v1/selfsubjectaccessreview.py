@@ -30,7 +30,7 @@ class SelfSubjectAccessReview(Struct):
 
 
 def validate(new: SelfSubjectAccessReview) -> Errors:
-    """What exactly."""
+    """The attributes of the review."""
     errs: Errors = []
     checks.attributes(errs, new.spec.resourceAttributes, new.spec.nonResourceAttributes)
     checks.empty_metadata(errs, new.metadata)

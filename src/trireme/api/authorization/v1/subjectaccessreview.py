@@ -24,7 +24,7 @@ class SubjectAccessReview(Struct):
 
 
 def validate(new: SubjectAccessReview) -> Errors:
-    """Who, and what exactly."""
+    """The subject and attributes of the review."""
     errs: Errors = []
     checks.subject(errs, new.spec)
     checks.empty_metadata(errs, new.metadata)

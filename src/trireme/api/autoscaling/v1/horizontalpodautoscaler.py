@@ -60,7 +60,7 @@ class HorizontalPodAutoscaler(Struct):
 
 
 def to_v2(obj: HorizontalPodAutoscaler) -> v2.HorizontalPodAutoscaler:
-    """The stored form: what annotations hold becomes fields, and they go."""
+    """The stored form: annotations become fields, and are removed."""
     notes, spec, there = obj.metadata.annotations, obj.spec, obj.status
     share = spec.targetCPUUtilizationPercentage
     metrics = [] if share is None else [v2.cpu(share)]

@@ -19,7 +19,7 @@ _SOURCES = ("object", "pods", "resource", "containerResource", "external")
 
 
 class _Part(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Base of the old forms: what they do not know is passed over."""
+    """Base of the old forms: unknown fields are ignored."""
 
 
 def _written(value: Any) -> Any:

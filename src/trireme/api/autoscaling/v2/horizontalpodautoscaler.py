@@ -23,7 +23,7 @@ from trireme.machinery import meta
 from trireme.machinery.resource import Column, Resource, status
 from trireme.machinery.types import Required, Struct, always, constant
 
-# Another version keeps here what it has no fields for; this one has them.
+# autoscaling/v1 keeps here what it has no fields for; this version drops them.
 ANNOTATION = "autoscaling.alpha.kubernetes.io/"
 ROUND_TRIP = tuple(
     ANNOTATION + name for name in ("metrics", "current-metrics", "conditions", "behavior")
@@ -59,7 +59,7 @@ def defaults(obj: HorizontalPodAutoscaler) -> None:
 
 
 def fill(behavior: HorizontalPodAutoscalerBehavior) -> None:
-    """What the rules of a behavior leave open."""
+    """Fills in the scaling rules that a behavior leaves out."""
     behavior.scaleUp = up = behavior.scaleUp or HPAScalingRules()
     behavior.scaleDown = down = behavior.scaleDown or HPAScalingRules()
     if up.stabilizationWindowSeconds is None:

@@ -1,5 +1,5 @@
 """Rules of HorizontalPodAutoscaler. Upstream: pkg/apis/autoscaling/validation; its strategy says
-when an apiVersion that is none is let through."""
+when an invalid apiVersion is accepted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def validate(new: Any) -> Errors:
 
 
 def validate_update(new: Any, old: Any) -> Errors:
-    """As on create; what was let through before stays as it is."""
+    """As on create; an invalid apiVersion that was accepted before may stay."""
     errs: Errors = []
     now, was = new.spec.scaleTargetRef, old.spec.scaleTargetRef
     if (now.apiVersion, now.kind) == (was.apiVersion, was.kind):

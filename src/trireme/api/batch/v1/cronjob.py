@@ -109,7 +109,7 @@ def validate(new: CronJob) -> Errors:
 
 
 def validate_update(new: CronJob, old: CronJob) -> Errors:
-    """A time zone that was there stays good."""
+    """As on create; a stored time zone is not validated again."""
     return _spec(new.spec, old.spec)
 
 

@@ -28,7 +28,7 @@ def count(text: str, completions: int) -> int:
 
 def overlap(completed: str, failed: str, completions: int) -> int | None:
     """The first index that both texts name, None where there is none; bad parts are skipped."""
-    left, right = _sound(completed, completions), _sound(failed, completions)
+    left, right = _canonical_index(completed, completions), _canonical_index(failed, completions)
     at = other = 0
     while at < len(left) and other < len(right):
         (low, high), (start, end) = left[at], right[other]
@@ -41,7 +41,7 @@ def overlap(completed: str, failed: str, completions: int) -> int | None:
     return None
 
 
-def _sound(text: str, completions: int) -> list[tuple[int, int]]:
+def _canonical_index(text: str, completions: int) -> list[tuple[int, int]]:
     found = []
     for part in text.split(",") if text else ():
         try:

@@ -1,4 +1,5 @@
-"""Job: defaults, preparation and columns; types and rules are its neighbours."""
+"""Job: defaults, preparation and columns; types and rules are in ``job_types`` and
+``job_*_rules``."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from trireme.machinery.field import Path
 from trireme.machinery.meta import LabelSelector
 from trireme.machinery.resource import Column, Resource, Timed, spec_changed, status
 
-# What shows as a job's state: the first condition of these that is true.
+# The Status column: the first condition of these that is true.
 _STATES = ("Complete", "Failed", "", "Suspended", "FailureTarget", "SuccessCriteriaMet")
 _MANY_COMPLETIONS, _MANY_PODS = 100_000, 10_000
 
@@ -67,7 +68,7 @@ def prepare_update(new: Job, old: Job) -> None:
 
 
 def warnings(new: Job, old: Job | None) -> list[str]:
-    """A name that is no pod's, and what the spec asks for."""
+    """A name that is no valid pod name, and warnings of the spec."""
     found = pod_warnings.named(new.metadata.name) if old is None else []
     if pod_warnings.is_other(new, old):
         found += spec_warnings(field.path("spec"), new.spec)

@@ -55,7 +55,7 @@ def validate(new: Job) -> Errors:
 
 
 def validate_update(new: Job, old: Job) -> Errors:
-    """A job that was there: pods follow the template that it had when it began."""
+    """An update: the template may change only while the job is suspended."""
     had = old.spec.template.metadata.labels
     errs = _job(new, prefixed=NAME in had and UID in had)
     _spec(errs, _SPEC, new.spec)
@@ -69,7 +69,7 @@ def validate_update(new: Job, old: Job) -> Errors:
 
 
 def of_template(errs: Errors, at: Path, spec: JobSpec) -> None:
-    """The spec of jobs that a CronJob makes: the selector is not theirs to choose."""
+    """The spec of jobs that a CronJob makes: the selector is generated."""
     _spec(errs, at, spec)
     if spec.selector is not None:
         errs.append(
@@ -95,7 +95,7 @@ def _job(job: Job, *, prefixed: bool) -> Errors:
 
 
 def _generated(errs: Errors, job: Job, prefixed: bool) -> None:
-    """The template bears the labels that the job's own selector asks for."""
+    """The template has the labels of the generated selector."""
     meta = job.metadata
     if not meta.uid:
         errs.append(field.required(field.path("metadata", "uid")))
@@ -213,7 +213,7 @@ def _completions(errs: Errors, new: JobSpec, old: JobSpec) -> None:
 
 
 def _template_update(errs: Errors, new: Job, old: Job) -> None:
-    """A suspended job without pods may change where its pods go, and what they get."""
+    """A suspended job without pods may change its scheduling directives and resources."""
     suspended = bool(old.spec.suspend)
     free = suspended and _at_rest(old.status)
     desired, was = new.spec.template, old.spec.template

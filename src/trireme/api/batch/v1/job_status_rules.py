@@ -1,4 +1,4 @@
-"""Rules of a job's status: what a controller may write there, and what it may take back.
+"""Rules of a job's status: what a controller may write, and what it may not revert.
 
 In: the new and the stored Job. Out: field errors in upstream's order. A rule is applied only where
 the fields that it speaks of change, so that a status which broke it before can still be written.
@@ -29,7 +29,7 @@ def validate(new: Job, old: Job) -> Errors:
     _indexes(errs, new, old)
     _running(errs, new, now, was)
     _success(errs, new, now)
-    _taken_back(errs, new, old, now, was)
+    _removed_conditions(errs, new, old, now, was)
     return errs
 
 
@@ -169,7 +169,7 @@ def _success(errs: Errors, new: Job, now: _View) -> None:
         )
 
 
-def _taken_back(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> None:
+def _removed_conditions(errs: Errors, new: Job, old: Job, now: _View, was: _View) -> None:
     status, before = new.status, old.status
     for name in ("Failed", "Complete", "FailureTarget"):
         if name in was.true and name not in now.true:

@@ -1,7 +1,7 @@
-"""CertificateSigningRequest: a request for a certificate, what was decided, and what came of it.
+"""CertificateSigningRequest: a request for a certificate, its approval, and the certificate.
 
-In: requests. Called by: the write path, server-side printing. Who asks, and when a condition
-changed, are filled in by the admission plugin ``certificate_requests``. Upstream:
+In: requests. Called by: the write path, server-side printing. The requestor and the times of
+conditions are set by the admission plugin ``certificate_requests``. Upstream:
 pkg/registry/certificates/certificates.
 """
 
@@ -15,12 +15,12 @@ from trireme.machinery.resource import Column, Resource, Subresource, status
 
 
 def prepare_update(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
-    """A request stays as it is, but for its metadata."""
+    """Only the metadata of a request changes."""
     new.spec = old.spec
 
 
 def prepare_status(new: CertificateSigningRequest, old: CertificateSigningRequest) -> None:
-    """Decisions stay as they are; new and missing ones are for ``validate_status`` to refuse."""
+    """Decisions stay as they are; ``validate_status`` refuses new and missing ones."""
     for kind in csr_rules.DECISIONS:
         kept = csr_rules.named(old, kind)
         places = [at for at, item in enumerate(new.status.conditions) if item.type == kind]

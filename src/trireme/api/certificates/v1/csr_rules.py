@@ -35,7 +35,7 @@ _CERTIFICATE: Final = field.path("status", "certificate")
 
 @dataclass(frozen=True, slots=True)
 class _Allowed:
-    """What is let pass: because it was there before, or because of the path of the write."""
+    """What is allowed: because it was stored before, or because of the subresource."""
 
     decisions: bool = False
     certificate: bool = False
@@ -49,7 +49,7 @@ class _Allowed:
 
 
 def validate(new: CertificateSigningRequest) -> Errors:
-    """A request that is made."""
+    """A new request."""
     return _whole(new, _Allowed())
 
 
@@ -59,12 +59,12 @@ def validate_update(new: CertificateSigningRequest, old: CertificateSigningReque
 
 
 def validate_status(new: CertificateSigningRequest, old: CertificateSigningRequest) -> Errors:
-    """The signer puts the certificate in, once."""
+    """The signer sets the certificate, once."""
     return _changed(new, old, _allowed(new, old, certificate=True))
 
 
 def validate_approval(new: CertificateSigningRequest, old: CertificateSigningRequest) -> Errors:
-    """The approver says yes or no, once."""
+    """The approver approves or denies, once."""
     return _changed(new, old, _allowed(new, old, decisions=True))
 
 

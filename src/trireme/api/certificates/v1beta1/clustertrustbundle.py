@@ -1,4 +1,4 @@
-"""ClusterTrustBundle: certificates that the whole cluster may trust, of a signer or of nobody.
+"""ClusterTrustBundle: trust anchors for the whole cluster, with or without a signer.
 
 In: ClusterTrustBundles. Called by: the write path, server-side printing. Upstream:
 pkg/apis/certificates/validation, pkg/registry/certificates/clustertrustbundle; KEP-3257.
@@ -36,14 +36,14 @@ _OMITTED: Final = "<value omitted>"
 
 
 def validate(new: ClusterTrustBundle) -> Errors:
-    """A name that says the signer, and certificates of authorities."""
+    """The name has the signer's prefix; the bundle holds CA certificates."""
     errs = _common(new)
     _bundle(errs, field.path("spec", "trustBundle"), new.spec.trustBundle)
     return errs
 
 
 def validate_update(new: ClusterTrustBundle, old: ClusterTrustBundle) -> Errors:
-    """The signer stays; certificates that stay are not looked at again."""
+    """The signer stays; certificates that did not change are not validated again."""
     errs = _common(new) if new.spec.trustBundle == old.spec.trustBundle else validate(new)
     at = field.path("spec")
     rules.unchanged(errs, at, "signerName", new.spec.signerName, old.spec.signerName)

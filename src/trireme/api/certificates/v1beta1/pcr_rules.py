@@ -66,7 +66,7 @@ def validate(new: PodCertificateRequest) -> Errors:
     if not _SHORTEST_LIFE <= seconds <= most:
         detail = f"must be in the range [{_SHORTEST_LIFE}, {most}]"
         errs.append(field.invalid(where, seconds, detail))
-    _proof(errs, spec)
+    _proof_of_possession(errs, spec)
     return errs
 
 
@@ -87,12 +87,12 @@ def _annotations(errs: Errors, notes: dict[str, str]) -> None:
         errs.append(field.too_long(at, metadata.ANNOTATIONS_LIMIT))
 
 
-def _proof(errs: Errors, spec: PodCertificateRequestSpec) -> None:
+def _proof_of_possession(errs: Errors, spec: PodCertificateRequestSpec) -> None:
     stub, key, proof = spec.stubPKCS10Request, spec.pkixPublicKey, spec.proofOfPossession
     if stub and not key and not proof:
         _stub(errs, stub)
     elif key and proof and not stub:
-        _possession(errs, key, proof, spec.podUID.encode())
+        _key_possession(errs, key, proof, spec.podUID.encode())
     else:
         detail = (
             "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set"
@@ -139,7 +139,7 @@ def bad_key(key: Any, curves: str) -> tuple[Any, str]:
     return field.OMITTED, _UNKNOWN
 
 
-def _possession(errs: Errors, content: bytes, proof: bytes, signed: bytes) -> None:
+def _key_possession(errs: Errors, content: bytes, proof: bytes, signed: bytes) -> None:
     for at, item in ((_KEY, content), (_PROOF, proof)):
         if len(item) > _LARGEST:
             errs.append(field.too_long(at, _LARGEST))

@@ -31,7 +31,7 @@ _WAIT: Final = 600.0
 
 
 def validate(new: PodCertificateRequest, old: PodCertificateRequest) -> Errors:
-    """What has ended stays; what ends says how, and only what that needs."""
+    """A final condition stays; each sets only the fields that belong to it."""
     errs: Errors = []
     _conditions(errs, new.status)
     if errs:
@@ -57,7 +57,7 @@ def validate(new: PodCertificateRequest, old: PodCertificateRequest) -> Errors:
 
 
 def _end(obj: PodCertificateRequest) -> str:
-    """How a request has ended; "" while it has not."""
+    """The final condition of a request; "" while there is none."""
     true = [item.type for item in obj.status.conditions if item.status == "True"]
     return next((kind for kind in true if kind in ENDS), "")
 

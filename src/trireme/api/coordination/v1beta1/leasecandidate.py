@@ -1,4 +1,4 @@
-"""LeaseCandidate: who would hold a lease, and how new it is.
+"""LeaseCandidate: a candidate for a lease, and its versions.
 
 In: LeaseCandidates. Called by: the write path, server-side printing. Upstream:
 pkg/apis/coordination/validation, pkg/registry/coordination/leasecandidate; KEP-4355.

@@ -29,7 +29,7 @@ def template(errs: Errors, at: Path, value: PersistentVolumeClaimTemplate) -> No
 
 
 def spec(errs: Errors, at: Path, value: PersistentVolumeClaimSpec) -> None:
-    """What is claimed."""
+    """The spec of a claim."""
     where = at.child("accessModes")
     if not value.accessModes:
         errs.append(field.required(where, "at least 1 access mode is required"))

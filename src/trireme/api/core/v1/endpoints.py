@@ -78,7 +78,7 @@ def validate_update(new: Endpoints, old: Endpoints) -> Errors:
 
 
 def warnings(new: Endpoints, _old: Endpoints | None) -> list[str]:
-    """Addresses in a form that is not the usual one; the controller's own are not looked at."""
+    """Addresses that are not in canonical form; those of the controller are skipped."""
     if new.metadata.labels.get(MANAGED_BY) == CONTROLLER:
         return []
     found: list[str] = []

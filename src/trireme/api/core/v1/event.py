@@ -48,7 +48,8 @@ _MAX_MESSAGE: Final = 1024
 
 
 def validate(new: Event) -> Errors:
-    """The event's namespace is that of its object; events of the newer form say who and what."""
+    """The event's namespace is that of its object; events of the newer form name reporter and
+    action."""
     return legacy(new, "reportingComponent")
 
 

@@ -1,4 +1,4 @@
-"""Whether a certificate and a private key in PEM belong together, in the words of Go's crypto/tls.
+"""Whether a certificate and a private key in PEM match, with the errors of Go's crypto/tls.
 
 In: the bytes of a Secret's ``tls.crt`` and ``tls.key``. Out: what is wrong, "" for nothing. Called
 by: the warnings of Secrets. Upstream: pkg/registry/core/secret, Go's ``tls.X509KeyPair``.
@@ -40,7 +40,7 @@ def problem(certificate: bytes, key: bytes) -> str:
     except _UNREADABLE:
         return "x509: malformed certificate"
     try:
-        # What the numbers are is not at stake, and may take long to find out.
+        # The key's numbers are not validated: that may take long.
         private = serialization.load_der_private_key(
             secret, None, unsafe_skip_rsa_key_validation=True
         )

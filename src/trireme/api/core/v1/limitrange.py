@@ -8,7 +8,8 @@ from trireme.machinery.resource import Resource
 
 
 def defaults(obj: LimitRange) -> None:
-    """What a container gets when it names nothing: the limit, else the largest or smallest."""
+    """Of containers: the default limit is the maximum, the default request that limit or the
+    minimum."""
     for item in obj.spec.limits or ():
         if item.type == "Container":
             item.default = {**item.max, **item.default}
@@ -16,7 +17,7 @@ def defaults(obj: LimitRange) -> None:
 
 
 def prepare_create(new: LimitRange) -> None:
-    """One without a name is called by its uid."""
+    """A limit range without a name is named by its uid."""
     new.metadata.name = new.metadata.name or new.metadata.uid
 
 

@@ -61,7 +61,7 @@ def defaults(obj: Namespace) -> None:
 
 
 def prepare_create(new: Namespace) -> None:
-    """Active, and kept by the finalizer that the namespace controller removes."""
+    """Phase Active, and the finalizer that the namespace controller removes."""
     new.status = NamespaceStatus(phase="Active")
     # A generated name was not known when the defaults were written.
     new.metadata.labels[NAME_LABEL] = new.metadata.name
@@ -96,7 +96,7 @@ def validate_update(new: Namespace, _old: Namespace) -> Errors:
 
 
 def validate_finalize(new: Namespace, _old: Namespace) -> Errors:
-    """The finalizers that are left."""
+    """The remaining finalizers."""
     errs: Errors = []
     for position, item in enumerate(new.spec.finalizers):
         at = field.path("spec", "finalizers").index(position)

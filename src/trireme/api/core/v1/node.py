@@ -44,7 +44,7 @@ def prepare_status(new: Node, old: Node) -> None:
 
 
 def warnings(new: Node, _old: Node | None) -> list[str]:
-    """Fields that nothing reads; networks in a form that is not the usual one."""
+    """Fields without effect; networks that are not in canonical form."""
     found: list[str] = []
     if new.spec.configSource is not None:
         found.append("spec.configSource: the feature is removed")

@@ -1,4 +1,4 @@
-"""Labels of nodes that should no longer be used, and what is said to who uses them.
+"""Deprecated labels of nodes, and the warnings for their use.
 
 Called by: warnings of kinds that select nodes. Upstream: pkg/api/node.
 """

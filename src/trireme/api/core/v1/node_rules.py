@@ -1,4 +1,4 @@
-"""What a Node must be like.
+"""Rules of Nodes.
 
 In: a defaulted and prepared Node, and the stored one. Out: field errors. Called by: the kind's
 ``RESOURCE``. Upstream: pkg/apis/core/validation;
@@ -128,7 +128,7 @@ def _addresses(errs: Errors, node: Node) -> None:
 
 
 def _fixed(errs: Errors, new: Node, old: Node) -> None:
-    """What is given to a node once."""
+    """Fields that may be set once, or not at all."""
     _addresses(errs, new)
     if old.spec.podCIDRs and old.spec.podCIDRs != new.spec.podCIDRs:
         detail = 'node updates may not change podCIDR except from "" to valid'

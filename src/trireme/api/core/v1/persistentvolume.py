@@ -1,4 +1,5 @@
-"""PersistentVolume: preparation, warnings and columns; types and rules are its neighbours."""
+"""PersistentVolume: preparation, warnings and columns; types and rules are in
+``persistentvolume_types`` and ``_rules``."""
 
 from __future__ import annotations
 
@@ -26,20 +27,20 @@ _MODES = {
 
 
 def defaults(obj: PersistentVolume) -> None:
-    """A file system that is kept."""
+    """Retain, and volume mode Filesystem."""
     obj.spec.persistentVolumeReclaimPolicy = obj.spec.persistentVolumeReclaimPolicy or "Retain"
     if obj.spec.volumeMode is None:
         obj.spec.volumeMode = "Filesystem"
 
 
 def prepare_create(new: PersistentVolume) -> None:
-    """A new volume waits."""
+    """A new volume is Pending."""
     new.status.phase = "Pending"
     new.status.lastPhaseTransitionTime = new.metadata.creationTimestamp
 
 
 def warnings(new: PersistentVolume, _old: PersistentVolume | None) -> list[str]:
-    """What is deprecated, and what no longer works."""
+    """Deprecated fields, and those without effect."""
     found = [
         f"metadata.annotations[{key}]: {detail}"
         for key, detail in _DEPRECATED.items()

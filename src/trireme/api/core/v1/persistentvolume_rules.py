@@ -63,7 +63,7 @@ def validate_update(new: PersistentVolume, old: PersistentVolume) -> Errors:
 
 
 def inline(errs: Errors, at: Path, spec: PersistentVolumeSpec) -> None:
-    """A volume that is no object of its own: only CSI, and nothing that binds it."""
+    """A volume that is no object of its own: only CSI, and no binding."""
     if spec.claimRef is not None:
         errs.append(field.forbidden(at.child("claimRef"), _INLINE))
     if spec.capacity:
@@ -140,7 +140,7 @@ def _sources(errs: Errors, at: Path, spec: PersistentVolumeSpec, name: str) -> N
         source = getattr(spec, source_name)
         if source is None:
             continue
-        # Upstream does not count a second one here.
+        # Upstream does not report a second source here.
         if count and source_name != "flexVolume":
             where = "cephFS" if source_name == "cephfs" else source_name
             detail = "may not specify more than 1 volume type"

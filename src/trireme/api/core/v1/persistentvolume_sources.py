@@ -1,4 +1,4 @@
-"""Rules of the sources that a PersistentVolume may have and a pod's volume may not, or not so.
+"""Rules of sources that only PersistentVolumes have, or have in another form than pods.
 
 In: a source and where it stands. Out: errors on the list given. Called by
 ``persistentvolume_rules``. Upstream: pkg/apis/core/validation.

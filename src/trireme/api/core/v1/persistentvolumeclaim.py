@@ -29,7 +29,7 @@ _RESIZES = (
 
 
 def prepare_create(new: PersistentVolumeClaim) -> None:
-    """A new claim waits; the two names for where its data come from are made one (KEP-1495)."""
+    """A new claim is Pending; dataSource and dataSourceRef are made equal (KEP-1495)."""
     new.status.phase = "Pending"
     _sync_data_sources(new.spec, None)
 
@@ -67,7 +67,7 @@ def _one_source(spec: PersistentVolumeClaimSpec) -> None:
 
 
 def warnings(new: PersistentVolumeClaim, _old: PersistentVolumeClaim | None) -> list[str]:
-    """The class as an annotation; a part of a byte."""
+    """The class annotation, and fractions of a byte."""
     found = []
     if CLASS_ANNOTATION in new.metadata.annotations:
         found.append(
@@ -98,9 +98,9 @@ def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> E
     errs = validate(new)
     spec, was = new.spec, old.spec
     before = replace(was, volumeName=was.volumeName or spec.volumeName)
-    # With everything put back that may change: what still differs may not.
+    # With all mutable fields reset: what still differs is immutable.
     allowed = spec
-    if _adopts_class(new, old):
+    if _sets_class(new, old):
         allowed = replace(allowed, storageClassName=None)
     else:
         _class_annotation(errs, new, old)
@@ -125,8 +125,8 @@ def validate_update(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> E
     return errs
 
 
-def _adopts_class(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> bool:
-    """Whether a class is named that was only an annotation, or nowhere, before."""
+def _sets_class(new: PersistentVolumeClaim, old: PersistentVolumeClaim) -> bool:
+    """Whether the class is set for the first time, or was only an annotation."""
     name, before = new.spec.storageClassName, old.metadata.annotations.get(CLASS_ANNOTATION)
     if name is None or old.spec.storageClassName is not None:
         return False

@@ -134,7 +134,7 @@ def validate(new: ReplicationController) -> Errors:
         detail = "`selector` does not match template `labels`"
         errs.append(field.invalid(here.child("metadata", "labels"), made or None, detail))
     template.validate(errs, here, spec.template)
-    template.runs_for_good(errs, here, spec.template, "ReplicationController")
+    template.always_restarts(errs, here, spec.template, "ReplicationController")
     return errs
 
 
@@ -146,7 +146,7 @@ def validate_update(new: ReplicationController, _old: ReplicationController) -> 
 def validate_status(new: ReplicationController, _old: ReplicationController) -> Errors:
     """Counts that go together."""
     errs: Errors = []
-    counts.go_together(errs, new.status, _COUNTS, _PARTS)
+    counts.validate_counts(errs, new.status, _COUNTS, _PARTS)
     return errs
 
 

@@ -71,7 +71,8 @@ def is_native(name: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_extended(name: str) -> bool:
-    """Somebody else's resource, by a name that quotas can carry."""
+    """An extended resource: with a domain that is not Kubernetes', of a length that quotas
+    allow."""
     if is_native(name) or name.startswith(REQUESTS):
         return False
     return not names.is_qualified_name(REQUESTS + name)

@@ -32,7 +32,7 @@ _SCOPES: Final = {
     "CrossNamespacePodAffinity": _PODS,
     "VolumeAttributesClass": frozenset({"persistentvolumeclaims", "requests.storage"}),
 }
-# Scopes that are there or not, without values.
+# Scopes that take no values.
 _PLAIN: Final = frozenset(_SCOPES) - {"PriorityClass", "VolumeAttributesClass"}
 _CONFLICTS: Final = ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"})
 
@@ -81,8 +81,8 @@ def _quantities(errs: Errors, at: Path, quantities: dict[str, str]) -> None:
             errs.append(field.invalid(here, text, "must be an integer"))
 
 
-def _misapplied(spec: ResourceQuotaSpec, scope: str) -> int:
-    """How many resources the scope does not go with."""
+def _mismatched(spec: ResourceQuotaSpec, scope: str) -> int:
+    """How many resources the scope does not apply to."""
     if scope not in _SCOPES:
         return 0
     named = (name for name in spec.hard if resource_names.is_of_quotas(name))
@@ -95,7 +95,7 @@ def _scopes(errs: Errors, spec: ResourceQuotaSpec) -> None:
         if scope not in _SCOPES:
             errs.append(field.invalid(at, spec.scopes, "unsupported scope"))
         detail = "unsupported scope applied to resource"
-        errs += [field.invalid(at, spec.scopes, detail)] * _misapplied(spec, scope)
+        errs += [field.invalid(at, spec.scopes, detail)] * _mismatched(spec, scope)
     _conflicts(errs, spec, at, spec.scopes)
 
 
@@ -114,7 +114,7 @@ def _selector(
         if item.scopeName not in _SCOPES:
             errs.append(field.invalid(at.child("scopeName"), item.scopeName, "unsupported scope"))
         detail = "unsupported scope applied to resource"
-        errs += [field.invalid(at, spec.scopeSelector, detail)] * _misapplied(spec, item.scopeName)
+        errs += [field.invalid(at, spec.scopeSelector, detail)] * _mismatched(spec, item.scopeName)
         if item.scopeName in _PLAIN and item.operator != "Exists":
             detail = (
                 "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "

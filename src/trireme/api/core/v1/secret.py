@@ -45,12 +45,12 @@ def defaults(obj: Secret) -> None:
 
 
 def prepare_update(new: Secret, old: Secret) -> None:
-    """A client that names no type means the stored one."""
+    """An update without a type keeps the stored one."""
     new.type = new.type or old.type
 
 
 def validate(new: Secret) -> Errors:
-    """Keys are file names, the values together are bounded, and the type says what must be in."""
+    """Keys are file names, the values together are bounded, and the type's keys are there."""
     errs: Errors = []
     at = field.path("data")
     for key in new.data:
@@ -96,7 +96,7 @@ def validate_update(new: Secret, old: Secret) -> Errors:
 
 
 def warnings(new: Secret, _old: Secret | None) -> list[str]:
-    """A certificate and a key that do not belong together."""
+    """A certificate and a key that do not match."""
     if new.type != "kubernetes.io/tls":
         return []
     problem = key_pairs.problem(new.data.get("tls.crt", b""), new.data.get("tls.key", b""))

@@ -63,7 +63,7 @@ def prepare_create(new: Service) -> None:
 
 
 def prepare_update(new: Service, old: Service) -> None:
-    """Clear what the new type has no use for, where the client left it as it was.
+    """Clear fields that the new type does not have, where the client did not change them.
 
     A field that the client changed as well stays, and validation refuses it.
     """
@@ -104,7 +104,7 @@ def prepare_update(new: Service, old: Service) -> None:
 
 
 def _keep_allocated(new: Service, old: Service) -> None:
-    """Values that the cluster filled in, and that the client left out, stay as they were."""
+    """Allocated values that the client left out are kept."""
     spec, was = new.spec, old.spec
     if needs_cluster_ip(old) and needs_cluster_ip(new):
         spec.clusterIP = spec.clusterIP or was.clusterIP

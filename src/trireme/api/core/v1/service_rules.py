@@ -1,4 +1,4 @@
-"""What a Service must be like.
+"""Rules of Services.
 
 In: a defaulted and prepared Service, and the stored one. Out: field errors. Called by: the kind's
 ``RESOURCE``. The allocator fills in addresses and ports after validation, so they may be missing

@@ -1,4 +1,4 @@
-"""What a client is warned of when it writes a Service that the rules let pass.
+"""Warnings for Services that are valid.
 
 In: a Service, defaulted and prepared. Out: texts. Called by: the kind's ``RESOURCE``. Upstream:
 pkg/api/service/warnings.go, pkg/registry/core/service.
@@ -17,7 +17,7 @@ _SPEC: Final = field.path("spec")
 
 
 def service(new: Service, _old: Service | None) -> list[str]:
-    """What is deprecated, what is ignored, and addresses in a form that is not the usual one."""
+    """What is deprecated, what is ignored, and addresses that are not canonical."""
     spec, found = new.spec, []
     if HINTS in new.metadata.annotations:
         found.append(f"annotation {HINTS} is deprecated, please use {MODE} instead")
@@ -55,7 +55,7 @@ def service(new: Service, _old: Service | None) -> list[str]:
 
 
 def status(new: Service, _old: Service) -> list[str]:
-    """Addresses in a form that is not the usual one."""
+    """Addresses that are not in canonical form."""
     at, found = field.path("status", "loadBalancer", "ingress"), []
     for position, item in enumerate(new.status.loadBalancer.ingress):
         if item.ip:

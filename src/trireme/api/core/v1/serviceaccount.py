@@ -24,7 +24,7 @@ class ServiceAccount(Struct):
 
 
 def prepare_create(new: ServiceAccount) -> None:
-    """Of a Secret's reference only the name counts."""
+    """References to Secrets keep only the name."""
     new.secrets = [ObjectReference(name=secret.name) for secret in new.secrets]
 
 
@@ -34,7 +34,7 @@ def prepare_update(new: ServiceAccount, _old: ServiceAccount) -> None:
 
 
 def warnings(new: ServiceAccount, old: ServiceAccount | None) -> list[str]:
-    """An annotation that is deprecated, when it is set anew."""
+    """A deprecated annotation, when it is newly set."""
     if ENFORCE_MOUNTABLE not in new.metadata.annotations:
         return []
     if old is not None and ENFORCE_MOUNTABLE in old.metadata.annotations:

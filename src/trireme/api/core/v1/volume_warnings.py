@@ -1,4 +1,4 @@
-"""Kinds of volumes that are deprecated or gone, and what is said to who still uses them.
+"""Deprecated and removed kinds of volumes, and the warnings for their use.
 
 Called by: the warnings of pods and of PersistentVolumes. Upstream: pkg/api/pod,
 pkg/api/persistentvolume.
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from trireme.machinery.field import Path
 
-# By attribute: the name on show, and what became of it. Persistent volumes have not all of them.
+# By attribute: the name in the warning, and its text. Persistent volumes have not all of them.
 _DEPRECATED: Final = {
     "photonPersistentDisk": (
         "photonPersistentDisk",

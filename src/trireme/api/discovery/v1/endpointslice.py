@@ -36,7 +36,7 @@ def prepare_update(new: EndpointSlice, old: EndpointSlice) -> None:
 
 
 def warnings(new: EndpointSlice, old: EndpointSlice | None) -> list[str]:
-    """Names as addresses; addresses in a form that is not the usual one, but for those that the
+    """FQDN slices; addresses that are not in canonical form, except those that the
     controllers write."""
     found: list[str] = []
     if old is None and new.addressType == "FQDN":

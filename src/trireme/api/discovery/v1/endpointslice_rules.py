@@ -1,4 +1,4 @@
-"""What an EndpointSlice must be like.
+"""Rules of EndpointSlices.
 
 In: a defaulted and prepared EndpointSlice, and the stored one. Out: field errors. Called by: the
 kind's ``RESOURCE``. Upstream: pkg/apis/discovery/validation;

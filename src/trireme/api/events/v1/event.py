@@ -112,7 +112,7 @@ _FIXED = (
 
 
 def validate(new: core.Event) -> Errors:
-    """Core's rules, and: it has a time and a known type, and nothing of the old form."""
+    """Core's rules; a time and a known type are set, and no deprecated field."""
     errs = core.legacy(new, _CONTROLLER)
     _series(errs, new.series)
     rules.required(errs, field.path(), "eventTime", new.eventTime or "")
@@ -131,7 +131,7 @@ def validate(new: core.Event) -> Errors:
 
 
 def validate_update(new: core.Event, old: core.Event) -> Errors:
-    """Only the series goes on."""
+    """Only the series changes."""
     errs = core.legacy(new, _CONTROLLER)
     if new.series != old.series:
         _series(errs, new.series)

@@ -1,4 +1,4 @@
-"""FlowSchema: which requests belong to which priority level, and what tells their flows apart.
+"""FlowSchema: which requests belong to which priority level, and what distinguishes their flows.
 
 In: FlowSchemas. Called by: the write path, server-side printing. Upstream:
 pkg/registry/flowcontrol/flowschema.

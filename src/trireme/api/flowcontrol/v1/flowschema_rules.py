@@ -41,7 +41,7 @@ _NAMESPACE: Final = "each member of this list must be '*' or a DNS-1123 label; "
 
 
 def validate(new: FlowSchema) -> Errors:
-    """Precedence, level and rules; those that every cluster has are fixed."""
+    """Precedence, level and rules; mandatory ones are fixed."""
     errs: Errors = []
     at = field.path("spec")
     _spec(errs, at, new.metadata.name, new.spec)
@@ -116,12 +116,12 @@ def _verbs(errs: Errors, at: Path, verbs: Sequence[str]) -> None:
     if not verbs:
         errs.append(field.required(where, "verbs must contain at least one value"))
     elif "*" in verbs:
-        _alone(errs, where, verbs, "verbs")
+        _wildcard_alone(errs, where, verbs, "verbs")
     elif not {*verbs} <= {*_VERBS}:
         errs.append(field.not_supported(where, verbs, _VERBS))
 
 
-def _alone(errs: Errors, at: Path, items: Sequence[str], what: str) -> None:
+def _wildcard_alone(errs: Errors, at: Path, items: Sequence[str], what: str) -> None:
     if len(items) > 1 and "*" in items:
         detail = f"if '*' is present, must not specify other {what}"
         errs.append(field.invalid(at, items, detail))
@@ -136,13 +136,13 @@ def _resources(errs: Errors, at: Path, rule: ResourcePolicyRule) -> None:
         items = getattr(rule, name) or []
         detail = f"resource rules must supply at least one {one}"
         if rules.required(errs, at, name, items, detail):
-            _alone(errs, at.child(name), items, many)
+            _wildcard_alone(errs, at.child(name), items, many)
     spaces, where = rule.namespaces or [], at.child("namespaces")
     if not spaces and not rule.clusterScope:
         detail = "resource rules that are not cluster scoped must supply at least one namespace"
         errs.append(field.required(where, detail))
     elif "*" in spaces:
-        _alone(errs, where, spaces, "namespaces")
+        _wildcard_alone(errs, where, spaces, "namespaces")
     else:
         for position, space in enumerate(spaces):
             messages = [_NAMESPACE + each for each in names.is_dns1123_label(space)]
@@ -155,7 +155,7 @@ def _urls(errs: Errors, at: Path, rule: NonResourcePolicyRule) -> None:
     if not urls:
         errs.append(field.required(where, "nonResourceURLs must contain at least one value"))
     elif "*" in urls:
-        _alone(errs, where, urls, "non-resource URLs")
+        _wildcard_alone(errs, where, urls, "non-resource URLs")
     else:
         for position, url in enumerate(urls):
             message = _url(url)

@@ -1,4 +1,4 @@
-"""The flow schemas and priority levels that no cluster is without, and that nobody may change.
+"""The mandatory flow schemas and priority levels, which cannot be changed.
 
 Out: specs by name. Called by: the rules of both kinds, and the API server's bootstrap. Upstream:
 apiserver ``apis/flowcontrol/bootstrap``.
@@ -15,7 +15,7 @@ EXEMPT: Final = "exempt"
 CATCH_ALL: Final = "catch-all"
 
 
-def everything(*groups: str) -> flows.PolicyRulesWithSubjects:
+def all_requests(*groups: str) -> flows.PolicyRulesWithSubjects:
     """All requests of some groups."""
     return flows.PolicyRulesWithSubjects(
         subjects=[
@@ -34,13 +34,13 @@ FLOW_SCHEMAS: Final = {
     EXEMPT: flows.FlowSchemaSpec(
         priorityLevelConfiguration=flows.PriorityLevelConfigurationReference(name=EXEMPT),
         matchingPrecedence=1,
-        rules=[everything("system:masters")],
+        rules=[all_requests("system:masters")],
     ),
     CATCH_ALL: flows.FlowSchemaSpec(
         priorityLevelConfiguration=flows.PriorityLevelConfigurationReference(name=CATCH_ALL),
         matchingPrecedence=10000,
         distinguisherMethod=flows.FlowDistinguisherMethod(type="ByUser"),
-        rules=[everything("system:unauthenticated", "system:authenticated")],
+        rules=[all_requests("system:unauthenticated", "system:authenticated")],
     ),
 }
 

@@ -25,10 +25,10 @@ from trireme.machinery import field
 from trireme.machinery.field import Path
 from trireme.machinery.resource import Column, Resource, spec_changed, status
 
-# How clients of v1beta3 asked for no shares at all; it is of no use here.
+# The annotation of v1beta3 for zero shares; it has no effect here.
 _ZERO_SHARES: Final = "flowcontrol.k8s.io/v1beta3-preserve-zero-concurrency-shares"
 _MOST_QUEUES: Final = 10_000_000
-# Bits of a hash that may choose a hand of queues.
+# Bits of entropy for shuffle sharding.
 _HASH_BITS: Final = 60
 _NOT_NEGATIVE: Final = "must be a non-negative integer"
 _PERCENT: Final = "must be between 0 and 100, inclusive"
@@ -36,7 +36,7 @@ _POSITIVE: Final = "must be positive"
 
 
 def validate(new: PriorityLevelConfiguration) -> Errors:
-    """The level's limits; those that every cluster has are fixed."""
+    """The level's limits; mandatory ones are fixed."""
     errs: Errors = []
     name, spec, at = new.metadata.name, new.spec, field.path("spec")
     if _ZERO_SHARES in new.metadata.annotations:

@@ -18,7 +18,7 @@ _MOST_HOSTS: Final = 3
 
 
 def warnings(new: Ingress, old: Ingress | None) -> list[str]:
-    """The annotation that was there before the field."""
+    """The deprecated class annotation."""
     noted = ingress_rules.CLASS_ANNOTATION
     if old is None and noted in new.metadata.annotations and new.spec.ingressClassName is None:
         return [f"annotation \"{noted}\" is deprecated, please use 'spec.ingressClassName' instead"]
@@ -26,7 +26,7 @@ def warnings(new: Ingress, old: Ingress | None) -> list[str]:
 
 
 def status_warnings(new: Ingress, _old: Ingress) -> list[str]:
-    """Addresses in a form that is not the usual one."""
+    """Addresses that are not in canonical form."""
     at = field.path("status", "loadBalancer", "ingress")
     found: list[str] = []
     for position, item in enumerate(new.status.loadBalancer.ingress):

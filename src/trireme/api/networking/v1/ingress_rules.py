@@ -30,7 +30,7 @@ _NO_ADDRESS: Final = "must be a DNS name, not an IP address"
 
 
 def validate(new: Ingress) -> Errors:
-    """An Ingress that is made: the annotation and the field name the same class."""
+    """A new Ingress: annotation and field name the same class."""
     errs = _whole(new, secrets=True, wildcards=True)
     noted, name = new.metadata.annotations.get(CLASS_ANNOTATION), new.spec.ingressClassName
     if noted is not None and name is not None and noted != name:
@@ -40,7 +40,7 @@ def validate(new: Ingress) -> Errors:
 
 
 def validate_update(new: Ingress, old: Ingress) -> Errors:
-    """Names of Secrets, and rules of wildcard hosts, that were bad before may be so again."""
+    """Names of Secrets, and rules of wildcard hosts, that were invalid before may stay so."""
     bad_secret = any(
         item.secretName and names.is_dns1123_subdomain(item.secretName) for item in old.spec.tls
     )

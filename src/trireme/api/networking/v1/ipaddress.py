@@ -1,4 +1,4 @@
-"""IPAddress: an address that is taken, and by which object.
+"""IPAddress: an allocated address, and the object that has it.
 
 In: IPAddresses. Called by: the write path, server-side printing. Upstream:
 pkg/apis/networking/validation, pkg/registry/networking/ipaddress.
@@ -35,7 +35,7 @@ class IPAddress(Struct):
 
 
 def validate(new: IPAddress) -> Errors:
-    """Somebody has it."""
+    """A canonical address and a parent reference."""
     errs: Errors = []
     at, parent = field.path("spec"), new.spec.parentRef
     if parent is None:
@@ -52,7 +52,7 @@ def validate(new: IPAddress) -> Errors:
 
 
 def validate_update(new: IPAddress, old: IPAddress) -> Errors:
-    """It stays theirs."""
+    """The parent reference stays."""
     errs = validate(new)
     rules.unchanged(errs, field.path("spec"), "parentRef", new.spec.parentRef, old.spec.parentRef)
     return errs

@@ -1,4 +1,4 @@
-"""NetworkPolicy: who may talk to the pods that it selects, and to whom they may.
+"""NetworkPolicy: allowed traffic to and from the pods that it selects.
 
 In: NetworkPolicies. Called by: the write path, server-side printing. Upstream:
 pkg/apis/networking/validation, pkg/registry/networking/networkpolicy.
@@ -75,7 +75,7 @@ _TYPES = ("Ingress", "Egress")
 
 
 def defaults(obj: NetworkPolicy) -> None:
-    """A policy is about what comes in, and about what goes out if it says so."""
+    """policyTypes: Ingress, and Egress if there are egress rules."""
     if not obj.spec.policyTypes:
         obj.spec.policyTypes = ["Ingress", "Egress"] if obj.spec.egress else ["Ingress"]
 
@@ -168,7 +168,7 @@ def _blocks(obj: NetworkPolicy) -> Iterator[tuple[Path, IPBlock]]:
 
 
 def warnings(new: NetworkPolicy, _old: NetworkPolicy | None) -> list[str]:
-    """Networks in a form that is not the usual one."""
+    """Networks that are not in canonical form."""
     found: list[str] = []
     for at, block in _blocks(new):
         found += addresses.cidr_warnings(at.child("cidr"), block.cidr)

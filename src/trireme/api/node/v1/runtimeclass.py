@@ -70,7 +70,7 @@ def validate_update(new: RuntimeClass, old: RuntimeClass) -> Errors:
 
 
 def warnings(new: RuntimeClass, _old: RuntimeClass | None) -> list[str]:
-    """Labels of nodes that are out of use."""
+    """Deprecated labels of nodes."""
     if new.scheduling is None:
         return []
     return [

@@ -62,7 +62,7 @@ _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPo
 
 
 def validate(new: PodDisruptionBudget) -> Errors:
-    """One of the two bounds, or none."""
+    """At most one of the two bounds."""
     errs: Errors = []
     spec, at = new.spec, field.path("spec")
     if spec.minAvailable is not None and spec.maxUnavailable is not None:

@@ -1,4 +1,4 @@
-"""What roles and role bindings must be like.
+"""Rules of roles and role bindings.
 
 In: rules, role references and subjects. Out: errors on the list given. Called by: the four kinds of
 RBAC, and the API server for rules that it makes. Upstream: pkg/apis/rbac/validation;
@@ -38,7 +38,7 @@ def binding(errs: Errors, role: RoleRef, subjects: Sequence[Subject], *, namespa
 
 
 def same_role(errs: Errors, new: RoleRef, old: RoleRef) -> None:
-    """A binding keeps its role: who may bind a role is asked once."""
+    """A binding keeps its role: the right to bind is checked on create only."""
     if new != old:
         errs.append(field.invalid(field.path("roleRef"), new, "cannot change roleRef"))
 

@@ -17,7 +17,7 @@ _MOST_VALUES: Final = 10
 
 
 def shared(errs: Errors, at: Path, item: DeviceCapacity) -> None:
-    """Values or a range that requests keep to, and a default that does."""
+    """Valid values or a valid range, and a default among them."""
     policy, at = item.requestPolicy, at.child("requestPolicy")
     if policy is None:
         return
@@ -54,7 +54,7 @@ def _values(
             detail = "values must be sorted in ascending order"
             errs.append(field.invalid(at.index(position + 1), str(after), detail))
     if len(values) > _MOST_VALUES:
-        # Nothing is looked at, so the default is not found either.
+        # Without values the default is not among them.
         errs.append(field.too_many(at, len(values), _MOST_VALUES))
     else:
         for position, option in enumerate(values):
@@ -104,7 +104,7 @@ def _range(
             detail = f"one step {least + step} is larger than capacity value: {whole}"
             errs.append(field.invalid(where, str(step), detail))
         for value in (default,) if most is None else (default, most):
-            # Upstream crashes over a step of nothing; nothing is a multiple of it.
+            # Upstream panics on a step of 0; no value is a multiple of it.
             if not step.value() or (value.value() - least.value()) % step.value():
                 detail = f"value is not a multiple of a given step ({step}) from ({least})"
                 errs.append(field.invalid(where, str(value), detail))

@@ -61,7 +61,7 @@ class _Counted(Protocol):
 
 
 def default_count(request: _Counted) -> None:
-    """One device, where nothing else is said."""
+    """One device by default."""
     if not request.allocationMode:
         request.allocationMode = "ExactCount"
     if request.allocationMode == "ExactCount" and not request.count:
@@ -69,7 +69,7 @@ def default_count(request: _Counted) -> None:
 
 
 def request_names(claim: DeviceClaim) -> Names:
-    """What configuration, constraints and results may refer to."""
+    """Names that configuration, constraints and results may refer to."""
     return {
         request.name: {item.name for item in request.firstAvailable}
         for request in claim.requests or ()

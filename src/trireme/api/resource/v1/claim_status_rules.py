@@ -55,14 +55,14 @@ def _allocated(claim: ResourceClaim) -> set[_Id]:
 
 
 def prepare(new: ResourceClaim, old: ResourceClaim) -> None:
-    """Takes the status of devices away that the claim no longer has; metadata stays."""
+    """Drops the status of devices that are no longer allocated; keeps metadata."""
     metadata.keep_for_status(new.metadata, old.metadata)
     freed = _allocated(old) - _allocated(new)
     new.status.devices = [item for item in new.status.devices if _device_id(item) not in freed]
 
 
 def validate(new: ResourceClaim, old: ResourceClaim) -> Errors:
-    """Who uses the claim, what it got, and what drivers say about that."""
+    """Consumers, allocation, and the status of devices."""
     errs: Errors = []
     status, at = new.status, field.path("status")
     where = at.child("reservedFor")

@@ -1,4 +1,4 @@
-"""The status of a ResourceClaim: what it got, and who uses it."""
+"""The status of a ResourceClaim: its allocation and consumers."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _SEMVER: Final = re.compile(
 
 
 def device(errs: Errors, at: Path, item: Device, old: Device | None, apart: bool) -> None:
-    """``apart``: each device says for itself which nodes reach it."""
+    """``apart``: node selection is per device."""
     checks.label(errs, at.child("name"), item.name)
     entries = len(item.attributes) + len(item.capacity)
     if entries > _MOST_ENTRIES:

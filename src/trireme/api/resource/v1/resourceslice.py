@@ -17,15 +17,15 @@ def defaults(obj: ResourceSlice) -> None:
                 mapping.allocationMultiplier = "1"
 
 
-def stamp(obj: ResourceSlice, _old: ResourceSlice | None, now: str) -> None:
-    """Taints are of now when they do not say since when they are."""
+def set_timestamps(obj: ResourceSlice, _old: ResourceSlice | None, now: str) -> None:
+    """Sets timeAdded of taints that have none."""
     for device in obj.spec.devices:
         for taint in device.taints:
             taint.timeAdded = taint.timeAdded or now
 
 
 def prepare_create(new: ResourceSlice) -> None:
-    """Takes back what is not enabled."""
+    """Drops fields of disabled features."""
     slice_rules.drop_disabled(new, None)
 
 
@@ -45,7 +45,7 @@ RESOURCE = Resource(
     plural="resourceslices",
     namespaced=False,
     defaults=defaults,
-    stamp=stamp,
+    set_timestamps=set_timestamps,
     prepare_create=prepare_create,
     prepare_update=slice_rules.drop_disabled,
     validate=slice_rules.validate,

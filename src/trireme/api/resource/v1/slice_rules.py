@@ -27,7 +27,7 @@ _TRUE: Final = "must be either unset or set to true"
 
 
 def drop_disabled(new: ResourceSlice, old: ResourceSlice | None) -> None:
-    """Takes back what waits for a feature gate that is off, unless it was there before."""
+    """Drops fields of disabled feature gates, unless the old slice has them."""
     had = [] if old is None else old.spec.devices
     lists = any(_has_lists(device) for device in had)
     mapped = any(device.nodeAllocatableResourceMappings for device in had)

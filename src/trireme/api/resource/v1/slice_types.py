@@ -1,4 +1,4 @@
-"""The devices of a ResourceSlice: what they can do, how much of it, and who may have them."""
+"""The devices of a ResourceSlice: attributes, capacity, taints."""
 
 from __future__ import annotations
 

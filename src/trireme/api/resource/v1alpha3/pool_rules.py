@@ -1,4 +1,4 @@
-"""Rules of requests for the status of pools: asked once, answered once.
+"""Rules of ResourcePoolStatusRequests: spec and status are set once.
 
 Called by: ResourcePoolStatusRequest. Upstream: pkg/apis/resource/validation and the tags of
 resource/v1alpha3; KEP-5677.
@@ -65,7 +65,7 @@ def _at_least(errs: Errors, at: Path, name: str, value: int | None, least: int) 
 
 
 def validate_update(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> Errors:
-    """The question stays."""
+    """The spec stays."""
     errs: Errors = []
     rules.unchanged(errs, field.path(), "spec", new.spec, old.spec)
     return errs
@@ -77,7 +77,7 @@ def prepare_status(new: ResourcePoolStatusRequest, old: ResourcePoolStatusReques
 
 
 def validate_status(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> Errors:
-    """An answer that is there stays."""
+    """A status that is set stays."""
     errs: Errors = []
     if old.status is not None:
         rules.unchanged(errs, field.path(), "status", new.status, old.status)

@@ -15,7 +15,7 @@ from trireme.machinery.resource import Column, Resource, Timed, status
 
 
 def prepare_create(new: ResourcePoolStatusRequest) -> None:
-    """There is no answer yet."""
+    """The status is empty."""
     new.status = None
 
 

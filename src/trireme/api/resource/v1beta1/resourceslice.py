@@ -1,5 +1,5 @@
-"""ResourceSlice in resource.k8s.io/v1beta1, stored as v1: what a device can do stands below
-``basic``, and what is not said of nodes is empty instead of absent."""
+"""ResourceSlice in resource.k8s.io/v1beta1, stored as v1: attributes stand below ``basic``, and
+node fields are empty instead of absent."""
 
 from __future__ import annotations
 

@@ -39,8 +39,8 @@ class DeviceTaintRule(Struct):
 _MOST_CONDITIONS = 8
 
 
-def stamp(new: DeviceTaintRule, old: DeviceTaintRule | None, now: str) -> None:
-    """The taint is of now when it does not say since when it is, or when its effect changes."""
+def set_timestamps(new: DeviceTaintRule, old: DeviceTaintRule | None, now: str) -> None:
+    """Sets timeAdded where it is missing, or when the effect changes."""
     taint = new.spec.taint
     if old is not None:
         before = old.spec.taint
@@ -76,12 +76,12 @@ def _spec(new: DeviceTaintRule, old: DeviceTaintRule | None) -> Errors:
 
 
 def prepare_status(new: DeviceTaintRule, old: DeviceTaintRule) -> None:
-    """Metadata stays."""
+    """A write of the status keeps metadata."""
     metadata.keep_for_status(new.metadata, old.metadata)
 
 
 def validate_status(new: DeviceTaintRule, _old: DeviceTaintRule) -> Errors:
-    """A few conditions."""
+    """At most eight conditions."""
     errs: Errors = []
     at, conditions = field.path("status", "conditions"), new.status.conditions
     rules.conditions(errs, at, conditions)
@@ -96,7 +96,7 @@ RESOURCE = Resource(
     namespaced=False,
     subresources=(status(),),
     reset_fields={"status": ("metadata", "spec")},
-    stamp=stamp,
+    set_timestamps=set_timestamps,
     validate=validate,
     validate_update=validate_update,
     prepare_status=prepare_status,

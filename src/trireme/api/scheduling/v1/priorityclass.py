@@ -23,7 +23,7 @@ class PriorityClass(Struct):
 
 HIGHEST_OF_USERS: Final = 1_000_000_000
 SYSTEM_PREFIX: Final = "system-"
-# The classes that every cluster has.
+# The system's classes.
 SYSTEM: Final = {
     "system-node-critical": 2 * HIGHEST_OF_USERS + 1000,
     "system-cluster-critical": 2 * HIGHEST_OF_USERS,
@@ -31,7 +31,7 @@ SYSTEM: Final = {
 
 
 def validate(new: PriorityClass) -> Errors:
-    """Users' classes are below the system's, which are two and fixed."""
+    """Users' values are below the system's; the two system classes are fixed."""
     errs: Errors = []
     name = new.metadata.name
     if name.startswith(SYSTEM_PREFIX):
@@ -78,7 +78,7 @@ RESOURCE = Resource(
     plural="priorityclasses",
     namespaced=False,
     short_names=("pc",),
-    # 1 from the start, and it never counts.
+    # Generation is 1 and never changes.
     generation=lambda _new, _old: False,
     validate=validate,
     validate_update=validate_update,

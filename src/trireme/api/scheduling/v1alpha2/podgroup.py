@@ -1,4 +1,4 @@
-"""PodGroup: pods that are scheduled together, and how far that is.
+"""PodGroup: pods that are scheduled together.
 
 In: PodGroups. Called by: the write path, server-side printing. Upstream:
 pkg/registry/scheduling/podgroup; KEP-4671.
@@ -81,7 +81,7 @@ _MOST_CLAIMS = 4
 
 
 def prepare_create(new: PodGroup) -> None:
-    """Undo what waits for gates, but for what is the default."""
+    """Drops fields of disabled feature gates, except defaults."""
     podgroups.drop_disabled(new.spec, None)
     new.spec.disruptionMode = "Pod"
 

@@ -54,7 +54,7 @@ class PodGroupSchedulingPolicy(Struct):
 
 
 def drop_disabled(new: Any, old: Any) -> None:
-    """Undo what waits for gates, unless ``old`` (None on create) has it."""
+    """Drops fields of disabled feature gates, unless ``old`` (None on create) has them."""
     for name, nothing in GATED.items():
         if old is None or getattr(old, name) == nothing:
             setattr(new, name, nothing)
@@ -63,7 +63,7 @@ def drop_disabled(new: Any, old: Any) -> None:
 
 
 def forbid_disabled(errs: Errors, at: Path, new: Any, old: Any) -> None:
-    """What was there may stay as it is, but not become another."""
+    """Fields of disabled gates may stay, but not change."""
     for name, nothing in GATED.items():
         value = getattr(new, name)
         if value != nothing and value != getattr(old, name):

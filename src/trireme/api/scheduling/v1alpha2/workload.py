@@ -70,7 +70,7 @@ _MOST_TEMPLATES = 8
 
 
 def prepare_create(new: Workload) -> None:
-    """Undo what waits for gates."""
+    """Drops fields of disabled feature gates."""
     for template in new.spec.podGroupTemplates or []:
         podgroups.drop_disabled(template, None)
 
@@ -83,7 +83,7 @@ def prepare_update(new: Workload, old: Workload) -> None:
 
 
 def validate(new: Workload) -> Errors:
-    """Who controls it, and up to eight templates by unique names."""
+    """The controller reference, and up to eight templates with unique names."""
     errs: Errors = []
     _reference(errs, new)
     templates = new.spec.podGroupTemplates or []
@@ -116,7 +116,7 @@ def _reference(errs: Errors, new: Workload) -> None:
 
 
 def validate_update(new: Workload, old: Workload) -> Errors:
-    """What it is made of stays, and who controls it."""
+    """The templates and the controller reference stay."""
     errs: Errors = []
     at, now, was = field.path("spec"), new.spec, old.spec
     if now.controllerRef != was.controllerRef:

@@ -60,12 +60,12 @@ TOKENS_WARNING = (
 
 
 def defaults(obj: CSIDriver) -> None:
-    """Volumes live on their own."""
+    """The lifecycle mode Persistent."""
     obj.spec.volumeLifecycleModes = obj.spec.volumeLifecycleModes or ["Persistent"]
 
 
 def prepare_create(new: CSIDriver) -> None:
-    """Changes are counted from none on; fields of features that are off are dropped."""
+    """Generation starts at 0; fields of disabled features are dropped."""
     new.metadata.generation = 0
     new.spec.preventPodSchedulingIfMissing = None
 
@@ -125,7 +125,7 @@ def _tokens(errs: Errors, at: Path, items: list[TokenRequest]) -> None:
 
 
 def validate_update(new: CSIDriver, old: CSIDriver) -> Errors:
-    """How volumes are attached and live stays."""
+    """attachRequired and volumeLifecycleModes stay."""
     errs = validate(new)
     at, spec, was = field.path("spec"), new.spec, old.spec
     rules.unchanged(errs, at, "attachedRequired", spec.attachRequired, was.attachRequired)
@@ -135,7 +135,7 @@ def validate_update(new: CSIDriver, old: CSIDriver) -> Errors:
 
 
 def warnings(new: CSIDriver, old: CSIDriver | None) -> list[str]:
-    """Tokens that the driver gets in the open."""
+    """Tokens passed in the volume context instead of in secrets."""
     spec = new.spec
     if not spec.tokenRequests or spec.serviceAccountTokenInSecrets is not None:
         return []

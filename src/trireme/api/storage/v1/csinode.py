@@ -53,7 +53,7 @@ _LONGEST_ID = 256
 
 
 def validate(new: CSINode) -> Errors:
-    """Every driver once."""
+    """Drivers with unique names."""
     errs: Errors = []
     used: set[str] = set()
     for position, item in enumerate(new.spec.drivers or ()):
@@ -86,7 +86,7 @@ def _keys(errs: Errors, at: Path, keys: list[str]) -> None:
 
 
 def validate_update(new: CSINode, old: CSINode) -> Errors:
-    """A driver that stays has only its count of volumes changed."""
+    """Of a driver that stays only the count of volumes changes."""
     errs = validate(new)
     before = {item.name: item for item in old.spec.drivers or ()}
     for item in new.spec.drivers or ():

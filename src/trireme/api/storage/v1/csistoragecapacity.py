@@ -29,7 +29,7 @@ class CSIStorageCapacity(Struct):
 
 
 def validate(new: CSIStorageCapacity) -> Errors:
-    """Where, of which class, how much."""
+    """Topology, storage class, capacity."""
     errs: Errors = []
     rules.label_selector(errs, field.path("nodeTopology"), new.nodeTopology)
     rules.syntax(

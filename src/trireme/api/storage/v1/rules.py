@@ -17,7 +17,7 @@ MOST_BYTES: Final = 256 * 1024
 
 
 def driver(errs: Errors, at: Path, name: str) -> None:
-    """Who provides volumes: a qualified name."""
+    """A driver's name: a qualified name."""
     if not name:
         errs.append(field.required(at, name))
         return

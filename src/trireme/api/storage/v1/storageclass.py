@@ -83,7 +83,7 @@ def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
 
 
 def validate_update(new: StorageClass, old: StorageClass) -> Errors:
-    """What volumes were made by stays."""
+    """Provisioner, parameters and reclaim policy stay."""
     errs = validate(new)
     for name in _FIXED:
         rules.unchanged(errs, field.path(), name, getattr(new, name), getattr(old, name))

@@ -52,7 +52,7 @@ _LONGEST_MESSAGE = 1024
 
 
 def validate(new: VolumeAttachment) -> Errors:
-    """What is attached where, by whom."""
+    """Attacher, node and source."""
     errs: Errors = []
     at, spec = field.path("spec"), new.spec
     storage.driver_name(errs, at.child("attacher"), spec.attacher)

@@ -34,7 +34,7 @@ def validate(new: VolumeAttributesClass) -> Errors:
 
 
 def validate_update(new: VolumeAttributesClass, old: VolumeAttributesClass) -> Errors:
-    """Both stay."""
+    """Driver and parameters stay."""
     errs: Errors = []
     for name in ("driverName", "parameters"):
         if getattr(new, name) != getattr(old, name):

@@ -1,4 +1,4 @@
-"""StorageVersionMigration: bring all objects of a kind to the version that is stored now.
+"""StorageVersionMigration: rewrite all objects of a kind in the current storage version.
 
 In: StorageVersionMigrations. Called by: the write path, server-side printing. Upstream:
 pkg/apis/storagemigration/validation, pkg/registry/storagemigration; KEP-4192.
@@ -63,7 +63,7 @@ def prepare_status(new: StorageVersionMigration, old: StorageVersionMigration) -
 
 
 def validate_status(new: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
-    """It ends once, one way or the other."""
+    """Succeeded and Failed exclude each other, and stay."""
     errs: Errors = []
     at = field.path("status")
     revision, before = new.status.resourceVersion, old.status.resourceVersion

@@ -90,7 +90,7 @@ def _quote(text: str) -> str:
 
 
 def _problem(text: str) -> str | None:
-    """Why Go's ``netip.ParseAddr`` refuses a text, None when it would not."""
+    """The error of Go's ``netip.ParseAddr`` for a text, None when it is valid."""
     for c in text:
         if c == ".":
             return _problem4(text, text)
@@ -275,7 +275,7 @@ def _masked(c: CIDR) -> CIDR:
 def _contains_ip(c: CIDR, text: str) -> bool:
     try:
         address = parse_ip(text).address
-    except EvalError:  # as upstream, which forgets why
+    except EvalError:  # as upstream, which drops the error
         raise no_such_overload() from None
     return c.contains(address)
 

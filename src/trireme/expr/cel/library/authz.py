@@ -1,7 +1,7 @@
 """Checks of authorization: ``authorizer.group('apps').resource('deployments').check('create')``.
 
 Out: ``OVERLOADS``, ``SELECTORS``, ``AUTHORIZER``; ``Authorizer`` and ``resource_check``, which the
-caller binds to ``authorizer`` and ``authorizer.requestResource``. Who decides is injected.
+caller binds to ``authorizer`` and ``authorizer.requestResource``. The decider is injected.
 Called by: ``versions``; admission policies bind the values. Rules: apiserver
 ``pkg/cel/library/authz``.
 """
@@ -31,10 +31,10 @@ _SUBDOMAIN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What is asked: a ``path`` or a resource (``path`` is empty), and a verb.
+    """The attributes of a request: a ``path`` or a resource (``path`` is empty), and a verb.
 
     ``user`` is what the caller gave to ``Authorizer``, or ``(namespace, name)`` of a service
-    account. Selectors are texts; what does not parse is the decider's to leave out.
+    account. Selectors are texts; the decider leaves out what does not parse.
     """
 
     user: Any
@@ -60,7 +60,7 @@ class Decision(Opaque):
 
 
 class Decider(Protocol):
-    """Decides at once, without waiting."""
+    """Decides synchronously."""
 
     def __call__(self, attributes: Attributes) -> Decision:
         """The decision on ``attributes``."""
@@ -83,27 +83,27 @@ class _Check(Opaque):
 
 @dataclass(frozen=True, slots=True)
 class PathCheck(_Check):
-    """A question about a path."""
+    """A check of a path."""
 
     type_name = PATH_CHECK.name
 
 
 @dataclass(frozen=True, slots=True)
 class GroupCheck(_Check):
-    """The beginning of a question about a resource."""
+    """The beginning of a check of a resource."""
 
     type_name = GROUP_CHECK.name
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceCheck(_Check):
-    """A question about a resource."""
+    """A check of a resource."""
 
     type_name = RESOURCE_CHECK.name
 
 
 def resource_check(authorizer: Authorizer, attributes: Attributes) -> ResourceCheck:
-    """The question about the resource of a request, to be bound as ``requestResource``."""
+    """The check of a request's resource, to be bound as ``requestResource``."""
     return ResourceCheck(authorizer.decide, replace(attributes, user=authorizer.user))
 
 

@@ -137,7 +137,7 @@ def _parse(text: str, request: bool) -> URL:
 
 
 def problem(text: str) -> str | None:
-    """Why ``text`` is not an absolute URL, in Go's words; None when it is one."""
+    """The error of a text that is not an absolute URL, in Go's words; None for a valid one."""
     try:
         _parse(text, True)
     except _Wrong as e:

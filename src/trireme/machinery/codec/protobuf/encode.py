@@ -200,7 +200,7 @@ def _message(table: _Table, tag: bytes = b"") -> Encode:
 
 
 def _text(tag: bytes) -> Encode:
-    # Most texts are said again and again: images, reasons, names of resources.
+    # Most texts recur: images, reasons, names of resources.
     @lru_cache(maxsize=64)
     def encode(value: str) -> bytes:
         data = value.encode()
@@ -292,7 +292,7 @@ def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
 
 
 def _decoder(messages: Messages, name: str) -> Callable[[bytes], Any]:
-    """JSON to plain values; what the managers of fields own is not looked into, it is long."""
+    """JSON to plain values; managedFields are not decoded: they are long."""
     fields = {field.name: field for field in messages.fields(name).values()}
     if fields.get("metadata") is None or fields["metadata"].type != _OBJECT_META:
         return msgspec.json.decode

@@ -1,6 +1,6 @@
 """Groups of the Kubernetes community need an approval that an annotation names.
 
-Pure; also gives the condition that tells of it. Upstream: apihelpers, validateAPIApproval;
+Pure; also gives the condition that reports it. Upstream: apihelpers, validateAPIApproval;
 https://github.com/kubernetes/enhancements/pull/1111.
 """
 

@@ -33,17 +33,17 @@ class _Total:
     """What all rules of a schema may cost together, and the most expensive ones."""
 
     cost: int = 0
-    dearest: list[tuple[int, Path]] = dataclass_field(default_factory=list)
+    most_expensive: list[tuple[int, Path]] = dataclass_field(default_factory=list)
 
     def add(self, at: Path, cost: int) -> None:
         self.cost = min(self.cost + cost, _LIMITLESS)
         if cost >= cel.STATIC_CRD_COST_LIMIT // 100:
-            self.dearest.append((cost, at))
-            self.dearest = sorted(self.dearest, key=lambda item: -item[0])[:4]
+            self.most_expensive.append((cost, at))
+            self.most_expensive = sorted(self.most_expensive, key=lambda item: -item[0])[:4]
 
 
 class Context:
-    """What is known of the place of a schema's values: their type, and how many there may be."""
+    """The type of a schema's values, and how many there may be."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Context:
     def _cost(self, errs: Errors, cost: int, count: int, at: Path, what: str) -> None:
         whole = min(cost * count, _LIMITLESS)
         if not self._cheap and whole > cel.STATIC_COST_LIMIT:
-            errs.append(field.forbidden(at, _too_dear(what, whole, cel.STATIC_COST_LIMIT)))
+            errs.append(field.forbidden(at, _over_limit(what, whole, cel.STATIC_COST_LIMIT)))
         self._total.add(at, whole)
 
     def total_errors(self, at: Path) -> Errors:
@@ -133,10 +133,11 @@ class Context:
             return []
         detail = "contributed to estimated rule cost total exceeding cost limit for entire "
         errs = [
-            field.forbidden(where, f"{detail}OpenAPIv3 schema") for _, where in self._total.dearest
+            field.forbidden(where, f"{detail}OpenAPIv3 schema")
+            for _, where in self._total.most_expensive
         ]
         what = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
-        errs.append(field.forbidden(at, _too_dear(what, self._total.cost, limit)))
+        errs.append(field.forbidden(at, _over_limit(what, self._total.cost, limit)))
         return errs
 
 
@@ -147,7 +148,7 @@ def validate_default(node: Structural, is_root: bool, value: Any, at: Path) -> E
 
 
 def _most_elements(schema: Schema) -> int | None:
-    """How many values may stand one step below one value; None: nobody knows."""
+    """How many values may stand one step below one value; None: unbounded."""
     kind = schema.get("type")
     if kind == "array":
         limit = schema.get("maxItems")
@@ -158,7 +159,7 @@ def _most_elements(schema: Schema) -> int | None:
     return None if limit is None else max(limit, 0)
 
 
-def _too_dear(what: str, cost: int, limit: int) -> str:
+def _over_limit(what: str, cost: int, limit: int) -> str:
     factor = cost / limit
     if factor > 100:
         factor_text = "more than 100x"

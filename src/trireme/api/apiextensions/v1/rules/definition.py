@@ -28,7 +28,7 @@ _STATUS = field.path("status")
 
 
 def name_errors(name: str) -> list[str]:
-    """The syntax of a definition's name; that it fits the spec is ``validate``'s."""
+    """The syntax of a definition's name; ``validate`` compares it with the spec."""
     return syntax.is_dns1123_subdomain(name)
 
 

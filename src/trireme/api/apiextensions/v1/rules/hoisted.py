@@ -48,7 +48,7 @@ _SHARED: Final = (("has_validation", "schema"), ("subresources",), ("columns",),
 
 
 class Hoisted:
-    """``whole`` holds each version's own, ``top`` and ``parts`` the form after moving."""
+    """``whole`` holds each version's own parts, ``top`` and ``parts`` the form after moving."""
 
     def __init__(self, spec: CustomResourceDefinitionSpec) -> None:
         self.spec = spec

@@ -42,7 +42,7 @@ class Options:
 
 
 def for_update(new: CustomResourceDefinition, old: CustomResourceDefinition) -> Options:
-    """What the stored definition got away with goes on being accepted."""
+    """What the stored definition violates stays accepted."""
     before = Hoisted(old.spec)
     schemas = before.schemas()
     conversion = old.spec.conversion
@@ -100,7 +100,7 @@ def has(schemas: list[Schema], what: Callable[[Schema], bool]) -> bool:
 
 
 def has_extensions(schema: Schema) -> bool:
-    """Whether the schema says something in Kubernetes' own words."""
+    """Whether the schema has ``x-kubernetes-*`` extensions."""
     return any(
         schema.get(key)
         for key in (

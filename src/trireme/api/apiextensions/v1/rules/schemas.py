@@ -1,4 +1,4 @@
-"""The schema of a definition: structural, its defaults valid, nothing in it that is not served.
+"""The schema of a definition: structural, its defaults valid, nothing in it that is not allowed.
 
 In: the plain JSON of ``openAPIV3Schema``. Out: errors below ``at``, the place of the schema.
 ``rules_of`` validates the CEL rules once nothing else is wrong. Upstream: validation.go
@@ -347,7 +347,7 @@ class _Walk:
                 errs.append(field.forbidden(here.child("nullable"), detail + "cannot be nullable"))
 
     def _rule(self, schema: Schema, rule: dict[str, Any], at: Path) -> None:
-        """What can be said of a rule without reading its expression."""
+        """Errors of a rule apart from its expression."""
         errs = self.schema_errors
         text, message = rule["rule"].strip(), rule.get("message", "")
         if not text:

@@ -1,4 +1,4 @@
-"""What a pod's containers ask for together.
+"""Resources of all containers of a pod.
 
 In: a PodSpec. Out: sums of requests or limits by resource name. Called by: pod defaults and the
 rules on pod-level resources. Rules: KEP-753 (sidecars) and KEP-2837 (pod-level resources).
@@ -34,7 +34,7 @@ def is_pod_level(name: str) -> bool:
 
 
 def is_sidecar(container: Container) -> bool:
-    """An init container that goes on running."""
+    """A restartable init container."""
     return container.restartPolicy == "Always"
 
 

@@ -1,4 +1,4 @@
-"""The table of pods: what ``kubectl get pods`` shows.
+"""The table of pods: what ``kubectl get pods`` prints.
 
 In: a Pod and the time now. Out: columns with their cells. Called by: server-side printing. The
 STATUS cell walks the container statuses in a fixed order, the last word wins: upstream's printPod.
@@ -65,7 +65,7 @@ class Summary:
                 self.reason = "Terminating"
 
     def _initial(self, pod: Pod, sidecars: set[str]) -> bool:
-        """Walk the init containers; whether all of them are through."""
+        """Walk the init containers; whether all have completed."""
         for position, item in enumerate(pod.status.initContainerStatuses):
             self._restarted(item)
             if item.name in sidecars:

@@ -1,4 +1,4 @@
-"""Files of a volume that would stand in each other's way: one path is another, or lies below it.
+"""Overlapping paths of a volume: two files with one path, or one below the other.
 
 In: the volumes of a pod. Out: warnings. Called by: ``warnings``. Upstream: pkg/api/pod/warnings.go
 (warningsForOverlappingVirtualPaths).
@@ -20,7 +20,7 @@ _MOST: Final = 500
 
 
 class _File(NamedTuple):
-    """``name`` is that of the object that the source shows, if it shows one."""
+    """``name`` is that of the source's object, if it has one."""
 
     path: str
     source: str = ""

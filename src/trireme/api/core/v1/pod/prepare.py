@@ -1,4 +1,4 @@
-"""What a write may not set on a Pod, and what the server sets in its place.
+"""Fields of a Pod that a write may not set, and what the server sets.
 
 In: a new Pod, and on update the stored one. Out: the new one, changed in place. Called by: the
 registry, after admission and before validation. Upstream: pkg/registry/core/pod strategy and
@@ -26,7 +26,7 @@ _LOCALHOST: Final = "localhost/"
 def create(new: Pod) -> list[str]:
     """A fresh status, and the parts of the spec that follow from labels and annotations.
 
-    Returns warnings of the annotations, which the fields have taken the place of.
+    Returns warnings of annotations that fields have replaced.
     """
     spec = new.spec
     defaults.same_account(spec)
@@ -102,7 +102,7 @@ def resize(new: Pod, old: Pod) -> None:
 
 
 def drop_disabled(spec: PodSpec, old: PodSpec | None) -> None:
-    """Fields of features that v1.36 has but keeps off."""
+    """Drops fields of features that are disabled in v1.36."""
     if spec.schedulingGroup is not None and (old is None or old.schedulingGroup is None):
         spec.schedulingGroup = None
     for volume in spec.volumes:

@@ -1,6 +1,6 @@
 """What a Pod is: its names, its rules and how it is printed.
 
-The rules are next door: ``defaults``, ``prepare``, ``columns`` and ``rules/``.
+The rules are in ``defaults``, ``prepare``, ``columns`` and ``rules/``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _STREAM: Final = ("create", "get")
 
 
 def grace(obj: Pod, asked: int | None) -> int:
-    """Seconds until a deleted pod is gone: none for one that runs nowhere or has ended."""
+    """The grace period in seconds: 0 for a pod that is not scheduled or has ended."""
     if not obj.spec.nodeName or obj.status.phase in ("Failed", "Succeeded"):
         return 0
     period = asked if asked is not None else obj.spec.terminationGracePeriodSeconds or 0

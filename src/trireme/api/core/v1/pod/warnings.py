@@ -1,4 +1,4 @@
-"""What a client is warned of when it writes a pod, or a template of pods, that the rules let pass.
+"""Warnings for pods and pod templates that are valid.
 
 In: defaulted and prepared pods and templates, and where the template stands. Out: texts. Called by:
 the ``warnings`` of Pod and of every kind with a template. Upstream: pkg/api/pod/warnings.go.
@@ -49,7 +49,7 @@ Found = list[str]
 
 
 def pod(new: Pod, old: Pod | None) -> Found:
-    """A new pod; of updates, which are many and seldom a person's, there are none."""
+    """A new pod; updates get no warnings."""
     if old is not None:
         return []
     found = named(new.metadata.name, "the Pod's hostname")
@@ -58,7 +58,7 @@ def pod(new: Pod, old: Pod | None) -> Found:
 
 
 def status(new: Pod, _old: Pod) -> Found:
-    """Addresses in a form that is not the usual one."""
+    """Addresses that are not in canonical form."""
     at = field.path("status", "podIPs")
     found: Found = []
     for position, item in enumerate(new.status.podIPs):
@@ -80,7 +80,7 @@ def workload(new: Any, old: Any) -> Found:
 
 
 def is_other(new: Any, old: Any) -> bool:
-    """Whether what an object asks for is new."""
+    """Whether the spec of an object is new or changed."""
     return old is None or bool(new.metadata.generation != old.metadata.generation)
 
 
@@ -190,7 +190,7 @@ def _containers(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod:
     where = at.child("metadata", "annotations") if annotations else at
     if SECCOMP_POD in annotations and (context is None or context.seccompProfile is None):
         found.append(f"{where.key(SECCOMP_POD)}: {_USE_SECCOMP}")
-    for kind, position, container in _everyone(spec):
+    for kind, position, container in _all_containers(spec):
         if annotations:
             _annotated(found, where, annotations, container, spec, is_pod)
         asked = container.resources
@@ -203,11 +203,11 @@ def _containers(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod:
                 found += quantities.byte_warnings(place.child("requests"), asked.requests, name)
         if len(container.env) > 1:
             here = at.child("spec", kind).index(position)
-            _hidden(found, here.child("env"), container.env)
+            _overridden(found, here.child("env"), container.env)
 
 
-def _everyone(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
-    # A pod gets its ephemeral containers later, by a subresource that warns of nothing.
+def _all_containers(spec: PodSpec) -> Iterator[tuple[str, int, Container]]:
+    # Ephemeral containers come later, by a subresource without warnings.
     for kind in ("initContainers", "containers"):
         for position, container in enumerate(getattr(spec, kind)):
             yield kind, position, container
@@ -221,11 +221,11 @@ def _annotated(
     spec: PodSpec,
     is_pod: bool,
 ) -> None:
-    """Annotations about one container where the field that replaced them says nothing."""
+    """Annotations about one container whose field is not set."""
     own, key = container.securityContext, SECCOMP_CONTAINER + container.name
     if key in annotations and (own is None or own.seccompProfile is None):
         found.append(f"{at.key(key)}: {_USE_SECCOMP}")
-    # A pod's own were copied to the fields, with a warning, before.
+    # Those of a pod were copied to the fields, with a warning, before.
     key = APPARMOR_ANNOTATION + container.name
     if is_pod or key not in annotations or (own is not None and own.appArmorProfile is not None):
         return
@@ -234,8 +234,8 @@ def _annotated(
         found.append(f"{at.key(key)}: {USE_APPARMOR}")
 
 
-def _hidden(found: Found, at: Path, env: list[EnvVar]) -> None:
-    """Variables that are set again without making use of what they were."""
+def _overridden(found: Found, at: Path, env: list[EnvVar]) -> None:
+    """Variables that are set again without a reference to the former value."""
     used: set[str] = set()
     for position, item in enumerate(env):
         if item.name in used:
@@ -250,12 +250,12 @@ def _hidden(found: Found, at: Path, env: list[EnvVar]) -> None:
 
 def _ports(found: Found, at: Path, spec: PodSpec) -> None:
     """Ports that are, or may be, one and the same; names of ports that are not unique."""
-    every = [port for _, _, container in _everyone(spec) for port in container.ports]
+    every = [port for _, _, container in _all_containers(spec) for port in container.ports]
     if len(every) < 2 and not any(port.hostIP for port in every):
         return
     ports = [
         (at.child(kind).index(position).child("ports").index(number), port)
-        for kind, position, container in _everyone(spec)
+        for kind, position, container in _all_containers(spec)
         for number, port in enumerate(container.ports)
     ]
     _clashes(found, ports)

@@ -1,1 +1,1 @@
-"""What a Pod, and a template of pods, must be like."""
+"""Validation of Pods and of pod templates."""

@@ -52,7 +52,7 @@ def known(errs: Errors, at: Path, annotations: dict[str, str], spec: PodSpec) ->
 
 
 def changed(errs: Errors, at: Path, new: dict[str, str], old: dict[str, str]) -> None:
-    """Those that stay as they were when the pod was made."""
+    """Annotations that may not change after creation."""
     for key, value in old.items():
         if new.get(key) == value:
             continue

@@ -113,7 +113,7 @@ def ephemeral(errs: Errors, at: Path, spec: PodSpec, context: PodContext) -> Non
 
 
 def image_spaces(errs: Errors, at: Path, container: Container) -> None:
-    """A pod's image has no white space around it; a template's may, for it is filled in later."""
+    """A pod's image has no white space around it; a template's may."""
     image = container.image
     if image and image != image.strip():
         detail = "must not have leading or trailing whitespace"

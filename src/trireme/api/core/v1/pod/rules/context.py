@@ -1,4 +1,4 @@
-"""What the rules of a part of a pod need to know of the rest of it.
+"""What the rules of a part of a pod need of the rest of it.
 
 Made once for each validation by ``spec.validate``. Types only.
 """

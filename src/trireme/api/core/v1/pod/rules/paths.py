@@ -19,7 +19,7 @@ def no_backsteps(errs: Errors, at: Path, path: str) -> None:
 
 
 def descending(errs: Errors, at: Path, path: str) -> None:
-    """Relative, and never up."""
+    """Relative, without ``..``."""
     if path.startswith("/"):
         errs.append(field.invalid(at, path, "must be a relative path"))
     no_backsteps(errs, at, path)

@@ -125,7 +125,7 @@ def _toleration_value(errs: Errors, at: Path, item: Toleration) -> None:
             detail = "value must be empty when `operator` is 'Exists'"
             errs.append(field.invalid(where, item.value, detail))
     elif item.operator in ("Lt", "Gt"):
-        # Off in v1.36 (TaintTolerationComparisonOperators), and named as if it were on.
+        # Disabled in v1.36 (TaintTolerationComparisonOperators), but listed as supported.
         supported = ("Equal", "Exists", "Lt", "Gt")
         errs.append(field.not_supported(where, item.operator, supported))
     else:

@@ -59,7 +59,7 @@ def whole(errs: Errors, pod: Pod) -> None:
 
 
 def update(new: Pod, old: Pod) -> Errors:
-    """A change of the main resource: images, a nearer deadline, more tolerations, fewer gates."""
+    """A change of the main resource: images, an earlier deadline, more tolerations, fewer gates."""
     errs: Errors = []
     whole(errs, new)
     meta = new.metadata
@@ -75,7 +75,7 @@ def update(new: Pod, old: Pod) -> Errors:
         return errs
     _tolerations(errs, new.spec.tolerations, old.spec.tolerations)
     _gates(errs, new.spec.schedulingGates, old.spec.schedulingGates)
-    allowed = _as_if_allowed(errs, new.spec, old.spec)
+    allowed = _only_forbidden_changes(errs, new.spec, old.spec)
     if allowed != old.spec:
         changes = difference.text(old.spec, allowed)
         detail = f"pod updates may not change fields other than {_CHANGEABLE}\n{changes}"
@@ -136,11 +136,11 @@ def _deadline(errs: Errors, new: PodSpec, old: PodSpec) -> bool:
 
 
 def _tolerations(errs: Errors, new: list[Toleration], old: list[Toleration]) -> None:
-    def but_seconds(item: Toleration) -> tuple[str, str, str, str]:
+    def without_seconds(item: Toleration) -> tuple[str, str, str, str]:
         return item.key, item.operator, item.value, item.effect
 
-    kept = {but_seconds(item) for item in new}
-    if any(but_seconds(item) not in kept for item in old):
+    kept = {without_seconds(item) for item in new}
+    if any(without_seconds(item) not in kept for item in old):
         detail = "existing toleration can not be modified except its tolerationSeconds"
         errs.append(field.forbidden(SPEC.child("tolerations"), detail))
 
@@ -154,8 +154,8 @@ def _gates(errs: Errors, new: list[PodSchedulingGate], old: list[PodSchedulingGa
             errs.append(field.forbidden(where, detail))
 
 
-def _as_if_allowed(errs: Errors, new: PodSpec, old: PodSpec) -> PodSpec:
-    """``new`` with everything put back that may change: what still differs may not."""
+def _only_forbidden_changes(errs: Errors, new: PodSpec, old: PodSpec) -> PodSpec:
+    """Errors where ``new`` still differs after all mutable fields are reset."""
     changes: dict[str, object] = {
         "containers": _with_images(new.containers, old.containers),
         "initContainers": _with_images(new.initContainers, old.initContainers),
@@ -194,7 +194,7 @@ def _with_node_affinity(new: Affinity | None, old: Affinity | None) -> Affinity 
 
 
 def _narrowed(errs: Errors, new: PodSpec, old: PodSpec) -> None:
-    """While a pod is gated, its choice of nodes may become smaller."""
+    """While a pod is gated, its node selection may become narrower."""
     if any(new.nodeSelector.get(key) != value for key, value in old.nodeSelector.items()):
         detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
         errs.append(field.invalid(SPEC.child("nodeSelector"), new.nodeSelector, detail))

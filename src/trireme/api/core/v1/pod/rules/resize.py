@@ -24,7 +24,7 @@ _ONLY: Final = "only cpu and memory resources are mutable"
 
 
 def resize(new: Pod, old: Pod) -> Errors:
-    """Only requests and limits of CPU and memory change, and none is taken away."""
+    """Only requests and limits of CPU and memory change, and none is removed."""
     if notes.MIRROR in old.metadata.annotations:
         return [field.forbidden(field.path("[]"), "static pods cannot be resized")]
     if old.spec.os is not None and old.spec.os.name == "windows":
@@ -54,10 +54,10 @@ def resize(new: Pod, old: Pod) -> Errors:
 
 def _container(errs: Errors, at: Path, kind: str, new: Container, old: Container) -> None:
     if kind == "containers":
-        if _put_back(new, old) != old:
+        if _with_old_resources(new, old) != old:
             errs.append(field.forbidden(at, _ONLY))
         return
-    if _put_back(new, old) != old:
+    if _with_old_resources(new, old) != old:
         detail = "only cpu and memory resources for init or sidecar containers are mutable"
         errs.append(field.forbidden(at, detail))
     if new == old or aggregate.is_sidecar(new):
@@ -72,7 +72,7 @@ def _container(errs: Errors, at: Path, kind: str, new: Container, old: Container
 
 
 def _node_can(old: Pod) -> bool:
-    """Whether the kubelet reports resources, as those do that resize; unknown counts as yes."""
+    """Whether the kubelet reports resources, as those do that resize; unknown counts as true."""
     for status in old.status.containerStatuses:
         if status.state.running is not None:
             return status.resources is not None
@@ -127,13 +127,13 @@ def _removed(new: Mapping[str, str], old: Mapping[str, str]) -> bool:
 
 
 def _rest(resources: ResourceRequirements) -> tuple[object, ...]:
-    """What of a block may not change."""
+    """The resources that may not change."""
     sides = (resources.requests, resources.limits)
     fixed = [{k: v for k, v in side.items() if k not in _RESIZABLE} for side in sides]
     return (*fixed, resources.claims)
 
 
-def _put_back(new: Container, old: Container) -> Container:
+def _with_old_resources(new: Container, old: Container) -> Container:
     """``new`` with the resources of ``old`` where those may change."""
     values = {name: getattr(new, name) for name in Container.__struct_fields__}
     if _rest(new.resources) == _rest(old.resources):

@@ -89,7 +89,7 @@ def of_container(errs: Errors, at: Path, value: SecurityContext, context: PodCon
 
 
 def host_users(errs: Errors, at: Path, spec: PodSpec) -> None:
-    """A pod with users of its own shares no other namespace with the host."""
+    """A pod with a user namespace shares no other namespace with the host."""
     if spec.hostUsers is not False:
         return
     detail = "when `hostUsers` is false"

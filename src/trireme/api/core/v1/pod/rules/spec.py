@@ -1,7 +1,7 @@
 """The PodSpec as a whole, of a Pod and of a template alike.
 
 In: a defaulted PodSpec. Out: errors on the list given. Called by: ``pod``, ``template``. The parts
-are next door. Upstream: pkg/apis/core/validation.
+are in the other modules here. Upstream: pkg/apis/core/validation.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _nominated(errs: Errors, new: Pod, old: Pod) -> None:
 
 
 def _transitions(errs: Errors, new: Pod, old: Pod) -> None:
-    """A container that has ended for good does not come back."""
+    """A terminated container that is not restarted stays terminated."""
     spec = old.spec
     all_may = any(
         rule.action == "RestartAllContainers"

@@ -57,11 +57,11 @@ def selected(
         bad_value = template.metadata.labels or None
         errs.append(field.invalid(here.child("metadata", "labels"), bad_value, detail))
     validate(errs, here, template)
-    runs_for_good(errs, here, template, "ReplicaSet")
+    always_restarts(errs, here, template, "ReplicaSet")
 
 
-def runs_for_good(errs: Errors, at: Path, template: PodTemplateSpec, kind: str) -> None:
-    """Pods of this kind are started again whenever they end."""
+def always_restarts(errs: Errors, at: Path, template: PodTemplateSpec, kind: str) -> None:
+    """The restart policy is Always."""
     if template.spec.restartPolicy != "Always":
         where = at.child("spec", "restartPolicy")
         errs.append(field.not_supported(where, template.spec.restartPolicy, ("Always",)))

@@ -34,7 +34,7 @@ from trireme.machinery.field import Path
 _TEN_MINUTES: Final = 600
 _MAX_EXPIRATION: Final = 1 << 32
 # Upstream's spelling where it differs from the field's.
-_MISSPELT: Final = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+_UPSTREAM_NAMES: Final = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
 
 
 def volumes(errs: Errors, at: Path, items: Sequence[Volume], context: PodContext) -> None:
@@ -65,7 +65,7 @@ def _source(errs: Errors, at: Path, volume: Volume, context: PodContext) -> None
             continue
         count += 1
         if count > 1:
-            where = at.child(_MISSPELT.get(name, name))
+            where = at.child(_UPSTREAM_NAMES.get(name, name))
             errs.append(field.forbidden(where, "may not specify more than 1 volume type"))
         elif name == "image":
             _image(errs, at.child(name), source, context)

@@ -45,7 +45,7 @@ _dots_or_spaces: Final = re.compile(r"[. ]+\Z").match
 
 
 def system(errs: Errors, at: Path, spec: PodSpec) -> None:
-    """``spec.os`` and the fields that it rules out."""
+    """``spec.os`` and the fields that it forbids."""
     if spec.os is None:
         return
     if not spec.os.name:
