@@ -71,7 +71,6 @@ class Endpoint:
         # Whether the version served is another one than the version stored.
         self.converts = self.hub is not self
         self.root: str = self.hub.root if hub else f"/registry/{resource.group_resource}/"
-        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(resource.type).decode
         # Items of a list come without kind and apiVersion; every stored value starts with these.
         identity = resource.type()
         self.item_prefix = len(
@@ -87,6 +86,11 @@ class Endpoint:
         self._messages = Derived(self._encode_message)
         self._converted = Derived(self._encode_converted)
         self._metadata = Derived(_encode_metadata)
+
+    @cached_property
+    def decode(self) -> Callable[[bytes], Any]:
+        """From stored bytes to an object; made at first use, as most kinds are never used."""
+        return msgspec.json.Decoder(self.resource.type).decode
 
     @cached_property
     def has_floats(self) -> bool:
