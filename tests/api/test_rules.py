@@ -15,7 +15,7 @@ Colour = Annotated[str, Enum(("red", "blue"))]
 
 class Paint(Struct):
     name: Annotated[str, Required()] = always(str)
-    amount: Annotated[Int32, Required()] = always(int)
+    litres: Annotated[Int32, Required()] = always(int)
     coats: Annotated[list[str], Required()] = always(list)
     maker: Annotated[str | None, Required()] = None
     base: Colour = ""
@@ -42,7 +42,7 @@ CASES = [
             f'p.shade: Unsupported value: "": {COLOURS}',
         ],
     ),
-    ("a number may be 0", {"amount": 0}, []),
+    ("a number may be 0", {"litres": 0}, []),
 ]
 
 

@@ -332,8 +332,8 @@ def test_words_of_the_api_server() -> None:
         'Box in version "v1" cannot be handled as a Box: json: cannot unmarshal number into Go '
         "struct field Box.spec of type v1.BoxSpec"
     )
-    meant = decode.DecodeError("why", meant=("Pod", "v2"))
-    assert decode.as_bad_request(meant, "Box", "v1", b"").message == (
+    declared = decode.DecodeError("why", declared=("Pod", "v2"))
+    assert decode.as_bad_request(declared, "Box", "v1", b"").message == (
         'Pod in version "v2" cannot be handled as a Box: why'
     )
     with pytest.raises(decode.DecodeError) as caught:

@@ -88,8 +88,8 @@ SCALE = {"": 1, "m": Fraction(1, 1000), "k": 10**3, "M": 10**6, "G": 10**9, "Ki"
 @given(numbers, suffixes)
 def test_value_and_text_agree_with_exact_fractions(number: str, suffix: str) -> None:
     exact = Fraction(number) * SCALE[suffix]
-    amount = quantity.parse(number + suffix)
-    assert Fraction(amount.nanos, 10**9) == exact
-    again = quantity.parse(str(amount))
-    assert again == amount
-    assert str(again) == str(amount)
+    quantity_ = quantity.parse(number + suffix)
+    assert Fraction(quantity_.nanos, 10**9) == exact
+    again = quantity.parse(str(quantity_))
+    assert again == quantity_
+    assert str(again) == str(quantity_)

@@ -245,9 +245,9 @@ def expired(message: str, continue_token: str = "") -> ApiError:
     return ApiError(410, EXPIRED, message, continue_token=continue_token)
 
 
-def too_old_resource_version(asked: int, oldest: int | None = None) -> ApiError:
-    """410 Expired for a watch or list from revision ``asked``; ``oldest`` is the oldest kept."""
-    text = f"too old resource version: {asked}"
+def too_old_resource_version(requested: int, oldest: int | None = None) -> ApiError:
+    """410 Expired: a watch or list from ``requested``; ``oldest`` is the oldest revision kept."""
+    text = f"too old resource version: {requested}"
     return expired(text if oldest is None else f"{text} ({oldest})")
 
 
@@ -288,9 +288,9 @@ def timeout(message: str, retry_after: int = 0) -> ApiError:
     return ApiError(504, TIMEOUT, f"Timeout: {message}", details)
 
 
-def too_large_resource_version(asked: int, current: int, retry_after: int = 1) -> ApiError:
+def too_large_resource_version(requested: int, current: int, retry_after: int = 1) -> ApiError:
     """504: the client wants a revision that this server has not reached."""
-    error = timeout(f"Too large resource version: {asked}, current: {current}", retry_after)
+    error = timeout(f"Too large resource version: {requested}, current: {current}", retry_after)
     cause = StatusCause(reason="ResourceVersionTooLarge", message="Too large resource version")
     assert error.details is not None
     error.details.causes = [cause]
@@ -357,8 +357,8 @@ def _generic_text(code: int, verb: str, server_message: str) -> tuple[str, str]:
             return NOT_ACCEPTABLE, text
         return NOT_ACCEPTABLE, server_message
     if code >= 500:
-        said = gotext.quote(server_message)
-        text = f"an error on the server ({said}) has prevented the request from succeeding"
+        quoted = gotext.quote(server_message)
+        text = f"an error on the server ({quoted}) has prevented the request from succeeding"
         return INTERNAL_ERROR, text
     text = f"the server responded with the status code {code} but did not return more information"
     return UNKNOWN, text

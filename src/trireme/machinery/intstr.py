@@ -30,8 +30,8 @@ def percent(text: str) -> int:
     digits = text.removesuffix("%")
     if not _INTEGER(digits) or len(digits) > 19:
         detail = f"strconv.Atoi: parsing {gotext.quote(digits)}: invalid syntax"
-        said = f"invalid value {gotext.quote(text)}: {detail}"
-        raise ValueError(f"invalid value for IntOrString: {said}")
+        quoted = f"invalid value {gotext.quote(text)}: {detail}"
+        raise ValueError(f"invalid value for IntOrString: {quoted}")
     return int(digits)
 
 

@@ -151,8 +151,8 @@ def from_struct(selector: LabelSelector | None) -> Selector:
     for expression in selector.matchExpressions:
         operator = _STRUCT_OPERATORS.get(expression.operator)
         if operator is None:
-            said = gotext.quote(expression.operator)
-            raise ValueError(f"{said} is not a valid label selector operator")
+            quoted = gotext.quote(expression.operator)
+            raise ValueError(f"{quoted} is not a valid label selector operator")
         requirements.append(requirement(expression.key, operator, tuple(expression.values)))
     return Selector(requirements)
 

@@ -55,8 +55,8 @@ def test_values(case: dict[str, Any]) -> None:
     errs = []
     try:
         metadata.coerce(value, node, lenient=False)
-    except metadata.BadMetadata as fault:
-        errs.append(fault.error)
+    except metadata.BadMetadata as error:
+        errs.append(error.error)
     default.default(value, node)
     assert value == case.get("result", case["value"])
     checker = Checker(SCHEMA)

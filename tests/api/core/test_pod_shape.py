@@ -123,8 +123,8 @@ def test_default(changes: dict[str, Any], expected: dict[str, Any]) -> None:
     assert "schedulingGroup" not in made["spec"]
 
 
-amounts = st.sampled_from(["1", "500m", "0.1", "2Gi", "1e3", "0.0001"])
-lists = st.dictionaries(st.sampled_from(["cpu", "memory", "hugepages-2Mi"]), amounts, max_size=3)
+quantities = st.sampled_from(["1", "500m", "0.1", "2Gi", "1e3", "0.0001"])
+lists = st.dictionaries(st.sampled_from(["cpu", "memory", "hugepages-2Mi"]), quantities, max_size=3)
 resources = st.fixed_dictionaries({}, optional={"limits": lists, "requests": lists})
 containers = st.fixed_dictionaries(
     {"name": st.just("c"), "image": st.sampled_from(["i", "i:1", "i:latest", "", "a/b@sha256:1"])},

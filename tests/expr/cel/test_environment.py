@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.expr.cel import subject
+from tests.expr.cel import recording
 
 from trireme.expr.cel import (
     PER_CALL_LIMIT,
@@ -17,7 +17,7 @@ from trireme.expr.cel import (
 )
 from trireme.expr.cel.library import authz, jsonpatch
 
-PLAIN = subject.declared()
+PLAIN = recording.declared()
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_values_that_break_the_schema_are_an_error_not_a_crash() -> None:
 
 def test_sets_and_maps_keep_their_kind_through_addition() -> None:
     env = Environment({"self": PLAIN, "oldSelf": PLAIN})
-    bindings = {"self": subject.NEW, "oldSelf": subject.OLD}
+    bindings = {"self": recording.NEW, "oldSelf": recording.OLD}
 
     def run(text: str) -> object:
         return env.compile(text).evaluate(bindings)[0]

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.expr.cel import subject
+from tests.expr.cel import recording
 
 from trireme.expr.cel import CelError, EvalError
 
 LINES = Path(__file__).with_name("upstream.jsonl").read_text().splitlines()
-ENVIRONMENTS = subject.environments()
+ENVIRONMENTS = recording.environments()
 
 
 @pytest.mark.parametrize("recorded", [json.loads(line) for line in LINES], ids=lambda r: r["expr"])
@@ -36,4 +36,4 @@ def test_as_recorded(recorded: dict[str, Any]) -> None:
         assert failed.value.message == recorded["error"]
         return
     value, cost = program.evaluate(bindings)
-    assert (subject.printed(value), cost) == (recorded["value"], recorded["cost"])
+    assert (recording.printed(value), cost) == (recorded["value"], recorded["cost"])

@@ -169,4 +169,4 @@ def _check_identity(endpoint: Endpoint, obj: Any) -> None:
         message = (
             f"converting ({version}.{obj.kind}) to ({package}.{resource.kind}): unknown conversion"
         )
-    raise decode.DecodeError(message, meant=(obj.kind, version))
+    raise decode.DecodeError(message, declared=(obj.kind, version))

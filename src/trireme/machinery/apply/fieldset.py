@@ -71,8 +71,8 @@ def union(a: Set, b: Set) -> Set:
         return a or b
     result = dict(a)
     for element, below in b.items():
-        mine = result.get(element)
-        result[element] = below if mine is None else _join(mine, below)
+        ours = result.get(element)
+        result[element] = below if ours is None else _join(ours, below)
     return result
 
 
@@ -87,12 +87,12 @@ def _join(a: Set, b: Set) -> Set:
 def intersection(a: Set, b: Set) -> Set:
     """What is in both."""
     result: Set = {}
-    for element, mine in a.items():
+    for element, ours in a.items():
         other = b.get(element)
         if other is None or element == SELF:
             continue
-        member = (not mine or SELF in mine) and (not other or SELF in other)
-        below = intersection(mine, other) if mine and other else LEAF
+        member = (not ours or SELF in ours) and (not other or SELF in other)
+        below = intersection(ours, other) if ours and other else LEAF
         if member or below:
             result[element] = _node(member, below)
     return result
@@ -103,13 +103,13 @@ def difference(a: Set, b: Set) -> Set:
     if not b:
         return a
     result: Set = {}
-    for element, mine in a.items():
+    for element, ours in a.items():
         other = b.get(element)
         if other is None or element == SELF:
-            result[element] = mine
+            result[element] = ours
             continue
-        member = (not mine or SELF in mine) and not (not other or SELF in other)
-        below = _children(mine)
+        member = (not ours or SELF in ours) and not (not other or SELF in other)
+        below = _children(ours)
         if other and below:
             below = difference(below, other)
         if member or below:
@@ -123,13 +123,13 @@ def recursive_difference(a: Set, b: Set) -> Set:
     if not b:
         return a
     result: Set = {}
-    for element, mine in a.items():
+    for element, ours in a.items():
         other = b.get(element)
         if other is None:
-            result[element] = mine
+            result[element] = ours
         elif other and SELF not in other:
-            member = not mine or SELF in mine
-            below = recursive_difference(_children(mine), other)
+            member = not ours or SELF in ours
+            below = recursive_difference(_children(ours), other)
             if member or below:
                 result[element] = _node(member, below)
     return result
@@ -150,14 +150,14 @@ def _node(member: bool, below: Set) -> Set:
 def covers(a: Set, b: Set) -> bool:
     """Whether everything in ``b`` is in ``a``."""
     for element, below in b.items():
-        mine = a.get(element)
-        if mine is None:
+        ours = a.get(element)
+        if ours is None:
             return False
-        if mine is below:
+        if ours is below:
             continue
-        if (not below or SELF in below) and mine and SELF not in mine:
+        if (not below or SELF in below) and ours and SELF not in ours:
             return False
-        if below and not covers(mine, below):
+        if below and not covers(ours, below):
             return False
     return True
 

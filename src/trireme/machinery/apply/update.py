@@ -59,15 +59,15 @@ class Updater:
         return self._credited(owners, writer, set_now, now)
 
     def _credited(self, owners: Owners, writer: Identity, set_now: Set, now: str) -> Owners:
-        mine = fieldset.difference(set_now, STRIPPED)
-        if not mine:
+        written = fieldset.difference(set_now, STRIPPED)
+        if not written:
             return owners
         before = owners.get(writer)
         if before is not None:
-            if fieldset.covers(before.fields, mine):
+            if fieldset.covers(before.fields, written):
                 return {**owners, writer: before._replace(version=self.version, time=now)}
-            mine = fieldset.union(mine, before.fields)
-        return {**owners, writer: Owner(mine, self.version, False, now)}
+            written = fieldset.union(written, before.fields)
+        return {**owners, writer: Owner(written, self.version, False, now)}
 
     def apply(
         self, live: Any, config: Any, owners: Owners, writer: Identity, force: bool
@@ -89,11 +89,11 @@ class Updater:
         owners = self._others(live, merged, owners, found, writer, force=force)
         own = owners.get(writer)
         if own is not None:
-            mine = fieldset.difference(own.fields, STRIPPED)
-            if mine and before is not None and mine == before.fields:
+            applied = fieldset.difference(own.fields, STRIPPED)
+            if applied and before is not None and applied == before.fields:
                 owners[writer] = before._replace(version=self.version)
-            elif mine:
-                owners[writer] = own.owning(mine)
+            elif applied:
+                owners[writer] = own.owning(applied)
             else:
                 del owners[writer]
         return (None if merged == live else merged), owners
@@ -180,8 +180,8 @@ class Updater:
         if at is None:
             return merged
         value, atom = at
-        mine = [owner for owner in owners.values() if owner.version == before.version]
-        if any(fieldset.covers(owner.fields, before.fields) for owner in mine):
+        same_version = [owner for owner in owners.values() if owner.version == before.version]
+        if any(fieldset.covers(owner.fields, before.fields) for owner in same_version):
             return merged
         last = collect.with_named(before.fields, atom)
         pruned = remove(atom, value, last)

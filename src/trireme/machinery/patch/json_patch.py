@@ -234,8 +234,8 @@ def same(left: Any, right: Any) -> bool:
 
 def _index(step: Operation, key: str, size: int) -> int:
     if not _INDEX(key):
-        said = gotext.quote(key)
-        raise _does_not_apply(f"{step.op} operation: {said} is not an array index")
+        quoted = gotext.quote(key)
+        raise _does_not_apply(f"{step.op} operation: {quoted} is not an array index")
     index = int(key)
     if not -size <= index < size:
         raise _does_not_apply(f"Unable to access invalid index: {index}: invalid index referenced")

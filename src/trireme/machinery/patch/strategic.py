@@ -98,8 +98,8 @@ def _retain_keys(original: Object, patch: Object) -> None:
     if not isinstance(kept, list):
         raise errors.bad_request(_BAD_RETAIN_KEYS)
     for name, value in patch.items():
-        said = value is not None and not name.startswith((DELETE_PREFIX, ORDER_PREFIX))
-        if said and name not in kept:
+        is_set = value is not None and not name.startswith((DELETE_PREFIX, ORDER_PREFIX))
+        if is_set and name not in kept:
             raise errors.bad_request(_BAD_RETAIN_KEYS)
     for name in [name for name in original if name not in kept]:
         del original[name]
@@ -277,8 +277,10 @@ def _identity(key: str) -> Callable[[Any], Hashable]:
     def identity(item: Any) -> Hashable:
         value = _key_of(item, key) if key else item
         if isinstance(value, dict | list):
-            said = gotext.plain(value)
-            raise errors.bad_request(f"list items cannot be told apart by {said}, only by scalars")
+            quoted = gotext.plain(value)
+            raise errors.bad_request(
+                f"list items cannot be told apart by {quoted}, only by scalars"
+            )
         return type(value), value
 
     return identity
@@ -286,11 +288,11 @@ def _identity(key: str) -> Callable[[Any], Hashable]:
 
 def _key_of(item: Any, key: str) -> Any:
     if not isinstance(item, dict):
-        said = gotext.plain(item)
-        raise errors.bad_request(f"expected an object with key {key}, but received {said}")
+        quoted = gotext.plain(item)
+        raise errors.bad_request(f"expected an object with key {key}, but received {quoted}")
     if key not in item:
-        said = gotext.plain(item)
-        raise errors.bad_request(f"map: {said} does not contain declared merge key: {key}")
+        quoted = gotext.plain(item)
+        raise errors.bad_request(f"map: {quoted} does not contain declared merge key: {key}")
     return item[key]
 
 
@@ -301,8 +303,8 @@ def _item_type(*lists: list[Any]) -> type:
         # Upstream's reply carries only the generic text.
         raise errors.generic(422, "", "", "", "lists of lists are not supported")
     if len(found) > 1:
-        said = gotext.plain([*lists])
-        raise errors.bad_request(f"list element types are not identical: {said}")
+        quoted = gotext.plain([*lists])
+        raise errors.bad_request(f"list element types are not identical: {quoted}")
     return found.pop()
 
 
@@ -332,8 +334,8 @@ def _below(node: Node, name: str) -> Node:
         return node.item or _ANY
     found = node.fields.get(name)
     if found is None:
-        said = f'unable to find api field in struct {node.name} for the json field "{name}"'
-        raise errors.bad_request(said)
+        detail = f'unable to find api field in struct {node.name} for the json field "{name}"'
+        raise errors.bad_request(detail)
     return found
 
 
@@ -345,5 +347,5 @@ def _field_of(directive: str, message: str) -> str:
 
 
 def _unknown_directive(item: Object) -> errors.ApiError:
-    said = gotext.plain(item[DIRECTIVE])
-    return errors.bad_request(f"unknown patch type: {said} in map: {gotext.plain(item)}")
+    quoted = gotext.plain(item[DIRECTIVE])
+    return errors.bad_request(f"unknown patch type: {quoted} in map: {gotext.plain(item)}")

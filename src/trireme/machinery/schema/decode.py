@@ -67,16 +67,16 @@ _compact: Final = msgspec.json.Encoder()
 class DecodeError(errors.ApiError):
     """400: the body is not what it should be.
 
-    ``syntax``: it is no object with a kind, or not even JSON. ``meant`` are the kind and the
+    ``syntax``: it is no object with a kind, or not even JSON. ``declared`` are the kind and the
     version that it says it is, where these are not the ones that are expected.
     """
 
     def __init__(
-        self, message: str, *, syntax: bool = False, meant: tuple[str, str] | None = None
+        self, message: str, *, syntax: bool = False, declared: tuple[str, str] | None = None
     ) -> None:
         super().__init__(400, errors.BAD_REQUEST, message)
         self.syntax = syntax
-        self.meant = meant
+        self.declared = declared
 
 
 def decode(
@@ -116,9 +116,9 @@ def untyped(data: bytes, mode: str = WARN, node: Node = _ANY_NODE) -> tuple[Any,
 def as_bad_request(error: DecodeError, kind: str, version: str, data: bytes) -> errors.ApiError:
     """``error`` as the API server reports it for a body meant as ``kind`` of ``version``."""
     if not error.syntax:
-        meant, version = error.meant or (kind, version)
+        declared, version = error.declared or (kind, version)
         return errors.bad_request(
-            f'{meant} in version "{version}" cannot be handled as a {kind}: {error.message}'
+            f'{declared} in version "{version}" cannot be handled as a {kind}: {error.message}'
         )
     return errors.bad_request(
         f"the object provided is unrecognized (must be of type {kind}): {error.message} "

@@ -164,8 +164,8 @@ def _branch(errs: Errors, schema: Schema, skip_any: bool, at: Path) -> None:
         where = at.child("additionalProperties")
         errs.append(field.forbidden(where, "must be undefined to be structural"))
     for key, how in _FORBIDDEN:
-        said = schema.get(key)
-        if said or (said is not None and how == "undefined"):
+        value = schema.get(key)
+        if value or (value is not None and how == "undefined"):
             errs.append(field.forbidden(at.child(key), f"must be {how} to be structural"))
     if "metadata" in properties:
         where = at.child("properties").key("metadata")

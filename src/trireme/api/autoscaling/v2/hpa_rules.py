@@ -193,9 +193,9 @@ def _source(errs: Errors, at: Path, name: str, source: Any, described: int) -> N
     _target(errs, where, target)
     if name in ("object", "external"):
         if target.value is None and target.averageValue is None:
-            whom = "averageValue" if name == "object" else "a per-pod target"
+            alternative = "averageValue" if name == "object" else "a per-pod target"
             what = "a target value" if name == "object" else "a target value for metric"
-            detail = f"must set either {what} or {whom}"
+            detail = f"must set either {what} or {alternative}"
             errs.append(field.required(where.child("averageValue"), detail))
         if name == "external" and None not in (target.value, target.averageValue):
             detail = "may not set both a target value for metric and a per-pod target"

@@ -56,8 +56,8 @@ def validate(new: Job) -> Errors:
 
 def validate_update(new: Job, old: Job) -> Errors:
     """An update: the template may change only while the job is suspended."""
-    had = old.spec.template.metadata.labels
-    errs = _job(new, prefixed=NAME in had and UID in had)
+    old_labels = old.spec.template.metadata.labels
+    errs = _job(new, prefixed=NAME in old_labels and UID in old_labels)
     _spec(errs, _SPEC, new.spec)
     _selector(errs, new.spec)
     _completions(errs, new.spec, old.spec)

@@ -162,12 +162,12 @@ def _changed(
             detail = f"updates may not remove a condition of type {gotext.quote(kind)}"
             errs.append(field.forbidden(_CONDITIONS, detail))
     for kind in () if allowed.decisions else DECISIONS:
-        mine, were = named(new, kind), named(old, kind)
-        if len(mine) > len(were):
+        conditions, before = named(new, kind), named(old, kind)
+        if len(conditions) > len(before):
             detail = f"updates may not add a condition of type {gotext.quote(kind)}"
             errs.append(field.forbidden(_CONDITIONS, detail))
-        elif len(mine) == len(were) and mine != were:
-            changes = difference.text(were, mine)
+        elif len(conditions) == len(before) and conditions != before:
+            changes = difference.text(before, conditions)
             detail = f"updates may not modify a condition of type {gotext.quote(kind)}\n{changes}"
             errs.append(field.forbidden(_CONDITIONS, detail))
     if new.status.certificate != old.status.certificate:

@@ -61,8 +61,8 @@ def validate(new: PodCertificateRequest) -> Errors:
         errs.append(field.required(where, "must be set"))
         return errs
     host = spec.signerName.partition("/")[0]
-    ours = host == "kubernetes.io" or host.endswith(".kubernetes.io")
-    most = _LONGEST_LIFE_OURS if ours else _LONGEST_LIFE
+    is_kubernetes = host == "kubernetes.io" or host.endswith(".kubernetes.io")
+    most = _LONGEST_LIFE_OURS if is_kubernetes else _LONGEST_LIFE
     if not _SHORTEST_LIFE <= seconds <= most:
         detail = f"must be in the range [{_SHORTEST_LIFE}, {most}]"
         errs.append(field.invalid(where, seconds, detail))

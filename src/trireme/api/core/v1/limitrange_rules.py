@@ -127,10 +127,10 @@ class _Bounds:
         if least is None or most is None:
             return
         exact = all(item.value() < _MOST_MILLI for item in (ratio, least, most))
-        asked = ratio.milli_value() / 1000 if exact else float(ratio.value())
+        requested = ratio.milli_value() / 1000 if exact else float(ratio.value())
         low = least.milli_value() if exact else least.value()
         high = most.milli_value() if exact else most.value()
-        if low and asked > high / low:
+        if low and requested > high / low:
             detail = f"ratio {ratio} is greater than max/min = {high / low:f}"
             errs.append(field.invalid(at, str(ratio), detail))
 

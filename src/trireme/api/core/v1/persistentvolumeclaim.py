@@ -79,10 +79,10 @@ def warnings(new: PersistentVolumeClaim, _old: PersistentVolumeClaim | None) -> 
 
 def spec_warnings(at: Path, spec: PersistentVolumeClaimSpec) -> list[str]:
     """Sizes that are no whole bytes."""
-    asked, where = spec.resources, at.child("resources")
+    requested, where = spec.resources, at.child("resources")
     return [
-        *quantities.byte_warnings(where.child("requests"), asked.requests, "storage"),
-        *quantities.byte_warnings(where.child("limits"), asked.limits, "storage"),
+        *quantities.byte_warnings(where.child("requests"), requested.requests, "storage"),
+        *quantities.byte_warnings(where.child("limits"), requested.limits, "storage"),
     ]
 
 

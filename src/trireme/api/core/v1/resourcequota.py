@@ -27,9 +27,11 @@ def warnings(new: ResourceQuota, old: ResourceQuota | None) -> list[str]:
     for request, short, limit in _PAIRS:
         name = request if request in hard or not short else short
         if name in hard and limit in hard:
-            asked, most = quantity.parse(hard[name]), quantity.parse(hard[limit])
-            if asked > most:
-                found.append(f"ResourceQuota {name} ({asked}) should be less than {limit} ({most})")
+            requested, most = quantity.parse(hard[name]), quantity.parse(hard[limit])
+            if requested > most:
+                found.append(
+                    f"ResourceQuota {name} ({requested}) should be less than {limit} ({most})"
+                )
     return found
 
 

@@ -92,10 +92,12 @@ def _subject(errs: Errors, at: Path, subject: Subject) -> None:
     if kind not in _SUBJECTS:
         errs.append(field.not_supported(at.child("kind"), kind, tuple(_SUBJECTS)))
         return
-    mine = _SUBJECTS[kind]
-    value, where = getattr(subject, mine), at.child(mine)
+    subject_field = _SUBJECTS[kind]
+    value, where = getattr(subject, subject_field), at.child(subject_field)
     if value is None:
-        errs.append(field.required(where, f"{mine} is required when subject kind is '{kind}'"))
+        errs.append(
+            field.required(where, f"{subject_field} is required when subject kind is '{kind}'")
+        )
     else:
         there = rules.required(errs, where, "name", value.name)
         if kind == "ServiceAccount":

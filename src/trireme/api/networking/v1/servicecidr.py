@@ -63,11 +63,11 @@ def _family(cidr: str) -> int | None:
 def validate_update(new: ServiceCIDR, old: ServiceCIDR) -> Errors:
     """The networks stay; a second one may join the first."""
     errs: Errors = []
-    cidrs, were = new.spec.cidrs, old.spec.cidrs
-    grows = len(were) == 1 and len(cidrs) == 2
-    if len(cidrs) != len(were) and not grows:
+    cidrs, before = new.spec.cidrs, old.spec.cidrs
+    grows = len(before) == 1 and len(cidrs) == 2
+    if len(cidrs) != len(before) and not grows:
         return [field.invalid(_AT, cidrs, rules.IMMUTABLE)]
-    for position, was in enumerate(were):
+    for position, was in enumerate(before):
         if cidrs[position] != was:
             errs.append(field.invalid(_AT.index(position), cidrs[position], rules.IMMUTABLE))
     return errs + validate(new) if grows else errs

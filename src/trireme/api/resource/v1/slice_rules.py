@@ -28,9 +28,9 @@ _TRUE: Final = "must be either unset or set to true"
 
 def drop_disabled(new: ResourceSlice, old: ResourceSlice | None) -> None:
     """Drops fields of disabled feature gates, unless the old slice has them."""
-    had = [] if old is None else old.spec.devices
-    lists = any(_has_lists(device) for device in had)
-    mapped = any(device.nodeAllocatableResourceMappings for device in had)
+    old_devices = [] if old is None else old.spec.devices
+    lists = any(_has_lists(device) for device in old_devices)
+    mapped = any(device.nodeAllocatableResourceMappings for device in old_devices)
     for device in new.spec.devices:
         if not mapped:
             device.nodeAllocatableResourceMappings = {}

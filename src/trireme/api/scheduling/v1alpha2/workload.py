@@ -77,9 +77,9 @@ def prepare_create(new: Workload) -> None:
 
 def prepare_update(new: Workload, old: Workload) -> None:
     """The same, but for what the stored template at the same place has."""
-    were = old.spec.podGroupTemplates or []
+    before = old.spec.podGroupTemplates or []
     for position, template in enumerate(new.spec.podGroupTemplates or []):
-        podgroups.drop_disabled(template, were[position] if position < len(were) else None)
+        podgroups.drop_disabled(template, before[position] if position < len(before) else None)
 
 
 def validate(new: Workload) -> Errors:

@@ -66,7 +66,7 @@ def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
     used: list[dict[str, set[str]]] = [{}]
     for position, term in enumerate(terms):
         at = field.path("allowedTopologies").index(position).child("matchLabelExpressions")
-        asked: dict[str, set[str]] = {}
+        requested: dict[str, set[str]] = {}
         for number, item in enumerate(term.matchLabelExpressions):
             here, values = at.index(number), item.values or []
             rules.required(errs, here, "values", values)
@@ -74,12 +74,12 @@ def _topologies(errs: Errors, terms: list[TopologySelectorTerm]) -> None:
                 if value in values[:place]:
                     errs.append(field.duplicate(here.child("values").index(place), value))
             rules.syntax(errs, here, "key", item.key, names.is_qualified_name)
-            if item.key in asked:
+            if item.key in requested:
                 errs.append(field.duplicate(here.child("key"), item.key))
-            asked[item.key] = {*values}
-        if asked in used:
+            requested[item.key] = {*values}
+        if requested in used:
             errs.append(field.duplicate(at, ""))
-        used.append(asked)
+        used.append(requested)
 
 
 def validate_update(new: StorageClass, old: StorageClass) -> Errors:

@@ -169,8 +169,8 @@ FIELDS: Final[tuple[tuple[str, str, Any], ...]] = (
 def internal_schema(schema: Schema) -> dict[str, Any]:
     """A schema as upstream's errors print it."""
     return {
-        theirs: _internal(ours, schema[ours]) if ours in schema else zero
-        for theirs, ours, zero in FIELDS
+        go_name: _internal(json_name, schema[json_name]) if json_name in schema else zero
+        for go_name, json_name, zero in FIELDS
     }
 
 

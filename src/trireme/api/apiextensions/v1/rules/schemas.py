@@ -94,10 +94,10 @@ def validate(
 
 def _root_fields(errs: Errors, schema: Schema, at: Path) -> None:
     """With a status subresource the status has a schema of its own, which junctors would cut."""
-    for theirs, ours, _ in hoisted.FIELDS:
-        if ours not in schema:
+    for go_name, json_name, _ in hoisted.FIELDS:
+        if json_name not in schema:
             continue
-        if theirs == "Type":
+        if go_name == "Type":
             if schema["type"] != "object":
                 detail = (
                     'only "object" is allowed as the type at the root of the schema if the status '
@@ -106,7 +106,7 @@ def _root_fields(errs: Errors, schema: Schema, at: Path) -> None:
                 here = at.child("openAPIV3Schema.type")
                 errs.append(field.invalid(here, schema["type"], detail))
                 return
-        elif theirs not in _AT_ROOT:
+        elif go_name not in _AT_ROOT:
             detail = (
                 f"only [{' '.join(_AT_ROOT)}] fields are allowed at the root of the schema if the "
                 "status subresource is enabled"

@@ -20,11 +20,11 @@ _PART: Final = ("get", "patch", "update")
 _STREAM: Final = ("create", "get")
 
 
-def grace(obj: Pod, asked: int | None) -> int:
+def grace(obj: Pod, requested: int | None) -> int:
     """The grace period in seconds: 0 for a pod that is not scheduled or has ended."""
     if not obj.spec.nodeName or obj.status.phase in ("Failed", "Succeeded"):
         return 0
-    period = asked if asked is not None else obj.spec.terminationGracePeriodSeconds or 0
+    period = requested if requested is not None else obj.spec.terminationGracePeriodSeconds or 0
     return period if period >= 0 else 1
 
 

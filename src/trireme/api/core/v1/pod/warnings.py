@@ -193,14 +193,15 @@ def _containers(found: Found, at: Path, meta: ObjectMeta, spec: PodSpec, is_pod:
     for kind, position, container in _all_containers(spec):
         if annotations:
             _annotated(found, where, annotations, container, spec, is_pod)
-        asked = container.resources
+        requested = container.resources
         if not all(
-            quantities.are_whole(part, *_IN_BYTES) for part in (asked.limits, asked.requests)
+            quantities.are_whole(part, *_IN_BYTES)
+            for part in (requested.limits, requested.requests)
         ):
             place = at.child("spec", kind).index(position).child("resources")
             for name in _IN_BYTES:
-                found += quantities.byte_warnings(place.child("limits"), asked.limits, name)
-                found += quantities.byte_warnings(place.child("requests"), asked.requests, name)
+                found += quantities.byte_warnings(place.child("limits"), requested.limits, name)
+                found += quantities.byte_warnings(place.child("requests"), requested.requests, name)
         if len(container.env) > 1:
             here = at.child("spec", kind).index(position)
             _overridden(found, here.child("env"), container.env)

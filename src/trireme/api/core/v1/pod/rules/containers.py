@@ -146,9 +146,9 @@ def _common(errs: Errors, at: Path, container: Container, context: PodContext) -
         mounts.devices(errs, at.child("volumeDevices"), container, context)
     if container.imagePullPolicy not in PULL_POLICIES:
         pull_policy(errs, at, "imagePullPolicy", container.imagePullPolicy)
-    asked = container.resources
-    if asked.requests or asked.limits or asked.claims:
-        resources.of_container(errs, at.child("resources"), asked, context.claims)
+    requested = container.resources
+    if requested.requests or requested.limits or requested.claims:
+        resources.of_container(errs, at.child("resources"), requested, context.claims)
     if container.resizePolicy:
         here = at.child("resizePolicy")
         resources.resize_policies(errs, here, container, context.restart_policy)

@@ -123,11 +123,11 @@ def _quantity(
 
 
 def _compare(errs: Errors, at: Path, name: str, request: str, limit: str) -> None:
-    asked, most = quantity.parse(request), quantity.parse(limit)
-    if asked != most and not resource_names.may_overcommit(name):
+    requested, most = quantity.parse(request), quantity.parse(limit)
+    if requested != most and not resource_names.may_overcommit(name):
         detail = f"must be equal to {name} limit of {limit}"
         errs.append(field.invalid(at.child("requests"), request, detail))
-    elif asked > most:
+    elif requested > most:
         detail = f"must be less than or equal to {name} limit of {limit}"
         errs.append(field.invalid(at.child("requests"), request, detail))
 
@@ -163,10 +163,10 @@ def _claims(errs: Errors, at: Path, items: list[ResourceClaim], known: frozenset
 
 def _consistent(errs: Errors, at: Path, spec: PodSpec, value: ResourceRequirements) -> None:
     """The pod's resources hold those of its containers."""
-    for name, asked in aggregate.requests(spec).items():
+    for name, requested in aggregate.requests(spec).items():
         own = value.requests.get(name)
-        if own is not None and asked > quantity.parse(own):
-            detail = f"must be greater than or equal to aggregate container requests of {asked}"
+        if own is not None and requested > quantity.parse(own):
+            detail = f"must be greater than or equal to aggregate container requests of {requested}"
             errs.append(field.invalid(at.child("requests").key(name), own, detail))
     for name, most in aggregate.limits(spec).items():
         own = value.limits.get(name)

@@ -1,4 +1,4 @@
-"""The schema and the object that the recorded expressions are about, and how values are printed."""
+"""The schema and the object of the recorded expressions, and how values are printed."""
 
 from __future__ import annotations
 
