@@ -32,7 +32,17 @@ def node(cpu: str = "1", zone: str = "a", cordoned: bool = False, taint: str = "
         (node(), node(cordoned=True), set()),
         (node(cordoned=True), node(), {"NodeUnschedulable"}),
         (node(taint="t"), node(), {"TaintToleration", "NodeUnschedulable", "PodTopologySpread"}),
-        (node(), node(zone="b"), {"NodeAffinity", "PodTopologySpread", "InterPodAffinity"}),
+        (
+            node(),
+            node(zone="b"),
+            {
+                "NodeAffinity",
+                "PodTopologySpread",
+                "InterPodAffinity",
+                "VolumeBinding",
+                "VolumeZone",
+            },
+        ),
     ],
 )
 def test_a_changed_node(old: Node, new: Node, helped: set[str]) -> None:

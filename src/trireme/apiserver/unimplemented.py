@@ -76,8 +76,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         Row("no node will mount its volume", ("selinux-warning-controller",)),
     ),
     "csidrivers.storage.k8s.io": (Row("no node will mount volumes of it"),),
-    "csinodes.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
-    "csistoragecapacities.storage.k8s.io": (Row("no Pod will be scheduled by it"),),
     # Limits.
     "flowschemas.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),

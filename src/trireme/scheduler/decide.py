@@ -26,7 +26,7 @@ Nominated = Mapping[str, Sequence[Pod]]
 class Decision:
     """``node`` is empty when no node is feasible. ``reasons`` counts nodes per reason; ``plugins``
     are those that refused a node, whose cluster events may make the pod schedulable; ``helpable``
-    are the rows where preemption could help."""
+    are the rows where preemption could help; ``pre_filter`` is why no node was looked at."""
 
     node: str = ""
     feasible: int = 0
@@ -34,6 +34,7 @@ class Decision:
     reasons: dict[str, int] = field(default_factory=dict)
     plugins: frozenset[str] = frozenset()
     helpable: tuple[int, ...] = ()
+    pre_filter: str = ""
 
 
 def decide(
@@ -46,6 +47,10 @@ def decide(
     """Select a node. ``chance`` in [0, 1) picks among those with the highest score. ``nominated``
     are, by node, the pods that count as running there."""
     profile = score_cache.profile
+    claims = pod_info.volumes
+    if claims is not None and claims.problem:
+        plugins = frozenset({claims.plugin})
+        return Decision(total=columns.count, plugins=plugins, pre_filter=claims.problem)
     scores = score_cache.of(columns, pod_info)
     feasible = _feasible(columns, pod_info, profile, scores, nominated or {})
     count = int(np.count_nonzero(feasible))
@@ -174,7 +179,8 @@ def message(decision: Decision, preemption: str = "") -> str:
     """The FitError's text, as upstream has it; ``preemption`` is the result of preemption."""
     if decision.total == 0:
         return "no nodes available to schedule pods"
-    text = f"0/{decision.total} nodes are available: {summary(decision.reasons)}."
+    reason = decision.pre_filter or summary(decision.reasons)
+    text = f"0/{decision.total} nodes are available: {reason}."
     return f"{text} preemption: {preemption}" if preemption else text
 
 

@@ -21,6 +21,7 @@ from trireme.machinery import labels
 from trireme.scheduler.signature import Signature
 from trireme.scheduler.snapshot.columns import Bools, View
 from trireme.scheduler.snapshot.requests import Request
+from trireme.scheduler.volumes.model import PodVolumes
 
 Floats = NDArray[np.float64]
 MOST = 100.0
@@ -29,12 +30,14 @@ MOST = 100.0
 @dataclass(frozen=True)
 class PodInfo:
     """The pod to be scheduled. ``default_selector`` is that of its workload and Services, for the
-    system's default spreading; ``namespaces`` are the labels of all namespaces."""
+    system's default spreading; ``namespaces`` are the labels of all namespaces; ``volumes`` is None
+    for a pod without claims."""
 
     pod: Pod
     signature: Signature
     default_selector: labels.Selector | None = None
     namespaces: Mapping[str, dict[str, str]] = field(default_factory=dict)
+    volumes: PodVolumes | None = None
 
     @property
     def request(self) -> Request:

@@ -19,12 +19,28 @@ ALL_OF_A_NODE = frozenset(
         "NodeResourcesFit",
         "PodTopologySpread",
         "InterPodAffinity",
+        "VolumeRestrictions",
+        "NodeVolumeLimits",
+        "VolumeBinding",
+        "VolumeZone",
     }
+)
+VOLUMES_CHANGED = frozenset(
+    {"VolumeRestrictions", "NodeVolumeLimits", "VolumeBinding", "VolumeZone"}
 )
 NAMESPACE_CHANGED = frozenset({"InterPodAffinity"})
 NODE_DELETED = frozenset({"PodTopologySpread"})
 POD_ADDED = frozenset({"PodTopologySpread", "InterPodAffinity"})
-POD_DELETED = frozenset({"NodePorts", "NodeResourcesFit", "PodTopologySpread", "InterPodAffinity"})
+POD_DELETED = frozenset(
+    {
+        "NodePorts",
+        "NodeResourcesFit",
+        "PodTopologySpread",
+        "InterPodAffinity",
+        "VolumeRestrictions",
+        "NodeVolumeLimits",
+    }
+)
 
 
 def of_node(old: Node | None, new: Node) -> frozenset[str]:
@@ -37,7 +53,13 @@ def of_node(old: Node | None, new: Node) -> frozenset[str]:
     if old.spec.taints != new.spec.taints:
         found |= {"TaintToleration", "NodeUnschedulable", "PodTopologySpread"}
     if old.metadata.labels != new.metadata.labels:
-        found |= {"NodeAffinity", "PodTopologySpread", "InterPodAffinity"}
+        found |= {
+            "NodeAffinity",
+            "PodTopologySpread",
+            "InterPodAffinity",
+            "VolumeBinding",
+            "VolumeZone",
+        }
     if old.status.allocatable != new.status.allocatable:
         found.add("NodeResourcesFit")
     return frozenset(found)

@@ -28,11 +28,14 @@ from trireme.scheduler.decide import Decision
 from trireme.scheduler.default_selector import DefaultSelectors
 from trireme.scheduler.framework import PodInfo
 from trireme.scheduler.nominations import Nominations
+from trireme.scheduler.plugins import volume_binding
 from trireme.scheduler.preempt import Plan, PreemptionState
 from trireme.scheduler.queue import ClusterEvents, Queue, QueuedPodInfo
 from trireme.scheduler.score_cache import ScoreCache
 from trireme.scheduler.signature import Signatures
 from trireme.scheduler.snapshot.columns import Columns
+from trireme.scheduler.volumes.lookup import NotBound, Volumes
+from trireme.scheduler.volumes.model import Bindings
 
 # How many binding cycles run at a time.
 ACTIONS = 16
@@ -72,6 +75,12 @@ class Scheduler:
         self._recorder = EventRecorder(config.client, config.profile.name, "", env)
         self._binding_cycle = BindingCycle(config.client, self._recorder, config.profile.name, env)
         self._default_selectors = DefaultSelectors(informers)
+        self._volumes = Volumes(
+            config.client,
+            informers,
+            self.columns,
+            lambda: self._move_all(hints.VOLUMES_CHANGED),
+        )
         self._budgets = informers.of(PodDisruptionBudget)
         self._score_cache = ScoreCache(config.profile)
         self._signatures = Signatures()
@@ -88,6 +97,7 @@ class Scheduler:
         informers.of(Namespace).add_handler(self._on_namespace)
         informers.of(Node).add_handler(self._on_node)
         informers.of(Pod, field_selector=LIVE_PODS).add_handler(self._on_pod)
+        self._volumes.follow()
         informers.start(self._group)
         self._group.create_task(self._recorder.run(), name="events")
         await informers.synced()
@@ -213,7 +223,11 @@ class Scheduler:
         decision = decide.decide(self.columns, pod_info, self._score_cache, chance, ahead)
         if decision.node:
             self._assume(pod_info, decision.node)
-            return self._bind(pod, decision.node)
+            bindings = Bindings()
+            if pod_info.volumes is not None:
+                bindings = volume_binding.choose(self.columns, decision.node, pod_info.volumes)
+                bindings = self._volumes.assume(bindings, decision.node)
+            return self._bind(pod, decision.node, bindings)
         plan = self._plan(pod_info, decision, ahead)
         self.queue.add_unschedulable(
             pod.metadata.uid, decision.plugins, self._env.clock.monotonic()
@@ -223,7 +237,8 @@ class Scheduler:
     def _pod_info(self, pod: Pod) -> PodInfo:
         own = pod.spec.topologySpreadConstraints
         selector = None if own else self._default_selectors.of(pod)
-        return PodInfo(pod, self._signatures.of(pod), selector, self._namespaces)
+        claims = self._volumes.of(pod)
+        return PodInfo(pod, self._signatures.of(pod), selector, self._namespaces, claims)
 
     def _assume(self, pod_info: PodInfo, node: str) -> None:
         uid = pod_info.pod.metadata.uid
@@ -231,11 +246,23 @@ class Scheduler:
         self.nominations.drop(uid)
         self.columns.set_pod(pod_info.pod, node, pod_info.request)
 
-    async def _bind(self, pod: Pod, node: str) -> None:
+    async def _bind(self, pod: Pod, node: str, bindings: Bindings) -> None:
         try:
+            if bindings.static or bindings.provisioned:
+                await self._bind_volumes(bindings, node)
             await self._binding_cycle.bind(pod, node)
-        except binding_cycle.ERRORS as error:
+        except (*binding_cycle.ERRORS, NotBound) as error:
+            self._volumes.forget(bindings)
             self._forget(pod, error)
+
+    async def _bind_volumes(self, bindings: Bindings, node: str) -> None:
+        """Bind the pod's volumes first; meanwhile other pods may have this one's place among the
+        binding cycles, as a provisioner may take minutes."""
+        self._room.release()
+        try:
+            await self._volumes.bind(bindings, node)
+        finally:
+            await self._room.acquire()
 
     def _forget(self, pod: Pod, error: Exception) -> None:
         """A binding failed: undo the assumption and retry."""
