@@ -68,7 +68,6 @@ _NOT_CHECKED: Final = Row(
 
 ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     # Workloads.
-    "cronjobs.batch": (Row("no Jobs will be created", ("cronjob-controller",)),),
     "podgroups.scheduling.k8s.io": (_GANGS,),
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.
