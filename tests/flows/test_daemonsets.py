@@ -82,7 +82,8 @@ async def test_a_dead_node_keeps_its_pod_and_holds_no_update_up(env):
 @virtual.test(seed=3)
 async def test_an_update_goes_node_by_node_and_a_surge_leaves_none_without(env):
     async with screen.watched(env, nodes=3) as s:
-        await s.client.create(daemon_set())
+        # Long enough for each state to be looked at.
+        await s.client.create(daemon_set(minReadySeconds=1))
         await s.until(lambda: len(ready_on(s)) == 3)
         await update(s, template("agent:v2"))
         least = 3
