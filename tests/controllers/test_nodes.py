@@ -88,6 +88,29 @@ async def test_when_all_nodes_are_lost_no_pod_is_moved(env):
 
 
 @virtual.test()
+async def test_nodes_that_come_back_one_after_the_other_keep_their_pods(env):
+    """As after an outage of the API server: the end of a full disruption gives each node the time
+    until the first token of the rate limiter (10 s) to send a heartbeat."""
+    async with harness.world(env) as w:
+        await w.node("node-1")
+        second = asyncio.ensure_future(w.play("node-1"))
+        await w.until(lambda: not taints(w, "node-0") and not taints(w, "node-1"))
+        for task in (w.nodes["node-0"], second):
+            task.cancel()
+        unreachable = {("unreachable", "NoSchedule")}
+        await w.until(lambda: taints(w, "node-0") == taints(w, "node-1") == unreachable)
+        await env.clock.sleep(60)
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        for node in ("node-0", "node-1"):
+            await w.beat(node)
+            await w.client.patch(core.Node, node, None, ready, "strategic", "status")
+            for _ in range(8):
+                assert ("unreachable", "NoExecute") not in taints(w, "node-1")
+                await env.clock.sleep(1)
+        assert not taints(w, "node-0") and not taints(w, "node-1")
+
+
+@virtual.test()
 async def test_pods_without_a_node_to_end_them_are_collected(env):
     async with harness.world(env, plays="", settings=Settings(terminated_pods=2)) as w:
 

@@ -37,17 +37,24 @@ def make(context: ControllerContext) -> NodeLifecycle:
 class _Zone:
     """The nodes of a zone that wait for their NoExecute taint, rate-limited by a token bucket."""
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, rate: float, now: float) -> None:
         self.waiting: dict[str, None] = {}
-        self.rate = 0.0
+        self._rate = rate
         self._tokens = 1.0
         self._at = now
 
+    def set_rate(self, rate: float, now: float) -> None:
+        """Change the rate. Where no token is left, or none was given out (rate 0), the first comes
+        after a whole period: after a full disruption nodes get time to send their heartbeats."""
+        if rate != self._rate:
+            self._tokens = 1.0 if self.take(now) else 0.0
+            self._rate = rate
+
     def take(self, now: float) -> bool:
         """Take a token: whether one more node may be tainted now."""
-        self._tokens = min(1.0, self._tokens + (now - self._at) * self.rate)
+        self._tokens = min(1.0, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self.rate <= 0 or self._tokens < 1.0:
+        if self._rate <= 0 or self._tokens < 1.0:
             return False
         self._tokens -= 1.0
         return True
@@ -146,7 +153,7 @@ class NodeLifecycle:
         node that has neither is queued for the rate limiter of its zone."""
         name = node.metadata.name
         key = _key(current.status)
-        zone = self._zone(node)
+        zone = self._zone(plan_nodes.zone(node))
         if not key or plan_nodes.moves_pods(node):
             zone.waiting.pop(name, None)
             await self._set_taints(node, key)
@@ -198,7 +205,7 @@ class NodeLifecycle:
         states = {name: plan_nodes.zone_state(each, self._settings) for name, each in zones.items()}
         sizes = {name: len(each) for name, each in zones.items()}
         for name, rate in plan_nodes.rates(states, sizes, self._settings).items():
-            self._zones.setdefault(name, _Zone(self._env.clock.monotonic())).rate = rate
+            self._zone(name).set_rate(rate, self._env.clock.monotonic())
         lost = bool(states) and all(state is ZoneState.FULL for state in states.values())
         if lost and not self._all_lost:
             for node in nodes:
@@ -232,9 +239,9 @@ class NodeLifecycle:
                     if not errors.is_not_found(error):
                         self._env.log.warning("node %s: %s", name, error)
 
-    def _zone(self, node: Node) -> _Zone:
-        name = plan_nodes.zone(node)
-        return self._zones.setdefault(name, _Zone(self._env.clock.monotonic()))
+    def _zone(self, name: str) -> _Zone:
+        rate, now = self._settings.eviction_rate, self._env.clock.monotonic()
+        return self._zones.setdefault(name, _Zone(rate, now))
 
     def _record_event(self, name: str, uid: str, reason: str, text: str) -> None:
         about = ObjectReference(kind="Node", apiVersion="v1", name=name, uid=uid)
