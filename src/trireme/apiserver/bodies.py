@@ -80,8 +80,8 @@ class Budget:
         self.freed()
 
     def _has_room(self, share: Share, size: int) -> bool:
-        mine = self._of_user[share.user] + size
-        return self.held + size <= self.limit and mine <= self.limit // 2
+        own = self._of_user[share.user] + size
+        return self.held + size <= self.limit and own <= self.limit // 2
 
     def _goes_beyond(self, share: Share) -> bool:
         if self._beyond is None:

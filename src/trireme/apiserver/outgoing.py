@@ -124,17 +124,17 @@ class Outgoing:
 def chunks(response: aiohttp.ClientResponse) -> Chunks[bytes]:
     """The body as it comes; closing the iterator hangs up. ``Aborted`` where the end is missing."""
 
-    async def come() -> AsyncGenerator[bytes]:
+    async def chunks_until_end() -> AsyncGenerator[bytes]:
         try:
             async for chunk in response.content.iter_any():
                 yield chunk
         except FAILURES as problem:
             raise Aborted(str(problem)) from None
 
-    async def hang_up() -> None:
+    async def close() -> None:
         response.close()
 
-    return Closing(come(), hang_up)
+    return Closing(chunks_until_end(), close)
 
 
 async def read(response: aiohttp.ClientResponse, limit: int) -> bytes:

@@ -358,10 +358,10 @@ class Registry:
         if meta.managedFields is not was.managedFields and _same_but_times(meta, was):
             # A write that changes nothing does not count as one, though its time is another.
             entries, meta.managedFields = meta.managedFields, was.managedFields
-            quiet = endpoint.encode(new)
+            unchanged = endpoint.encode(new)
             meta.managedFields = entries
-            if quiet.head + b"%d" % item.revision + quiet.tail == item.value:
-                encoded = quiet
+            if unchanged.head + b"%d" % item.revision + unchanged.tail == item.value:
+                encoded = unchanged
         value = encoded.head + b"%d" % item.revision + encoded.tail
         if value == item.value and self._is_current(endpoint, item):
             undo()
@@ -525,12 +525,12 @@ def require_version(text: str) -> None:
 
 def _same_but_times(new: Any, old: Any) -> bool:
     """Whether the managedFields differ in nothing but the times of their entries."""
-    mine, was = new.managedFields, old.managedFields
-    return len(mine) == len(was) and all(
+    own, was = new.managedFields, old.managedFields
+    return len(own) == len(was) and all(
         a.fieldsV1 == b.fieldsV1
         and (a.manager, a.operation, a.apiVersion, a.subresource)
         == (b.manager, b.operation, b.apiVersion, b.subresource)
-        for a, b in zip(mine, was, strict=True)
+        for a, b in zip(own, was, strict=True)
     )
 
 

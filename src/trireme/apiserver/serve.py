@@ -246,12 +246,12 @@ async def _send(
         await response.prepare(incoming)
         async for chunk in chunks:
             if chunk:
-                timeout.begins()
+                timeout.begin()
                 await response.write(chunk)
-                timeout.ends()
+                timeout.end()
                 if len(chunk) >= SHORT:
                     await turn.pause()
-        timeout.begins()
+        timeout.begin()
         await response.write_eof()
     except ConnectionError:
         # The client has gone, or was cut off; there is nobody to tell.
@@ -279,15 +279,15 @@ class _WriteTimeout:
         self._loop = asyncio.get_running_loop()
         self._began = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._end = None if total is None else self._loop.call_later(total, self._lose)
+        self._end = None if total is None else self._loop.call_later(total, self._abort)
         self.lost = False
 
-    def begins(self) -> None:
+    def begin(self) -> None:
         self._began = self._loop.time()
         if self._timer is None:
-            self._timer = self._loop.call_later(self._limit, self._look)
+            self._timer = self._loop.call_later(self._limit, self._check)
 
-    def ends(self) -> None:
+    def end(self) -> None:
         self._began = 0.0
 
     def close(self) -> None:
@@ -295,17 +295,17 @@ class _WriteTimeout:
             if timer is not None:
                 timer.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._timer = None
         if not self._began:
             return
         left = self._began + self._limit - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._look)
+            self._timer = self._loop.call_later(left, self._check)
             return
-        self._lose()
+        self._abort()
 
-    def _lose(self) -> None:
+    def _abort(self) -> None:
         self.lost = True
         if self._incoming.transport is not None:
             # Whoever waits for the client is woken, or cancelled, by the loss of its connection.

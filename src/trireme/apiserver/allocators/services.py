@@ -170,7 +170,7 @@ class ServiceAllocator:
         before = {} if old is None else {(p.protocol, p.nodePort) for p in old.ports if p.nodePort}
         reuse = {} if old is None else {(p.protocol, p.port): p.nodePort for p in old.ports}
         problems: list[FieldError] = []
-        mine: set[tuple[str, int]] = set()
+        own: set[tuple[str, int]] = set()
         same: dict[int, int] = {}
         for position, port in enumerate(needed):
             pool = self._ports[port.protocol]
@@ -190,8 +190,8 @@ class ServiceAllocator:
                     ) from None
             key = (port.protocol, port.nodePort)
             same.setdefault(port.port, port.nodePort)
-            if key in before or key in mine:
-                mine.add(key)
+            if key in before or key in own:
+                own.add(key)
                 continue
             detail = self._port_problem(pool, port.nodePort)
             if detail:
@@ -200,7 +200,7 @@ class ServiceAllocator:
                 continue
             pool.take(port.nodePort)
             taken.append((pool, port.nodePort))
-            mine.add(key)
+            own.add(key)
         if problems:
             raise errors.invalid("Service", service.metadata.name, problems)
 

@@ -55,7 +55,7 @@ class TokenKeys:
 
     def claims(self, token: str, issuer: str = "") -> dict[str, Any] | None:
         """The claims of a token whose signature is right; None for a token that ``issuer``, the
-        API server itself unless told otherwise, did not issue."""
+        API server itself unless configured otherwise, did not issue."""
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})

@@ -1,4 +1,4 @@
-"""The authorizers, asked in order: the first that allows or denies decides; silence is a no.
+"""The authorizers, asked in order: the first that allows or denies decides; no opinion denies.
 
 In: a question (``contract.Attributes``). Out: a decision, without waiting. The order is the
 privileged group, the paths that everybody may read, Node, RBAC (upstream's usual

@@ -119,7 +119,7 @@ def with_readiness(stored: ServiceCIDR, desired: ServiceCIDR, now: str) -> Servi
     )
 
 
-def leads_somewhere(address: str) -> bool:
+def is_reachable(address: str) -> bool:
     """Whether others can reach the address: nobody's own loopback is an endpoint."""
     parsed = ipaddress.ip_address(address)
     return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)

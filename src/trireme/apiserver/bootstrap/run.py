@@ -1,7 +1,7 @@
 """Bring a store to what every cluster has, and keep it there.
 
 In: an API server over a store that is empty, or of an earlier run. Out: the objects of ``objects``
-and ``policy``, each through the same door as any write. ``run`` sets ``context.bootstrapped``;
+and ``policy``, each written by the registry like any other. ``run`` sets ``context.bootstrapped``;
 ``keep`` repairs what people take away. Callers: ``apiserver/run`` and ``testing``.
 """
 
@@ -102,7 +102,7 @@ def _service(context: ServerContext) -> list[Awaitable[None] | None]:
     port = config.advertise[1] if config.advertise is not None else DEFAULT_PORT
     writes = [_missing(context, objects.service(config.service_cidr, port))]
     # A server that only its own host reaches (a control plane without nodes) has no endpoint.
-    if config.advertise is not None and objects.leads_somewhere(config.advertise[0]):
+    if config.advertise is not None and objects.is_reachable(config.advertise[0]):
         address, port = config.advertise
         there = objects.endpoints(address, port), objects.endpoint_slice(address, port)
         writes.append(_reconcile(context, there[0], compute.endpoints))

@@ -31,8 +31,8 @@ class Indexes:
         keys = self._keys(endpoint, namespace, selection)
         if keys is None:
             return self._store.list(prefix, after=after).items
-        mine = (key for key in keys if key.startswith(prefix) and (after is None or key > after))
-        return [item for item in map(self._store.get, mine) if item is not None]
+        own = (key for key in keys if key.startswith(prefix) and (after is None or key > after))
+        return [item for item in map(self._store.get, own) if item is not None]
 
     def _keys(self, endpoint: Endpoint, namespace: str, selection: Selection) -> list[str] | None:
         """The keys that alone may match; None: any may."""

@@ -70,15 +70,15 @@ def names(
         ("listKind", "ListKindConflict", kinds),
     )
     for name, reason, used in singles:
-        value, mine = getattr(requested, name), getattr(had, name)
+        value, own = getattr(requested, name), getattr(had, name)
         if name == "shortNames":
-            new = dict.fromkeys(item for item in value if item not in mine)
+            new = dict.fromkeys(item for item in value if item not in own)
             clashes = [_in_use(item) for item in new if item in used]
             if clashes:
                 text = clashes[0] if len(clashes) == 1 else f"[{', '.join(clashes)}]"
                 refuse(reason, text)
                 continue
-        elif value != mine and value in used:
+        elif value != own and value in used:
             refuse(reason, _in_use(value))
             continue
         setattr(given, name, value)

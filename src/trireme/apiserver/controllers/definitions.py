@@ -49,7 +49,7 @@ class _Lifecycle:
     async def _sync(self, name: str) -> None:
         context = self._context
         # What is served follows first: who sees Established is served.
-        context.served.custom.look(name)
+        context.served.custom.lookup(name)
         item = context.store.get(ROOT + name)
         known = self._known.get(name)
         if item is None:
@@ -117,7 +117,7 @@ class _Lifecycle:
             return
         if context.store.get(item.key) is not None:
             self._remember(name, Definition(item.value, item.revision))
-            context.served.custom.look(name)
+            context.served.custom.lookup(name)
 
     async def _delete_all(self, name: str) -> None:
         """Delete the instances of a definition, then let it go."""
@@ -133,7 +133,7 @@ class _Lifecycle:
             self._deleting.discard(name)
 
     async def _try_delete_all(self, name: str) -> None:
-        kind = self._context.served.custom.look(name)
+        kind = self._context.served.custom.lookup(name)
         if kind is None:
             return
         if not kind.definition.is_true(types.ESTABLISHED):

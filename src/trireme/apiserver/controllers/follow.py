@@ -43,9 +43,9 @@ class Follower:
             await self._sync(name)
         except (errors.ApiError, stores.StoreUnavailable) as error:
             self._env.log.warning("%s %s: %s", self._what, name, error)
-            self._group.create_task(self._again(name), name=f"{self._what} {name}")
+            self._group.create_task(self._retry(name), name=f"{self._what} {name}")
 
-    async def _again(self, name: str) -> None:
+    async def _retry(self, name: str) -> None:
         await self._env.clock.sleep(RETRY)
         await self.sync(name)
 

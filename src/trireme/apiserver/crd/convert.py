@@ -71,9 +71,9 @@ class WebhookConverter:
         except OSError as problem:
             raise errors.internal_error(f"{prefix}{problem}") from None
         if status != 200:
-            said = body.decode(errors="replace")[:256]
+            text = body.decode(errors="replace")[:256]
             raise errors.internal_error(
-                f"{prefix}the server responded with the status code {status}: {said}"
+                f"{prefix}the server responded with the status code {status}: {text}"
             )
         converted = self._read(body, uid, prefix)
         if len(converted) != len(objects):

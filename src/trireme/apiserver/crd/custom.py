@@ -65,13 +65,13 @@ class CustomObject(dict[str, Any]):
     def keep_all_but_status(self, old: CustomObject) -> None:
         """A write to ``/status`` changes nothing else, not even metadata."""
         status = self.get("status")
-        mine, theirs = self.metadata, old.metadata
+        new, kept = self.metadata, old.metadata
         for name in ObjectMeta.__struct_fields__:
             if name not in ("managedFields", "resourceVersion"):
-                setattr(mine, name, getattr(theirs, name))
+                setattr(new, name, getattr(kept, name))
         self.clear()
         self.update(old)
-        self["metadata"] = mine
+        self["metadata"] = new
         self.status = status
 
 
@@ -80,11 +80,11 @@ def kind_of(api_version: str, kind: str) -> type[CustomObject]:
     return type(kind or "Custom", (CustomObject,), {"identity": (api_version, kind)})
 
 
-class _Shell(msgspec.Struct):
+class _WithMetadata(msgspec.Struct):
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
 
 
-_decode_shell = msgspec.json.Decoder(_Shell).decode
+_decode_metadata = msgspec.json.Decoder(_WithMetadata).decode
 _decode_plain = msgspec.json.Decoder().decode
 
 
@@ -93,7 +93,7 @@ def decoder(kind: type[CustomObject]) -> Any:
 
     def decode(value: bytes) -> CustomObject:
         content = json.plain(value)
-        content["metadata"] = _decode_shell(value).metadata
+        content["metadata"] = _decode_metadata(value).metadata
         return kind(content)
 
     return decode

@@ -60,15 +60,15 @@ class CustomKinds:
 
     def endpoint(self, group: str, version: str, plural: str) -> CustomEndpoint | None:
         """The endpoint of a served version, or None."""
-        kind = self.look(f"{plural}.{group}")
+        kind = self.lookup(f"{plural}.{group}")
         return None if kind is None else kind.endpoint(version)
 
     def definition(self, name: str) -> Definition | None:
         """A definition as it is stored now."""
-        kind = self.look(name)
+        kind = self.lookup(name)
         return None if kind is None else kind.definition
 
-    def look(self, name: str) -> CustomKind | None:
+    def lookup(self, name: str) -> CustomKind | None:
         """The kind by its definition's name, brought up to date."""
         item = self._store.get(ROOT + name)
         kind = self._known.get(name)
@@ -93,7 +93,7 @@ class CustomKinds:
 
     def all(self) -> list[CustomKind]:
         """Every kind whose names are accepted, by the name of its definition."""
-        found = (self.look(item.key[len(ROOT) :]) for item in self._store.list(ROOT).items)
+        found = (self.lookup(item.key[len(ROOT) :]) for item in self._store.list(ROOT).items)
         return [kind for kind in found if kind is not None and kind.is_served]
 
     def served_versions(self) -> tuple[CustomVersion, ...]:

@@ -10,5 +10,5 @@ clock) the server answers everything itself.
 - ``parent``: the server's end: forks, carries out what the process asks for, takes its answer;
 - ``child``: the forked process;
 - ``slots``: how many there are at a time, and whose turn it is;
-- ``messages``: what the two tell each other.
+- ``messages``: between the two.
 """

@@ -134,7 +134,7 @@ class _Channel:
         self.send(message)
         (length,) = HEAD.unpack(self._read(HEAD.size))
         answer = messages.answer(self._read(length))
-        if isinstance(answer, messages.Refused):
+        if isinstance(answer, messages.Failed):
             raise messages.error(answer)
         return answer
 
@@ -193,7 +193,7 @@ class _ForwardedStore:
 
 
 class _Allocator:
-    """An allocator, whose books the parent keeps."""
+    """An allocator whose state is in the parent."""
 
     def __init__(self, handles: Callable[[Any], bool], position: int, channel: _Channel) -> None:
         self.handles = handles

@@ -1,4 +1,4 @@
-"""What the server and a process that it forked tell each other, over a socket between the two.
+"""The messages between the server and a process that it forked, over a socket between the two.
 
 The process asks, one question at a time, and waits for the answer; ``Done`` is its last word.
 Messages are MessagePack behind four bytes of length.
@@ -98,7 +98,7 @@ class Ok(Message, frozen=True):
     pass
 
 
-class Refused(Message, frozen=True):
+class Failed(Message, frozen=True):
     """Why not: an error of the store, of the API, or of the network."""
 
     kind: str
@@ -110,7 +110,7 @@ class Refused(Message, frozen=True):
 
 
 Question = Create | Update | Delete | Allocate | Undo | CallWebhook | Done
-Answer = Stored | Allocated | WebhookReply | Ok | Refused
+Answer = Stored | Allocated | WebhookReply | Ok | Failed
 
 _encode = msgspec.msgpack.Encoder().encode
 question: Final = msgspec.msgpack.Decoder(Question).decode
@@ -123,36 +123,36 @@ def packed(message: Message) -> bytes:
     return HEAD.pack(len(data)) + data
 
 
-def from_error(problem: Exception) -> Refused:
+def from_error(problem: Exception) -> Failed:
     """An error as a message. Other exceptions are raised again."""
     match problem:
         case stores.KeyExists():
-            return Refused("exists", problem.key, problem.current)
+            return Failed("exists", problem.key, problem.current)
         case stores.KeyMissing():
-            return Refused("missing", problem.key)
+            return Failed("missing", problem.key)
         case stores.Conflict():
-            return Refused("conflict", "", problem.current, problem.expect)
+            return Failed("conflict", "", problem.current, problem.expect)
         case stores.StoreUnavailable():
-            return Refused("unavailable", str(problem))
+            return Failed("unavailable", str(problem))
         case errors.ApiError():
-            return Refused("api", status=msgspec.json.encode(problem.status()))
+            return Failed("api", status=msgspec.json.encode(problem.status()))
         case OSError():
-            return Refused("network", str(problem))
+            return Failed("network", str(problem))
     raise problem
 
 
-def error(refused: Refused) -> Exception:
+def error(failed: Failed) -> Exception:
     """The error that a message is about."""
-    current: Any = refused.current
-    match refused.kind:
+    current: Any = failed.current
+    match failed.kind:
         case "exists":
-            return stores.KeyExists(refused.message, current)
+            return stores.KeyExists(failed.message, current)
         case "missing":
-            return stores.KeyMissing(refused.message)
+            return stores.KeyMissing(failed.message)
         case "conflict":
-            return stores.Conflict(current, refused.expect)
+            return stores.Conflict(current, failed.expect)
         case "unavailable":
-            return stores.StoreUnavailable(refused.message)
+            return stores.StoreUnavailable(failed.message)
         case "api":
-            return errors.from_status(msgspec.json.decode(refused.status, type=Status))
-    return OSError(refused.message)
+            return errors.from_status(msgspec.json.decode(failed.status, type=Status))
+    return OSError(failed.message)

@@ -156,22 +156,22 @@ async def _answered(
     endpoint, _ = _endpoint(context, request)
     assert endpoint is not None, "a long request is about something"
     with contextlib.ExitStack() as undo:
-        mine, theirs = socket.socketpair()
+        parent_end, child_end = socket.socketpair()
         file = os.memfd_create("answer")
         undo.callback(os.close, file)
-        undo.callback(mine.close)
+        undo.callback(parent_end.close)
         try:
             pid = _fork()
         except OSError as problem:
-            theirs.close()
+            child_end.close()
             context.env.log.warning("answered without a process of its own: %s", problem)
             return await answers(context, request)
         if not pid:
-            child.run(context, request, answers, theirs, file)
+            child.run(context, request, answers, child_end, file)
         process = _Process(pid)
         undo.callback(process.kill)
-        theirs.close()
-        done = await _Connection(context, endpoint.hub, mine).serve()
+        child_end.close()
+        done = await _Connection(context, endpoint.hub, parent_end).serve()
         if done is None:
             how = await process.ended
             raise RuntimeError(f"the process that was to answer ended with status {how}")

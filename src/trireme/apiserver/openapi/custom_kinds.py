@@ -153,9 +153,9 @@ def _unfolded(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema whose int-or-string places say so in OpenAPI's own words."""
     found = dict(schema)
     if schema.get("x-kubernetes-int-or-string"):
-        said = schema.get("anyOf") == _EITHER
+        declared = schema.get("anyOf") == _EITHER
         first = schema.get("allOf", [{}])[0].get("anyOf") if schema.get("allOf") else None
-        if not said and first != _EITHER:
+        if not declared and first != _EITHER:
             if "anyOf" not in schema:
                 found["anyOf"] = copy(_EITHER)
             else:

@@ -192,7 +192,7 @@ def _compare(one: Clause, other: Clause) -> int:
     if one.quality != other.quality:
         return -1 if one.quality > other.quality else 1
     for name in ("type", "subtype"):
-        mine, theirs = getattr(one, name) == "*", getattr(other, name) == "*"
-        if mine != theirs:
-            return 1 if mine else -1
+        wild, other_wild = getattr(one, name) == "*", getattr(other, name) == "*"
+        if wild != other_wild:
+            return 1 if wild else -1
     return 0

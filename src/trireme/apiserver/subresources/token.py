@@ -104,10 +104,10 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
 def _check_metadata(req: TokenRequest, namespace: str, name: str) -> None:
     meta = req.metadata
     for attribute, url in (("name", name), ("namespace", namespace)):
-        said = getattr(meta, attribute)
-        if said and said != url:
+        given = getattr(meta, attribute)
+        if given and given != url:
             message = f"must match the service account {attribute} if specified"
-            problem = field.invalid(field.path("metadata", attribute), said, message)
+            problem = field.invalid(field.path("metadata", attribute), given, message)
             raise errors.invalid(_KIND, name, [problem])
 
 

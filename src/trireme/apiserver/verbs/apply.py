@@ -170,9 +170,9 @@ def _typed(endpoint: Endpoint, data: bytes, config: dict[str, Any]) -> Any:
     try:
         obj, _ = body.typed(endpoint, data, decode.IGNORE, APPLIED)
     except decode.DecodeError as error:
-        said, resource = described(config), endpoint.resource
+        printed, resource = described(config), endpoint.resource
         raise errors.bad_request(
-            f"failed to convert new object ({said}) to proper version: unable to convert "
+            f"failed to convert new object ({printed}) to proper version: unable to convert "
             f"unstructured object to {resource.api_version}, Kind={resource.kind}: {error.message}"
         ) from None
     return obj

@@ -1,4 +1,4 @@
-"""SubjectAccessReview and its two sisters: may this user do that?
+"""SubjectAccessReview, its local and its self form: may this user do that?
 
 In: the question, about anybody (SubjectAccessReview), about anybody in one namespace (Local...) or
 about oneself (Self...). Out: the same object with the authorizer's answer in ``status``.

@@ -41,7 +41,7 @@ class RbacEscalation(PluginBase):
     def admit(self, attributes: Attributes, context: Context) -> None:
         if SUPERUSERS in attributes.user.groups:
             return
-        if attributes.old is not None and _only_collected(attributes.new, attributes.old):
+        if attributes.old is not None and _only_gc_fields(attributes.new, attributes.old):
             return
         if attributes.resource.type in (ClusterRole, Role):
             _check_role(attributes, context)
@@ -126,7 +126,7 @@ def _aggregates(role: Any) -> bool:
     return rule is not None and bool(rule.clusterRoleSelectors)
 
 
-def _only_collected(new: Any, old: Any) -> bool:
+def _only_gc_fields(new: Any, old: Any) -> bool:
     """Whether only what the garbage collector writes differs: owners and finalizers."""
     for name in new.__struct_fields__:
         if name != "metadata" and getattr(new, name) != getattr(old, name):

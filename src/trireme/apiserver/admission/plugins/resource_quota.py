@@ -28,7 +28,7 @@ from trireme.machinery.resource import Resource
 # How often quotas that somebody else wrote in between are charged again, and for how many seconds a
 # write waits for its turn.
 TRIES = 4
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +96,7 @@ class ResourceQuotaPlugin(PluginBase):
         turn.users += 1
         turn.waiting.append(waiter)
         try:
-            async with asyncio.timeout(PATIENCE), turn.lock:
+            async with asyncio.timeout(TIMEOUT), turn.lock:
                 if not waiter.done:
                     await self._charge_all(turn, namespace, context)
         except TimeoutError:

@@ -17,11 +17,11 @@ from trireme.machinery import gotext
 def uncovered(held: Iterable[PolicyRule], required: Iterable[PolicyRule]) -> list[PolicyRule]:
     """The parts of ``required`` that no single rule of ``held`` allows."""
     rules = list(held)
-    parts = (part for rule in required for part in broken_down(rule))
+    parts = (part for rule in required for part in breakdown(rule))
     return [part for part in parts if not any(_covers(rule, part) for rule in rules)]
 
 
-def broken_down(rule: PolicyRule) -> Iterator[PolicyRule]:
+def breakdown(rule: PolicyRule) -> Iterator[PolicyRule]:
     """A rule as rules of at most one verb, group, resource and name each."""
     for group in rule.apiGroups:
         for resource in rule.resources:
