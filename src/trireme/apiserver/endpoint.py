@@ -126,6 +126,20 @@ class Endpoint:
         """A fresh, typed copy of a stored object."""
         return self.decode(item.value)
 
+    def load_status(self, item: KeyValue) -> Any:
+        """A fresh, typed copy of a stored object's status; the rest is not looked at."""
+        return self._decode_status(item.value).status
+
+    @cached_property
+    def _decode_status(self) -> Callable[[bytes], Any]:
+        fields = msgspec.structs.fields(self.resource.type)
+        status = next(field for field in fields if field.name == "status")
+        default: Any = msgspec.field(default=status.default)
+        if status.default_factory is not msgspec.NODEFAULT:
+            default = msgspec.field(default_factory=status.default_factory)
+        only = msgspec.defstruct("OnlyStatus", [("status", status.type, default)])
+        return msgspec.json.Decoder(only).decode
+
     def validate_served(self, new: Any, old: Any, subresource: str) -> None:
         """Validate a write in the version of the request, where that has rules of its own (custom
         kinds); ApiError 422. ``old`` is None for a new object."""

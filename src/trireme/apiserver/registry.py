@@ -189,9 +189,9 @@ class Registry:
     ) -> tuple[KeyValue, bool]:
         """Replace an object by ``change(old, item)``; returns the item and whether it is new.
 
-        ``change`` gets a fresh typed copy of the stored object and its bytes; it returns the new
-        object, or a coroutine that does, and may be called
-        again when another write came in between and the client did not name a version.
+        ``change`` gets the stored object, which it may not change, and its bytes; it returns the
+        new object, and may be called again when another write came in between and the client did
+        not name a version.
         ``create`` makes the object where PUT may create it.
         """
         key = endpoint.key(namespace, name)
@@ -240,7 +240,7 @@ class Registry:
         old = endpoint.load(served)
 
         def made() -> Any:
-            new = change(endpoint.load(served), served)
+            new = change(old, served)
             if call.manager is None:
                 new.metadata.managedFields = old.metadata.managedFields
             elif not call.applied:
@@ -327,7 +327,7 @@ class Registry:
             part.prepare(new, old)
         elif subresource in WITH_KIND_RULES:
             if resource.has_status:
-                new.status = endpoint.load(item).status
+                new.status = endpoint.load_status(item)
             if resource.set_timestamps is not None:
                 resource.set_timestamps(new, old, self._now())
             resource.prepare_update(new, old)

@@ -52,16 +52,17 @@ class _AvailabilityController:
         if obj is None or not self._changes(obj, copy.copy(obj.status)):
             return
 
-        def change(old: APIService, _item: KeyValue) -> Any:
-            self._changes(old, old.status)
-            old.metadata.resourceVersion = ""
-            return old
+        endpoint = context.endpoint(APIService)
+
+        def change(_old: APIService, item: KeyValue) -> Any:
+            new: APIService = endpoint.load(item)
+            self._changes(new, new.status)
+            new.metadata.resourceVersion = ""
+            return new
 
         call = Call(SELF, any_version=True, manager=MANAGER)
         try:
-            await context.registry.update(
-                context.endpoint(APIService), "", name, change, call, "status"
-            )
+            await context.registry.update(endpoint, "", name, change, call, "status")
         except errors.ApiError as error:
             if not errors.is_not_found(error):
                 raise

@@ -99,10 +99,11 @@ async def _write(
         elif step is Step.UPDATE and desired is not None:
             spec = desired.spec
 
-            def change(old: APIService, item: KeyValue) -> APIService:
-                old.spec = spec
-                old.metadata.resourceVersion = str(item.revision)
-                return old
+            def change(_old: APIService, item: KeyValue) -> APIService:
+                new: APIService = endpoint.load(item)
+                new.spec = spec
+                new.metadata.resourceVersion = str(item.revision)
+                return new
 
             await context.registry.update(endpoint, "", desired.metadata.name, change, call)
         elif step is Step.DELETE and current is not None:

@@ -149,9 +149,10 @@ async def _service_cidr(context: ServerContext) -> None:
     if stored is None or objects.with_readiness(stored, desired, now) is None:
         return
 
-    def change(old: ServiceCIDR, _item: KeyValue) -> ServiceCIDR:
-        old.metadata.resourceVersion = ""
-        return objects.with_readiness(old, desired, now) or old
+    def change(_old: ServiceCIDR, item: KeyValue) -> ServiceCIDR:
+        new: ServiceCIDR = endpoint.load(item)
+        new.metadata.resourceVersion = ""
+        return objects.with_readiness(new, desired, now) or new
 
     call = Call(SELF, any_version=True, manager=CIDR_MANAGER)
     await context.registry.update(endpoint, "", name, change, call, "status")

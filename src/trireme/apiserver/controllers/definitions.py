@@ -103,10 +103,11 @@ class _Lifecycle:
         endpoint = context.endpoint(CustomResourceDefinition)
         now = time.format(context.env.clock.now())
 
-        def changed(old: Any, _item: KeyValue) -> Any:
-            change(old, now)
-            old.metadata.resourceVersion = ""
-            return old
+        def changed(_old: Any, item: KeyValue) -> Any:
+            new = endpoint.load(item)
+            change(new, now)
+            new.metadata.resourceVersion = ""
+            return new
 
         call = Call(SELF, any_version=True, manager=MANAGER)
         try:

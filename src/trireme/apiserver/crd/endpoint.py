@@ -168,6 +168,9 @@ class CustomEndpoint(Endpoint):
             prune.prune_nulls(obj, self.validator.node)
         return super().encode(obj)
 
+    def load_status(self, item: KeyValue) -> Any:
+        return self.load(item).status
+
     def validate_served(self, new: Any, old: Any, subresource: str) -> None:
         if self.hub is self:
             return

@@ -110,20 +110,23 @@ async def update(context: ServerContext, request: Request, endpoint: Endpoint) -
     body.check_place(obj, request)
     _name_owners_once(obj, request)
     _note_reset(obj, _sent(request, endpoint))
-    encoded = msgspec.json.encode(obj)
+    # The registry changes what it is given, and asks again after a conflict unless the client named
+    # a version.
+    once = obj.metadata.resourceVersion != "" and isinstance(obj, msgspec.Struct)
+    encoded = b"" if once else msgspec.json.encode(obj)
 
-    def change(_old: Any, _item: KeyValue) -> Any:
-        return endpoint.decode(encoded)
+    def made() -> Any:
+        return obj if once else endpoint.decode(encoded)
 
     may_create = endpoint.resource.create_on_update and not info.subresource
     item, created = await context.registry.update(
         endpoint,
         info.namespace,
         info.name,
-        change,
+        lambda _old, _item: made(),
         call,
         info.subresource,
-        (lambda: endpoint.decode(encoded)) if may_create else None,
+        made if may_create else None,
     )
     return await answer(context, request, endpoint, item, 201 if created else 200)
 
