@@ -7,7 +7,7 @@ pkg/controller/controller_ref_manager and the handlers of pods in each controlle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from trireme.api.core.v1.pod.pod import Pod
@@ -62,7 +62,7 @@ class OwnedPods(Generic[T]):
         group = example.apiVersion.rpartition("/")[0]
         self._by_reference = triggers.controller(self._kind, group)
 
-    def concerned(self, event: Event[Pod]) -> Iterable[Key]:
+    def concerned(self, event: Event[Pod]) -> Collection[Key]:
         """The owners that a pod's change concerns: its own, before and after, or those that could
         adopt it."""
         found = dict.fromkeys(self._by_reference(event))

@@ -8,6 +8,8 @@ Upstream: pkg/controller/job; https://kubernetes.io/docs/concepts/workloads/cont
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 
 import msgspec
@@ -40,8 +42,8 @@ from trireme.runtime.written import WAIT, Written
 
 NAME = "job-controller"
 WORKERS = 5
-# A Job is looked at so often at most, unless its spec changes: the status is written for many pods
-# at once.
+# A Job is looked at so often at most, so that the status is written for many pods at once; unless
+# its spec changes, or half of its pods have ended, which is many.
 BATCH_SECONDS = 1.0
 RETRY = (1.0, 60.0)
 
@@ -56,6 +58,9 @@ class Jobs:
         self._written = Written(context.env.clock)
         self._backoffs: dict[Key, Backoff] = {}
         self._pace = Pace(context.env.clock)
+        # How many pods have ended since the last look, and how many were active then.
+        self._ended: Counter[Key] = Counter()
+        self._active: dict[Key, int] = {}
         self._jobs = context.informers.of(Job)
         self._pods = context.informers.of(Pod)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
@@ -66,7 +71,7 @@ class Jobs:
         self._loop.watch(self._jobs, triggers.only(_spec_changed, triggers.own()))
         others = triggers.only(lambda event: not _spec_changed(event), triggers.own())
         self._loop.watch(self._jobs, others, self._pace.delay)
-        self._loop.watch(self._pods, self._owned.concerned, self._pace.delay)
+        self._loop.watch(self._pods, self._of_pod, self._delay)
         self._orphans = Orphans(context, self._jobs, self._pods, self._owned)
 
     async def run(self) -> None:
@@ -86,10 +91,12 @@ class Jobs:
         if not self._written.visible(key):
             return WAIT
         self._pace.looked(key, BATCH_SECONDS)
+        self._ended.pop(key, None)
         owned = await self._owned.claim(self._client, found)
         backoff = self._backoffs.get(key, Backoff())
         planned = plan.plan(found, owned, backoff, self._clock.now())
         outcome, failure = await self._act(found, planned)
+        self._active[key] = outcome.active
         tracking = compute_status.track(planned, outcome, self._clock.now())
         try:
             await self._track(found, planned, tracking)
@@ -105,6 +112,22 @@ class Jobs:
         self._written.forget(key)
         self._backoffs.pop(key, None)
         self._pace.forget(key)
+        self._ended.pop(key, None)
+        self._active.pop(key, None)
+
+    def _of_pod(self, event: Event[Pod]) -> Iterable[Key]:
+        """The Jobs that a pod's change concerns; counts those that have ended."""
+        concerned = self._owned.concerned(event)
+        before = event.old is not None and pods.is_finished(event.old)
+        if not before and pods.is_finished(event.object):
+            self._ended.update(list(concerned))
+        return concerned
+
+    def _delay(self, key: Key) -> float:
+        """How long the Job waits after a change of a pod."""
+        if 2 * self._ended[key] >= self._active.get(key, 0) > 0:
+            return 0.0
+        return self._pace.delay(key)
 
     async def _act(self, found: Job, planned: Plan) -> tuple[Outcome, Exception | None]:
         """Create or delete pods; what came of it, and the first error."""
