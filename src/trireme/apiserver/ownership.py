@@ -45,6 +45,11 @@ class Unconverted(Exception):
         self.key = version, _encode(value)
 
 
+# Of our own types, which do not change: all servers of a process share them.
+_NODES = Nodes()
+_CREATIONS = Creations(_NODES)
+
+
 class Ownership:
     """The field managers of one API server, made at first use.
 
@@ -53,8 +58,7 @@ class Ownership:
 
     def __init__(self, endpoints: Callable[[], Iterable[Endpoint]]) -> None:
         self.endpoints = endpoints
-        self._nodes = Nodes()
-        self._creations = Creations(self._nodes)
+        self._nodes, self._creations = _NODES, _CREATIONS
         self._structs: dict[tuple[type, str], FieldManager] = {}
         self._managers: WeakKeyDictionary[Endpoint, dict[str, FieldManager]] = WeakKeyDictionary()
         # Values that webhooks converted, for the computation that is going on.

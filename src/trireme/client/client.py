@@ -11,6 +11,7 @@ of its own, with the transport that carries its identity. Errors: ``ApiError`` (
 from __future__ import annotations
 
 import builtins
+import importlib.util
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -53,7 +54,7 @@ class Client:
         handle = self._handles.get(kind)
         if handle is None:
             where = _where(resource_of(kind))
-            handle = ResourceInterface(self._requester, where, codec.Decoder(kind), metadata=False)
+            handle = ResourceInterface(self._requester, where, codec.decoder(kind), metadata=False)
             self._handles[kind] = handle
         return handle
 
@@ -62,7 +63,7 @@ class Client:
     ) -> ResourceInterface[dict[str, Any]]:
         """Any served resource, as plain dicts."""
         where = Where(group=group, version=version, plural=plural, namespaced=namespaced)
-        return ResourceInterface(self._requester, where, codec.Decoder(dict), metadata=False)
+        return ResourceInterface(self._requester, where, codec.decoder(dict), metadata=False)
 
     def metadata(
         self, group: str, version: str, plural: str, namespaced: bool = True
@@ -70,7 +71,7 @@ class Client:
         """Any served resource, only the metadata of its objects. Their kind reads
         PartialObjectMetadata. Updates and creations through it make no sense."""
         where = Where(group=group, version=version, plural=plural, namespaced=namespaced)
-        return ResourceInterface(self._requester, where, codec.Decoder(meta.Object), metadata=True)
+        return ResourceInterface(self._requester, where, codec.decoder(meta.Object), metadata=True)
 
     async def get(
         self, kind: type[T], name: str, namespace: str | None = None, resource_version: str = ""
@@ -192,20 +193,25 @@ class Client:
 
 
 def resource_of(kind: type) -> Resource:
-    """The ``Resource`` of a type: in the type's own file, or beside it for a kind that is a folder.
+    """The ``Resource`` of a type: in the type's own file, in ``<kind>.py`` for a type of
+    ``<kind>_types.py``, or beside it for a kind that is a folder.
 
     Not from a catalog of all kinds: a kubelet need not load what it never reads. Raises
     LookupError.
     """
-    module = sys.modules[kind.__module__]
-    for value in vars(module).values():
-        if isinstance(value, Resource) and value.type is kind:
-            return value
-    package = sys.modules[kind.__module__.rpartition(".")[0]]
+    name = kind.__module__
+    modules = [sys.modules[name]]
+    if name.endswith("_types") and importlib.util.find_spec(name.removesuffix("_types")):
+        modules.append(importlib.import_module(name.removesuffix("_types")))
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, Resource) and value.type is kind:
+                return value
+    package = sys.modules[name.rpartition(".")[0]]
     for value in catalog.instances(package, Resource):
         if value.type is kind:
             return value
-    raise LookupError(f"{kind.__module__}.{kind.__name__} is not the type of a resource")
+    raise LookupError(f"{name}.{kind.__name__} is not the type of a resource")
 
 
 def _where(resource: Resource) -> Where:

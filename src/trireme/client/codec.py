@@ -84,6 +84,17 @@ class Decoder(Generic[T]):
             raise Unreadable(f"{self._kind.__name__}: {problem.message}") from None
 
 
+_decoders: dict[type, Decoder[Any]] = {}
+
+
+def decoder(kind: type[T]) -> Decoder[T]:
+    """The one decoder of a type, which all clients of a process share."""
+    found = _decoders.get(kind)
+    if found is None:
+        found = _decoders[kind] = Decoder(kind)
+    return found
+
+
 def failure(response: Response, verb: str, resource: str, name: str) -> errors.ApiError:
     """The error that an answer of 400 or more reports."""
     status = _status(response.body)

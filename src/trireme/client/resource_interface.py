@@ -209,7 +209,7 @@ class ResourceInterface(Generic[T]):
         call = self._call(method, method.lower(), namespace, name, subresource)
         content = b"" if body is None else json.encode(body)
         response = await self._requester.send(msgspec.structs.replace(call, body=content))
-        return codec.Decoder(answer).one(response.body)
+        return codec.decoder(answer).one(response.body)
 
     def _call(
         self, method: str, verb: str, namespace: str, name: str = "", subresource: str = ""

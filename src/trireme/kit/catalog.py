@@ -8,6 +8,7 @@ type (resources, plugins, reconcilers). Nothing is registered by side effect.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
@@ -24,12 +25,18 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
 
 def instances(package: ModuleType, of: type[T]) -> list[T]:
     """Every module-level value of type ``of`` that a module below ``package`` itself defines."""
-    found: dict[int, T] = {}
+    key: Any = of
+    return list(_instances(package, key))
+
+
+@functools.cache
+def _instances(package: ModuleType, of: Any) -> tuple[Any, ...]:
+    found: dict[int, Any] = {}
     for module in modules(package):
         for value in vars(module).values():
             if isinstance(value, of):
                 found.setdefault(id(value), value)
-    return list(found.values())
+    return tuple(found.values())
 
 
 def lazy(package_name: str, path: Iterable[str]) -> Callable[[str], Any]:
