@@ -7,7 +7,7 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/names/.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from trireme.api import rules
 from trireme.machinery import field, gotext, names
@@ -92,12 +92,13 @@ def validate_update(resource: Resource, new: ObjectMeta, old: ObjectMeta) -> lis
     return errs
 
 
-def keep_for_status(new: ObjectMeta, old: ObjectMeta) -> None:
-    """Of the metadata, a write of the status sets nothing (kinds whose /status is strict)."""
-    new.labels = old.labels
-    new.annotations = old.annotations
-    new.finalizers = old.finalizers
-    new.ownerReferences = old.ownerReferences
+def prepare_status(new: Any, old: Any) -> None:
+    """A write of the status leaves metadata alone (``prepare_status`` of most newer kinds)."""
+    meta, before = new.metadata, old.metadata
+    meta.labels = before.labels
+    meta.annotations = before.annotations
+    meta.finalizers = before.finalizers
+    meta.ownerReferences = before.ownerReferences
 
 
 def _common(

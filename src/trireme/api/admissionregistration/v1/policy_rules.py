@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-from trireme.api import metadata, rules
+from trireme.api import rules
 from trireme.api.admissionregistration.v1 import (
     condition_rules,
     expressions,
@@ -204,11 +204,6 @@ def _mutation(errs: Errors, at: Path, compiler: Compiler, item: Mutation) -> Non
     if given is not None:
         detail = f"must not be specified when patchType is {kind}"
         errs.append(field.invalid(at.child(other), f"{{{other}}}", detail))
-
-
-def prepare_status(new: ValidatingAdmissionPolicy, old: ValidatingAdmissionPolicy) -> None:
-    """A write of the status keeps metadata."""
-    metadata.keep_for_status(new.metadata, old.metadata)
 
 
 def validate_status(new: ValidatingAdmissionPolicy, _old: ValidatingAdmissionPolicy) -> Errors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trireme.api import columns
+from trireme.api import columns, metadata
 from trireme.api.admissionregistration.v1 import policy_rules
 from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
     ValidatingAdmissionPolicy,
@@ -19,7 +19,7 @@ RESOURCE = Resource(
     defaults=policy_rules.defaults,
     validate=policy_rules.validate_validating,
     validate_update=policy_rules.validate_validating,
-    prepare_status=policy_rules.prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=policy_rules.validate_status,
     warnings=policy_rules.warnings,
     unconditional_update=False,

@@ -154,11 +154,6 @@ def validate_update(new: APIService, _old: APIService) -> Errors:
     return validate(new)
 
 
-def prepare_status(new: APIService, old: APIService) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def validate_status(new: APIService, _old: APIService) -> Errors:
     """Conditions are true, false or unknown."""
     errs: Errors = []
@@ -192,7 +187,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     validate=validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     unconditional_update=False,
     columns=(

@@ -162,11 +162,6 @@ def _conditions(errs: Errors, at: Path, items: list[StorageVersionCondition]) ->
         rules.declared(errs, here, item, "reason", "message")
 
 
-def prepare_status(new: StorageVersion, old: StorageVersion) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def _versions(obj: StorageVersion) -> str:
     return columns.few(
         f"{item.apiServerID}={item.encodingVersion}" for item in obj.status.storageVersions
@@ -180,7 +175,7 @@ RESOURCE = Resource(
     subresources=(status(),),
     reset_fields={"status": ("metadata", "spec")},
     name_errors=is_name,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     unconditional_update=False,
     columns=(

@@ -21,11 +21,6 @@ def validate_update(new: PodCertificateRequest, old: PodCertificateRequest) -> E
     return errs
 
 
-def prepare_status(new: PodCertificateRequest, old: PodCertificateRequest) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def _state(obj: PodCertificateRequest) -> str:
     types = [item.type for item in obj.status.conditions]
     return next((kind for kind in reversed(types) if kind in pcr_status_rules.ENDS), "Pending")
@@ -38,7 +33,7 @@ RESOURCE = Resource(
     reset_fields={"": (), "status": ("spec",)},
     validate=pcr_rules.validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=pcr_status_rules.validate,
     unconditional_update=False,
     columns=(

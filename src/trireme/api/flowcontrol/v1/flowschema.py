@@ -18,11 +18,6 @@ def validate_update(new: FlowSchema, _old: FlowSchema) -> Errors:
     return flowschema_rules.validate(new)
 
 
-def prepare_status(new: FlowSchema, old: FlowSchema) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def validate_status(new: FlowSchema, _old: FlowSchema) -> Errors:
     """Each condition once."""
     errs: Errors = []
@@ -38,7 +33,7 @@ RESOURCE = Resource(
     reset_fields={"status": ("metadata", "spec")},
     validate=flowschema_rules.validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     generation=spec_changed,
     columns=(

@@ -145,11 +145,6 @@ def validate_update(new: PriorityLevelConfiguration, _old: PriorityLevelConfigur
     return validate(new)
 
 
-def prepare_status(new: PriorityLevelConfiguration, old: PriorityLevelConfiguration) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def validate_status(new: PriorityLevelConfiguration, _old: PriorityLevelConfiguration) -> Errors:
     """Each condition once."""
     errs: Errors = []
@@ -179,7 +174,7 @@ RESOURCE = Resource(
     reset_fields={"status": ("spec", "metadata")},
     validate=validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     generation=spec_changed,
     columns=(

@@ -73,11 +73,6 @@ def validate_update(new: ServiceCIDR, old: ServiceCIDR) -> Errors:
     return errs + validate(new) if grows else errs
 
 
-def prepare_status(new: ServiceCIDR, old: ServiceCIDR) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 RESOURCE = Resource(
     type=ServiceCIDR,
     plural="servicecidrs",
@@ -86,7 +81,7 @@ RESOURCE = Resource(
     reset_fields={"status": ("metadata", "spec")},
     validate=validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     columns=(
         columns.NAME,
         Column(

@@ -56,7 +56,7 @@ def _allocated(claim: ResourceClaim) -> set[_Id]:
 
 def prepare(new: ResourceClaim, old: ResourceClaim) -> None:
     """Drops the status of devices that are no longer allocated; keeps metadata."""
-    metadata.keep_for_status(new.metadata, old.metadata)
+    metadata.prepare_status(new, old)
     freed = _allocated(old) - _allocated(new)
     new.status.devices = [item for item in new.status.devices if _device_id(item) not in freed]
 

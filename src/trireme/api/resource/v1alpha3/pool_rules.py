@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trireme.api import metadata, rules
+from trireme.api import rules
 from trireme.api.resource.v1 import checks
 from trireme.api.resource.v1alpha3.resourcepoolstatusrequest_types import (
     PoolStatus,
@@ -69,11 +69,6 @@ def validate_update(new: ResourcePoolStatusRequest, old: ResourcePoolStatusReque
     errs: Errors = []
     rules.unchanged(errs, field.path(), "spec", new.spec, old.spec)
     return errs
-
-
-def prepare_status(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> None:
-    """Metadata stays."""
-    metadata.keep_for_status(new.metadata, old.metadata)
 
 
 def validate_status(new: ResourcePoolStatusRequest, old: ResourcePoolStatusRequest) -> Errors:

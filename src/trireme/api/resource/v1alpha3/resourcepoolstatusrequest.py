@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trireme.api import columns
+from trireme.api import columns, metadata
 from trireme.api.resource.v1alpha3 import pool_rules
 from trireme.api.resource.v1alpha3.resourcepoolstatusrequest_types import (
     PoolStatus,
@@ -68,7 +68,7 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     validate=pool_rules.validate,
     validate_update=pool_rules.validate_update,
-    prepare_status=pool_rules.prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=pool_rules.validate_status,
     unconditional_update=False,
     returns_deleted=True,

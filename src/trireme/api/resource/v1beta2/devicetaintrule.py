@@ -75,11 +75,6 @@ def _spec(new: DeviceTaintRule, old: DeviceTaintRule | None) -> Errors:
     return errs
 
 
-def prepare_status(new: DeviceTaintRule, old: DeviceTaintRule) -> None:
-    """A write of the status keeps metadata."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def validate_status(new: DeviceTaintRule, _old: DeviceTaintRule) -> Errors:
     """At most eight conditions."""
     errs: Errors = []
@@ -99,7 +94,7 @@ RESOURCE = Resource(
     set_timestamps=set_timestamps,
     validate=validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     generation=spec_changed,
     returns_deleted=True,

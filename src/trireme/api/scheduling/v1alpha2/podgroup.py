@@ -126,7 +126,7 @@ def validate_update(new: PodGroup, old: PodGroup) -> Errors:
 
 def prepare_status(new: PodGroup, old: PodGroup) -> None:
     """A write of the status leaves metadata alone; claims wait for a gate."""
-    metadata.keep_for_status(new.metadata, old.metadata)
+    metadata.prepare_status(new, old)
     if not old.spec.resourceClaims:
         new.status.resourceClaimStatuses = []
 

@@ -57,11 +57,6 @@ def validate_update(new: StorageVersionMigration, old: StorageVersionMigration) 
     return errs
 
 
-def prepare_status(new: StorageVersionMigration, old: StorageVersionMigration) -> None:
-    """A write of the status leaves metadata alone."""
-    metadata.keep_for_status(new.metadata, old.metadata)
-
-
 def validate_status(new: StorageVersionMigration, old: StorageVersionMigration) -> Errors:
     """Succeeded and Failed exclude each other, and stay."""
     errs: Errors = []
@@ -97,7 +92,7 @@ RESOURCE = Resource(
     reset_fields={"status": ("metadata", "spec")},
     validate=validate,
     validate_update=validate_update,
-    prepare_status=prepare_status,
+    prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     unconditional_update=False,
     columns=(
