@@ -125,7 +125,7 @@ def test_rules_of_an_empty_object_are_errors_not_crashes(resource: Resource) -> 
     resource.prepare_create(obj)
     resource.validate(obj)
     resource.prepare_update(obj, old)
-    resource.validate_update(obj, old)
+    resource.update_errors(obj, old)
     resource.prepare_status(obj, old)
     resource.validate_status(obj, old)
 

@@ -341,7 +341,7 @@ class Registry:
         elif part is not None:
             problems += part.validate(new, old) if part.validate is not None else []
         elif subresource in WITH_KIND_RULES:
-            problems += resource.validate_update(new, old)
+            problems += resource.update_errors(new, old)
         if problems:
             raise errors.invalid(resource.group_kind, name, problems)
         if subresource in WITH_KIND_RULES:

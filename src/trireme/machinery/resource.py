@@ -159,8 +159,8 @@ class Resource:
     The write path calls, in this order: ``defaults`` (after the ``Default`` markers; on create,
     update and patch), the admission plugins, ``set_timestamps``, then ``prepare_create(new)`` or
     ``prepare_update(new, old)`` (reset what clients may not set), ``validate(new)`` on create, or
-    ``validate_update(new, old)`` (which itself calls ``validate`` where upstream does).
-    Generic metadata rules are the API server's own.
+    ``validate_update(new, old)`` (which itself calls ``validate`` where upstream does; without one
+    ``validate`` holds). Generic metadata rules are the API server's own.
     """
 
     type: type
@@ -180,7 +180,8 @@ class Resource:
     prepare_create: Callable[[Any], list[str] | None] = _nothing
     prepare_update: Callable[[Any, Any], None] = _nothing_with_old
     validate: Callable[[Any], Errors] = _no_errors
-    validate_update: Callable[[Any, Any], Errors] = _no_update_errors
+    # Errors of an update; None: those of ``validate``.
+    validate_update: Callable[[Any, Any], Errors] | None = None
     prepare_status: Callable[[Any, Any], None] = _nothing_with_old
     # (new, old or None) -> warnings for the client (``Warning: 299``).
     warnings: Callable[[Any, Any], list[str]] = _no_warnings
@@ -316,6 +317,12 @@ class Resource:
                 get = operator.attrgetter(cell) if isinstance(cell, str) else cell
             found.append((get, timed, column.unset, column.empty))
         return found
+
+    def update_errors(self, new: Any, old: Any) -> Errors:
+        """Errors of an update of ``old`` to ``new``."""
+        if self.validate_update is None:
+            return self.validate(new)
+        return self.validate_update(new, old)
 
     def subresource(self, name: str) -> Subresource | None:
         return next((item for item in self.subresources if item.name == name), None)

@@ -82,7 +82,7 @@ def update(
         found = part.validate(now, was)
     else:
         resource.prepare_update(now, was)
-        found = resource.validate_update(now, was)
+        found = resource.update_errors(now, was)
     found = metadata.validate_update(resource, now.metadata, was.metadata) + found
     return [str(error) for error in found]
 

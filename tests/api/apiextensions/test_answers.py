@@ -42,7 +42,7 @@ def test_definitions(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", UPDATES, ids=lambda case: str(case["errors"])[:60])
 def test_updates(case: dict[str, Any]) -> None:
     new, old = loaded(case["definition"]), loaded(case["old"])
-    assert sorted(map(str, crd.RESOURCE.validate_update(new, old))) == case["errors"]
+    assert sorted(map(str, crd.RESOURCE.update_errors(new, old))) == case["errors"]
 
 
 @pytest.mark.parametrize("case", VALUES, ids=lambda case: str(case["value"]["spec"])[:60])

@@ -149,11 +149,6 @@ def _remote(errs: Errors, at: Path, spec: APIServiceSpec, service: ServiceRefere
         errs.append(field.invalid(at.child("insecureSkipTLSVerify"), True, detail))
 
 
-def validate_update(new: APIService, _old: APIService) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def validate_status(new: APIService, _old: APIService) -> Errors:
     """Conditions are true, false or unknown."""
     errs: Errors = []
@@ -186,7 +181,6 @@ RESOURCE = Resource(
     name_errors=names.is_path_segment,
     prepare_create=prepare_create,
     validate=validate,
-    validate_update=validate_update,
     prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     unconditional_update=False,

@@ -67,18 +67,12 @@ def validate(new: Lease) -> Errors:
     return errs
 
 
-def validate_update(new: Lease, _old: Lease) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 RESOURCE = Resource(
     type=Lease,
     plural="leases",
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
-    validate_update=validate_update,
     unconditional_update=False,
     create_on_update=True,
     columns=(

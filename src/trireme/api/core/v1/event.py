@@ -70,11 +70,6 @@ def legacy(new: Event, controller: str) -> Errors:
     return errs
 
 
-def validate_update(new: Event, _old: Event) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def _newer(errs: Errors, new: Event, controller: str) -> None:
     root = field.path()
     component = new.reportingComponent
@@ -129,7 +124,6 @@ RESOURCE = Resource(
     name_errors=lambda _name: [],
     short_names=("ev",),
     validate=validate,
-    validate_update=validate_update,
     create_on_update=True,
     collected=False,
     ttl=TTL,

@@ -90,11 +90,6 @@ def validate(new: Namespace) -> Errors:
     return errs
 
 
-def validate_update(new: Namespace, _old: Namespace) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def validate_finalize(new: Namespace, _old: Namespace) -> Errors:
     """The remaining finalizers."""
     errs: Errors = []
@@ -134,7 +129,6 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
-    validate_update=validate_update,
     validate_status=validate_status,
     name_errors=names.is_dns1123_label,
     begin_delete=begin_delete,

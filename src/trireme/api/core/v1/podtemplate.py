@@ -45,11 +45,6 @@ def validate(new: PodTemplate) -> Errors:
     return errs
 
 
-def validate_update(new: PodTemplate, _old: PodTemplate) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def warnings(new: PodTemplate, old: PodTemplate | None) -> list[str]:
     """Those of the template."""
     if not pod_warnings.is_other(new, old):
@@ -69,7 +64,6 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
-    validate_update=validate_update,
     warnings=warnings,
     generation=changed,
     returns_deleted=True,

@@ -138,11 +138,6 @@ def validate(new: ReplicationController) -> Errors:
     return errs
 
 
-def validate_update(new: ReplicationController, _old: ReplicationController) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def validate_status(new: ReplicationController, _old: ReplicationController) -> Errors:
     """Counts that go together."""
     errs: Errors = []
@@ -169,7 +164,6 @@ RESOURCE = Resource(
     prepare_create=prepare_create,
     prepare_update=prepare_update,
     validate=validate,
-    validate_update=validate_update,
     validate_status=validate_status,
     warnings=warnings,
     generation=spec_changed,

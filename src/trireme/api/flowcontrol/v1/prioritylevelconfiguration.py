@@ -140,11 +140,6 @@ def _queuing(errs: Errors, at: Path, value: QueuingConfiguration) -> None:
         errs.append(field.invalid(where, hand, detail))
 
 
-def validate_update(new: PriorityLevelConfiguration, _old: PriorityLevelConfiguration) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def validate_status(new: PriorityLevelConfiguration, _old: PriorityLevelConfiguration) -> Errors:
     """Each condition once."""
     errs: Errors = []
@@ -173,7 +168,6 @@ RESOURCE = Resource(
     subresources=(status(),),
     reset_fields={"status": ("spec", "metadata")},
     validate=validate,
-    validate_update=validate_update,
     prepare_status=metadata.prepare_status,
     validate_status=validate_status,
     generation=spec_changed,

@@ -78,11 +78,6 @@ def validate(new: PodDisruptionBudget) -> Errors:
     return errs
 
 
-def validate_update(new: PodDisruptionBudget, _old: PodDisruptionBudget) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 def validate_status(new: PodDisruptionBudget, _old: PodDisruptionBudget) -> Errors:
     """Conditions, and counts of 0 or more."""
     errs: Errors = []
@@ -104,7 +99,6 @@ RESOURCE = Resource(
     name_errors=lambda _name: [],
     subresources=(status(),),
     validate=validate,
-    validate_update=validate_update,
     validate_status=validate_status,
     unconditional_update=False,
     generation=spec_changed,

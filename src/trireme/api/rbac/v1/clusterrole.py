@@ -40,17 +40,11 @@ def validate(new: ClusterRole) -> Errors:
     return errs
 
 
-def validate_update(new: ClusterRole, _old: ClusterRole) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 RESOURCE = Resource(
     type=ClusterRole,
     plural="clusterroles",
     name_errors=names.is_path_segment,
     validate=validate,
-    validate_update=validate_update,
     create_on_update=True,
     namespaced=False,
 )

@@ -26,16 +26,10 @@ def validate(new: Role) -> Errors:
     return errs
 
 
-def validate_update(new: Role, _old: Role) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 RESOURCE = Resource(
     type=Role,
     plural="roles",
     name_errors=names.is_path_segment,
     validate=validate,
-    validate_update=validate_update,
     create_on_update=True,
 )

@@ -50,17 +50,11 @@ def _config(errs: Errors, at: Path, item: DeviceClassConfiguration) -> None:
     claim_rules.opaque(errs, at, item.opaque)
 
 
-def validate_update(new: DeviceClass, _old: DeviceClass) -> Errors:
-    """As on create."""
-    return validate(new)
-
-
 RESOURCE = Resource(
     type=DeviceClass,
     plural="deviceclasses",
     namespaced=False,
     validate=validate,
-    validate_update=validate_update,
     generation=spec_changed,
     returns_deleted=True,
     columns=(
