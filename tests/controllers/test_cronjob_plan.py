@@ -139,6 +139,25 @@ def test_the_next_time_is_the_first_minute_that_fits(fields, minutes):
         at += timedelta(minutes=1)
 
 
+@settings(max_examples=100, deadline=None)
+@given(FIELDS, st.integers(0, 366 * 24 * 60), st.integers(0, 40 * 24 * 60))
+def test_the_last_missed_time_is_found_without_going_through_all(fields, minutes, later):
+    schedule = cron.parse(" ".join(fields))
+    since = moment("2024-01-01 00:00+00:00") + 60.0 * minutes
+    now = since + 60.0 * later
+    try:
+        found = compute_times.missed(schedule, UTC, since, now, None)
+    except ValueError:
+        return
+    fires, last = compute_times.following(schedule, UTC, since), None
+    while fires is not None and fires <= now:
+        last, fires = fires, compute_times.following(schedule, UTC, fires)
+    # As upstream, it may be overlooked where the times are far from regular.
+    assert found.latest in (last, None)
+    if found.number <= 1:
+        assert found.latest == last
+
+
 CREATED = moment("2024-01-01 10:00+00:00")
 
 

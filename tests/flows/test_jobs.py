@@ -46,7 +46,9 @@ def condition(s: screen.Screen, kind: str, name: str = "work") -> Any:
 async def test_a_job_completes(env):
     async with screen.watched(env, behave=short) as s:
         await s.client.create(job(completions=5, parallelism=2))
-        await s.until(lambda: condition(s, "Complete"))
+        took = await s.until(lambda: condition(s, "Complete"))
+        # Three times three seconds: the next pods come as soon as these have ended.
+        assert 9 < took < 11.5
         status = s.find(Job, "work").status
         assert (status.succeeded, status.failed, status.active, status.terminating) == (5, 0, 0, 0)
         assert [c.type for c in status.conditions] == ["SuccessCriteriaMet", "Complete"]

@@ -45,11 +45,26 @@ def missed(
     between = max(1, round(second - first))
     count = int(now - first) // between + 1
     # A step back first: what comes between two times need not be as long each time.
-    latest = None
-    fires = following(schedule, zone, first + (count - 2) * between)
-    while fires is not None and fires <= now:
-        latest, fires = fires, following(schedule, zone, fires)
-    return Missed(earliest, latest, count)
+    start = first + (count - 2) * between
+    return Missed(earliest, _latest(schedule, zone, start, now), count)
+
+
+def _latest(schedule: Schedule, zone: tzinfo, after: float, now: float) -> float | None:
+    """The last time until ``now`` that comes after ``after``: there may be very many."""
+    latest = following(schedule, zone, after)
+    if latest is None or latest > now:
+        return None
+    if schedule.every:
+        return latest + (now - latest) // schedule.every * schedule.every
+    low, high = int(latest), int(now)
+    while low < high:
+        middle = (low + high) // 2
+        fires = following(schedule, zone, middle)
+        if fires is None or fires > now:
+            high = middle
+        else:
+            latest, low = fires, int(fires)
+    return latest
 
 
 def following(schedule: Schedule, zone: tzinfo, after: float) -> float | None:

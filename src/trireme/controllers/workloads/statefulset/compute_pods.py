@@ -146,6 +146,8 @@ def corrected(stateful_set: StatefulSet, pod: Pod) -> Pod:
 
 
 def _has_claims(stateful_set: StatefulSet, pod: Pod, number: int) -> bool:
+    if not stateful_set.spec.volumeClaimTemplates:
+        return True
     claimed = {
         item.name: item.persistentVolumeClaim.claimName
         for item in pod.spec.volumes

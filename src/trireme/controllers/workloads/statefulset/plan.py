@@ -122,6 +122,8 @@ class _Draft:
         claims = self.observed.claims
         desired = compute_pods.corrected(self.set, pod) if identity else pod
         changed = desired is not pod
+        if not changed and not self.set.spec.volumeClaimTemplates:
+            return Correct(pod, [], [])
         missing = compute_claims.missing(self.set, number, claims) if create or changed else []
         update = compute_claims.corrected(self.set, pod, claims)
         problem = _problem(self.set, number, claims) if create or changed else ""
