@@ -21,6 +21,7 @@ from trireme.apiserver.admission import order
 from trireme.cluster import command_line
 from trireme.controllers.definition import Definition
 from trireme.kit import catalog
+from trireme.kubelet.volumes import manager as volume_manager
 from trireme.kubelet.volumes import plugins as volume_plugins
 from trireme.kubelet.volumes.plugin import Plugin as VolumePlugin
 from trireme.machinery.resource import Resource
@@ -180,7 +181,8 @@ def _scheduler() -> Iterable[str]:
 
 
 def _volumes() -> Iterable[str]:
-    there = sorted(plugin.field for plugin in catalog.instances(volume_plugins, VolumePlugin))
+    plugins = catalog.instances(volume_plugins, VolumePlugin)
+    there = sorted([*(plugin.field for plugin in plugins), *volume_manager.CLAIMS])
     yield "## Volumes that the kubelet mounts"
     yield ", ".join(there) + "."
     yield _not_there(name for name in UPSTREAM["volumes"]["names"] if name not in there)

@@ -30,6 +30,8 @@ WITHOUT_KIND = {
     "ttl-controller",
     "legacy-service-account-token-cleaner",
     "cloud-provider",
+    # Off by default; it only records events about SELinux labels.
+    "selinux-warning-controller",
 }
 # The admission plugins that are on by default in upstream v1.36 (DefaultOffAdmissionPlugins), but
 # for those of features that are off by default and act on kinds that are acted on here.
@@ -73,9 +75,6 @@ IN_PART = {
     "services",
     "namespaces",
     "secrets",
-    "persistentvolumeclaims",
-    # Their volumes are attached; no node mounts them.
-    "csidrivers.storage.k8s.io",
     "apiservices.apiregistration.k8s.io",
 }
 

@@ -15,6 +15,7 @@ from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClai
 from trireme.api.storage.v1.csidriver import CSIDriver
 from trireme.api.storage.v1.volumeattachment import VolumeAttachment, VolumeError
 from trireme.controllers.storage.attach import plan_attach
+from trireme.domain import volumes
 from trireme.kit.env import Env
 from trireme.machinery.meta import DeleteOptions
 from trireme.testing import virtual
@@ -73,7 +74,7 @@ async def test_a_volume_follows_its_pod(env: Env) -> None:
         await env.clock.sleep(1)
         [made] = await attachments(world)
         found = await world.client.get(PersistentVolume, "a")
-        assert made.metadata.name == plan_attach.name_of(found, "n1")
+        assert made.metadata.name == volumes.attachment_name(found, "n1")
         assert (made.spec.attacher, made.spec.nodeName) == (DRIVER, "n1")
         assert made.spec.source.persistentVolumeName == "a"
         assert await attached(world, "n1") == []

@@ -20,6 +20,7 @@ from trireme.kit.env import Env
 from trireme.kubelet.cgroups.apply import NoCgroups
 from trireme.kubelet.component import Kubelet, Parts
 from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.csi.contract import Sockets
 from trireme.kubelet.host.memory import MemoryHost
 from trireme.kubelet.node.machine import Machine
 from trireme.machinery import errors, meta
@@ -159,8 +160,9 @@ async def _watch(api: Api) -> None:
 class Node:
     """One kubelet and all around it."""
 
-    def __init__(self, env: Env, api: Api, **options: Any) -> None:
+    def __init__(self, env: Env, api: Api, sockets: Sockets | None = None, **options: Any) -> None:
         self.env = env
+        self.sockets = sockets
         self.api = api
         self.host: Any = MemoryHost()
         self.host.make_dirs("/etc")
@@ -181,6 +183,7 @@ class Node:
             host=self.host,
             cgroups=NoCgroups(),
             machine=Machine(),
+            sockets=self.sockets,
         )
 
     async def start(self) -> None:

@@ -11,6 +11,7 @@ from tests.kubelet.harness import Node, container, play, pod
 
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
+from trireme.api.node.v1.runtimeclass import RuntimeClass
 from trireme.machinery.errors import ApiError
 from trireme.testing.fake_cri import Behaviour
 
@@ -609,12 +610,31 @@ def test_old_logs_go_with_their_containers() -> None:
     play(story)
 
 
+def test_a_runtime_class_selects_the_handler() -> None:
+    async def story(node: Node) -> None:
+        await node.api.put(pod("web", runtimeClassName="safe"))
+        text = 'runtimeclasses.node.k8s.io "safe" not found'
+        await node.until(lambda: node.api.messages("web", "FailedCreatePodSandBox"), 5)
+        assert text in node.api.messages("web", "FailedCreatePodSandBox")[0]
+        found = RuntimeClass(handler="sandboxed")
+        found.metadata.name = "safe"
+        await node.api.put(found)
+        text = 'no runtime for "sandboxed" is configured'
+        await node.until(lambda: text in node.api.messages("web", "FailedCreatePodSandBox")[-1], 60)
+        node.cri.handlers.add("sandboxed")
+        await node.until(lambda: node.condition("web", "Ready") == "True", 60)
+        (sandbox,) = node.cri.sandboxes.values()
+        assert sandbox.handler == "sandboxed"
+
+    play(story)
+
+
 def test_unsupported_volumes_are_refused_by_name() -> None:
     async def story(node: Node) -> None:
-        volume = core.Volume(name="v", nfs=core.NFSVolumeSource(server="s", path="/p"))
+        volume = core.Volume(name="v", cephfs=core.CephFSVolumeSource(monitors=["m"]))
         await node.api.put(pod("web", volumes=[volume]))
         await node.until(lambda: node.api.messages("web", "FailedMount"), 5)
-        assert "no plugin for nfs volumes" in node.api.messages("web", "FailedMount")[0]
+        assert "no plugin for cephfs volumes" in node.api.messages("web", "FailedMount")[0]
 
     play(story)
 

@@ -71,10 +71,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "podgroups.scheduling.k8s.io": (_GANGS,),
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.
-    "persistentvolumeclaims": (
-        Row("no node will mount its volume", ("selinux-warning-controller",)),
-    ),
-    "csidrivers.storage.k8s.io": (Row("no node will mount volumes of it"),),
     # Limits.
     "flowschemas.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
     "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
@@ -139,7 +135,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         ),
     ),
     # Nodes and devices.
-    "runtimeclasses.node.k8s.io": (Row("its Pods will run in the default runtime"),),
     "resourceclaims.resource.k8s.io": (_DEVICES,),
     "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),
     "deviceclasses.resource.k8s.io": (_DEVICES,),

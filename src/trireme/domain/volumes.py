@@ -7,6 +7,7 @@ https://kubernetes.io/docs/concepts/storage/persistent-volumes/.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -161,3 +162,23 @@ def attribute_classes(claim: PersistentVolumeClaim) -> set[str]:
         modified.targetVolumeAttributesClassName if modified is not None else "",
     }
     return found - {""}
+
+
+def attachment_name(volume: PersistentVolume, node: str) -> str:
+    """The name of the VolumeAttachment of a CSI driver's volume at a node."""
+    source = volume.spec.csi
+    assert source is not None
+    text = f"{source.volumeHandle}{source.driver}{node}"
+    return f"csi-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def unique_name(volume: PersistentVolume) -> str:
+    """How nodes name a CSI driver's volume in ``volumesAttached`` and ``volumesInUse``."""
+    source = volume.spec.csi
+    assert source is not None
+    return unique_csi_name(source.driver, source.volumeHandle)
+
+
+def unique_csi_name(driver: str, handle: str) -> str:
+    """``unique_name`` of a volume of which only this is known."""
+    return f"kubernetes.io/csi/{driver}^{handle}"

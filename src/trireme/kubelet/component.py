@@ -23,6 +23,9 @@ from trireme.kubelet.cgroups import plan as cgroup_plan
 from trireme.kubelet.cgroups.apply import Cgroups
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri.contract import Runtime
+from trireme.kubelet.csi.contract import Sockets
+from trireme.kubelet.csi.drivers import Drivers
+from trireme.kubelet.csi.registration import Registration
 from trireme.kubelet.desired.objects import ApiObjects
 from trireme.kubelet.desired.source import PodSource
 from trireme.kubelet.desired.tokens import ApiTokens
@@ -45,6 +48,8 @@ from trireme.kubelet.sync.execute import Executor
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import Hooks
 from trireme.kubelet.sync.remove import Remover
+from trireme.kubelet.volumes.csi.expand import Expander
+from trireme.kubelet.volumes.csi.mounter import CsiMounter
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.worker import Deps
 from trireme.kubelet.workers import Workers
@@ -61,7 +66,8 @@ class Serve(Protocol):
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """The dependencies of a kubelet; their maker closes them. ``serve`` None: no server."""
+    """The dependencies of a kubelet; their maker closes them. ``serve`` None: no server;
+    ``sockets`` None: no CSI drivers."""
 
     client: Client
     runtime: Runtime
@@ -70,6 +76,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     cgroups: Cgroups
     machine: Machine
     serve: Serve | None = None
+    sockets: Sockets | None = None
 
 
 class Kubelet:
@@ -92,7 +99,15 @@ class Kubelet:
         self.events = Events(self._recorder, reference)
         self.pleg = Pleg(env, runtime, self._changed)
         self.node = NodeAgent(
-            env, config, parts.client, runtime, host, parts.machine, self.events, self.pleg.problem
+            env,
+            config,
+            parts.client,
+            runtime,
+            host,
+            parts.machine,
+            self.events,
+            self.pleg.problem,
+            lambda: self.volumes.in_use(),
         )
         self.logs = LogFiles(host, config.logs_dir)
         self.inspector = Inspector(runtime, host, self.logs)
@@ -100,6 +115,29 @@ class Kubelet:
         self.probes = ProbeManager(env, group, prober, self.events, self._changed)
         self.statuses = StatusManager(env, group, parts.client)
         objects = ApiObjects(env, parts.client)
+        self._registration: Registration | None = None
+        drivers, csi = Drivers(), None
+        if parts.sockets is not None:
+            expander = Expander(env, objects, self.events, config.node_name)
+            csi = CsiMounter(
+                host,
+                drivers,
+                objects,
+                expander,
+                config.root_dir,
+                config.node_name,
+                self.node.reported_in_use,
+                self.node.report_soon,
+            )
+            self._registration = Registration(
+                env,
+                parts.client,
+                host,
+                parts.sockets,
+                drivers,
+                config.root_dir,
+                config.node_name,
+            )
         self.volumes = VolumeManager(
             env,
             host,
@@ -108,6 +146,7 @@ class Kubelet:
             ApiTokens(env, parts.client),
             self.node.allocatable,
             memory_backed=config.memory_backed_volumes,
+            csi=csi,
         )
         images = Images(env, runtime, self.events)
         hooks = Hooks(env, runtime, prober)
@@ -172,6 +211,8 @@ class Kubelet:
             await self.parts.serve(self, self._group)
         await agents.run(self.node, self._group)
         await self._service_informer.synced()
+        if self._registration is not None:
+            self._group.create_task(self._registration.run(), name="plugin registration")
         await PodSource(self._pods, self.workers).start()
         for name, loop in (
             ("relist", self.pleg.relist_forever()),

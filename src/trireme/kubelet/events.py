@@ -1,4 +1,4 @@
-"""Events about pods, containers and the node.
+"""Events about pods, their containers and claims, and the node.
 
 In: an object, reason and message. Out: calls of the event recorder. Called everywhere in the
 kubelet. Reasons and messages are upstream's, because people and programs match them.
@@ -30,6 +30,20 @@ class Events:
 
     def pod(self, pod: core.Pod, kind: str, reason: str, message: str) -> None:
         self._send(_reference(pod), kind, reason, message)
+
+    def claim(
+        self, claim: core.PersistentVolumeClaim, kind: str, reason: str, message: str
+    ) -> None:
+        meta = claim.metadata
+        reference = core.ObjectReference(
+            kind="PersistentVolumeClaim",
+            apiVersion="v1",
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            resourceVersion=meta.resourceVersion,
+        )
+        self._send(reference, kind, reason, message)
 
     def container(
         self,

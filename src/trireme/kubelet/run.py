@@ -13,6 +13,7 @@ from trireme.kubelet import component
 from trireme.kubelet.cgroups import apply
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri.client import GrpcRuntime
+from trireme.kubelet.csi.client import GrpcSockets
 from trireme.kubelet.host.real import RealHost
 from trireme.kubelet.node import machine
 from trireme.kubelet.probes.sockets import SocketTransport
@@ -34,6 +35,7 @@ async def run(config: KubeletConfig, env: Env, client: Client, endpoint: str) ->
                 host=host,
                 cgroups=apply.detect(env.clock),
                 machine=machine.read(host),
+                sockets=GrpcSockets(),
                 serve=app.serve if config.server is not None else None,
             ),
         )

@@ -39,7 +39,7 @@ from trireme.kubelet.sync.execute import Executor, Outcome, Round
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.plan import WaitingReason
 from trireme.kubelet.volumes.manager import VolumeManager
-from trireme.kubelet.volumes.plugin import Objects, VolumeError
+from trireme.kubelet.volumes.plugin import Objects, VolumeError, VolumePending
 from trireme.machinery import time
 from trireme.machinery.errors import ApiError
 
@@ -47,6 +47,9 @@ ERROR_SECONDS = 10.0
 NETWORK_SECONDS = 1.0
 MOUNT_RETRY_SECONDS = 0.5
 MOUNT_RETRY_MAX_SECONDS = 122.0
+# How often others are asked whether they have acted, and when the user hears of it.
+PENDING_SECONDS = 0.5
+PENDING_EVENT_SECONDS = 123.0
 # The maximum of consecutive rounds without a pause: a guard against a plan that does not converge.
 ROUNDS = 40
 DEADLINE = Failure(
@@ -113,6 +116,7 @@ class Worker:
         self._computed: core.PodStatus | None = None
         self._rejected = False
         self._mount_delay = MOUNT_RETRY_SECONDS
+        self._pending_since: float | None = None
         self._start_deadline()
         if self._ending or pod.metadata.deletionTimestamp is not None:
             self._end()
@@ -198,7 +202,7 @@ class Worker:
                     return await self._remove()
                 case State.REMOVED:
                     return None
-        except (RuntimeFailure, ApiError, OSError) as problem:
+        except (RuntimeFailure, VolumeError, ApiError, OSError) as problem:
             self._deps.env.log.warning(
                 "pod %s: %s: %s", podspec.full_name(self.pod), self.state.name.lower(), problem
             )
@@ -254,6 +258,8 @@ class Worker:
         deps.volumes.make_pod_dirs(pod)
         try:
             volumes = await deps.volumes.mount(pod)
+        except VolumePending as pending:
+            return self._await_volumes(pod, pending)
         except VolumeError as failure:
             deps.events.pod(pod, WARNING, "FailedMount", str(failure))
             delay, self._mount_delay = (
@@ -261,7 +267,7 @@ class Worker:
                 min(self._mount_delay * 2, MOUNT_RETRY_MAX_SECONDS),
             )
             return delay
-        self._mount_delay = MOUNT_RETRY_SECONDS
+        self._mount_delay, self._pending_since = MOUNT_RETRY_SECONDS, None
         deps.probes.sync(pod, self._targets(observed))
         plan = planning.plan(
             pod, observed, deps.probes.results(), deps.crashes, deps.env.clock.now()
@@ -285,6 +291,23 @@ class Worker:
             else:
                 self._reasons[name] = reason
         return outcome
+
+    def _await_volumes(self, pod: core.Pod, pending: VolumePending) -> float:
+        """Others have to act on the pod's volumes: ask again soon, and tell the user when it takes
+        long."""
+        now = self._deps.env.clock.monotonic()
+        if self._pending_since is None:
+            self._pending_since = now
+        elif now - self._pending_since >= PENDING_EVENT_SECONDS:
+            self._pending_since = now
+            self._deps.events.pod(
+                pod,
+                WARNING,
+                "FailedMount",
+                f"Unable to attach or mount volumes: {pending}: timed out waiting for the "
+                "condition",
+            )
+        return PENDING_SECONDS
 
     def _more_to_do(self, observed: ObservedPod, outcome: Outcome) -> bool:
         """Whether there are actions beyond those that just failed."""

@@ -82,8 +82,11 @@ class FakeContainer:
 class FakeSandbox:
     """One pod sandbox."""
 
-    def __init__(self, id: str, config: model.SandboxConfig, ip: str, now: int) -> None:
+    def __init__(
+        self, id: str, config: model.SandboxConfig, ip: str, now: int, handler: str = ""
+    ) -> None:
         self.id = id
+        self.handler = handler
         self.config = config
         self.ip = ip
         self.created_at = now
@@ -119,6 +122,7 @@ class FakeRuntime:
         self.pull_seconds = pull_seconds
         self.pull_errors: dict[str, str] = {}
         self.sandbox_error = ""
+        self.handlers = {""}
         self.network_ready = True
         self.probe: ProbeHook | None = None
         self.execs: list[tuple[str, str, tuple[str, ...]]] = []
@@ -196,6 +200,9 @@ class FakeRuntime:
     async def run_sandbox(self, config: model.SandboxConfig, handler: str = "") -> str:
         if self.sandbox_error:
             raise RuntimeFailure("UNKNOWN", self.sandbox_error)
+        if handler not in self.handlers:
+            message = f'no runtime for "{handler}" is configured'
+            raise RuntimeFailure("UNKNOWN", f"failed to get sandbox runtime: {message}")
         options = (
             config.linux.security_context.namespace_options
             if (config.linux and config.linux.security_context)
@@ -203,7 +210,7 @@ class FakeRuntime:
         )
         own_network = options is None or options.network == NamespaceMode.POD
         ip = str(next(self._addresses)) if own_network else ""
-        sandbox = FakeSandbox(self._id(), config, ip, self._now())
+        sandbox = FakeSandbox(self._id(), config, ip, self._now(), handler)
         self.sandboxes[sandbox.id] = sandbox
         return sandbox.id
 

@@ -161,3 +161,45 @@ async def test_the_name_alone_makes_no_node(env: Env, asking: Any) -> None:
         await ask.must("POST", f"{NS}/pods", POD)
         fake = ask.as_user("system:node:n1")
         assert (await fake("GET", f"{NS}/secrets/volume"))[0] == 403
+
+
+@virtual.test()
+async def test_what_is_behind_the_claims_of_the_nodes_pods(env: Env, asking: Any) -> None:
+    volumes, attachments = "/api/v1/persistentvolumes", "/apis/storage.k8s.io/v1/volumeattachments"
+    async with asking(env) as ask:
+        secret = {"namespace": "default", "name": "stage"}
+        source = {"driver": "d.example.com", "volumeHandle": "h", "nodeStageSecretRef": secret}
+        volume = {
+            "kind": "PersistentVolume",
+            "apiVersion": "v1",
+            "metadata": {"name": "pv"},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "csi": source,
+                "claimRef": {"namespace": "default", "name": "data"},
+            },
+        }
+        claimed = {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
+        await ask.must("POST", f"{NS}/pods", pod("user", "n1", volumes=[claimed]))
+        n1, n2 = ask.as_node("n1"), ask.as_node("n2")
+        assert (await n1("GET", f"{volumes}/pv"))[0] == 403
+        await ask.must("POST", volumes, volume)
+        for path in (f"{volumes}/pv", f"{NS}/secrets/stage"):
+            assert (await n1("GET", path))[0] in (200, 404)
+            assert (await n2("GET", path))[0] == 403
+        attachment = {
+            "kind": "VolumeAttachment",
+            "apiVersion": "storage.k8s.io/v1",
+            "metadata": {"name": "a"},
+            "spec": {
+                "attacher": "d.example.com",
+                "nodeName": "n1",
+                "source": {"persistentVolumeName": "pv"},
+            },
+        }
+        await ask.must("POST", attachments, attachment)
+        assert (await n1("GET", f"{attachments}/a"))[0] == 200
+        assert (await n2("GET", f"{attachments}/a"))[0] == 403
+        await ask.must("DELETE", f"{NS}/pods/user?gracePeriodSeconds=0")
+        assert (await n1("GET", f"{volumes}/pv"))[0] == 403

@@ -8,8 +8,10 @@ reviews and the admission plugins that ask on a user's behalf.
 
 from __future__ import annotations
 
+from trireme.api.core.v1.persistentvolume_types import PersistentVolume
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.rbac.v1.rules import PolicyRule
+from trireme.api.storage.v1.volumeattachment import VolumeAttachment
 from trireme.apiserver.authz.contract import Attributes, Decision
 from trireme.apiserver.authz.node import identity
 from trireme.apiserver.authz.node.authorizer import NodeAuthorizer
@@ -39,7 +41,10 @@ class UnionAuthorizer:
         node_rules: list[PolicyRule],
     ) -> None:
         self.rbac = Resolver(reader)
-        self._node = NodeAuthorizer(Related(store, by_type[Pod]), node_rules)
+        self._node = NodeAuthorizer(
+            Related(store, by_type[Pod], by_type[PersistentVolume], by_type[VolumeAttachment]),
+            node_rules,
+        )
 
     def authorize(self, attributes: Attributes) -> Decision:
         """May the user do this? A refusal's reasons are those of all who were asked."""

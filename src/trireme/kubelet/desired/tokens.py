@@ -1,8 +1,8 @@
 """Service-account tokens for pods, renewed before they run out.
 
-In: a pod, an audience, a lifetime. Out: a token. Called by the projected volume. Rules: KEP-1205;
-reference "Loops" (token manager): renew at 80 % of the lifetime or after 24 h, with jitter so that
-a node's tokens do not all renew at once.
+In: a pod, an audience, a lifetime. Out: a token. Called by projected and CSI volumes. Rules:
+KEP-1205; reference "Loops" (token manager): renew at 80 % of the lifetime or after 24 h, with
+jitter so that a node's tokens do not all renew at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from trireme.api.authentication import v1 as authentication
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
 from trireme.kit.env import Env
+from trireme.kubelet.volumes.plugin import Token
 from trireme.machinery import time
 from trireme.machinery.errors import ApiError
 
@@ -37,22 +38,22 @@ class ApiTokens:
         self._client = client
         self._kept: dict[Key, _Kept] = {}
 
-    async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> str:
+    async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> Token:
         """A cached or a new token. Raises ApiError without either."""
         key, now = (pod.metadata.uid, audience, expiration_seconds), self._env.clock.now()
         kept = self._kept.get(key)
         if kept is not None and now < kept.renew:
-            return kept.token
+            return Token(kept.token, kept.expires)
         try:
             fresh = await self._request(pod, audience, expiration_seconds)
         except (ApiError, OSError):
             # The old one is still valid: retry in the next round.
             if kept is not None and now < kept.expires:
-                return kept.token
+                return Token(kept.token, kept.expires)
             raise
         self._kept = {k: v for k, v in self._kept.items() if now < v.expires}
         self._kept[key] = fresh
-        return fresh.token
+        return Token(fresh.token, fresh.expires)
 
     async def _request(self, pod: core.Pod, audience: str, expiration_seconds: int) -> _Kept:
         now = self._env.clock.now()

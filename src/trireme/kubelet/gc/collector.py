@@ -21,6 +21,7 @@ from trireme.kubelet.gc.plan import ImageUse
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.sync.remove import Remover
 from trireme.kubelet.volumes.manager import VolumeManager
+from trireme.kubelet.volumes.plugin import VolumeError
 from trireme.kubelet.workers import Workers
 
 HOUSEKEEPING_SECONDS = 2.0
@@ -159,5 +160,5 @@ class Collector:
     async def _try(self, what: str, step: Awaitable[object]) -> None:
         try:
             await step
-        except (RuntimeFailure, OSError) as failure:
+        except (RuntimeFailure, VolumeError, OSError) as failure:
             self._env.log.warning("%s failed: %s", what, failure)

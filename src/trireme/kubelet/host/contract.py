@@ -13,9 +13,12 @@ moment, and the kubelet is root.
 from __future__ import annotations
 
 import builtins
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 
 class DiskUsage(msgspec.Struct, frozen=True):
@@ -168,6 +171,21 @@ class Host(Protocol):
         ...
 
     def chmod(self, path: str, mode: int) -> None: ...
+
+    async def mount(self, source: str, path: str, kind: str, options: Sequence[str]) -> None:
+        """As ``mount(8)`` does, with its helpers. OSError with what it says.
+
+        ``kind``: "" for a bind mount.
+        """
+        ...
+
+    def is_mounted(self, path: str) -> bool:
+        """Whether something is mounted on exactly ``path``."""
+        ...
+
+    async def away(self, work: Callable[[], T]) -> T:
+        """Run what may take long away from the event loop."""
+        ...
 
     def mount_tmpfs(self, path: str, size: int = 0) -> None:
         """``size`` in bytes, 0 for the kernel's default."""

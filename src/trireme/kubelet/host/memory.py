@@ -11,11 +11,15 @@ import errno
 import gzip
 import os
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from trireme.kubelet.host.contract import DiskUsage, FileInfo
 from trireme.kubelet.host.root import MAX_LINKS, names_below
+
+T = TypeVar("T")
 
 
 class _Node(msgspec.Struct):
@@ -113,6 +117,16 @@ class MemoryHost:
     def chmod(self, path: str, mode: int) -> None:
         self._get(path).mode = mode
 
+    async def mount(self, source: str, path: str, kind: str, options: Sequence[str]) -> None:
+        self._get(path)
+        self.mounts[path] = " ".join([kind or "bind", source, *options])
+
+    def is_mounted(self, path: str) -> bool:
+        return path in self.mounts
+
+    async def away(self, work: Callable[[], T]) -> T:
+        return work()
+
     def mount_tmpfs(self, path: str, size: int = 0) -> None:
         self._get(path)
         self.mounts[path] = f"tmpfs size={size}"
@@ -128,6 +142,10 @@ class MemoryHost:
 
     def disk_usage(self, path: str) -> DiskUsage:
         return self.disk
+
+    def make_socket(self, path: str) -> None:
+        """A socket that somebody else listens on; replaces one that is there."""
+        self._add(self._follow(path), _Node("socket", 0o755))
 
     def _get(self, path: str) -> _Node:
         node = self._nodes.get(self._follow(path))

@@ -11,10 +11,13 @@ import asyncio
 import builtins
 import ctypes
 import os
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from trireme.kubelet.host import root
 from trireme.kubelet.host.contract import DiskUsage, FileInfo, Reading, Root
 
+T = TypeVar("T")
 MS_BIND = 0x1000
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 
@@ -74,6 +77,33 @@ class RealHost:
 
     def chmod(self, path: str, mode: int) -> None:
         os.chmod(path, mode)
+
+    async def mount(self, source: str, path: str, kind: str, options: Sequence[str]) -> None:
+        command = ["mount", *(["-t", kind] if kind else [])]
+        if options:
+            command += ["-o", ",".join(options)]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            "--",
+            source,
+            path,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            _, said = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+        if process.returncode:
+            raise OSError(5, f"mount failed: {said.decode(errors='replace').strip()}", path)
+
+    def is_mounted(self, path: str) -> bool:
+        return path in self.mounts_below(path)
+
+    async def away(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
 
     def mount_tmpfs(self, path: str, size: int = 0) -> None:
         options = f"size={size}" if size else ""

@@ -8,7 +8,7 @@ status 10 s, report 5 min, lease 40 s renewed every 10 s), "Node object"; KEP-58
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
 from trireme.kit.env import Env
+from trireme.kubelet import waiting
 from trireme.kubelet.admit.decide import NodeView
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri import model
@@ -48,7 +49,7 @@ CONDITION_EVENTS = {
 
 class NodeAgent:
     """``problem`` returns another reason for the node not to be ready (the health of the PLEG), ""
-    for none."""
+    for none; ``volumes_in_use`` the attached volumes that must stay so."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class NodeAgent:
         machine: Machine,
         events: Events,
         problem: Callable[[], str],
+        volumes_in_use: Callable[[], Sequence[str]],
     ) -> None:
         self._env = env
         self._config = config
@@ -69,6 +71,8 @@ class NodeAgent:
         self._machine = machine
         self._events = events
         self._problem = problem
+        self._volumes_in_use = volumes_in_use
+        self._report_now = asyncio.Event()
         self._node: core.Node | None = None
         self._lease: coordination.Lease | None = None
         self._runtime_status = model.Status()
@@ -132,6 +136,14 @@ class NodeAgent:
     def node(self) -> core.Node | None:
         return self._node
 
+    def reported_in_use(self) -> Sequence[str]:
+        """The volumes that the Node says are in use."""
+        return self._node.status.volumesInUse if self._node is not None else ()
+
+    def report_soon(self) -> None:
+        """Report the status before the next period."""
+        self._report_now.set()
+
     # ---- loops
 
     async def check_runtime(self) -> None:
@@ -178,9 +190,9 @@ class NodeAgent:
                 c.type == "Ready" and c.status == "True" for c in self._node.status.conditions
             )
             # Report more often until the node is ready.
-            await self._env.clock.sleep(
-                self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5
-            )
+            seconds = self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5
+            await waiting.wait(self._report_now, seconds)
+            self._report_now.clear()
 
     async def renew_forever(self) -> None:
         while True:
@@ -296,6 +308,7 @@ class NodeAgent:
             version=self._version,
             runtime=self._runtime_status,
             images=self._images,
+            volumes_in_use=self._volumes_in_use(),
             now=self._env.clock.now(),
         )
 

@@ -39,6 +39,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     version: model.Version
     runtime: model.Status
     images: Sequence[model.Image] = ()
+    volumes_in_use: Sequence[str] = ()
     now: float = 0.0
 
 
@@ -148,6 +149,7 @@ def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
         addresses=addresses(config),
         nodeInfo=_info(facts),
         images=_images(facts.images),
+        volumesInUse=list(facts.volumes_in_use),
         runtimeHandlers=_handlers(facts.runtime),
         features=_features(facts.runtime),
     )

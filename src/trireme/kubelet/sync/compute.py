@@ -93,6 +93,7 @@ class ContainerInputs(msgspec.Struct, frozen=True, kw_only=True):
     image_user: str
     environment: Mapping[str, str]
     mounts: Sequence[model.Mount]
+    devices: Sequence[model.Device] = ()
     memory_capacity: int
     seccomp_root: str = "/var/lib/kubelet/seccomp"
     cgroup_v2: bool = False
@@ -149,6 +150,7 @@ def container(inputs: ContainerInputs) -> model.ContainerConfig:
             for name, value in inputs.environment.items()
         ],
         mounts=list(inputs.mounts),
+        devices=list(inputs.devices),
         labels=labels.of_container(inputs.pod, spec),
         annotations=labels.container_annotations(inputs.pod, spec, inputs.restart_count),
         log_path=f"{spec.name}/{inputs.restart_count}.log",

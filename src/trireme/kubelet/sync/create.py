@@ -108,6 +108,17 @@ class Factory:
             )
         )
 
+    async def runtime_handler(self, pod: core.Pod) -> str:
+        """The handler of the pod's RuntimeClass, "" for the runtime's default. Raises ValueError,
+        ApiError."""
+        name = pod.spec.runtimeClassName
+        if not name:
+            return ""
+        found = await self._objects.runtime_class(name)
+        if found is None:
+            raise ValueError(f'runtimeclasses.node.k8s.io "{name}" not found')
+        return found.handler
+
     async def container(self, new: NewContainer) -> model.ContainerConfig:
         """Raises ``ConfigFailure``, ValueError, OSError."""
         pod, container, image = new.pod, new.container, new.image
@@ -126,6 +137,7 @@ class Factory:
                 image_user=image.username,
                 environment=variables,
                 mounts=mounts,
+                devices=self._mounts.of_devices(container, new.volumes),
                 memory_capacity=self._node.memory_capacity(),
                 cgroup_v2=self._cgroup_v2,
                 seccomp_root=f"{self._config.root_dir}/seccomp",

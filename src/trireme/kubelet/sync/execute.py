@@ -37,6 +37,7 @@ from trireme.kubelet.sync.plan import (
 )
 from trireme.kubelet.sync.remove import Remover
 from trireme.kubelet.volumes.plugin import Mounted
+from trireme.machinery.errors import ApiError
 
 CRASH_LOOP = "CrashLoopBackOff"
 
@@ -155,8 +156,9 @@ class Executor:
         try:
             config = self._factory.sandbox(pod, action.attempt)
             self._factory.make_log_dirs(pod)
-            sandbox.id = await self._runtime.run_sandbox(config)
-        except (RuntimeFailure, ValueError, OSError) as failure:
+            handler = await self._factory.runtime_handler(pod)
+            sandbox.id = await self._runtime.run_sandbox(config, handler)
+        except (RuntimeFailure, ApiError, ValueError, OSError) as failure:
             self._events.pod(
                 pod, WARNING, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {failure}"
             )

@@ -55,7 +55,7 @@ class Mounts:
         mounts = []
         for index, volume_mount in enumerate(container.volumeMounts):
             volume = volumes.get(volume_mount.name)
-            if volume is None:
+            if volume is None or volume.device:
                 raise ConfigFailure(
                     f'cannot find volume "{volume_mount.name}" to mount into container '
                     f'"{container.name}"'
@@ -77,6 +77,25 @@ class Mounts:
                 )
             )
         return mounts
+
+    @staticmethod
+    def of_devices(container: core.Container, volumes: Mapping[str, Mounted]) -> list[model.Device]:
+        """Block devices. Raises ``ConfigFailure``."""
+        devices = []
+        for device in container.volumeDevices:
+            volume = volumes.get(device.name)
+            if volume is None or not volume.device:
+                raise ConfigFailure(
+                    f'cannot find volume "{device.name}" to pass into container "{container.name}"'
+                )
+            devices.append(
+                model.Device(
+                    host_path=volume.path,
+                    container_path=device.devicePath,
+                    permissions="r" if volume.read_only else "mrw",
+                )
+            )
+        return devices
 
     def of_kubelet(
         self, pod: core.Pod, container: core.Container, ips: tuple[str, ...]

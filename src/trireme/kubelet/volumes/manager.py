@@ -1,19 +1,24 @@
 """Mount and remove the volumes of pods.
 
 In: a pod. Out: volume name to ``Mounted``, or ``VolumeError``. Called by workers in each round and
-when a pod has ended. Rules: reference "Volumes". Keeps no state: what is mounted is read from the
-kubelet's root directory, so a restarted kubelet cleans up what another one made.
+when a pod has ended. Rules: reference "Volumes". What is mounted is read from the kubelet's root
+directory, so a restarted kubelet cleans up what another one made; what is kept in memory saves work
+only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from trireme.api.core import v1 as core
 from trireme.kit import catalog
 from trireme.kit.env import Env
+from trireme.kubelet.csi.contract import CsiError
 from trireme.kubelet.host.contract import Host
-from trireme.kubelet.volumes import plugins
+from trireme.kubelet.volumes import claims, plugins
+from trireme.kubelet.volumes.csi.mounter import CsiMounter
 from trireme.kubelet.volumes.plugin import (
     Mounted,
     Mounting,
@@ -21,8 +26,28 @@ from trireme.kubelet.volumes.plugin import (
     Plugin,
     Tokens,
     VolumeError,
+    VolumePending,
 )
 from trireme.machinery.errors import ApiError
+
+REFRESH_SECONDS = 60.0
+# The sources that are claims: what is mounted is the PersistentVolume behind them.
+CLAIMS = ("persistentVolumeClaim", "ephemeral")
+_SOURCES = tuple({
+    field
+    for kind in (core.Volume, core.PersistentVolumeSpec)
+    for field in kind.__struct_fields__
+} - {
+    "name", "capacity", "accessModes", "claimRef", "persistentVolumeReclaimPolicy",
+    "storageClassName", "mountOptions", "volumeMode", "nodeAffinity", "volumeAttributesClassName",
+})  # fmt: skip
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """A mounted volume behind a claim, and when to look at it again."""
+
+    mounted: Mounted
+    again: float
 
 
 class VolumeManager:
@@ -38,6 +63,7 @@ class VolumeManager:
         allocatable: Callable[[], Mapping[str, str]],
         *,
         memory_backed: bool = True,
+        csi: CsiMounter | None = None,
     ) -> None:
         self._env = env
         self._host = host
@@ -46,6 +72,8 @@ class VolumeManager:
         self._tokens = tokens
         self._allocatable = allocatable
         self._memory_backed = memory_backed
+        self._csi = csi
+        self._claimed: dict[tuple[str, str], _Known] = {}
         self._plugins: dict[str, Plugin] = {
             plugin.field: plugin for plugin in catalog.instances(plugins, Plugin)
         }
@@ -57,6 +85,10 @@ class VolumeManager:
         """Set up, or bring up to date, every volume of ``pod``. Raises ``VolumeError``."""
         return {volume.name: await self._mount_one(pod, volume) for volume in pod.spec.volumes}
 
+    def in_use(self) -> list[str]:
+        """The attached volumes that must stay so, for ``status.volumesInUse``."""
+        return self._csi.in_use() if self._csi is not None else []
+
     def make_pod_dirs(self, pod: core.Pod) -> None:
         directory = self.pod_dir(pod.metadata.uid)
         for name in ("volumes", "plugins", "containers"):
@@ -67,9 +99,16 @@ class VolumeManager:
         directory = self.pod_dir(uid)
         if self._host.info(directory) is None:
             return
-        for point in self._host.mounts_below(directory):
-            self._host.unmount(point)
-        for name in ("volume-subpaths", "volumes"):
+        for key in [key for key in self._claimed if key[0] == uid]:
+            del self._claimed[key]
+        self._unmount_below(f"{directory}/volume-subpaths")
+        if self._csi is not None:
+            try:
+                await self._csi.unmount(uid)
+            except CsiError as error:
+                raise VolumeError(f"UnmountVolume.TearDown failed: {error}") from error
+        self._unmount_below(directory)
+        for name in ("volume-subpaths", "volumes", "volumeDevices"):
             if self._host.info(f"{directory}/{name}") is not None:
                 await self._host.remove_tree(f"{directory}/{name}")
 
@@ -83,37 +122,74 @@ class VolumeManager:
         """UIDs that have a directory here."""
         return self._host.list(f"{self._root}/pods")
 
+    def _unmount_below(self, path: str) -> None:
+        for point in self._host.mounts_below(path):
+            self._host.unmount(point)
+
     async def _mount_one(self, pod: core.Pod, volume: core.Volume) -> Mounted:
-        plugin = next(
-            (plugin for name, plugin in self._plugins.items() if getattr(volume, name) is not None),
+        name = volume.name
+        try:
+            if any(getattr(volume, field) is not None for field in CLAIMS):
+                return await self._mount_claimed(pod, volume)
+            plugin = self._plugin(volume)
+            if plugin is None or plugin.mount is None:
+                raise VolumeError(f'volume "{name}": no plugin for {_source(volume)} volumes')
+            mounting = self._mounting(pod, plugin, name)
+            return Mounted(await plugin.mount(mounting, volume), plugin.read_only)
+        except VolumePending:
+            raise
+        except (VolumeError, CsiError, OSError, ApiError) as problem:
+            message = f'MountVolume.SetUp failed for volume "{name}" : {problem}'
+            raise VolumeError(message) from problem
+
+    async def _mount_claimed(self, pod: core.Pod, volume: core.Volume) -> Mounted:
+        """A volume behind a claim: mounted once, looked at again every minute."""
+        key, now = (pod.metadata.uid, volume.name), self._env.clock.monotonic()
+        known = self._claimed.get(key)
+        if known is not None and now < known.again:
+            return known.mounted
+        claimed = await claims.find(self._objects, pod, volume)
+        spec = claimed.volume.spec
+        plugin = self._plugin(spec)
+        if plugin is None or plugin.mount_claimed is None:
+            raise VolumeError(f"no plugin for {_source(spec)} volumes")
+        mounting = self._mounting(pod, plugin, claimed.volume.metadata.name)
+        if known is None:
+            mounted = await plugin.mount_claimed(mounting, claimed)
+        else:
+            mounted = known.mounted
+            if plugin.refresh is not None:
+                await plugin.refresh(mounting, claimed)
+        self._claimed[key] = _Known(mounted, now + REFRESH_SECONDS)
+        return mounted
+
+    def _plugin(self, source: core.Volume | core.PersistentVolumeSpec) -> Plugin | None:
+        return next(
+            (
+                plugin
+                for field, plugin in self._plugins.items()
+                if getattr(source, field, None) is not None
+            ),
             None,
         )
-        if plugin is None:
-            raise VolumeError(f'volume "{volume.name}": no plugin for {_source(volume)} volumes')
-        directory = f"{self.pod_dir(pod.metadata.uid)}/volumes/{plugin.directory}/{volume.name}"
-        mounting = Mounting(
+
+    def _mounting(self, pod: core.Pod, plugin: Plugin, name: str) -> Mounting:
+        return Mounting(
             self._env,
             self._host,
             pod,
-            directory,
+            f"{self.pod_dir(pod.metadata.uid)}/volumes/{plugin.directory}/{name}",
             self._objects,
             self._tokens,
             self._allocatable(),
             self._memory_backed,
+            self._csi,
         )
-        try:
-            return Mounted(await plugin.mount(mounting, volume), plugin.read_only)
-        except (VolumeError, OSError, ApiError) as problem:
-            message = f'MountVolume.SetUp failed for volume "{volume.name}" : {problem}'
-            raise VolumeError(message) from problem
 
 
-def _source(volume: core.Volume) -> str:
+def _source(volume: core.Volume | core.PersistentVolumeSpec) -> str:
+    """The name of the field that says what the volume is."""
     return next(
-        (
-            name
-            for name in volume.__struct_fields__
-            if name != "name" and getattr(volume, name) is not None
-        ),
+        (name for name in _SOURCES if getattr(volume, name, None) is not None),
         "unknown",
     )

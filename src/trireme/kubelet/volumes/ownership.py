@@ -8,9 +8,21 @@ tasks/configure-pod-container/security-context; KEP-695 (fsGroupChangePolicy).
 from __future__ import annotations
 
 from trireme.api.core import v1 as core
-from trireme.kubelet.host.contract import FileInfo, Root
+from trireme.kubelet.host.contract import FileInfo, Host, Root
 
 SETGID = 0o2000
+
+
+async def give(host: Host, path: str, pod: core.Pod) -> None:
+    """``apply`` to what is mounted on ``path``, which may be large: away from the event loop."""
+    if not group_set(pod):
+        return
+
+    def change() -> None:
+        with host.open_root(path) as root:
+            apply(root, "", pod)
+
+    await host.away(change)
 
 
 def apply(root: Root, path: str, pod: core.Pod, *, read_only: bool = False) -> None:

@@ -7,11 +7,13 @@ Every module in ``volumes/plugins`` defines one ``Plugin`` value; the manager fi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.api.node import v1 as node
+from trireme.api.storage import v1 as storage
 from trireme.kit.env import Env
 from trireme.kubelet.host.contract import Host
 
@@ -20,22 +22,78 @@ class VolumeError(Exception):
     """The volume cannot be set up now; the pod waits and the kubelet retries."""
 
 
+class VolumePending(VolumeError):
+    """Others have to act first: bind the claim, attach the volume, register the driver."""
+
+
 class Objects(Protocol):
-    """ConfigMaps and Secrets of the API."""
+    """Objects of the API that pods refer to; ``None``: there is none of that name."""
 
     async def config_map(self, namespace: str, name: str) -> core.ConfigMap | None: ...
 
     async def secret(self, namespace: str, name: str) -> core.Secret | None: ...
 
+    async def claim(self, namespace: str, name: str) -> core.PersistentVolumeClaim | None: ...
+
+    async def patch_claim_status(
+        self, claim: core.PersistentVolumeClaim, change: dict[str, Any]
+    ) -> core.PersistentVolumeClaim:
+        """A merge patch of the status. ApiError."""
+        ...
+
+    async def volume(self, name: str) -> core.PersistentVolume | None: ...
+
+    async def attachment(self, name: str) -> storage.VolumeAttachment | None: ...
+
+    async def csi_driver(self, name: str) -> storage.CSIDriver | None: ...
+
+    async def runtime_class(self, name: str) -> node.RuntimeClass | None: ...
+
 
 class Tokens(Protocol):
     """Service-account tokens bound to a pod, renewed before they run out."""
 
-    async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> str: ...
+    async def token(self, pod: core.Pod, audience: str, expiration_seconds: int) -> Token: ...
+
+
+class Token(msgspec.Struct, frozen=True):
+    """A token and when it runs out, in seconds since 1970."""
+
+    token: str
+    expires: float
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A claim of a pod, and the PersistentVolume that it is bound to. ``read_only``: the pod wants
+    no more."""
+
+    claim: core.PersistentVolumeClaim
+    volume: core.PersistentVolume
+    read_only: bool = False
+
+
+class Mounted(msgspec.Struct, frozen=True):
+    """A mounted volume. ``path`` is on the host; ``read_only``: no container may write to it,
+    whatever its volumeMount says; ``device``: it is a block device."""
+
+    path: str
+    read_only: bool = False
+    device: bool = False
+
+
+class CsiVolumes(Protocol):
+    """The volumes of the node's CSI drivers, as ``csi/mounter.py`` has them."""
+
+    async def mount(self, mounting: Mounting, volume: core.Volume) -> str: ...
+
+    async def mount_claimed(self, mounting: Mounting, claimed: Claimed) -> Mounted: ...
+
+    async def refresh(self, mounting: Mounting, claimed: Claimed) -> None: ...
 
 
 class Mounting(msgspec.Struct, frozen=True):
-    """The arguments of a plugin. ``directory`` is the volume's folder under the kubelet's root."""
+    """The arguments of a plugin. ``directory`` is the volume's folder under the kubelet's root;
+    ``csi`` ``None``: a node without CSI drivers."""
 
     env: Env
     host: Host
@@ -45,29 +103,25 @@ class Mounting(msgspec.Struct, frozen=True):
     tokens: Tokens
     allocatable: Mapping[str, str]
     memory_backed: bool = True
+    csi: CsiVolumes | None = None
 
     def stamp(self) -> str:
         """A name for a version of the volume's content."""
         return f"{int(self.env.clock.now() * 1000):013d}.{self.env.suffix(10)}"
 
 
-class Mounted(msgspec.Struct, frozen=True):
-    """A mounted volume. ``path`` is on the host; ``read_only``: no container may write to it,
-    whatever its volumeMount says."""
-
-    path: str
-    read_only: bool = False
-
-
 class Plugin(msgspec.Struct, frozen=True):
-    """``field``: which field of ``Volume`` it serves. ``directory``: its folder's name.
-    ``read_only``: the kubelet alone writes to its volumes.
+    """``field``: which field of ``Volume`` or of ``PersistentVolumeSpec`` it serves, or of both.
+    ``directory``: its folder's name. ``read_only``: the kubelet alone writes to its volumes.
 
-    ``mount`` is called in every round of the pod, and must be cheap when nothing changed; it raises
-    ``VolumeError``.
+    ``mount`` is called in every round of the pod, and must be cheap when nothing changed.
+    ``mount_claimed`` is called once, and again after the kubelet's restart, for a volume that may
+    be mounted already; ``refresh`` every minute after that. All raise ``VolumeError``.
     """
 
     field: str
     directory: str
-    mount: Callable[[Mounting, core.Volume], Awaitable[str]]
+    mount: Callable[[Mounting, core.Volume], Awaitable[str]] | None = None
     read_only: bool = False
+    mount_claimed: Callable[[Mounting, Claimed], Awaitable[Mounted]] | None = None
+    refresh: Callable[[Mounting, Claimed], Awaitable[None]] | None = None

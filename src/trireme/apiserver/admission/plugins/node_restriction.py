@@ -10,8 +10,11 @@ from __future__ import annotations
 from trireme.api.authentication.v1.tokenrequest import TokenRequest
 from trireme.api.coordination.v1.lease import Lease
 from trireme.api.core.v1.node_types import Node
+from trireme.api.core.v1.persistentvolume_types import PersistentVolume
+from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClaim
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.serviceaccount import ServiceAccount
+from trireme.api.storage.v1.csidriver import CSIDriver
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
 from trireme.apiserver.admission.plugins import mirror_pods
 from trireme.apiserver.authz import contract as authorization
@@ -210,7 +213,7 @@ def _token(node: str, attributes: Attributes, context: Context) -> None:
     if len(requested.spec.audiences) > 1:
         raise forbidden(attributes, "node may only request 0 or 1 audiences")
     audience = requested.spec.audiences[0] if requested.spec.audiences else ""
-    if audience in references.token_audiences(pod):
+    if audience in references.token_audiences(pod) or _is_for_driver(context, pod, audience):
         return
     question = authorization.Attributes(
         user=attributes.user,
@@ -226,3 +229,26 @@ def _token(node: str, attributes: Attributes, context: Context) -> None:
             f"audience {gotext.quote(audience)} not found in pod spec volume, "
             f"{attributes.user.name} is not authorized to request tokens for this audience",
         )
+
+
+def _is_for_driver(context: Context, pod: Pod, audience: str) -> bool:
+    """Whether a CSI driver of the pod's volumes asks for tokens of the audience."""
+    for name in _drivers(context, pod):
+        driver = context.reader.get(CSIDriver, "", name)
+        if driver is not None and any(
+            request.audience == audience for request in driver.spec.tokenRequests
+        ):
+            return True
+    return False
+
+
+def _drivers(context: Context, pod: Pod) -> set[str]:
+    found = {volume.csi.driver for volume in pod.spec.volumes if volume.csi is not None}
+    for name in references.claims(pod):
+        claim = context.reader.get(PersistentVolumeClaim, pod.metadata.namespace, name)
+        if claim is None or not claim.spec.volumeName:
+            continue
+        volume = context.reader.get(PersistentVolume, "", claim.spec.volumeName)
+        if volume is not None and volume.spec.csi is not None:
+            found.add(volume.spec.csi.driver)
+    return found

@@ -1,17 +1,20 @@
-"""Which objects the pods of a node name: what lets the node read them.
+"""Which objects belong to a node: what its pods name, and what is behind their claims.
 
-In: the stored pods, followed event by event. Out: whether an object is related to a node. Nothing
-runs in the background: a question first takes in what was written since the last one. Asked by
-``authorizer``. Volumes behind claims, attachments and device slices are kinds that are not served
-yet; a node is related to none of them. Upstream: plugin/pkg/auth/authorizer/node/graph.go.
+In: the stored pods, persistent volumes and attachments, followed event by event. Out: whether an
+object is related to a node. Nothing runs in the background: a question first takes in what was
+written since the last one. Asked by ``authorizer``. No node is related to a device's slice.
+Upstream: plugin/pkg/auth/authorizer/node/graph.go.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from trireme.api.core.v1.persistentvolume_types import PersistentVolume
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.storage.v1.volumeattachment import VolumeAttachment
 from trireme.apiserver.endpoint import Endpoint
 from trireme.domain import pod_references as references
 from trireme.store.contract import DELETED, Store, Subscription, SubscriptionClosed
@@ -21,22 +24,58 @@ Object = tuple[str, str, str]
 
 
 class Related:
-    """Counts, for every object, how many pods of each node name it."""
+    """Answers questions from three followed kinds."""
 
-    def __init__(self, store: Store, pods: Endpoint) -> None:
-        self._store = store
-        self._pods = pods
-        self._events: Subscription | None = None
-        # What each stored pod that is on a node gave: its node, and the objects that it names.
-        self._given: dict[str, tuple[str, frozenset[Object]]] = {}
-        self._nodes: dict[Object, Counter[str]] = {}
+    def __init__(
+        self, store: Store, pods: Endpoint, volumes: Endpoint, attachments: Endpoint
+    ) -> None:
+        self._pods = _Edges(store, pods, _of_pod)
+        self._volumes = _Edges(store, volumes, _of_volume)
+        self._attachments = _Edges(store, attachments, _of_attachment)
 
     def is_related(self, node: str, resource: str, namespace: str, name: str) -> bool:
-        """Whether a pod on the node names the object, or is it. StoreUnavailable."""
+        """Whether a pod on the node names the object, is it, or has a claim whose volume does; or
+        it is an attachment to the node. StoreUnavailable."""
+        item = resource, namespace, name
+        match resource:
+            case "volumeattachments":
+                return self._attachments.has(item, node)
+            case "persistentvolumes":
+                return self._has_claim_of(node, item)
+            case "secrets":
+                return self._pods.has(item, node) or self._has_claim_of(node, item)
+            case _:
+                return self._pods.has(item, node)
+
+    def _has_claim_of(self, node: str, item: Object) -> bool:
+        return any(self._pods.has(claim, node) for claim in self._volumes.of(item))
+
+
+class _Edges:
+    """The edges that the stored objects of a kind make: ``edges`` says to what each object relates
+    which others. Counted, as several objects may make the same one."""
+
+    def __init__(
+        self,
+        store: Store,
+        endpoint: Endpoint,
+        edges: Callable[[Any], tuple[Any, frozenset[Object]]],
+    ) -> None:
+        self._store = store
+        self._endpoint = endpoint
+        self._edges = edges
+        self._events: Subscription | None = None
+        # What each stored object gave.
+        self._given: dict[str, tuple[Any, frozenset[Object]]] = {}
+        self._ends: dict[Object, Counter[Any]] = {}
+
+    def has(self, item: Object, end: Any) -> bool:
+        return bool(self.of(item)[end])
+
+    def of(self, item: Object) -> Counter[Any]:
+        """The ends of the object's edges."""
         self._catch_up()
-        return (resource, namespace, name) in self._nodes and bool(
-            self._nodes[resource, namespace, name][node]
-        )
+        return self._ends.get(item) or Counter()
 
     def _catch_up(self) -> None:
         if self._events is None:
@@ -56,33 +95,60 @@ class Related:
 
     def _rebuild(self) -> None:
         self._given.clear()
-        self._nodes.clear()
-        self._events = self._store.watch(self._pods.root, self._store.revision)
-        for item in self._store.list(self._pods.root).items:
+        self._ends.clear()
+        self._events = self._store.watch(self._endpoint.root, self._store.revision)
+        for item in self._store.list(self._endpoint.root).items:
             self._add(item.key, item.value)
 
     def _add(self, key: str, value: bytes) -> None:
-        pod: Pod = self._pods.decode(value)
-        node = pod.spec.nodeName
-        objects = frozenset(_named(pod)) if node else frozenset()
-        if self._given.get(key) == (node, objects):
+        end, objects = self._edges(self._endpoint.decode(value))
+        if self._given.get(key) == (end, objects):
             return
         self._remove(key)
-        if not node:
+        if not end:
             return
-        self._given[key] = node, objects
+        self._given[key] = end, objects
         for item in objects:
-            self._nodes.setdefault(item, Counter())[node] += 1
+            self._ends.setdefault(item, Counter())[end] += 1
 
     def _remove(self, key: str) -> None:
-        node, objects = self._given.pop(key, ("", frozenset()))
+        end, objects = self._given.pop(key, ("", frozenset()))
         for item in objects:
-            counts = self._nodes[item]
-            counts[node] -= 1
-            if not counts[node]:
-                del counts[node]
+            counts = self._ends[item]
+            counts[end] -= 1
+            if not counts[end]:
+                del counts[end]
             if not counts:
-                del self._nodes[item]
+                del self._ends[item]
+
+
+def _of_pod(pod: Pod) -> tuple[str, frozenset[Object]]:
+    """The pod's node, and what it names."""
+    node = pod.spec.nodeName
+    return node, frozenset(_named(pod)) if node else frozenset()
+
+
+def _of_volume(volume: PersistentVolume) -> tuple[Object | None, frozenset[Object]]:
+    """The claim that has the volume; the volume and the secrets that a kubelet needs for it."""
+    claim = volume.spec.claimRef
+    if claim is None:
+        return None, frozenset()
+    found: set[Object] = {("persistentvolumes", "", volume.metadata.name)}
+    source = volume.spec.csi
+    if source is not None:
+        for secret in (
+            source.nodeStageSecretRef,
+            source.nodePublishSecretRef,
+            source.nodeExpandSecretRef,
+        ):
+            if secret is not None:
+                found.add(("secrets", secret.namespace, secret.name))
+    return ("persistentvolumeclaims", claim.namespace, claim.name), frozenset(found)
+
+
+def _of_attachment(attachment: VolumeAttachment) -> tuple[str, frozenset[Object]]:
+    item = "volumeattachments", "", attachment.metadata.name
+    return attachment.spec.nodeName, frozenset({item})
 
 
 def _named(pod: Pod) -> Iterator[Object]:

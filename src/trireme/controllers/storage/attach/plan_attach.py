@@ -7,7 +7,6 @@ https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +16,7 @@ from trireme.api.core.v1.persistentvolume_types import PersistentVolume
 from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClaim
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.storage.v1.volumeattachment import VolumeAttachment
-from trireme.domain import owners, pods
+from trireme.domain import owners, pods, volumes
 
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 # So long an unhealthy node is waited for to unmount, in seconds.
@@ -44,21 +43,6 @@ class Plan:
     detach: list[VolumeAttachment]
     reported: list[AttachedVolume]
     wait: float | None
-
-
-def name_of(volume: PersistentVolume, node: str) -> str:
-    """The name of the VolumeAttachment of a volume at a node."""
-    source = volume.spec.csi
-    assert source is not None
-    text = f"{source.volumeHandle}{source.driver}{node}"
-    return f"csi-{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def unique_name(volume: PersistentVolume) -> str:
-    """How nodes name a volume in ``volumesAttached`` and ``volumesInUse``."""
-    source = volume.spec.csi
-    assert source is not None
-    return f"kubernetes.io/csi/{source.driver}^{source.volumeHandle}"
 
 
 def uses_volumes(pod: Pod) -> bool:
@@ -142,7 +126,11 @@ def plan(
     waits: list[float] = []
     for name, item in sorted(attached.items()):
         volume = volume_of(name)
-        unique = unique_name(volume) if volume is not None and volume.spec.csi is not None else ""
+        unique = (
+            volumes.unique_name(volume)
+            if volume is not None and volume.spec.csi is not None
+            else ""
+        )
         if name not in desired_here:
             left = _wait(node, unique, undesired_since.get(name, now), now)
             if left == 0.0:

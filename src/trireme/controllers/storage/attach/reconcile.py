@@ -27,7 +27,7 @@ from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.storage.attach import plan_attach
 from trireme.controllers.storage.attach.plan_attach import Desired
-from trireme.domain import pod_references
+from trireme.domain import pod_references, volumes
 from trireme.machinery import errors, gotext, meta
 from trireme.runtime import recorder, triggers
 from trireme.runtime.controller import After, Controller
@@ -156,7 +156,7 @@ class AttachDetach:
         assert volume.spec.csi is not None
         source = VolumeAttachmentSource(persistentVolumeName=volume.metadata.name)
         made = VolumeAttachment(
-            metadata=meta.ObjectMeta(name=plan_attach.name_of(volume, key.name)),
+            metadata=meta.ObjectMeta(name=volumes.attachment_name(volume, key.name)),
             spec=VolumeAttachmentSpec(
                 attacher=volume.spec.csi.driver, source=source, nodeName=key.name
             ),
@@ -193,7 +193,7 @@ class AttachDetach:
 
     def _note_attached(self, node: str, unique: str) -> None:
         for pod, volume in self._users(node):
-            if plan_attach.unique_name(volume) == unique:
+            if volumes.unique_name(volume) == unique:
                 name = gotext.quote(volume.metadata.name)
                 message = f"AttachVolume.Attach succeeded for volume {name} "
                 self._events.event(pod, recorder.NORMAL, "SuccessfulAttachVolume", message)

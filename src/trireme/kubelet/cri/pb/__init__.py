@@ -1,1 +1,1 @@
-"""Generated protobuf code; ``scripts/generate-cri`` writes it."""
+"""Generated protobuf code; ``scripts/generate-protos`` writes it."""

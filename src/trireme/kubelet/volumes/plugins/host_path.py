@@ -7,8 +7,9 @@ again.
 from __future__ import annotations
 
 from trireme.api.core import v1 as core
+from trireme.domain import volumes
 from trireme.kubelet.host.contract import Host
-from trireme.kubelet.volumes.plugin import Mounting, Plugin, VolumeError
+from trireme.kubelet.volumes.plugin import Claimed, Mounted, Mounting, Plugin, VolumeError
 
 _KINDS = {
     "Directory": ("dir", "a directory"),
@@ -22,11 +23,21 @@ _KINDS = {
 
 
 async def mount(mounting: Mounting, volume: core.Volume) -> str:
-    source = volume.hostPath
+    assert volume.hostPath is not None
+    return _checked(mounting.host, volume.hostPath)
+
+
+async def mount_claimed(mounting: Mounting, claimed: Claimed) -> Mounted:
+    source = claimed.volume.spec.hostPath
     assert source is not None
+    block = volumes.mode_of(claimed.volume) == "Block"
+    return Mounted(_checked(mounting.host, source), claimed.read_only, device=block)
+
+
+def _checked(host: Host, source: core.HostPathVolumeSource) -> str:
     kind = source.type or ""
     if kind:
-        _check(mounting.host, source.path, kind)
+        _check(host, source.path, kind)
     return source.path
 
 
@@ -44,4 +55,4 @@ def _check(host: Host, path: str, kind: str) -> None:
         raise VolumeError(f"hostPath type check failed: {path} is not {words}")
 
 
-PLUGIN = Plugin("hostPath", "kubernetes.io~host-path", mount)
+PLUGIN = Plugin("hostPath", "kubernetes.io~host-path", mount, mount_claimed=mount_claimed)

@@ -66,14 +66,14 @@ async def _token(
 ) -> dict[str, File]:
     pod = mounting.pod
     expiration = source.expirationSeconds
-    token = await mounting.tokens.token(
+    found = await mounting.tokens.token(
         pod, source.audience, DEFAULT_EXPIRATION if expiration is None else expiration
     )
     user = ownership.single_user(pod)
     if user is not None or ownership.group_set(pod):
         # For the owner only; fsGroup adds the group's bit.
         mode = TOKEN_MODE
-    return {source.path: File(token.encode(), mode, -1 if user is None else user)}
+    return {source.path: File(found.token.encode(), mode, -1 if user is None else user)}
 
 
 PLUGIN = Plugin("projected", "kubernetes.io~projected", mount, read_only=True)

@@ -1,0 +1,1 @@
+"""CSI drivers on a node: their registration, and the calls of the Container Storage Interface."""

@@ -1,0 +1,130 @@
+"""Volumes behind claims that need no driver: local, hostPath and nfs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.kubelet.harness import Node, container, play, pod
+
+from trireme.api.core import v1 as core
+
+AT_NODE = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-0"]}
+AFFINITY = {"required": {"nodeSelectorTerms": [{"matchExpressions": [AT_NODE]}]}}
+
+
+async def claimed(node: Node, **source: Any) -> None:
+    """A volume that is bound to claim ``data``."""
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    resources = {"requests": {"storage": "1Gi"}}
+    claim = {
+        "metadata": {"name": "data", "namespace": "default"},
+        "spec": {**common, "resources": resources, "volumeName": "pv"},
+    }
+    made = await node.api.put(msgspec.convert(claim, core.PersistentVolumeClaim))
+    reference = {"namespace": "default", "name": "data", "uid": made.metadata.uid}
+    spec = {**common, "capacity": {"storage": "1Gi"}, "claimRef": reference, **source}
+    volume = {"metadata": {"name": "pv"}, "spec": spec}
+    await node.api.put(msgspec.convert(volume, core.PersistentVolume))
+    made.status.phase = "Bound"
+    await node.api.client.update_status(made)
+
+
+def user(*, read_only: bool = False, **spec: Any) -> core.Pod:
+    claim = core.PersistentVolumeClaimVolumeSource(claimName="data", readOnly=read_only)
+    mounts = [core.VolumeMount(name="v", mountPath="/v")]
+    volume = core.Volume(name="v", persistentVolumeClaim=claim)
+    return pod("web", container("main", volumeMounts=mounts), volumes=[volume], **spec)
+
+
+def mount(node: Node) -> Any:
+    (made,) = node.cri.containers.values()
+    return next(m for m in made.config.mounts if m.container_path == "/v")
+
+
+async def runs(node: Node) -> None:
+    await node.until(lambda: node.condition("web", "Ready") == "True", 40)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_local_volume(read_only: bool) -> None:
+    async def story(node: Node) -> None:
+        await claimed(node, local={"path": "/disks/1"}, nodeAffinity=AFFINITY)
+        context = core.PodSecurityContext(fsGroup=42)
+        await node.api.put(user(read_only=read_only, securityContext=context))
+        await node.until(lambda: node.api.messages("web", "FailedMount"), 10)
+        assert node.api.messages("web", "FailedMount")[0] == (
+            'MountVolume.SetUp failed for volume "v" : path "/disks/1" does not exist'
+        )
+        node.host.make_dirs("/disks/1")
+        await runs(node)
+        uid = node.api.pod("web").metadata.uid
+        path = f"/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~local-volume/pv"
+        assert node.host.mounts == {path: "bind /disks/1 bind" + (" ro" if read_only else "")}
+        assert (mount(node).host_path, mount(node).readonly) == (path, read_only)
+        assert node.host.info(path).gid == (0 if read_only else 42)
+        await node.api.delete_pod("web")
+        await node.until(lambda: not node.host.mounts, 40)
+        assert node.host.info("/disks/1") is not None
+
+    play(story)
+
+
+def test_an_nfs_volume() -> None:
+    async def story(node: Node) -> None:
+        nfs = {"server": "fd00::1", "path": "/export"}
+        await claimed(node, nfs=nfs, mountOptions=["hard", "nfsvers=4.1"])
+        await node.api.put(user())
+        await runs(node)
+        (found,) = node.host.mounts.values()
+        assert found == "nfs [fd00::1]:/export hard nfsvers=4.1"
+
+    play(story)
+
+
+def test_a_directory_of_the_node() -> None:
+    async def story(node: Node) -> None:
+        await claimed(node, hostPath={"path": "/srv/data", "type": "DirectoryOrCreate"})
+        await node.api.put(user())
+        await runs(node)
+        assert mount(node).host_path == "/srv/data"
+        assert node.host.info("/srv/data").kind == "dir"
+        await node.api.delete_pod("web")
+        await node.until(lambda: not node.api.has_pod("web"), 40)
+        assert node.host.info("/srv/data").kind == "dir"
+
+    play(story)
+
+
+def test_a_claim_of_another_kind_of_volume_is_refused_by_name() -> None:
+    async def story(node: Node) -> None:
+        await claimed(node, iscsi={"targetPortal": "p", "iqn": "iqn.2020-01.x:y", "lun": 0})
+        await node.api.put(user())
+        await node.until(lambda: node.api.messages("web", "FailedMount"), 10)
+        assert "no plugin for iscsi volumes" in node.api.messages("web", "FailedMount")[0]
+
+    play(story)
+
+
+def test_an_ephemeral_claim_must_be_the_pods() -> None:
+    async def story(node: Node) -> None:
+        await claimed(node, hostPath={"path": "/srv/data"})
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1"}}}
+        source = {"volumeClaimTemplate": {"spec": spec}}
+        volume = core.Volume(
+            name="data", ephemeral=msgspec.convert(source, core.EphemeralVolumeSource)
+        )
+        mounts = [core.VolumeMount(name="data", mountPath="/v")]
+        claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
+        claim.metadata.name, claim.metadata.uid = "web-data", ""
+        claim.metadata.resourceVersion = ""
+        made = await node.api.client.create(claim)
+        made.status.phase = "Bound"
+        await node.api.client.update_status(made)
+        await node.api.put(pod("web", container("main", volumeMounts=mounts), volumes=[volume]))
+        await node.until(lambda: node.api.messages("web", "FailedMount"), 140)
+        text = "PVC default/web-data was not created for pod default/web (pod is not owner)"
+        assert text in node.api.messages("web", "FailedMount")[0]
+
+    play(story)
