@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.apiserver import parity
 from tests.apiserver.test_openapi_parity import fetch
 from tests.scripts.loading import script
 
@@ -29,7 +30,6 @@ CREATED = [
     for resource in Catalog.of(trireme.api).resources
     if {"create", "get"} <= {*resource.verbs}
     and resource.stored_as is None
-    and resource.default_on
     and resource.plural != UNIONS
 ]
 TYPES = scaffold.types_of_the_api()
@@ -76,7 +76,7 @@ def described(node: Node, above: tuple[str, ...] = ()) -> Any:
 @pytest.mark.parametrize("resource", CREATED, ids=lambda r: f"{r.version}-{r.plural}")
 async def test_a_kind_is_made_as_we_have_it(resource: Resource, documents: dict[str, Any]) -> None:
     if not documents:
-        async with control_plane.api_server() as server:
+        async with control_plane.api_server(**parity.EVERYTHING) as server:
             index = await fetch(server, "/openapi/v3")
             for path, entry in index["paths"].items():
                 documents[path] = await fetch(server, entry["serverRelativeURL"])

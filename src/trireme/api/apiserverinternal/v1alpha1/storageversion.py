@@ -56,8 +56,8 @@ class StorageVersion(Struct):
     kind: str = constant("StorageVersion")
     apiVersion: str = constant("internal.apiserver.k8s.io/v1alpha1")
     metadata: Annotated[meta.ObjectMeta, Required()] = always(meta.ObjectMeta)
-    spec: Annotated[StorageVersionSpec, Required()] = always(StorageVersionSpec)
-    status: Annotated[StorageVersionStatus, Required()] = always(StorageVersionStatus)
+    spec: StorageVersionSpec = always(StorageVersionSpec)
+    status: StorageVersionStatus = always(StorageVersionStatus)
 
 
 _NO_LABEL = (
