@@ -28,9 +28,7 @@ UNIONS = "customresourcedefinitions"
 CREATED = [
     resource
     for resource in Catalog.of(trireme.api).resources
-    if {"create", "get"} <= {*resource.verbs}
-    and resource.stored_as is None
-    and resource.plural != UNIONS
+    if {"create", "get"} <= {*resource.verbs} and resource.plural != UNIONS
 ]
 TYPES = scaffold.types_of_the_api()
 
