@@ -70,7 +70,7 @@ class Jobs:
         self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS, retry=RETRY)
         self._loop.watch(self._jobs, triggers.only(_spec_changed, triggers.own()))
         others = triggers.only(lambda event: not _spec_changed(event), triggers.own())
-        self._loop.watch(self._jobs, others, self._pace.delay)
+        self._loop.watch(self._jobs, others, self._delay)
         self._loop.watch(self._pods, self._of_pod, self._delay)
         self._orphans = Orphans(context, self._jobs, self._pods, self._owned)
 
