@@ -619,6 +619,9 @@ def test_a_runtime_class_selects_the_handler() -> None:
         text = 'no runtime for "sandboxed" is configured'
         await node.until(lambda: node.api.messages("web", "FailedCreatePodSandBox"), 5)
         assert text in node.api.messages("web", "FailedCreatePodSandBox")[0]
+        await node.env.clock.sleep(60)
+        (event,) = [e for e in node.api.events("web") if e.reason == "FailedCreatePodSandBox"]
+        assert 4 <= event.count <= 8
         node.cri.handlers.add("sandboxed")
         await node.until(lambda: node.condition("web", "Ready") == "True", 60)
         (sandbox,) = node.cri.sandboxes.values()

@@ -315,6 +315,8 @@ class Worker:
         plan = planning.plan(
             self.pod, observed, deps.probes.results(), deps.crashes, deps.env.clock.now()
         )
+        if outcome.failed and any(isinstance(a, planning.CreateSandbox) for a in plan.actions):
+            return False  # without a sandbox nothing starts
         return any(
             getattr(action, "name", None) not in outcome.reasons
             for action in plan.actions
