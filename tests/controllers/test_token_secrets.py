@@ -12,7 +12,6 @@ from trireme.api.core.v1.references import ObjectReference
 from trireme.apiserver import chain
 from trireme.apiserver.controllers import token_use
 from trireme.apiserver.request import Request
-from trireme.controllers import manager
 from trireme.controllers.settings import Settings
 from trireme.domain import service_account_tokens as tokens
 from trireme.kit.env import Env
@@ -85,10 +84,8 @@ async def test_a_token_goes_with_its_account(env: Env) -> None:
 
 @virtual.test()
 async def test_use_is_written_down_and_what_nobody_uses_goes(env: Env) -> None:
-    # Days pass: only these two look at the clock.
     here = ("tokens-controller", "legacy-service-account-token-cleaner")
-    without = tuple(item.name for item in manager.definitions() if item.name not in here)
-    async with harness.world(env, settings=SETTINGS, plays="", without=without) as world:
+    async with harness.world(env, settings=SETTINGS, plays="", only=here) as world:
         account = robot()
         account.secrets = [ObjectReference(name="t"), ObjectReference(name="used")]
         await world.client.create(account)

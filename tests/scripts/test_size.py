@@ -61,14 +61,18 @@ def test_the_table_adds_up_and_shows_what_changed():
     ]
 
 
-def test_the_rooms_are_those_of_the_tree():
-    rooms = size.count_rooms(size.working_tree())
+@pytest.fixture(scope="module")
+def rooms():
+    return size.count_rooms(size.working_tree())
+
+
+def test_the_rooms_are_those_of_the_tree(rooms):
     assert rooms[("kubelet", "cri")] > 0 and rooms[("generated", "")] > 0
     assert size.total(rooms) == sum(rooms.values()) - rooms[("generated", "")]
 
 
-def test_the_readme_says_how_much_there_is_to_read():
+def test_the_readme_says_how_much_there_is_to_read(rooms):
     said = re.search(r"some (\d+,\d+) lines of code", (SCRIPT.parents[1] / "README.md").read_text())
-    lines = size.total(size.count_rooms(size.working_tree()))
+    lines = size.total(rooms)
     assert said is not None
     assert abs(int(said[1].replace(",", "")) - lines) < lines / 20, f"{lines} by now"
