@@ -77,7 +77,7 @@ class Front(connections.Front):
 
 
 class _Connection(connections.Connection):
-    """One client. A head that is not complete holds its part of the budget, but its beginning."""
+    """One client. An incomplete head counts against the budget beyond its first bytes."""
 
     __slots__ = ("_share",)
 

@@ -69,7 +69,7 @@ class ServedKinds:
 
     def all_endpoints(self) -> Iterator[Endpoint]:
         """The endpoints that there are now; of custom kinds those that have been used."""
-        return chain(self.endpoints.values(), self.custom.made())
+        return chain(self.endpoints.values(), self.custom.endpoints_in_use())
 
     def derived(self, make: Callable[[ServedKinds], T]) -> T:
         """What ``make`` returns, kept until what is served changes."""

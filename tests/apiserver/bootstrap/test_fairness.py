@@ -47,16 +47,16 @@ def test_who_took_an_object_over_keeps_it() -> None:
         obj.metadata.annotations = {} if note is None else {fairness.AUTOUPDATE: note}
         return obj
 
-    assert fairness.revised(stored("false"), expected) is None
-    revised = fairness.revised(stored("true"), expected)
-    assert revised is not None
-    assert revised.spec == expected.spec
+    assert fairness.updated(stored("false"), expected) is None
+    updated = fairness.updated(stored("true"), expected)
+    assert updated is not None
+    assert updated.spec == expected.spec
     # Without a word, a changed spec is a person's.
-    kept = fairness.revised(stored(None), expected)
+    kept = fairness.updated(stored(None), expected)
     assert kept is not None
     assert kept.metadata.annotations == {fairness.AUTOUPDATE: "false"}
     assert kept.spec != expected.spec
-    fresh = fairness.revised(stored(None, 1), expected)
+    fresh = fairness.updated(stored(None, 1), expected)
     assert fresh is not None
     assert fresh.spec == expected.spec
 

@@ -1,7 +1,7 @@
 """The flow schemas and priority levels that a cluster begins with. Pure.
 
-Out: fresh objects. Called by ``run``. Two of each nobody can do without (``mandatory``); the others
-are suggestions, which people may change or take away from the automatic by an annotation. Upstream:
+Out: fresh objects. Called by ``run``. Two of each are mandatory; the others
+are suggested, and users may exclude them from automatic updates by an annotation. Upstream:
 apiserver ``apis/flowcontrol/bootstrap``, pkg/registry/flowcontrol/ensurer.
 
 The text below has, for each level: shares, percent to lend, queues, hand size. For each schema:
@@ -108,23 +108,23 @@ def flow_schemas() -> list[FlowSchema]:
     return found
 
 
-def revised(stored: Configuration, desired: Configuration) -> Configuration | None:
+def updated(stored: Configuration, desired: Configuration) -> Configuration | None:
     """``stored`` with the desired spec, unless people took it over; None where nothing changes.
 
     The mandatory ones follow always; of the exempt level people may set the shares.
     """
     name, notes = desired.metadata.name, stored.metadata.annotations
     autoupdate = _TRUTH.get(notes.get(AUTOUPDATE, ""))
-    follows = stored.metadata.generation == 1 if autoupdate is None else autoupdate
-    follows = follows or name in mandatory.FLOW_SCHEMAS
+    auto_updates = stored.metadata.generation == 1 if autoupdate is None else autoupdate
+    auto_updates = auto_updates or name in mandatory.FLOW_SCHEMAS
     if isinstance(stored, levels.PriorityLevelConfiguration) and name == mandatory.EXEMPT:
         shares = stored.spec.exempt
         if shares is not None and isinstance(desired, levels.PriorityLevelConfiguration):
             desired.spec.exempt = shares
-    changed = autoupdate is not follows
+    changed = autoupdate is not auto_updates
     if changed:
-        notes[AUTOUPDATE] = "true" if follows else "false"
-    if follows and stored.spec != desired.spec:
+        notes[AUTOUPDATE] = "true" if auto_updates else "false"
+    if auto_updates and stored.spec != desired.spec:
         stored.spec = desired.spec
         changed = True
     return stored if changed else None
@@ -132,8 +132,8 @@ def revised(stored: Configuration, desired: Configuration) -> Configuration | No
 
 def is_undesired(stored: Configuration, names: frozenset[str]) -> bool:
     """Whether an object that follows by itself is none of those that a cluster begins with."""
-    follows = _TRUTH.get(stored.metadata.annotations.get(AUTOUPDATE, ""), False)
-    return follows and stored.metadata.name not in names
+    auto_updates = _TRUTH.get(stored.metadata.annotations.get(AUTOUPDATE, ""), False)
+    return auto_updates and stored.metadata.name not in names
 
 
 def _meta(name: str) -> ObjectMeta:

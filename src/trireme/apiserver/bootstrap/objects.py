@@ -99,7 +99,7 @@ def service_cidr(cidr: str) -> ServiceCIDR:
 
 
 def with_readiness(stored: ServiceCIDR, desired: ServiceCIDR, now: str) -> ServiceCIDR | None:
-    """A copy that says it is ready, None where that is for nobody or for others to say."""
+    """A copy with the condition Ready; None where it has one, or is being deleted or another's."""
     ready = next((item for item in stored.status.conditions if item.type == "Ready"), None)
     if stored.metadata.deletionTimestamp is not None or stored.spec != desired.spec:
         return None

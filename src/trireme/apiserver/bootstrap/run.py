@@ -119,7 +119,7 @@ def _fairness(context: ServerContext) -> list[Awaitable[None] | None]:
     )
     for kind, desired in both:
         for obj in desired:
-            writes.append(_reconcile(context, obj, fairness.revised, manager=FAIRNESS_MANAGER))
+            writes.append(_reconcile(context, obj, fairness.updated, manager=FAIRNESS_MANAGER))
         names = frozenset(obj.metadata.name for obj in desired)
         for stored in context.reader.list(kind):
             if fairness.is_undesired(stored, names):

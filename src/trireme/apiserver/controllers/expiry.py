@@ -1,8 +1,8 @@
-"""Objects of kinds with a life time go by themselves: events, an hour after their last write.
+"""Deletes objects of kinds with a TTL: events, an hour after their last write.
 
 In: the stored objects of every kind whose ``Resource`` has a ``ttl``. Out: deletions. The store
 keeps no times, so each object's age is counted from when this task first saw its revision; after a
-restart an object may live for up to one more life time. Started by ``run``. Upstream: leases of
+restart an object may live for up to one more TTL. Started by ``run``. Upstream: leases of
 etcd, --event-ttl.
 """
 
@@ -12,12 +12,12 @@ from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.store import contract as stores
 
-# Seconds between two looks.
+# Seconds between two passes.
 INTERVAL = 60.0
 
 
 async def expire(context: ServerContext) -> None:
-    """Delete what has outlived its time, for ever."""
+    """Delete what is older than its TTL, until cancelled."""
     watched = [end for end in context.served.endpoints.values() if end.resource.ttl is not None]
     observed: dict[str, tuple[int, float]] = {}
     while watched:
@@ -46,7 +46,7 @@ async def _expire_kind(
         try:
             await context.store.delete(item.key, item.revision)
         except (stores.Conflict, stores.KeyMissing):
-            # Written or deleted meanwhile; a new revision begins a new life.
+            # Written or deleted meanwhile; the age of a new revision starts at zero.
             continue
         except stores.StoreUnavailable as problem:
             context.env.log.warning("%s is not expired: %s", item.key, problem)

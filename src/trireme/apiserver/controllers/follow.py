@@ -1,9 +1,8 @@
-"""Keeps something in line with the objects below a prefix of the store.
+"""Syncs every object below a prefix of the store, and again whenever one changes.
 
-In: a prefix and what to do about a name. Out: that is done for every name that is there, and again
-whenever one changes, until the store closes. Level-triggered: only names are handed on, and what is
-to be done is computed from what is there. Used by the parts of the API server that keep objects of
-their own (definitions, APIServices). Upstream: an informer with a workqueue.
+In: a prefix and a function of a name. Out: its calls, until the store closes. Level-triggered: the
+function gets a name and reads the present state. Used by what keeps objects of the API server
+itself (definitions, APIServices). Upstream: an informer with a workqueue.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ RETRY = 1.0
 
 
 class Follower:
-    """Does one thing about names of one kind of object; what fails is logged and tried again."""
+    """Calls ``sync`` for names of one kind of object; what fails is logged and tried again."""
 
     def __init__(
         self,
@@ -38,7 +37,7 @@ class Follower:
         self._sync = sync
 
     async def sync(self, name: str) -> None:
-        """Do it for one name."""
+        """Sync one name."""
         try:
             await self._sync(name)
         except (errors.ApiError, stores.StoreUnavailable) as error:
@@ -50,14 +49,14 @@ class Follower:
         await self.sync(name)
 
     async def follow(self, prefix: str) -> None:
-        """Do it for every name below a prefix, at first and whenever one changes."""
+        """Sync every name below a prefix, at first and whenever one changes."""
         known: set[str] = set()
         while True:
             page = self._store.list(prefix)
             subscription = self._store.watch(prefix, page.revision)
             present = {item.key[len(prefix) :] for item in page.items}
             try:
-                # Those that went while nobody listened are done as well.
+                # Those that were deleted meanwhile are synced as well.
                 for name in sorted(present | known):
                     await self.sync(name)
                 known = present

@@ -103,7 +103,7 @@ class Definition:
         return found is not None and found.status == "True"
 
     def is_synced(self) -> bool:
-        """Whether the status has nothing to follow up: what nearly every look finds."""
+        """Whether the status is up to date; nearly always so."""
         return (
             self.names == self.spec.names
             and self.is_true(ESTABLISHED)

@@ -75,20 +75,20 @@ class CustomKinds:
         if item is None:
             if kind is not None:
                 del self._known[name]
-                kind.end()
+                kind.stop()
                 self.changes += 1
             return None
         if kind is not None and kind.definition.revision == item.revision:
             return kind
         definition = Definition(item.value, item.revision)
-        if kind is not None and kind.take(definition):
+        if kind is not None and kind.update(definition):
             self.changes += kind.discovery_changed
             return kind
         new = CustomKind(definition, self._store, self._env, self._hooks, kind is not None)
         self._known[name] = new
         self.changes += 1
         if kind is not None:
-            kind.end()
+            kind.stop()
         return new
 
     def all(self) -> list[CustomKind]:
@@ -106,14 +106,14 @@ class CustomKinds:
             )
         return self._served_versions[1]
 
-    def made(self) -> Iterator[CustomEndpoint]:
+    def endpoints_in_use(self) -> Iterator[CustomEndpoint]:
         """The endpoints that have been made."""
         for kind in list(self._known.values()):
             yield from list(kind.endpoints.values())
 
 
 class CustomKind:
-    """One definition and what was made of it."""
+    """One definition and its endpoints."""
 
     def __init__(
         self, definition: Definition, store: Store, env: Env, hooks: convert.Hooks, changed: bool
@@ -129,8 +129,8 @@ class CustomKind:
         since = changed or definition.meta.generation != 1
         self._stale_until = store.revision if since else 0
 
-    def take(self, definition: Definition) -> bool:
-        """Go on with a newer form of the definition, if it serves the same."""
+    def update(self, definition: Definition) -> bool:
+        """Take over a newer definition, if it serves the same; whether it does."""
         if not self.definition.serves_like(definition):
             return False
         before = self._discovery_state
@@ -144,8 +144,8 @@ class CustomKind:
     def _discovery_state(self) -> tuple[bool, bool]:
         return self.is_served, self.definition.is_true(types.TERMINATING)
 
-    def end(self) -> None:
-        """What was served is so no more."""
+    def stop(self) -> None:
+        """The definition is gone, or serves something else: watches end."""
         if self._shared is not None:
             self._shared.end_watches()
 

@@ -1,8 +1,8 @@
 """``serviceaccounts/<name>/token``: a signed token for an account, bound to what it names.
 
 In: a TokenRequest. Out: the same with a token and its end in ``status``. A token bound to a pod, a
-secret or a node dies with it. A pod's token of 3607 seconds, which is what every pod gets, is in
-truth good for a year, and says from when on its use is a mistake.
+secret or a node dies with it. A pod's token of 3607 seconds, which is what every pod gets, is
+valid for a year; its claim ``warnafter`` says when it should have been renewed.
 Upstream: pkg/registry/core/serviceaccount/storage/token.go; KEP-1205, KEP-2799, KEP-4193.
 """
 

@@ -1,4 +1,4 @@
-"""Who may decide on certificates, sign them, or vouch for authorities; and for whom none is signed.
+"""Who may approve and sign certificates and attest trust bundles; none is for system:masters.
 
 Upstream: plugin/pkg/admission/certificates; https://kubernetes.io/docs/reference/access-authn-authz/
 certificate-signing-requests/#authorization.

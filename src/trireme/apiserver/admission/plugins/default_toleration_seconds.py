@@ -1,4 +1,4 @@
-"""DefaultTolerationSeconds: a pod stays five minutes on a node that is lost, unless it says else.
+"""DefaultTolerationSeconds: a pod stays five minutes on a lost node unless it says otherwise.
 
 https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
 #defaulttolerationseconds.

@@ -1,4 +1,4 @@
-"""Which pods a node may create: images of its own static pods, which give it no rights.
+"""Which pods a node may create: mirrors of its own static pods, without references.
 
 Called by ``node_restriction``. https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/.
 """

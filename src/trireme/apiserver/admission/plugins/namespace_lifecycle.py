@@ -1,4 +1,4 @@
-"""NamespaceLifecycle: nothing is made in a namespace that is missing or going; three never go.
+"""NamespaceLifecycle: nothing is created in a missing or terminating namespace; three stay.
 
 https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespacelifecycle.
 """

@@ -1,4 +1,4 @@
-"""PodCertificateRequests: a certificate begins about now, and who signs may do so.
+"""PodCertificateRequests: a certificate is valid from about now, and its signer may sign.
 
 Upstream: pkg/registry/certificates/podcertificaterequest, where it is a part of the storage: its
 words are those of validation.

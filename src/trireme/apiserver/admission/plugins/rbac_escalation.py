@@ -1,4 +1,4 @@
-"""Nobody gives rights that he does not have: roles may not grow beyond their writer's own rules.
+"""Privilege escalation prevention: a role may not grow beyond its writer's own rules.
 
 A role takes the writer's own rules to cover its rules, or the verb ``escalate`` on it; a binding
 the rules of its role, or ``bind`` on the role. Upstream does this in the storage of the kinds, so
