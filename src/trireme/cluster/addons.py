@@ -1,4 +1,4 @@
-"""The add-ons of a local cluster: cluster DNS and its RBAC.
+"""The add-ons of a local cluster: cluster DNS and its RBAC, the default StorageClass.
 
 DNS runs on each node; its Service leads to the node's own server (internalTrafficPolicy Local), so
 that a lost node does not affect name resolution on others.
@@ -17,6 +17,7 @@ from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.client.client import Client
+from trireme.cluster import local_path
 from trireme.cluster.settings import Settings
 from trireme.machinery import errors
 from trireme.machinery.meta import ObjectMeta
@@ -30,7 +31,13 @@ async def apply(client: Client, cluster: Settings) -> None:
     """Create missing objects; existing ones are left unchanged."""
     if not cluster.nodes:
         return
-    for obj in (dns_role(), dns_binding(), dns_service(cluster), dns_endpoints(cluster)):
+    for obj in (
+        dns_role(),
+        dns_binding(),
+        dns_service(cluster),
+        dns_endpoints(cluster),
+        *local_path.objects(),
+    ):
         try:
             await client.create(obj)
         except errors.ApiError as error:

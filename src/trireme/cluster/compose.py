@@ -135,8 +135,9 @@ def controllers(cluster: Settings) -> Main:
     """All controllers."""
 
     async def main(started: Started) -> None:
-        from trireme.cluster import access
+        from trireme.cluster import access, local_path
         from trireme.controllers import manager, settings
+        from trireme.kubelet.host.real import RealHost
 
         env = environment("controllers", started)
         keys = Keys(cluster.pki_dir)
@@ -147,7 +148,7 @@ def controllers(cluster: Settings) -> Main:
 
             clients = {
                 name: await client(pki.controller_file(name), f"kube-controller-manager/{name}")
-                for name in manager.identities()
+                for name in (*manager.identities(), local_path.ACCOUNT)
             }
             config = manager.ManagerConfig(
                 client=await client("controllers", "kube-controller-manager"),
@@ -159,6 +160,7 @@ def controllers(cluster: Settings) -> Main:
                     service_account_key=keys.signing_key(),
                     namespace_delay=0.0,
                 ),
+                extra=[local_path.definition(cluster.storage_dir, RealHost())],
             )
             await manager.run(config, env)
 

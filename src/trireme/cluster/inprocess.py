@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from trireme.apiserver import run
@@ -23,7 +24,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.client import agent as agents
 from trireme.client.client import Client
 from trireme.client.inproc import InProcess
-from trireme.cluster import direct
+from trireme.cluster import direct, local_path
 from trireme.controllers import manager
 from trireme.controllers.settings import Settings
 from trireme.kit import env as envs
@@ -147,6 +148,7 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
         settings=Settings(
             root_ca=authority.certificate.decode(), cluster_signing=authority, namespace_delay=0.0
         ),
+        extra=[local_path.definition(Path("/var/lib/trireme/storage"), local_path.NoFiles())],
     )
 
 

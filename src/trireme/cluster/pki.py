@@ -80,9 +80,10 @@ class Keys:
     def make_controllers(self, now: float) -> None:
         """Create the certificates of the controllers' service accounts. Apart from ``make``, as it
         imports all controllers for their names."""
+        from trireme.cluster import local_path
         from trireme.controllers import manager
 
-        for controller in manager.identities():
+        for controller in (*manager.identities(), local_path.ACCOUNT):
             self._issue(
                 controller_file(controller),
                 f"system:serviceaccount:kube-system:{controller}",

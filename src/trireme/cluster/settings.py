@@ -72,6 +72,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Path(self.state_dir, "pki")
 
     @property
+    def storage_dir(self) -> Path:
+        """The volumes of the class ``local-path``."""
+        return Path(self.state_dir, "storage")
+
+    @property
     def kubeconfig(self) -> Path:
         """The administrator's kubeconfig."""
         return Path(self.state_dir, "kubeconfig")

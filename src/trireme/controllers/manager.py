@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from trireme import controllers
@@ -32,7 +32,7 @@ class ManagerConfig:
 
     ``client_for`` gives the client of ``system:serviceaccount:kube-system:<name>``. ``candidate``
     is this copy's name in the leader election, "" for the only copy. ``without`` names controllers
-    that do not run.
+    that do not run; ``extra`` are not upstream's: provisioners, clouds.
     """
 
     client: Client
@@ -40,6 +40,7 @@ class ManagerConfig:
     settings: Settings = field(default_factory=Settings)
     candidate: str = ""
     without: frozenset[str] = frozenset()
+    extra: Sequence[Definition] = ()
 
 
 async def run(config: ManagerConfig, env: Env) -> None:
@@ -64,7 +65,7 @@ def identities() -> list[str]:
 
 
 async def _work(config: ManagerConfig, env: Env) -> None:
-    defined = definitions()
+    defined = [*definitions(), *config.extra]
     unknown = config.without - {definition.name for definition in defined}
     if unknown:
         raise ValueError(f"no such controllers: {', '.join(sorted(unknown))}")

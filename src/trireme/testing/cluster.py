@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from trireme.client.client import Client
-from trireme.cluster import inprocess
+from trireme.cluster import inprocess, local_path
 from trireme.cluster.inprocess import InProcessCluster
 from trireme.kit.env import Env
 from trireme.kubelet.cgroups.apply import NoCgroups
@@ -30,8 +30,11 @@ from trireme.testing.fake_cri import Behave, FakeRuntime
 async def running(
     env: Env, *, nodes: int = 2, behave: Behave | None = None
 ) -> AsyncIterator[InProcessCluster]:
-    """A cluster with nodes ``node-0`` and so on. Images are there whatever they are called."""
+    """A cluster with nodes ``node-0`` and so on, and a default StorageClass. Images are there
+    whatever they are called."""
     async with inprocess.control_plane(env) as cluster:
+        for obj in local_path.objects():
+            await cluster.client.create(obj)
         machines = Machines(behave)
         for number in range(nodes):
             await cluster.start_node(f"node-{number}", machines.parts(number))
