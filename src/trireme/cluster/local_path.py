@@ -132,9 +132,7 @@ class Provisioner:
                 storageClassName=found.metadata.name,
                 mountOptions=found.mountOptions,
                 volumeMode="Filesystem",
-                hostPath=HostPathVolumeSource(
-                    path=str(self._folder / name), type="DirectoryOrCreate"
-                ),
+                hostPath=folder,
             ),
         )
 
