@@ -20,6 +20,7 @@ from trireme.machinery.labels import Selector
 from trireme.runtime import keys, triggers
 from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
+from trireme.runtime.written import Written
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ class OwnedPods(Generic[T]):
         owners_of: Informer[T],
         all_pods: Informer[Pod],
         kind: type,
+        written: Written,
         *,
         selector: Callable[[T], Selector] = of_spec,
         fits: Callable[[T, Pod], bool] = lambda owner, pod: True,
@@ -52,6 +54,7 @@ class OwnedPods(Generic[T]):
         self._owners = owners_of
         self._pods = all_pods
         self._pods.add_index(by_controller)
+        self._written = written
         self._selector = selector
         self._fits = fits
         self._adopts = adopts
@@ -90,7 +93,12 @@ class OwnedPods(Generic[T]):
         claim = adoption.claim(
             owner, self._selector(owner), candidates, lambda pod: self._fits(owner, pod)
         )
-        return await claims.adopt_and_release(client, owner, claim, self._finalizers)
+        mine = await claims.adopt_and_release(client, owner, claim, self._finalizers)
+        adopted = {pod.metadata.uid for pod in claim.adopt}
+        for pod in mine if adopted else ():
+            if pod.metadata.uid in adopted:
+                self._written.wrote(keys.of(owner.metadata), self._pods, pod)
+        return mine
 
     def _adopters(self, event: Event[Pod]) -> Iterable[Key]:
         """The owners that could adopt an orphan."""

@@ -66,7 +66,12 @@ class ReplicaSets:
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
         self._sets.add_index(by_controller)
         self._owned = OwnedPods(
-            self._sets, self._pods, kind.type, selector=kind.selector, adopts=pods.is_active
+            self._sets,
+            self._pods,
+            kind.type,
+            self._written,
+            selector=kind.selector,
+            adopts=pods.is_active,
         )
         self.loop = Controller(
             kind.name,

@@ -60,7 +60,7 @@ class DaemonSets:
         self._nodes = context.informers.of(Node)
         self._history = History(context, self._written)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
-        self._owned = OwnedPods(self._sets, self._pods, DaemonSet)
+        self._owned = OwnedPods(self._sets, self._pods, DaemonSet, self._written)
         self.loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
         self.loop.watch(self._sets, triggers.own())
         self.loop.watch(self._pods, self._owned.concerned, self._pace.delay)

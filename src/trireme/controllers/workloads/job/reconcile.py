@@ -65,7 +65,7 @@ class Jobs:
         self._pods = context.informers.of(Pod)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
         self._owned = OwnedPods(
-            self._jobs, self._pods, Job, finalizers=(compute_indexes.FINALIZER,)
+            self._jobs, self._pods, Job, self._written, finalizers=(compute_indexes.FINALIZER,)
         )
         self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS, retry=RETRY)
         self._loop.watch(self._jobs, triggers.only(_spec_changed, triggers.own()))

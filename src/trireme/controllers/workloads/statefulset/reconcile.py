@@ -55,7 +55,9 @@ class StatefulSets:
         self._pods = context.informers.of(Pod)
         self._claims = context.informers.of(PersistentVolumeClaim)
         self._history = History(context, self._written)
-        self._owned = OwnedPods(self._sets, self._pods, StatefulSet, fits=compute_pods.is_member)
+        self._owned = OwnedPods(
+            self._sets, self._pods, StatefulSet, self._written, fits=compute_pods.is_member
+        )
         self.loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
         self.loop.watch(self._sets, triggers.own())
         self.loop.watch(self._pods, self._owned.concerned, self._pace.delay)
