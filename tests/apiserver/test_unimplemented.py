@@ -64,6 +64,9 @@ LOOKING = {
     "controllers/quota/counted.py",
     "domain/quota/claims.py",
     "domain/quota/devices.py",
+    # The types of their expressions are checked.
+    "controllers/policies/plan_type_check.py",
+    "controllers/policies/policy_status.py",
     # Its Pods are counted, spread.
     "controllers/disruption/budgets.py",
     "scheduler/default_selector.py",

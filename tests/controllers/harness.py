@@ -21,6 +21,9 @@ from typing import Any
 
 import msgspec
 
+from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
+    ValidatingAdmissionPolicy,
+)
 from trireme.api.apps import v1 as apps
 from trireme.api.batch import v1 as batch
 from trireme.api.coordination.v1.lease import Lease, LeaseSpec
@@ -60,6 +63,7 @@ WATCHED = (
     batch.CronJob,
     core.PersistentVolumeClaim,
     EndpointSlice,
+    ValidatingAdmissionPolicy,
 )
 # An annotation of a pod: how it ends, "Succeeded" or "Failed".
 ENDS = "test/ends"
@@ -316,12 +320,17 @@ async def world(
     plays: str = "node-0",
     through: Callable[[Transport], Transport] = lambda inner: inner,
     per_user: PerUser | None = None,
+    post_start_hooks: bool = False,
 ) -> AsyncIterator[World]:
     """A cluster with all controllers, or ``only`` some: those that look every few seconds make a
     day of virtual time long. ``plays`` is a node that takes every pod, "" for none.
-    ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks."""
+    ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks. The API
+    server has its own controllers with ``post_start_hooks``: custom kinds need them."""
     async with control_plane.api_server(
-        env, service_accounts=ServiceAccountKeys(KEY), default_accounts=()
+        env,
+        service_accounts=ServiceAccountKeys(KEY),
+        default_accounts=(),
+        post_start_hooks=post_start_hooks,
     ) as server:
         w = World(env, server, per_user or (lambda inner, user: through(inner)))
         async with asyncio.TaskGroup() as group:

@@ -61,10 +61,7 @@ _GANGS: Final = Row(
     "its Pods will be scheduled one by one", ("PodGroupProtection", "PodGroupWorkloadExists")
 )
 _NOT_CHANGED: Final = Row("nothing will be changed by it", ("MutatingAdmissionPolicy",))
-_NOT_CHECKED: Final = Row(
-    "nothing will be refused by it",
-    ("ValidatingAdmissionPolicy", "validatingadmissionpolicy-status-controller"),
-)
+_NOT_CHECKED: Final = Row("nothing will be refused by it", ("ValidatingAdmissionPolicy",))
 
 ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     # Workloads.

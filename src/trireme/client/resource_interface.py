@@ -23,6 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ADDED, MODIFIED, DELETED, BOOKMARK = "ADDED", "MODIFIED", "DELETED", "BOOKMARK"
+_APPLY = "application/apply-patch+yaml"
 _PATCHES = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
@@ -180,6 +181,16 @@ class ResourceInterface(Generic[T]):
         call = self._call("PATCH", "patch", namespace, name, subresource)
         call = msgspec.structs.replace(call, content_type=media)
         return await self._one(call, _dry(dry_run), json.encode(patch))
+
+    async def apply(
+        self, name: str, namespace: str, desired: Any, manager: str, *, subresource: str = ""
+    ) -> T:
+        """Server-side apply of the fields that ``manager`` wants, taken from others by force."""
+        call = self._call("PATCH", "patch", namespace, name, subresource)
+        call = msgspec.structs.replace(call, content_type=_APPLY)
+        return await self._one(
+            call, {"fieldManager": manager, "force": "true"}, json.encode(desired)
+        )
 
     async def delete(
         self, name: str, namespace: str = "", options: meta.DeleteOptions | None = None

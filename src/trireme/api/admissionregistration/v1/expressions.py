@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from trireme.api.rules import Errors
@@ -116,7 +117,11 @@ PATCHES: Final = t.list_of(jsonpatch.JSON_PATCH)
 
 
 def _environment(
-    params: bool, authorizer: bool, patches: bool, variables: Type | None = None
+    params: bool,
+    authorizer: bool,
+    patches: bool,
+    variables: Type | None = None,
+    types: Mapping[str, Type] = MappingProxyType({}),
 ) -> cel.Environment:
     known: dict[str, Type] = {
         "object": t.DYN,
@@ -126,6 +131,7 @@ def _environment(
     }
     if params:
         known["params"] = t.DYN
+    known |= types
     if authorizer:
         known["authorizer"] = authz.AUTHORIZER
         known["authorizer.requestResource"] = authz.RESOURCE_CHECK
@@ -159,11 +165,18 @@ class Compiler:
     """Compiles the expressions of one policy.
 
     ``params`` says whether it has parameters. With ``variables``, each variable that ``variable``
-    has compiled can be used by what is compiled after it.
+    has compiled can be used by what is compiled after it; ``types`` are then those of objects and
+    parameters, as far as they are known.
     """
 
-    def __init__(self, params: bool, variables: bool) -> None:
+    def __init__(
+        self,
+        params: bool,
+        variables: bool,
+        types: Mapping[str, Type] = MappingProxyType({}),
+    ) -> None:
         self.params = params
+        self._types = types
         self._fields: dict[str, t.Field] | None = {} if variables else None
         self._variables = (
             None if self._fields is None else t.struct("kubernetes.variables", self._fields)
@@ -180,7 +193,7 @@ class Compiler:
     ) -> cel.Program:
         """The program, whose type is one of ``expected`` (none: any). Raises ``Refused``."""
         try:
-            program = self._environment(authorizer, patches).compile(text)
+            program = self.environment(authorizer, patches).compile(text)
         except cel.CelError as error:
             if error.kind == "compile":
                 raise Refused(f"compilation failed: {error}") from None
@@ -202,12 +215,13 @@ class Compiler:
         self._fields[name] = t.Field(name, _visible(program.type))
         return program
 
-    def _environment(self, authorizer: bool, patches: bool) -> cel.Environment:
+    def environment(self, authorizer: bool = True, patches: bool = False) -> cel.Environment:
+        """What an expression may use, the variables so far included."""
         if self._variables is None:
             return _stateless(self.params, authorizer, patches)
         key = authorizer, patches
         if key not in self._environments:
-            self._environments[key] = _environment(self.params, *key, self._variables)
+            self._environments[key] = _environment(self.params, *key, self._variables, self._types)
         return self._environments[key]
 
 

@@ -1,0 +1,1 @@
+"""Admission policies: the types of their expressions."""
