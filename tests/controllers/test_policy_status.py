@@ -12,7 +12,7 @@ from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import
     ValidatingAdmissionPolicy,
 )
 from trireme.api.apiextensions.v1.types import CustomResourceDefinition
-from trireme.client.discovery import Served
+from trireme.client.served import Served
 from trireme.controllers.policies import plan_type_check, policy_status
 from trireme.controllers.policies.plan_type_check import Kind
 from trireme.testing import virtual

@@ -12,21 +12,9 @@ import msgspec
 
 from trireme.client.client import Client
 from trireme.client.codec import Unreadable
+from trireme.client.served import Served
 
 _ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-
-
-class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """One resource in one version of its group."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool
-    verbs: frozenset[str]
-    subresources: tuple[str, ...] = ()
-    short_names: tuple[str, ...] = ()
 
 
 class _ResponseKind(msgspec.Struct):

@@ -12,7 +12,7 @@ from typing import Final
 from trireme.api.autoscaling.v1.scale import Scale
 from trireme.client import discovery
 from trireme.client.client import Client
-from trireme.client.discovery import Served
+from trireme.client.served import Served
 from trireme.kit.env import Env
 
 RESYNC: Final = 30.0

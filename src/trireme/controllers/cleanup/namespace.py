@@ -15,8 +15,8 @@ from trireme.api.core.v1.namespace import FINALIZER, Namespace
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.client import discovery
 from trireme.client.codec import Unreadable
-from trireme.client.discovery import Served
 from trireme.client.resource_interface import DELETED, ResourceInterface
+from trireme.client.served import Served
 from trireme.controllers.cleanup import plan_namespace
 from trireme.controllers.cleanup.plan_namespace import Left, Progress
 from trireme.controllers.definition import ControllerContext, Definition

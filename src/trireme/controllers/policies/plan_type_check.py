@@ -19,7 +19,7 @@ from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import
     ExpressionWarning,
     ValidatingAdmissionPolicy,
 )
-from trireme.client.discovery import Served
+from trireme.client.served import Served
 from trireme.expr import cel
 from trireme.expr.cel import types as t
 from trireme.expr.cel.types import Type
