@@ -88,3 +88,19 @@ async def test_a_controller_may_do_its_own_work_only(env):
         with pytest.raises(errors.ApiError) as caught:
             await w.client_for("endpoint-controller").create(harness.deployment())
         assert errors.is_forbidden(caught.value)
+
+
+def test_events_name_the_component_that_upstreams_do():
+    """Where it is not the service account: what people and tools filter events by."""
+    components = {item.name: item.component for item in manager.definitions() if item.component}
+    assert components == {
+        "daemon-set-controller": "daemonset-controller",
+        "disruption-controller": "controllermanager",
+        "endpointslice-controller": "endpoint-slice-controller",
+        "endpointslicemirroring-controller": "endpoint-slice-mirroring-controller",
+        "ephemeral-volume-controller": "ephemeral_volume",
+        "expand-controller": "volume_expand",
+        "generic-garbage-collector": "garbage-collector-controller",
+        "node-controller": "taint-eviction-controller",
+        "persistent-volume-binder": "persistentvolume-controller",
+    }

@@ -41,8 +41,10 @@ class Running(Protocol):
 @dataclass(frozen=True)
 class Definition:
     """One controller. ``make`` registers its informers; None when the settings give it no work.
-    ``as_manager``: it acts as the controller manager itself, not as an account of its own."""
+    ``as_manager``: it acts as the controller manager itself, not as an account of its own.
+    ``component``: what its events name as their source, where that is not the account."""
 
     name: str
     make: Callable[[ControllerContext], Running | None]
     as_manager: bool = False
+    component: str = ""

@@ -76,7 +76,7 @@ async def _work(config: ManagerConfig, env: Env) -> None:
                 continue
             own = dataclasses.replace(env, log=env.log.getChild(definition.name))
             acts = config.client if definition.as_manager else config.client_for(definition.name)
-            recorder = EventRecorder(acts, definition.name, "", own)
+            recorder = EventRecorder(acts, definition.component or definition.name, "", own)
             context = ControllerContext(
                 client=acts,
                 informers=informers,

@@ -228,4 +228,4 @@ def _about(node: Node) -> ObjectReference:
     )
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="garbage-collector-controller")

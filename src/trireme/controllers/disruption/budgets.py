@@ -207,4 +207,4 @@ def make(context: ControllerContext) -> Controller:
     return Budgets(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="controllermanager")

@@ -59,4 +59,4 @@ def make(context: ControllerContext) -> Controller:
     return Controller("stale-pod-disruption", reconcile, context.env, triggers=[(informer, marked)])
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="controllermanager")

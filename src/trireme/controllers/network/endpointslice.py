@@ -121,4 +121,4 @@ def _timed(action: plan_slices.Action, when: str) -> plan_slices.Action:
     return action
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="endpoint-slice-controller")

@@ -111,4 +111,4 @@ def _of_endpoints(event: Event[Endpoints]) -> Iterable[Key]:
         yield event.key
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="endpoint-slice-mirroring-controller")

@@ -154,4 +154,4 @@ def _is_relevant(event: Event[Pod]) -> bool:
     return not same or old.spec.tolerations != pod.spec.tolerations
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="taint-eviction-controller")

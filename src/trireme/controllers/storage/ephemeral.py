@@ -96,4 +96,4 @@ def make(context: ControllerContext) -> Controller:
     )
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="ephemeral_volume")

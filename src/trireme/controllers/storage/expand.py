@@ -62,4 +62,4 @@ def _capacity(claim: PersistentVolumeClaim) -> Quantity:
     return quantity.parse(claim.status.capacity.get("storage", "0"))
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="volume_expand")

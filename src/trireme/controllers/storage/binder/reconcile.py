@@ -391,4 +391,4 @@ def make(context: ControllerContext) -> Controller:
     return Binder(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="persistentvolume-controller")

@@ -157,4 +157,4 @@ class DaemonSets:
                 yield keys.of(daemon_set.metadata)
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, component="daemonset-controller")

@@ -85,7 +85,6 @@ def made(
     metadata = msgspec.structs.replace(
         pod.metadata,
         name=name,
-        generateName="",
         labels={
             **pod.metadata.labels,
             POD_NAME: name,
