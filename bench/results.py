@@ -16,9 +16,10 @@ _HEAD = """# Results
 
 What was last measured, by `python bench/run.py --write [--upstream DIR]` (one API server, alone),
 `bench/fairness.py` (small requests beside heavy ones), `bench/pods.py` (kubelets),
-`bench/controllers.py` (all controllers) and `bench/cluster.py` (a whole cluster) likewise. The ratio
-says how many times better ours is than upstream in the same run on the same machine: that is what
-counts, absolute figures move with the machine. A goal is that of the design's budgets. `missed` marks the goals not reached.
+`bench/controllers.py` (all controllers) and `bench/cluster.py` (a whole cluster) likewise. The
+ratio says how many times better ours is than upstream in the same run on the same machine: that is
+what counts, absolute figures move with the machine. A goal is that of the design's budgets.
+`missed` marks the goals not reached.
 
 """
 _COLUMNS = ("measure", "goal", "ours", "upstream", "ratio", "date, machine")
