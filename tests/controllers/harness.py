@@ -29,6 +29,7 @@ from trireme.api.batch import v1 as batch
 from trireme.api.coordination.v1.lease import Lease, LeaseSpec
 from trireme.api.core import v1 as core
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
+from trireme.api.networking.v1.servicecidr import ServiceCIDR
 from trireme.apiserver.config import ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
@@ -64,6 +65,7 @@ WATCHED = (
     core.PersistentVolumeClaim,
     EndpointSlice,
     ValidatingAdmissionPolicy,
+    ServiceCIDR,
 )
 # An annotation of a pod: how it ends, "Succeeded" or "Failed".
 ENDS = "test/ends"

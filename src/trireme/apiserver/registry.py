@@ -61,16 +61,27 @@ class Call:
     applied: bool = False
 
 
+class Allocation(Protocol):
+    """What an object was given. One of the two is called, once."""
+
+    async def undo(self) -> None:
+        """It was not stored."""
+
+    async def commit(self) -> None:
+        """It was stored: what its old form alone had is free."""
+
+
 class Allocator(Protocol):
     """Fills in what only the whole cluster's state can tell (a Service's addresses and ports).
 
-    ``allocate`` is called just before the commit, ``undo`` when the commit failed, ``release``
-    after a deletion or after an update that gave something up.
+    ``allocate`` is called just before the commit. After a deletion, ``release`` frees what memory
+    has, ``give_back`` what is stored.
     """
 
     def handles(self, endpoint: Endpoint) -> bool: ...
-    def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]: ...
+    async def allocate(self, new: Any, old: Any, dry_run: bool) -> Allocation: ...
     def release(self, old: Any) -> None: ...
+    async def give_back(self, old: Any) -> None: ...
 
 
 class Registry:
@@ -163,19 +174,18 @@ class Registry:
         call.warnings += resource.warnings(obj, None)
         call.warnings += unimplemented.warnings(self._unimplemented, resource, obj, None)
         await self._admission.validate(attributes)
-        undo = self._allocate(endpoint, obj, None, call.dry_run)
+        allocation = await self._allocate(endpoint, obj, None, call.dry_run)
         key = endpoint.key(namespace, meta.name)
         if call.dry_run:
-            undo()
+            if allocation is not None:
+                await allocation.undo()
             current = self.store.get(key)
             if current is not None:
                 raise stores.KeyExists(key, current)
             return _unstored(endpoint, key, obj)
-        try:
+        if allocation is None:
             return await self.store.create(key, endpoint.encode(obj))
-        except stores.StoreError:
-            undo()
-            raise
+        return await _commit(self.store.create(key, endpoint.encode(obj)), allocation)
 
     async def update(
         self,
@@ -353,7 +363,7 @@ class Registry:
         if deletion.is_over(resource, new):
             return await self._remove(endpoint, item, new, call)
         key = item.key
-        undo = self._allocate(endpoint, new, old, call.dry_run)
+        allocation = await self._allocate(endpoint, new, old, call.dry_run)
         encoded = endpoint.encode(new)
         if meta.managedFields is not was.managedFields and _same_but_times(meta, was):
             # A write that changes nothing does not count as one, though its time is another.
@@ -364,17 +374,17 @@ class Registry:
                 encoded = unchanged
         value = encoded.head + b"%d" % item.revision + encoded.tail
         if value == item.value and self._is_current(endpoint, item):
-            undo()
+            if allocation is not None:
+                await allocation.undo()
             return item
         if call.dry_run:
-            undo()
+            if allocation is not None:
+                await allocation.undo()
             value = encoded.head + b"%d" % item.revision + encoded.tail
             return KeyValue(key, value, item.revision, item.created)
-        try:
+        if allocation is None:
             return await self.store.update(key, encoded, item.revision)
-        except stores.StoreError:
-            undo()
-            raise
+        return await _commit(self.store.update(key, encoded, item.revision), allocation)
 
     def _is_current(self, endpoint: Endpoint, item: KeyValue) -> bool:
         """Whether the item is served as it is stored; otherwise even an empty update stores it."""
@@ -433,7 +443,14 @@ class Registry:
             self.forget(endpoint, item.key, last)
             raise
         self.forget(endpoint, item.key, last)
+        await self.give_back(endpoint, last)
         return gone
+
+    async def give_back(self, endpoint: Endpoint, last: Any) -> None:
+        """Free what a deleted object had in the store."""
+        for allocator in self.allocators:
+            if allocator.handles(endpoint):
+                await allocator.give_back(last)
 
     def forget(self, endpoint: Endpoint, key: str, last: Any) -> None:
         """Let go of what memory has of a deleted object."""
@@ -443,20 +460,13 @@ class Registry:
             if allocator.handles(endpoint):
                 allocator.release(last)
 
-    def _allocate(
+    async def _allocate(
         self, endpoint: Endpoint, new: Any, old: Any, dry_run: bool
-    ) -> Callable[[], None]:
-        undos = [
-            allocator.allocate(new, old, dry_run)
-            for allocator in self.allocators
-            if allocator.handles(endpoint)
-        ]
-
-        def undo() -> None:
-            for step in reversed(undos):
-                step()
-
-        return undo
+    ) -> Allocation | None:
+        for allocator in self.allocators:
+            if allocator.handles(endpoint):
+                return await allocator.allocate(new, old, dry_run)
+        return None
 
     async def write_status(self, endpoint: Endpoint, obj: Any) -> None:
         """Write the API server's own status of an object, in the version that it was read in."""
@@ -484,6 +494,16 @@ class Registry:
     async def _admit_and_validate(self, attributes: Attributes) -> None:
         await self._admission.admit(attributes)
         await self._admission.validate(attributes)
+
+
+async def _commit(write: Awaitable[KeyValue], allocation: Allocation) -> KeyValue:
+    try:
+        item = await write
+    except stores.StoreError:
+        await allocation.undo()
+        raise
+    await allocation.commit()
+    return item
 
 
 def _ensure_namespace(namespaced: bool, meta: Any, namespace: str) -> None:

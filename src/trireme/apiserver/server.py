@@ -11,6 +11,7 @@ from typing import Any
 
 from trireme import api
 from trireme.api.catalog import Catalog
+from trireme.api.networking.v1.ipaddress import IPAddress
 from trireme.apiserver import discovery, gates, openapi, subresources, unimplemented, virtual
 from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
@@ -25,17 +26,20 @@ from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.crd.hooks import HttpsHooks
 from trireme.apiserver.crd.kinds import CustomKinds
+from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.forked.parent import Forks
 from trireme.apiserver.handlers import Handlers, KindHandler, Route, SubresourceHandler
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.ownership import Ownership
-from trireme.apiserver.registry import Registry
+from trireme.apiserver.registry import MANAGER, SELF, Call, Registry
 from trireme.apiserver.request import MEDIA
 from trireme.apiserver.served import BuiltIn, ServedKinds
 from trireme.kit import catalog
 from trireme.kit.env import Env
 from trireme.kit.turns import Turns
+from trireme.machinery import errors
+from trireme.machinery.meta import DeleteOptions
 
 
 class ApiServer:
@@ -65,6 +69,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
     async def write_status(obj: Any) -> None:
         await registry.write_status(built_in.by_type[type(obj)], obj)
 
+    ip_addresses = _IPAddresses(built_in.by_type[IPAddress])
     registry = Registry(
         store,
         Chain(order.plugins(), Context(reader, env, authorizer, write_status)),
@@ -72,9 +77,10 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         reader,
         views,
         Ownership(served.all_endpoints),
-        [ServiceAllocator(config.service_cidr, config.node_ports, reader, env.rng)],
+        [ServiceAllocator(config.service_cidr, config.node_ports, reader, ip_addresses, env.rng)],
         unimplemented.ROWS if config.warn_unimplemented else {},
     )
+    ip_addresses.registry = registry
     return ServerContext(
         config=config,
         env=env,
@@ -92,6 +98,26 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         turns=Turns(env.clock),
         bootstrapped=asyncio.Event(),
     )
+
+
+class _IPAddresses:
+    """Written through the registry, like any other object."""
+
+    registry: Registry
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._call = Call(SELF, manager=MANAGER)
+
+    async def create(self, obj: IPAddress) -> None:
+        await self.registry.create(self._endpoint, "", obj, self._call)
+
+    async def delete(self, name: str) -> None:
+        try:
+            await self.registry.delete(self._endpoint, "", name, DeleteOptions(), self._call)
+        except errors.ApiError as error:
+            if not errors.is_not_found(error):
+                raise
 
 
 def _built_in(config: ApiServerConfig, feature_gates: gates.Gates) -> BuiltIn:

@@ -75,10 +75,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "networkpolicies.networking.k8s.io": (Row("no traffic will be refused by it"),),
     "ingresses.networking.k8s.io": (Row("no traffic will be routed by it"),),
     "ingressclasses.networking.k8s.io": (Row("no Ingress will be routed by it"),),
-    "ipaddresses.networking.k8s.io": (Row("a Service may get the address nevertheless"),),
-    "servicecidrs.networking.k8s.io": (
-        Row("no Service will get an address of it", ("service-cidrs-controller",)),
-    ),
     "services": (
         Row(
             "it will get no load balancer",

@@ -6,25 +6,42 @@ lower one, which is so left for those that people choose by hand. Upstream: KEP-
 
 from __future__ import annotations
 
-import ipaddress
 import random
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 
 
 class Full(Exception):
     """Nothing is free."""
 
 
-class Pool:
+class Range:
     """The integers ``first`` to ``last``; the first ``static`` of them are given out last."""
 
     def __init__(self, first: int, last: int, static: int) -> None:
         self.first = first
         self.last = last
         self._static = static
-        self._taken: set[int] = set()
 
     def __contains__(self, number: int) -> bool:
         return self.first <= number <= self.last
+
+    def numbers(self, rng: random.Random) -> Iterator[int]:
+        """All of them, each band from a random one on."""
+        edge = self.first + self._static
+        for low, high in ((edge, self.last), (self.first, edge - 1)):
+            size = high - low + 1
+            start = rng.randrange(size) if size > 0 else 0
+            for step in range(size):
+                yield low + (start + step) % size
+
+
+class Pool(Range):
+    """A range, of whose numbers some are taken."""
+
+    def __init__(self, first: int, last: int, static: int) -> None:
+        super().__init__(first, last, static)
+        self._taken: set[int] = set()
 
     def taken(self, number: int) -> bool:
         return number in self._taken
@@ -38,32 +55,16 @@ class Pool:
 
     def free(self, rng: random.Random) -> int:
         """A free number; it is not taken yet. Raises ``Full``."""
-        edge = self.first + self._static
-        for low, high in ((edge, self.last), (self.first, edge - 1)):
-            found = self._search(low, high, rng)
-            if found is not None:
-                return found
-        raise Full
-
-    def _search(self, low: int, high: int, rng: random.Random) -> int | None:
-        size = high - low + 1
-        if size <= 0:
-            return None
-        start = rng.randrange(size)
-        for step in range(min(size, len(self._taken) + 1)):
-            number = low + (start + step) % size
+        for number in self.numbers(rng):
             if number not in self._taken:
                 return number
-        return None
+        raise Full
 
 
-def addresses(cidr: str) -> Pool:
-    """The usable addresses of a Service range, as integers."""
-    network = ipaddress.ip_network(cidr)
-    first = int(network.network_address) + 1
-    last = int(network.broadcast_address) - (1 if network.version == 4 else 0)
-    size = last - first + 1
-    return Pool(first, last, _band(size, 16, 256))
+def addresses(network: IPv4Network | IPv6Network) -> Range:
+    """The usable addresses of a Service range, by their distance from the network's own."""
+    last = network.num_addresses - 1 - (1 if network.version == 4 else 0)
+    return Range(1, last, _band(last, 16, 256))
 
 
 def ports(first: int, last: int) -> Pool:

@@ -1,19 +1,20 @@
 """Cluster IPs and node ports of Services.
 
 In: a Service that is about to be stored, and its old form. Out: its addresses and ports filled in
-and marked as taken, or 422. What is taken is read from the stored Services at the first write and
-kept in memory. Upstream: pkg/registry/core/service.
+and taken, or 422. Addresses are taken by IPAddress objects (``addresses``). Which ports are taken
+is read from the stored Services at the first write and kept in memory. Upstream:
+pkg/registry/core/service.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import random
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from trireme.api.core.v1.service import Service, ServiceSpec
 from trireme.apiserver.allocators import pools
+from trireme.apiserver.allocators.addresses import Addresses, Refused, Writes
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.machinery import errors, field
@@ -21,19 +22,50 @@ from trireme.machinery.field import FieldError
 
 NONE = "None"
 WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
+_Port = tuple[pools.Pool, int]
+
+
+class Allocation:
+    """What a Service was given that is not stored yet, and what it will have given up then."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+        self.taken: list[_Port] = []
+        self.dropped: list[_Port] = []
+        self.taken_addresses: list[str] = []
+        self.dropped_addresses: list[str] = []
+
+    async def undo(self) -> None:
+        """The Service was not stored."""
+        await self._give_back(self.taken, self.taken_addresses)
+
+    async def commit(self) -> None:
+        """The Service was stored."""
+        await self._give_back(self.dropped, self.dropped_addresses)
+
+    async def _give_back(self, ports: Sequence[_Port], addresses: Sequence[str]) -> None:
+        for pool, number in ports:
+            pool.release(number)
+        for text in addresses:
+            await self._addresses.give_back(text)
 
 
 class ServiceAllocator:
     """Gives Services their addresses and ports."""
 
     def __init__(
-        self, cidr: str, node_ports: tuple[int, int], reader: Reader, rng: random.Random
+        self,
+        cidr: str,
+        node_ports: tuple[int, int],
+        reader: Reader,
+        writes: Writes,
+        rng: random.Random,
     ) -> None:
-        self._cidr = cidr
+        """``cidr`` says the IP family of the cluster."""
         self._family = "IPv6" if ":" in cidr else "IPv4"
         self._reader = reader
         self._rng = rng
-        self._addresses = pools.addresses(cidr)
+        self._addresses = Addresses(self._family, reader, writes, rng)
         self._ports = {protocol: pools.ports(*node_ports) for protocol in ("TCP", "UDP", "SCTP")}
         self._port_range = node_ports
         self._loaded = False
@@ -41,37 +73,35 @@ class ServiceAllocator:
     def handles(self, endpoint: Endpoint) -> bool:
         return endpoint.resource.type is Service
 
-    def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]:
-        """Fill in and take what ``new`` needs; the result gives it back."""
+    async def allocate(self, new: Any, old: Any, dry_run: bool) -> Allocation:
+        """Fill in and take what ``new`` needs."""
         self._load()
-        taken: list[tuple[pools.Pool, int]] = []
-        dropped: list[tuple[pools.Pool, int]] = []
-
-        def undo() -> None:
-            for pool, number in taken:
-                pool.release(number)
-            for pool, number in dropped:
-                pool.take(number)
-
+        given = Allocation(self._addresses)
+        was = None if old is None else old.spec
         try:
             self._fill_families(new.spec)
-            self._allocate_address(new, None if old is None else old.spec, taken)
-            self._allocate_ports(new, None if old is None else old.spec, taken)
-        except errors.ApiError:
-            undo()
+            await self._allocate_address(new, was, given, dry_run)
+            self._allocate_ports(new, was, given.taken)
+        except BaseException:
+            await given.undo()
             raise
-        if old is not None:
+        if was is not None:
             kept = set(self._held(new.spec))
-            for pool, number in self._held(old.spec):
-                if (pool, number) not in kept:
-                    pool.release(number)
-                    dropped.append((pool, number))
-        return undo
+            given.dropped = [port for port in self._held(was) if port not in kept]
+            if not dry_run:
+                has = _addresses(new.spec)
+                given.dropped_addresses = [text for text in _addresses(was) if text not in has]
+        return given
 
     def release(self, old: Any) -> None:
-        """The Service is gone."""
+        """The Service is gone: its ports are free."""
         for pool, number in self._held(old.spec):
             pool.release(number)
+
+    async def give_back(self, old: Any) -> None:
+        """The Service is gone: its addresses are free."""
+        for text in _addresses(old.spec):
+            await self._addresses.give_back(text)
 
     def _load(self) -> None:
         if self._loaded:
@@ -81,18 +111,9 @@ class ServiceAllocator:
             for pool, number in self._held(service.spec):
                 pool.take(number)
 
-    def _held(self, spec: ServiceSpec) -> list[tuple[pools.Pool, int]]:
-        """Everything that a Service has of the pools."""
-        held = []
-        for text in spec.clusterIPs or [spec.clusterIP]:
-            if text and text != NONE and spec.type != "ExternalName":
-                number = int(ipaddress.ip_address(text))
-                if number in self._addresses:
-                    held.append((self._addresses, number))
-        for port in spec.ports:
-            if port.nodePort:
-                held.append((self._ports[port.protocol], port.nodePort))
-        return held
+    def _held(self, spec: ServiceSpec) -> list[_Port]:
+        """The node ports that a Service has."""
+        return [(self._ports[port.protocol], port.nodePort) for port in spec.ports if port.nodePort]
 
     def _fill_families(self, spec: ServiceSpec) -> None:
         if spec.type == "ExternalName":
@@ -100,8 +121,8 @@ class ServiceAllocator:
         spec.ipFamilyPolicy = spec.ipFamilyPolicy or "SingleStack"
         spec.ipFamilies = spec.ipFamilies or [self._family]
 
-    def _allocate_address(
-        self, service: Service, old: ServiceSpec | None, taken: list[tuple[pools.Pool, int]]
+    async def _allocate_address(
+        self, service: Service, old: ServiceSpec | None, given: Allocation, dry_run: bool
     ) -> None:
         spec = service.spec
         if spec.type == "ExternalName":
@@ -119,35 +140,29 @@ class ServiceAllocator:
             return
         if old is not None and spec.clusterIP and spec.clusterIP == old.clusterIP:
             return
-        if not spec.clusterIP:
+        if spec.clusterIP:
+            await self._take_address(service, dry_run)
+        else:
             try:
-                number = self._addresses.free(self._rng)
+                spec.clusterIP = await self._addresses.take_next(service, dry_run)
             except pools.Full:
+                name = service.metadata.name
                 raise errors.internal_error(
-                    "failed to allocate a serviceIP: range is full"
+                    f'failed to allocate a serviceIP for Service "{name}": range is full'
                 ) from None
-            spec.clusterIP = str(ipaddress.ip_address(number))
             spec.clusterIPs = [spec.clusterIP]
-        else:
-            number = int(ipaddress.ip_address(spec.clusterIP))
-            self._check_address(service, number)
-        self._addresses.take(number)
-        taken.append((self._addresses, number))
+        if not dry_run:
+            given.taken_addresses.append(spec.clusterIP)
 
-    def _check_address(self, service: Service, number: int) -> None:
+    async def _take_address(self, service: Service, dry_run: bool) -> None:
         text = service.spec.clusterIP
-        if number not in self._addresses:
-            reason = (
-                f"the provided IP ({text}) is not in the valid range. "
-                f"The range of valid IPs is {self._cidr}"
-            )
-        elif self._addresses.taken(number):
-            reason = "provided IP is already allocated"
-        else:
-            return
-        detail = f"failed to allocate IP {text}: {reason}"
-        problem = field.invalid(field.path("spec", "clusterIPs"), service.spec.clusterIPs, detail)
-        raise errors.invalid("Service", service.metadata.name, [problem])
+        try:
+            await self._addresses.take(text, service, dry_run)
+        except Refused as reason:
+            detail = f"failed to allocate IP {text}: {reason}"
+            at = field.path("spec", "clusterIPs")
+            problem = field.invalid(at, service.spec.clusterIPs, detail)
+            raise errors.invalid("Service", service.metadata.name, [problem]) from None
 
     def _refuse_family(self, service: Service) -> None:
         problem = field.invalid(
@@ -158,7 +173,7 @@ class ServiceAllocator:
         raise errors.invalid("Service", service.metadata.name, [problem])
 
     def _allocate_ports(
-        self, service: Service, old: ServiceSpec | None, taken: list[tuple[pools.Pool, int]]
+        self, service: Service, old: ServiceSpec | None, taken: list[_Port]
     ) -> None:
         spec = service.spec
         if spec.type not in WITH_NODE_PORTS:
@@ -211,3 +226,10 @@ class ServiceAllocator:
                 f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
             )
         return "provided port is already allocated" if pool.taken(number) else ""
+
+
+def _addresses(spec: ServiceSpec) -> list[str]:
+    """The cluster IPs that a Service has."""
+    if spec.type == "ExternalName":
+        return []
+    return [text for text in spec.clusterIPs or [spec.clusterIP] if text not in ("", NONE)]

@@ -20,6 +20,7 @@ from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.apiserver.aggregate import register
 from trireme.apiserver.bootstrap import compute, fairness, objects, policy
+from trireme.apiserver.bootstrap.addresses import AddressRepair
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.registry import MANAGER, SELF, Call
@@ -37,8 +38,11 @@ INTERVAL = 10.0
 
 async def run(context: ServerContext) -> None:
     """Write what is missing, all at once, and say so. StoreUnavailable; ApiError is a bug."""
-    # Namespaces first: nothing is created in one that is not there.
+    # Namespaces first: nothing is created in one that is not there. A Service needs an address out
+    # of a network that is there, and one that nobody has.
     await _all(_missing(context, obj) for obj in objects.namespaces())
+    await _service_cidr(context)
+    await AddressRepair(context).repair()
     await _all(
         [
             *_policy(context),
@@ -49,7 +53,6 @@ async def run(context: ServerContext) -> None:
             ),
             _missing(context, objects.token_tracking(context.env.clock.now())),
             *_fairness(context),
-            _service_cidr(context),
             register.start(context),
         ]
     )
@@ -57,12 +60,16 @@ async def run(context: ServerContext) -> None:
 
 
 async def keep(context: ServerContext) -> None:
-    """Put back, for ever, the namespaces, the way to the API server, and what orders its load."""
+    """Put back, for ever, the namespaces, the way to the API server, the addresses of Services, and
+    what orders its load."""
+    addresses = AddressRepair(context)
     while True:
         await context.env.clock.sleep(INTERVAL)
         try:
             await _all(_missing(context, obj) for obj in objects.namespaces())
-            await _all([*_service(context), *_fairness(context), _service_cidr(context)])
+            await _service_cidr(context)
+            await addresses.repair()
+            await _all([*_service(context), *_fairness(context)])
         except* (errors.ApiError, StoreUnavailable) as problems:
             for problem in problems.exceptions:
                 context.env.log.error("system objects were not restored: %s", problem)

@@ -25,6 +25,7 @@ import msgspec
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.forked import messages
 from trireme.apiserver.forked.messages import HEAD, Message
+from trireme.apiserver.registry import Allocation
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.kit.env import Env
@@ -200,13 +201,27 @@ class _Allocator:
         self._position = position
         self._channel = channel
 
-    def allocate(self, new: Any, old: Any, dry_run: bool) -> Callable[[], None]:
+    async def allocate(self, new: Any, old: Any, dry_run: bool) -> Allocation:
         was = None if old is None else _encode(old)
         answer = self._channel.call(messages.Allocate(self._position, _encode(new), was, dry_run))
         filled = msgspec.json.decode(answer.new, type=type(new))
         for field in new.__struct_fields__:
             setattr(new, field, getattr(filled, field))
-        return lambda: self._channel.call(messages.Undo())
+        return _Allocation(self._channel)
 
     def release(self, old: Any) -> None:
         """The parent does, with the deletion."""
+
+    async def give_back(self, old: Any) -> None:
+        """The parent does, with the deletion."""
+
+
+class _Allocation:
+    def __init__(self, channel: _Channel) -> None:
+        self._channel = channel
+
+    async def undo(self) -> None:
+        self._channel.call(messages.Undo())
+
+    async def commit(self) -> None:
+        """The parent does, with the write."""

@@ -14,7 +14,6 @@ import os
 import signal
 import socket
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,6 +26,7 @@ from trireme.apiserver.forked import child, estimate, messages
 from trireme.apiserver.forked.estimate import Work
 from trireme.apiserver.forked.messages import HEAD, Message
 from trireme.apiserver.forked.slots import Slots
+from trireme.apiserver.registry import Allocation
 from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import ANONYMOUS, Request, is_long_running
@@ -230,7 +230,7 @@ class _Connection:
         self._hub = hub
         self._line = line
         # What gives back the allocations that are not stored.
-        self._allocations: list[Callable[[], None]] = []
+        self._allocations: list[Allocation] = []
 
     async def serve(self) -> messages.Done | None:
         """The last word; None where it ended without one."""
@@ -247,8 +247,8 @@ class _Connection:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         finally:
-            self._release()
             writer.close()
+            await self._undo()
 
     async def _answer(self, question: messages.Question) -> Message:
         try:
@@ -260,10 +260,9 @@ class _Connection:
         context, store = self._context, self._context.store
         match question:
             case messages.Create(key, head, tail):
-                item = await store.create(key, Value(head, tail))
-                return self._stored(item)
+                return await self._stored(await store.create(key, Value(head, tail)))
             case messages.Update(key, head, tail, expect):
-                return self._stored(await store.update(key, Value(head, tail), expect))
+                return await self._stored(await store.update(key, Value(head, tail), expect))
             case messages.Delete(key, head, tail, expect):
                 try:
                     item = await store.delete(key, expect, Value(head, tail))
@@ -271,36 +270,44 @@ class _Connection:
                     # The client has gone, the deletion is on its way all the same.
                     self._forget(key, head + b"0" + tail)
                     raise
-                self._forget(key, item.value)
-                return self._stored(item)
+                last = self._forget(key, item.value)
+                if last is not None:
+                    await context.registry.give_back(self._hub, last)
+                return await self._stored(item)
             case messages.Allocate(position, new, old, dry_run):
-                return self._allocated(position, new, old, dry_run)
+                return await self._allocated(position, new, old, dry_run)
             case messages.Undo():
-                self._release()
+                await self._undo()
             case messages.CallWebhook(config, body, timeout):
                 target = msgspec.json.decode(config, type=WebhookClientConfig)
                 return messages.WebhookReply(*await context.hooks(target, body, timeout))
         return messages.Ok()
 
-    def _stored(self, item: stores.KeyValue) -> Message:
-        self._allocations.clear()
+    async def _stored(self, item: stores.KeyValue) -> Message:
+        while self._allocations:
+            await self._allocations.pop().commit()
         return messages.Stored(item.revision, item.created)
 
-    def _allocated(self, position: int, new: bytes, old: bytes | None, dry_run: bool) -> Message:
+    async def _allocated(
+        self, position: int, new: bytes, old: bytes | None, dry_run: bool
+    ) -> Message:
         obj = self._decode(new)
         was = None if old is None else self._decode(old)
         allocator = self._context.registry.allocators[position]
-        self._allocations.append(allocator.allocate(obj, was, dry_run))
+        self._allocations.append(await allocator.allocate(obj, was, dry_run))
         return messages.Allocated(msgspec.json.encode(obj))
 
-    def _forget(self, key: str, last: bytes) -> None:
+    def _forget(self, key: str, last: bytes) -> Any:
+        """The deleted object, where something was allocated to it."""
         registry, endpoint = self._context.registry, self._hub
         allocates = any(allocator.handles(endpoint) for allocator in registry.allocators)
-        registry.forget(endpoint, key, endpoint.decode(last) if allocates else None)
+        obj = endpoint.decode(last) if allocates else None
+        registry.forget(endpoint, key, obj)
+        return obj
 
     def _decode(self, data: bytes) -> Any:
         return self._hub.decode(data)
 
-    def _release(self) -> None:
+    async def _undo(self) -> None:
         while self._allocations:
-            self._allocations.pop()()
+            await self._allocations.pop().undo()
