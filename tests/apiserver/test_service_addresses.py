@@ -157,8 +157,7 @@ async def test_more_networks() -> None:
 
 async def test_no_two_services_of_two_servers_have_the_same_address() -> None:
     store = MemoryStore()
-    options = {"store": store, "service_cidr": "10.96.0.0/27"}
-    async with control_plane.api_server(**options) as one:
+    async with control_plane.api_server(store=store, service_cidr="10.96.0.0/27") as one:
         two = type(one)(one.context.config, one.context.env)
         asks = [Api(one), Api(two)]
         made = await asyncio.gather(
