@@ -1,6 +1,6 @@
 """Feature gates: what is listed as on has its effect, and no gate can be set to what is not so.
 
-``SHOWN`` names for each gate that is on the test that shows its effect; for each that only turns
+``EFFECTS`` names for each gate that is on the test that shows its effect; for each that only turns
 upstream's inside, ``INNER`` says why nothing of it is to be seen.
 """
 
@@ -29,7 +29,7 @@ DEFAULTS = "api/core/test_pod_shape.py::test_default"
 SERVICES = "api/core/test_service_rules.py::test_create"
 STREAMS = "apiserver/test_streams.py"
 
-SHOWN = {
+EFFECTS = {
     "APIResponseCompression": "apiserver/test_bad_clients.py::test_a_compressed_list_is_whole",
     "AggregatedDiscoveryRemoveBetaType": "apiserver/test_gates.py::test_the_beta_of_discovery",
     "AllowParsingUserUIDFromCertAuth": f"{AUTHN}::test_what_a_certificates_subject_says",
@@ -168,8 +168,8 @@ def states(*expected: str) -> set[str]:
 
 
 def test_every_gate_that_is_on_has_an_effect_that_a_test_shows() -> None:
-    assert SHOWN.keys() == states("on")
-    for gate, served in SHOWN.items():
+    assert EFFECTS.keys() == states("on")
+    for gate, served in EFFECTS.items():
         file, _, name = served.partition("::")
         text = (ROOT / "tests" / file).read_text()
         assert re.search(rf"^(async )?def {name}\(", text, re.MULTILINE), gate

@@ -2,7 +2,7 @@
 
 Each round forks a child that opens the file and writes, updates, deletes and compacts as fast as it
 can, telling each acknowledged write through a pipe. It dies at an instant drawn from the seed; then
-the file must hold every acknowledged write, and watches must resume or be told that they cannot.
+the file must hold every acknowledged write, and watches must resume or fail with Compacted.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _run_child(path: Path, number: int, chance: random.Random) -> list[Ack]:
         os.close(reader)
         _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the child died by itself"
-    lines = received.split(b"\n")[:-1]  # a torn last line was never told
+    lines = received.split(b"\n")[:-1]  # a torn last line was never acknowledged
     got = [line.decode().split(" ") for line in lines]
     return [(int(revision), kind, key, word) for revision, kind, key, word in got]
 

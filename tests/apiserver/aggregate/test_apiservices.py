@@ -29,18 +29,18 @@ def service(managed: str | None, priority: int = 1000) -> APIService:
     return APIService(metadata=ObjectMeta(name="v1.g", labels=labels), spec=spec)
 
 
-WANTED = service("true")
+DESIRED = service("true")
 STEPS: list[tuple[str, APIService | None, APIService | None, Step, Step]] = [
     ("nothing of nothing", None, None, Step.NOTHING, Step.NOTHING),
-    ("missing", None, WANTED, Step.CREATE, Step.CREATE),
-    ("as it should be", service("true"), WANTED, Step.NOTHING, Step.NOTHING),
-    ("changed", service("true", 7), WANTED, Step.UPDATE, Step.UPDATE),
-    ("others' own", service(None, 7), WANTED, Step.NOTHING, Step.NOTHING),
-    ("others' own, not wanted", service(None), None, Step.NOTHING, Step.NOTHING),
+    ("missing", None, DESIRED, Step.CREATE, Step.CREATE),
+    ("as it should be", service("true"), DESIRED, Step.NOTHING, Step.NOTHING),
+    ("changed", service("true", 7), DESIRED, Step.UPDATE, Step.UPDATE),
+    ("others' own", service(None, 7), DESIRED, Step.NOTHING, Step.NOTHING),
+    ("others' own, not desired", service(None), None, Step.NOTHING, Step.NOTHING),
     # A version that was built in, and one whose definition may be looked at later.
     ("no longer built in", service("onstart"), None, Step.DELETE, Step.NOTHING),
     ("no longer defined", service("true"), None, Step.NOTHING, Step.DELETE),
-    ("built in, changed", service("onstart", 7), WANTED, Step.UPDATE, Step.NOTHING),
+    ("built in, changed", service("onstart", 7), DESIRED, Step.UPDATE, Step.NOTHING),
 ]
 
 

@@ -17,9 +17,9 @@ def main(arguments: list[str]) -> int:
     print(f"slowest: {report.slowest[0] * 1000:.0f} ms: {report.slowest[1][:400]}")
     print(f"tasks left: {report.tasks}; watches after each round: {set(report.subscriptions)}")
     print("resident MiB after each round:", *(f"{at / 2**20:.1f}" for at in report.memory))
-    for error in report.faults:
+    for error in report.errors:
         print("\n" + error)
-    return 1 if report.faults or report.leaks() else 0
+    return 1 if report.errors or report.leaks() else 0
 
 
 if __name__ == "__main__":

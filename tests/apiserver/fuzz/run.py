@@ -32,7 +32,7 @@ from trireme.testing import control_plane
 ADMIN = User("admin", groups=("system:masters", "system:authenticated"))
 ROUND = 2_000
 HISTORY = 1_000
-_SHOWN = 20
+_KEPT = 20
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Report:
     asked: int = 0
     seconds: float = 0.0
     answers: Counter[int] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
     tasks: int = 0
     # After each round: watches that are open (the server's own), and resident bytes.
@@ -54,8 +54,8 @@ class Report:
         return self.tasks > 0 or self.subscriptions[-1] > self.subscriptions[0]
 
     def error(self, ask: Ask, what: str) -> None:
-        if len(self.faults) < _SHOWN:
-            self.faults.append(f"{what}\n  {_shown(ask)}")
+        if len(self.errors) < _KEPT:
+            self.errors.append(f"{what}\n  {_printed(ask)}")
 
 
 class _Hasty(RealClock):
@@ -138,7 +138,7 @@ async def _rounds(
             start = time.perf_counter()
             status, got = await _answer(server, ask, report.asked % 2 == 0)
             took = time.perf_counter() - start
-            report.slowest = max(report.slowest, (took, _shown(ask)))
+            report.slowest = max(report.slowest, (took, _printed(ask)))
             report.answers[status] += 1
             if status >= 500 and not _fair(ask, status, got):
                 report.error(ask, f"{status} {got[:300]!r}")
@@ -248,7 +248,7 @@ def _resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _shown(ask: Ask) -> str:
+def _printed(ask: Ask) -> str:
     return (
         f"{ask.method} {ask.path[:300]}?{ask.query[:200]} {ask.headers} "
         f"{len(ask.body)} bytes: {ask.body[:1500]!r}"

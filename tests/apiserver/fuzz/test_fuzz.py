@@ -11,7 +11,7 @@ ALLOWED = 24 * 2**20
 
 async def test_no_request_of_many_is_our_fault() -> None:
     report = await run(2 * ROUND, seed=20_300_101)
-    assert report.faults == [], "\n".join(report.faults)
+    assert report.errors == [], "\n".join(report.errors)
     assert not report.leaks(), (report.tasks, report.subscriptions)
     gc.collect()
     first, *_, last = report.memory

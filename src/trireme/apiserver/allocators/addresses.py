@@ -26,7 +26,7 @@ _WIDEST_IPV6 = 64
 
 
 class Refused(Exception):
-    """A Service cannot have the address that it wants; the text says why."""
+    """A Service cannot have the requested address; the text is the detail."""
 
 
 class Writes(Protocol):
