@@ -36,6 +36,7 @@ CONTROLLER_FILES = {
     "nodes/lifecycle": "node-lifecycle-controller",
     "nodes/taint_nodes": "node-lifecycle-controller",
     "nodes/taint_eviction": "taint-eviction-controller",
+    "nodes/ipam": "node-ipam-controller",
     "disruption/stale_targets": "disruption-controller",
     "identity/tokens": "serviceaccount-token-controller",
     "certificates/approving": "certificatesigningrequest-approving-controller",

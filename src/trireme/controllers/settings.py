@@ -33,6 +33,9 @@ class Settings:
     ``service_account_key``: PEM of the key that signs tokens in Secrets, b"" where none are made;
     ``legacy_token_period``: how long such a token is unused before it is invalid, and invalid
     before it is deleted.
+    ``cluster_cidrs``: the networks, one of each IP family at most, that nodes get their pod
+    networks of; () where somebody else gives them theirs. ``node_cidr_mask_size``: the prefix of
+    such a part, None for 24 bits of IPv4 and 64 of IPv6. ``service_cidrs`` are left out.
     """
 
     root_ca: str = ""
@@ -49,6 +52,9 @@ class Settings:
     cluster_signing_duration: float = 365 * 24 * 3600.0
     service_account_key: bytes = b""
     legacy_token_period: float = 365 * 24 * 3600.0
+    cluster_cidrs: tuple[str, ...] = ()
+    node_cidr_mask_size: int | None = None
+    service_cidrs: tuple[str, ...] = ()
     node_grace: float = 50.0
     node_startup: float = 60.0
     eviction_rate: float = 0.1
