@@ -1,9 +1,10 @@
 """EndpointSlices: the addresses of the pods that a Service selects.
 
 In: Services, pods, nodes, EndpointSlices. Out: EndpointSlices. Decisions are in ``plan_slices``.
-Run by ``manager``. Read by the proxy and DNS. Upstream: pkg/controller/endpointslice;
-https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/. Hints follow
-``trafficDistribution``; those by the annotation ``topology-mode`` are not made.
+Hints follow ``trafficDistribution`` or, with the annotation ``topology-mode``, the CPUs of zones
+(``plan_topology``). Run by ``manager``. Read by the proxy and DNS. Upstream:
+pkg/controller/endpointslice;
+https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.resource_interface import MODIFIED
 from trireme.controllers.definition import ControllerContext, Definition
-from trireme.controllers.network import backends, changes, plan_slices
+from trireme.controllers.network import backends, changes, plan_slices, plan_topology
 from trireme.controllers.network.slices import SliceTracker
 from trireme.machinery import errors
 from trireme.runtime import index, recorder, triggers
@@ -47,6 +48,10 @@ class EndpointSlices:
         self._pods.add_index(index.node_name)
         self._slices = SliceTracker(context.client, slices, plan_slices.MANAGER)
         self._times = changes.TriggerTimes()
+        # Zones' shares of the CPUs, None when nodes have changed; endpoints hinted to each zone, by
+        # Service and family.
+        self._shares: dict[str, float] | None = None
+        self._hinted: dict[Key, dict[str, dict[str, int]]] = {}
         self.loop = Controller(
             NAME,
             self.reconcile,
@@ -66,6 +71,7 @@ class EndpointSlices:
         if service is None:
             self._times.forget(key)
             self._slices.forget(key)
+            self._hinted.pop(key, None)
             return
         if not backends.has_backends(service):
             return
@@ -83,6 +89,11 @@ class EndpointSlices:
         }
         when = self._times.take(service, selected)
         actions = plan_slices.plan(service, selected, zones, there)
+        if plan_slices.has_topology_mode(service):
+            actions = self._hint(key, service, actions, there)
+        elif self._hinted.pop(key, None) is not None:
+            for family in backends.families(service):
+                self._disabled(service, family, "Topology Aware Hints has been disabled")
         timed = [_timed(action, when) for action in actions]
         try:
             await self._slices.apply(key, timed, create=service.metadata.deletionTimestamp is None)
@@ -93,13 +104,43 @@ class EndpointSlices:
             self._events.event(service, recorder.WARNING, "FailedToUpdateEndpointSlices", message)
             raise
 
+    def _hint(
+        self,
+        key: Key,
+        service: Service,
+        actions: list[plan_slices.Action],
+        there: list[EndpointSlice],
+    ) -> list[plan_slices.Action]:
+        if self._shares is None:
+            self._shares = plan_topology.ratios(self._nodes.list())
+        actions, outcomes = plan_slices.hint(service, actions, there, self._shares)
+        for family, outcome in outcomes.items():
+            if outcome.problem:
+                self._disabled(service, family, outcome.problem)
+                hinted = self._hinted.get(key, {})
+                hinted.pop(family, None)
+                if not hinted:
+                    self._hinted.pop(key, None)
+                continue
+            if key not in self._hinted:
+                text = f"Topology Aware Hints has been enabled, addressType: {family}"
+                self._events.event(service, recorder.NORMAL, "TopologyAwareHintsEnabled", text)
+            self._hinted.setdefault(key, {})[family] = outcome.by_zone
+        return actions
+
+    def _disabled(self, service: Service, family: str, why: str) -> None:
+        text = f"{why}, addressType: {family}"
+        self._events.event(service, recorder.WARNING, "TopologyAwareHintsDisabled", text)
+
     def _on(self, selected: list[Pod]) -> list[Node]:
         """The nodes of the pods, as far as they exist."""
         found = {pod.spec.nodeName: self._nodes.get("", pod.spec.nodeName) for pod in selected}
         return [node for node in found.values() if node is not None]
 
     def _of_node(self, event: Event[Node]) -> Iterable[Key]:
-        """The Services with pods on a node that is added or deleted, or changes its zone."""
+        """The Services with pods on a node that is added or deleted, or changes its zone; those
+        whose hints give a zone too few endpoints now."""
+        yield from self._overloaded(event)
         node, old = event.object.metadata, event.old
         zone = node.labels.get(backends.ZONE)
         moved = old is None or old.metadata.labels.get(backends.ZONE) != zone
@@ -109,6 +150,21 @@ class EndpointSlices:
             for service in self._services.list(pod.metadata.namespace):
                 if backends.selects(service, pod):
                     yield Key(service.metadata.namespace, service.metadata.name)
+
+    def _overloaded(self, event: Event[Node]) -> Iterable[Key]:
+        node, old = event.object, event.old
+        if event.type == MODIFIED and old is not None and _capacity(old) == _capacity(node):
+            return
+        self._shares = None
+        if self._hinted:
+            self._shares = shares = plan_topology.ratios(self._nodes.list())
+            for key, families in self._hinted.items():
+                if any(plan_topology.is_overloaded(zones, shares) for zones in families.values()):
+                    yield key
+
+
+def _capacity(node: Node) -> tuple[bool, str]:
+    return plan_topology.is_ready(node), node.metadata.labels.get(backends.ZONE, "")
 
 
 def _timed(action: plan_slices.Action, when: str) -> plan_slices.Action:

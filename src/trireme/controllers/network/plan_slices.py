@@ -24,7 +24,8 @@ from trireme.api.discovery.v1.endpointslice_types import (
     ForNode,
     ForZone,
 )
-from trireme.controllers.network import backends
+from trireme.controllers.network import backends, plan_topology
+from trireme.controllers.network.plan_topology import Hinted
 from trireme.domain import owners, pods
 from trireme.machinery import meta, names
 
@@ -67,7 +68,8 @@ def plan(
     limit: int = LIMIT,
 ) -> list[Action]:
     """``selected``: the pods that the selector matches. ``zones``: the zone of each node that is
-    there, "" for none; pods of other nodes are left out, unless the Service wants every pod."""
+    there, "" for none; pods of other nodes are left out, unless the Service wants every pod. With
+    the annotation ``topology-mode`` the hints stay as they are: ``hint`` decides on them."""
     actions: list[Action] = []
     supported = backends.families(service)
     for family in supported:
@@ -75,6 +77,38 @@ def plan(
         actions += _family(service, family, selected, zones, here, limit)
     actions += [Delete(s.metadata.name) for s in slices if s.addressType not in supported]
     return actions
+
+
+def hint(
+    service: Service,
+    actions: Sequence[Action],
+    slices: Sequence[EndpointSlice],
+    shares: Mapping[str, float],
+) -> tuple[list[Action], dict[str, Hinted]]:
+    """The actions with hints by the ``shares`` of zones, and the outcome of each family."""
+    written = {item.slice.metadata.name for item in actions if isinstance(item, Update)}
+    gone = [item for item in actions if isinstance(item, Delete)]
+    left_out = written | {item.name for item in gone}
+    hinted: list[Action] = list(gone)
+    outcomes: dict[str, Hinted] = {}
+    for family in backends.families(service):
+        changes = [
+            item
+            for item in actions
+            if not isinstance(item, Delete) and item.slice.addressType == family
+        ]
+        unchanged = [
+            item
+            for item in slices
+            if item.addressType == family and item.metadata.name not in left_out
+        ]
+        outcome = plan_topology.hint([item.slice for item in changes], unchanged, shares)
+        made = outcome.slices
+        hinted += [type(item)(made[position]) for position, item in enumerate(changes)]
+        # One that gets the hints that it has is not written.
+        hinted += [Update(item) for item in made[len(changes) :] if item not in unchanged]
+        outcomes[family] = outcome
+    return hinted, outcomes
 
 
 def _family(
@@ -114,6 +148,7 @@ class _Draft:
         self._service = service
         self._family = family
         self._limit = limit
+        self._keep_hints = has_topology_mode(service)
         self.created: list[EndpointSlice] = []
         self.updated: list[EndpointSlice] = []
         self.deleted: list[EndpointSlice] = []
@@ -127,7 +162,11 @@ class _Draft:
         changed: list[EndpointSlice] = []
         unchanged: list[EndpointSlice] = []
         for item in slices:
-            kept = [left.pop(_identity(e)) for e in item.endpoints if _identity(e) in left]
+            kept = [
+                self._hinted(left.pop(_identity(e)), e)
+                for e in item.endpoints
+                if _identity(e) in left
+            ]
             same = kept == item.endpoints
             if not kept and item.endpoints:
                 self.deleted.append(item)
@@ -150,6 +189,11 @@ class _Draft:
             self.created.append(self._new(ports, rest[: self._limit]))
             rest = rest[self._limit :]
         self.updated += changed
+
+    def _hinted(self, desired: Endpoint, present: Endpoint) -> Endpoint:
+        if self._keep_hints:
+            return msgspec.structs.replace(desired, hints=present.hints)
+        return desired
 
     def finish(self, before: int) -> list[Action]:
         """The actions. A Service always has a slice, even an empty one; a slice that would be
@@ -245,16 +289,18 @@ def endpoint(service: Service, pod: Pod, zone: str, family: str) -> Endpoint:
 
 def hints(service: Service, node: str, zone: str) -> EndpointHints | None:
     """Topology hints: the endpoint's zone, or its node, by ``trafficDistribution``. The annotation
-    ``topology-mode`` (hints by capacity), which is not supported, switches this off."""
+    ``topology-mode`` switches this off."""
     distribution = service.spec.trafficDistribution
-    if distribution not in _NEAR or _has_topology_mode(service.metadata.annotations):
+    if distribution not in _NEAR or has_topology_mode(service):
         return None
     zones = [ForZone(name=zone)] if zone else []
     nodes = [ForNode(name=node)] if node and distribution == "PreferSameNode" else []
     return EndpointHints(forZones=zones, forNodes=nodes) if zones or nodes else None
 
 
-def _has_topology_mode(annotations: Mapping[str, str]) -> bool:
+def has_topology_mode(service: Service) -> bool:
+    """Whether the Service wants hints by the capacity of zones (``hint``)."""
+    annotations = service.metadata.annotations
     new = annotations.get("service.kubernetes.io/topology-mode", "")
     return annotations.get("service.kubernetes.io/topology-aware-hints", new) in ("Auto", "auto")
 
