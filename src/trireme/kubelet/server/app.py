@@ -151,7 +151,8 @@ class App:
 
     async def _metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         registry = self._env.metrics
-        return _text(prometheus_client.generate_latest(registry) + _render(self._own_metrics()))
+        own = [*self._own_metrics(), *stats.volume_metrics(await self._kubelet.volumes.usages())]
+        return _text(prometheus_client.generate_latest(registry) + _render(own))
 
     async def _no_metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         return _text(b"")
@@ -166,6 +167,7 @@ class App:
             await self._used(),
             machine.meminfo(host),
             host.disk_usage(self._kubelet.config.root_dir),
+            await self._kubelet.volumes.usages(),
             self._env.clock.now(),
         )
         return web.Response(body=msgspec.json.encode(document), content_type=JSON)

@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from trireme.kubelet import labels
 from trireme.kubelet.cri import model
 from trireme.kubelet.host.contract import DiskUsage
+from trireme.kubelet.volumes.plugin import Amount, VolumeUsage
 from trireme.machinery import time
 
 
@@ -94,7 +95,12 @@ def containers(stats: Sequence[model.ContainerStats], rates: Rates) -> list[Cont
 
 
 def summary(
-    node: str, used: Sequence[Container], memory: dict[str, int], disk: DiskUsage, now: float
+    node: str,
+    used: Sequence[Container],
+    memory: dict[str, int],
+    disk: DiskUsage,
+    volumes: Sequence[VolumeUsage],
+    now: float,
 ) -> dict[str, Any]:
     """The document of /stats/summary."""
     timestamp = time.format(now)
@@ -120,7 +126,10 @@ def summary(
             "fs": _fs(timestamp, disk),
             "runtime": {"imageFs": _fs(timestamp, disk)},
         },
-        "pods": [_pod(timestamp, uid, of) for uid, of in pods.items()],
+        "pods": [
+            _pod(timestamp, uid, of, [v for v in volumes if v.uid == uid])
+            for uid, of in pods.items()
+        ],
     }
 
 
@@ -160,7 +169,34 @@ def metrics(used: Sequence[Container]) -> list[Metric]:
     return [cpu, memory, node_cpu, node_memory, pod_cpu, pod_memory, error]
 
 
-def _pod(timestamp: str, uid: str, of: Sequence[Container]) -> dict[str, Any]:
+def volume_metrics(volumes: Sequence[VolumeUsage]) -> list[Metric]:
+    """The families kubelet_volume_stats_* of /metrics: of each claim once."""
+    claims = {(volume.namespace, volume.claim): volume for volume in volumes}
+    families = []
+    for name, amount, part in (
+        ("available_bytes", "bytes", "available"),
+        ("capacity_bytes", "bytes", "total"),
+        ("used_bytes", "bytes", "used"),
+        ("inodes", "inodes", "total"),
+        ("inodes_free", "inodes", "available"),
+        ("inodes_used", "inodes", "used"),
+    ):
+        family = GaugeMetricFamily(
+            f"kubelet_volume_stats_{name}",
+            f"{amount} of the volume: {part}",
+            labels=["namespace", "persistentvolumeclaim"],
+        )
+        for key, volume in claims.items():
+            found: Amount | None = getattr(volume, amount)
+            if found is not None:
+                family.add_metric(key, getattr(found, part))
+        families.append(family)
+    return families
+
+
+def _pod(
+    timestamp: str, uid: str, of: Sequence[Container], volumes: Sequence[VolumeUsage]
+) -> dict[str, Any]:
     return {
         "podRef": {"name": of[0].pod, "namespace": of[0].namespace, "uid": uid},
         "cpu": {
@@ -192,7 +228,27 @@ def _pod(timestamp: str, uid: str, of: Sequence[Container]) -> dict[str, Any]:
             }
             for c in of
         ],
+        "volume": [_volume(timestamp, volume) for volume in volumes],
     }
+
+
+def _volume(timestamp: str, volume: VolumeUsage) -> dict[str, Any]:
+    size, inodes = volume.bytes, volume.inodes
+    found = {
+        "time": timestamp,
+        "name": volume.name,
+        "pvcRef": {"name": volume.claim, "namespace": volume.namespace},
+        "capacityBytes": size.total,
+        "availableBytes": size.available,
+        "usedBytes": size.used,
+    }
+    if inodes is not None:
+        found |= {
+            "inodes": inodes.total,
+            "inodesFree": inodes.available,
+            "inodesUsed": inodes.used,
+        }
+    return found
 
 
 def _fs(timestamp: str, disk: DiskUsage) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes import claims, plugins
 from trireme.kubelet.volumes.csi.mounter import CsiMounter
 from trireme.kubelet.volumes.plugin import (
+    Amount,
+    Claimed,
     Mounted,
     Mounting,
     Objects,
@@ -27,6 +29,7 @@ from trireme.kubelet.volumes.plugin import (
     Tokens,
     VolumeError,
     VolumePending,
+    VolumeUsage,
 )
 from trireme.machinery.errors import ApiError
 
@@ -46,6 +49,7 @@ _SOURCES = tuple({
 class _Known(msgspec.Struct, frozen=True):
     """A mounted volume behind a claim, and when to look at it again."""
 
+    claimed: Claimed
     mounted: Mounted
     again: float
 
@@ -74,6 +78,8 @@ class VolumeManager:
         self._memory_backed = memory_backed
         self._csi = csi
         self._claimed: dict[tuple[str, str], _Known] = {}
+        self._usages: list[VolumeUsage] = []
+        self._usages_until = 0.0
         self._plugins: dict[str, Plugin] = {
             plugin.field: plugin for plugin in catalog.instances(plugins, Plugin)
         }
@@ -88,6 +94,40 @@ class VolumeManager:
     def in_use(self) -> list[str]:
         """The attached volumes that must stay so, for ``status.volumesInUse``."""
         return self._csi.in_use() if self._csi is not None else []
+
+    async def usages(self) -> list[VolumeUsage]:
+        """How full the volumes behind claims are, at most a minute old; of drivers and plugins that
+        cannot say, nothing."""
+        now = self._env.clock.monotonic()
+        if now >= self._usages_until:
+            self._usages_until = now + REFRESH_SECONDS
+            found = [
+                await self._usage(uid, name, known)
+                for (uid, name), known in list(self._claimed.items())
+            ]
+            self._usages = [usage for usage in found if usage is not None]
+        return self._usages
+
+    async def _usage(self, uid: str, name: str, known: _Known) -> VolumeUsage | None:
+        spec, path, host = known.claimed.volume.spec, known.mounted.path, self._host
+        claim = known.claimed.claim.metadata
+        try:
+            if spec.csi is not None and self._csi is not None:
+                bytes_, inodes = await self._csi.usage(known.claimed, path)
+            elif spec.hostPath is not None or known.mounted.device:
+                return None
+            else:
+                disk = await host.away(lambda: host.disk_usage(path))
+                bytes_ = Amount(disk.capacity, disk.available, disk.used)
+                inodes = Amount(disk.inodes, disk.inodes_free, disk.inodes - disk.inodes_free)
+        except (CsiError, OSError) as error:
+            self._env.log.warning(
+                "usage of volume %s: %s", known.claimed.volume.metadata.name, error
+            )
+            return None
+        if bytes_ is None:
+            return None
+        return VolumeUsage(uid, name, claim.namespace, claim.name, bytes_, inodes)
 
     def make_pod_dirs(self, pod: core.Pod) -> None:
         directory = self.pod_dir(pod.metadata.uid)
@@ -160,7 +200,7 @@ class VolumeManager:
             mounted = known.mounted
             if plugin.refresh is not None:
                 await plugin.refresh(mounting, claimed)
-        self._claimed[key] = _Known(mounted, now + REFRESH_SECONDS)
+        self._claimed[key] = _Known(claimed, mounted, now + REFRESH_SECONDS)
         return mounted
 
     def _plugin(self, source: core.Volume | core.PersistentVolumeSpec) -> Plugin | None:

@@ -81,6 +81,26 @@ class Mounted(msgspec.Struct, frozen=True):
     device: bool = False
 
 
+class Amount(msgspec.Struct, frozen=True):
+    """Bytes or inodes."""
+
+    total: int
+    available: int
+    used: int
+
+
+class VolumeUsage(msgspec.Struct, frozen=True):
+    """How full a pod's volume is. ``name`` is the pod's for it. ``inodes`` None: not known, and for
+    a block device, which has none."""
+
+    uid: str
+    name: str
+    namespace: str
+    claim: str
+    bytes: Amount
+    inodes: Amount | None
+
+
 class CsiVolumes(Protocol):
     """The volumes of the node's CSI drivers, as ``csi/mounter.py`` has them."""
 

@@ -24,6 +24,7 @@ from trireme.kubelet.volumes.csi import arguments, expand, records
 from trireme.kubelet.volumes.csi.expand import Expander
 from trireme.kubelet.volumes.csi.records import Record
 from trireme.kubelet.volumes.plugin import (
+    Amount,
     Claimed,
     Mounted,
     Mounting,
@@ -257,6 +258,23 @@ class CsiMounter:
         request = contract.Volume(source.volumeHandle, capability, attached, context, secrets)
         read_only = claimed.read_only or source.readOnly
         await driver.service.publish(request, staging, target, read_only=read_only)
+
+    async def usage(self, claimed: Claimed, path: str) -> tuple[Amount | None, Amount | None]:
+        """Bytes and inodes of a published volume; ``None`` where the driver does not say."""
+        source = claimed.volume.spec.csi
+        assert source is not None
+        driver = self._registered(source.driver)
+        if not await driver.can(contract.STATS):
+            return None, None
+        staging = ""
+        if await driver.can(contract.STAGE_UNSTAGE) and not arguments.is_block(claimed.volume):
+            folder = arguments.staging_dir(self._root, source.driver, source.volumeHandle)
+            staging = f"{folder}/globalmount"
+        found = {
+            item.unit: Amount(item.total, item.available, item.used)
+            for item in await driver.service.stats(source.volumeHandle, staging, path)
+        }
+        return found.get("BYTES"), found.get("INODES")
 
     # ---- taking down
 
