@@ -9,7 +9,9 @@ import pytest
 from tests.kubelet.harness import Node, container, play, pod
 
 from trireme.api.core import v1 as core
+from trireme.kubelet.server import stats
 
+SOME_CONTAINER = stats.Container("default", "web", "u", "main", 0, 0, 0, 0, 0, 0, 0)
 AT_NODE = {"key": "kubernetes.io/hostname", "operator": "In", "values": ["node-0"]}
 AFFINITY = {"required": {"nodeSelectorTerms": [{"matchExpressions": [AT_NODE]}]}}
 
@@ -64,6 +66,20 @@ def test_a_local_volume(read_only: bool) -> None:
         assert node.host.mounts == {path: "bind /disks/1 bind" + (" ro" if read_only else "")}
         assert (mount(node).host_path, mount(node).readonly) == (path, read_only)
         assert node.host.info(path).gid == (0 if read_only else 42)
+        assert node.kubelet is not None
+        (usage,) = await node.kubelet.volumes.usages()
+        memory = {"MemTotal": 1}
+        used = stats.summary("n", [SOME_CONTAINER], memory, node.host.disk, [], 0.0)
+        assert used["pods"][0]["volume"] == []
+        volume = msgspec.structs.replace(usage, uid="u")
+        used = stats.summary("n", [SOME_CONTAINER], memory, node.host.disk, [volume], 0.0)
+        (found,) = used["pods"][0]["volume"]
+        assert found["pvcRef"] == {"name": "data", "namespace": "default"}
+        assert found["capacityBytes"] == node.host.disk.capacity
+        text = {f.name: f.samples for f in stats.volume_metrics([usage])}
+        (sample,) = text["kubelet_volume_stats_available_bytes"]
+        assert sample.labels == {"namespace": "default", "persistentvolumeclaim": "data"}
+        assert sample.value == node.host.disk.available
         await node.api.delete_pod("web")
         await node.until(lambda: not node.host.mounts, 40)
         assert node.host.info("/disks/1") is not None

@@ -16,6 +16,7 @@ from trireme.api.storage import v1 as storage
 from trireme.domain import volumes
 from trireme.kubelet.csi import contract
 from trireme.kubelet.csi.contract import CsiError, NodeInfo, Plugin
+from trireme.kubelet.volumes.plugin import Amount
 
 HANDLE = "handle-1"
 UNIQUE = f"kubernetes.io/csi/{NAME}^{HANDLE}"
@@ -158,6 +159,11 @@ def test_a_volume_is_staged_published_and_taken_down() -> None:
         uid = node.api.pod("web").metadata.uid
         path = f"/var/lib/kubelet/pods/{uid}/volumes/kubernetes.io~csi/pv/mount"
         assert ("/v", path) in [(m.container_path, m.host_path) for m in made.config.mounts]
+        # The claim's use comes from the driver.
+        assert node.kubelet is not None
+        (usage,) = await node.kubelet.volumes.usages()
+        assert (usage.uid, usage.name, usage.claim) == (uid, "v", "data")
+        assert usage.bytes == Amount(100, 60, 40) and usage.inodes == Amount(10, 6, 4)
         # A second pod of the node: published again, staged as it is.
         await node.api.put(user("two"))
         await node.until(lambda: running(node, "two"), 5)

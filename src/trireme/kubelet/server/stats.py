@@ -172,7 +172,7 @@ def metrics(used: Sequence[Container]) -> list[Metric]:
 def volume_metrics(volumes: Sequence[VolumeUsage]) -> list[Metric]:
     """The families kubelet_volume_stats_* of /metrics: of each claim once."""
     claims = {(volume.namespace, volume.claim): volume for volume in volumes}
-    families = []
+    families: list[Metric] = []
     for name, amount, part in (
         ("available_bytes", "bytes", "available"),
         ("capacity_bytes", "bytes", "total"),

@@ -121,9 +121,8 @@ class VolumeManager:
                 bytes_ = Amount(disk.capacity, disk.available, disk.used)
                 inodes = Amount(disk.inodes, disk.inodes_free, disk.inodes - disk.inodes_free)
         except (CsiError, OSError) as error:
-            self._env.log.warning(
-                "usage of volume %s: %s", known.claimed.volume.metadata.name, error
-            )
+            volume = known.claimed.volume.metadata.name
+            self._env.log.warning("usage of volume %s: %s", volume, error)
             return None
         if bytes_ is None:
             return None
