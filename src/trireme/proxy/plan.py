@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network
 
 import msgspec
 
@@ -22,7 +24,8 @@ _REJECT = "goto reject-chain"
 
 
 class NodeFacts(msgspec.Struct, frozen=True):
-    """The node. ``pods`` are the CIDRs of pods; traffic from elsewhere is masqueraded."""
+    """The node. ``pods`` are the CIDRs of pods; traffic from elsewhere is masqueraded. To addresses
+    of ``services`` that no Service has, nothing goes."""
 
     addresses: tuple[str, ...]
     pods: tuple[str, ...]
@@ -41,6 +44,16 @@ class Part(msgspec.Struct, frozen=True):
     elements: dict[str, dict[str, str]]
     chains: dict[str, Chain]
     sets: dict[str, Set]
+
+
+def service_networks(cidrs: Iterable[str], family: str = "ip") -> tuple[str, ...]:
+    """The networks of Services of the family; none within another, as nftables refuses that."""
+    networks = [ipaddress.ip_network(text, strict=False) for text in cidrs]
+    if family == "ip":
+        four = [item for item in networks if isinstance(item, IPv4Network)]
+        return tuple(map(str, ipaddress.collapse_addresses(four)))
+    six = [item for item in networks if isinstance(item, IPv6Network)]
+    return tuple(map(str, ipaddress.collapse_addresses(six)))
 
 
 def part(port: ServicePort, node: NodeFacts) -> Part:

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
+from trireme.api.networking.v1.servicecidr import ServiceCIDR
 from trireme.client.client import Client
 from trireme.client.resource_interface import DELETED
 from trireme.kit.env import Env
@@ -22,14 +23,15 @@ from trireme.proxy.health import Health, serving
 from trireme.proxy.model import HEADLESS, OTHER_PROXY, Model
 from trireme.proxy.plan import NodeFacts
 from trireme.proxy.sync import Planner
-from trireme.runtime.informer import Event, Informers
+from trireme.runtime.informer import Event, Informer, Informers
 
 RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class ProxyConfig:
-    """``node_ips`` take NodePorts. ``pod_cidrs`` and ``service_cidrs`` are the cluster's.
+    """``node_ips`` take NodePorts. ``pod_cidrs`` and ``service_cidrs`` are the cluster's; the
+    networks of all ServiceCIDRs join the latter.
 
     ``health`` is the (address, port) of /healthz, None for no server.
     """
@@ -52,6 +54,8 @@ async def run(config: ProxyConfig, env: Env) -> None:
     async with asyncio.TaskGroup() as group:
         informers = Informers(config.client, env)
         follow(model, informers, changed)
+        cidrs = informers.of(ServiceCIDR)
+        cidrs.add_handler(lambda event: changed.set())
         informers.start(group)
         await informers.synced()
         health = Health(env.clock)
@@ -59,7 +63,7 @@ async def run(config: ProxyConfig, env: Env) -> None:
         try:
             if config.health is not None:
                 runner = await serving(health, config.health)
-            await _sync_forever(config, env, model, changed, health)
+            await _sync_forever(config, env, model, cidrs, changed, health)
         finally:
             if runner is not None:
                 await runner.cleanup()
@@ -89,7 +93,12 @@ def follow(model: Model, informers: Informers, changed: asyncio.Event) -> None:
 
 
 async def _sync_forever(
-    config: ProxyConfig, env: Env, model: Model, changed: asyncio.Event, health: Health
+    config: ProxyConfig,
+    env: Env,
+    model: Model,
+    cidrs: Informer[ServiceCIDR],
+    changed: asyncio.Event,
+    health: Health,
 ) -> None:
     facts = NodeFacts(
         addresses=config.node_ips, pods=config.pod_cidrs, services=config.service_cidrs
@@ -101,6 +110,8 @@ async def _sync_forever(
         await changed.wait()
         changed.clear()
         health.queued()
+        known = [text for item in cidrs.list() for text in item.spec.cidrs]
+        planner.set_services([*config.service_cidrs, *known])
         desired, stale = planner.change(model.update())
         try:
             await backend.apply(desired)
