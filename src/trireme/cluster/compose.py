@@ -8,6 +8,7 @@ imports two components. Modules are imported once, by the parent of all processe
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -28,6 +29,7 @@ from trireme.store.contract import Store
 
 if TYPE_CHECKING:
     from trireme.client.client import Client
+    from trireme.cluster.hosts.network import ServiceRoutes
 
 
 def import_api_server() -> None:
@@ -200,6 +202,17 @@ def proxy(cluster: Settings, node: NodeSettings) -> Main:
         from trireme.proxy import run
 
         env = environment(f"proxy.{node.name}", started)
+        routes: ServiceRoutes | None = None
+
+        async def reach(networks: tuple[str, ...]) -> None:
+            nonlocal routes
+            # Only for clusters with a second ServiceCIDR.
+            from trireme.cluster.hosts import network
+
+            if routes is None:
+                routes = network.ServiceRoutes(cluster.service_network, cluster.listen[-1])
+            await asyncio.to_thread(routes.update, networks)
+
         async with access.client(cluster, f"proxy.{node.name}", "kube-proxy") as client:
             config = run.ProxyConfig(
                 client=client,
@@ -207,6 +220,7 @@ def proxy(cluster: Settings, node: NodeSettings) -> Main:
                 node_ips=(node.ip,),
                 pod_cidrs=(cluster.pod_network,),
                 service_cidrs=(cluster.service_network,),
+                reach=reach,
                 table=f"trireme-{cluster.name}",
                 health=(node.ip, 10256),
             )

@@ -8,6 +8,7 @@ further ones together after ``min_sync_seconds``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from trireme.api.networking.v1.servicecidr import ServiceCIDR
 from trireme.client.client import Client
 from trireme.client.resource_interface import DELETED
 from trireme.kit.env import Env
+from trireme.proxy import plan
 from trireme.proxy.backends.nftables import Nftables, NftFailed
 from trireme.proxy.health import Health, serving
 from trireme.proxy.model import HEADLESS, OTHER_PROXY, Model
@@ -33,7 +35,9 @@ class ProxyConfig:
     """``node_ips`` take NodePorts. ``pod_cidrs`` and ``service_cidrs`` are the cluster's; the
     networks of all ServiceCIDRs join the latter.
 
-    ``health`` is the (address, port) of /healthz, None for no server.
+    ``reach`` is called with the networks of Services when they are not just ``service_cidrs``:
+    where a node has no default route, each needs one. ``health`` is the (address, port) of
+    /healthz, None for no server.
     """
 
     client: Client
@@ -42,6 +46,7 @@ class ProxyConfig:
     pod_cidrs: tuple[str, ...]
     service_cidrs: tuple[str, ...]
     table: str = "kube-proxy"
+    reach: Callable[[tuple[str, ...]], Awaitable[None]] | None = None
     zone: str = ""
     min_sync_seconds: float = 0.1
     health: tuple[str, int] | None = None
@@ -104,20 +109,24 @@ async def _sync_forever(
         addresses=config.node_ips, pods=config.pod_cidrs, services=config.service_cidrs
     )
     planner, backend = Planner(facts), Nftables(config.table)
-    started = False
+    started, reached = False, plan.service_networks(config.service_cidrs)
     changed.set()
     while True:
         await changed.wait()
         changed.clear()
         health.queued()
         known = [text for item in cidrs.list() for text in item.spec.cidrs]
-        planner.set_services([*config.service_cidrs, *known])
+        services = plan.service_networks([*config.service_cidrs, *known])
+        planner.set_services(services)
         desired, stale = planner.change(model.update())
         try:
+            if config.reach is not None and services != reached:
+                await config.reach(services)
+                reached = services
             await backend.apply(desired)
             await backend.forget_flows(stale)
             health.done()
-        except NftFailed as error:
+        except (NftFailed, OSError) as error:
             env.log.error("the rules could not be applied, trying again: %s", error)
             await env.clock.sleep(RETRY_SECONDS)
             changed.set()

@@ -6,8 +6,6 @@ and the stale UDP flows to delete from conntrack.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from trireme.proxy import plan
@@ -26,9 +24,8 @@ class Planner:
         self._ports: dict[Key, tuple[ServicePort, ...]] = {}
         self._parts: dict[Key, list[Part]] = {}
 
-    def set_services(self, cidrs: Iterable[str]) -> None:
+    def set_services(self, services: tuple[str, ...]) -> None:
         """The networks of Services, from the next change on."""
-        services = plan.service_networks(cidrs, self._node.family)
         self._node = msgspec.structs.replace(self._node, services=services)
 
     def change(self, changed: dict[Key, tuple[ServicePort, ...]]) -> tuple[Ruleset, Stale]:

@@ -15,7 +15,7 @@ import functools
 import ipaddress
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -204,6 +204,30 @@ def _node_routes(inside: IPRoute, eth0: int, plan: HostsPlan, node: NodePlan) ->
     inside.route("replace", dst="0.0.0.0/0", type=_UNREACHABLE, priority=4096)
 
 
+class ServiceRoutes:
+    """Within a node's namespace: routes to the networks of Services beside the cluster's own."""
+
+    def __init__(self, own: str, gateway: str) -> None:
+        self._own = own
+        self._gateway = gateway
+        self._there: set[str] = set()
+
+    def update(self, networks: Iterable[str]) -> None:
+        """Make these reachable, and no others. OSError. Not where an event loop runs."""
+        desired = set(networks) - {self._own}
+        try:
+            with IPRoute() as inside:
+                eth0 = inside.link_lookup(ifname="eth0")[0]
+                for network in desired:
+                    inside.route("replace", dst=network, gateway=self._gateway, oif=eth0)
+                for network in self._there - desired:
+                    with _gone_is_fine():
+                        inside.route("del", dst=network, gateway=self._gateway, oif=eth0)
+        except NetlinkError as error:
+            raise OSError(error.code, f"routes to Services: {error}") from None
+        self._there = desired
+
+
 def _node_sysctls() -> None:
     """Settings of one namespace; /proc/sys/net shows that of the thread that looks."""
     base = Path("/proc/sys/net")
@@ -236,6 +260,11 @@ def _present_is_fine() -> Iterator[None]:
 @contextlib.contextmanager
 def _missing_is_fine() -> Iterator[None]:
     yield from _tolerate(errno.ENODEV)
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    yield from _tolerate(errno.ESRCH)
 
 
 def _tolerate(code: int) -> Iterator[None]:

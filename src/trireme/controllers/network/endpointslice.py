@@ -128,8 +128,8 @@ class EndpointSlices:
             self._hinted.setdefault(key, {})[family] = outcome.by_zone
         return actions
 
-    def _disabled(self, service: Service, family: str, why: str) -> None:
-        text = f"{why}, addressType: {family}"
+    def _disabled(self, service: Service, family: str, detail: str) -> None:
+        text = f"{detail}, addressType: {family}"
         self._events.event(service, recorder.WARNING, "TopologyAwareHintsDisabled", text)
 
     def _on(self, selected: list[Pod]) -> list[Node]:

@@ -39,6 +39,7 @@ def can_delete(
 
 
 def _within(network: service_cidrs.Network, other: service_cidrs.Network) -> bool:
+    # The two are of one type, which the version says to us alone.
     return network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type]
 
 

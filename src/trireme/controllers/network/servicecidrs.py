@@ -121,7 +121,7 @@ class ServiceCIDRs:
             "message": message,
             "lastTransitionTime": time.format(self._clock.now()),
         }
-        wanted: dict[str, Any] = {
+        applied: dict[str, Any] = {
             "apiVersion": cidr.apiVersion,
             "kind": cidr.kind,
             # The uid: applying makes no object anew.
@@ -129,7 +129,7 @@ class ServiceCIDRs:
             "status": {"conditions": [condition]},
         }
         interface = self._client.of(ServiceCIDR)
-        await interface.apply(cidr.metadata.name, "", wanted, MANAGER, subresource="status")
+        await interface.apply(cidr.metadata.name, "", applied, MANAGER, subresource="status")
 
 
 def make(context: ControllerContext) -> Controller:
