@@ -1,11 +1,13 @@
 """``trireme controllers``: all controllers alone, for any API server.
 
-With one kubeconfig every controller acts as its user; who that is needs what they all need
-together, as ``system:masters`` or the role of system:kube-controller-manager has.
+The kubeconfig's user reads for all controllers. Each writes as its service account in kube-system,
+whose token that user requests, as system:kube-controller-manager may; or all write as that user,
+who then needs what they all need together, as ``system:masters`` has.
 """
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
@@ -38,14 +40,22 @@ from trireme.kit.env import Env
     multiple=True,
     help="Services: no node gets these addresses.",
 )
+@click.option(
+    "--use-service-account-credentials",
+    type=click.Choice(["true", "false"]),
+    default="true",
+    show_default=True,
+    help="Each controller writes as its own service account; false: as the kubeconfig's user.",
+)
 def COMMAND(
     path: Path,
     allocate_node_cidrs: bool,
     cluster_cidrs: tuple[str, ...],
     node_cidr_mask_size: int | None,
     service_cidrs: tuple[str, ...],
+    use_service_account_credentials: str,
 ) -> None:
-    """Run the controllers alone in the foreground, all as the kubeconfig's user."""
+    """Run the controllers alone in the foreground."""
     if allocate_node_cidrs:
         if not cluster_cidrs:
             raise click.UsageError("--allocate-node-cidrs needs --cluster-cidr")
@@ -55,15 +65,24 @@ def COMMAND(
             raise click.UsageError(str(problem)) from None
 
     async def main(env: Env) -> None:
+        from trireme.cluster import account_clients
         from trireme.controllers import manager, settings
 
-        authority = kubeconfig.load(path).tls.authority
-        async with _standalone.client(path, "kube-controller-manager") as client:
+        access = kubeconfig.load(path)
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(
+                _standalone.client(path, "kube-controller-manager")
+            )
+            clients = {name: client for name in manager.identities()}
+            if use_service_account_credentials == "true":
+                clients = await stack.enter_async_context(
+                    account_clients.of(env, access, client, clients)
+                )
             config = manager.ManagerConfig(
                 client=client,
-                client_for=lambda _name: client,
+                client_for=clients.__getitem__,
                 settings=settings.Settings(
-                    root_ca=authority.decode(),
+                    root_ca=access.tls.authority.decode(),
                     cluster_cidrs=cluster_cidrs if allocate_node_cidrs else (),
                     node_cidr_mask_size=node_cidr_mask_size,
                     service_cidrs=service_cidrs,
