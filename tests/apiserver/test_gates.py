@@ -62,6 +62,7 @@ EFFECTS = {
     "MatchLabelKeysInPodAffinity": DEFAULTS,
     "MatchLabelKeysInPodTopologySpread": DECISIONS,
     "MatchLabelKeysInPodTopologySpreadSelectorMerge": DEFAULTS,
+    "MultiCIDRServiceAllocator": "apiserver/test_service_addresses.py::test_more_networks",
     "NFTablesProxyMode": (
         "interop/test_proxy_kernel.py::test_any_sequence_of_differences_is_the_whole"
     ),
