@@ -3,7 +3,7 @@
 A controller joins by a file in ``cases/`` that says ``CASE = Case(...)``: a short story (what
 a user does, and when the cluster is as it should be), what holds at every moment of it, and, where
 the controller owns objects, an orphan that it takes and a name that another has taken. The story is
-told on the real API server with all controllers, under virtual time, and once for each of the
+played on the real API server with all controllers, under virtual time, and once for each of the
 faults below; its end must be the same every time, and a cluster at its end is left alone.
 """
 
@@ -78,7 +78,7 @@ def _of(made: Case | tuple[Case, ...]) -> tuple[Case, ...]:
     return (made,) if isinstance(made, Case) else made
 
 
-async def tell(w: World, case: Case, patience: float = 1.0) -> None:
+async def play_story(w: World, case: Case, patience: float = 1.0) -> None:
     """The whole story; ``patience`` times the seconds that each step is given."""
     for step in case.steps:
         await step.act(w)
@@ -163,9 +163,9 @@ class _Through:
         await self._inner.close()
 
 
-def answer(fault: errors.ApiError) -> Response:
-    headers = {"retry-after": str(fault.retry_after)} if fault.retry_after else {}
-    return Response(fault.code, headers, json.encode(fault.status()))
+def answer(error: errors.ApiError) -> Response:
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after else {}
+    return Response(error.code, headers, json.encode(error.status()))
 
 
 class Kill(Fault):
@@ -218,7 +218,7 @@ class Conflict(Fault):
 
 
 class Busy(Fault):
-    """A third of the requests is told to come again."""
+    """A third of the requests is answered with 429."""
 
     async def request(self, send: Callable[[], Awaitable[Response]], call: Call) -> Response:
         if self.rng.random() < 0.3:
@@ -250,7 +250,7 @@ class Dropped(Fault):
 
 
 class Compacted(Fault):
-    """Watches end with 410 Gone: what was missed is told by a list alone."""
+    """Watches end with 410 Gone: what was missed is in a new list only."""
 
     async def chunks(self, coming: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in coming:

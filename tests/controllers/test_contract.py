@@ -25,8 +25,8 @@ DEATHS = 25
 
 
 def of(have: Any = lambda case: True) -> Any:
-    chosen = [case for case in CASES if have(case)]
-    return pytest.mark.parametrize("case", chosen, ids=[case.name for case in chosen])
+    selected = [case for case in CASES if have(case)]
+    return pytest.mark.parametrize("case", selected, ids=[case.name for case in selected])
 
 
 @of()
@@ -52,7 +52,7 @@ def test_killed_at_any_write_it_goes_on(case: Case) -> None:
     async def story(env: Env, at: int) -> bool:
         kill = Kill(case, at, carried_out=at % 2 == 0)
         async with contract.world(env, case, kill) as w, _beside(kill.restart(w)):
-            await contract.tell(w, case)
+            await contract.play_story(w, case)
             await w.quiet(5.0)
             await contract.left_alone(w, case, 30.0)
         return kill.killed.is_set()
@@ -70,7 +70,7 @@ def test_trouble_passes(case: Case, kind: type[Fault]) -> None:
         fault = kind(case, random.Random(7))
         async with contract.world(env, case, fault) as w:
             # Who failed often waits long.
-            await contract.tell(w, case, patience=20.0)
+            await contract.play_story(w, case, patience=20.0)
             fault.over = True
             await w.quiet(300.0)
             assert case.steps[-1].done(w)
@@ -137,7 +137,7 @@ def test_a_name_that_is_taken_stops_nothing(case: Case) -> None:
         assert case.collide is not None
         async with contract.world(env, case) as w:
             await case.collide(w)
-            await contract.tell(w, case)
+            await contract.play_story(w, case)
             await contract.left_alone(w, case)
 
     virtual.run(story)

@@ -362,9 +362,9 @@ def test_random_histories_keep_the_order_and_arrive(block):
             history.reconcile()
         found = history.found()
         first = compute_pods.start(found)
-        wanted = list(range(first, first + compute_pods.replicas(found)))
-        stuck = [n for n in history.pods if n not in wanted]
-        assert not stuck and sorted(history.pods) == wanted, (seed, history.pods.keys())
+        desired = list(range(first, first + compute_pods.replicas(found)))
+        stuck = [n for n in history.pods if n not in desired]
+        assert not stuck and sorted(history.pods) == desired, (seed, history.pods.keys())
         images = {item.spec.containers[0].image for item in history.pods.values()}
         assert images <= {history.image}, seed
-        assert history.current == history.image or not wanted, seed
+        assert history.current == history.image or not desired, seed

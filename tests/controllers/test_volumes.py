@@ -75,7 +75,7 @@ async def volume_of(world: harness.World, name: str) -> PersistentVolume:
 
 
 @pytest.mark.parametrize(
-    ("there", "asked", "chosen"),
+    ("there", "asked", "selected"),
     [
         ([volume("a", "2Gi"), volume("b", "1Gi"), volume("c", "500Mi")], {}, "b"),
         ([volume("a", "500Mi")], {}, None),
@@ -96,13 +96,13 @@ async def volume_of(world: harness.World, name: str) -> PersistentVolume:
     ],
 )  # fmt: skip
 def test_the_best_match(
-    there: list[PersistentVolume], asked: dict[str, Any], chosen: str | None
+    there: list[PersistentVolume], asked: dict[str, Any], selected: str | None
 ) -> None:
     for item in there:
         item.status.phase = "Available"
     found = volumes.best_match(claim(**asked), there, delayed=False)
-    assert (found.metadata.name if found else None) == chosen
-    if chosen and there[-1].spec.claimRef is None:
+    assert (found.metadata.name if found else None) == selected
+    if selected and there[-1].spec.claimRef is None:
         assert volumes.best_match(claim(**asked), there, delayed=True) is None
 
 
@@ -208,7 +208,7 @@ async def test_classes_wait_and_ask(env: Env) -> None:
         await world.client.create(pod("p", of_claim("later")))
         await env.clock.sleep(16)
         assert "waiting for pod p to be scheduled" in world.messages("later")
-        # The scheduler has chosen a node: now somebody makes the volume.
+        # The scheduler has selected a node: now somebody makes the volume.
         note = {"metadata": {"annotations": {volumes.SELECTED_NODE: "n"}}}
         await world.client.patch(PersistentVolumeClaim, "later", "default", note)
         await env.clock.sleep(1)

@@ -97,8 +97,8 @@ async def collect(host: Host, path: str, **options: Any) -> bytes:
         return False
 
     logs = LogFiles(host, path.rpartition("/")[0])
-    file, chosen = logs.open(path), Options(**options)
-    parts = [text async for text in read.stream(logs, path, file, chosen, RealClock(), stopped)]
+    file, given = logs.open(path), Options(**options)
+    parts = [text async for text in read.stream(logs, path, file, given, RealClock(), stopped)]
     return b"".join(parts)
 
 

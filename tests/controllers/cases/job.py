@@ -1,4 +1,4 @@
-"""Jobs: every completion is counted once, and no pod runs that is not wanted."""
+"""Jobs: every completion is counted once, and no pod runs that is not desired."""
 
 from __future__ import annotations
 
