@@ -140,7 +140,9 @@ class VolumeManager:
             return
         for key in [key for key in self._claimed if key[0] == uid]:
             del self._claimed[key]
-        self._unmount_below(f"{directory}/volume-subpaths")
+        if self._host.info(f"{directory}/volume-subpaths") is not None:
+            # Before the drivers take down what they are parts of.
+            self._unmount_below(f"{directory}/volume-subpaths")
         if self._csi is not None:
             try:
                 await self._csi.unmount(uid)
