@@ -1,4 +1,4 @@
-"""What a CSI driver is told of a volume. Pure.
+"""What a CSI driver is given for a volume. Pure.
 
 In: a PersistentVolume or the source in a pod, the CSIDriver. Out: capabilities, contexts, handles
 and paths. Called by ``volumes/csi``. Upstream: pkg/volume/csi; the paths on disk are upstream's,
@@ -43,13 +43,11 @@ def access_mode(volume: core.PersistentVolume | None, *, multi_writer: bool) -> 
     return names.get(modes[0] if modes else "ReadWriteOnce", "UNKNOWN")
 
 
-def capability(
-    volume: core.PersistentVolume, mode: str, group: str, *, block: bool = False
-) -> Capability:
+def capability(volume: core.PersistentVolume, mode: str, group: str) -> Capability:
     """How a PersistentVolume is used. ``group``: for the driver to set."""
     source = volume.spec.csi
     assert source is not None
-    if block:
+    if is_block(volume):
         return Capability(mode, block=True)
     return Capability(
         mode, fs_type=source.fsType, mount_flags=tuple(volume.spec.mountOptions), group=group

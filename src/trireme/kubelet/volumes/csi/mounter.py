@@ -137,25 +137,17 @@ class CsiMounter:
         size = expand.new_size(claimed.claim, claimed.volume)
         if not size or claimed.read_only or not await driver.can(contract.EXPAND):
             return
-        uid, name = mounting.pod.metadata.uid, claimed.volume.metadata.name
-        block = arguments.is_block(claimed.volume)
-        path = f"{mounting.directory}/mount"
-        folder = arguments.staging_dir(self._root, source.driver, source.volumeHandle)
-        staging = f"{folder}/globalmount"
-        if block:
-            blocks = arguments.block_dir(self._root)
-            staging, path = f"{blocks}/staging/{name}", f"{blocks}/publish/{name}/{uid}"
-        multi_writer = await driver.can(contract.MULTI_WRITER)
-        mode = arguments.access_mode(claimed.volume, multi_writer=multi_writer)
-        capability = arguments.capability(claimed.volume, mode, "", block=block)
+        volume = claimed.volume
+        staging = await self._staging(driver, volume)
+        target = self._target(mounting, volume)
+        capability = await self._capability(driver, volume)
         secrets = await self._referred("NodeExpandSecretRef", source.nodeExpandSecretRef)
         request = contract.Volume(source.volumeHandle, capability, secrets=secrets)
-        if not await driver.can(contract.STAGE_UNSTAGE):
-            staging = ""
 
         async def call(to: int) -> None:
-            await driver.service.expand(request, staging, path, to)
+            await driver.service.expand(request, staging, target, to)
 
+        name = volume.metadata.name
         await self._expander.expand(mounting.pod, claimed.claim, name, size, call)
 
     async def _mount(
@@ -171,23 +163,16 @@ class CsiMounter:
         assert source is not None
         record = self._record(volume)
         records.write(host, mounting.directory, record)
-        target, staging = f"{mounting.directory}/mount", ""
+        target, staging = self._target(mounting, volume), await self._staging(driver, volume)
         read_only = claimed.read_only or source.readOnly
         delegated = await driver.can(contract.MOUNT_GROUP)
-        multi_writer = await driver.can(contract.MULTI_WRITER)
-        capability = arguments.capability(
-            volume,
-            arguments.access_mode(volume, multi_writer=multi_writer),
-            _group(pod) if delegated else "",
-        )
+        capability = await self._capability(driver, volume, _group(pod) if delegated else "")
         fresh = not host.is_mounted(target)
-        if await driver.can(contract.STAGE_UNSTAGE):
+        if staging and fresh:
+            host.make_dirs(staging, 0o750)
             folder = arguments.staging_dir(self._root, source.driver, source.volumeHandle)
-            staging = f"{folder}/globalmount"
-            if fresh:
-                host.make_dirs(staging, 0o750)
-                records.write(host, folder, record)
-                await self._stage(driver, volume, capability, attached, staging)
+            records.write(host, folder, record)
+            await self._stage(driver, volume, capability, attached, staging)
         await self._publish(driver, known, mounting, claimed, capability, attached, staging, target)
         groups = arguments.sets_group(known, source.fsType, volume, read_only=read_only)
         if fresh and not delegated and groups:
@@ -210,13 +195,10 @@ class CsiMounter:
         records.write(host, f"{blocks}/{name}/data", self._record(volume))
         # That the pod has it is found here again.
         host.make_dirs(f"{self._root}/pods/{uid}/{records.POD_DEVICES_DIR}/{name}", 0o750)
-        multi_writer = await driver.can(contract.MULTI_WRITER)
-        mode = arguments.access_mode(volume, multi_writer=multi_writer)
-        capability = arguments.capability(volume, mode, "", block=True)
-        target, staging = f"{blocks}/publish/{name}/{uid}", ""
+        capability = await self._capability(driver, volume)
+        target, staging = self._target(mounting, volume), await self._staging(driver, volume)
         host.make_dirs(f"{blocks}/publish/{name}", 0o750)
-        if await driver.can(contract.STAGE_UNSTAGE):
-            staging = f"{blocks}/staging/{name}"
+        if staging:
             host.make_dirs(staging, 0o750)
             await self._stage(driver, volume, capability, attached, staging)
         await self._publish(driver, known, mounting, claimed, capability, attached, staging, target)
@@ -266,10 +248,8 @@ class CsiMounter:
         driver = self._registered(source.driver)
         if not await driver.can(contract.STATS):
             return None, None
-        staging = ""
-        if await driver.can(contract.STAGE_UNSTAGE) and not arguments.is_block(claimed.volume):
-            folder = arguments.staging_dir(self._root, source.driver, source.volumeHandle)
-            staging = f"{folder}/globalmount"
+        block = arguments.is_block(claimed.volume)
+        staging = "" if block else await self._staging(driver, claimed.volume)
         found = {
             item.unit: Amount(item.total, item.available, item.used)
             for item in await driver.service.stats(source.volumeHandle, staging, path)
@@ -336,6 +316,32 @@ class CsiMounter:
             self._report()
 
     # ---- what a call needs
+
+    async def _staging(self, driver: Driver, volume: core.PersistentVolume) -> str:
+        """Where the volume is staged; "" for a driver that does not stage."""
+        source = volume.spec.csi
+        assert source is not None
+        if not await driver.can(contract.STAGE_UNSTAGE):
+            return ""
+        if arguments.is_block(volume):
+            return f"{arguments.block_dir(self._root)}/staging/{volume.metadata.name}"
+        folder = arguments.staging_dir(self._root, source.driver, source.volumeHandle)
+        return f"{folder}/globalmount"
+
+    def _target(self, mounting: Mounting, volume: core.PersistentVolume) -> str:
+        """Where the volume is published to the pod."""
+        if not arguments.is_block(volume):
+            return f"{mounting.directory}/mount"
+        blocks, uid = arguments.block_dir(self._root), mounting.pod.metadata.uid
+        return f"{blocks}/publish/{volume.metadata.name}/{uid}"
+
+    @staticmethod
+    async def _capability(
+        driver: Driver, volume: core.PersistentVolume, group: str = ""
+    ) -> Capability:
+        multi_writer = await driver.can(contract.MULTI_WRITER)
+        mode = arguments.access_mode(volume, multi_writer=multi_writer)
+        return arguments.capability(volume, mode, group)
 
     async def _driver(self, name: str, mode: str) -> tuple[Driver, storage.CSIDriver | None]:
         driver = self._registered(name)

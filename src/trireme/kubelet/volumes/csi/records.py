@@ -14,6 +14,7 @@ import msgspec
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes.csi import arguments
 
+# Bytes that are read of a file: a driver mounts close by.
 LIMIT = 1 << 20
 POD_DIR = "volumes/kubernetes.io~csi"
 POD_DEVICES_DIR = "volumeDevices/kubernetes.io~csi"
@@ -44,10 +45,13 @@ def read(host: Host, directory: str) -> Record | None:
     path = f"{directory}/{arguments.DATA}"
     if host.info(path) is None:
         return None
+    file = host.open(path)
     try:
-        return msgspec.json.decode(host.read(path), type=Record)
+        return msgspec.json.decode(file.read(LIMIT), type=Record)
     except msgspec.MsgspecError:
         return None
+    finally:
+        file.close()
 
 
 def staged(host: Host, root: str) -> Iterator[Record]:
