@@ -1,5 +1,6 @@
 """The entry point of ``trireme``. It imports nothing before it is ready to be interrupted."""
 
+import signal
 import sys
 
 
@@ -9,6 +10,9 @@ def main() -> None:
         from trireme.cluster import command_line
 
         command_line.run()
+        # The command is done: while the interpreter ends, its default handler is back, and an
+        # interrupt would say that the command had failed.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
         print(
             "interrupted: `trireme up` again goes on, `trireme down` removes what is there",
