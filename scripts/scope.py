@@ -31,18 +31,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "scope.md"
 UPSTREAM = tomllib.loads((ROOT / "scripts" / "upstream-names.toml").read_text())
 
-# Controllers that share a service account, or have none of their own: by file.
-CONTROLLER_FILES = {
-    "nodes/lifecycle": "node-lifecycle-controller",
-    "nodes/taint_nodes": "node-lifecycle-controller",
-    "nodes/taint_eviction": "taint-eviction-controller",
-    "nodes/ipam": "node-ipam-controller",
-    "disruption/stale_targets": "disruption-controller",
-    "identity/tokens": "serviceaccount-token-controller",
-    "certificates/approving": "certificatesigningrequest-approving-controller",
-    "certificates/signing": "certificatesigningrequest-signing-controller",
-    "certificates/cleaning": "certificatesigningrequest-cleaner-controller",
-}
 # What upstream calls scheduler plugins and is a part of the scheduler here.
 SCHEDULER_PARTS: dict[str, ModuleType] = {
     "SchedulingGates": queue,
@@ -81,24 +69,13 @@ def resources() -> tuple[Resource, ...]:
 
 
 def controllers_by_name() -> dict[str, list[str]]:
-    """The files of each controller, by upstream's name where it has one.
-
-    LookupError where the service account does not say which of upstream's it is.
-    """
-    unique: dict[str, str] = {}
-    accounts = [row["account"] for row in UPSTREAM["controllers"].values()]
-    for name, row in UPSTREAM["controllers"].items():
-        if accounts.count(row["account"]) == 1:
-            unique[row["account"]] = name
+    """The files of each controller."""
     found: dict[str, list[str]] = {}
     for module in catalog.modules(controllers):
         for value in vars(module).values():
             if isinstance(value, Definition):
                 file = module.__name__.removeprefix(f"{controllers.__name__}.").replace(".", "/")
-                name = CONTROLLER_FILES.get(file) or unique.get(value.name, value.name)
-                if name == value.name and accounts.count(name) > 1:
-                    raise LookupError(f"{file}: which of upstream's {name}? see CONTROLLER_FILES")
-                found.setdefault(name, []).append(file)
+                found.setdefault(value.name, []).append(file)
     return found
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from tests.controllers import cases, harness
 from tests.controllers.harness import World
 from trireme.client.transport import Response, Stream, Transport, Unreachable
+from trireme.controllers import manager
 from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.machinery.codec import json
@@ -64,7 +65,8 @@ class Case:
 
     @property
     def user(self) -> str:
-        return f"system:serviceaccount:kube-system:{self.controller}"
+        accounts = {item.name: item.account for item in manager.definitions()}
+        return f"system:serviceaccount:kube-system:{accounts[self.controller]}"
 
 
 def found() -> list[Case]:

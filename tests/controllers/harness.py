@@ -317,15 +317,15 @@ async def world(
     env: Env,
     *,
     settings: Settings | None = None,
-    without: tuple[str, ...] = (),
-    only: tuple[str, ...] = (),
+    controllers: tuple[str, ...] = ("*",),
     plays: str = "node-0",
     through: Callable[[Transport], Transport] = lambda inner: inner,
     per_user: PerUser | None = None,
     post_start_hooks: bool = False,
 ) -> AsyncIterator[World]:
-    """A cluster with all controllers, or ``only`` some: those that look every few seconds make a
-    day of virtual time long. ``plays`` is a node that takes every pod, "" for none.
+    """A cluster with all controllers, or some, in the words of ``--controllers``: those that look
+    every few seconds make a day of virtual time long. ``plays`` is a node that takes every pod, ""
+    for none.
     ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks. The API
     server has its own controllers with ``post_start_hooks``: custom kinds need them."""
     async with control_plane.api_server(
@@ -336,11 +336,7 @@ async def world(
     ) as server:
         w = World(env, server, per_user or (lambda inner, user: through(inner)))
         async with asyncio.TaskGroup() as group:
-            left_out = {
-                item.name for item in manager.definitions() if only and item.name not in only
-            }
-            left_out |= set(without)
-            tasks = await _start(w, group, settings or Settings(root_ca="PEM"), left_out)
+            tasks = await _start(w, group, settings or Settings(root_ca="PEM"), controllers)
             if plays:
                 await w.node(plays)
                 w.nodes[plays] = group.create_task(w.play(plays))
@@ -353,7 +349,7 @@ async def world(
 
 
 async def _start(
-    w: World, group: asyncio.TaskGroup, settings: Settings, without: set[str]
+    w: World, group: asyncio.TaskGroup, settings: Settings, words: tuple[str, ...]
 ) -> list[asyncio.Task[None]]:
     tasks: list[asyncio.Task[None]] = []
     for kind in WATCHED:
@@ -366,10 +362,11 @@ async def _start(
         client=w.manager_client(),
         client_for=w.client_for,
         settings=settings,
-        without=frozenset(without),
+        controllers=words,
     )
     await w.start_controllers()
-    if "service-account-controller" not in without:
+    running = {item.name for item in manager.enabled(w._config)}
+    if "serviceaccount-controller" in running:
         for namespace in ("default", "kube-system"):
             kind = core.ServiceAccount
             await w.until(lambda n=namespace, k=kind: w.find(k, "default", n) is not None)

@@ -119,7 +119,9 @@ async def test_two_nodes_at_once_get_one_attachment(env: Env) -> None:
 async def test_a_dead_node_lets_go(env: Env) -> None:
     unique = f"kubernetes.io/csi/{DRIVER}^handle-a"
     # The node's conditions are this test's.
-    async with harness.world(env, plays="", without=("node-controller",)) as world:
+    async with harness.world(
+        env, plays="", controllers=("*", "-nodelifecycle", "-taint-eviction-controller")
+    ) as world:
         for node in ("n1", "n2"):
             await world.node(node)
         for name in ("a", "b"):

@@ -140,8 +140,8 @@ async def test_other_signers_are_let_alone(env: Env) -> None:
 
 @virtual.test()
 async def test_requests_go(env: Env) -> None:
-    here = ("certificate-controller",)
-    async with harness.world(env, settings=signing(env), plays="", only=here) as world:
+    here = ("csrapproving", "csrcleaner", "csrsigning")
+    async with harness.world(env, settings=signing(env), plays="", controllers=here) as world:
         await world.client.create(csr(request("bob", ()), decide_requests.CLIENT))
         await env.clock.sleep(23 * 3600)
         assert await now(world)

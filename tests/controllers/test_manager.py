@@ -59,7 +59,7 @@ async def test_controllers_that_start_anew_write_nothing(env):
 
 @virtual.test()
 async def test_of_two_managers_one_works_and_the_other_takes_over(env):
-    async with harness.world(env, without=tuple(manager.identities())) as w:
+    async with harness.world(env, controllers=()) as w:
         first = asyncio.ensure_future(manager.run(config(w, candidate="one"), env))
         await env.clock.sleep(5)
         second = asyncio.ensure_future(manager.run(config(w, candidate="two"), env))
@@ -78,8 +78,8 @@ async def test_a_controller_that_is_not_known_is_refused_by_name(env):
     async with harness.world(env) as w:
         with pytest.raises(ExceptionGroup) as caught:
             async with asyncio.TaskGroup() as group:
-                group.create_task(manager.run(config(w, without=frozenset(["typo"])), env))
-        assert "no such controllers: typo" in str(caught.value.exceptions[0])
+                group.create_task(manager.run(config(w, controllers=["*", "-typo"]), env))
+        assert '"typo" is not in the list of known controllers' in str(caught.value.exceptions[0])
 
 
 @virtual.test()
@@ -92,7 +92,7 @@ async def test_a_controller_may_do_its_own_work_only(env):
 
 def test_events_name_the_component_that_upstreams_do():
     """Where it is not the service account: what people and tools filter events by."""
-    components = {item.name: item.component for item in manager.definitions() if item.component}
+    components = {item.account: item.component for item in manager.definitions() if item.component}
     assert components == {
         "daemon-set-controller": "daemonset-controller",
         "disruption-controller": "controllermanager",

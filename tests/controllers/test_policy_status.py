@@ -13,9 +13,11 @@ from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import
 )
 from trireme.api.apiextensions.v1.types import CustomResourceDefinition
 from trireme.client.served import Served
-from trireme.controllers.policies import plan_type_check, policy_status
+from trireme.controllers.policies import plan_type_check
 from trireme.controllers.policies.plan_type_check import Kind
 from trireme.testing import virtual
+
+POLICY_STATUS = "validatingadmissionpolicy-status-controller"
 
 MISMATCH = "found no matching overload for '_==_' applied to "
 DEPLOYMENT, POD, THING = "apps/v1, Kind=Deployment", "/v1, Kind=Pod", "example.com/v1, Kind=Thing"
@@ -107,7 +109,9 @@ CASES: list[tuple[str, list[dict[str, Any]], dict[str, Any], list[tuple[str, str
 
 @virtual.test()
 async def test_the_warnings(env):
-    async with harness.world(env, plays="", only=(policy_status.NAME,), post_start_hooks=True) as w:
+    async with harness.world(
+        env, plays="", controllers=(POLICY_STATUS,), post_start_hooks=True
+    ) as w:
         await w.client.create(msgspec.convert(THINGS, CustomResourceDefinition))
         await env.clock.sleep(5)
         for number, (text, rules, spec, _) in enumerate(CASES):
@@ -129,7 +133,7 @@ async def test_the_warnings(env):
 
 @virtual.test()
 async def test_a_warning_and_its_end(env):
-    async with harness.world(env, plays="", only=(policy_status.NAME,)) as w:
+    async with harness.world(env, plays="", controllers=(POLICY_STATUS,)) as w:
         validations = [{"expression": "true", "messageExpression": "object.foo + 'a'"}]
         await w.client.create(policy("p", "true", validations=validations))
         await env.clock.sleep(1)

@@ -38,7 +38,7 @@ def ready(w: World, name: str) -> tuple[str, str] | None:
 
 @virtual.test()
 async def test_a_network_comes_and_goes(env):
-    async with harness.world(env, plays="", only=(servicecidrs.NAME,)) as w:
+    async with harness.world(env, plays="", controllers=("service-cidr-controller",)) as w:
         await w.client.create(cidr("new", "10.200.0.0/29"))
         await w.until(lambda: ready(w, "new") == ("True", ""))
         found = await w.client.get(ServiceCIDR, "new")
@@ -57,7 +57,7 @@ async def test_a_network_comes_and_goes(env):
 
 @virtual.test()
 async def test_a_network_goes_when_another_has_its_addresses(env):
-    async with harness.world(env, plays="", only=(servicecidrs.NAME,)) as w:
+    async with harness.world(env, plays="", controllers=("service-cidr-controller",)) as w:
         await w.client.create(cidr("small", "10.200.0.0/29"))
         await w.client.create(service("s", "10.200.0.3"))
         await w.until(lambda: ready(w, "small") == ("True", ""))

@@ -84,8 +84,8 @@ async def test_a_token_goes_with_its_account(env: Env) -> None:
 
 @virtual.test()
 async def test_use_is_written_down_and_what_nobody_uses_goes(env: Env) -> None:
-    here = ("tokens-controller", "legacy-service-account-token-cleaner")
-    async with harness.world(env, settings=SETTINGS, plays="", only=here) as world:
+    here = ("serviceaccount-token-controller", "legacy-serviceaccount-token-cleaner-controller")
+    async with harness.world(env, settings=SETTINGS, plays="", controllers=here) as world:
         account = robot()
         account.secrets = [ObjectReference(name="t"), ObjectReference(name="used")]
         await world.client.create(account)

@@ -10,7 +10,6 @@ from tests.controllers import harness
 from tests.flows import screen
 from trireme.api.batch import v1 as batch
 from trireme.cluster import inprocess
-from trireme.controllers import manager
 from trireme.controllers.workloads.cronjob.plan import SCHEDULED
 from trireme.testing import virtual
 from trireme.testing.fake_cri import Behaviour
@@ -42,8 +41,7 @@ def jobs(s: screen.Screen) -> list[batch.Job]:
 @virtual.test(seed=1)
 async def test_every_night_at_the_same_time_of_the_zone(env):
     """Without nodes and other controllers, which have much to do in the meantime."""
-    others = tuple({item.name for item in manager.definitions()} - {"cronjob-controller"})
-    async with harness.world(env, plays="", without=others) as w:
+    async with harness.world(env, plays="", controllers=("cronjob-controller",)) as w:
         found = cron_job("30 3 * * *", timeZone="Europe/Berlin")
         found.spec.jobTemplate.spec.suspend = True
         await w.client.create(found)

@@ -1,9 +1,7 @@
 """The definition of a controller: its name and the function that makes it.
 
 In: ``ControllerContext``, all that a controller may use. Out: something that runs until cancelled.
-Each reconciler's file says ``CONTROLLER = Definition(name, make)`` and is found by folder. ``name``
-is the service account of upstream's controller in kube-system, so that the bootstrap ClusterRole
-``system:controller:<name>`` fits; a controller writes with that identity and no other.
+Each reconciler's file says ``CONTROLLER = Definition(name, make)`` and is found by folder.
 """
 
 from __future__ import annotations
@@ -40,11 +38,22 @@ class Running(Protocol):
 
 @dataclass(frozen=True)
 class Definition:
-    """One controller. ``make`` registers its informers; None when the settings give it no work.
-    ``as_manager``: it acts as the controller manager itself, not as an account of its own.
-    ``component``: what its events name as their source, where that is not the account."""
+    """One controller, or a part of one: several may have one name.
+
+    ``name`` is upstream's, as ``--controllers``, logs and health checks have it. ``make`` registers
+    its informers; None when the settings give it no work. It writes as the service account
+    ``account`` in kube-system and as nobody else; "" for the name. That is upstream's account, so
+    that the bootstrap ClusterRole ``system:controller:<account>`` fits. ``as_manager``: it acts as
+    the controller manager itself. ``component``: what its events name as their source, where that
+    is not the account. ``on_by_default``: whether ``*`` switches it on."""
 
     name: str
     make: Callable[[ControllerContext], Running | None]
+    account: str = ""
     as_manager: bool = False
     component: str = ""
+    on_by_default: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.account:
+            object.__setattr__(self, "account", self.name)

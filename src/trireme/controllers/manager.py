@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from trireme import controllers
 from trireme.client.client import Client
+from trireme.controllers import names
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.settings import Settings
 from trireme.kit import catalog
@@ -30,16 +31,17 @@ LEASE = ("kube-system", "kube-controller-manager")
 class ManagerConfig:
     """``client`` is system:kube-controller-manager: the shared caches read with it.
 
-    ``client_for`` gives the client of ``system:serviceaccount:kube-system:<name>``. ``candidate``
-    is this copy's name in the leader election, "" for the only copy. ``without`` names controllers
-    that do not run; ``extra`` are not upstream's: provisioners, clouds.
+    ``client_for`` gives the client of ``system:serviceaccount:kube-system:<account>``.
+    ``candidate`` is this copy's name in the leader election, "" for the only copy. ``controllers``
+    says which run, in the words of upstream's ``--controllers``; ``extra`` are not upstream's:
+    provisioners, clouds.
     """
 
     client: Client
     client_for: Callable[[str], Client]
     settings: Settings = field(default_factory=Settings)
     candidate: str = ""
-    without: frozenset[str] = frozenset()
+    controllers: Sequence[str] = ("*",)
     extra: Sequence[Definition] = ()
 
 
@@ -61,22 +63,24 @@ def definitions() -> list[Definition]:
 
 def identities() -> list[str]:
     """The service accounts in kube-system that the controllers act as."""
-    return sorted({item.name for item in definitions() if not item.as_manager})
+    return sorted({item.account for item in definitions() if not item.as_manager})
+
+
+def enabled(config: ManagerConfig) -> list[Definition]:
+    """The controllers that run. ValueError for a name that no controller has."""
+    every = [*definitions(), *config.extra]
+    selected = names.Selection(config.controllers, {item.name for item in every})
+    return [item for item in every if selected.enables(item.name, item.on_by_default)]
 
 
 async def _work(config: ManagerConfig, env: Env) -> None:
-    defined = [*definitions(), *config.extra]
-    unknown = config.without - {definition.name for definition in defined}
-    if unknown:
-        raise ValueError(f"no such controllers: {', '.join(sorted(unknown))}")
+    running = enabled(config)
     informers = Informers(config.client, env)
     async with asyncio.TaskGroup() as group:
-        for definition in defined:
-            if definition.name in config.without:
-                continue
+        for definition in running:
             own = dataclasses.replace(env, log=env.log.getChild(definition.name))
-            acts = config.client if definition.as_manager else config.client_for(definition.name)
-            recorder = EventRecorder(acts, definition.component or definition.name, "", own)
+            acts = config.client if definition.as_manager else config.client_for(definition.account)
+            recorder = EventRecorder(acts, definition.component or definition.account, "", own)
             context = ControllerContext(
                 client=acts,
                 informers=informers,
@@ -84,9 +88,9 @@ async def _work(config: ManagerConfig, env: Env) -> None:
                 env=own,
                 settings=config.settings,
             )
-            running = definition.make(context)
-            if running is not None:
-                group.create_task(running.run(), name=definition.name)
+            made = definition.make(context)
+            if made is not None:
+                group.create_task(made.run(), name=definition.name)
                 group.create_task(recorder.run(), name=f"{definition.name}/events")
         informers.start(group)
         await informers.synced()

@@ -138,7 +138,7 @@ async def collide(w: World) -> None:
 CASE = (
     Case(
         name="daemonset",
-        controller="daemon-set-controller",
+        controller="daemonset-controller",
         children=core.Pod,
         steps=(
             Step(act=create(), done=runs(*NODES)),
@@ -155,7 +155,7 @@ CASE = (
     ),
     Case(
         name="surging-daemonset",
-        controller="daemon-set-controller",
+        controller="daemonset-controller",
         steps=(
             Step(
                 act=create(updateStrategy={"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),

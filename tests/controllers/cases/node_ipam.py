@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.controllers.contract import Case, Step
 from tests.controllers.harness import World
 from trireme.api.core import v1 as core
-from trireme.controllers.nodes import ipam
 from trireme.controllers.settings import Settings
 
 
@@ -30,7 +29,7 @@ async def replace(w: World) -> None:
 
 CASE = Case(
     name="node-ipam",
-    controller=ipam.NAME,
+    controller="node-ipam-controller",
     steps=(
         Step(act=create, done=lambda w: len(networks(w)) == 4),
         Step(act=replace, done=lambda w: len(networks(w)) == 5),

@@ -27,6 +27,6 @@ def is_annotated(w: World) -> bool:
 
 CASE = Case(
     name="ttl",
-    controller=ttl.NAME,
+    controller="ttl-controller",
     steps=(Step(act=create, done=is_annotated), Step(act=spoil, done=is_annotated)),
 )

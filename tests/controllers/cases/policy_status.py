@@ -11,7 +11,6 @@ from tests.controllers.harness import World
 from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
     ValidatingAdmissionPolicy,
 )
-from trireme.controllers.policies import policy_status
 
 RULE = {
     "operations": ["CREATE"],
@@ -51,6 +50,6 @@ def checked(generation: int, warnings: int) -> Seen:
 
 CASE = Case(
     name="policy-status",
-    controller=policy_status.NAME,
+    controller="validatingadmissionpolicy-status-controller",
     steps=(Step(act=create, done=checked(1, 1)), Step(act=correct, done=checked(2, 0))),
 )

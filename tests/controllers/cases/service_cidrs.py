@@ -46,7 +46,7 @@ def is_gone(w: World) -> bool:
 
 CASE = Case(
     name="service-cidr",
-    controller=servicecidrs.NAME,
+    controller="service-cidr-controller",
     steps=(
         Step(act=create, done=is_ready),
         Step(act=delete, done=waits),

@@ -36,7 +36,7 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME: Final = "horizontal-pod-autoscaler"
+NAME: Final = "horizontal-pod-autoscaler-controller"
 WORKERS: Final = 5
 # How often a scale that somebody else wrote in between is written again.
 TRIES: Final = 5
@@ -64,7 +64,7 @@ class Autoscalers:
         self._pods = context.informers.of(Pod)
         self._pods.add_index(by_namespace)
         self.loop = Controller(
-            NAME,
+            "horizontalpodautoscaler",
             self.reconcile,
             context.env,
             triggers=[(self._autoscalers, self._later), (self._pods, lambda event: ())],
@@ -369,4 +369,4 @@ def make(context: ControllerContext) -> Controller:
     return Autoscalers(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(NAME, make, account="horizontal-pod-autoscaler")

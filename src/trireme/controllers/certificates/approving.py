@@ -22,7 +22,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "certificate-controller"
 WORKERS = 5
 GROUP, RESOURCE = "certificates.k8s.io", "certificatesigningrequests"
 # The subresource that allows it, and what is written on the request.
@@ -65,7 +64,7 @@ def make(context: ControllerContext) -> Controller:
         raise NotApproved(key.name)
 
     return Controller(
-        "csrapproving",
+        "certificate",
         reconcile,
         context.env,
         triggers=[(informer, triggers.own())],
@@ -103,4 +102,6 @@ async def _approve(
     await context.client.update(changed, subresource="approval")
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "certificatesigningrequest-approving-controller", make, account="certificate-controller"
+)

@@ -12,7 +12,6 @@ from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors
 from trireme.runtime.periodic import Periodic
 
-NAME = "certificate-controller"
 PERIOD = 3600.0
 
 
@@ -35,4 +34,6 @@ def make(context: ControllerContext) -> Periodic:
     return Periodic(clean, PERIOD, context.env, informers=[informer])
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "certificatesigningrequest-cleaner-controller", make, account="certificate-controller"
+)

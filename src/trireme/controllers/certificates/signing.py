@@ -21,7 +21,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "certificate-controller"
 WORKERS = 5
 
 
@@ -67,7 +66,7 @@ def make(context: ControllerContext) -> Controller | None:
                 raise
 
     return Controller(
-        "csrsigning",
+        "certificate",
         reconcile,
         context.env,
         triggers=[(informer, triggers.own())],
@@ -75,4 +74,6 @@ def make(context: ControllerContext) -> Controller | None:
     )
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "certificatesigningrequest-signing-controller", make, account="certificate-controller"
+)

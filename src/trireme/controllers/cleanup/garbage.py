@@ -24,7 +24,6 @@ from trireme.runtime import recorder
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 
-NAME = "generic-garbage-collector"
 WORKERS = 20
 ABSENT_CACHE_SIZE = 500
 # Seconds until an object is reconciled again whose owner exists but is not in the graph yet.
@@ -53,7 +52,9 @@ class GarbageCollector:
         self._monitors = Monitors(context.client, context.env, self._enqueue)
         self._graph = self._monitors.graph
         self._absent: OrderedDict[tuple[str, ...], None] = OrderedDict()
-        self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
+        self._loop = Controller(
+            "garbage_collector_attempt_to_delete", self.reconcile, context.env, workers=WORKERS
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -228,4 +229,9 @@ def _about(node: Node) -> ObjectReference:
     )
 
 
-CONTROLLER = Definition(NAME, make, component="garbage-collector-controller")
+CONTROLLER = Definition(
+    "garbage-collector-controller",
+    make,
+    account="generic-garbage-collector",
+    component="garbage-collector-controller",
+)

@@ -25,7 +25,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 
-NAME = "namespace-controller"
 WORKERS = 10
 _BACKGROUND = meta.DeleteOptions(propagationPolicy="Background")
 
@@ -47,7 +46,7 @@ def make(context: ControllerContext) -> Controller:
 
     gone = triggers.only(lambda event: event.type == DELETED, lambda event: ending(event.key))
     return Controller(
-        NAME,
+        "namespace",
         deleter.reconcile,
         context.env,
         triggers=[(namespaces, triggers.own()), (pods, gone)],
@@ -182,4 +181,4 @@ class ResourcesDeleter:
                 raise
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("namespace-controller", make)

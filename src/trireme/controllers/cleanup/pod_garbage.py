@@ -13,7 +13,6 @@ from trireme.controllers.cleanup import plan_pods
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta
 
-NAME = "pod-garbage-collector"
 PERIOD = 20.0
 # So long a node must have been missing before its pods are given up.
 QUARANTINE = 40.0
@@ -97,4 +96,4 @@ class PodGarbage:
                 self._env.log.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("pod-garbage-collector-controller", make, account="pod-garbage-collector")

@@ -29,7 +29,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
 
-NAME: Final = "disruption-controller"
 _UNMANAGED: Final = (
     "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a "
     "result, the status of the PDB cannot be calculated correctly, which may result in undefined "
@@ -59,7 +58,7 @@ class Budgets:
             ("apps/v1", "StatefulSet"): informers.of(StatefulSet),
         }
         self.loop = Controller(
-            NAME,
+            "disruption",
             self.reconcile,
             context.env,
             triggers=[
@@ -207,4 +206,4 @@ def make(context: ControllerContext) -> Controller:
     return Budgets(context).loop
 
 
-CONTROLLER = Definition(NAME, make, component="controllermanager")
+CONTROLLER = Definition("disruption-controller", make, component="controllermanager")

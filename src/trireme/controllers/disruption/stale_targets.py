@@ -19,8 +19,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "disruption-controller"
-
 
 def make(context: ControllerContext) -> Controller:
     """Reconciles pods that have the condition."""
@@ -56,7 +54,7 @@ def make(context: ControllerContext) -> Controller:
         stale = plan_budget.stale_in(event.object, clock.now()) is not None
         return [event.key] if stale else ()
 
-    return Controller("stale-pod-disruption", reconcile, context.env, triggers=[(informer, marked)])
+    return Controller("stale_pod_disruption", reconcile, context.env, triggers=[(informer, marked)])
 
 
-CONTROLLER = Definition(NAME, make, component="controllermanager")
+CONTROLLER = Definition("disruption-controller", make, component="controllermanager")

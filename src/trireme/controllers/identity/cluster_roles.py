@@ -17,8 +17,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "clusterrole-aggregation-controller"
-
 
 def make(context: ControllerContext) -> Controller:
     """The control loop: any change may affect every aggregated role."""
@@ -37,7 +35,9 @@ def make(context: ControllerContext) -> Controller:
             change = {"metadata": guard, "rules": desired}
             await context.client.patch(ClusterRole, key.name, None, change)
 
-    return Controller(NAME, reconcile, context.env, triggers=[(roles, aggregates)], workers=5)
+    return Controller(
+        "ClusterRoleAggregator", reconcile, context.env, triggers=[(roles, aggregates)], workers=5
+    )
 
 
 def plan(role: ClusterRole, every: Iterable[ClusterRole]) -> list[PolicyRule]:
@@ -53,4 +53,4 @@ def plan(role: ClusterRole, every: Iterable[ClusterRole]) -> list[PolicyRule]:
     return found
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("clusterrole-aggregation-controller", make)

@@ -18,7 +18,6 @@ from trireme.domain import service_account_tokens as tokens
 from trireme.machinery import errors, meta, time
 from trireme.runtime.periodic import Periodic
 
-NAME = "legacy-service-account-token-cleaner"
 DAY = 24 * 3600.0
 
 
@@ -88,4 +87,8 @@ def make(context: ControllerContext) -> Periodic:
     return Periodic(clean, DAY, context.env, informers=[secrets, accounts, pods])
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "legacy-serviceaccount-token-cleaner-controller",
+    make,
+    account="legacy-service-account-token-cleaner",
+)

@@ -17,7 +17,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "root-ca-cert-publisher"
 CONFIG_MAP = "kube-root-ca.crt"
 DESCRIPTION = "kubernetes.io/description"
 _TEXT = (
@@ -50,7 +49,10 @@ def make(context: ControllerContext) -> Controller | None:
 
     theirs = triggers.mapped(lambda found: [Key("", found.metadata.namespace)])
     return Controller(
-        NAME, reconcile, context.env, triggers=[(namespaces, triggers.own()), (maps, theirs)]
+        "root_ca_cert_publisher",
+        reconcile,
+        context.env,
+        triggers=[(namespaces, triggers.own()), (maps, theirs)],
     )
 
 
@@ -69,4 +71,6 @@ def plan(known: ConfigMap | None, namespace: str, root_ca: str) -> ConfigMap | N
     return msgspec.structs.replace(known, metadata=metadata, data=data)
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "root-ca-certificate-publisher-controller", make, account="root-ca-cert-publisher"
+)

@@ -15,7 +15,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "service-account-controller"
 DEFAULT = "default"
 
 
@@ -42,8 +41,11 @@ def make(context: ControllerContext) -> Controller:
         lambda event: [Key("", event.key.namespace)],
     )
     return Controller(
-        NAME, reconcile, context.env, triggers=[(namespaces, triggers.own()), (accounts, gone)]
+        "serviceaccount",
+        reconcile,
+        context.env,
+        triggers=[(namespaces, triggers.own()), (accounts, gone)],
     )
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("serviceaccount-controller", make, account="service-account-controller")

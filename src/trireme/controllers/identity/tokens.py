@@ -20,7 +20,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "tokens-controller"
 WORKERS = 5
 
 
@@ -97,7 +96,7 @@ def make(context: ControllerContext) -> Controller | None:
         ],
     )
     return Controller(
-        NAME,
+        "serviceaccount_tokens_service",
         reconcile,
         context.env,
         triggers=[(secrets, triggers.own()), (accounts, gone)],
@@ -105,4 +104,4 @@ def make(context: ControllerContext) -> Controller | None:
     )
 
 
-CONTROLLER = Definition(NAME, make, as_manager=True)
+CONTROLLER = Definition("serviceaccount-token-controller", make, as_manager=True)

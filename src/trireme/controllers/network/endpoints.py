@@ -20,7 +20,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "endpoint-controller"
 WORKERS = 5
 # Endpoints that are the lock of an old leader election: no Service's.
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
@@ -43,7 +42,7 @@ class EndpointsController:
         self._pods.add_index(index.namespace)
         self._times = changes.TriggerTimes()
         self.loop = Controller(
-            NAME,
+            "endpoint",
             self.reconcile,
             context.env,
             triggers=[
@@ -114,4 +113,4 @@ class EndpointsController:
             yield event.key
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("endpoints-controller", make, account="endpoint-controller")

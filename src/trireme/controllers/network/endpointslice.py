@@ -25,7 +25,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "endpointslice-controller"
 WORKERS = 5
 
 
@@ -53,7 +52,7 @@ class EndpointSlices:
         self._shares: dict[str, float] | None = None
         self._hinted: dict[Key, dict[str, dict[str, int]]] = {}
         self.loop = Controller(
-            NAME,
+            "endpoint_slice",
             self.reconcile,
             context.env,
             triggers=[
@@ -177,4 +176,4 @@ def _timed(action: plan_slices.Action, when: str) -> plan_slices.Action:
     return action
 
 
-CONTROLLER = Definition(NAME, make, component="endpoint-slice-controller")
+CONTROLLER = Definition("endpointslice-controller", make, component="endpoint-slice-controller")

@@ -22,7 +22,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "endpointslicemirroring-controller"
 WORKERS = 5
 
 
@@ -41,7 +40,7 @@ class EndpointSliceMirroring:
         slices = context.informers.of(EndpointSlice)
         self._slices = SliceTracker(context.client, slices, plan_mirroring.MANAGER)
         self.loop = Controller(
-            NAME,
+            "endpoint_slice_mirroring",
             self.reconcile,
             context.env,
             triggers=[
@@ -111,4 +110,9 @@ def _of_endpoints(event: Event[Endpoints]) -> Iterable[Key]:
         yield event.key
 
 
-CONTROLLER = Definition(NAME, make, component="endpoint-slice-mirroring-controller")
+CONTROLLER = Definition(
+    "endpointslice-mirroring-controller",
+    make,
+    account="endpointslicemirroring-controller",
+    component="endpoint-slice-mirroring-controller",
+)

@@ -21,7 +21,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME: Final = "service-cidrs-controller"
 MANAGER: Final = "service-cidr-controller"
 FINALIZER: Final = "networking.k8s.io/service-cidr-finalizer"
 # So long after its deletion began API servers may not have seen it, and give out its addresses.
@@ -45,7 +44,7 @@ class ServiceCIDRs:
         self._cidrs = context.informers.of(ServiceCIDR)
         self._addresses = context.informers.of(IPAddress)
         self.loop = Controller(
-            NAME,
+            "ipaddresses",
             self.reconcile,
             context.env,
             triggers=[(self._cidrs, self._changed), (self._addresses, self._freed)],
@@ -137,4 +136,4 @@ def make(context: ControllerContext) -> Controller:
     return ServiceCIDRs(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("service-cidr-controller", make, account="service-cidrs-controller")

@@ -22,8 +22,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "node-controller"
-
 
 class NodeIPAM:
     """The executor, and what it knows to be taken."""
@@ -41,7 +39,11 @@ class NodeIPAM:
         self._given: dict[str, list[Network]] = {}
         own = triggers.only(self._note, triggers.own())
         self.loop = Controller(
-            "node-ipam", self.reconcile, context.env, triggers=[(self._nodes, own)], workers=30
+            "cidrallocator_node",
+            self.reconcile,
+            context.env,
+            triggers=[(self._nodes, own)],
+            workers=30,
         )
 
     def _note(self, event: Event[Any]) -> bool:
@@ -109,4 +111,4 @@ def make(context: ControllerContext) -> Controller | None:
     return NodeIPAM(context).loop if context.settings.cluster_cidrs else None
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("node-ipam-controller", make, account="node-controller")

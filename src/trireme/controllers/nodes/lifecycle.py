@@ -23,7 +23,6 @@ from trireme.domain import pods
 from trireme.machinery import errors, time
 from trireme.runtime import index, recorder
 
-NAME = "node-controller"
 PERIOD = 5.0
 LEASES = "kube-node-lease"
 _ERRORS = (errors.ApiError, OSError, Unreadable)
@@ -253,4 +252,4 @@ def _key(status: str) -> str:
     return {"False": plan_nodes.NOT_READY, "Unknown": plan_nodes.UNREACHABLE}.get(status, "")
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("node-lifecycle-controller", make, account="node-controller")

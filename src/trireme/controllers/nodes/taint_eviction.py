@@ -21,7 +21,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "node-controller"
 WORKERS = 8
 NO_EXECUTE = "NoExecute"
 
@@ -43,7 +42,7 @@ class TaintEviction:
         self._pods.add_index(index.node_name)
         self._since: dict[Key, tuple[str, float]] = {}
         self.loop = Controller(
-            "taint-eviction",
+            "noexec_taint_pod",
             self.reconcile,
             context.env,
             triggers=[
@@ -154,4 +153,9 @@ def _is_relevant(event: Event[Pod]) -> bool:
     return not same or old.spec.tolerations != pod.spec.tolerations
 
 
-CONTROLLER = Definition(NAME, make, component="taint-eviction-controller")
+CONTROLLER = Definition(
+    "taint-eviction-controller",
+    make,
+    account="node-controller",
+    component="taint-eviction-controller",
+)

@@ -16,8 +16,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "node-controller"
-
 
 def make(context: ControllerContext) -> Controller:
     """The control loop."""
@@ -44,7 +42,7 @@ def make(context: ControllerContext) -> Controller:
         return event.old is None or _facts(event.old) != _facts(event.object)
 
     return Controller(
-        "node-taints",
+        "node_lifecycle_controller",
         reconcile,
         context.env,
         triggers=[(nodes, triggers.only(is_relevant, triggers.own()))],
@@ -57,4 +55,4 @@ def _facts(node: Node) -> Any:
     return states, node.spec, node.metadata.labels
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("node-lifecycle-controller", make, account="node-controller")

@@ -18,7 +18,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "ttl-controller"
 ANNOTATION = "node.alpha.kubernetes.io/ttl"
 
 
@@ -77,7 +76,7 @@ def make(context: ControllerContext) -> Controller:
                 raise
 
     own = triggers.only(count, triggers.own())
-    return Controller(NAME, reconcile, context.env, triggers=[(nodes, own)], workers=5)
+    return Controller("ttlcontroller", reconcile, context.env, triggers=[(nodes, own)], workers=5)
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("ttl-controller", make)

@@ -28,7 +28,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "validatingadmissionpolicy-status-controller"
 MANAGER = "validatingadmissionpolicy-status"
 
 
@@ -48,7 +47,11 @@ class PolicyStatus:
         self._policies = context.informers.of(ValidatingAdmissionPolicy)
         unobserved = triggers.only(lambda event: _is_unobserved(event.object), triggers.own())
         self.loop = Controller(
-            NAME, self.reconcile, context.env, triggers=[(self._policies, unobserved)], workers=5
+            "validatingadmissionpolicy-status",
+            self.reconcile,
+            context.env,
+            triggers=[(self._policies, unobserved)],
+            workers=5,
         )
 
     async def reconcile(self, key: Key) -> None:
@@ -112,4 +115,4 @@ def make(context: ControllerContext) -> Controller:
     return PolicyStatus(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("validatingadmissionpolicy-status-controller", make)

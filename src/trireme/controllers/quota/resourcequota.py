@@ -26,7 +26,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "resourcequota-controller"
 WORKERS = 5
 # How soon a resource that is not served is looked for again, in seconds.
 DISCOVERY_RESYNC = 30.0
@@ -43,7 +42,7 @@ class Quotas:
         self._quotas = context.informers.of(ResourceQuota)
         self._quotas.add_index(by_namespace)
         self.loop = Controller(
-            NAME,
+            "resourcequota_primary",
             self.reconcile,
             context.env,
             triggers=[(self._quotas, _spec_changed)],
@@ -120,4 +119,4 @@ def make(context: ControllerContext) -> Controller:
     return Quotas(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("resourcequota-controller", make)

@@ -18,8 +18,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-NAME = "volumeattributesclass-protection-controller"
-
 
 def make(context: ControllerContext) -> Controller:
     """Reconciles classes that are deleted or lack the finalizer."""
@@ -33,7 +31,7 @@ def make(context: ControllerContext) -> Controller:
         return bool(held.by_index(of_volume, name) or claims.by_index(of_claim, name))
 
     return protection.controller(
-        NAME,
+        "vacprotection",
         context,
         context.informers.of(VolumeAttributesClass),
         volumes.VAC_PROTECTION,
@@ -56,4 +54,4 @@ def of_volume(volume: PersistentVolume) -> Iterable[Hashable]:
     return [name] if name else []
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("volumeattributesclass-protection-controller", make)

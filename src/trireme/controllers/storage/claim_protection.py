@@ -19,8 +19,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "pvc-protection-controller"
-
 
 def make(context: ControllerContext) -> Controller:
     """Reconciles claims that are deleted or lack the finalizer."""
@@ -46,7 +44,7 @@ def make(context: ControllerContext) -> Controller:
         return ()
 
     return protection.controller(
-        NAME,
+        "pvcprotection",
         context,
         context.informers.of(PersistentVolumeClaim),
         volumes.PVC_PROTECTION,
@@ -81,4 +79,6 @@ def by_claims(pod: Pod) -> Iterable[Hashable]:
     return [(pod.metadata.namespace, name) for name in pod_references.claims(pod)]
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "persistentvolumeclaim-protection-controller", make, account="pvc-protection-controller"
+)

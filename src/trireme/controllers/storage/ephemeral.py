@@ -20,7 +20,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "ephemeral-volume-controller"
 WORKERS = 5
 
 
@@ -88,7 +87,7 @@ def make(context: ControllerContext) -> Controller:
         return [Key(event.key.namespace, reference.name)]
 
     return Controller(
-        NAME,
+        "ephemeral_volume",
         reconcile,
         context.env,
         triggers=[(pods, of_pod), (claims, of_claim)],
@@ -96,4 +95,4 @@ def make(context: ControllerContext) -> Controller:
     )
 
 
-CONTROLLER = Definition(NAME, make, component="ephemeral_volume")
+CONTROLLER = Definition("ephemeral-volume-controller", make, component="ephemeral_volume")

@@ -22,7 +22,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "expand-controller"
 WORKERS = 10
 
 
@@ -55,11 +54,18 @@ def make(context: ControllerContext) -> Controller:
         more = volumes.request(new) > volumes.request(old) or _capacity(new) > _capacity(old)
         return [event.key] if more else ()
 
-    return Controller(NAME, reconcile, context.env, triggers=[(claims, grown)], workers=WORKERS)
+    return Controller(
+        "volume_expand", reconcile, context.env, triggers=[(claims, grown)], workers=WORKERS
+    )
 
 
 def _capacity(claim: PersistentVolumeClaim) -> Quantity:
     return quantity.parse(claim.status.capacity.get("storage", "0"))
 
 
-CONTROLLER = Definition(NAME, make, component="volume_expand")
+CONTROLLER = Definition(
+    "persistentvolume-expander-controller",
+    make,
+    account="expand-controller",
+    component="volume_expand",
+)

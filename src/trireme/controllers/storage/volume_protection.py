@@ -12,8 +12,6 @@ from trireme.controllers.storage import protection
 from trireme.domain import volumes
 from trireme.runtime.controller import Controller
 
-NAME = "pv-protection-controller"
-
 
 def make(context: ControllerContext) -> Controller:
     """Reconciles volumes that are deleted or lack the finalizer."""
@@ -22,7 +20,11 @@ def make(context: ControllerContext) -> Controller:
         return volume.status.phase == "Bound"
 
     informer = context.informers.of(PersistentVolume)
-    return protection.controller(NAME, context, informer, volumes.PV_PROTECTION, is_used, [])
+    return protection.controller(
+        "pvprotection", context, informer, volumes.PV_PROTECTION, is_used, []
+    )
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "persistentvolume-protection-controller", make, account="pv-protection-controller"
+)

@@ -36,9 +36,9 @@ WORKERS = 5
 
 @dataclass(frozen=True)
 class SetKind:
-    """What differs between the kinds of set."""
+    """What differs between the kinds of set. ``queue`` names the work queue."""
 
-    name: str
+    queue: str
     type: type[AnySet]
     selector: Callable[[Any], Selector]
 
@@ -48,7 +48,7 @@ class SetKind:
 
 
 SETS = SetKind(
-    "replicaset-controller",
+    "replicaset",
     ReplicaSet,
     of_spec,
 )
@@ -74,7 +74,7 @@ class ReplicaSets:
             adopts=pods.is_active,
         )
         self.loop = Controller(
-            kind.name,
+            kind.queue,
             self.reconcile,
             context.env,
             triggers=[(self._sets, triggers.own()), (self._pods, self._owned.concerned)],
@@ -150,4 +150,4 @@ class ReplicaSets:
         ]
 
 
-CONTROLLER = Definition(SETS.name, SETS.make)
+CONTROLLER = Definition("replicaset-controller", SETS.make)

@@ -12,9 +12,11 @@ from trireme.controllers.workloads.replicaset import SetKind
 from trireme.machinery import labels
 
 _KIND = SetKind(
-    "replication-controller",
+    "replicationmanager",
     ReplicationController,
     lambda found: labels.from_set(found.spec.selector),
 )
 
-CONTROLLER = Definition(_KIND.name, _KIND.make)
+CONTROLLER = Definition(
+    "replicationcontroller-controller", _KIND.make, account="replication-controller"
+)

@@ -16,8 +16,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 
-NAME = "ttl-after-finished-controller"
-
 
 class TTLAfterFinished:
     """The executor."""
@@ -28,7 +26,11 @@ class TTLAfterFinished:
         self._jobs = context.informers.of(Job)
         desired = triggers.only(lambda event: _ttl(event.object) is not None, triggers.own())
         self.loop = Controller(
-            NAME, self.reconcile, context.env, triggers=[(self._jobs, desired)], workers=5
+            "ttl_jobs_to_delete",
+            self.reconcile,
+            context.env,
+            triggers=[(self._jobs, desired)],
+            workers=5,
         )
 
     async def reconcile(self, key: Key) -> After | None:
@@ -73,4 +75,4 @@ def make(context: ControllerContext) -> Controller:
     return TTLAfterFinished(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("ttl-after-finished-controller", make)

@@ -35,7 +35,6 @@ from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 from trireme.runtime.written import WAIT, Written
 
-NAME: Final = "attachdetach-controller"
 WORKERS: Final = 10
 # How soon a volume is tried again that another node has, in seconds.
 BLOCKED: Final = 1.0
@@ -66,7 +65,7 @@ class AttachDetach:
         self._attachments.add_index(by_node)
         self._attachments.add_index(by_volume)
         self.loop = Controller(
-            NAME,
+            "attachdetach",
             self.reconcile,
             context.env,
             triggers=[
@@ -305,4 +304,6 @@ def make(context: ControllerContext) -> Controller:
     return AttachDetach(context).loop
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition(
+    "persistentvolume-attach-detach-controller", make, account="attachdetach-controller"
+)

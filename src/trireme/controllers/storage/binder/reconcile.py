@@ -29,7 +29,6 @@ from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 from trireme.runtime.mutation_cache import MutationCache
 
-NAME: Final = "persistent-volume-binder"
 # How often a claim that waits is looked at again, in seconds.
 RESYNC: Final = After(15.0)
 IN_TREE: Final = "kubernetes.io/"
@@ -58,7 +57,7 @@ class Binder:
         self._pods = informers.of(Pod)
         self._pods.add_index(by_claims)
         self.loop = Controller(
-            NAME,
+            "claims",
             self.reconcile,
             context.env,
             triggers=[
@@ -391,4 +390,9 @@ def make(context: ControllerContext) -> Controller:
     return Binder(context).loop
 
 
-CONTROLLER = Definition(NAME, make, component="persistentvolume-controller")
+CONTROLLER = Definition(
+    "persistentvolume-binder-controller",
+    make,
+    account="persistent-volume-binder",
+    component="persistentvolume-controller",
+)

@@ -26,7 +26,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 from trireme.runtime.written import WAIT, Written
 
-NAME = "cronjob-controller"
 WORKERS = 5
 _ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)")
 
@@ -48,7 +47,7 @@ class CronJobs:
         self._jobs = context.informers.of(Job)
         self._jobs.add_index(by_controller)
         self.loop = Controller(
-            NAME,
+            "cronjob",
             self.reconcile,
             context.env,
             triggers=[
@@ -186,4 +185,4 @@ def _zone(found: CronJob) -> tzinfo | None:
         return None
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("cronjob-controller", make)

@@ -33,7 +33,6 @@ from trireme.runtime.keys import Key
 from trireme.runtime.pace import Pace
 from trireme.runtime.written import WAIT, Written
 
-NAME = "daemon-set-controller"
 WORKERS = 2
 # A look at so many nodes is worth waiting a second for more to happen.
 NODES_PER_SECOND = 10_000
@@ -61,7 +60,7 @@ class DaemonSets:
         self._history = History(context, self._written)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
         self._owned = OwnedPods(self._sets, self._pods, DaemonSet, self._written)
-        self.loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
+        self.loop = Controller("daemonset", self.reconcile, context.env, workers=WORKERS)
         self.loop.watch(self._sets, triggers.own())
         self.loop.watch(self._pods, self._owned.concerned, self._pace.delay)
         self.loop.watch(self._nodes, self._of_node, self._pace.delay)
@@ -157,4 +156,6 @@ class DaemonSets:
                 yield keys.of(daemon_set.metadata)
 
 
-CONTROLLER = Definition(NAME, make, component="daemonset-controller")
+CONTROLLER = Definition(
+    "daemonset-controller", make, account="daemon-set-controller", component="daemonset-controller"
+)

@@ -26,7 +26,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-NAME = "deployment-controller"
 WORKERS = 5
 
 
@@ -48,7 +47,7 @@ class Deployments:
         self._sets.add_index(by_controller)
         self._pods.add_index(by_controller)
         self.loop = Controller(
-            NAME,
+            "deployment",
             self.reconcile,
             context.env,
             triggers=[
@@ -187,4 +186,4 @@ class Deployments:
 _OWNER = triggers.controller("Deployment", "apps")
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("deployment-controller", make)

@@ -40,7 +40,7 @@ class Orphans:
         self._pods = pods
         self._owned = owned
         self.loop = Controller(
-            "job-orphan-pods",
+            "job_orphan_pod",
             self.reconcile,
             context.env,
             triggers=[(jobs, self._of_job), (pods, self._of_pod)],

@@ -67,7 +67,7 @@ class Jobs:
         self._owned = OwnedPods(
             self._jobs, self._pods, Job, self._written, finalizers=(compute_indexes.FINALIZER,)
         )
-        self._loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS, retry=RETRY)
+        self._loop = Controller("job", self.reconcile, context.env, workers=WORKERS, retry=RETRY)
         self._loop.watch(self._jobs, triggers.only(_spec_changed, triggers.own()))
         others = triggers.only(lambda event: not _spec_changed(event), triggers.own())
         self._loop.watch(self._jobs, others, self._delay)

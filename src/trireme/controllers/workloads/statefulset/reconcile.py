@@ -31,7 +31,6 @@ from trireme.runtime.keys import Key
 from trireme.runtime.pace import Pace
 from trireme.runtime.written import WAIT, Written
 
-NAME = "statefulset-controller"
 WORKERS = 5
 # A look at so many pods is worth waiting a second for more to happen.
 PODS_PER_SECOND = 10_000
@@ -58,7 +57,7 @@ class StatefulSets:
         self._owned = OwnedPods(
             self._sets, self._pods, StatefulSet, self._written, fits=compute_pods.is_member
         )
-        self.loop = Controller(NAME, self.reconcile, context.env, workers=WORKERS)
+        self.loop = Controller("statefulset", self.reconcile, context.env, workers=WORKERS)
         self.loop.watch(self._sets, triggers.own())
         self.loop.watch(self._pods, self._owned.concerned, self._pace.delay)
         self.loop.watch(self._claims, self._of_claim, self._pace.delay)
@@ -243,4 +242,4 @@ class StatefulSets:
                 yield Key(metadata.namespace, name)
 
 
-CONTROLLER = Definition(NAME, make)
+CONTROLLER = Definition("statefulset-controller", make)
