@@ -78,6 +78,9 @@ IN_PART = {
     "services",
     "namespaces",
     "secrets",
+    # Claims are made, released and evicted; no device is allocated.
+    "resourceclaims.resource.k8s.io",
+    "resourceclaimtemplates.resource.k8s.io",
     "apiservices.apiregistration.k8s.io",
 }
 

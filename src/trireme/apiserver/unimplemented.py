@@ -55,7 +55,7 @@ def _is_signed_here(obj: Any) -> bool:
     return bool(obj.spec.signerName.startswith("kubernetes.io/"))
 
 
-_DEVICES: Final = Row("no device will be allocated", ("resource-claim-controller",))
+_DEVICES: Final = Row("no device will be allocated")
 _FAIRNESS: Final = Row("no request is queued or limited by it")
 _GANGS: Final = Row(
     "its Pods will be scheduled one by one", ("PodGroupProtection", "PodGroupWorkloadExists")
