@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+import msgspec
 import pytest
 
 from tests.controllers import harness
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
+from trireme.client.transport import Response, Stream, Transport
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
+
+Ahead = Callable[[str], Awaitable[None]]
 
 
 async def rolled_out(w: harness.World) -> None:
@@ -121,6 +128,118 @@ async def test_owners_that_never_were_cost_an_object_its_life_but_one_that_is_sa
         await w.until(lambda: len(w.get(core.ConfigMap, "saved").metadata.ownerReferences) == 1)
         assert saved.metadata.uid
         await w.until(lambda: w.reasons("astray") == ["OwnerRefInvalidNamespace"])
+
+
+class Collecting:
+    """The garbage collector's requests; ``ahead`` is awaited before a DELETE is sent."""
+
+    def __init__(self, inner: Transport, requests: list[str], ahead: Ahead) -> None:
+        self._inner = inner
+        self._requests = requests
+        self._ahead = ahead
+
+    async def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        if method == "DELETE":
+            await self._ahead(path)
+        response = await self._inner.request(method, path, query, headers, body)
+        if "/namespaces/" in path:
+            self._requests.append(f"{method} {path.rpartition('/')[2]} {response.status}")
+        return response
+
+    def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Stream]:
+        return self._inner.stream(method, path, query, headers, body)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def collecting(requests: list[str], ahead: Ahead) -> harness.PerUser:
+    def through(inner: Transport, user: str) -> Transport:
+        collects = user.endswith(":generic-garbage-collector")
+        return Collecting(inner, requests, ahead) if collects else inner
+
+    return through
+
+
+def owned(name: str, owner: core.ConfigMap) -> core.ConfigMap:
+    metadata = meta.ObjectMeta(name=name, namespace="default", ownerReferences=[refer(owner)])
+    return core.ConfigMap(metadata=metadata)
+
+
+def refer(owner: core.ConfigMap) -> meta.OwnerReference:
+    of = owner.metadata
+    return meta.OwnerReference(apiVersion="v1", kind="ConfigMap", name=of.name, uid=of.uid)
+
+
+@virtual.test()
+async def test_what_lost_its_owner_is_deleted_by_one_request(env):
+    """The event of the owner's deletion says that it is gone, and the graph what it left."""
+    requests: list[str] = []
+
+    async def ahead(path: str) -> None:
+        pass
+
+    async with harness.world(env, per_user=collecting(requests, ahead)) as w:
+        owner = await w.client.create(
+            core.ConfigMap(metadata=meta.ObjectMeta(name="owner", namespace="default"))
+        )
+        for name in ("a", "b"):
+            await w.client.create(owned(name, owner))
+        await w.quiet(5)
+        requests.clear()
+        await w.client.delete(core.ConfigMap, "owner", "default")
+        # Its name is another object's now.
+        await w.client.create(
+            core.ConfigMap(metadata=meta.ObjectMeta(name="owner", namespace="default"))
+        )
+        await w.quiet(10)
+        assert sorted(requests) == ["DELETE a 200", "DELETE b 200"]
+        assert w.find(core.ConfigMap, "owner") is not None
+
+
+@virtual.test()
+async def test_what_finds_an_owner_before_it_is_deleted_stays(env):
+    """The deletion holds for the state that was seen: another owner, or another object of that
+    name, saves it."""
+    requests: list[str] = []
+
+    async def ahead(path: str) -> None:
+        name = path.rpartition("/")[2]
+        if name == "adopted" and not any("adopted" in item for item in requests):
+            change = {"metadata": {"ownerReferences": [msgspec.to_builtins(refer(other))]}}
+            await w.client.patch(core.ConfigMap, name, "default", change)
+        if name == "replaced" and not any("replaced" in item for item in requests):
+            await w.client.delete(core.ConfigMap, name, "default")
+            fresh = meta.ObjectMeta(name=name, namespace="default")
+            await w.client.create(core.ConfigMap(metadata=fresh))
+        if name == "labelled" and not any("labelled" in item for item in requests):
+            labelled = {"metadata": {"labels": {"a": "b"}}}
+            await w.client.patch(core.ConfigMap, name, "default", labelled)
+
+    async with harness.world(env, per_user=collecting(requests, ahead)) as w:
+        owner, other = [
+            await w.client.create(
+                core.ConfigMap(metadata=meta.ObjectMeta(name=name, namespace="default"))
+            )
+            for name in ("owner", "other")
+        ]
+        for name in ("adopted", "replaced", "labelled"):
+            await w.client.create(owned(name, owner))
+        await w.quiet(5)
+        await w.client.delete(core.ConfigMap, "owner", "default")
+        await w.quiet(30)
+        assert {item for item in requests if item.startswith("DELETE")} == {
+            "DELETE adopted 409",
+            "DELETE replaced 409",
+            "DELETE labelled 409",
+            "DELETE labelled 200",
+        }
+        assert w.get(core.ConfigMap, "adopted").metadata.ownerReferences == [refer(other)]
+        assert w.find(core.ConfigMap, "replaced") is not None
 
 
 @virtual.test()

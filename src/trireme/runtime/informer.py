@@ -20,7 +20,7 @@ import msgspec
 
 from trireme.client import watcher
 from trireme.client.client import Client
-from trireme.client.resource_interface import ADDED, DELETED, MODIFIED, ResourceInterface
+from trireme.client.resource_interface import ADDED, DELETED, MODIFIED, ResourceInterface, Where
 from trireme.kit.env import Env
 from trireme.runtime import keys
 from trireme.runtime.index import Index, Values
@@ -31,7 +31,8 @@ T = TypeVar("T")
 
 class Event(msgspec.Struct, Generic[T], frozen=True):
     """``type`` is ADDED, MODIFIED or DELETED. ``object`` is the new state, for DELETED the last
-    that is known; ``old`` the one before, None for ADDED."""
+    that is known; ``old`` the one before, None for ADDED. Where it is the same object, a list
+    lacked what was deleted."""
 
     type: str
     object: T
@@ -43,6 +44,8 @@ class Event(msgspec.Struct, Generic[T], frozen=True):
 
 
 Handler = Callable[[Event[T]], None]
+# A kind, a namespace, and selectors of labels and fields.
+_Identity = tuple[Hashable, str, str, str]
 
 
 def without_managed_fields(obj: Any) -> Any:
@@ -108,6 +111,11 @@ class Informer(Generic[T]):
     async def synced(self) -> None:
         """Return once the first list is in the cache and all handlers were called for it."""
         await self._synced.wait()
+
+    @property
+    def where(self) -> Where:
+        """The place of its resource in the API."""
+        return self._handle.where
 
     @property
     def is_synced(self) -> bool:
@@ -232,7 +240,7 @@ class Informers:
     def __init__(self, client: Client, env: Env) -> None:
         self._client = client
         self._env = env
-        self._informers: dict[Hashable, Informer[Any]] = {}
+        self._informers: dict[_Identity, Informer[Any]] = {}
         self._group: asyncio.TaskGroup | None = None
 
     def of(
@@ -244,7 +252,7 @@ class Informers:
         field_selector: str = "",
     ) -> Informer[T]:
         """The informer of a kind and selection; made, and started if the others are, when new."""
-        place = kind.where if isinstance(kind, ResourceInterface) else kind
+        place: Any = kind.where if isinstance(kind, ResourceInterface) else kind
         identity = (place, namespace or "", label_selector, field_selector)
         informer = self._informers.get(identity)
         if informer is None:
@@ -258,6 +266,14 @@ class Informers:
             )
             self._run(informer)
         return informer
+
+    def existing(self, group: str, plural: str) -> Informer[Any] | None:
+        """The informer of all objects of a resource, whatever its version, if there is one."""
+        for (_, *selection), informer in self._informers.items():
+            where = informer.where
+            if not any(selection) and (where.group, where.plural) == (group, plural):
+                return informer
+        return None
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Run all informers, and those yet to come, in ``group``."""

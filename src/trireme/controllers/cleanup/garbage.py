@@ -3,7 +3,9 @@
 In: the graph of all objects (``monitors``). Out: deletions; owner references and finalizers taken
 away. Decisions are in ``plan_garbage``. Run by ``manager``. Upstream: pkg/controller/
 garbagecollector; https://kubernetes.io/docs/concepts/architecture/garbage-collection/. That an
-owner is absent counts only when the API server says so, never when a cache does.
+owner is absent counts only when the API server says so, in an answer or in the event of its
+deletion, never because a cache lacks it. What the graph says of the object itself is enough: it is
+deleted at that resourceVersion and at no other.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class GarbageCollector:
     def __init__(self, context: ControllerContext) -> None:
         self._events = context.recorder
         self._env = context.env
-        self._monitors = Monitors(context.client, context.env, self._enqueue)
+        self._monitors = Monitors(
+            context.client, context.informers, context.env, self._enqueue, self._deleted
+        )
         self._graph = self._monitors.graph
         self._absent: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._loop = Controller(
@@ -76,6 +80,16 @@ class GarbageCollector:
             return await self._attempt_to_delete(node)
         return None
 
+    def _deleted(self, node: Node) -> None:
+        """A uid is never used again: its owner references dangle from now on."""
+        kind = node.kind
+        self._note_absent((kind.group, kind.kind, node.namespace, node.name, node.uid))
+
+    def _note_absent(self, identity: tuple[str, ...]) -> None:
+        self._absent[identity] = None
+        if len(self._absent) > ABSENT_CACHE_SIZE:
+            self._absent.popitem(last=False)
+
     def _enqueue(self, uids: Iterable[str]) -> None:
         for uid in uids:
             self._loop.queue.add(Key("", uid))
@@ -86,9 +100,9 @@ class GarbageCollector:
             latest = await self._latest(dependent)
             if latest is None:
                 continue
-            kept = [item for item in latest.ownerReferences if item.uid != node.uid]
-            if len(kept) != len(latest.ownerReferences):
-                await self._write(dependent, latest, {"ownerReferences": kept})
+            kept = [item for item in latest.owners if item.uid != node.uid]
+            if len(kept) != len(latest.owners):
+                await self._write(latest, {"ownerReferences": kept})
         await self._release(node, ORPHAN)
 
     async def _process_foreground(self, node: Node) -> None:
@@ -102,13 +116,22 @@ class GarbageCollector:
 
     async def _attempt_to_delete(self, node: Node) -> After | None:
         """Delete it if the API server knows none of its owners."""
+        try:
+            return await self._delete_dangling(node)
+        except errors.ApiError as error:
+            if not errors.is_conflict(error):
+                raise
+        # It changed: as the API server has it now.
         latest = await self._latest(node)
-        if latest is None or not latest.ownerReferences:
+        return None if latest is None else await self._delete_dangling(latest)
+
+    async def _delete_dangling(self, node: Node) -> After | None:
+        if not node.owners:
             return None
         self._warn(node)
         states = []
         unobserved = False
-        for reference in latest.ownerReferences:
+        for reference in node.owners:
             try:
                 states.append((reference, await self._state(node, reference)))
             except _Impossible:
@@ -117,7 +140,7 @@ class GarbageCollector:
         dependents = self._graph.dependents(node.uid)
         verdict = plan_garbage.plan_deletion(
             states,
-            latest.finalizers,
+            node.finalizers,
             dependents=bool(dependents),
             dependent_waits=any(item.waits for item in dependents),
         )
@@ -125,12 +148,13 @@ class GarbageCollector:
             case plan_garbage.Keep(None):
                 return After(RECHECK_SECONDS) if unobserved else None
             case plan_garbage.Keep(owners):
-                await self._write(node, latest, {"ownerReferences": owners})
+                await self._write(node, {"ownerReferences": owners})
             case plan_garbage.Delete(policy, owners):
+                present: Node | None = node
                 if owners is not None:
-                    latest = await self._write(node, latest, {"ownerReferences": owners})
-                if latest is not None:
-                    await self._delete(node, latest, policy)
+                    present = await self._write(node, {"ownerReferences": owners})
+                if present is not None:
+                    await self._delete(present, policy)
         return None
 
     async def _state(self, node: Node, reference: OwnerReference) -> Owner:
@@ -150,9 +174,7 @@ class GarbageCollector:
             return Owner.DANGLING
         owner = await self._get(kind, namespace, reference.name)
         if owner is None or owner.uid != reference.uid:
-            self._absent[identity] = None
-            if len(self._absent) > ABSENT_CACHE_SIZE:
-                self._absent.popitem(last=False)
+            self._note_absent(identity)
             return Owner.DANGLING
         waits = owner.deletionTimestamp is not None and FOREGROUND in owner.finalizers
         return Owner.WAITING if waits else Owner.SOLID
@@ -172,10 +194,12 @@ class GarbageCollector:
                 f'in namespace "{node.namespace}"',
             )
 
-    async def _latest(self, node: Node) -> ObjectMeta | None:
-        """Its metadata as the API server has it; None when it is gone or another."""
+    async def _latest(self, node: Node) -> Node | None:
+        """It as the API server has it; None when it is gone or another."""
         found = await self._get(node.kind, node.namespace, node.name)
-        return found if found is not None and found.uid == node.uid else None
+        if found is None or found.uid != node.uid:
+            return None
+        return graph.node(node.kind, found)
 
     async def _get(self, kind: Kind, namespace: str, name: str) -> ObjectMeta | None:
         try:
@@ -185,11 +209,11 @@ class GarbageCollector:
                 return None
             raise
 
-    async def _delete(self, node: Node, latest: ObjectMeta, policy: str) -> None:
+    async def _delete(self, node: Node, policy: str) -> None:
         """Delete it, if it did not change since it was read."""
         options = meta.DeleteOptions(
             propagationPolicy=policy,
-            preconditions=meta.Preconditions(uid=node.uid, resourceVersion=latest.resourceVersion),
+            preconditions=meta.Preconditions(uid=node.uid, resourceVersion=node.version),
         )
         try:
             await self._monitors.handle(node.kind).delete(node.name, node.namespace, options)
@@ -202,13 +226,11 @@ class GarbageCollector:
         latest = await self._latest(node)
         if latest is not None and finalizer in latest.finalizers:
             kept = [item for item in latest.finalizers if item != finalizer]
-            await self._write(node, latest, {"finalizers": kept})
+            await self._write(latest, {"finalizers": kept})
 
-    async def _write(
-        self, node: Node, latest: ObjectMeta, change: dict[str, object]
-    ) -> ObjectMeta | None:
+    async def _write(self, node: Node, change: dict[str, object]) -> Node | None:
         """Change its metadata, if nobody did since; None when it is gone."""
-        guard = {"uid": node.uid, "resourceVersion": latest.resourceVersion}
+        guard = {"uid": node.uid, "resourceVersion": node.version}
         handle = self._monitors.handle(node.kind)
         try:
             patched = await handle.patch(node.name, node.namespace, {"metadata": guard | change})
@@ -216,7 +238,7 @@ class GarbageCollector:
             if errors.is_not_found(error):
                 return None
             raise
-        return patched.metadata
+        return graph.node(node.kind, patched.metadata)
 
 
 def _about(node: Node) -> ObjectReference:

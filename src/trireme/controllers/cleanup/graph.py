@@ -32,7 +32,8 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class Node(msgspec.Struct, frozen=True):
-    """One object: where it is, whose it is, and whether it is being deleted."""
+    """One object: where it is, whose it is, and whether it is being deleted. ``version``: the
+    resourceVersion that this was read at."""
 
     kind: Kind
     namespace: str
@@ -41,6 +42,7 @@ class Node(msgspec.Struct, frozen=True):
     owners: tuple[OwnerReference, ...] = ()
     deleting: bool = False
     finalizers: tuple[str, ...] = ()
+    version: str = ""
 
     @property
     def waits(self) -> bool:
@@ -67,6 +69,7 @@ def node(kind: Kind, metadata: ObjectMeta) -> Node:
         owners=tuple(metadata.ownerReferences),
         deleting=metadata.deletionTimestamp is not None,
         finalizers=tuple(metadata.finalizers),
+        version=metadata.resourceVersion,
     )
 
 
@@ -101,9 +104,9 @@ class Graph:
     def put(self, new: Node) -> list[str]:
         """Add or replace a node; the uids to reconcile because of it."""
         old = self._nodes.get(new.uid)
-        if old == new:
-            return []
         self._nodes[new.uid] = new
+        if old is not None and _same(old, new):
+            return []
         before = {item.uid for item in old.owners} if old is not None else set()
         after = {item.uid: None for item in new.owners}
         for uid in before - after.keys():
@@ -174,3 +177,12 @@ class Graph:
         found.pop(dependent, None)
         if not found:
             self._dependents.pop(owner, None)
+
+
+def _same(old: Node, new: Node) -> bool:
+    """Whether two states of an object differ in nothing that the graph looks at."""
+    return (
+        old.owners == new.owners
+        and old.deleting == new.deleting
+        and old.finalizers == new.finalizers
+    )

@@ -1,24 +1,25 @@
 """The metadata of every object of every kind that can be deleted, as a graph.
 
-In: discovery, and watches of metadata only. Out: a ``Graph`` that is kept up to date, and the uids
-that a change concerns. Run by ``garbage``. Kinds that come (custom resources) are watched within
-30 s; those that go are dropped.
+In: discovery; the informers that other controllers have, and for all other kinds watches of their
+metadata only. Out: a ``Graph`` that is kept up to date, and the uids that a change concerns. Run by
+``garbage``. Kinds that come (custom resources) are watched within 30 s; those that go are dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from trireme.client import discovery
 from trireme.client.client import Client
 from trireme.client.codec import Unreadable
 from trireme.client.resource_interface import DELETED, ResourceInterface
 from trireme.controllers.cleanup import graph
-from trireme.controllers.cleanup.graph import Graph, Kind
+from trireme.controllers.cleanup.graph import Graph, Kind, Node
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta
-from trireme.runtime.informer import Event, Informer
+from trireme.runtime.informer import Event, Informer, Informers
 
 RESYNC = 30.0
 # How long the first lists are waited for.
@@ -30,16 +31,27 @@ _IGNORED = frozenset((("", "events"), ("events.k8s.io", "events")))
 
 class Monitors:
     """``enqueue`` is called with the uids to reconcile; not before all kinds known at the start
-    have been listed, because until then an owner may merely not have been seen."""
+    have been listed, because until then an owner may merely not have been seen. ``deleted`` is
+    called with each object that had dependents when the API server said that it is gone."""
 
-    def __init__(self, client: Client, env: Env, enqueue: Callable[[Iterable[str]], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        shared: Informers,
+        env: Env,
+        enqueue: Callable[[Iterable[str]], None],
+        deleted: Callable[[Node], None],
+    ) -> None:
         self.graph = Graph()
         self.complete = asyncio.Event()
         self._client = client
+        self._shared = shared
         self._env = env
         self._concerned = enqueue
+        self._deleted = deleted
+        # Of the kinds that no other controller follows.
         self._tasks: dict[Kind, asyncio.Task[None]] = {}
-        self._informers: dict[Kind, Informer[meta.Object]] = {}
+        self._informers: dict[Kind, Informer[Any]] = {}
         self._by_name: dict[tuple[str, str], Kind] = {}
 
     async def run(self) -> None:
@@ -85,9 +97,8 @@ class Monitors:
                 if node.kind == kind:
                     self.graph.remove(node.uid)
         for kind in desired:
-            if kind not in self._tasks:
-                informer = self._informers[kind] = self._follow(kind)
-                self._tasks[kind] = group.create_task(informer.run(), name=f"gc/{kind.plural}")
+            if kind not in self._informers:
+                self._follow(kind, group)
 
     async def _listed(self) -> None:
         """Wait for the first lists. A kind that cannot be listed does not hold up the others: an
@@ -100,19 +111,27 @@ class Monitors:
             late = [kind.plural for kind, found in self._informers.items() if not found.is_synced]
             self._env.log.warning("not listed yet: %s", ", ".join(late))
 
-    def _follow(self, kind: Kind) -> Informer[meta.Object]:
-        informer = Informer(self._client, self.handle(kind), strip=_strip, env=self._env)
+    def _follow(self, kind: Kind, group: asyncio.TaskGroup) -> None:
+        informer = self._shared.existing(kind.group, kind.plural)
+        if informer is None:
+            informer = Informer(self._client, self.handle(kind), strip=_strip, env=self._env)
+            self._tasks[kind] = group.create_task(informer.run(), name=f"gc/{kind.plural}")
+        self._informers[kind] = informer
+        informer.add_handler(lambda event: self._observe(kind, event))
 
-        def handle(event: Event[meta.Object]) -> None:
-            if event.type == DELETED:
-                enqueue = self.graph.remove(event.object.metadata.uid)
-            else:
-                enqueue = self.graph.put(graph.node(kind, event.object.metadata))
-            if self.complete.is_set():
-                self._concerned(enqueue)
-
-        informer.add_handler(handle)
-        return informer
+    def _observe(self, kind: Kind, event: Event[Any]) -> None:
+        metadata = event.object.metadata
+        if event.type != DELETED:
+            affected = self.graph.put(graph.node(kind, metadata))
+        else:
+            # In a list that lacks it, it would be the cached object itself.
+            stated = event.object is not event.old
+            node = self.graph.get(metadata.uid)
+            if stated and node is not None and self.graph.dependents(node.uid):
+                self._deleted(node)
+            affected = self.graph.remove(metadata.uid)
+        if affected and self.complete.is_set():
+            self._concerned(affected)
 
 
 def _strip(obj: meta.Object) -> meta.Object:
