@@ -48,6 +48,7 @@ EFFECTS = {
     "ConstrainedImpersonation": f"{AUTHN}::test_impersonation",
     "ContainerRestartRules": "kubelet/test_plan.py::test_a_container_policy_overrides_the_pods",
     "CustomResourceFieldSelectors": "apiserver/crd/test_serving.py::test_selectable_fields",
+    "DRADeviceTaints": "controllers/test_device_taints.py::test_pods_on_tainted_devices_go",
     "DeploymentReplicaSetTerminatingReplicas": (
         "controllers/test_replicaset.py::test_pods_that_are_going_are_counted_up_to_the_deployment"
     ),
@@ -185,7 +186,9 @@ def test_every_gate_of_upstreams_inside_has_its_reason() -> None:
 def test_the_switches_are_the_gates_that_are_looked_at() -> None:
     read = set()
     for path in (ROOT / "src" / "trireme").rglob("*.py"):
-        read |= set(re.findall(r'(?:gates\.on\(|\bgate=)"(\w+)"', path.read_text()))
+        text = path.read_text()
+        read |= set(re.findall(r'(?:gates\.on\(|\bgate=)"(\w+)"', text))
+        read |= set(re.findall(r'"(\w+)" in [\w.]*feature_gates\b', text))
     assert read == {name for name, gate in gates.every().items() if gate.switch}
 
 

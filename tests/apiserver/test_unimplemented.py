@@ -81,6 +81,7 @@ IN_PART = {
     # Claims are made, released and evicted; no device is allocated.
     "resourceclaims.resource.k8s.io",
     "resourceclaimtemplates.resource.k8s.io",
+    "resourceslices.resource.k8s.io",
     "apiservices.apiregistration.k8s.io",
 }
 

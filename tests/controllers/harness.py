@@ -322,21 +322,33 @@ async def world(
     through: Callable[[Transport], Transport] = lambda inner: inner,
     per_user: PerUser | None = None,
     post_start_hooks: bool = False,
+    gates: tuple[str, ...] = (),
+    **config: Any,
 ) -> AsyncIterator[World]:
     """A cluster with all controllers, or some, in the words of ``--controllers``: those that look
     every few seconds make a day of virtual time long. ``plays`` is a node that takes every pod, ""
     for none.
     ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks. The API
-    server has its own controllers with ``post_start_hooks``: custom kinds need them."""
+    server has its own controllers with ``post_start_hooks``: custom kinds need them. ``gates`` are
+    feature gates that are on for it and for the controllers, and so is every API then; ``config``
+    are fields of ``ApiServerConfig``."""
+    if gates:
+        config |= {
+            "feature_gates": dict.fromkeys(gates, True),
+            "runtime_config": {"api/all": True},
+        }
     async with control_plane.api_server(
         env,
         service_accounts=ServiceAccountKeys(KEY),
         default_accounts=(),
         post_start_hooks=post_start_hooks,
+        **config,
     ) as server:
         w = World(env, server, per_user or (lambda inner, user: through(inner)))
         async with asyncio.TaskGroup() as group:
-            tasks = await _start(w, group, settings or Settings(root_ca="PEM"), controllers)
+            own = settings or Settings(root_ca="PEM")
+            own = dataclasses.replace(own, feature_gates=frozenset(gates))
+            tasks = await _start(w, group, own, controllers)
             if plays:
                 await w.node(plays)
                 w.nodes[plays] = group.create_task(w.play(plays))

@@ -103,4 +103,5 @@ def test_events_name_the_component_that_upstreams_do():
         "generic-garbage-collector": "garbage-collector-controller",
         "node-controller": "taint-eviction-controller",
         "persistent-volume-binder": "persistentvolume-controller",
+        "resource-claim-controller": "resource_claim",
     }

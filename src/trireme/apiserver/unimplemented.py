@@ -132,8 +132,5 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),
     "deviceclasses.resource.k8s.io": (_DEVICES,),
     "resourceslices.resource.k8s.io": (_DEVICES,),
-    "devicetaintrules.resource.k8s.io": (
-        Row("no Pod will be evicted by it", ("device-taint-eviction-controller",)),
-    ),
     "resourcepoolstatusrequests.resource.k8s.io": (Row("its status will not be written"),),
 }

@@ -45,7 +45,8 @@ class Definition:
     ``account`` in kube-system and as nobody else; "" for the name. That is upstream's account, so
     that the bootstrap ClusterRole ``system:controller:<account>`` fits. ``as_manager``: it acts as
     the controller manager itself. ``component``: what its events name as their source, where that
-    is not the account. ``on_by_default``: whether ``*`` switches it on."""
+    is not the account. ``on_by_default``: whether ``*`` switches it on. ``gate``: the feature gate
+    without which it does not run, "" for none."""
 
     name: str
     make: Callable[[ControllerContext], Running | None]
@@ -53,6 +54,7 @@ class Definition:
     as_manager: bool = False
     component: str = ""
     on_by_default: bool = True
+    gate: str = ""
 
     def __post_init__(self) -> None:
         if not self.account:

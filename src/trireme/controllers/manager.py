@@ -70,7 +70,12 @@ def enabled(config: ManagerConfig) -> list[Definition]:
     """The controllers that run. ValueError for a name that no controller has."""
     every = [*definitions(), *config.extra]
     selected = names.Selection(config.controllers, {item.name for item in every})
-    return [item for item in every if selected.enables(item.name, item.on_by_default)]
+    gates = config.settings.feature_gates
+    return [
+        item
+        for item in every
+        if selected.enables(item.name, item.on_by_default) and (not item.gate or item.gate in gates)
+    ]
 
 
 async def _work(config: ManagerConfig, env: Env) -> None:

@@ -60,12 +60,10 @@ ALIASES: Final[Mapping[str, str]] = {
 MISSING: Final[Mapping[str, str]] = {
     "bootstrap-signer-controller": "not there yet",
     "cloud-node-lifecycle-controller": "of the cloud controller manager, as upstream",
-    "device-taint-eviction-controller": "not there yet",
     "kube-apiserver-serving-clustertrustbundle-publisher-controller": "not there yet",
     "node-route-controller": "of the cloud controller manager, as upstream",
     "podcertificaterequest-cleaner-controller": "not there yet",
     "podgroup-protection-controller": "not there yet",
-    "resourceclaim-controller": "not there yet",
     "resourcepoolstatusrequest-controller": "not there yet",
     "selinux-warning-controller": "not there yet",
     "service-lb-controller": "of the cloud controller manager, as upstream",

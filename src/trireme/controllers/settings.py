@@ -36,6 +36,7 @@ class Settings:
     ``cluster_cidrs``: the networks, one of each IP family at most, that nodes get their pod
     networks of; () where somebody else gives them theirs. ``node_cidr_mask_size``: the prefix of
     such a part, None for 24 bits of IPv4 and 64 of IPv6. ``service_cidrs`` are left out.
+    ``feature_gates``: the names of those that are on, of the gates that are off by default.
     """
 
     root_ca: str = ""
@@ -61,3 +62,4 @@ class Settings:
     secondary_rate: float = 0.01
     large_zone: int = 50
     unhealthy_share: float = 0.55
+    feature_gates: frozenset[str] = frozenset()

@@ -10,6 +10,8 @@ content, and a deeper indent continues a line:
 - ``GROUP|GROUP: RESOURCE ... [NAME ...] = VERB ...``: a rule; ``core`` is the group without a name
 - ``urls PATH ... = VERB ...``: a rule about paths outside the resources
 - ``EVENTS``: create, patch and update events of both groups
+- ``gate NAME``: what follows is in the role only while the feature gate is on; a role of which
+  nothing is left is none
 - ``role NAME``, ``user NAME``, ``group NAME``, ``account NAMESPACE/NAME``: of a binding
 
 ``READ`` is get, list, watch; ``WRITE`` is create, delete, deletecollection, patch, update.
@@ -17,6 +19,7 @@ content, and a deeper indent continues a line:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from trireme.api.rbac.v1.clusterrole import AggregationRule, ClusterRole
@@ -35,13 +38,15 @@ _VERBS = {
 }
 _EVENTS = "core|events.k8s.io: events = create patch update"
 
+GateIsOn = Callable[[str], bool]
 AnyRole = TypeVar("AnyRole", ClusterRole, Role)
 AnyBinding = TypeVar("AnyBinding", ClusterRoleBinding, RoleBinding)
 
 
-def roles(text: str, kind: type[AnyRole]) -> list[AnyRole]:
-    """The roles in a text."""
-    return [_role(head, lines, kind) for head, lines in blocks(text)]
+def roles(text: str, kind: type[AnyRole], is_on: GateIsOn = lambda gate: False) -> list[AnyRole]:
+    """The roles in a text. ``is_on`` says of a feature gate whether it is on."""
+    found = [(head, _gated(lines, is_on)) for head, lines in blocks(text)]
+    return [_role(head, lines, kind) for head, lines in found if lines]
 
 
 def bindings(text: str, kind: type[AnyBinding]) -> list[AnyBinding]:
@@ -73,6 +78,18 @@ def blocks(text: str) -> list[tuple[str, list[str]]]:
         else:
             blocks[-1][1].append(line.strip())
     return blocks
+
+
+def _gated(lines: list[str], is_on: GateIsOn) -> list[str]:
+    """The lines that are for a cluster with these gates."""
+    found: list[str] = []
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word != "gate":
+            found.append(line)
+        elif not is_on(rest):
+            break
+    return found
 
 
 def _role(head: str, lines: list[str], kind: type[AnyRole]) -> AnyRole:

@@ -9,6 +9,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-
 from __future__ import annotations
 
 from importlib import resources
+from typing import Final
 
 from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
@@ -16,8 +17,10 @@ from trireme.api.rbac.v1.role import Role
 from trireme.api.rbac.v1.rolebinding_types import RoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.apiserver.bootstrap import notation
+from trireme.apiserver.bootstrap.notation import GateIsOn
 from trireme.machinery import labels
 
+_NONE: Final[GateIsOn] = lambda gate: False  # noqa: E731
 CONTROLLER_PREFIX = "system:controller:"
 NODE_ROLE = "system:node"
 KUBELET_ROLE = "system:kubelet-api-admin"
@@ -25,14 +28,15 @@ KUBELET_ROLE = "system:kubelet-api-admin"
 RETIRED = ("system:openshift:public-info-viewer", "system:controller:service-ca-cert-publisher")
 
 
-def cluster_roles() -> list[ClusterRole]:
-    """All ClusterRoles; those that aggregate others have no rules yet: see ``aggregated``."""
-    return notation.roles(_text("cluster_roles"), ClusterRole) + _controller_roles()
+def cluster_roles(is_on: GateIsOn = _NONE) -> list[ClusterRole]:
+    """All ClusterRoles; those that aggregate others have no rules yet: see ``aggregated``.
+    ``is_on`` says which feature gates are on that are off by default."""
+    return notation.roles(_text("cluster_roles"), ClusterRole) + _controller_roles(is_on)
 
 
-def cluster_role_bindings() -> list[ClusterRoleBinding]:
+def cluster_role_bindings(is_on: GateIsOn = _NONE) -> list[ClusterRoleBinding]:
     """All ClusterRoleBindings, one for each controller included."""
-    bound = [_controller_binding(role.metadata.name) for role in _controller_roles()]
+    bound = [_controller_binding(role.metadata.name) for role in _controller_roles(is_on)]
     return notation.bindings(_text("cluster_role_bindings"), ClusterRoleBinding) + bound
 
 
@@ -76,8 +80,8 @@ def aggregated(role: ClusterRole, among: list[ClusterRole]) -> list[PolicyRule]:
     return found
 
 
-def _controller_roles() -> list[ClusterRole]:
-    return notation.roles(_text("controller_roles"), ClusterRole)
+def _controller_roles(is_on: GateIsOn) -> list[ClusterRole]:
+    return notation.roles(_text("controller_roles"), ClusterRole, is_on)
 
 
 def _controller_binding(name: str) -> ClusterRoleBinding:

@@ -83,14 +83,14 @@ async def _all(writes: Any) -> None:
 
 
 def _policy(context: ServerContext) -> list[Awaitable[None] | None]:
-    desired = policy.cluster_roles()
+    desired = policy.cluster_roles(context.gates.on)
     writes: list[Awaitable[None] | None] = []
     for role in desired:
         # The sum is there from the start; later it is its controller's.
         initial = partial(policy.aggregated, role, desired) if role.aggregationRule else None
         writes.append(_reconcile(context, role, compute.role, initial))
     writes += [_reconcile(context, role, compute.role) for role in policy.roles()]
-    for binding in (*policy.cluster_role_bindings(), *policy.role_bindings()):
+    for binding in (*policy.cluster_role_bindings(context.gates.on), *policy.role_bindings()):
         writes.append(_reconcile(context, binding, compute.binding))
     if context.config.kubelets is not None:
         _, groups = pki.identity(

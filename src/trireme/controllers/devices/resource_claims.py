@@ -31,7 +31,6 @@ from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 from trireme.runtime.written import WAIT, Written
 
-NAME = "resource-claim-controller"
 MANAGER = "ResourceClaimController"
 WORKERS = 50
 # So many deleted pods are remembered, for which the API server need not be asked.
@@ -277,4 +276,9 @@ def by_templates(pod: Pod) -> Iterable[Hashable]:
     return [Key(pod.metadata.namespace, name) for name in named if name is not None]
 
 
-CONTROLLER = Definition(NAME, make, component="resource_claim")
+CONTROLLER = Definition(
+    "resourceclaim-controller",
+    make,
+    account="resource-claim-controller",
+    component="resource_claim",
+)

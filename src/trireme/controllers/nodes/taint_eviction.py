@@ -13,9 +13,10 @@ from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.selection import Taint, Toleration
 from trireme.client.resource_interface import DELETED
+from trireme.controllers import pod_eviction
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.domain import pods, tolerations
-from trireme.machinery import errors, meta, time
+from trireme.machinery import time
 from trireme.runtime import index, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
@@ -85,23 +86,9 @@ class TaintEviction:
     async def _evict(self, pod: Pod) -> None:
         metadata = pod.metadata
         self._record_event(pod, f"Marking for deletion Pod {metadata.namespace}/{metadata.name}")
-        condition = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "reason": "DeletionByTaintManager",
-            "message": "Taint manager: deleting due to NoExecute taint",
-            "lastTransitionTime": time.format(self._clock.now()),
-        }
-        patch = {"metadata": {"uid": metadata.uid}, "status": {"conditions": [condition]}}
-        options = meta.DeleteOptions(preconditions=meta.Preconditions(uid=metadata.uid))
-        try:
-            await self._client.patch(
-                Pod, metadata.name, metadata.namespace, patch, "strategic", "status"
-            )
-            await self._client.delete(Pod, metadata.name, metadata.namespace, options)
-        except errors.ApiError as error:
-            if not errors.is_not_found(error):
-                raise
+        message = "Taint manager: deleting due to NoExecute taint"
+        now = self._clock.now()
+        await pod_eviction.evict(self._client, pod, "DeletionByTaintManager", message, now)
 
     def _record_event(self, pod: Pod, message: str) -> None:
         self._events.event(pod, recorder.NORMAL, "TaintManagerEviction", message)
