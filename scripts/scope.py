@@ -14,10 +14,11 @@ from types import ModuleType
 
 import click
 
-from trireme import api, controllers
+from trireme import api, cloud, controllers
 from trireme.api.catalog import Catalog
 from trireme.apiserver import gates, unimplemented
 from trireme.apiserver.admission import order
+from trireme.cloud.definition import Definition as CloudDefinition
 from trireme.cluster import command_line
 from trireme.controllers.definition import Definition
 from trireme.kit import catalog
@@ -71,11 +72,12 @@ def resources() -> tuple[Resource, ...]:
 def controllers_by_name() -> dict[str, list[str]]:
     """The files of each controller."""
     found: dict[str, list[str]] = {}
-    for module in catalog.modules(controllers):
-        for value in vars(module).values():
-            if isinstance(value, Definition):
-                file = module.__name__.removeprefix(f"{controllers.__name__}.").replace(".", "/")
-                found.setdefault(value.name, []).append(file)
+    for package, kind in ((controllers, Definition), (cloud, CloudDefinition)):
+        for module in catalog.modules(package):
+            for value in vars(module).values():
+                if isinstance(value, kind):
+                    file = module.__name__.removeprefix("trireme.").replace(".", "/")
+                    found.setdefault(value.name, []).append(file.removeprefix("controllers/"))
     return found
 
 

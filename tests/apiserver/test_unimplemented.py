@@ -20,13 +20,13 @@ from trireme.api.catalog import Catalog
 from trireme.apiserver import unimplemented
 from trireme.apiserver.admission import order
 from trireme.apiserver.bootstrap import policy
+from trireme.cluster import cloud_controllers
 from trireme.controllers import manager
 from trireme.testing import control_plane
 
-# Controllers of upstream that do nothing for objects that somebody creates: cloud routes, an
+# Controllers of upstream that do nothing for objects that somebody creates: an
 # annotation of nodes, the clean-up of unused tokens, a role for others' clouds.
 WITHOUT_KIND = {
-    "route-controller",
     "ttl-controller",
     "legacy-service-account-token-cleaner",
     "cloud-provider",
@@ -46,7 +46,17 @@ ADMISSION = {
     "PodResizeValidator",
 }  # fmt: skip
 # What acts: the parts that are no description of the API and no tool of others.
-ACTING = ("apiserver", "controllers", "scheduler", "kubelet", "proxy", "dns", "runtime", "domain")
+ACTING = (
+    "apiserver",
+    "cloud",
+    "controllers",
+    "scheduler",
+    "kubelet",
+    "proxy",
+    "dns",
+    "runtime",
+    "domain",
+)
 # Files that look at a kind without acting on its objects.
 LOOKING = {
     # They make the first objects of a kind.
@@ -75,7 +85,6 @@ LOOKING = {
 RECORDS = {"podtemplates", "controllerrevisions.apps"}
 # Kinds of which some objects are warned of, and others acted on.
 IN_PART = {
-    "services",
     "namespaces",
     "secrets",
     # Claims are made, released and evicted; no device is allocated.
@@ -96,7 +105,8 @@ def controllers_of_upstream() -> set[str]:
 
 def here() -> set[str]:
     """The controllers and plugins that there are."""
-    return {*manager.identities(), *(plugin.name for plugin in order.plugins())}
+    accounts = (*manager.identities(), *cloud_controllers.accounts())
+    return {*accounts, *(plugin.name for plugin in order.plugins())}
 
 
 def in_table() -> set[str]:
@@ -192,12 +202,6 @@ POLICY = {
     "metadata": {"name": "x"},
     "spec": {"podSelector": {}},
 }
-SERVICE = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "x"},
-    "spec": {"ports": [{"port": 1}]},
-}
 MERGE = "application/merge-patch+json"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
 NAMESPACED = "/api/v1/namespaces/default"
@@ -222,17 +226,6 @@ async def test_what_the_words_are() -> None:
 async def test_an_update_that_makes_it_so() -> None:
     async with control_plane.api_server(warn_unimplemented=True) as server:
         ask = Api(server)
-        assert got(await ask.raw("POST", f"{NAMESPACED}/services", SERVICE)) == []
-        one = f"{NAMESPACED}/services/x"
-        desired = [
-            "Trireme does not act on Services of type LoadBalancer yet: "
-            "it will get no load balancer"
-        ]
-        for change, expected in (
-            ({"spec": {"type": "LoadBalancer"}}, desired),
-            ({"metadata": {"labels": {"a": "b"}}}, []),
-        ):
-            assert got(await ask.raw("PATCH", one, change, media=MERGE)) == expected
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         labelled = {"metadata": {"labels": labels}}
         answer = await ask.raw("PATCH", NAMESPACED, labelled, media=MERGE)
@@ -240,6 +233,8 @@ async def test_an_update_that_makes_it_so() -> None:
             "Trireme does not act on Namespaces' pod-security.kubernetes.io labels yet: "
             "no Pod will be checked by them"
         ]
+        again = {"metadata": {"labels": {"a": "b"}}}
+        assert got(await ask.raw("PATCH", NAMESPACED, again, media=MERGE)) == []
 
 
 async def test_a_server_for_other_controllers_is_silent() -> None:

@@ -20,6 +20,7 @@ PORTS = [*NUMBERS, "0", "65536", "99999"]
 ADDRESSES = ["", "x", "1.2.3", "1.2.3.4.5", "01.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "::g"]
 ADDRESS_PORTS = ["", "53", ":53", "host:53", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "::1"]
 CIDRS = ["", "x", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "300.0.0.0/8", "10.0.0.0/8 "]
+DURATIONS = ["", "x", "10", "-1s", "0s", "1d", "10 s", "1s1", "99999999999h"]
 PATHS = ["", "relative", "a\nb"]
 FILES = ["", "/nowhere", "/"]
 
@@ -49,6 +50,18 @@ BAD = {
     "--cluster-cidr": CIDRS,
     "--service-cluster-ip-range": CIDRS,
     "--node-cidr-mask-size": [*NUMBERS, "0", "129"],
+    "kubelet --cloud-provider": ["aws", "External"],
+    "cloud --cloud-provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
+    "--cloud-config": FILES,
+    "--cluster-name": NAMES,
+    "--configure-cloud-routes": ["", "maybe", "2"],
+    "--leader-elect": ["", "maybe", "2"],
+    "--route-reconciliation-period": DURATIONS,
+    "--node-monitor-period": DURATIONS,
+    "--node-status-update-frequency": DURATIONS,
+    "--concurrent-service-syncs": [*NUMBERS, "0"],
+    "--concurrent-node-syncs": [*NUMBERS, "0"],
+    "--provider-id": ["", "x", "://x", "x://", "a b://c"],
     "--table": ["", "1x", "a b", "a;b", "x" * 64, "ä"],
     "--runtime": ["", "tcp://x", "unix://", "unix:x", "/run/x.sock"],
     "--root-dir": PATHS,

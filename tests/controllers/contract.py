@@ -21,10 +21,13 @@ from typing import Any
 from tests.controllers import cases, harness
 from tests.controllers.harness import World
 from trireme.client.transport import Response, Stream, Transport, Unreachable
+from trireme.cloud.settings import Settings as CloudSettings
+from trireme.cluster import cloud_controllers
 from trireme.controllers import manager
 from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.machinery.codec import json
+from trireme.testing.memory_cloud import MemoryCloud
 
 Act = Callable[[World], Awaitable[None]]
 Seen = Callable[[World], Any]
@@ -65,7 +68,8 @@ class Case:
 
     @property
     def user(self) -> str:
-        accounts = {item.name: item.account for item in manager.definitions()}
+        of_cloud = cloud_controllers.definitions(MemoryCloud(), CloudSettings())
+        accounts = {item.name: item.account for item in (*manager.definitions(), *of_cloud)}
         return f"system:serviceaccount:kube-system:{accounts[self.controller]}"
 
 

@@ -34,7 +34,10 @@ from trireme.apiserver.config import ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
 from trireme.client.transport import Response, Stream, Transport
+from trireme.cloud.settings import Settings as CloudSettings
+from trireme.cluster import cloud_controllers
 from trireme.controllers import manager
+from trireme.controllers.definition import Definition
 from trireme.controllers.settings import Settings
 from trireme.kit import env as environment
 from trireme.kit import pki
@@ -43,6 +46,7 @@ from trireme.machinery import errors, meta, time
 from trireme.machinery.status import Status
 from trireme.runtime.informer import Informers
 from trireme.testing import clients, control_plane
+from trireme.testing.memory_cloud import MemoryCloud
 
 KEY = pki.new_key()
 AUTHENTICATED = "system:authenticated"
@@ -114,6 +118,9 @@ class World:
         # Cancel one, and its node is dead.
         self.nodes: dict[str, asyncio.Task[None]] = {}
         self.controllers: asyncio.Task[None]
+        # The cloud, of a world that has one.
+        self.cloud: MemoryCloud
+        self.extra: builtins.list[Definition] = []
 
     def client_for(self, name: str) -> Client:
         user = f"system:serviceaccount:kube-system:{name}"
@@ -322,6 +329,8 @@ async def world(
     through: Callable[[Transport], Transport] = lambda inner: inner,
     per_user: PerUser | None = None,
     post_start_hooks: bool = False,
+    cloud: Callable[[], MemoryCloud] | None = None,
+    cloud_settings: CloudSettings = CloudSettings(),
     gates: tuple[str, ...] = (),
     **config: Any,
 ) -> AsyncIterator[World]:
@@ -329,9 +338,9 @@ async def world(
     every few seconds make a day of virtual time long. ``plays`` is a node that takes every pod, ""
     for none.
     ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks. The API
-    server has its own controllers with ``post_start_hooks``: custom kinds need them. ``gates`` are
-    feature gates that are on for it and for the controllers, and so is every API then; ``config``
-    are fields of ``ApiServerConfig``."""
+    server has its own controllers with ``post_start_hooks``: custom kinds need them. ``cloud``
+    makes a provider, whose controllers run too. ``gates`` are feature gates that are on for it and
+    for the controllers, and so is every API then; ``config`` are fields of ``ApiServerConfig``."""
     if gates:
         config |= {
             "feature_gates": dict.fromkeys(gates, True),
@@ -345,6 +354,9 @@ async def world(
         **config,
     ) as server:
         w = World(env, server, per_user or (lambda inner, user: through(inner)))
+        if cloud is not None:
+            w.cloud = cloud()
+            w.extra = cloud_controllers.definitions(w.cloud, cloud_settings)
         async with asyncio.TaskGroup() as group:
             own = settings or Settings(root_ca="PEM")
             own = dataclasses.replace(own, feature_gates=frozenset(gates))
@@ -375,6 +387,7 @@ async def _start(
         client_for=w.client_for,
         settings=settings,
         controllers=words,
+        extra=w.extra,
     )
     await w.start_controllers()
     running = {item.name for item in manager.enabled(w._config)}

@@ -75,14 +75,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "networkpolicies.networking.k8s.io": (Row("no traffic will be refused by it"),),
     "ingresses.networking.k8s.io": (Row("no traffic will be routed by it"),),
     "ingressclasses.networking.k8s.io": (Row("no Ingress will be routed by it"),),
-    "services": (
-        Row(
-            "it will get no load balancer",
-            ("service-controller",),
-            of=" of type LoadBalancer",
-            when=lambda obj: obj.spec.type == "LoadBalancer",
-        ),
-    ),
     # Admission and extension.
     "validatingadmissionpolicies.admissionregistration.k8s.io": (_NOT_CHECKED,),
     "validatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHECKED,),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from trireme.client.client import Client
 from trireme.controllers.settings import Settings
 from trireme.kit.env import Env
+from trireme.runtime.component import Running
 from trireme.runtime.informer import Informers
 from trireme.runtime.recorder import EventRecorder
 
@@ -27,13 +27,6 @@ class ControllerContext:
     recorder: EventRecorder
     env: Env
     settings: Settings = field(default_factory=Settings)
-
-
-class Running(Protocol):
-    """What ``make`` returns: a ``runtime.controller.Controller``, or a loop of its own."""
-
-    async def run(self) -> None:
-        """Work until cancelled."""
 
 
 @dataclass(frozen=True)

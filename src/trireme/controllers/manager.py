@@ -33,8 +33,9 @@ class ManagerConfig:
 
     ``client_for`` gives the client of ``system:serviceaccount:kube-system:<account>``.
     ``candidate`` is this copy's name in the leader election, "" for the only copy. ``controllers``
-    says which run, in the words of upstream's ``--controllers``; ``extra`` are not upstream's:
-    provisioners, clouds.
+    says which run, in the words of upstream's ``--controllers``; ``extra`` are not upstream's, or
+    a cloud's. Another component with controllers of its own has ``lease`` and ``own``, which are
+    instead of those here.
     """
 
     client: Client
@@ -43,6 +44,8 @@ class ManagerConfig:
     candidate: str = ""
     controllers: Sequence[str] = ("*",)
     extra: Sequence[Definition] = ()
+    lease: tuple[str, str] = LEASE
+    own: Sequence[Definition] | None = None
 
 
 async def run(config: ManagerConfig, env: Env) -> None:
@@ -52,7 +55,7 @@ async def run(config: ManagerConfig, env: Env) -> None:
         return
     # A copy that waits for the lease is ready, too.
     env.started()
-    election = Election(config.client, *LEASE, config.candidate, env)
+    election = Election(config.client, *config.lease, config.candidate, env)
     await election.lead(lambda: _work(config, env))
 
 
@@ -68,7 +71,8 @@ def identities() -> list[str]:
 
 def enabled(config: ManagerConfig) -> list[Definition]:
     """The controllers that run. ValueError for a name that no controller has."""
-    every = [*definitions(), *config.extra]
+    own = definitions() if config.own is None else config.own
+    every = [*own, *config.extra]
     selected = names.Selection(config.controllers, {item.name for item in every})
     gates = config.settings.feature_gates
     return [

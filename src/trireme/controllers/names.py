@@ -90,7 +90,7 @@ class Selection:
                 continue
             name = canonical(word.removeprefix("-"))
             on = not word.startswith("-")
-            if name in MISSING and on:
+            if name in MISSING and name not in known and on:
                 raise ValueError(f"{name} cannot be switched on: {MISSING[name]}")
             if name not in known and name not in MISSING:
                 raise ValueError(

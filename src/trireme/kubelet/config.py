@@ -26,7 +26,8 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     """``root_dir`` holds pods' volumes, ``logs_dir`` their log files.
 
     ``cgroup_parent`` is the cgroup under which pods' cgroups are made, ``/kubepods`` on a machine
-    with one kubelet. Reserved resources and thresholds are quantities.
+    with one kubelet. Reserved resources and thresholds are quantities. ``external_cloud``: a cloud
+    controller manager initialises the node, and its addresses are the cloud's.
     """
 
     node_name: str
@@ -43,6 +44,7 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     taints: tuple[tuple[str, str, str], ...] = ()  # key, value, effect
     register: bool = True
     provider_id: str = ""
+    external_cloud: bool = False
     max_pods: int = 110
     pod_pids_limit: int = -1
     # Overrides the machine's capacity: many nodes share one machine.

@@ -19,3 +19,10 @@ class Component(Protocol[C]):
     """``async def run(config, env) -> None`` of a package."""
 
     async def __call__(self, config: C, env: Env) -> None: ...
+
+
+class Running(Protocol):
+    """A part of a component: a ``runtime.controller.Controller``, or a loop of its own."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""

@@ -17,6 +17,7 @@ import click
 from trireme.cluster import settings
 from trireme.cluster.hosts import names
 from trireme.machinery import names as objects
+from trireme.machinery import time
 
 
 class _Folder(click.Path):
@@ -79,6 +80,13 @@ def _node(text: str) -> tuple[str, str]:
     return _subdomain(name), _address(address)
 
 
+def _seconds(text: str) -> float:
+    seconds = time.parse_duration(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError("must be more than none and less than 30 years")
+    return seconds
+
+
 def _image(text: str) -> str:
     # Only for the commands that need it.
     from trireme.cluster.images import reference
@@ -108,6 +116,12 @@ SUBDOMAIN = Checked("name", _subdomain)
 NODE = Checked("name=address", _node)
 PORT = click.IntRange(1, 65535)
 COUNT = click.IntRange(0, 2**31 - 1)
+SECONDS = Checked("duration", _seconds)
+WORKERS = click.IntRange(1, 1000)
+PROVIDER = matching(
+    "provider", r"[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?", "must be MODULE:FUNCTION or a name"
+)
+PROVIDER_ID = matching("id", r"[^/:\s]+://\S+", "must be PROVIDER://ID")
 TABLE = matching(
     "name",
     r"[A-Za-z][A-Za-z0-9_-]{0,62}",

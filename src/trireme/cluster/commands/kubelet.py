@@ -52,6 +52,13 @@ from trireme.kit.env import Env
 )
 @click.option("--cluster-domain", type=_types.SUBDOMAIN, default=DOMAIN, show_default=True)
 @click.option(
+    "--cloud-provider",
+    type=click.Choice(["", "external"]),
+    default="",
+    help="external: a cloud controller manager initialises the node.",
+)
+@click.option("--provider-id", type=_types.PROVIDER_ID, help="The machine's ID, PROVIDER://ID.")
+@click.option(
     "--tls-cert-file", "certificate", type=_types.EXISTING, help="Of its own HTTPS server."
 )
 @click.option("--tls-private-key-file", "key", type=_types.EXISTING, help="The certificate's key.")
@@ -68,6 +75,8 @@ def COMMAND(
     cgroup_parent: str,
     cluster_dns: str,
     cluster_domain: str,
+    cloud_provider: str,
+    provider_id: str | None,
     certificate: Path | None,
     key: Path | None,
     authority: Path | None,
@@ -97,6 +106,8 @@ def COMMAND(
             cgroup_parent=cgroup_parent,
             cluster_dns=(cluster_dns,),
             cluster_domain=cluster_domain,
+            external_cloud=cloud_provider == "external",
+            provider_id=provider_id or "",
             server=server if certificate else None,
         )
         async with _standalone.client(path, "kubelet") as client:

@@ -22,6 +22,9 @@ from trireme.machinery import quantity, time
 MAX_IMAGES = 50
 MAX_IMAGE_NAMES = 5
 ATTACH_DETACH = "volumes.kubernetes.io/controller-managed-attach-detach"
+# A cloud controller manager takes this taint off, and compares its addresses with this one.
+UNINITIALIZED = "node.cloudprovider.kubernetes.io/uninitialized"
+PROVIDED_IP = "alpha.kubernetes.io/provided-node-ip"
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +149,7 @@ def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
         capacity=total,
         allocatable=allocatable(config, total),
         conditions=[*foreign, *ours],
-        addresses=addresses(config),
+        addresses=_addresses(config, before),
         nodeInfo=_info(facts),
         images=_images(facts.images),
         volumesInUse=list(facts.volumes_in_use),
@@ -166,6 +169,13 @@ def addresses(config: KubeletConfig) -> list[core.NodeAddress]:
     return found
 
 
+def _addresses(config: KubeletConfig, before: core.NodeStatus) -> list[core.NodeAddress]:
+    """Those of the configuration, until a cloud has given others."""
+    if config.external_cloud and before.addresses:
+        return before.addresses
+    return addresses(config)
+
+
 def node(config: KubeletConfig, machine: Machine, of: core.NodeStatus) -> core.Node:
     """The Node to register."""
     result = core.Node(status=of)
@@ -176,6 +186,9 @@ def node(config: KubeletConfig, machine: Machine, of: core.NodeStatus) -> core.N
     result.spec.taints = [
         core.Taint(key=key, value=value, effect=effect) for key, value, effect in config.taints
     ]
+    if config.external_cloud:
+        result.metadata.annotations[PROVIDED_IP] = ",".join(config.node_ips)
+        result.spec.taints.append(core.Taint(UNINITIALIZED, value="true", effect="NoSchedule"))
     return result
 
 

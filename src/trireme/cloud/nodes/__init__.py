@@ -1,0 +1,1 @@
+"""Nodes as their provider knows them."""

@@ -1,0 +1,1 @@
+"""Routes to the pod networks of nodes."""
