@@ -176,3 +176,24 @@ async def test_some_drivers_attach_nothing_and_some_fail(env: Env) -> None:
         assert not [write for write in later if "attachdetach" in write[0]]
         found = await world.client.get(PersistentVolumeClaim, "a", "default")
         assert found.status.phase == "Bound"
+
+
+@virtual.test()
+async def test_attachments_that_others_made_stay(env: Env) -> None:
+    """Under a name of their own, as tools and operators make them."""
+    async with harness.world(env, plays="") as world:
+        await world.node("n1")
+        made = msgspec.convert(
+            {
+                "metadata": {"name": "by-hand"},
+                "spec": {
+                    "attacher": DRIVER,
+                    "nodeName": "n1",
+                    "source": {"persistentVolumeName": "a"},
+                },
+            },
+            VolumeAttachment,
+        )
+        await world.client.create(made)
+        await env.clock.sleep(60)
+        assert [item.metadata.name for item in await attachments(world)] == ["by-hand"]

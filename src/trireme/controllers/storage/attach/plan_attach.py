@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,8 @@ from trireme.domain import owners, pods, volumes
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 # So long an unhealthy node is waited for to unmount, in seconds.
 MAX_WAIT_FOR_UNMOUNT: Final = 360.0
+# ``volumes.attachment_name``'s form; the volume of an attachment may be gone.
+_NAME: Final = re.compile("csi-[0-9a-f]{64}")
 _SHARED: Final = ("ReadWriteMany", "ReadOnlyMany")
 
 
@@ -35,7 +38,7 @@ class Desired:
 @dataclass(frozen=True)
 class Plan:
     """``attach`` lacks a VolumeAttachment; ``blocked`` is attached to another node, which ``by``
-    names; ``detach`` may go; ``reported`` is what the node is told to have; ``wait``: seconds until
+    names; ``detach`` may go; ``reported`` is what the node has; ``wait``: seconds until
     a volume of an unhealthy node may go."""
 
     attach: list[Desired]
@@ -109,8 +112,13 @@ def plan(
     now: float,
 ) -> Plan:
     """What to do for one node. ``elsewhere`` gives the other nodes that have a volume;
-    ``undesired_since`` when an attachment was first seen to be needed no longer (seconds)."""
-    attached = {item.spec.source.persistentVolumeName or "": item for item in here}
+    ``undesired_since`` when an attachment was first seen to be needed no longer (seconds).
+    Attachments under names that this controller does not give are somebody else's."""
+    attached = {
+        item.spec.source.persistentVolumeName or "": item
+        for item in here
+        if _NAME.fullmatch(item.metadata.name)
+    }
     attach: list[Desired] = []
     blocked: list[tuple[Desired, list[str]]] = []
     for name, needed in desired_here.items():

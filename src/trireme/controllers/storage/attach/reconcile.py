@@ -102,7 +102,7 @@ class AttachDetach:
             since,
             now,
         )
-        # The node is told first: what it no longer has it may not mount.
+        # Reported first: a node may not mount what it no longer has.
         if node is not None and plan.reported != node.status.volumesAttached:
             await self._report(node, plan)
         for attachment in plan.detach:
