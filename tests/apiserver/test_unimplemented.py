@@ -86,7 +86,6 @@ RECORDS = {"podtemplates", "controllerrevisions.apps"}
 # Kinds of which some objects are warned of, and others acted on.
 IN_PART = {
     "namespaces",
-    "secrets",
     # Claims are made, released and evicted; no device is allocated.
     "resourceclaims.resource.k8s.io",
     "resourceclaimtemplates.resource.k8s.io",
@@ -195,7 +194,6 @@ async def test_creations_say_so_and_no_others() -> None:
     assert received >= always
 
 
-SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}
 POLICY = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
@@ -216,11 +214,6 @@ async def test_what_the_words_are() -> None:
         ]
         change = {"metadata": {"labels": {"c": "d"}}}
         assert got(await ask.raw("PATCH", f"{POLICIES}/x", change, media=MERGE)) == []
-        secret = {**SECRET, "type": "bootstrap.kubernetes.io/token"}
-        assert got(await ask.raw("POST", f"{NAMESPACED}/secrets", secret)) == [
-            "Trireme does not act on Secrets of type bootstrap.kubernetes.io/token yet: "
-            "its token will not be accepted"
-        ]
 
 
 async def test_an_update_that_makes_it_so() -> None:

@@ -38,6 +38,7 @@ BAD = {
     "--state-dir": ["", "/etc/passwd"],
     "--max-requests-inflight": NUMBERS,
     "--max-mutating-requests-inflight": NUMBERS,
+    "--enable-bootstrap-token-auth": ["", "maybe", "2"],
     "--warn-unimplemented": ["", "maybe", "2"],
     "--use-service-account-credentials": ["", "maybe", "2"],
     "--node": ["", "n", "=", "n=", "=192.0.2.1", "N=192.0.2.1", "n=host", "n=1.2.3"],

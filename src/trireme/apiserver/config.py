@@ -43,6 +43,8 @@ class ApiServerConfig:
     # Tokens that never expire: token -> (user, uid, groups); upstream's --token-auth-file.
     static_tokens: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     anonymous: bool = True
+    # --enable-bootstrap-token-auth.
+    bootstrap_tokens: bool = False
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.

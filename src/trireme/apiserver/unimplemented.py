@@ -111,14 +111,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         Row("it will not be signed", of=" for kubernetes.io signers", when=_is_signed_here),
     ),
     "clustertrustbundles.certificates.k8s.io": (Row("no Pod can mount it"),),
-    "secrets": (
-        Row(
-            "its token will not be accepted",
-            ("bootstrap-signer", "token-cleaner"),
-            of=" of type bootstrap.kubernetes.io/token",
-            when=lambda obj: obj.type == "bootstrap.kubernetes.io/token",
-        ),
-    ),
     # Nodes and devices.
     "resourceclaims.resource.k8s.io": (_DEVICES,),
     "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),

@@ -109,6 +109,7 @@ def api_server(cluster: Settings) -> Main:
             max_in_flight=cluster.max_in_flight,
             max_mutating_in_flight=cluster.max_mutating_in_flight,
             warn_unimplemented=cluster.warn_unimplemented,
+            bootstrap_tokens=cluster.bootstrap_tokens,
             forks=forks(),
         )
         await run.run(config, environment("apiserver", started))

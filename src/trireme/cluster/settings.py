@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_mutating_in_flight: int = 200
     # Whether to warn of created objects that no component acts on yet.
     warn_unimplemented: bool = True
+    bootstrap_tokens: bool = False
 
     @property
     def service_ip(self) -> str:

@@ -58,7 +58,6 @@ ALIASES: Final[Mapping[str, str]] = {
 
 # What upstream has and is not here, and why. They can be switched off, and not on.
 MISSING: Final[Mapping[str, str]] = {
-    "bootstrap-signer-controller": "not there yet",
     "cloud-node-lifecycle-controller": "of the cloud controller manager, as upstream",
     "kube-apiserver-serving-clustertrustbundle-publisher-controller": "not there yet",
     "node-route-controller": "of the cloud controller manager, as upstream",
@@ -69,7 +68,6 @@ MISSING: Final[Mapping[str, str]] = {
     "service-lb-controller": "of the cloud controller manager, as upstream",
     "storage-version-migrator-controller": "not there yet",
     "storageversion-garbage-collector-controller": "not there yet",
-    "token-cleaner-controller": "not there yet",
 }
 
 

@@ -65,7 +65,7 @@ def holds(w: World) -> None:
 
 CASE = Case(
     name="resource-claims",
-    controller="resource-claim-controller",
+    controller="resourceclaim-controller",
     children=ResourceClaim,
     steps=(
         Step(act=create, done=named),

@@ -2,7 +2,7 @@
 
 In: a token and the target audiences. Out: an ``Identity``, or None where no sort
 knows the token, or ``Rejected``. Callers: ``union`` for requests, ``virtual/tokenreview``.
-Bootstrap tokens, OIDC and webhooks are not supported: no configuration names them.
+OIDC and webhooks are not supported: no configuration names them.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 
+from trireme.apiserver.authn.bootstrap_tokens import BootstrapTokens
 from trireme.apiserver.authn.certificates import Certificates
-from trireme.apiserver.authn.contract import Identity, Rejected
+from trireme.apiserver.authn.contract import Identity, Rejected, TokenAuthenticator
 from trireme.apiserver.authn.keys import TokenKeys
 from trireme.apiserver.authn.legacy_tokens import LegacyTokens
 from trireme.apiserver.authn.service_accounts import ServiceAccountTokens
@@ -40,14 +41,14 @@ class UnionAuthenticator:
             env.clock, uids=gates.on("AllowParsingUserUIDFromCertAuth")
         )
         self.legacy = LegacyTokens(self.keys, reader)
-        self.tokens = Tokens(
-            [
-                StaticTokens(config.static_tokens, self.keys.audiences),
-                self.legacy,
-                ServiceAccountTokens(self.keys, reader, env.clock),
-            ],
-            env.clock,
-        )
+        sorts: list[TokenAuthenticator] = [
+            StaticTokens(config.static_tokens, self.keys.audiences),
+            self.legacy,
+            ServiceAccountTokens(self.keys, reader, env.clock),
+        ]
+        if config.bootstrap_tokens:
+            sorts.append(BootstrapTokens(reader, self.keys.audiences, env.clock))
+        self.tokens = Tokens(sorts, env.clock)
 
     async def authenticate(self, request: Request) -> User:
         """The user; 401 for a bad credential."""

@@ -59,6 +59,13 @@ from trireme.kit.env import Env
     help="Requests that write, answered at a time; 0: no limit.",
 )
 @click.option(
+    "--enable-bootstrap-token-auth",
+    type=click.Choice(["true", "false"]),
+    default="false",
+    show_default=True,
+    help="Take the tokens in Secrets of type bootstrap.kubernetes.io/token in kube-system.",
+)
+@click.option(
     "--warn-unimplemented",
     type=click.Choice(["true", "false"]),
     default="true",
@@ -73,6 +80,7 @@ def COMMAND(
     nodes: tuple[tuple[str, str], ...],
     max_in_flight: int,
     max_mutating_in_flight: int,
+    enable_bootstrap_token_auth: str,
     warn_unimplemented: str,
 ) -> None:
     """Run an API server alone in the foreground.
@@ -92,6 +100,7 @@ def COMMAND(
         nodes=tuple(_node(*node) for node in nodes),
         max_in_flight=max_in_flight,
         max_mutating_in_flight=max_mutating_in_flight,
+        bootstrap_tokens=enable_bootstrap_token_auth == "true",
         warn_unimplemented=warn_unimplemented == "true",
     )
     problem = ports.problem(port, listen)
