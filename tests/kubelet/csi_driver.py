@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any
 
@@ -15,7 +16,8 @@ ALL = frozenset({contract.STAGE_UNSTAGE, contract.STATS, contract.EXPAND})
 
 
 class Driver:
-    """A driver of one node. ``calls`` in order; ``errors``: the next answer of a call."""
+    """A driver of one node. ``calls`` in order; ``errors``: the next answer of a call;
+    ``hanging``: sockets of registrars that never answer."""
 
     def __init__(self, *capabilities: str, info: NodeInfo | None = None) -> None:
         self.can = frozenset(capabilities) if capabilities else ALL
@@ -25,6 +27,7 @@ class Driver:
         self.errors: dict[str, CsiError] = {}
         self.notified: list[str] = []
         self.plugin = Plugin("CSIPlugin", NAME, "/csi.sock", ("1.0.0",))
+        self.hanging: set[str] = set()
         self.published: set[str] = set()
         self.staged: set[str] = set()
         self._sockets = itertools.count()
@@ -46,7 +49,7 @@ class Driver:
     # ---- Sockets
 
     def registrar(self, path: str) -> Registrar:
-        return _Registrar(self)
+        return _Registrar(self, path in self.hanging)
 
     def node(self, endpoint: str) -> NodeService:
         assert endpoint == "/csi.sock"
@@ -102,10 +105,13 @@ class Driver:
 
 
 class _Registrar:
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, hangs: bool) -> None:
         self._driver = driver
+        self._hangs = hangs
 
     async def plugin(self) -> Plugin:
+        if self._hangs:
+            await asyncio.get_running_loop().create_future()
         return self._driver.plugin
 
     async def notify(self, error: str) -> None:

@@ -110,6 +110,18 @@ def test_a_driver_registers_and_goes() -> None:
     play(story, sockets=driver)
 
 
+def test_a_plugin_that_never_answers_holds_up_no_other() -> None:
+    driver = Driver()
+
+    async def story(node: Node) -> None:
+        driver.hanging.add(driver.start(node.host))
+        await node.env.clock.sleep(3)
+        driver.start(node.host)
+        await node.until(lambda: driver.notified == [""], 5)
+
+    play(story, sockets=driver)
+
+
 @pytest.mark.parametrize(
     ("plugin", "info", "error"),
     [
@@ -306,6 +318,43 @@ def test_a_volume_in_the_pod_itself() -> None:
         await node.api.delete_pod("web")
         await node.until(lambda: not node.api.has_pod("web"), 40)
         assert not driver.published and driver.names()[-1] == "unpublish"
+
+    play(story, sockets=driver)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_the_group_of_files_is_set_after_a_restart_too(inline: bool) -> None:
+    """A kubelet may have ended after the driver published, and before the group was set."""
+    driver = Driver()
+    source = core.CSIVolumeSource(driver=NAME)
+    context = core.PodSecurityContext(fsGroup=42)
+    web = user(securityContext=context)
+    if inline:
+        web.spec.volumes = [core.Volume(name="v", csi=source)]
+
+    async def story(node: Node) -> None:
+        driver.start(node.host)
+        await driver_object(
+            node,
+            attachRequired=False,
+            fsGroupPolicy="File",
+            volumeLifecycleModes=["Persistent", "Ephemeral"],
+        )
+        await claimed(node)
+        await node.api.put(web)
+        await node.until(lambda: running(node), 10)
+        (target,) = driver.published
+
+        def group() -> int:
+            with node.host.open_root(target) as root:
+                return root.info("").gid
+
+        assert group() == 42
+        await node.stop()
+        with node.host.open_root(target) as root:
+            root.chown("", -1, 0)
+        await node.start()
+        await node.until(lambda: group() == 42, 60)
 
     play(story, sockets=driver)
 

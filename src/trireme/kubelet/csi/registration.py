@@ -8,6 +8,7 @@ resource allocation are refused by name.
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from trireme.api.core import v1 as core
@@ -51,18 +52,20 @@ class Registration:
         self._node_name = node_name
         self._known: dict[str, tuple[int, str]] = {}  # socket: its inode, the driver's name
         self._retries: dict[str, tuple[float, float]] = {}  # socket: when, and the next delay
+        self._registering: set[str] = set()
 
     async def run(self) -> None:
         """Until cancelled."""
         self._host.make_dirs(self._folder, 0o750)
         try:
-            while True:
-                await self.scan()
-                await self._env.clock.sleep(PERIOD_SECONDS)
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._scan(group)
+                    await self._env.clock.sleep(PERIOD_SECONDS)
         finally:
             await self._drivers.close()
 
-    async def scan(self) -> None:
+    async def _scan(self, group: asyncio.TaskGroup) -> None:
         """Register new sockets, and remove the drivers of those that are gone."""
         found = self._found()
         for path, (inode, name) in list(self._known.items()):
@@ -70,19 +73,26 @@ class Registration:
                 del self._known[path]
                 if all(other != name for _, other in self._known.values()):
                     await self._remove(path, name)
+        self._retries = {path: at for path, at in self._retries.items() if path in found}
         now = self._env.clock.monotonic()
         for path, inode in found.items():
-            if path in self._known or now < self._retries.get(path, (0.0, 0.0))[0]:
-                continue
-            try:
-                self._known[path] = inode, await self._register(path)
-                self._retries.pop(path, None)
-            except (CsiError, ApiError, OSError, ValueError) as error:
-                delay = self._retries.get(path, (0.0, FIRST_RETRY_SECONDS))[1]
-                later = min(delay * 2, LAST_RETRY_SECONDS)
-                self._retries[path] = self._env.clock.monotonic() + delay, later
-                self._env.log.warning("registering plugin %s failed: %s", path, error)
-        self._retries = {path: at for path, at in self._retries.items() if path in found}
+            known = path in self._known or path in self._registering
+            if not known and now >= self._retries.get(path, (0.0, 0.0))[0]:
+                # Each in a task of its own: a plugin may take its time to answer.
+                self._registering.add(path)
+                group.create_task(self._try(path, inode), name=f"register {path}")
+
+    async def _try(self, path: str, inode: int) -> None:
+        try:
+            self._known[path] = inode, await self._register(path)
+            self._retries.pop(path, None)
+        except (CsiError, ApiError, OSError, ValueError) as error:
+            delay = self._retries.get(path, (0.0, FIRST_RETRY_SECONDS))[1]
+            later = min(delay * 2, LAST_RETRY_SECONDS)
+            self._retries[path] = self._env.clock.monotonic() + delay, later
+            self._env.log.warning("registering plugin %s failed: %s", path, error)
+        finally:
+            self._registering.discard(path)
 
     def _found(self) -> dict[str, int]:
         found = {}

@@ -59,6 +59,8 @@ class CsiMounter:
         self._node = node
         self._reported = reported
         self._report = report
+        # Targets of ephemeral volumes that this kubelet has published, group and all.
+        self._published: set[str] = set()
         known = [*records.staged(host, root), *(r for _, r in records.published(host, root))]
         self._in_use = {
             volumes.unique_csi_name(*record.key)
@@ -78,7 +80,7 @@ class CsiMounter:
         assert source is not None
         driver, known = await self._driver(source.driver, arguments.EPHEMERAL)
         target = f"{mounting.directory}/mount"
-        published = self._host.is_mounted(target)
+        published = target in self._published and self._host.is_mounted(target)
         if published and not (known is not None and known.spec.requiresRepublish):
             return target
         handle = arguments.ephemeral_handle(pod, volume.name)
@@ -104,6 +106,7 @@ class CsiMounter:
         await driver.service.publish(request, "", target, read_only=read_only)
         if not delegated and arguments.sets_group(known, fs_type, None, read_only=read_only):
             await ownership.give(self._host, target, pod)
+        self._published.add(target)
         return target
 
     async def mount_claimed(self, mounting: Mounting, claimed: Claimed) -> Mounted:
@@ -167,15 +170,14 @@ class CsiMounter:
         read_only = claimed.read_only or source.readOnly
         delegated = await driver.can(contract.MOUNT_GROUP)
         capability = await self._capability(driver, volume, _group(pod) if delegated else "")
-        fresh = not host.is_mounted(target)
-        if staging and fresh:
+        if staging and not host.is_mounted(target):
             host.make_dirs(staging, 0o750)
             folder = arguments.staging_dir(self._root, source.driver, source.volumeHandle)
             records.write(host, folder, record)
             await self._stage(driver, volume, capability, attached, staging)
         await self._publish(driver, known, mounting, claimed, capability, attached, staging, target)
         groups = arguments.sets_group(known, source.fsType, volume, read_only=read_only)
-        if fresh and not delegated and groups:
+        if not delegated and groups:
             await ownership.give(host, target, pod)
         return Mounted(target, read_only)
 
@@ -268,6 +270,7 @@ class CsiMounter:
                 continue
             driver = self._registered(record.driver)
             async with self._drivers.lock(volumes.unique_csi_name(*record.key)):
+                self._published.discard(f"{directory}/mount")
                 await driver.service.unpublish(record.handle, f"{directory}/mount")
                 if host.is_mounted(f"{directory}/mount"):
                     host.unmount(f"{directory}/mount")
