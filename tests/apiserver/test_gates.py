@@ -21,8 +21,6 @@ ROOT = Path(gates.__file__).parents[3]
 
 AUTHN = "apiserver/authn/test_requests.py"
 TOKENS = "apiserver/authn/test_tokens.py"
-STORIES = "kubelet/test_stories.py"
-VALUES = "kubelet/test_values.py"
 DECISIONS = "scheduler/test_decisions.py::test_decisions_are_those_of_the_slow_scheduler"
 PODS = "api/core/test_pod_create_rules.py::test_good"
 DEFAULTS = "api/core/test_pod_shape.py::test_default"
@@ -52,10 +50,14 @@ EFFECTS = {
     "DeploymentReplicaSetTerminatingReplicas": (
         "controllers/test_replicaset.py::test_pods_that_are_going_are_counted_up_to_the_deployment"
     ),
-    "DisableNodeKubeProxyVersion": f"{STORIES}::test_the_node_registers_and_renews_its_lease",
-    "EnvFiles": f"{VALUES}::test_environment_order_and_sources",
-    "ExecProbeTimeout": f"{STORIES}::test_a_probe_command_that_takes_too_long_has_failed",
-    "HostnameOverride": f"{VALUES}::test_host_names_and_hosts_file",
+    "DisableNodeKubeProxyVersion": (
+        "kubelet/stories/test_node.py::test_the_node_registers_and_renews_its_lease"
+    ),
+    "EnvFiles": "kubelet/values/test_environment.py::test_environment_order_and_sources",
+    "ExecProbeTimeout": (
+        "kubelet/stories/test_probes.py::test_a_probe_command_that_takes_too_long_has_failed"
+    ),
+    "HostnameOverride": "kubelet/values/test_names.py::test_host_names_and_hosts_file",
     "KubeletFineGrainedAuthz": (
         "security/test_the_kubelet_takes_no_other_method_than_upstream.py::test_rights"
     ),
@@ -72,11 +74,19 @@ EFFECTS = {
         "controllers/test_cleanup.py::test_a_namespaces_pods_go_before_all_else"
     ),
     "PodDeletionCost": "controllers/test_replicaset.py::test_who_goes_first",
-    "PodLevelResources": f"{VALUES}::test_containers_share_the_limits_of_their_pod",
-    "PodLifecycleSleepAction": f"{STORIES}::test_pre_stop_runs_within_the_grace",
+    "PodLevelResources": (
+        "kubelet/values/test_resources.py::test_containers_share_the_limits_of_their_pod"
+    ),
+    "PodLifecycleSleepAction": (
+        "kubelet/stories/test_termination.py::test_pre_stop_runs_within_the_grace"
+    ),
     "PodLifecycleSleepActionAllowZero": PODS,
-    "PodObservedGenerationTracking": f"{STORIES}::test_a_pod_runs_is_ready_and_goes",
-    "PodReadyToStartContainersCondition": f"{STORIES}::test_a_pod_runs_is_ready_and_goes",
+    "PodObservedGenerationTracking": (
+        "kubelet/stories/test_lifecycle.py::test_a_pod_runs_is_ready_and_goes"
+    ),
+    "PodReadyToStartContainersCondition": (
+        "kubelet/stories/test_lifecycle.py::test_a_pod_runs_is_ready_and_goes"
+    ),
     "PodSchedulingReadiness": (
         "scheduler/test_scheduler_loop.py::test_a_gated_pod_waits_for_its_gates"
     ),
@@ -87,8 +97,10 @@ EFFECTS = {
     "PreferSameTrafficDistribution": (
         "controllers/test_endpoints.py::test_hints_keep_traffic_near"
     ),
-    "ProcMountType": f"{VALUES}::test_a_proc_mount_and_the_groups_of_an_image",
-    "RecursiveReadOnlyMounts": f"{VALUES}::test_recursive_read_only_mounts",
+    "ProcMountType": (
+        "kubelet/values/test_resources.py::test_a_proc_mount_and_the_groups_of_an_image"
+    ),
+    "RecursiveReadOnlyMounts": "kubelet/values/test_resources.py::test_recursive_read_only_mounts",
     "RelaxedDNSSearchValidation": PODS,
     "RelaxedEnvironmentVariableValidation": PODS,
     "RelaxedServiceNameValidation": SERVICES,
@@ -105,12 +117,14 @@ EFFECTS = {
     "ServiceAccountTokenNodeBindingValidation": f"{TOKENS}::test_it_dies_with_what_it_is_bound_to",
     "ServiceAccountTokenPodNodeInfo": f"{TOKENS}::test_the_claims_are_upstreams",
     "ServiceCIDRStatusFieldWiping": "apiserver/test_gates.py::test_the_status_of_a_service_cidr",
-    "SidecarContainers": f"{STORIES}::test_init_containers_and_sidecars",
+    "SidecarContainers": "kubelet/stories/test_lifecycle.py::test_init_containers_and_sidecars",
     "StorageVersionHash": (
         "apiserver/test_openapi_parity.py::test_kinds_in_discovery_are_those_of_upstream"
     ),
     "StrictIPCIDRValidation": "api/networking/test_ingress_rules.py::test_status",
-    "SupplementalGroupsPolicy": f"{VALUES}::test_a_proc_mount_and_the_groups_of_an_image",
+    "SupplementalGroupsPolicy": (
+        "kubelet/values/test_resources.py::test_a_proc_mount_and_the_groups_of_an_image"
+    ),
     "TokenRequestServiceAccountUIDValidation": (
         f"{TOKENS}::test_a_token_for_an_account_that_was_made_anew_is_not_given"
     ),

@@ -279,3 +279,21 @@ def container(name: str, image: str = "web", **fields: Any) -> core.Container:
         terminationMessagePolicy="File",
         **fields,
     )
+
+
+def waiting_reason(node: Node, name: str) -> str:
+    """Why the pod's first container waits; "" where it does not."""
+    statuses = node.api.pod(name).status.containerStatuses
+    state = statuses[0].state.waiting if statuses else None
+    return state.reason if state is not None else ""
+
+
+def waiting_message(node: Node, name: str) -> str:
+    state = node.container(name).state.waiting
+    return state.message if state is not None else ""
+
+
+def resources(requests: dict | None = None, limits: dict | None = None) -> core.Container:
+    return container(
+        "a", resources=core.ResourceRequirements(requests=requests or {}, limits=limits or {})
+    )
