@@ -13,8 +13,10 @@ from trireme.cloud.contract import Cloud
 from trireme.cloud.definition import CloudContext
 from trireme.cloud.definition import Definition as CloudDefinition
 from trireme.cloud.settings import Settings
+from trireme.cluster.settings import Settings as LocalSettings
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.kit import catalog
+from trireme.kit.env import Env
 from trireme.runtime.component import Running
 
 LEASE: Final = ("kube-system", "cloud-controller-manager")
@@ -23,6 +25,16 @@ LEASE: Final = ("kube-system", "cloud-controller-manager")
 def definitions(provider: Cloud, settings: Settings) -> list[Definition]:
     """All controllers of the cloud, by folder and file."""
     return [_definition(item, provider, settings) for item in _found()]
+
+
+def local(cluster: LocalSettings, env: Env) -> list[Definition]:
+    """Those of a local cluster, with its provider and the provider's own loops."""
+    # Only for clusters with nodes.
+    from trireme.cluster.local_cloud import provider
+
+    made = provider.LocalCloud(cluster, env)
+    own = Definition("trireme-cloud", lambda context: made, account="node-controller")
+    return [*definitions(made, Settings(cluster_name=cluster.name)), own]
 
 
 def accounts() -> list[str]:

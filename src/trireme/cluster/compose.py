@@ -138,7 +138,7 @@ def controllers(cluster: Settings) -> Main:
     """All controllers."""
 
     async def main(started: Started) -> None:
-        from trireme.cluster import access, local_path
+        from trireme.cluster import access, cloud_controllers, local_path
         from trireme.controllers import manager, settings
         from trireme.kubelet.host.real import RealHost
 
@@ -151,8 +151,11 @@ def controllers(cluster: Settings) -> Main:
 
             clients = {
                 name: await client(pki.controller_file(name), f"kube-controller-manager/{name}")
-                for name in (*manager.identities(), local_path.ACCOUNT)
+                for name in pki.controller_accounts()
             }
+            extra = [local_path.definition(cluster.storage_dir, RealHost())]
+            if cluster.nodes:
+                extra += cloud_controllers.local(cluster, env)
             config = manager.ManagerConfig(
                 client=await client("controllers", "kube-controller-manager"),
                 client_for=clients.__getitem__,
@@ -163,7 +166,7 @@ def controllers(cluster: Settings) -> Main:
                     service_account_key=keys.signing_key(),
                     namespace_delay=0.0,
                 ),
-                extra=[local_path.definition(cluster.storage_dir, RealHost())],
+                extra=extra,
             )
             await manager.run(config, env)
 

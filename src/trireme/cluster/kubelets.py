@@ -20,6 +20,8 @@ def config(cluster: Settings, node: NodeSettings) -> KubeletConfig:
         cgroup_parent=node.cgroup_parent,
         cluster_domain=DOMAIN,
         cluster_dns=(cluster.dns_address,),
+        external_cloud=True,
+        provider_id=cluster.provider_id(node.name),
         server=ServerConfig(
             address=node.ip,
             certificate_file=str(cluster.pki_dir / f"{identity}.crt"),

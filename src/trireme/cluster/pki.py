@@ -80,10 +80,7 @@ class Keys:
     def make_controllers(self, now: float) -> None:
         """Create the certificates of the controllers' service accounts. Apart from ``make``, as it
         imports all controllers for their names."""
-        from trireme.cluster import local_path
-        from trireme.controllers import manager
-
-        for controller in (*manager.identities(), local_path.ACCOUNT):
+        for controller in controller_accounts():
             self._issue(
                 controller_file(controller),
                 f"system:serviceaccount:kube-system:{controller}",
@@ -139,6 +136,16 @@ class Keys:
         # The key last: its file means that the pair is complete.
         _write(self._folder / f"{name}.crt", pair.certificate)
         _write(self._folder / f"{name}.key", pair.key, secret=True)
+
+
+def controller_accounts() -> list[str]:
+    """The service accounts that the controllers of a local cluster act as."""
+    # Only here: they import all controllers.
+    from trireme.cluster import cloud_controllers, local_path
+    from trireme.controllers import manager
+
+    found = {*manager.identities(), *cloud_controllers.accounts(), local_path.ACCOUNT}
+    return sorted(found)
 
 
 def controller_file(name: str) -> str:

@@ -15,6 +15,8 @@ from trireme.cluster.hosts.plan import POD_NETWORK, SERVICE_NETWORK, Places
 
 DEFAULT_NAME = "trireme"
 DOMAIN = "cluster.local"
+# What providerIDs begin with.
+PROVIDER = "trireme"
 FAILED = ".failed"
 _FILE = "cluster.json"
 
@@ -108,6 +110,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def records_dir(self) -> str:
         """The records of all processes, for ``status`` and ``down``."""
         return str(Path(self.run_dir, "processes"))
+
+    def provider_id(self, node: str) -> str:
+        """What the Node of that name has as its providerID."""
+        return f"{PROVIDER}://{self.name}/{node}"
 
     def url(self, host: str = "127.0.0.1") -> str:
         return f"https://{host}:{self.port}"

@@ -38,7 +38,8 @@ class ServicePort(msgspec.Struct, frozen=True):
     """One port of a Service, with the endpoints that take its traffic here.
 
     ``cluster`` serves traffic by the policy Cluster, ``local`` by the policy Local. ``any`` says
-    whether there is an endpoint on any node: traffic is dropped if so, else rejected.
+    whether there is an endpoint on any node: traffic is dropped if so, else rejected. At
+    ``health_port``, where it is not 0, load balancers ask for the Service's local endpoints.
     """
 
     namespace: str
@@ -57,6 +58,7 @@ class ServicePort(msgspec.Struct, frozen=True):
     cluster: tuple[Endpoint, ...]
     local: tuple[Endpoint, ...]
     any: bool
+    health_port: int = 0
 
 
 class Model:
@@ -154,6 +156,7 @@ class Model:
                 affinity=affinity,
                 internal_local=spec.internalTrafficPolicy == "Local",
                 external_local=spec.externalTrafficPolicy == "Local",
+                health_port=_health_port(service),
                 cluster=choose_cluster(endpoints, self._node, self._zone),
                 local=choose_local(endpoints),
                 any=any(item.ready or (item.serving and item.terminating) for item in endpoints),
@@ -188,6 +191,12 @@ class Model:
 
     def _mine(self, address: str) -> bool:
         return bool(address) and address != "None" and (":" in address) == (self._family == "IPv6")
+
+
+def _health_port(service: Service) -> int:
+    spec = service.spec
+    asked = spec.type == "LoadBalancer" and spec.externalTrafficPolicy == "Local"
+    return spec.healthCheckNodePort if asked else 0
 
 
 def choose_cluster(endpoints: tuple[Endpoint, ...], node: str, zone: str) -> tuple[Endpoint, ...]:

@@ -24,6 +24,7 @@ from trireme.proxy.backends.nftables import Nftables, NftFailed
 from trireme.proxy.health import Health, serving
 from trireme.proxy.model import HEADLESS, OTHER_PROXY, Model
 from trireme.proxy.plan import NodeFacts
+from trireme.proxy.service_health import ServiceHealth
 from trireme.proxy.sync import Planner
 from trireme.runtime.informer import Event, Informer, Informers
 
@@ -68,7 +69,8 @@ async def run(config: ProxyConfig, env: Env) -> None:
         try:
             if config.health is not None:
                 runner = await serving(health, config.health)
-            await _sync_forever(config, env, model, cidrs, changed, health)
+            async with ServiceHealth(config.node_ips, health, env) as of_services:
+                await _sync_forever(config, env, model, cidrs, changed, health, of_services)
         finally:
             if runner is not None:
                 await runner.cleanup()
@@ -104,6 +106,7 @@ async def _sync_forever(
     cidrs: Informer[ServiceCIDR],
     changed: asyncio.Event,
     health: Health,
+    of_services: ServiceHealth,
 ) -> None:
     facts = NodeFacts(
         addresses=config.node_ips, pods=config.pod_cidrs, services=config.service_cidrs
@@ -126,6 +129,7 @@ async def _sync_forever(
             await backend.apply(desired)
             await backend.forget_flows(stale)
             health.done()
+            await of_services.update(model.all())
         except (NftFailed, OSError) as error:
             env.log.error("the rules could not be applied, trying again: %s", error)
             await env.clock.sleep(RETRY_SECONDS)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trireme.api.core.v1.service import Service, ServiceSpec
+from trireme.api.core.v1.service_resource import needs_health_check_port
 from trireme.apiserver.allocators import pools
 from trireme.apiserver.allocators.addresses import Addresses, Refused, Writes
 from trireme.apiserver.cache.reader import Reader
@@ -82,6 +83,7 @@ class ServiceAllocator:
             self._fill_families(new.spec)
             await self._allocate_address(new, was, given, dry_run)
             self._allocate_ports(new, was, given.taken)
+            self._allocate_health_port(new, was, given.taken)
         except BaseException:
             await given.undo()
             raise
@@ -113,7 +115,10 @@ class ServiceAllocator:
 
     def _held(self, spec: ServiceSpec) -> list[_Port]:
         """The node ports that a Service has."""
-        return [(self._ports[port.protocol], port.nodePort) for port in spec.ports if port.nodePort]
+        held = [(self._ports[port.protocol], port.nodePort) for port in spec.ports if port.nodePort]
+        if spec.healthCheckNodePort:
+            held.append((self._ports["TCP"], spec.healthCheckNodePort))
+        return held
 
     def _fill_families(self, spec: ServiceSpec) -> None:
         if spec.type == "ExternalName":
@@ -218,6 +223,31 @@ class ServiceAllocator:
             own.add(key)
         if problems:
             raise errors.invalid("Service", service.metadata.name, problems)
+
+    def _allocate_health_port(
+        self, service: Service, old: ServiceSpec | None, taken: list[_Port]
+    ) -> None:
+        """Load balancers ask there for the Service's health."""
+        spec, pool = service.spec, self._ports["TCP"]
+        if not needs_health_check_port(service):
+            return
+        if old is not None and spec.healthCheckNodePort == old.healthCheckNodePort != 0:
+            return
+        if not spec.healthCheckNodePort:
+            try:
+                spec.healthCheckNodePort = pool.free(self._rng)
+            except pools.Full:
+                raise errors.internal_error(
+                    "failed to allocate a HealthCheck NodePort: range is full"
+                ) from None
+        number = spec.healthCheckNodePort
+        detail = self._port_problem(pool, number)
+        if detail:
+            text = f"failed to allocate requested HealthCheck NodePort {number}: {detail}"
+            problem = field.invalid(field.path("spec", "healthCheckNodePort"), number, text)
+            raise errors.invalid("Service", service.metadata.name, [problem])
+        pool.take(number)
+        taken.append((pool, number))
 
     def _port_problem(self, pool: pools.Pool, number: int) -> str:
         if number not in pool:

@@ -15,7 +15,7 @@ import functools
 import ipaddress
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -228,6 +228,27 @@ class ServiceRoutes:
         self._there = desired
 
 
+def set_balancer_routes(plan: HostsPlan, routes: Mapping[str, Sequence[str]]) -> None:
+    """On the host: routes to load balancers' addresses by way of nodes, and no others. OSError.
+
+    They go with the link. Not where an event loop runs.
+    """
+    network = ipaddress.IPv4Network(plan.underlay)
+    try:
+        with IPRoute() as host:
+            link = host.link_lookup(ifname=plan.host_link)[0]
+            for route in host.get_routes(family=2, table=_MAIN_TABLE, dst_len=32):
+                address = route.get_attr("RTA_DST")
+                if address not in routes and ipaddress.IPv4Address(address) in network:
+                    host.route("del", dst=f"{address}/32")
+            for address, gateways in routes.items():
+                hops = [{"gateway": one, "oif": link} for one in gateways]
+                way = hops[0] if len(hops) == 1 else {"multipath": hops}
+                host.route("replace", dst=f"{address}/32", **way)
+    except NetlinkError as error:
+        raise OSError(error.code, f"routes to load balancers: {error}") from None
+
+
 def _node_sysctls() -> None:
     """Settings of one namespace; /proc/sys/net shows that of the thread that looks."""
     base = Path("/proc/sys/net")
@@ -235,6 +256,8 @@ def _node_sysctls() -> None:
     for scope in ("all", "default", "eth0"):
         # A reply may leave by another link than the request came by.
         (base / "ipv4/conf" / scope / "rp_filter").write_text("0")
+        # What no Service takes of a load balancer's traffic would teach the host to send it there.
+        (base / "ipv4/conf" / scope / "send_redirects").write_text("0")
     # Two pods of one node talk through their bridge.  When one calls the other by a Service, the
     # reply must pass the connection tracker to be given the Service's address back.
     for setting in _NETFILTER_CALLS:
