@@ -86,6 +86,12 @@ RECORDS = {"podtemplates", "controllerrevisions.apps"}
 # Kinds of which some objects are warned of, and others acted on.
 IN_PART = {
     "namespaces",
+    # They are kept, cleaned, published; what is to follow from them is not done.
+    "clustertrustbundles.certificates.k8s.io",
+    "podcertificaterequests.certificates.k8s.io",
+    "podgroups.scheduling.k8s.io",
+    "storageversions.internal.apiserver.k8s.io",
+    "workloads.scheduling.k8s.io",
     # Claims are made, released and evicted; no device is allocated.
     "resourceclaims.resource.k8s.io",
     "resourceclaimtemplates.resource.k8s.io",

@@ -16,7 +16,11 @@ from trireme.api.certificates.v1.csr_types import (
     CertificateSigningRequest,
     CertificateSigningRequestSpec,
 )
-from trireme.controllers.certificates import decide_requests
+from trireme.api.certificates.v1beta1.clustertrustbundle import (
+    ClusterTrustBundle,
+    ClusterTrustBundleSpec,
+)
+from trireme.controllers.certificates import decide_requests, trust_bundles
 from trireme.controllers.settings import Settings
 from trireme.kit import pki
 from trireme.kit.env import Env
@@ -195,3 +199,24 @@ def test_a_certificate_does_not_outlive_its_authority() -> None:
     assert signed.not_valid_after_utc.timestamp() == 1e9 + 1000
     with pytest.raises(ValueError, match="refusing to sign"):
         pki.sign(authority, parsed, [], 1e9 + 1000, 5000.0)
+
+
+@virtual.test()
+async def test_the_servers_authority_is_published(env: Env) -> None:
+    first = pki.new_authority("ca", env.clock.now()).certificate.decode()
+    settings = Settings(root_ca=first)
+    async with harness.world(env, settings=settings, gates=("ClusterTrustBundle",)) as w:
+        await w.until(lambda: w.list(ClusterTrustBundle))
+        (made,) = w.list(ClusterTrustBundle)
+        assert made.metadata.name == trust_bundles.name_of(first)
+        assert (made.spec.signerName, made.spec.trustBundle) == (trust_bundles.SIGNER, first)
+        # One that is deleted comes again, and one of an authority that is no more goes.
+        await w.client.delete(ClusterTrustBundle, made.metadata.name)
+        other = pki.new_authority("old", env.clock.now()).certificate.decode()
+        spec = ClusterTrustBundleSpec(signerName=trust_bundles.SIGNER, trustBundle=other)
+        name = trust_bundles.name_of(other)
+        metadata = meta.ObjectMeta(name=name)
+        await w.client.create(ClusterTrustBundle(metadata=metadata, spec=spec))
+        await w.quiet(5.0)
+        assert [item.metadata.name for item in w.list(ClusterTrustBundle)] == [made.metadata.name]
+        assert not await w.quiet(60.0)

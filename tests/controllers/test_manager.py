@@ -30,7 +30,7 @@ def config(w: harness.World, **options: Any) -> manager.ManagerConfig:
 
 
 def test_each_controller_has_the_role_that_is_made_for_it():
-    found = [*policy.cluster_roles(lambda gate: True), *policy.roles()]
+    found: list[Any] = [*policy.cluster_roles(lambda gate: True), *policy.roles()]
     roles = {role.metadata.name for role in found}
     assert {f"system:controller:{name}" for name in manager.identities()} <= roles
 

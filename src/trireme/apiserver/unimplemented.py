@@ -57,9 +57,7 @@ def _is_signed_here(obj: Any) -> bool:
 
 _DEVICES: Final = Row("no device will be allocated")
 _FAIRNESS: Final = Row("no request is queued or limited by it")
-_GANGS: Final = Row(
-    "its Pods will be scheduled one by one", ("PodGroupProtection", "PodGroupWorkloadExists")
-)
+_GANGS: Final = Row("its Pods will be scheduled one by one")
 _NOT_CHANGED: Final = Row("nothing will be changed by it", ("MutatingAdmissionPolicy",))
 _NOT_CHECKED: Final = Row("nothing will be refused by it", ("ValidatingAdmissionPolicy",))
 
@@ -103,7 +101,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
             when=lambda obj: obj.spec.service is not None,
         ),
     ),
-    "storageversionmigrations.storagemigration.k8s.io": (Row("nothing will be migrated"),),
     "storageversions.internal.apiserver.k8s.io": (Row("it will not be kept up to date"),),
     "leasecandidates.coordination.k8s.io": (Row("no leader will be chosen"),),
     # Identity.
@@ -116,5 +113,4 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),
     "deviceclasses.resource.k8s.io": (_DEVICES,),
     "resourceslices.resource.k8s.io": (_DEVICES,),
-    "resourcepoolstatusrequests.resource.k8s.io": (Row("its status will not be written"),),
 }

@@ -59,15 +59,9 @@ ALIASES: Final[Mapping[str, str]] = {
 # What upstream has and is not here, and why. They can be switched off, and not on.
 MISSING: Final[Mapping[str, str]] = {
     "cloud-node-lifecycle-controller": "of the cloud controller manager, as upstream",
-    "kube-apiserver-serving-clustertrustbundle-publisher-controller": "not there yet",
     "node-route-controller": "of the cloud controller manager, as upstream",
-    "podcertificaterequest-cleaner-controller": "not there yet",
-    "podgroup-protection-controller": "not there yet",
-    "resourcepoolstatusrequest-controller": "not there yet",
     "selinux-warning-controller": "not there yet",
     "service-lb-controller": "of the cloud controller manager, as upstream",
-    "storage-version-migrator-controller": "not there yet",
-    "storageversion-garbage-collector-controller": "not there yet",
 }
 
 

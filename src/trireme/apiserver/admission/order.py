@@ -25,6 +25,10 @@ from trireme.apiserver.admission.plugins.node_restriction import NodeRestriction
 from trireme.apiserver.admission.plugins.pod_certificate_requests import (
     PodCertificateRequests,
 )
+from trireme.apiserver.admission.plugins.pod_groups import (
+    PodGroupProtection,
+    PodGroupWorkloadExists,
+)
 from trireme.apiserver.admission.plugins.pod_resize import PodResize
 from trireme.apiserver.admission.plugins.pod_topology_labels import PodTopologyLabels
 from trireme.apiserver.admission.plugins.priority import Priority
@@ -53,6 +57,7 @@ def plugins() -> list[Plugin]:
         DefaultTolerationSeconds(),
         DefaultStorageClass(),
         StorageObjectInUseProtection(),
+        PodGroupProtection(),
         PersistentVolumeClaimResize(),
         RuntimeClassPlugin(),
         CertificateApproval(),
@@ -61,6 +66,7 @@ def plugins() -> list[Plugin]:
         CertificateSubjectRestriction(),
         DefaultIngressClass(),
         PodTopologyLabels(),
+        PodGroupWorkloadExists(),
         PodResize(),
         # In upstream a part of the requests' storage: what others made of them does not count.
         CertificateRequests(),

@@ -76,6 +76,8 @@ class PodGroup(Struct):
     status: PodGroupStatus = always(PodGroupStatus)
 
 
+# The finalizer with which its pods keep a PodGroup.
+PROTECTION = "scheduling.k8s.io/podgroup-protection"
 _AT = field.path("spec")
 _MOST_CLAIMS = 4
 

@@ -1,0 +1,1 @@
+"""Stored versions: objects are written anew in the version in which their kind is stored."""
