@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import random
 import signal
 import sys
 from pathlib import Path
@@ -24,7 +23,6 @@ async def main(folder: Path, port: int) -> None:
     """Serve until SIGTERM."""
     from trireme.apiserver import run
     from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
-    from trireme.kit.env import Env
     from trireme.kit.pki import Pair
     from trireme.store.sqlite import SqliteStore
 
@@ -45,7 +43,7 @@ async def main(folder: Path, port: int) -> None:
         forks=compose.forks(),
     )
     try:
-        await run.run(config, Env(rng=random.Random()))
+        await run.run(config, compose.environment("apiserver", lambda: None))
     except asyncio.CancelledError:
         return
 

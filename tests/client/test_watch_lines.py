@@ -18,7 +18,7 @@ async def _chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _collect(parts: list[bytes]) -> list[bytes]:
-    return [line async for line in resource_interface._lines(_chunks(parts))]
+    return [line async for lines in resource_interface._lines(_chunks(parts)) for line in lines]
 
 
 @given(

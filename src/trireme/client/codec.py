@@ -33,6 +33,7 @@ class _RawList(msgspec.Struct):
 
 
 _raw_list = msgspec.json.Decoder(_RawList)
+_CHANGES = frozenset(("ADDED", "MODIFIED", "DELETED"))
 
 
 class Decoder(Generic[T]):
@@ -53,6 +54,24 @@ class Decoder(Generic[T]):
             ],
         )
         return msgspec.json.Decoder(listed)
+
+    @cached_property
+    def _watched(self) -> msgspec.json.Decoder[Any]:
+        """Made at the first watch."""
+        frame = msgspec.defstruct("Frame", [("type", str), ("object", self._kind)], gc=False)
+        return msgspec.json.Decoder(frame)
+
+    def event(self, line: bytes) -> tuple[str, T, str] | None:
+        """Type, object and resourceVersion of a watch's line, in one pass. None when it takes a
+        closer look: bookmarks, errors, plain values, fields that are not known."""
+        if self._kind is dict:
+            return None
+        try:
+            frame: Any = self._watched.decode(line)
+        except msgspec.DecodeError:
+            return None
+        version: str = frame.object.metadata.resourceVersion
+        return (frame.type, frame.object, version) if version and frame.type in _CHANGES else None
 
     def one(self, data: bytes | msgspec.Raw) -> T:
         """An object. Raises Unreadable."""

@@ -8,6 +8,7 @@ Rules: https://kubernetes.io/docs/reference/using-api/api-concepts/.
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
@@ -16,7 +17,7 @@ import msgspec
 
 from trireme.client import codec, requests
 from trireme.client.requests import JSON, Call, Requester
-from trireme.machinery import meta
+from trireme.machinery import errors, meta
 from trireme.machinery.codec import json
 
 T = TypeVar("T")
@@ -115,6 +116,16 @@ class ResourceInterface(Generic[T]):
         return ListResult(items, listed.resourceVersion, listed.continue_)
 
     async def watch(
+        self, namespace: str = "", resource_version: str = "", **options: Any
+    ) -> AsyncGenerator[WatchEvent[T], None]:
+        """As ``watch_together``, one event after the other."""
+        together = self.watch_together(namespace, resource_version, **options)
+        async with aclosing(together) as batches:
+            async for batch in batches:
+                for event in batch:
+                    yield event
+
+    async def watch_together(
         self,
         namespace: str = "",
         resource_version: str = "",
@@ -124,8 +135,9 @@ class ResourceInterface(Generic[T]):
         bookmarks: bool = True,
         initial_events: bool = False,
         timeout: float = 0,
-    ) -> AsyncGenerator[WatchEvent[T], None]:
-        """Events after ``resource_version`` until the server ends it (``timeout`` seconds).
+    ) -> AsyncGenerator[builtins.list[WatchEvent[T]], None]:
+        """Events after ``resource_version`` until the server ends it (``timeout`` seconds), those
+        that came together in one list.
 
         Close it (``contextlib.aclosing``) when leaving early. An ERROR event is raised as its
         ``ApiError``: 410 means that the revision is too old.
@@ -143,8 +155,19 @@ class ResourceInterface(Generic[T]):
         call = self._call("GET", "watch", namespace)
         call = msgspec.structs.replace(call, parameters=_set(parameters))
         async with self._requester.open(call) as stream, aclosing(_lines(stream.chunks)) as lines:
-            async for line in lines:
-                yield self._event(line)
+            async for together in lines:
+                batch: builtins.list[WatchEvent[T]] = []
+                problem: Exception | None = None
+                for line in together:
+                    try:
+                        batch.append(self._event(line))
+                    except (codec.Unreadable, errors.ApiError) as error:
+                        problem = error
+                        break
+                if batch:
+                    yield batch
+                if problem is not None:
+                    raise problem
 
     async def create(self, obj: Any, namespace: str = "", *, dry_run: bool = False) -> T:
         """POST; answers with what was stored."""
@@ -247,6 +270,9 @@ class ResourceInterface(Generic[T]):
         return self._decoder.one(response.body)
 
     def _event(self, line: bytes) -> WatchEvent[T]:
+        change = self._decoder.event(line)
+        if change is not None:
+            return WatchEvent(*change)
         try:
             frame = _frame(line)
             version = _revision(frame.object) if frame.type != "ERROR" else None
@@ -285,19 +311,17 @@ def _revision(raw: msgspec.Raw) -> _Mark:
     return _marked(raw).metadata
 
 
-async def _lines(chunks: Any) -> AsyncGenerator[bytes, None]:
-    """Whole lines, however the chunks are cut."""
+async def _lines(chunks: Any) -> AsyncGenerator[list[bytes], None]:
+    """Whole lines, however the chunks are cut; those that came together in one list."""
     parts: list[bytes] = []
     async for chunk in chunks:
         head, newline, rest = chunk.partition(b"\n")
         parts.append(head)
         if not newline:
             continue
-        yield b"".join(parts)
+        first = b"".join(parts)
         *whole, last = rest.split(b"\n")
-        for line in whole:
-            if line:
-                yield line
+        yield [line for line in (first, *whole) if line]
         parts = [last] if last else []
 
 

@@ -7,7 +7,7 @@ Called by ``runtime/informer``. The protocol is a table of states:
     Empty      → list a page                → Paging, or Listed after the last page
     Paging     → list the next page         → Paging, or Listed; token expired (410) → Empty
     Listed     → open a watch there         → Watching; too old (410) or unknown revision → Empty
-    Watching   → read an event              → Watching at the event's revision; end → Listed there
+    Watching   → read the next events       → Watching at the last's revision; end → Listed there
 
 After any other failure the state is kept, and retried after a backoff with jitter. Rules:
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
@@ -94,10 +94,10 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Watching(msgspec.Struct, frozen=True):
-    """Everything up to ``revision`` is known, and ``events`` brings what follows."""
+    """Everything up to ``revision`` is known, and ``events`` brings what follows, in lists."""
 
     revision: str
-    events: AsyncGenerator[WatchEvent[Any], None]
+    events: AsyncGenerator[list[WatchEvent[Any]], None]
     opened: float
     received: bool = False
 
@@ -134,7 +134,7 @@ class Watcher(Generic[T]):
                 await state.events.aclose()
 
     async def _step(self, state: State) -> tuple[list[Event[T]], State]:
-        """One request, or one event of the open watch."""
+        """One request, or the next events of the open watch."""
         match state:
             case Empty():
                 return await self._list("", [Init()])
@@ -162,7 +162,7 @@ class Watcher(Generic[T]):
 
     def _watch(self, revision: str) -> Watching:
         where = self._selection
-        events = self._handle.watch(
+        events = self._handle.watch_together(
             where.namespace,
             revision,
             label_selector=where.label_selector,
@@ -172,16 +172,18 @@ class Watcher(Generic[T]):
         return Watching(revision, events, self._env.clock.monotonic())
 
     async def _read(self, state: Watching) -> tuple[list[Event[T]], State]:
-        event = await anext(state.events, None)
-        if event is None:
+        batch = await anext(state.events, None)
+        if batch is None:
             return [], await self._ended(state)
         if not state.received:
             self._backoff.reset()
             self._failing = ""
-        now = Watching(event.resource_version or state.revision, state.events, state.opened, True)
-        if event.type == BOOKMARK:
-            return [], now
-        return [Delete(event.object) if event.type == DELETED else Apply(event.object)], now
+        revision = batch[-1].resource_version or state.revision
+        return [
+            Delete(event.object) if event.type == DELETED else Apply(event.object)
+            for event in batch
+            if event.type != BOOKMARK
+        ], Watching(revision, state.events, state.opened, True)
 
     async def _ended(self, state: Watching) -> State:
         """The server closed the watch, as it does from time to time."""
