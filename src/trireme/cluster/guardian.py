@@ -1,12 +1,12 @@
 """The guardian of a local cluster: the process that restarts the supervisor when it ends.
 
-In: a cluster's name and places, from ``up``. Out: two processes. The supervisor is the parent of
-all others (``topology``); the guardian only holds the DNS servers' sockets, in which queries wait
-while all processes restart. Each of the two monitors the other, so that either may be killed.
+In: a cluster's name and places, from ``up``. Out: two processes. The supervisor keeps all
+others running (``topology``); the guardian only holds the DNS servers' sockets, in which queries
+wait while all processes restart. Each of the two monitors the other, so that either may be killed.
 
-``launch`` forks both early in ``up``, which makes network and keys while the supervisor imports.
-Both wait for ``Launched.go``. This module imports little, as its memory stays in use for as long as
-the cluster runs.
+``launch`` forks both early in ``up``, and the nursery, which starts the others: ``up`` makes
+network and keys while that imports. All wait for ``Launched.go``. This module imports little, as
+its memory stays in use for as long as the cluster runs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 from trireme.cluster import settings
@@ -127,7 +128,7 @@ def _process(work: Callable[[], None]) -> NoReturn:
 
 
 def _begin(name: str, places: Places, waiting: socket.socket) -> None:
-    pid, order = _fork(name, places, waiting)
+    pid, order = _fork(partial(_supervisor, name, places), waiting)
     if waiting.recv(16) != _GO:
         return
     waiting.close()
@@ -135,8 +136,9 @@ def _begin(name: str, places: Places, waiting: socket.socket) -> None:
     assert cluster is not None, "the settings were saved before"
     _detach(cluster.log_file(SUPERVISOR))
     _join(cluster)
-    watch = _Watch(cluster, _bound(cluster), pid)
-    watch.send_go(order)
+    held = _bound(cluster)
+    watch = _Watch(cluster, held, pid)
+    _send_go(order, held)
     watch.run()
 
 
@@ -164,35 +166,72 @@ def _kill(record: spawn.Running) -> None:
             os.close(handle)
 
 
-def _fork(name: str, places: Places, *closed: socket.socket) -> tuple[int, socket.socket]:
-    """A supervisor that waits for ``go``."""
+def _fork(
+    work: Callable[[socket.socket], None], *closed: socket.socket
+) -> tuple[int, socket.socket]:
+    """A process that does ``work`` with a socket on which it waits for ``go`` (``_send_go``)."""
     order, waiting = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         for end in (order, *closed):
             end.close()
-        _process(lambda: _supervisor(name, places, waiting))
+        _process(lambda: work(waiting))
     waiting.close()
     return pid, order
 
 
+def _send_go(order: socket.socket, held: sockets.Held) -> None:
+    """Let a process start, and pass it the sockets of the DNS servers."""
+    order.send(_GO)
+    # A message for each node: a single one carries no more than some 250 sockets.
+    for pair in held:
+        socket.send_fds(order, [b"dns"], [one.fileno() for one in pair])
+    order.close()
+
+
 def _supervisor(name: str, places: Places, waiting: socket.socket) -> None:
+    nursery, order = _fork(partial(_nursery, name, places, os.getpid()), waiting)
+    begun = _started(name, places, waiting)
+    if begun is None:
+        return
+    cluster, held = begun
+    spawn.record(cluster.records_dir, _running(cluster, SUPERVISOR, os.getpid()))
+    # One that has failed has closed its end, and is missed soon.
+    with contextlib.suppress(OSError):
+        _send_go(order, held)
+    from trireme.cluster import topology
+
+    topology.supervise(cluster, held, nursery)
+
+
+def _nursery(name: str, places: Places, parent: int, waiting: socket.socket) -> None:
+    enter.die_with_parent()
+    if os.getppid() != parent:
+        return
     # Collections while modules are imported find nothing and cost a tenth of the time.
     gc.disable()
     from trireme.cluster import topology
 
     topology.prepare()
+    begun = _started(name, places, waiting)
+    if begun is not None:
+        topology.start_all(*begun)
+
+
+def _started(
+    name: str, places: Places, waiting: socket.socket
+) -> tuple[Settings, sockets.Held] | None:
+    """Wait for ``go``; the settings, and the sockets of the DNS servers. None when it does not
+    come."""
     if waiting.recv(16) != _GO:
-        return
+        return None
     cluster = settings.load(name, places)
     assert cluster is not None, "the settings were saved before"
-    # A message for each node: a single one carries no more than some 250 sockets.
     held = tuple(_received(waiting) for _ in cluster.nodes)
     waiting.close()
     _detach(cluster.log_file(SUPERVISOR))
     _join(cluster)
-    spawn.record(cluster.records_dir, _running(cluster, SUPERVISOR, os.getpid()))
-    topology.supervise(cluster, held)
+    return cluster, held
 
 
 def _received(waiting: socket.socket) -> sockets.Pair:
@@ -227,13 +266,6 @@ class _Watch:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
 
-    def send_go(self, order: socket.socket) -> None:
-        """Let a supervisor start, and pass it the sockets of the DNS servers."""
-        order.send(_GO)
-        for pair in self._held:
-            socket.send_fds(order, [b"dns"], [one.fileno() for one in pair])
-        order.close()
-
     def run(self) -> None:
         """Until SIGTERM, which ends the supervisor, too."""
         pause = FIRST_PAUSE
@@ -249,12 +281,13 @@ class _Watch:
             if self._ending:
                 return
             pause = min(pause * 2, LONGEST_PAUSE)
-            # It gets the sockets by ``send_go``; a second copy would outlive it in its components.
+            # It gets the sockets by ``_send_go``; a second copy would outlive it in its components.
             held = (one for pair in self._held for one in pair)
-            self._pid, order = _fork(self._cluster.name, _places(self._cluster), *held)
+            again = partial(_supervisor, self._cluster.name, _places(self._cluster))
+            self._pid, order = _fork(again, *held)
             # A supervisor that fails at once has closed its end; the next turn sees it ended.
             with contextlib.suppress(OSError):
-                self.send_go(order)
+                _send_go(order, self._held)
 
     def _wait(self) -> None:
         """Until the supervisor ends; a hung one is killed."""

@@ -9,7 +9,6 @@ machine that was suspended are not taken for hung.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import mmap
 import socket
@@ -44,6 +43,9 @@ class Heartbeat:
 
     async def run(self) -> None:
         """Beat for as long as the event loop runs."""
+        # Only here: those who start processes have no event loop, and are to be small.
+        import asyncio
+
         while True:
             self.beat()
             await asyncio.sleep(INTERVAL)

@@ -1,16 +1,14 @@
 """The supervisor of a local cluster: forks components, monitors and restarts them.
 
-It imports a component before it forks it, so that a child starts in milliseconds and shares its
-memory. It runs no event loop, no thread and no gRPC: it forks and it waits. A component that ends,
-or hangs, is restarted with a growing backoff. Components outlive the supervisor: the next one finds
-them by their records and adopts them.
+It runs no event loop, no thread and no gRPC: it forks and it waits. What is imported when it forks
+a component starts in milliseconds and shares the memory of it; else the component imports it. A
+component that ends, or hangs, is restarted with a growing backoff. Components outlive the
+supervisor: the next one finds them by their records and adopts them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import faulthandler
 import gc
 import logging
 import os
@@ -23,8 +21,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import uvloop
 
 from trireme.cluster.heartbeat import Heartbeat, HeartbeatMonitor
 from trireme.cluster.hosts import enter, spawn
@@ -71,6 +67,8 @@ class _State:
     pause: float = FIRST_PAUSE
     due: float = 0.0
     killed_at: float = 0.0
+    # The end of a pipe that is closed once the component outlives its parent; -1: it does.
+    bound: int = -1
 
 
 @dataclass
@@ -103,6 +101,14 @@ class Supervisor:
         while not mark.exists() and time.monotonic() < end:
             self._turn()
             time.sleep(0.002)
+
+    def release(self) -> None:
+        """Return once this process may end without its components."""
+        for state in self._states.values():
+            if state.bound >= 0:
+                os.read(state.bound, 1)
+                os.close(state.bound)
+                state.bound = -1
 
     def run(self) -> None:
         """Watch until SIGTERM or SIGINT; then end the components in reverse order."""
@@ -173,13 +179,19 @@ class Supervisor:
         self.cluster.heartbeat(component.name).unlink(missing_ok=True)
         Path(component.log).parent.mkdir(parents=True, exist_ok=True)
         parent = os.getpid()
+        bound, binding = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.close(bound)
             for held in self.sockets:
                 # It would hold them beyond the end of all others.
                 if held not in component.sockets:
                     held.close()
-            _become(component, self.cluster, parent)
+            _become(component, self.cluster, parent, binding)
+        os.close(binding)
+        if state.bound >= 0:
+            os.close(state.bound)
+        state.bound = bound
         state.pid, state.handle, state.since = pid, os.pidfd_open(pid), time.monotonic()
         state.monitor = HeartbeatMonitor(self.cluster.heartbeat(component.name))
         state.killed_at = 0.0
@@ -238,10 +250,13 @@ def _is_readable(handle: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _become(component: Component, cluster: Settings, parent: int) -> None:
-    """In the child: enter its namespace and cgroup, run its main, and exit."""
+def _become(component: Component, cluster: Settings, parent: int, binding: int) -> None:
+    """In the child: enter its namespace and cgroup, run its main, and exit. ``binding`` is closed
+    once it outlives its parent."""
     code = 1
     try:
+        import faulthandler
+
         # Until it is recorded no other supervisor could find it.
         enter.die_with_parent()
         if os.getppid() != parent:
@@ -264,9 +279,13 @@ def _become(component: Component, cluster: Settings, parent: int) -> None:
             Running(component.name, pid, spawn.started_at(pid), argv, component.log),
         )
         enter.outlive_parent()
+        os.close(binding)
         # SIGABRT writes every thread's stack into the log.
         faulthandler.enable(2)
         gc.enable()
+        # Imported before the fork, or only here: the supervisor itself is to be small.
+        import uvloop
+
         uvloop.run(_run(component, cluster))
         code = 0
     except BaseException as error:
@@ -292,6 +311,7 @@ def _report(error: BaseException, failure: Path) -> None:
 
 async def _run(component: Component, cluster: Settings) -> None:
     """Run until the main ends or SIGTERM cancels it."""
+    import asyncio
 
     def started() -> None:
         cluster.failure(component.name).unlink(missing_ok=True)

@@ -1,10 +1,13 @@
 """The local topology: which component runs in which process, with which settings.
 
-``prepare`` imports the API server's modules; ``supervise`` runs in the parent of all other
-processes: it starts the API server, and meanwhile imports the rest; once the API server is ready it
-starts DNS on each node, the controllers and the scheduler, then each node's kubelet and proxy.
-containerd runs beside them: it is started, and outlives the supervisor.
-Called by ``guardian``, in the process that it forks.
+``supervise`` runs in the process that keeps all others running. It imports next to nothing, as it
+stays; its child, the nursery (``prepare``, ``start_all``), imports everything once and forks the
+components, so that they start in milliseconds and share memory, and ends. It starts the API server,
+and meanwhile imports the rest; once the API server is ready it starts DNS on each node, the
+controllers and the scheduler, then each node's kubelet and proxy. The supervisor finds them by
+their records; what ends later it forks itself, and that imports what it needs. containerd runs
+beside them: it is started, and outlives the supervisor. Called by ``guardian``, in processes that
+it forks.
 """
 
 from __future__ import annotations
@@ -12,45 +15,67 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from trireme.cluster import compose, guardian
+from trireme.cluster import guardian
 from trireme.cluster.heartbeat import Heartbeat, HeartbeatMonitor, RuntimeMonitor
 from trireme.cluster.hosts import cgroups, containerd, enter, saved_plan, shims, spawn
 from trireme.cluster.hosts.plan import NodePlan
-from trireme.cluster.pki import Keys
-from trireme.cluster.processes import Component, Main, Supervisor, warm
+from trireme.cluster.processes import Component, Main, Started, Supervisor, warm
 from trireme.cluster.settings import NodeSettings, Settings
 from trireme.dns.sockets import Held
 
-
-class Part(NamedTuple):
-    """A component on a node, and the sockets that are held for it."""
-
-    node: NodeSettings
-    name: str
-    main: Main
-    sockets: tuple[socket.socket, ...] = ()
+NURSERY = "nursery"
+# Seconds between checks while the nursery works.
+LOOK = 0.5
 
 
 def prepare() -> None:
     """Import the modules of the API server. Independent of the cluster's settings."""
+    from trireme.cluster import compose
+
     compose.import_api_server()
 
 
-def supervise(cluster: Settings, held: Held) -> None:
-    """Start all processes and keep them running until SIGTERM. ``held``: for each node the sockets
-    of its DNS server."""
-    enter.set_process_name(guardian.SUPERVISOR)
+def start_all(cluster: Settings, held: Held) -> None:
+    """Start all components, each if it does not run; returns once they outlive this process."""
+    from trireme.cluster import compose
+    from trireme.cluster.pki import Keys
+
+    enter.set_process_name(NURSERY)
     # An earlier supervisor was killed: applications run, and need their components soon.
     again = cluster.mark("apiserver").exists()
+    supervisor = Supervisor(cluster, Heartbeat(cluster.heartbeat(NURSERY)).beat, _sockets(held))
+    api_server, *others = _components(cluster, held)
+    warm()
+    supervisor.start(api_server)
+    compose.import_rest(nodes=bool(cluster.nodes))
+    Keys(cluster.pki_dir).make_controllers(time.time())
+    warm()
+    supervisor.wait(api_server.name)
+    servers = [item for item in others if item.sockets]
+    for item in servers:
+        supervisor.start(item)
+    if again:
+        for item in servers:
+            supervisor.wait(item.name)
+    for item in others:
+        if item not in servers:
+            supervisor.start(item)
+    supervisor.release()
+
+
+def supervise(cluster: Settings, held: Held, nursery: int) -> None:
+    """Keep all processes running until SIGTERM. ``held``: for each node the sockets of its DNS
+    server. ``nursery``: the process that starts them, a child."""
+    enter.set_process_name(guardian.SUPERVISOR)
     runtimes = Runtimes(cluster) if cluster.nodes else None
     watch = _Guardian(cluster, held)
-
     own_heartbeat = Heartbeat(cluster.heartbeat(guardian.SUPERVISOR))
 
     def check() -> None:
@@ -59,52 +84,70 @@ def supervise(cluster: Settings, held: Held) -> None:
         if runtimes is not None:
             runtimes.check()
 
-    supervisor = Supervisor(cluster, check, tuple(one for pair in held for one in pair))
-    warm()
-    supervisor.start(
-        Component("apiserver", compose.api_server(cluster), cluster.log_file("apiserver"))
-    )
-    if runtimes is not None:
-        runtimes.check()
-    compose.import_rest(nodes=bool(cluster.nodes))
-    Keys(cluster.pki_dir).make_controllers(time.time())
-    warm()
-    supervisor.wait("apiserver")
-    servers = [
-        Part(node, f"dns.{node.name}", compose.dns(cluster, node, (pair,)), pair)
-        for node, pair in zip(cluster.nodes, held, strict=True)
-    ]
-    if runtimes is not None:
-        _start(supervisor, cluster, runtimes, servers)
-    if again:
-        for part in servers:
-            supervisor.wait(part.name)
-    for name, main in (
-        ("controllers", compose.controllers(cluster)),
-        ("scheduler", compose.scheduler(cluster)),
-    ):
-        supervisor.start(Component(name, main, cluster.log_file(name)))
-    if runtimes is not None:
-        _start(supervisor, cluster, runtimes, _of_nodes(cluster))
+    _until_ended(nursery, HeartbeatMonitor(cluster.heartbeat(NURSERY)), check)
+    supervisor = Supervisor(cluster, check, _sockets(held))
+    for component in _components(cluster, held):
+        supervisor.start(component)
     supervisor.run()
 
 
-def _of_nodes(cluster: Settings) -> list[Part]:
-    made = (("kubelet", compose.kubelet), ("proxy", compose.proxy))
+def _until_ended(pid: int, monitor: HeartbeatMonitor, check: Callable[[], None]) -> None:
+    """Until the nursery ends; one that is hung is killed, and with it what it has not released."""
+    handle = os.pidfd_open(pid)
+    try:
+        check()
+        while not select.select([handle], [], [], LOOK)[0]:
+            check()
+            if monitor.is_hung():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    finally:
+        os.close(handle)
+
+
+def _sockets(held: Held) -> tuple[socket.socket, ...]:
+    return tuple(one for pair in held for one in pair)
+
+
+def _components(cluster: Settings, held: Held) -> list[Component]:
+    """All components in the order in which they start: the API server first."""
+
+    def of_cluster(name: str, make: str) -> Component:
+        return Component(name, _main(make, cluster), cluster.log_file(name))
+
+    def of_node(node: NodeSettings, part: str, *pair: socket.socket) -> Component:
+        name = f"{part}.{node.name}"
+        main = _main(part, cluster, node, *(((pair,),) if pair else ()))
+        log, entries = cluster.log_file(name), runtime_entries(node)
+        return Component(name, main, log, node.netns_path, entries, pair)
+
     return [
-        Part(node, f"{part}.{node.name}", make(cluster, node))
-        for node in cluster.nodes
-        for part, make in made
+        of_cluster("apiserver", "api_server"),
+        *(of_node(node, "dns", *pair) for node, pair in zip(cluster.nodes, held, strict=True)),
+        of_cluster("controllers", "controllers"),
+        of_cluster("scheduler", "scheduler"),
+        *(of_node(node, part) for node in cluster.nodes for part in ("kubelet", "proxy")),
     ]
 
 
-def _start(
-    supervisor: Supervisor, cluster: Settings, runtimes: Runtimes, parts: list[Part]
-) -> None:
-    """Start parts of nodes, each in its node's network and cgroup."""
-    for node, name, main, sockets in parts:
-        log, entries = cluster.log_file(name), runtimes.entries(node)
-        supervisor.start(Component(name, main, log, node.netns_path, entries, sockets))
+def _main(make: str, *settings: object) -> Main:
+    """What ``compose.<make>`` gives for these settings; it is made in the process that runs it, as
+    the supervisor is to be small."""
+
+    async def main(started: Started) -> None:
+        from trireme.cluster import compose
+
+        makes: Callable[..., Main] = getattr(compose, make)
+        await makes(*settings)(started)
+
+    return main
+
+
+def runtime_entries(node: NodeSettings) -> tuple[str, ...]:
+    """The cgroup.procs files by which a process enters the node's cgroup."""
+    layout, group = cgroups.probe(), f"{node.cgroup}/runtime"
+    cgroups.create(layout, group)
+    return tuple(cgroups.entries(layout, group))
 
 
 class _Guardian:
@@ -142,12 +185,6 @@ class Runtimes:
         self._log = logging.getLogger("trireme.supervisor")
         self._runtime_monitors: dict[str, RuntimeMonitor] = {}
         self._shims = {node.name: shims.Watch(node) for node in plan.nodes}
-
-    def entries(self, node: NodeSettings) -> tuple[str, ...]:
-        """The cgroup.procs files by which a process enters the node's cgroup."""
-        group = f"{node.cgroup}/runtime"
-        cgroups.create(self._layout, group)
-        return tuple(cgroups.entries(self._layout, group))
 
     def check(self) -> None:
         """Start those that do not run, kill those that are hung. Called about once a second."""

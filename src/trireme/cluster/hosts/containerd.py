@@ -7,7 +7,6 @@ A start upon leftovers is safe.  What lasts (images, containers' records) is kep
 configuration are written anew; containerd itself sorts out tasks whose shims are gone.
 """
 
-import asyncio
 import os
 import shutil
 import socket
@@ -88,6 +87,9 @@ async def ready(node: NodePlan, process: Running, *, timeout: float) -> None:
     earlier containerd left, and refuses calls until then.
     Raises NotReady after `timeout` seconds or when the process has ended.
     """
+    # Only here: the supervisor has no event loop, and is to be small.
+    import asyncio
+
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
