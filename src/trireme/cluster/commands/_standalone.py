@@ -78,11 +78,12 @@ async def _until_signal(main: Main, env: Env) -> None:
 @contextlib.contextmanager
 def _one_line(component: str) -> Iterator[None]:
     """Print an expected error as one line, also out of an exception group."""
-    from trireme.cluster.user_errors import expected
-
     try:
         yield
     except Exception as error:
+        # It knows the errors of every command, and imports much for that.
+        from trireme.cluster.user_errors import expected
+
         known = expected(error)
         if known is None:
             raise
