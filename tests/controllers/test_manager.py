@@ -105,4 +105,5 @@ def test_events_name_the_component_that_upstreams_do():
         "node-controller": "taint-eviction-controller",
         "persistent-volume-binder": "persistentvolume-controller",
         "resource-claim-controller": "resource_claim",
+        "selinux-warning-controller": "selinux_warning",
     }

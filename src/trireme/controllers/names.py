@@ -60,7 +60,6 @@ ALIASES: Final[Mapping[str, str]] = {
 MISSING: Final[Mapping[str, str]] = {
     "cloud-node-lifecycle-controller": "of the cloud controller manager, as upstream",
     "node-route-controller": "of the cloud controller manager, as upstream",
-    "selinux-warning-controller": "not there yet",
     "service-lb-controller": "of the cloud controller manager, as upstream",
 }
 

@@ -55,13 +55,14 @@ def config_maps(pod: Pod) -> set[str]:
 
 def claims(pod: Pod) -> set[str]:
     """Claims of persistent volumes, those made for the pod's ephemeral volumes included."""
-    found: set[str] = set()
-    for volume in pod.spec.volumes:
-        if volume.persistentVolumeClaim is not None:
-            found.add(volume.persistentVolumeClaim.claimName)
-        elif volume.ephemeral is not None:
-            found.add(f"{pod.metadata.name}-{volume.name}")
-    return found - {""}
+    return {claim(pod, volume) for volume in pod.spec.volumes} - {""}
+
+
+def claim(pod: Pod, volume: Volume) -> str:
+    """The claim behind one of the pod's volumes, "" for none."""
+    if volume.persistentVolumeClaim is not None:
+        return volume.persistentVolumeClaim.claimName
+    return f"{pod.metadata.name}-{volume.name}" if volume.ephemeral is not None else ""
 
 
 def resource_claims(pod: Pod) -> set[str]:

@@ -6,8 +6,6 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.spec import PodResourceClaim
 from trireme.api.resource.v1.claim_types import DeviceToleration
@@ -25,15 +23,6 @@ def name(pod: Pod, item: PodResourceClaim) -> str | None:
         if status.name == item.name:
             return status.resourceClaimName or ""
     return None
-
-
-def names(pod: Pod) -> Iterator[str]:
-    """The names of all that there are, extended resources' too."""
-    for item in pod.spec.resourceClaims:
-        if found := name(pod, item):
-            yield found
-    if pod.status.extendedResourceClaimStatus is not None:
-        yield pod.status.extendedResourceClaimStatus.resourceClaimName
 
 
 def is_usable(pod: Pod, item: PodResourceClaim, claim: ResourceClaim) -> bool:

@@ -23,6 +23,7 @@ from trireme.api.resource.v1.resourceclaimtemplate import ResourceClaimTemplate
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.devices import plan_claims, pod_claims
+from trireme.domain import pod_references
 from trireme.kit import metrics
 from trireme.machinery import errors, meta
 from trireme.runtime import index, keys, recorder, triggers
@@ -220,7 +221,10 @@ class ResourceClaims:
             self._deleted.append(pod.metadata.uid)
         elif not pod_claims.is_done(pod):
             return ()
-        return [Key(pod.metadata.namespace, name) for name in pod_claims.names(pod)]
+        return [
+            Key(pod.metadata.namespace, name)
+            for name in sorted(pod_references.resource_claims(pod))
+        ]
 
     def _pods_of_claim(self, event: Event[ResourceClaim]) -> Iterable[Key]:
         return map(_key, self._pods.by_index(by_claims, event.key))
@@ -267,7 +271,9 @@ def _has_claims(event: Event[Pod]) -> bool:
 
 def by_claims(pod: Pod) -> Iterable[Hashable]:
     """Index of pods: the key of each claim that they name or got."""
-    return [Key(pod.metadata.namespace, name) for name in pod_claims.names(pod)]
+    return [
+        Key(pod.metadata.namespace, name) for name in sorted(pod_references.resource_claims(pod))
+    ]
 
 
 def by_templates(pod: Pod) -> Iterable[Hashable]:
