@@ -11,6 +11,7 @@ from trireme.api.core import v1 as core
 from trireme.cloud.contract import Route
 from trireme.cloud.routes import plan_routes
 from trireme.cloud.settings import Settings
+from trireme.controllers.settings import NodeIPAM
 from trireme.controllers.settings import Settings as ControllerSettings
 from trireme.machinery.meta import ObjectMeta
 from trireme.testing import virtual
@@ -82,7 +83,7 @@ async def test_routes_follow_the_nodes(env):
         cloud=MemoryCloud,
         cloud_settings=Settings(cluster_cidrs=("10.0.0.0/16",)),
         controllers=("node-route-controller", "node-ipam-controller"),
-        settings=ControllerSettings(cluster_cidrs=("10.0.0.0/16",)),
+        settings=ControllerSettings(node_ipam=NodeIPAM(cluster_cidrs=("10.0.0.0/16",))),
     ) as w:
         w.cloud.present_routes["old"] = route("gone", "10.0.9.0/24", name="old")
 

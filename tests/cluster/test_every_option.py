@@ -13,6 +13,7 @@ import click
 import pytest
 
 from trireme.cluster.command_line import cli
+from trireme.cluster.flags import Kind
 
 NAMES = ["", "-", "Upper", "a b", "x" * 254, "ä", "../x", "a\nb", "a/b"]
 NUMBERS = ["", "x", "-1", "1.5", "0x10", "99999999999999999999999"]
@@ -40,7 +41,6 @@ BAD = {
     "--max-mutating-requests-inflight": NUMBERS,
     "--enable-bootstrap-token-auth": ["", "maybe", "2"],
     "--warn-unimplemented": ["", "maybe", "2"],
-    "--use-service-account-credentials": ["", "maybe", "2"],
     "--node": ["", "n", "=", "n=", "=192.0.2.1", "N=192.0.2.1", "n=host", "n=1.2.3"],
     "--kubeconfig": FILES,
     "--domain": NAMES,
@@ -49,8 +49,7 @@ BAD = {
     "--pod-cidr": CIDRS,
     "--service-cidr": CIDRS,
     "--cluster-cidr": CIDRS,
-    "--service-cluster-ip-range": CIDRS,
-    "--node-cidr-mask-size": [*NUMBERS, "0", "129"],
+    "--use-service-account-credentials": ["", "maybe", "2"],
     "kubelet --cloud-provider": ["aws", "External"],
     "cloud --cloud-provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
     "--cloud-config": FILES,
@@ -79,6 +78,26 @@ BAD = {
     "--user": ["", "a b", "a:b:c", ":", "ä"],
     "--workdir": PATHS,
     "--output": ["/"],
+}
+# Flags of a table, by the kind of their values.
+KINDS = {
+    "bool": ["", "maybe", "2"],
+    "cidrs": [*CIDRS, "10.0.0.0/8,"],
+    "ciphers": ["", "RC4", "TLS_AES"],
+    "duration": ["", "x", "-1s", "1", "1 s"],
+    "file": FILES,
+    "float": ["", "x", "-1", "1e9", "nan"],
+    "folder": ["", "a\nb"],
+    "gates": ["", "x", "=true", "A=", "A=maybe", "A=true,"],
+    "int": ["", "x", "1.5", "0x10", "99999999999999999999999"],
+    "ip": ADDRESSES,
+    "metrics": ["", "a b", "1a", "a,"],
+    "name": NAMES,
+    "paths": ["", "healthz", "/a b", "/a,"],
+    "refused": ["", "something", "1"],
+    "string": ["", "Upper", "a b", "1"],
+    "strings": ["", "*,", "A", "a b", "-"],
+    "url": ["", "host", "ftp://x", "http:// x"],
 }
 # What they take is a program's own word.
 WORDS = {"--entrypoint", "--cmd"}
@@ -113,9 +132,14 @@ def cases() -> Iterator[tuple[Words, str, str]]:
             elif isinstance(parameter, click.Option) and not parameter.is_flag:
                 option = max(parameter.opts, key=len)
                 if option not in WORDS:
-                    found = BAD.get(f"{words[-1]} {option}") or BAD[option]
+                    of_kind = KINDS.get(parameter.type.name) if _of_table(parameter) else None
+                    found = of_kind or BAD.get(f"{words[-1]} {option}") or BAD[option]
                     for value in found:
                         yield words, option, value
+
+
+def _of_table(parameter: click.Parameter) -> bool:
+    return isinstance(parameter.type, Kind)
 
 
 @pytest.mark.parametrize(("words", "option", "value"), list(cases()))

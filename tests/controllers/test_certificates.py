@@ -21,7 +21,7 @@ from trireme.api.certificates.v1beta1.clustertrustbundle import (
     ClusterTrustBundleSpec,
 )
 from trireme.controllers.certificates import decide_requests, trust_bundles
-from trireme.controllers.settings import Settings
+from trireme.controllers.settings import Settings, Signing
 from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.machinery import meta
@@ -55,7 +55,8 @@ def csr(
 
 
 def signing(env: Env) -> Settings:
-    return Settings(root_ca="PEM", cluster_signing=pki.new_authority("ca", env.clock.now()))
+    signing = Signing.by(pki.new_authority("ca", env.clock.now()))
+    return Settings(root_ca="PEM", signing=signing)
 
 
 async def now(world: harness.World) -> CertificateSigningRequest:
@@ -107,8 +108,9 @@ async def test_a_node_gets_a_certificate_of_its_own(env: Env) -> None:
         certificate = x509.load_pem_x509_certificate(found.status.certificate)
         der = certificate.public_bytes(serialization.Encoding.DER)
         assert pki.identity(der) == ("system:node:n1", ["system:nodes"])
-        assert settings.cluster_signing is not None
-        issuer = x509.load_pem_x509_certificate(settings.cluster_signing.certificate)
+        authority = settings.signing.kubelet_client
+        assert authority is not None
+        issuer = x509.load_pem_x509_certificate(authority.certificate)
         certificate.verify_directly_issued_by(issuer)
         life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
         assert life.total_seconds() == 7200 + 300

@@ -12,7 +12,7 @@ from tests.controllers import harness
 from trireme.api.core import v1 as core
 from trireme.controllers.nodes import plan_ipam
 from trireme.controllers.nodes.plan_ipam import CIDRSet
-from trireme.controllers.settings import Settings
+from trireme.controllers.settings import NodeIPAM, Settings
 from trireme.testing import virtual
 
 
@@ -69,27 +69,50 @@ def test_no_part_is_given_twice(steps):
 
 
 @pytest.mark.parametrize(
-    ("clusters", "size", "text"),
+    ("clusters", "sizes", "text"),
     [
-        (["10.0.0.0/24"], 16, "less than or equal"),
-        (["10.0.0.0/24"], 64, "less than or equal"),
-        (["fd00::/32"], None, "too big"),
-        (["10.0.0.0/16", "fd00::/56"], 24, "dual-stack"),
-        (["10.0.0.0/16", "10.1.0.0/16"], None, "each IP family"),
+        (["10.0.0.0/24"], {"mask_size": 16}, "less than or equal"),
+        (["10.0.0.0/24"], {"mask_size": 64}, "less than or equal"),
+        (["fd00::/32"], {}, "too big"),
+        (["10.0.0.0/16", "fd00::/56"], {"mask_size": 24}, "dual-stack"),
+        (["10.0.0.0/16", "10.1.0.0/16"], {}, "each IP family"),
+        (["10.0.0.0/16"], {"mask_size": 24, "mask_size_ipv4": 24}, "if --node-cidr-mask-size is"),
+        (["10.0.0.0/16"], {"mask_size_ipv6": 64}, "for a single-stack IPv4 cluster"),
+        (["fd00::/56"], {"mask_size_ipv4": 24}, "for a single-stack IPv6 cluster"),
     ],
 )
-def test_settings_that_cannot_be(clusters, size, text):
+def test_settings_that_cannot_be(clusters, sizes, text):
     with pytest.raises(ValueError, match=text):
-        plan_ipam.make_sets(clusters, size, [])
+        plan_ipam.make_sets(NodeIPAM(cluster_cidrs=tuple(clusters), **sizes))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "sizes", "expected"),
+    [
+        (["10.0.0.0/16"], {}, ["10.0.0.0/24"]),
+        (["10.0.0.0/16"], {"mask_size": 26}, ["10.0.0.0/26"]),
+        (["10.0.0.0/16"], {"mask_size_ipv4": 25}, ["10.0.0.0/25"]),
+        (["fd00::/56", "10.0.0.0/16"], {}, ["fd00::/64", "10.0.0.0/24"]),
+        (
+            ["10.0.0.0/16", "fd00::/56"],
+            {"mask_size_ipv4": 20, "mask_size_ipv6": 62},
+            ["10.0.0.0/20", "fd00::/62"],
+        ),
+    ],
+)
+def test_the_size_of_a_part_is_that_of_its_family(clusters, sizes, expected):
+    made = plan_ipam.make_sets(NodeIPAM(cluster_cidrs=tuple(clusters), **sizes))
+    assert [str(item.allocate()) for item in made] == expected
 
 
 def test_addresses_of_services_are_left_out():
-    (made,) = plan_ipam.make_sets(["10.0.0.0/16"], None, ["10.0.0.0/20", "fd00::/112"])
+    settings = NodeIPAM(cluster_cidrs=("10.0.0.0/16",), service_cidrs=("10.0.0.0/20", "fd00::/112"))
+    (made,) = plan_ipam.make_sets(settings)
     assert str(made.allocate()) == "10.0.16.0/24"
 
 
-def settings(*clusters: str, size: int | None = None) -> Settings:
-    return Settings(root_ca="PEM", cluster_cidrs=clusters, node_cidr_mask_size=size)
+def settings(*clusters: str, size: int = 0) -> Settings:
+    return Settings(root_ca="PEM", node_ipam=NodeIPAM(cluster_cidrs=clusters, mask_size=size))
 
 
 @virtual.test()

@@ -8,7 +8,7 @@ from tests.controllers import harness
 from trireme.api.core import v1 as core
 from trireme.controllers.nodes import plan_nodes, taint_eviction
 from trireme.controllers.nodes.plan_nodes import ZoneState
-from trireme.controllers.settings import Settings
+from trireme.controllers.settings import NodeLifecycle, Settings
 from trireme.machinery import meta
 from trireme.testing import virtual
 
@@ -135,7 +135,7 @@ async def test_pods_without_a_node_to_end_them_are_collected(env):
 
 
 def test_zones_and_their_rates():
-    settings = Settings()
+    settings = NodeLifecycle()
     assert plan_nodes.zone_state([True] * 9 + [False], settings) is ZoneState.NORMAL
     assert plan_nodes.zone_state([True, False, False], settings) is ZoneState.NORMAL
     assert plan_nodes.zone_state([True, False, False, False], settings) is ZoneState.PARTIAL

@@ -9,15 +9,17 @@ import pytest
 from trireme.api.coordination.v1.lease import Lease
 from trireme.client.client import Client
 from trireme.kit.env import Env
-from trireme.runtime.election import Election, Lost, Terms
+from trireme.runtime.election import Election, LeaderElection, Lost
 from trireme.testing import virtual
+
+CONFIG = LeaderElection(name="manager", namespace="default")
 
 
 class Candidate:
     """Runs an election and notes when its work began and ended."""
 
     def __init__(self, client: Client, identity: str, env: Env, history: list) -> None:
-        self.election = Election(client, "default", "manager", identity, env)
+        self.election = Election(client, CONFIG, identity, env)
         self._identity, self._env, self._history = identity, env, history
         self.task = asyncio.ensure_future(self.election.lead(self._work))
 
@@ -139,12 +141,12 @@ async def test_the_works_own_end_and_faults_come_through(env: Env, serving) -> N
         async def fails() -> None:
             raise KeyError("oops")
 
-        await Election(client, "default", "m", "one", env).lead(ends)
+        await Election(client, CONFIG, "one", env).lead(ends)
         with pytest.raises(KeyError):
-            await Election(client, "default", "m", "two", env).lead(fails)
-        assert (await client.get(Lease, "m", "default")).spec.holderIdentity == ""
+            await Election(client, CONFIG, "two", env).lead(fails)
+        assert (await client.get(Lease, "manager", "default")).spec.holderIdentity == ""
 
 
-def test_terms_are_checked() -> None:
+def test_times_are_checked() -> None:
     with pytest.raises(ValueError, match="falling order"):
-        Terms(duration=10.0, renew_deadline=10.0)
+        LeaderElection(name="m", lease_duration=10.0, renew_deadline=10.0)

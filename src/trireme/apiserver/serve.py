@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import ssl
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -36,7 +35,6 @@ from trireme.apiserver.server import ApiServer
 from trireme.kit import tls
 from trireme.kit.connections import OtherHTTP, refusal
 from trireme.kit.hijack import Hijacked
-from trireme.kit.pki import Pair
 from trireme.kit.turns import Turns
 from trireme.machinery import errors
 
@@ -56,7 +54,7 @@ async def listening(
     config = server.context.config
     if config.serving is None:
         raise ValueError("listening needs a serving certificate")
-    context = server_context(config.serving, config.client_authority)
+    context = tls.server_context(config.serving, config.client_authority)
     limits = limits or Limits()
     budget = budget or Budget(limits.held)
     front = Front(_Handler(server, limits, budget), limits, budget, server.context.env.log)
@@ -75,18 +73,6 @@ async def listening(
         for listener in sockets:
             listener.close()
         await front.shutdown(limits.farewell)
-
-
-def server_context(serving: Pair, client_authority: bytes) -> ssl.SSLContext:
-    """TLS for a server that asks for client certificates without insisting on one."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    tls.load_pair(context, serving)
-    if client_authority:
-        context.load_verify_locations(cadata=client_authority.decode())
-        context.verify_mode = ssl.CERT_OPTIONAL
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class _Handler:

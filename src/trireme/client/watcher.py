@@ -15,6 +15,8 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any, Generic, TypeVar
 
@@ -108,8 +110,16 @@ State = Empty | Paging | Listed | Watching
 class Watcher(Generic[T]):
     """The state machine. ``events`` may be iterated once."""
 
-    def __init__(self, handle: ResourceInterface[T], selection: Selection, env: Env) -> None:
+    def __init__(
+        self,
+        handle: ResourceInterface[T],
+        selection: Selection,
+        env: Env,
+        lists: asyncio.Semaphore | None = None,
+    ) -> None:
+        """``lists`` is held while a page of a list is read: those that share it begin in turn."""
         self._handle = handle
+        self._lists = lists or contextlib.nullcontext()
         self._selection = selection
         self._env = env
         self._backoff = Backoff(FIRST_RETRY, LAST_RETRY, reset=RESET_SECONDS)
@@ -147,13 +157,14 @@ class Watcher(Generic[T]):
 
     async def _list(self, token: str, events: list[Event[T]]) -> tuple[list[Event[T]], State]:
         where = self._selection
-        page = await self._handle.list(
-            where.namespace,
-            label_selector=where.label_selector,
-            field_selector=where.field_selector,
-            limit=PAGE,
-            continue_token=token,
-        )
+        async with self._lists:
+            page = await self._handle.list(
+                where.namespace,
+                label_selector=where.label_selector,
+                field_selector=where.field_selector,
+                limit=PAGE,
+                continue_token=token,
+            )
         self._listed_at = self._env.clock.monotonic()
         events = [*events, InitApply(page.items)]
         if page.continue_token:

@@ -8,7 +8,7 @@ DynamicControllerClientBuilder, ``--use-service-account-credentials``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -19,6 +19,7 @@ from trireme.client import agent as agents
 from trireme.client.client import Client
 from trireme.client.http import Http
 from trireme.client.kubeconfig import Access
+from trireme.client.transport import Transport
 from trireme.kit.env import Env
 from trireme.machinery import errors, time
 from trireme.machinery.errors import ApiError
@@ -93,9 +94,14 @@ class AccountToken:
 
 @asynccontextmanager
 async def of(
-    env: Env, access: Access, manager: Client, names: Iterable[str]
+    env: Env,
+    access: Access,
+    manager: Client,
+    names: Iterable[str],
+    wrap: Callable[[Transport], Transport] = lambda transport: transport,
 ) -> AsyncIterator[dict[str, Client]]:
-    """A client for each account. ``access``: the manager's server; its certificate is not used."""
+    """A client for each account. ``access``: the manager's server; its certificate is not used.
+    ``wrap`` makes each client's transport."""
     tls = msgspec.structs.replace(access.tls, client=None)
     tokens = {name: AccountToken(env, manager, name) for name in names}
     slots = asyncio.Semaphore(PARALLEL)
@@ -107,7 +113,7 @@ async def of(
     async with asyncio.TaskGroup() as group:
         for token in tokens.values():
             group.create_task(get(token))
-    transports = {name: Http(access.server, tls, token) for name, token in tokens.items()}
+    transports = {name: wrap(Http(access.server, tls, token)) for name, token in tokens.items()}
     renewing = [asyncio.create_task(token.renew_forever()) for token in tokens.values()]
     try:
         yield {

@@ -19,7 +19,7 @@ from trireme.kit import catalog
 from trireme.kit.env import Env
 from trireme.runtime.component import Running
 
-LEASE: Final = ("kube-system", "cloud-controller-manager")
+LEASE: Final = "cloud-controller-manager"
 
 
 def definitions(provider: Cloud, settings: Settings) -> list[Definition]:

@@ -176,7 +176,7 @@ def controllers(cluster: Settings) -> Main:
                 # With one API server no cache is stale about deleted namespaces.
                 settings=settings.Settings(
                     root_ca=keys.authority_file.read_text(),
-                    cluster_signing=keys.authority(),
+                    signing=settings.Signing.by(keys.authority()),
                     service_account_key=keys.signing_key(),
                     namespace_delay=0.0,
                 ),

@@ -26,7 +26,7 @@ from trireme.client.client import Client
 from trireme.client.inproc import InProcess
 from trireme.cluster import direct, local_path
 from trireme.controllers import manager
-from trireme.controllers.settings import Settings
+from trireme.controllers.settings import Settings, Signing
 from trireme.kit import env as envs
 from trireme.kit import pki
 from trireme.kit.env import Env
@@ -146,7 +146,9 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
         # Nothing is served over TLS here, but pods mount the root CA.
         # With one API server no cache is stale about deleted namespaces.
         settings=Settings(
-            root_ca=authority.certificate.decode(), cluster_signing=authority, namespace_delay=0.0
+            root_ca=authority.certificate.decode(),
+            signing=Signing.by(authority),
+            namespace_delay=0.0,
         ),
         extra=[local_path.definition(Path("/var/lib/trireme/storage"), local_path.NoFiles())],
     )

@@ -20,11 +20,13 @@ from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.settings import Settings
 from trireme.kit import catalog
 from trireme.kit.env import Env
-from trireme.runtime.election import Election
+from trireme.runtime.component import Running
+from trireme.runtime.election import Election, LeaderElection
 from trireme.runtime.informer import Informers
 from trireme.runtime.recorder import EventRecorder
+from trireme.runtime.serving.health import Checks
 
-LEASE = ("kube-system", "kube-controller-manager")
+NAME = "kube-controller-manager"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +36,23 @@ class ManagerConfig:
     ``client_for`` gives the client of ``system:serviceaccount:kube-system:<account>``.
     ``candidate`` is this copy's name in the leader election, "" for the only copy. ``controllers``
     says which run, in the words of upstream's ``--controllers``; ``extra`` are not upstream's, or
-    a cloud's. Another component with controllers of its own has ``lease`` and ``own``, which are
-    instead of those here.
+    a cloud's. Another component with controllers of its own has ``election`` and ``own``, which are
+    instead of those here. Each starts after ``start_interval`` seconds, up to twice as many at
+    random, and has ``shutdown_timeout`` seconds to finish what it does. ``health`` gets a check
+    for each, and for the election.
     """
 
     client: Client
     client_for: Callable[[str], Client]
     settings: Settings = field(default_factory=Settings)
     candidate: str = ""
+    election: LeaderElection = field(default_factory=lambda: LeaderElection(name=NAME))
     controllers: Sequence[str] = ("*",)
     extra: Sequence[Definition] = ()
-    lease: tuple[str, str] = LEASE
     own: Sequence[Definition] | None = None
+    start_interval: float = 0.0
+    shutdown_timeout: float = 0.0
+    health: Checks = field(default_factory=Checks)
 
 
 async def run(config: ManagerConfig, env: Env) -> None:
@@ -55,7 +62,8 @@ async def run(config: ManagerConfig, env: Env) -> None:
         return
     # A copy that waits for the lease is ready, too.
     env.started()
-    election = Election(config.client, *config.lease, config.candidate, env)
+    election = Election(config.client, config.election, config.candidate, env)
+    config.health.add("leaderElection", election.problem)
     await election.lead(lambda: _work(config, env))
 
 
@@ -84,8 +92,10 @@ def enabled(config: ManagerConfig) -> list[Definition]:
 
 async def _work(config: ManagerConfig, env: Env) -> None:
     running = enabled(config)
-    informers = Informers(config.client, env)
-    async with asyncio.TaskGroup() as group:
+    env = dataclasses.replace(env, grace=config.shutdown_timeout)
+    informers = Informers(config.client, env, resync=config.settings.min_resync)
+    # The controllers end first: what they finish needs caches and is reported by events.
+    async with asyncio.TaskGroup() as services, asyncio.TaskGroup() as group:
         for definition in running:
             own = dataclasses.replace(env, log=env.log.getChild(definition.name))
             acts = config.client if definition.as_manager else config.client_for(definition.account)
@@ -99,8 +109,15 @@ async def _work(config: ManagerConfig, env: Env) -> None:
             )
             made = definition.make(context)
             if made is not None:
-                group.create_task(made.run(), name=definition.name)
-                group.create_task(recorder.run(), name=f"{definition.name}/events")
-        informers.start(group)
+                config.health.add(definition.name)
+                group.create_task(_run(made, config.start_interval, own), name=definition.name)
+                services.create_task(recorder.run(), name=f"{definition.name}/events")
+        informers.start(services)
         await informers.synced()
         env.started()
+
+
+async def _run(controller: Running, interval: float, env: Env) -> None:
+    if interval:
+        await env.clock.sleep(interval * (1.0 + env.rng.random()))
+    await controller.run()

@@ -35,6 +35,8 @@ class Env:
         default_factory=lambda: prometheus_client.CollectorRegistry(auto_describe=False)
     )
     started: Callable[[], None] = lambda: None
+    # Seconds for which work may be finished that is under way when the component is cancelled.
+    grace: float = 0.0
 
     def uid(self) -> str:
         """A random (version 4) UUID, from ``rng``."""

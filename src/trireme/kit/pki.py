@@ -55,6 +55,14 @@ def new_key() -> bytes:
     return _pem(ec.generate_private_key(ec.SECP256R1()))
 
 
+def check_certificates(pem: bytes) -> None:
+    """ValueError where it holds no certificate."""
+    try:
+        x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise ValueError("holds no certificate in PEM") from None
+
+
 def public_key(private: bytes) -> bytes:
     """The PEM public key of a PEM private key."""
     key = serialization.load_pem_private_key(private, None)

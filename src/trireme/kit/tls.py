@@ -1,9 +1,10 @@
-"""A certificate and its key for a TLS context, from memory."""
+"""TLS contexts of servers; a certificate and its key from memory."""
 
 from __future__ import annotations
 
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from trireme.kit.pki import Pair
@@ -17,3 +18,23 @@ def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
         path.touch(0o600)
         path.write_bytes(pair.key.rstrip() + b"\n" + pair.certificate)
         context.load_cert_chain(path)
+
+
+def server_context(
+    serving: Pair,
+    client_authority: bytes,
+    min_version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    ciphers: Sequence[str] = (),
+) -> ssl.SSLContext:
+    """TLS for a server that asks for client certificates without insisting on one. ``ciphers`` of
+    TLS 1.2, as OpenSSL names them. ValueError, ``ssl.SSLError``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = min_version
+    if ciphers:
+        context.set_ciphers(":".join(ciphers))
+    load_pair(context, serving)
+    if client_authority:
+        context.load_verify_locations(cadata=client_authority.decode())
+        context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -63,6 +63,9 @@ class Controller:
         self._env = env
         self._workers = workers
         self._informers: list[Informer[Any]] = []
+        self._stopping = False
+        # Workers that wait for a key.
+        self._idle: set[asyncio.Task[None]] = set()
         for informer, trigger in triggers:
             self.watch(informer, trigger)
 
@@ -80,20 +83,42 @@ class Controller:
         informer.add_handler(handle)
 
     async def run(self) -> None:
-        """Wait for the caches, then work until cancelled."""
+        """Wait for the caches, then work until cancelled; what is under way then is finished, for
+        ``env.grace`` seconds at most."""
         for informer in self._informers:
             await informer.synced()
         self._env.log.debug("%s: working", self.name)
+        workers = [
+            asyncio.create_task(self._work(), name=f"{self.name}/{number}")
+            for number in range(self._workers)
+        ]
         try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(self._workers):
-                    group.create_task(self._work(), name=f"{self.name}/{number}")
+            # One ends by itself only when the process is to end.
+            await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.queue.close()
+            await self._end(workers)
+        await asyncio.gather(*workers)
+
+    async def _end(self, workers: list[asyncio.Task[None]]) -> None:
+        self._stopping = True
+        for worker in self._idle:
+            worker.cancel()
+        try:
+            if self._env.grace:
+                await asyncio.wait(workers, timeout=self._env.grace)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.wait(workers)
 
     async def _work(self) -> None:
-        while True:
+        task = asyncio.current_task()
+        assert task is not None
+        while not self._stopping:
+            self._idle.add(task)
             key = await self.queue.get()
+            self._idle.discard(task)
             try:
                 await self._attempt(key)
             finally:

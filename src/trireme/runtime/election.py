@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -30,17 +31,27 @@ JITTER = 1.2
 _ERRORS = (errors.ApiError, OSError, Unreadable)
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds: the lease's duration, how long its holder tries to renew it, and the retry period.
-    Each must be larger than the next."""
+@dataclass(frozen=True, kw_only=True)
+class LeaderElection:
+    """The lease, and in seconds its duration, how long its holder tries to renew it, and the retry
+    period. Each must be larger than the next. Without ``elect`` there is one copy only.
+    ``release``: a leader that ends gives the lease up, rather than to let it expire."""
 
-    duration: float = 15.0
+    elect: bool = True
+    namespace: str = "kube-system"
+    name: str
+    lease_duration: float = 15.0
     renew_deadline: float = 10.0
-    retry: float = 2.0
+    retry_period: float = 2.0
+    release: bool = True
 
     def __post_init__(self) -> None:
-        if not self.duration > self.renew_deadline > self.retry * JITTER > 0:
-            raise ValueError(f"leader election: {self} is not in falling order")
+        if not self.lease_duration > self.renew_deadline > self.retry_period * JITTER > 0:
+            raise ValueError(
+                f"leader election: lease duration {self.lease_duration:g} s, renew deadline "
+                f"{self.renew_deadline:g} s and {JITTER:g} times the retry period "
+                f"{self.retry_period:g} s are not in falling order"
+            )
 
 
 class Lost(Exception):
@@ -53,31 +64,42 @@ class Election:
     def __init__(
         self,
         client: Client,
-        namespace: str,
-        name: str,
+        config: LeaderElection,
         identity: str,
         env: Env,
-        terms: Terms | None = None,
     ) -> None:
         self._client = client
-        self._namespace = namespace
-        self._name = name
+        self._namespace = config.namespace
+        self._name = config.name
         self._identity = identity
         self._env = env
-        self._terms = terms or Terms()
+        self._config = config
         self._observed: Lease | None = None
         self._observed_at = 0.0
         self._held_since = 0.0
+        self._leads = False
 
     @property
     def leader(self) -> str:
         """The last observed holder; "" for none."""
         return (self._observed.spec.holderIdentity or "") if self._observed is not None else ""
 
+    @property
+    def leads(self) -> bool:
+        """Whether this candidate works."""
+        return self._leads
+
+    def problem(self) -> str:
+        """A health check: what is wrong with a leader that has not renewed the lease for 20 s more
+        than it lasts, and still works; "" for nothing."""
+        late = self._env.clock.monotonic() - self._held_since - self._config.lease_duration
+        return "failed election to renew leadership on lease" if self._leads and late > 20 else ""
+
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, then run ``work``; returns when that does. Raises ``Lost``."""
         await self._acquire()
         self._env.log.info("%s: leading as %s", self._name, self._identity)
+        self._leads = True
         working = asyncio.ensure_future(work())
         renewing = asyncio.ensure_future(self._renew())
         lost = False
@@ -88,26 +110,27 @@ class Election:
             # The work ends before the lease does.
             await _end(working)
             await _end(renewing)
+            self._leads = False
             await self._release()
         (renewing if lost else working).result()
 
     async def _acquire(self) -> None:
-        clock, terms = self._env.clock, self._terms
-        while not await self._attempt(terms.renew_deadline):
-            await clock.sleep(terms.retry * (1.0 + JITTER * self._env.rng.random()))
+        clock, config = self._env.clock, self._config
+        while not await self._attempt(config.renew_deadline):
+            await clock.sleep(config.retry_period * (1.0 + JITTER * self._env.rng.random()))
 
     async def _renew(self) -> None:
         """Returns never; raises ``Lost``."""
-        clock, terms = self._env.clock, self._terms
+        clock, config = self._env.clock, self._config
         while True:
-            await clock.sleep(terms.retry)
-            end = self._held_since + terms.renew_deadline
+            await clock.sleep(config.retry_period)
+            end = self._held_since + config.renew_deadline
             if await self._attempt(end - clock.monotonic()):
                 continue
             if self.leader not in ("", self._identity):
                 raise Lost(f"{self._name}: {self.leader} has the lease")
             if clock.monotonic() >= end:
-                raise Lost(f"{self._name}: not renewed for {terms.renew_deadline:g} s")
+                raise Lost(f"{self._name}: not renewed for {config.renew_deadline:g} s")
 
     async def _attempt(self, limit: float) -> bool:
         """Take or renew the lease, in ``limit`` seconds; whether this candidate holds it. False
@@ -172,7 +195,7 @@ class Election:
             transitions += 1
         spec = LeaseSpec(
             holderIdentity=self._identity,
-            leaseDurationSeconds=int(self._terms.duration),
+            leaseDurationSeconds=int(self._config.lease_duration),
             acquireTime=before.acquireTime if ours else now,
             renewTime=now,
             leaseTransitions=transitions,
@@ -181,7 +204,7 @@ class Election:
 
     async def _release(self) -> None:
         """Release the lease, if this candidate holds it, so that the next need not wait."""
-        if self.leader != self._identity or self._observed is None:
+        if self.leader != self._identity or self._observed is None or not self._config.release:
             return
         now = time.format_micro(self._env.clock.now())
         spec = LeaseSpec(
@@ -192,7 +215,7 @@ class Election:
             leaseTransitions=self._observed.spec.leaseTransitions,
         )
         try:
-            async with asyncio.timeout(self._terms.renew_deadline):
+            async with asyncio.timeout(self._config.renew_deadline):
                 released = msgspec.structs.replace(self._observed, spec=spec)
                 self._note(await self._client.update(released))
         except _ERRORS as error:

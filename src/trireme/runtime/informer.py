@@ -28,6 +28,11 @@ from trireme.runtime.keys import Key
 
 T = TypeVar("T")
 
+# Lists that are read at a time, so that the start of a component is no stampede.
+LISTS = 8
+# Objects whose handlers are called without a turn for other tasks.
+RESYNC_BATCH = 100
+
 
 class Event(msgspec.Struct, Generic[T], frozen=True):
     """``type`` is ADDED, MODIFIED or DELETED. ``object`` is the new state, for DELETED the last
@@ -71,6 +76,7 @@ class Informer(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         strip: Callable[[T], T] = without_managed_fields,
+        lists: asyncio.Semaphore | None = None,
         env: Env,
     ) -> None:
         selection = watcher.Selection(
@@ -79,7 +85,7 @@ class Informer(Generic[T]):
             field_selector=field_selector,
         )
         self._handle = client.of(kind)
-        self._watcher = watcher.Watcher(self._handle, selection, env)
+        self._watcher = watcher.Watcher(self._handle, selection, env, lists)
         self._env = env
         self._strip = strip
         self._objects: dict[Key, T] = {}
@@ -107,6 +113,15 @@ class Informer(Generic[T]):
                         # Even when it is an earlier one: the server's state may have been reset.
                         self.revision = _number(revision)
                         self._replace()
+
+    async def resync(self) -> None:
+        """Call the handlers for every object, as if it had changed and were the same."""
+        for number, key in enumerate(list(self._objects)):
+            obj = self._objects.get(key)
+            if obj is not None:
+                self._publish(Event(MODIFIED, obj, obj))
+            if number % RESYNC_BATCH == 0:
+                await asyncio.sleep(0)
 
     async def synced(self) -> None:
         """Return once the first list is in the cache and all handlers were called for it."""
@@ -235,11 +250,17 @@ def _uid(obj: Any) -> str:
 
 
 class Informers:
-    """The informers of a component: one for each kind and selection, started in its task group."""
+    """The informers of a component: one for each kind and selection, started in its task group.
 
-    def __init__(self, client: Client, env: Env) -> None:
+    Their first lists are read a few at a time. ``resync``: their handlers are called anew after
+    once to twice as many seconds, 0 for never.
+    """
+
+    def __init__(self, client: Client, env: Env, *, resync: float = 0.0) -> None:
         self._client = client
         self._env = env
+        self._resync = resync
+        self._lists = asyncio.Semaphore(LISTS)
         self._informers: dict[_Identity, Informer[Any]] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -262,6 +283,7 @@ class Informers:
                 namespace,
                 label_selector=label_selector,
                 field_selector=field_selector,
+                lists=self._lists,
                 env=self._env,
             )
             self._run(informer)
@@ -280,11 +302,19 @@ class Informers:
         self._group = group
         for informer in self._informers.values():
             self._run(informer)
+        if self._resync:
+            group.create_task(self._resync_forever(), name="resync")
 
     async def synced(self) -> None:
         """Return once all informers have their first list."""
         for informer in list(self._informers.values()):
             await informer.synced()
+
+    async def _resync_forever(self) -> None:
+        while True:
+            await self._env.clock.sleep(self._resync * (1.0 + self._env.rng.random()))
+            for informer in list(self._informers.values()):
+                await informer.resync()
 
     def _run(self, informer: Informer[Any]) -> None:
         if self._group is not None:

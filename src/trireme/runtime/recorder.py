@@ -9,6 +9,7 @@ client-go ``tools/record``; repeats and floods are handled by ``correlate``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from typing import Any
@@ -38,6 +39,7 @@ class EventRecorder:
         self._env = env
         self._correlator = Correlator()
         self._waiting: deque[Event] = deque()
+        self._writing: Write | None = None
         self._wake = asyncio.Event()
         self._dropped = 0
         self._last_suffix = 0
@@ -83,18 +85,29 @@ class EventRecorder:
         self._wake.set()
 
     async def run(self) -> None:
-        """Write the recorded events, until cancelled."""
-        while True:
-            await self._wake.wait()
-            while self._waiting:
+        """Write the recorded events, until cancelled; those that wait then are written, for
+        ``env.grace`` seconds at most."""
+        try:
+            while True:
+                await self._wake.wait()
+                await self._write_waiting()
+                if self._dropped:
+                    self._env.log.warning("%d events dropped: too many waited", self._dropped)
+                    self._dropped = 0
+                self._wake.clear()
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._env.grace):
+                    await self._write_waiting()
+
+    async def _write_waiting(self) -> None:
+        while self._waiting or self._writing is not None:
+            if self._writing is None:
                 event = self._waiting.popleft()
-                write = self._correlator.correlate(event, self._env.clock.monotonic())
-                if write is not None:
-                    await self._write(write)
-            if self._dropped:
-                self._env.log.warning("%d events dropped: too many waited", self._dropped)
-                self._dropped = 0
-            self._wake.clear()
+                self._writing = self._correlator.correlate(event, self._env.clock.monotonic())
+            if self._writing is not None:
+                await self._write(self._writing)
+                self._writing = None
 
     async def _write(self, write: Write) -> None:
         about = write.event.involvedObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.controllers.contract import Case, Step
 from tests.controllers.harness import World
 from trireme.api.core import v1 as core
-from trireme.controllers.settings import Settings
+from trireme.controllers.settings import NodeIPAM, Settings
 
 
 def networks(w: World) -> list[str]:
@@ -35,5 +35,7 @@ CASE = Case(
         Step(act=replace, done=lambda w: len(networks(w)) == 5),
     ),
     holds=no_two_are_the_same,
-    options={"settings": Settings(root_ca="PEM", cluster_cidrs=("10.0.0.0/16",))},
+    options={
+        "settings": Settings(root_ca="PEM", node_ipam=NodeIPAM(cluster_cidrs=("10.0.0.0/16",)))
+    },
 )

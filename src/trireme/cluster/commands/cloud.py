@@ -118,6 +118,7 @@ def COMMAND(
     async def main(env: Env) -> None:
         from trireme.cluster import account_clients, cloud_controllers
         from trireme.controllers import manager
+        from trireme.runtime.election import LeaderElection
 
         provider = make(providers.ProviderArguments(env, cluster_name, cloud_config))
         async with AsyncExitStack() as stack:
@@ -134,7 +135,7 @@ def COMMAND(
                 client=client,
                 client_for=clients.__getitem__,
                 own=cloud_controllers.definitions(provider, settings),
-                lease=cloud_controllers.LEASE,
+                election=LeaderElection(name=cloud_controllers.LEASE),
                 candidate=f"{socket.gethostname()}_{env.uid()}" if leader_elect == "true" else "",
             )
             await manager.run(config, env)

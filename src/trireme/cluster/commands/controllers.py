@@ -7,87 +7,119 @@ who then needs what they all need together, as ``system:masters`` has.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import click
 
-from trireme.client import kubeconfig
-from trireme.cluster.commands import _standalone, _types
-from trireme.controllers.nodes import plan_ipam
+from trireme.cluster import flags
+from trireme.cluster.commands import _component, _standalone
+from trireme.cluster.commands._manager_flags import GROUPS, Options, SigningFiles
+from trireme.controllers.settings import Settings, Signing
 from trireme.kit.env import Env
+from trireme.kit.pki import Pair
+
+_RELEASE = "ControllerManagerReleaseLeaderElectionLockOnExit"
+# Gates that are looked at here, beside those without which a controller does not run.
+_OWN = ("DRADeviceTaintRules", "HPAScaleToZero", _RELEASE)
 
 
-@click.command()
-@_standalone.KUBECONFIG
-@click.option("--allocate-node-cidrs", is_flag=True, help="Nodes get their pod networks here.")
-@click.option(
-    "--cluster-cidr",
-    "cluster_cidrs",
-    type=_types.CIDR,
-    multiple=True,
-    help="All pods; with --allocate-node-cidrs. One for each IP family.",
-)
-@click.option(
-    "--node-cidr-mask-size",
-    type=click.IntRange(1, 128),
-    help="Bits of the prefix of a node's pod network.  [default: 24; IPv6: 64]",
-)
-@click.option(
-    "--service-cluster-ip-range",
-    "service_cidrs",
-    type=_types.CIDR,
-    multiple=True,
-    help="Services: no node gets these addresses.",
-)
-@click.option(
-    "--use-service-account-credentials",
-    type=click.Choice(["true", "false"]),
-    default="true",
-    show_default=True,
-    help="Each controller writes as its own service account; false: as the kubeconfig's user.",
-)
-def COMMAND(
-    path: Path,
-    allocate_node_cidrs: bool,
-    cluster_cidrs: tuple[str, ...],
-    node_cidr_mask_size: int | None,
-    service_cidrs: tuple[str, ...],
-    use_service_account_credentials: str,
-) -> None:
-    """Run the controllers alone in the foreground."""
-    if allocate_node_cidrs:
-        if not cluster_cidrs:
-            raise click.UsageError("--allocate-node-cidrs needs --cluster-cidr")
-        try:
-            plan_ipam.make_sets(cluster_cidrs, node_cidr_mask_size, service_cidrs)
-        except ValueError as problem:
-            raise click.UsageError(str(problem)) from None
+def _run(options: Options, given: Mapping[str, str]) -> None:
+    component = options.component
+    access = _component.access(component)
+    gates = _component.gates(component, (*_OWN, *_check(options)))
 
     async def main(env: Env) -> None:
         from trireme.cluster import account_clients
-        from trireme.controllers import manager, settings
+        from trireme.cluster.served import Served
+        from trireme.controllers import manager
+        from trireme.runtime.serving.health import Checks
 
-        access = kubeconfig.load(path)
+        _component.log_level(component)
+        health = Checks()
+        served = Served(
+            name=manager.NAME,
+            health={"/healthz": health},
+            flags=_component.flagz(COMMAND, given),
+        )
+        wrap = _component.measuring(component, env, access.server)
         async with AsyncExitStack() as stack:
-            client = await stack.enter_async_context(
-                _standalone.client(path, "kube-controller-manager")
-            )
+            await stack.enter_async_context(_component.serving(component, served, env))
+            client = await stack.enter_async_context(_component.client(access, manager.NAME, wrap))
             clients = {name: client for name in manager.identities()}
-            if use_service_account_credentials == "true":
+            if options.use_service_account_credentials:
                 clients = await stack.enter_async_context(
-                    account_clients.of(env, access, client, clients)
+                    account_clients.of(env, access, client, clients, wrap)
                 )
             config = manager.ManagerConfig(
                 client=client,
                 client_for=clients.__getitem__,
-                settings=settings.Settings(
-                    root_ca=access.tls.authority.decode(),
-                    cluster_cidrs=cluster_cidrs if allocate_node_cidrs else (),
-                    node_cidr_mask_size=node_cidr_mask_size,
-                    service_cidrs=service_cidrs,
-                ),
+                settings=_settings(options, gates, access.tls.authority),
+                candidate=_component.candidate(component, env),
+                election=dataclasses.replace(component.election, release=gates.get(_RELEASE, True)),
+                controllers=options.controllers,
+                start_interval=options.start_interval,
+                shutdown_timeout=options.shutdown_timeout,
+                health=health,
             )
             await manager.run(config, env)
 
     _standalone.run("controllers", main)
+
+
+def _check(options: Options) -> set[str]:
+    """Refuse what fits no other flag; the feature gates of controllers. UsageError, ValueError."""
+    from trireme.controllers import manager, names
+    from trireme.controllers.nodes import plan_ipam
+
+    every = manager.definitions()
+    names.Selection(options.controllers, {item.name for item in every})
+    if options.allocate_node_cidrs:
+        if not options.settings.node_ipam.cluster_cidrs:
+            raise click.UsageError("--allocate-node-cidrs needs --cluster-cidr")
+        plan_ipam.make_sets(options.settings.node_ipam)
+    if bool(options.component.serving.certificate) != bool(options.component.serving.key):
+        raise click.UsageError("--tls-cert-file and --tls-private-key-file need each other")
+    _signing(options.signing, options.settings.signing)
+    return {item.gate for item in every if item.gate}
+
+
+def _settings(options: Options, gates: Mapping[str, bool], authority: bytes) -> Settings:
+    settings = options.settings
+    ipam = settings.node_ipam
+    return dataclasses.replace(
+        settings,
+        root_ca=(options.root_ca or authority).decode(),
+        signing=_signing(options.signing, settings.signing),
+        node_ipam=ipam
+        if options.allocate_node_cidrs
+        else dataclasses.replace(ipam, cluster_cidrs=()),
+        feature_gates=frozenset(name for name, on in gates.items() if on),
+    )
+
+
+def _signing(files: SigningFiles, signing: Signing) -> Signing:
+    """The authority of each signer. UsageError for half of one, and for one beside that of all."""
+    of_all = _pair(files, "", "")
+    signers = ("kube_apiserver_client", "kubelet_client", "kubelet_serving", "legacy_unknown")
+    own = {name: _pair(files, f"{name}_", f"{name.replace('_', '-')}-") for name in signers}
+    if of_all is None:
+        return flags.put(signing, own)
+    if any(own.values()):
+        raise click.UsageError(
+            "cannot specify --cluster-signing-{cert,key}-file and other --cluster-signing-*-file"
+            " flags at the same time"
+        )
+    return dataclasses.replace(Signing.by(of_all), duration=signing.duration)
+
+
+def _pair(files: SigningFiles, to: str, name: str) -> Pair | None:
+    certificate, key = flags.at(files, f"{to}certificate"), flags.at(files, f"{to}key")
+    if bool(certificate) != bool(key):
+        flag = f"--cluster-signing-{name}"
+        raise click.UsageError(f"{flag}cert-file and {flag}key-file need each other")
+    return Pair(certificate, key) if certificate else None
+
+
+COMMAND = flags.Command(GROUPS, Options(), _run, "Run the controllers alone in the foreground.")

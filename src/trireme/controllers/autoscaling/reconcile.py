@@ -37,7 +37,6 @@ from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
 NAME: Final = "horizontal-pod-autoscaler-controller"
-WORKERS: Final = 5
 # How often a scale that somebody else wrote in between is written again.
 TRIES: Final = 5
 ABLE, ACTIVE, LIMITED, TO_ZERO = "AbleToScale", "ScalingActive", "ScalingLimited", "ScaledToZero"
@@ -55,7 +54,8 @@ class Autoscalers:
         self._events = context.recorder
         self._log = context.env.log
         self._clock = context.env.clock
-        self._settings = context.settings
+        self._settings = context.settings.autoscaling
+        self._to_zero = "HPAScaleToZero" in context.settings.feature_gates
         self._scales = Scales(context.client, context.env)
         self._metrics = Metrics(context.client, context.env)
         self._histories: dict[Key, History] = {}
@@ -68,14 +68,14 @@ class Autoscalers:
             self.reconcile,
             context.env,
             triggers=[(self._autoscalers, self._later), (self._pods, lambda event: ())],
-            workers=WORKERS,
+            workers=context.settings.workers.horizontal_pod_autoscaler,
         )
 
     def _later(self, event: Event[HorizontalPodAutoscaler]) -> Iterable[Key]:
         """One that is new or changes is looked at when its time comes, not at once."""
         if event.type == DELETED:
             return [event.key]
-        self.loop.queue.add_after(event.key, self._settings.hpa_sync)
+        self.loop.queue.add_after(event.key, self._settings.sync_period)
         return ()
 
     async def reconcile(self, key: Key) -> After | None:
@@ -92,7 +92,7 @@ class Autoscalers:
             self._log.info("%s %s: %s", NAME, key, reason)
         if hpa.status != found.status:
             await self._write(hpa)
-        return After(self._settings.hpa_sync)
+        return After(self._settings.sync_period)
 
     async def _write(self, hpa: HorizontalPodAutoscaler) -> None:
         try:
@@ -113,7 +113,7 @@ class Autoscalers:
         low = 1 if low is None else low
         statuses: list[MetricStatus] = []
         reason = ""
-        to_zero = self._settings.hpa_scale_to_zero
+        to_zero = self._to_zero
         was_zero = to_zero and _is_true(hpa, TO_ZERO)
         if current == 0 and not (was_zero and (low != 0 or _has_shared_metrics(hpa))):
             detail = "scaling is disabled since the replica count of the target is zero"
@@ -244,14 +244,14 @@ class Autoscalers:
 
         def tolerance(rules: HPAScalingRules | None) -> float:
             if rules is None or rules.tolerance is None:
-                return settings.hpa_tolerance
+                return settings.tolerance
             return quantity.parse(rules.tolerance).nanos / 10**9
 
         return Rules(
             tolerance_down=tolerance(behavior.scaleDown if behavior is not None else None),
             tolerance_up=tolerance(behavior.scaleUp if behavior is not None else None),
-            cpu_initialization=settings.hpa_cpu_initialization,
-            initial_readiness=settings.hpa_initial_readiness,
+            cpu_initialization=settings.cpu_initialization,
+            initial_readiness=settings.initial_readiness,
             now=self._clock.now(),
         )
 
@@ -270,7 +270,7 @@ class Autoscalers:
             current,
             proposed,
             bounds,
-            self._settings.hpa_window,
+            self._settings.downscale_stabilization,
             self._clock.now(),
         )
         self._set(hpa, ABLE, "True", *decision.able)
@@ -316,7 +316,7 @@ class Autoscalers:
     def _note_zero(
         self, hpa: HorizontalPodAutoscaler, current: int, desired: int, low: int
     ) -> None:
-        if not self._settings.hpa_scale_to_zero:
+        if not self._to_zero:
             _remove(hpa, TO_ZERO)
         elif current > 0 and desired == 0 and low == 0 and _has_shared_metrics(hpa):
             detail = "the HPA controller scaled the workload to zero"

@@ -25,23 +25,31 @@ WORKERS = 5
 
 
 def make(context: ControllerContext) -> Controller | None:
-    """Reconciles requests that are approved; None without a key to sign with."""
-    authority = context.settings.cluster_signing
-    if authority is None:
+    """Reconciles requests that are approved; None without any key to sign with."""
+    signing = context.settings.signing
+    authorities = {
+        decide_requests.CLIENT: signing.kube_apiserver_client,
+        decide_requests.KUBELET_CLIENT: signing.kubelet_client,
+        decide_requests.KUBELET_SERVING: signing.kubelet_serving,
+        decide_requests.LEGACY: signing.legacy_unknown,
+    }
+    if not any(authorities.values()):
         return None
     informer = context.informers.of(CertificateSigningRequest)
     clock = context.env.clock
 
     async def reconcile(key: Key) -> None:
         request = informer.get(*key)
+        if request is None:
+            return
+        spec = request.spec
+        authority = authorities.get(spec.signerName)
         if (
-            request is None
+            authority is None
             or request.status.certificate
-            or request.spec.signerName not in decide_requests.SIGNERS
             or not decide_requests.is_approved(request)
         ):
             return
-        spec = request.spec
         parsed = decide_requests.parsed(spec.request)
         problem = decide_requests.problem(spec.signerName, parsed, spec.usages)
         if problem:
@@ -54,9 +62,7 @@ def make(context: ControllerContext) -> Controller | None:
             )
             status = replace(request.status, conditions=[*request.status.conditions, failed])
         else:
-            lifetime = decide_requests.lifetime(
-                spec.expirationSeconds, context.settings.cluster_signing_duration
-            )
+            lifetime = decide_requests.lifetime(spec.expirationSeconds, signing.duration)
             signed = pki.sign(authority, parsed, spec.usages, clock.now(), lifetime)
             status = replace(request.status, certificate=signed)
         try:

@@ -26,7 +26,6 @@ from trireme.runtime import recorder
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 
-WORKERS = 20
 ABSENT_CACHE_SIZE = 500
 # Seconds until an object is reconciled again whose owner exists but is not in the graph yet.
 RECHECK_SECONDS = 5.0
@@ -40,9 +39,9 @@ class _Impossible(Exception):
     """A cluster-scoped object names a namespaced owner."""
 
 
-def make(context: ControllerContext) -> GarbageCollector:
-    """The collector, with its graph and workers."""
-    return GarbageCollector(context)
+def make(context: ControllerContext) -> GarbageCollector | None:
+    """The collector, with its graph and workers; None where nothing is to be collected."""
+    return GarbageCollector(context) if context.settings.garbage_collection else None
 
 
 class GarbageCollector:
@@ -56,8 +55,9 @@ class GarbageCollector:
         )
         self._graph = self._monitors.graph
         self._absent: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        workers = context.settings.workers.garbage_collector
         self._loop = Controller(
-            "garbage_collector_attempt_to_delete", self.reconcile, context.env, workers=WORKERS
+            "garbage_collector_attempt_to_delete", self.reconcile, context.env, workers=workers
         )
 
     async def run(self) -> None:

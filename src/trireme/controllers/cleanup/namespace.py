@@ -25,7 +25,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 
-WORKERS = 10
 _BACKGROUND = meta.DeleteOptions(propagationPolicy="Background")
 
 
@@ -50,7 +49,7 @@ def make(context: ControllerContext) -> Controller:
         deleter.reconcile,
         context.env,
         triggers=[(namespaces, triggers.own()), (pods, gone)],
-        workers=WORKERS,
+        workers=context.settings.workers.namespace,
     )
 
 
@@ -62,6 +61,7 @@ class ResourcesDeleter:
         self._namespaces = context.informers.of(Namespace)
         self._clock = context.env.clock
         self._delay = context.settings.namespace_delay
+        self._sync = context.settings.namespace_sync
 
     async def reconcile(self, key: Key) -> After | None:
         """Delete all content, write what remains to the status, finalize once nothing does."""
@@ -75,7 +75,7 @@ class ResourcesDeleter:
         if found is None or found.metadata.deletionTimestamp is None:
             return None
         if FINALIZER not in found.spec.finalizers:
-            return None
+            return After(self._sync)
         progress = await self._delete_all_content(found)
         found = await self._update_status(found, progress)
         if progress.failures or progress.discovery:

@@ -32,7 +32,6 @@ from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
 
 NAME = "device-taint-eviction-controller"
-WORKERS = 8
 # So many evicted pods are remembered, of which a cache may not know yet.
 REMEMBERED = 500
 
@@ -69,7 +68,7 @@ class DeviceTaintEviction:
                 (self._claims, self._of_claim),
                 (self._slices, self._of_slice),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.device_taint_eviction,
         )
         self._rule_loop = Controller(f"{NAME}/rules", self.reconcile_rule, context.env)
         if "DRADeviceTaintRules" in context.settings.feature_gates:

@@ -33,7 +33,6 @@ from trireme.runtime.keys import Key
 from trireme.runtime.written import WAIT, Written
 
 MANAGER = "ResourceClaimController"
-WORKERS = 50
 # So many deleted pods are remembered, for which the API server need not be asked.
 REMEMBERED = 500
 _CREATES = "resourceclaim_controller_creates"
@@ -80,14 +79,14 @@ class ResourceClaims:
                 (self._claims, self._pods_of_claim),
                 (self._templates, self._pods_of_template),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.resourceclaim,
         )
         self._of_claims = Controller(
             "resource_claim_consumers",
             self.reconcile_claim,
             context.env,
             triggers=[(self._claims, triggers.own()), (self._pods, self._claims_of_pod)],
-            workers=WORKERS,
+            workers=context.settings.workers.resourceclaim,
         )
 
     async def run(self) -> None:

@@ -20,8 +20,6 @@ from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
 from trireme.runtime.keys import Key
 
-WORKERS = 5
-
 
 def make(context: ControllerContext) -> Controller | None:
     """Reconciles token Secrets; None without a key to sign with."""
@@ -100,7 +98,7 @@ def make(context: ControllerContext) -> Controller | None:
         reconcile,
         context.env,
         triggers=[(secrets, triggers.own()), (accounts, gone)],
-        workers=WORKERS,
+        workers=context.settings.workers.serviceaccount_token,
     )
 
 

@@ -20,7 +20,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-WORKERS = 5
 # Endpoints that are the lock of an old leader election: no Service's.
 _ELECTION = "control-plane.alpha.kubernetes.io/leader"
 
@@ -47,11 +46,12 @@ class EndpointsController:
             context.env,
             triggers=[
                 (self._services, triggers.own()),
-                (self._pods, changes.trigger(self._services)),
                 (self._endpoints, self._of_endpoints),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.endpoints,
         )
+        batch = context.settings.endpoints.batch
+        self.loop.watch(self._pods, changes.trigger(self._services), lambda key: batch)
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Service's Endpoints in line with its pods."""

@@ -25,8 +25,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-WORKERS = 5
-
 
 def make(context: ControllerContext) -> Controller:
     """The control loop."""
@@ -47,6 +45,7 @@ class EndpointSlices:
         self._pods.add_index(index.node_name)
         self._slices = SliceTracker(context.client, slices, plan_slices.MANAGER)
         self._times = changes.TriggerTimes()
+        self._limit = context.settings.endpoints.max_per_slice
         # Zones' shares of the CPUs, None when nodes have changed; endpoints hinted to each zone, by
         # Service and family.
         self._shares: dict[str, float] | None = None
@@ -57,12 +56,13 @@ class EndpointSlices:
             context.env,
             triggers=[
                 (self._services, triggers.own()),
-                (self._pods, changes.trigger(self._services)),
                 (self._nodes, self._of_node),
                 (slices, self._slices.trigger),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.endpointslice,
         )
+        batch = context.settings.endpoints.slice_batch
+        self.loop.watch(self._pods, changes.trigger(self._services), lambda key: batch)
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Service's slices in line with its pods."""
@@ -87,7 +87,7 @@ class EndpointSlices:
             n.metadata.name: n.metadata.labels.get(backends.ZONE, "") for n in self._on(selected)
         }
         when = self._times.take(service, selected)
-        actions = plan_slices.plan(service, selected, zones, there)
+        actions = plan_slices.plan(service, selected, zones, there, self._limit)
         if plan_slices.has_topology_mode(service):
             actions = self._hint(key, service, actions, there)
         elif self._hinted.pop(key, None) is not None:

@@ -22,8 +22,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-WORKERS = 5
-
 
 def make(context: ControllerContext) -> Controller:
     """The control loop."""
@@ -45,11 +43,13 @@ class EndpointSliceMirroring:
             context.env,
             triggers=[
                 (self._services, _of_service),
-                (self._endpoints, _of_endpoints),
                 (slices, self._slices.trigger),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.endpointslice_mirroring,
         )
+        self._limit = context.settings.endpoints.max_mirrored
+        batch = context.settings.endpoints.mirroring_batch
+        self.loop.watch(self._endpoints, _of_endpoints, lambda key: batch)
 
     async def reconcile(self, key: Key) -> None:
         """Update the slices that mirror one Endpoints object."""
@@ -67,7 +67,7 @@ class EndpointSliceMirroring:
             await self._slices.apply(key, [Delete(item.metadata.name) for item in slices])
             self._slices.forget(key)
             return
-        plan = plan_mirroring.plan(endpoints, slices)
+        plan = plan_mirroring.plan(endpoints, slices, self._limit)
         self._report(endpoints, plan)
         deleting = endpoints.metadata.deletionTimestamp is not None
         try:
@@ -90,7 +90,7 @@ class EndpointSliceMirroring:
                 endpoints,
                 recorder.WARNING,
                 "TooManyAddressesToMirror",
-                f"A max of {plan_mirroring.LIMIT} addresses can be mirrored to EndpointSlices per "
+                f"A max of {self._limit} addresses can be mirrored to EndpointSlices per "
                 f"Endpoints subset. {skipped} addresses were skipped",
             )
 

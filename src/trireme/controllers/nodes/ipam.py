@@ -27,10 +27,7 @@ class NodeIPAM:
     """The executor, and what it knows to be taken."""
 
     def __init__(self, context: ControllerContext) -> None:
-        settings = context.settings
-        self._sets = plan_ipam.make_sets(
-            settings.cluster_cidrs, settings.node_cidr_mask_size, settings.service_cidrs
-        )
+        self._sets = plan_ipam.make_sets(context.settings.node_ipam)
         self._client = context.client
         self._events = context.recorder
         self._log = context.env.log
@@ -108,7 +105,7 @@ class NodeIPAM:
 
 def make(context: ControllerContext) -> Controller | None:
     """The control loop; none where no pod network is to be divided."""
-    return NodeIPAM(context).loop if context.settings.cluster_cidrs else None
+    return NodeIPAM(context).loop if context.settings.node_ipam.cluster_cidrs else None
 
 
 CONTROLLER = Definition("node-ipam-controller", make, account="node-controller")

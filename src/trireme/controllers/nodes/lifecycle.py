@@ -23,7 +23,6 @@ from trireme.domain import pods
 from trireme.machinery import errors, time
 from trireme.runtime import index, recorder
 
-PERIOD = 5.0
 LEASES = "kube-node-lease"
 _ERRORS = (errors.ApiError, OSError, Unreadable)
 
@@ -66,7 +65,7 @@ class NodeLifecycle:
         self._client = context.client
         self._events = context.recorder
         self._env = context.env
-        self._settings = context.settings
+        self._settings = context.settings.node_lifecycle
         self._nodes = context.informers.of(Node)
         self._pods = context.informers.of(Pod)
         self._leases = context.informers.of(Lease, LEASES)
@@ -84,7 +83,7 @@ class NodeLifecycle:
             await informer.synced()
         while True:
             await self.monitor_health()
-            await self._env.clock.sleep(PERIOD)
+            await self._env.clock.sleep(self._settings.monitor_period)
 
     async def monitor_health(self) -> None:
         """Update the health, taints and pods of all nodes once."""

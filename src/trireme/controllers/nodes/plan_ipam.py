@@ -1,14 +1,15 @@
 """The parts of a cluster's pod network that nodes get. Pure.
 
-In: the network, how large a part is, what is taken. Out: the next free part. Called by ``ipam``.
+In: the networks, how large a part is, what is taken. Out: the next free part. Called by ``ipam``.
 Upstream: pkg/controller/nodeipam/ipam/cidrset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, TypeAlias
+
+from trireme.controllers.settings import NodeIPAM
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -78,20 +79,42 @@ class CIDRSet:
         return range(first, ((int(network.broadcast_address) - start) >> width) + 1)
 
 
-def make_sets(clusters: Sequence[str], size: int | None, services: Iterable[str]) -> list[CIDRSet]:
+def make_sets(settings: NodeIPAM) -> list[CIDRSet]:
     """One for each of the cluster's pod networks; none gives out addresses of Services.
-
-    ``size`` of None is 24 for IPv4 and 64 for IPv6. ValueError.
-    """
-    if size is not None and len(clusters) > 1:
-        raise ValueError("--node-cidr-mask-size is not allowed with dual-stack clusters")
-    networks = [ip_network(text) for text in clusters]
+    ValueError."""
+    networks = [ip_network(text) for text in settings.cluster_cidrs]
     if len(networks) != len({network.version for network in networks}):
-        raise ValueError(f"{', '.join(clusters)}: one cluster CIDR of each IP family at most")
-    sets = [CIDRSet(network, size or SIZES[network.version]) for network in networks]
-    for text in services:
+        listed = ", ".join(settings.cluster_cidrs)
+        raise ValueError(f"{listed}: one cluster CIDR of each IP family at most")
+    sizes = _sizes(settings, {network.version for network in networks})
+    sets = [CIDRSet(network, sizes[network.version]) for network in networks]
+    for text in settings.service_cidrs:
         service = ip_network(text)
         for network, made in zip(networks, sets, strict=True):
             if network.version == service.version and network.overlaps(service):
                 made.occupy(service)
     return sets
+
+
+def _sizes(settings: NodeIPAM, families: set[int]) -> dict[int, int]:
+    """The prefix of a node's part, for each IP family. ValueError."""
+    own = {4: settings.mask_size_ipv4, 6: settings.mask_size_ipv6}
+    if settings.mask_size:
+        if len(families) > 1:
+            raise ValueError(
+                "usage of --node-cidr-mask-size is not allowed with dual-stack clusters"
+            )
+        if any(own.values()):
+            raise ValueError(
+                "usage of --node-cidr-mask-size-ipv4 and --node-cidr-mask-size-ipv6 is not allowed"
+                " if --node-cidr-mask-size is set"
+            )
+        return dict.fromkeys(families, settings.mask_size)
+    for family, size in own.items():
+        if size and family not in families:
+            other = next(iter(families))
+            raise ValueError(
+                f"usage of --node-cidr-mask-size-ipv{family} is not allowed for a single-stack"
+                f" IPv{other} cluster"
+            )
+    return {family: own[family] or SIZES[family] for family in families}

@@ -14,7 +14,7 @@ import msgspec
 
 from trireme.api.core.v1.node_types import Node, NodeCondition
 from trireme.api.core.v1.selection import Taint
-from trireme.controllers.settings import Settings
+from trireme.controllers.settings import NodeLifecycle
 from trireme.machinery import time
 
 NOT_READY, UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
@@ -70,11 +70,13 @@ def update_health(before: Health | None, node: Node, renewed: str | None, now: f
     return Health(probed, heartbeat, renewed or before.renewed)
 
 
-def conditions(node: Node, health: Health, settings: Settings, now: float) -> list[NodeCondition]:
+def conditions(
+    node: Node, health: Health, settings: NodeLifecycle, now: float
+) -> list[NodeCondition]:
     """The conditions of a node: Unknown once the grace period is over without a heartbeat."""
     present = node.status.conditions
     posted = ready(present) is not None
-    grace = settings.node_grace if posted else settings.node_startup
+    grace = settings.monitor_grace if posted else settings.startup_grace
     if now <= health.probed + grace:
         return present
     known = {item.type: item for item in present}
@@ -165,7 +167,7 @@ def zone(node: Node) -> str:
     return f"{has.get(_REGION, has.get(_OLD_REGION, ''))}:{has.get(_ZONE, has.get(_OLD_ZONE, ''))}"
 
 
-def zone_state(ready_states: Sequence[bool], settings: Settings) -> ZoneState:
+def zone_state(ready_states: Sequence[bool], settings: NodeLifecycle) -> ZoneState:
     """The state of a zone by whether each of its nodes is ready."""
     sick = ready_states.count(False)
     if sick and sick == len(ready_states):
@@ -176,7 +178,7 @@ def zone_state(ready_states: Sequence[bool], settings: Settings) -> ZoneState:
 
 
 def rates(
-    states: Mapping[str, ZoneState], sizes: Mapping[str, int], settings: Settings
+    states: Mapping[str, ZoneState], sizes: Mapping[str, int], settings: NodeLifecycle
 ) -> dict[str, float]:
     """How many nodes per second may be tainted, for each zone. When no node of any zone is ready,
     the control plane is likely cut off: none."""

@@ -51,7 +51,7 @@ class PolicyStatus:
             self.reconcile,
             context.env,
             triggers=[(self._policies, unobserved)],
-            workers=5,
+            workers=context.settings.workers.validatingadmissionpolicy_status,
         )
 
     async def reconcile(self, key: Key) -> None:

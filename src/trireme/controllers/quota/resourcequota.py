@@ -26,7 +26,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-WORKERS = 5
 # How soon a resource that is not served is looked for again, in seconds.
 DISCOVERY_RESYNC = 30.0
 
@@ -46,7 +45,7 @@ class Quotas:
             self.reconcile,
             context.env,
             triggers=[(self._quotas, _spec_changed)],
-            workers=WORKERS,
+            workers=context.settings.workers.resourcequota,
         )
 
     async def reconcile(self, key: Key) -> After | None:

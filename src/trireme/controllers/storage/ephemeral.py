@@ -20,8 +20,6 @@ from trireme.runtime.controller import Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-WORKERS = 5
-
 
 class NotOwned(Exception):
     """There is a claim of the name that was not made for the pod."""
@@ -91,7 +89,7 @@ def make(context: ControllerContext) -> Controller:
         reconcile,
         context.env,
         triggers=[(pods, of_pod), (claims, of_claim)],
-        workers=WORKERS,
+        workers=context.settings.workers.ephemeral_volume,
     )
 
 

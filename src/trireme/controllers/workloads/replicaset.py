@@ -18,6 +18,7 @@ import msgspec
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.controllers.definition import ControllerContext, Definition
+from trireme.controllers.settings import Workers
 from trireme.controllers.workloads import batches, compute_pod, plan_replicaset
 from trireme.controllers.workloads.owned_pods import OwnedPods, by_controller, of_spec
 from trireme.controllers.workloads.plan_replicaset import AnySet, AnyStatus
@@ -31,14 +32,13 @@ from trireme.runtime.informer import Informer
 from trireme.runtime.keys import Key
 from trireme.runtime.written import WAIT, Written
 
-WORKERS = 5
-
 
 @dataclass(frozen=True)
 class SetKind:
     """What differs between the kinds of set. ``queue`` names the work queue."""
 
     queue: str
+    workers: Callable[[Workers], int]
     type: type[AnySet]
     selector: Callable[[Any], Selector]
 
@@ -49,6 +49,7 @@ class SetKind:
 
 SETS = SetKind(
     "replicaset",
+    lambda workers: workers.replicaset,
     ReplicaSet,
     of_spec,
 )
@@ -78,7 +79,7 @@ class ReplicaSets:
             self.reconcile,
             context.env,
             triggers=[(self._sets, triggers.own()), (self._pods, self._owned.concerned)],
-            workers=WORKERS,
+            workers=kind.workers(context.settings.workers),
         )
 
     async def reconcile(self, key: Key) -> After | None:

@@ -13,6 +13,7 @@ from trireme.machinery import labels
 
 _KIND = SetKind(
     "replicationmanager",
+    lambda workers: workers.replicationcontroller,
     ReplicationController,
     lambda found: labels.from_set(found.spec.selector),
 )

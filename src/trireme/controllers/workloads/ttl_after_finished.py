@@ -30,7 +30,7 @@ class TTLAfterFinished:
             self.reconcile,
             context.env,
             triggers=[(self._jobs, desired)],
-            workers=5,
+            workers=context.settings.workers.ttl_after_finished,
         )
 
     async def reconcile(self, key: Key) -> After | None:

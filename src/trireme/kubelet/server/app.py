@@ -27,8 +27,9 @@ from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.logs import read
 from trireme.kubelet.node import machine
 from trireme.kubelet.server import logs, portforward, routes, stats, streams
-from trireme.kubelet.server.auth import Auth, Refused
+from trireme.kubelet.server.auth import Auth
 from trireme.kubelet.worker import Worker
+from trireme.runtime.serving.delegated import Refused
 
 JSON = "application/json"
 METRICS = "text/plain; version=0.0.4; charset=utf-8"

@@ -110,6 +110,7 @@ def plan(
     volume_of: Callable[[str], PersistentVolume | None],
     undesired_since: Mapping[str, float],
     now: float,
+    max_wait: float = MAX_WAIT_FOR_UNMOUNT,
 ) -> Plan:
     """What to do for one node. ``elsewhere`` gives the other nodes that have a volume;
     ``undesired_since`` when an attachment was first seen to be needed no longer (seconds).
@@ -140,7 +141,7 @@ def plan(
             else ""
         )
         if name not in desired_here:
-            left = _wait(node, unique, undesired_since.get(name, now), now)
+            left = _wait(node, unique, undesired_since.get(name, now) + max_wait - now)
             if left == 0.0:
                 detach.append(item)
                 continue
@@ -151,13 +152,13 @@ def plan(
     return Plan(attach, blocked, detach, reported, min(waits, default=None))
 
 
-def _wait(node: Node | None, unique: str, since: float, now: float) -> float | None:
+def _wait(node: Node | None, unique: str, longest: float) -> float | None:
     """Seconds until a volume may be detached that nobody needs: 0 for now, None as long as the
-    node has it mounted."""
+    node has it mounted, ``longest`` where the node is not healthy."""
     if node is None or unique not in node.status.volumesInUse:
         return 0.0
     if any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints):
         return 0.0
     if any(item.type == "Ready" and item.status == "True" for item in node.status.conditions):
         return None
-    return max(0.0, since + MAX_WAIT_FOR_UNMOUNT - now)
+    return max(0.0, longest)

@@ -8,6 +8,7 @@ nodes. Run by ``manager``. Upstream: pkg/controller/volume/attachdetach; KEP-226
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
 from typing import Final
 
@@ -48,6 +49,11 @@ class AttachDetach:
         self._events = context.recorder
         self._clock = context.env.clock
         self._written = Written(context.env.clock)
+        self._max_wait = (
+            math.inf
+            if context.settings.storage.no_force_detach
+            else plan_attach.MAX_WAIT_FOR_UNMOUNT
+        )
         self._undesired: dict[str, dict[str, float]] = {}
         # The last error of each volume that a pod has an event of, by the pod's uid.
         self._reported: dict[str, dict[str, str]] = {}
@@ -101,6 +107,7 @@ class AttachDetach:
             lambda name: self._volumes.get("", name),
             since,
             now,
+            self._max_wait,
         )
         # Reported first: a node may not mount what it no longer has.
         if node is not None and plan.reported != node.status.volumesAttached:
@@ -113,7 +120,7 @@ class AttachDetach:
             self._note_blocked(key.name, needed, others)
         if plan.blocked:
             return After(BLOCKED)
-        return None if plan.wait is None else After(plan.wait)
+        return None if plan.wait in (None, math.inf) else After(plan.wait)
 
     def _note_undesired(
         self, node: str, here: list[VolumeAttachment], desired: dict[str, Desired], now: float

@@ -30,7 +30,6 @@ from trireme.runtime.keys import Key
 from trireme.runtime.mutation_cache import MutationCache
 
 # How often a claim that waits is looked at again, in seconds.
-RESYNC: Final = After(15.0)
 IN_TREE: Final = "kubernetes.io/"
 _EXTERNAL: Final = (
     "Waiting for a volume to be created either by the external provisioner '{}' or manually by the "
@@ -43,6 +42,8 @@ class Binder:
     """The state of the controller: caches. Keys with a namespace are claims, others volumes."""
 
     def __init__(self, context: ControllerContext) -> None:
+        self._resync = After(context.settings.storage.binder_sync)
+        self._provisions = context.settings.storage.dynamic_provisioning
         self._client = context.client
         self._events = context.recorder
         informers = context.informers
@@ -106,12 +107,12 @@ class Binder:
             self._wait_for_consumer(claim)
         elif volumes.class_of(claim):
             await self._provision(claim, storage_class)
-            return RESYNC
+            return self._resync
         else:
             message = "no persistent volumes available for this claim and no storage class is set"
             self._note(claim, recorder.NORMAL, "FailedBinding", message)
         await self._set_claim(claim, "Pending", None)
-        return RESYNC
+        return self._resync
 
     def _candidates(self, claim: PersistentVolumeClaim) -> list[PersistentVolume]:
         """The volumes of the claim's class, and those that are meant for it."""
@@ -126,19 +127,19 @@ class Binder:
         volume = self._volumes.get("", name)
         if volume is None:
             await self._set_claim(claim, "Pending", None)
-            return RESYNC
+            return self._resync
         if volume.spec.claimRef is None:
             problem = volumes.problem(volume, claim)
             if problem:
                 message = f"Cannot bind to requested volume {gotext.quote(name)}: {problem}"
                 self._note(claim, recorder.WARNING, "VolumeMismatch", message)
                 await self._set_claim(claim, "Pending", None)
-                return RESYNC
+                return self._resync
         elif not volumes.is_bound_to(volume, claim):
             message = f"volume {gotext.quote(name)} already bound to a different claim."
             self._note(claim, recorder.WARNING, "FailedBinding", message)
             await self._set_claim(claim, "Pending", None)
-            return RESYNC
+            return self._resync
         await self._bind(volume, claim)
         return None
 
@@ -296,6 +297,8 @@ class Binder:
         self, claim: PersistentVolumeClaim, storage_class: StorageClass | None
     ) -> None:
         """Ask the class's provisioner for a volume, by annotations of the claim."""
+        if not self._provisions:
+            return
         if storage_class is None:
             name = gotext.quote(volumes.class_of(claim))
             message = f"storageclass.storage.k8s.io {name} not found"

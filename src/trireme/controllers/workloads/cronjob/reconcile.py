@@ -26,7 +26,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.keys import Key
 from trireme.runtime.written import WAIT, Written
 
-WORKERS = 5
 _ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)")
 
 
@@ -54,7 +53,7 @@ class CronJobs:
                 (self._cron_jobs, triggers.own()),
                 (self._jobs, triggers.controller("CronJob", "batch")),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.cronjob,
         )
 
     async def reconcile(self, key: Key) -> After | None:

@@ -33,7 +33,6 @@ from trireme.runtime.keys import Key
 from trireme.runtime.pace import Pace
 from trireme.runtime.written import WAIT, Written
 
-WORKERS = 2
 # A look at so many nodes is worth waiting a second for more to happen.
 NODES_PER_SECOND = 10_000
 
@@ -60,7 +59,8 @@ class DaemonSets:
         self._history = History(context, self._written)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)
         self._owned = OwnedPods(self._sets, self._pods, DaemonSet, self._written)
-        self.loop = Controller("daemonset", self.reconcile, context.env, workers=WORKERS)
+        workers = context.settings.workers.daemonset
+        self.loop = Controller("daemonset", self.reconcile, context.env, workers=workers)
         self.loop.watch(self._sets, triggers.own())
         self.loop.watch(self._pods, self._owned.concerned, self._pace.delay)
         self.loop.watch(self._nodes, self._of_node, self._pace.delay)

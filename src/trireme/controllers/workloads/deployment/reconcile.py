@@ -26,8 +26,6 @@ from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
-WORKERS = 5
-
 
 def make(context: ControllerContext) -> Controller:
     """The control loop."""
@@ -55,7 +53,7 @@ class Deployments:
                 (self._sets, self._of_set),
                 (self._pods, self._of_pod),
             ],
-            workers=WORKERS,
+            workers=context.settings.workers.deployment,
         )
 
     async def reconcile(self, key: Key) -> After | None:

@@ -41,7 +41,6 @@ from trireme.runtime.pace import Pace
 from trireme.runtime.written import WAIT, Written
 
 NAME = "job-controller"
-WORKERS = 5
 # A Job is looked at so often at most, so that the status is written for many pods at once; unless
 # its spec changes, or half of its pods have ended, which is many.
 BATCH_SECONDS = 1.0
@@ -67,7 +66,8 @@ class Jobs:
         self._owned = OwnedPods(
             self._jobs, self._pods, Job, self._written, finalizers=(compute_indexes.FINALIZER,)
         )
-        self._loop = Controller("job", self.reconcile, context.env, workers=WORKERS, retry=RETRY)
+        workers = context.settings.workers.job
+        self._loop = Controller("job", self.reconcile, context.env, workers=workers, retry=RETRY)
         self._loop.watch(self._jobs, triggers.only(_spec_changed, triggers.own()))
         others = triggers.only(lambda event: not _spec_changed(event), triggers.own())
         self._loop.watch(self._jobs, others, self._delay)

@@ -31,7 +31,6 @@ from trireme.runtime.keys import Key
 from trireme.runtime.pace import Pace
 from trireme.runtime.written import WAIT, Written
 
-WORKERS = 5
 # A look at so many pods is worth waiting a second for more to happen.
 PODS_PER_SECOND = 10_000
 
@@ -57,7 +56,8 @@ class StatefulSets:
         self._owned = OwnedPods(
             self._sets, self._pods, StatefulSet, self._written, fits=compute_pods.is_member
         )
-        self.loop = Controller("statefulset", self.reconcile, context.env, workers=WORKERS)
+        workers = context.settings.workers.statefulset
+        self.loop = Controller("statefulset", self.reconcile, context.env, workers=workers)
         self.loop.watch(self._sets, triggers.own())
         self.loop.watch(self._pods, self._owned.concerned, self._pace.delay)
         self.loop.watch(self._claims, self._of_claim, self._pace.delay)

@@ -1,0 +1,103 @@
+"""The pages that a component of the control plane serves.
+
+In: its name, health checks, flags. Out: ``Pages`` for ``runtime.serving``. Upstream: component-base
+``zpages`` (flagz, statusz), ``metrics``.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import prometheus_client
+from prometheus_client.metrics_core import Metric
+
+from trireme.apiserver.config import VERSION
+from trireme.kit.env import Env
+from trireme.runtime.serving.health import Checks
+from trireme.runtime.serving.server import TEXT, Pages
+
+_WARNING = (
+    "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility"
+    " guarantees and is for debugging purposes only.\n"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """``name`` is upstream's. ``health``: checks by path; ``flags``: all flags and their values,
+    empty where the component was not started by a command."""
+
+    name: str
+    health: Mapping[str, Checks] = field(default_factory=lambda: {"/healthz": Checks()})
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+    def pages(self, env: Env, disabled_metrics: Iterable[str] = ()) -> Pages:
+        """Its pages, with the metrics of ``env`` and of the process."""
+        registry = env.metrics
+        prometheus_client.ProcessCollector(registry=registry)
+        _build_info(registry)
+        began = env.clock.now()
+        texts: dict[str, Callable[[], str]] = {"/flagz": self._flagz}
+        paths = ["/metrics", "/metrics/slis", "/statusz", *texts, *self.health]
+        texts["/statusz"] = lambda: self._statusz(began, env.clock.now(), sorted(paths))
+        return Pages(
+            metrics=Without(registry, disabled_metrics),
+            health=self.health,
+            texts={path: _encoded(text) for path, text in texts.items()},
+        )
+
+    def _flagz(self) -> str:
+        lines = [f"{name}={value}" for name, value in sorted(self.flags.items())]
+        return f"\n{self.name} flagz\n{_WARNING}" + "".join(f"{line}\n" for line in lines)
+
+    def _statusz(self, began: float, now: float, paths: list[str]) -> str:
+        up = int(now - began)
+        started = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(began))
+        version = VERSION.removeprefix("v")
+        return (
+            f"\n{self.name} statusz\n{_WARNING}\nStarted: {started}\n"
+            f"Up: {up // 3600} hr {up // 60 % 60:02} min {up % 60:02} sec\n"
+            f"Python version: {platform.python_version()}\nBinary version: {version}\n"
+            f"Emulation version: {version.rpartition('.')[0]}\nPaths: {' '.join(paths)}\n"
+        )
+
+
+class Without(prometheus_client.CollectorRegistry):
+    """Another registry, without some metrics."""
+
+    def __init__(self, inner: prometheus_client.CollectorRegistry, disabled: Iterable[str]) -> None:
+        super().__init__()
+        self._inner = inner
+        # A counter's family is named without the ending of its sample.
+        self._disabled = {name.removesuffix("_total") for name in disabled}
+
+    def collect(self) -> Iterable[Metric]:
+        return (item for item in self._inner.collect() if item.name not in self._disabled)
+
+
+def _encoded(text: Callable[[], str]) -> Callable[[], tuple[str, bytes]]:
+    return lambda: (TEXT, text().encode())
+
+
+def _build_info(registry: prometheus_client.CollectorRegistry) -> None:
+    major, minor, _ = VERSION.removeprefix("v").split(".")
+    labels = {
+        "major": major,
+        "minor": minor,
+        "git_version": VERSION,
+        "git_commit": "",
+        "git_tree_state": "",
+        "build_date": "",
+        "go_version": f"python{platform.python_version()}",
+        "compiler": platform.python_implementation(),
+        "platform": f"linux/{platform.machine()}",
+    }
+    prometheus_client.Gauge(
+        "kubernetes_build_info",
+        "What was built; always 1",
+        list(labels),
+        registry=registry,
+    ).labels(**labels).set(1)

@@ -1,0 +1,200 @@
+"""The flags of upstream's components: each is served, or refused by name with a reason.
+
+The tables beside this file are the groups, flags and defaults of ``--help`` of v1.36.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from trireme.cluster import flags
+from trireme.cluster.command_line import cli
+from trireme.cluster.flags import Command, Flag, Refused, Row
+from trireme.kit import pki
+
+# Defaults that are not upstream's, and why.
+OTHER_DEFAULTS = {
+    "bind-address": "127.0.0.1",  # nothing is opened outwards unless asked for
+    "kube-api-qps": "0",  # the API server's priorities and fairness limit
+    "kube-api-burst": "0",
+    "use-service-account-credentials": "true",  # least rights
+    "tls-min-version": "VersionTLS12",  # which Go takes without one
+}
+COMPONENTS = {"controllers": "kube-controller-manager"}
+ZERO = {"", "0", "0s", "false"}
+
+
+def command(name: str) -> Command:
+    with click.Context(cli) as context:
+        found = cli.get_command(context, name)
+    assert isinstance(found, Command)
+    return found
+
+
+def upstream(name: str) -> dict[str, list[str]]:
+    path = Path(__file__).parent / f"{COMPONENTS[name]}-flags.csv"
+    with path.open() as file:
+        return {row[1]: row for row in list(csv.reader(file))[1:]}
+
+
+def rows(name: str) -> dict[str, tuple[str, Row]]:
+    groups = command(name).groups
+    return {row.name: (group, row) for group, found in groups.items() for row in found}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_each_flag_of_upstreams_is_served_or_refused_in_its_group(name: str) -> None:
+    expected = {flag: row[0] for flag, row in upstream(name).items()}
+    assert {flag: group for flag, (group, _) in rows(name).items()} == expected
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_defaults_are_upstreams(name: str) -> None:
+    found = command(name)
+    shown = flags.texts(found.groups, found.defaults, {})
+    for flag, value in shown.items():
+        expected = OTHER_DEFAULTS.get(flag, upstream(name)[flag][3])
+        assert value == expected or {value, expected} <= ZERO, flag
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_each_flag_sets_a_setting_of_its_own(name: str) -> None:
+    found = [row for _, row in rows(name).values() if isinstance(row, Flag)]
+    assert len({row.to for row in found}) == len(found)
+    for row in found:
+        flags.at(command(name).defaults, row.to)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_each_setting_has_a_flag(name: str) -> None:
+    """But for those that are made of several flags, or of a feature gate."""
+    made = {
+        "component.election.elect",
+        "component.election.release",
+        "component.gates",
+        "settings.feature_gates",
+        "settings.namespace_delay",
+        "settings.root_ca",
+        *(f"settings.signing.{signer}" for signer in SIGNERS),
+    }
+    paths = {row.to for _, row in rows(name).values() if isinstance(row, Flag)}
+    assert set(_paths(command(name).defaults)) - paths - made == set()
+
+
+SIGNERS = ("kube_apiserver_client", "kubelet_client", "kubelet_serving", "legacy_unknown")
+
+
+def _paths(settings: Any, prefix: str = "") -> list[str]:
+    found: list[str] = []
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if dataclasses.is_dataclass(value):
+            found += _paths(value, f"{prefix}{item.name}.")
+        else:
+            found.append(f"{prefix}{item.name}")
+    return found
+
+
+def parsed(*words: str) -> Any:
+    """The settings of ``controllers`` with these words."""
+    found = command("controllers")
+    kept: list[Any] = []
+    copy = Command(
+        found.groups, found.defaults, lambda options, given: kept.append((options, given)), ""
+    )
+    copy.main([*words], standalone_mode=False)
+    return kept[0][0]
+
+
+def test_a_flag_sets_its_setting() -> None:
+    options = parsed(
+        "--concurrent-job-syncs=7",
+        "--horizontal-pod-autoscaler-sync-period=1m30s",
+        "--node-eviction-rate",
+        "0.5",
+        "--leader-elect=false",
+        "--allocate-node-cidrs",
+        "--cluster-cidr=10.0.0.0/16,fd00::/56",
+        "--controllers=*,-job",
+        "--controllers=ttl",
+        "-v",
+        "4",
+    )
+    assert options.settings.workers.job == 7
+    assert options.settings.workers.deployment == 5
+    assert options.settings.autoscaling.sync_period == 90.0
+    assert options.settings.node_lifecycle.eviction_rate == 0.5
+    assert options.component.election.elect is False
+    assert options.allocate_node_cidrs is True
+    assert options.settings.node_ipam.cluster_cidrs == ("10.0.0.0/16", "fd00::/56")
+    assert options.controllers == ("*", "-job", "ttl")
+    assert options.component.verbosity == 4
+
+
+def test_the_last_of_two_values_counts() -> None:
+    assert parsed("--concurrent-gc-syncs=3", "--concurrent-gc-syncs=4").settings.workers == (
+        dataclasses.replace(parsed().settings.workers, garbage_collector=4)
+    )
+
+
+def test_a_file_is_read_and_never_shown(tmp_path: Path) -> None:
+    key = tmp_path / "sa.key"
+    key.write_bytes(pki.new_key())
+    found = command("controllers")
+    options = parsed(f"--service-account-private-key-file={key}")
+    assert options.settings.service_account_key == key.read_bytes()
+    shown = flags.texts(found.groups, options, {"service-account-private-key-file": str(key)})
+    assert shown["service-account-private-key-file"] == str(key)
+    assert "PRIVATE KEY" not in str(flags.texts(found.groups, options, {}))
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_flag_that_is_not_served_is_refused_with_the_reason(name: str) -> None:
+    for _, row in rows(name).values():
+        if isinstance(row, Refused):
+            with pytest.raises(click.UsageError) as refused:
+                cli.main([name, f"--{row.name}=something"], standalone_mode=False)
+            assert row.reason in refused.value.format_message()
+            assert f"--{row.name}" in refused.value.format_message()
+
+
+def test_a_value_that_asks_for_what_is_done_is_taken() -> None:
+    parsed("--profiling=false", "--cloud-provider=external", "--leader-elect-resource-lock=leases")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--controllers=*,-typo"], '"typo" is not in the list of known controllers'),
+        (["--controllers=service-lb-controller"], "cannot be switched on"),
+        (["--allocate-node-cidrs"], "needs --cluster-cidr"),
+        (["--feature-gates=Typo=true"], "unrecognized feature gate: Typo"),
+        (["--feature-gates=AnonymousAuthConfigurableEndpoints=false"], "cannot set feature gate"),
+        (["--leader-elect-retry-period=9s"], "not in falling order"),
+    ],
+)
+def test_what_does_not_fit_is_refused(words: list[str], text: str) -> None:
+    with pytest.raises(click.UsageError) as refused:
+        cli.main(["controllers", "--master=http://127.0.0.1:1", *words], standalone_mode=False)
+    assert text in refused.value.format_message()
+
+
+def test_half_of_a_signer_is_refused(tmp_path: Path) -> None:
+    authority = pki.new_authority("ca", 0.0)
+    (tmp_path / "ca.crt").write_bytes(authority.certificate)
+    with pytest.raises(click.UsageError) as refused:
+        cli.main(
+            [
+                "controllers",
+                "--master=http://127.0.0.1:1",
+                f"--cluster-signing-kubelet-client-cert-file={tmp_path / 'ca.crt'}",
+            ],
+            standalone_mode=False,
+        )
+    assert "need each other" in refused.value.format_message()
