@@ -26,7 +26,7 @@ OTHER_DEFAULTS = {
     "use-service-account-credentials": "true",  # least rights
     "tls-min-version": "VersionTLS12",  # which Go takes without one
 }
-COMPONENTS = {"controllers": "kube-controller-manager"}
+COMPONENTS = {"controllers": "kube-controller-manager", "scheduler": "kube-scheduler"}
 ZERO = {"", "0", "0s", "false"}
 
 

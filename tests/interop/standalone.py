@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -46,3 +49,18 @@ def api_server(folder: Path, *more: str) -> Iterator[Kubectl]:
         kubectl = Kubectl(Path(process.stdout.readline().strip()), "alone")
         until(lambda: "ready" in (folder / "apiserver.log").read_text())
         yield kubectl
+
+
+def page(port: int, path: str, folder: Path, user: str = "admin") -> tuple[int, str]:
+    """A page of a component that serves on ``port``, got with a certificate of the API server's
+    folder; "" for none."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if user:
+        context.load_cert_chain(folder / f"pki/{user}.crt", folder / f"pki/{user}.key")
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}{path}", context=context) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()

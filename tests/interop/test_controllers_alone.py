@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.cluster import needs_kubectl, until
-from tests.interop.standalone import alone, api_server
+from tests.interop.standalone import alone, api_server, free_port, page
 
 pytestmark = [pytest.mark.interop, needs_kubectl]
 
@@ -16,7 +16,7 @@ def test_each_controller_writes_as_its_own_account(tmp_path: Path) -> None:
     log = tmp_path / "controllers.log"
     with api_server(tmp_path) as kubectl:
         path = str(tmp_path / "controllers.kubeconfig")
-        with alone("controllers", "--kubeconfig", path, log=log):
+        with alone("controllers", "--kubeconfig", path, "--secure-port=0", log=log):
             until(lambda: "ready" in log.read_text())
             kubectl("create", "namespace", "work")
             kubectl("-n", "work", "create", "deployment", "web", "--image=web", "--replicas=2")
@@ -25,4 +25,56 @@ def test_each_controller_writes_as_its_own_account(tmp_path: Path) -> None:
             # As upstream, which makes an account for each that it starts.
             accounts = kubectl("-n", "kube-system", "get", "serviceaccounts", "-o", "name")
             assert "serviceaccount/deployment-controller" in accounts
+        assert "forbidden" not in log.read_text()
+
+
+def test_of_two_copies_one_works_and_its_end_hands_over(tmp_path: Path) -> None:
+    logs = [tmp_path / "one.log", tmp_path / "two.log"]
+    ports = [free_port(), free_port()]
+    with api_server(tmp_path) as kubectl:
+        path = str(tmp_path / "controllers.kubeconfig")
+        words = [("controllers", "--kubeconfig", path, f"--secure-port={port}") for port in ports]
+
+        def leader() -> str:
+            lease = kubectl.json("-n", "kube-system", "lease", "kube-controller-manager")
+            return str(lease["spec"].get("holderIdentity", ""))
+
+        with alone(*words[1], "--leader-elect-retry-period=500ms", log=logs[1]):
+            with alone(*words[0], log=logs[0]):
+                until(lambda: all("ready" in log.read_text() for log in logs))
+                until(lambda: leader() != "")
+                first = leader()
+                kubectl("create", "deployment", "web", "--image=web", "--replicas=2")
+                until(lambda: len(kubectl.json("pods")["items"]) == 2)
+            # The first has ended: if it led, the lease was given up, and not waited for.
+            until(lambda: leader() != "")
+            kubectl("scale", "deployment", "web", "--replicas=3")
+            until(lambda: len(kubectl.json("pods")["items"]) == 3)
+            assert first
+            status, text = page(ports[1], "/healthz?verbose", tmp_path, "")
+            assert status == 200
+            assert "[+]leaderElection ok\n" in text and "[+]deployment-controller ok\n" in text
+
+
+def test_who_may_sees_their_metrics(tmp_path: Path) -> None:
+    log, port = tmp_path / "controllers.log", free_port()
+    with api_server(tmp_path) as kubectl:
+        path = str(tmp_path / "controllers.kubeconfig")
+        files = [f"--{name}-kubeconfig={path}" for name in ("authentication", "authorization")]
+        words = ("--kubeconfig", path, *files, f"--secure-port={port}", "--concurrent-job-syncs=7")
+        with alone("controllers", *words, log=log):
+            until(lambda: "ready" in log.read_text())
+            kubectl("create", "deployment", "web", "--image=web", "--replicas=2")
+            until(lambda: len(kubectl.json("pods")["items"]) == 2)
+            assert page(port, "/metrics", tmp_path, "")[0] == 403
+            assert page(port, "/metrics", tmp_path, "scheduler")[0] == 403
+            status, text = page(port, "/metrics", tmp_path)
+            assert status == 200
+            for expected in (
+                'workqueue_adds_total{name="deployment"}',
+                'rest_client_requests_total{code="201",host="127.0.0.1:',
+                "process_resident_memory_bytes ",
+            ):
+                assert expected in text
+            assert "\nconcurrent-job-syncs=7\n" in page(port, "/flagz", tmp_path)[1]
         assert "forbidden" not in log.read_text()

@@ -163,3 +163,13 @@ def test_a_pod_deleted_and_made_again_with_other_priority_waits_once() -> None:
     queue.drop("a")
     queue.add(pod("a", 2), 0.0)
     assert names(queue, 0.0) == ["a"]
+
+
+def test_a_refused_pod_is_tried_again_in_any_case_after_the_longest_time() -> None:
+    queue = Queue(60.0)
+    queue.add(pod("a"), 0.0)
+    assert names(queue, 0.0) == ["a"]
+    queue.add_unschedulable("a", FIT, 0.0)
+    assert queue.next_due() == 60.0
+    assert names(queue, 59.0) == []
+    assert names(queue, 60.0) == ["a"]

@@ -22,7 +22,7 @@ from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informers
 from trireme.runtime.recorder import EventRecorder
-from trireme.scheduler import binding_cycle, decide, hints, preempt, profile
+from trireme.scheduler import binding_cycle, decide, hints, preempt, profile, queue
 from trireme.scheduler.binding_cycle import BindingCycle
 from trireme.scheduler.decide import Decision
 from trireme.scheduler.default_selector import DefaultSelectors
@@ -46,10 +46,12 @@ LIVE_PODS = "status.phase!=Succeeded,status.phase!=Failed"
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """``profile`` decides for pods whose ``schedulerName`` is its name."""
+    """``profile`` decides for pods whose ``schedulerName`` is its name. ``longest_unschedulable``:
+    seconds after which a pod that did not fit is tried again in any case."""
 
     client: Client
     profile: profile.Profile = profile.DEFAULT
+    longest_unschedulable: float = queue.UNSCHEDULABLE_MOST
 
 
 async def run(config: SchedulerConfig, env: Env) -> None:
@@ -69,7 +71,7 @@ class Scheduler:
         self._env = env
         self._group = group
         self.columns = Columns()
-        self.queue = Queue()
+        self.queue = Queue(config.longest_unschedulable)
         self.nominations = Nominations()
         self._informers = informers = Informers(config.client, env)
         self._recorder = EventRecorder(config.client, config.profile.name, "", env)

@@ -61,9 +61,11 @@ Entry = tuple[float, float, float, int, str]
 
 
 class Queue:
-    """All waiting pods, by uid."""
+    """All waiting pods, by uid. ``longest``: seconds after which an unschedulable pod is tried
+    again in any case."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest: float = UNSCHEDULABLE_MOST) -> None:
+        self._longest = longest
         self._pods: dict[str, QueuedPodInfo] = {}
         self._active: list[Entry] = []
         self._after_unschedulable: list[Entry] = []
@@ -157,7 +159,7 @@ class Queue:
             if entry
         ]
         # In the order in which they became unschedulable: the first has waited longest.
-        due += [item.since + UNSCHEDULABLE_MOST for item in islice(self._parked.values(), 1)]
+        due += [item.since + self._longest for item in islice(self._parked.values(), 1)]
         return min(due, default=None)
 
     def _flush(self, now: float) -> None:
@@ -167,7 +169,7 @@ class Queue:
                 self._place(self._pods[entry[-1]], Place.ACTIVE)
         # In the order in which they became unschedulable: the first that is not due ends the loop.
         for waiting in list(self._parked.values()):
-            if waiting.since + UNSCHEDULABLE_MOST > now:
+            if waiting.since + self._longest > now:
                 break
             self._place(waiting, Place.ACTIVE)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from trireme.client.kubeconfig import Access
     from trireme.client.transport import Transport
     from trireme.cluster.served import Served
+    from trireme.runtime.serving.health import Checks
 
 Wrap = Callable[["Transport"], "Transport"]
 
@@ -104,6 +105,32 @@ def flagz(command: Command, given: Mapping[str, str]) -> dict[str, str]:
 def candidate(component: Component, env: Env) -> str:
     """This process in the election, "" where there is none."""
     return f"{socket.gethostname()}_{env.uid()}" if component.election.elect else ""
+
+
+async def lead(
+    component: Component,
+    client: Client,
+    env: Env,
+    health: Checks,
+    work: Callable[[], Awaitable[None]],
+) -> None:
+    """Do the ``work``; with an election, while this copy leads."""
+    from trireme.runtime.election import Election
+
+    if not component.election.elect:
+        await work()
+        return
+    # A copy that waits for the lease is ready, too.
+    env.started()
+    election = Election(client, component.election, candidate(component, env), env)
+    health.add("leaderElection", election.problem)
+    await election.lead(work)
+
+
+def check(component: Component) -> None:
+    """Refuse flags that do not fit each other. UsageError."""
+    if bool(component.serving.certificate) != bool(component.serving.key):
+        raise click.UsageError("--tls-cert-file and --tls-private-key-file need each other")
 
 
 def log_level(component: Component) -> None:

@@ -79,8 +79,7 @@ def _check(options: Options) -> set[str]:
         if not options.settings.node_ipam.cluster_cidrs:
             raise click.UsageError("--allocate-node-cidrs needs --cluster-cidr")
         plan_ipam.make_sets(options.settings.node_ipam)
-    if bool(options.component.serving.certificate) != bool(options.component.serving.key):
-        raise click.UsageError("--tls-cert-file and --tls-private-key-file need each other")
+    _component.check(options.component)
     _signing(options.signing, options.settings.signing)
     return {item.gate for item in every if item.gate}
 
