@@ -6,13 +6,14 @@
 
 Each controller acts as its own service account under the bootstrap roles. ``w.writes`` counts what
 they wrote. Nodes are played by ``w.play``: it binds pods and reports them running and ready, or
-ended as ``w.outcome`` says.
+ended as ``w.end_as`` says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -111,7 +112,8 @@ class World:
         self._config: manager.ManagerConfig
         self._group: _Group
         # How a pod ends; "" for one that runs on.
-        self.outcome: Callable[[core.Pod], str] = lambda pod: pod.metadata.annotations.get(ENDS, "")
+        self._outcome: Callable[[core.Pod], str] = lambda p: p.metadata.annotations.get(ENDS, "")
+        self._wake: builtins.list[Callable[[], None]] = []
         self.client = clients.client(server)
         self.writes: Counter[tuple[str, str, str]] = Counter()
         self.informers = Informers(self.client, env)
@@ -121,6 +123,12 @@ class World:
         # The cloud, of a world that has one.
         self.cloud: MemoryCloud
         self.extra: builtins.list[Definition] = []
+
+    def end_as(self, outcome: Callable[[core.Pod], str]) -> None:
+        """From now on each pod ends so."""
+        self._outcome = outcome
+        for wake in self._wake:
+            wake()
 
     def client_for(self, name: str) -> Client:
         user = f"system:serviceaccount:kube-system:{name}"
@@ -237,19 +245,27 @@ class World:
             change = {"spec": {"renewTime": stamp}}
             await self.client.patch(Lease, node, "kube-node-lease", change)
 
-    async def play(
-        self, node: str, *, ready: Callable[[core.Pod], bool] = lambda pod: True
-    ) -> None:
+    async def play(self, node: str) -> None:
         """Be a scheduler and a kubelet: bind each pod to ``node``, run it, report it ready, and
-        end it when it is deleted."""
+        end it when it is deleted. Looks when a pod has changed, a moment later."""
         observed: dict[str, str] = {}
         number = 0
         heard = 0.0
+        changed = asyncio.Event()
+        changed.set()
+        self._wake.append(changed.set)
+        self.informers.of(core.Pod).add_handler(lambda event: changed.set())
         while True:
             now = self.env.clock.monotonic()
             if now - heard >= 10.0 or not heard:
                 heard = now
                 await self.beat(node)
+            if not changed.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), heard + 10.0 - now)
+                await self.env.clock.sleep(0.2)
+                continue
+            changed.clear()
             for pod in self.list(core.Pod):
                 uid, place = pod.metadata.uid, (pod.metadata.name, pod.metadata.namespace)
                 if pod.metadata.deletionTimestamp is not None:
@@ -271,11 +287,11 @@ class World:
                         self.client.create_subresource(core.Pod, *place, "binding", body, Status)
                     )
                 elif pod.spec.nodeName == node:
-                    expected = "ready" if ready(pod) else "running"
-                    end = self.outcome(pod)
+                    expected = "ready"
+                    end = self._outcome(pod)
                     if observed.get(uid) in ("Succeeded", "Failed", "gone"):
                         continue
-                    if end and observed.get(uid) in ("ready", "running"):
+                    if end and observed.get(uid) == "ready":
                         expected = end
                     if observed.get(uid) == expected:
                         continue
@@ -284,8 +300,7 @@ class World:
                     if expected == end:
                         await self._report(place, self._ended(end, int(end == "Failed")))
                     else:
-                        await self._report(place, self._status(expected == "ready", number))
-            await self.env.clock.sleep(0.2)
+                        await self._report(place, self._status(number))
 
     async def _report(self, place: tuple[str, str], status: dict[str, Any]) -> None:
         change = {"status": status}
@@ -307,15 +322,14 @@ class World:
             if not late and not errors.is_namespace_terminating(error):
                 raise
 
-    def _status(self, ready: bool, number: int) -> dict[str, Any]:
+    def _status(self, number: int) -> dict[str, Any]:
         stamp = time.format(self.env.clock.now())
         address = f"10.1.{number // 250}.{number % 250 + 1}"
-        state = "True" if ready else "False"
         return {
             "phase": "Running",
             "podIP": address,
             "podIPs": [{"ip": address}],
-            "conditions": [{"type": "Ready", "status": state, "lastTransitionTime": stamp}],
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": stamp}],
         }
 
 

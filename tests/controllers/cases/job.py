@@ -92,7 +92,7 @@ def suspend(value: bool) -> Any:
 
 
 async def finish(w: World) -> None:
-    w.outcome = lambda pod: "Succeeded"
+    w.end_as(lambda pod: "Succeeded")
 
 
 async def let_go(w: World) -> None:
