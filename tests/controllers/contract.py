@@ -70,7 +70,8 @@ class Case:
     def user(self) -> str:
         of_cloud = cloud_controllers.definitions(MemoryCloud(), CloudSettings())
         accounts = {item.name: item.account for item in (*manager.definitions(), *of_cloud)}
-        return f"system:serviceaccount:kube-system:{accounts[self.controller]}"
+        account = accounts.get(self.controller, self.controller)
+        return f"system:serviceaccount:kube-system:{account}"
 
 
 def found() -> list[Case]:

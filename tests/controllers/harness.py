@@ -16,7 +16,7 @@ import builtins
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -124,6 +124,10 @@ class World:
         self.cloud: MemoryCloud
         self.extra: builtins.list[Definition] = []
 
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this until the world ends: somebody who is no part of the cluster."""
+        self._group.create_task(work)
+
     def end_as(self, outcome: Callable[[core.Pod], str]) -> None:
         """From now on each pod ends so."""
         self._outcome = outcome
@@ -206,19 +210,9 @@ class World:
 
     async def node(self, name: str, **labels: str) -> None:
         """Register a node that is ready."""
-        stamp = time.format(self.env.clock.now())
         status = {
             "capacity": {"cpu": "8", "memory": "16Gi", "pods": "110"},
-            "conditions": [
-                {
-                    "type": "Ready",
-                    "status": "True",
-                    "reason": "KubeletReady",
-                    "message": "",
-                    "lastHeartbeatTime": stamp,
-                    "lastTransitionTime": stamp,
-                }
-            ],
+            "conditions": [self._ready()],
         }
         made = core.Node(
             metadata=meta.ObjectMeta(name=name, labels=labels),
@@ -227,13 +221,29 @@ class World:
         await self.client.create(made)
         await self.until(lambda: self.find(core.Node, name, "") is not None)
 
+    def _ready(self) -> dict[str, str]:
+        stamp = time.format(self.env.clock.now())
+        return {
+            "type": "Ready",
+            "status": "True",
+            "reason": "KubeletReady",
+            "message": "",
+            "lastHeartbeatTime": stamp,
+            "lastTransitionTime": stamp,
+        }
+
     async def add_node(self, name: str, **labels: str) -> None:
         """A node more, which is played."""
         await self.node(name, **labels)
         self.nodes[name] = self._group.create_task(self.play(name))
 
     async def beat(self, node: str) -> None:
-        """Renew the node's lease."""
+        """Renew the node's lease, and say that it is ready where somebody has doubted that."""
+        found = self.find(core.Node, node, "")
+        for condition in found.status.conditions if found is not None else ():
+            if condition.type == "Ready" and condition.status != "True":
+                ready = {"status": {"conditions": [self._ready()]}}
+                await self.client.patch(core.Node, node, "", ready, "strategic", "status")
         stamp = time.format_micro(self.env.clock.now())
         spec = LeaseSpec(holderIdentity=node, leaseDurationSeconds=40, renewTime=stamp)
         metadata = meta.ObjectMeta(name=node, namespace="kube-node-lease")
@@ -249,7 +259,7 @@ class World:
         """Be a scheduler and a kubelet: bind each pod to ``node``, run it, report it ready, and
         end it when it is deleted. Looks when a pod has changed, a moment later."""
         observed: dict[str, str] = {}
-        number = 0
+        numbers: dict[str, int] = {}
         heard = 0.0
         changed = asyncio.Event()
         changed.set()
@@ -293,9 +303,10 @@ class World:
                         continue
                     if end and observed.get(uid) == "ready":
                         expected = end
-                    if observed.get(uid) == expected:
+                    # That a pod is not ready the node controller may have said.
+                    if observed.get(uid) == expected and (expected == end or is_ready(pod)):
                         continue
-                    number += uid not in observed
+                    number = numbers.setdefault(uid, len(numbers) + 1)
                     observed[uid] = expected
                     if expected == end:
                         await self._report(place, self._ended(end, int(end == "Failed")))
@@ -346,6 +357,7 @@ async def world(
     cloud: Callable[[], MemoryCloud] | None = None,
     cloud_settings: CloudSettings = CloudSettings(),
     gates: tuple[str, ...] = (),
+    extra: Sequence[Definition] = (),
     **config: Any,
 ) -> AsyncIterator[World]:
     """A cluster with all controllers, or some, in the words of ``--controllers``: those that look
@@ -354,7 +366,8 @@ async def world(
     ``through`` is what the controllers' requests pass; ``per_user`` the same, by who asks. The API
     server has its own controllers with ``post_start_hooks``: custom kinds need them. ``cloud``
     makes a provider, whose controllers run too. ``gates`` are feature gates that are on for it and
-    for the controllers, and so is every API then; ``config`` are fields of ``ApiServerConfig``."""
+    for the controllers, and so is every API then; ``extra`` are controllers of ours;
+    ``config`` are fields of ``ApiServerConfig``."""
     if gates:
         config |= {
             "feature_gates": dict.fromkeys(gates, True),
@@ -367,10 +380,15 @@ async def world(
         post_start_hooks=post_start_hooks,
         **config,
     ) as server:
-        w = World(env, server, per_user or (lambda inner, user: through(inner)))
+        if per_user is None:
+            w = World(env, server, lambda inner, user: through(inner))
+        else:
+            of_user = per_user
+            w = World(env, server, lambda inner, user: of_user(through(inner), user))
+        w.extra = [*extra]
         if cloud is not None:
             w.cloud = cloud()
-            w.extra = cloud_controllers.definitions(w.cloud, cloud_settings)
+            w.extra += cloud_controllers.definitions(w.cloud, cloud_settings)
         async with asyncio.TaskGroup() as group:
             own = settings or Settings(root_ca="PEM")
             own = dataclasses.replace(own, feature_gates=frozenset(gates))
