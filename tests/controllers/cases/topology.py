@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.controllers import harness
 from tests.controllers import test_topology as topology
+from tests.controllers.cases import daemonset
 from tests.controllers.contract import Case, Step
 from tests.controllers.harness import World
 from trireme.api.core import v1 as core
@@ -17,9 +17,10 @@ async def create(w: World) -> None:
     for name, zone in (("n0", "a"), ("n1", "b")):
         await w.add_node(name, **{"topology.kubernetes.io/zone": zone})
     metadata = meta.ObjectMeta(name="web", namespace="default", annotations=topology.AUTO)
-    spec = core.ServiceSpec(selector={"app": "web"}, ports=[core.ServicePort(port=80)])
+    spec = core.ServiceSpec(selector=daemonset.LABELS, ports=[core.ServicePort(port=80)])
     await w.client.create(core.Service(metadata=metadata, spec=spec))
-    await w.client.create(harness.deployment(replicas=4))
+    # One pod on each node, and so in each zone.
+    await w.client.create(daemonset.manifest())
 
 
 async def without(w: World) -> None:
@@ -53,8 +54,8 @@ CASE = Case(
     controller="endpointslice-controller",
     children=EndpointSlice,
     steps=(
-        Step(act=create, done=lambda w: hinted(w) == {"a": 2, "b": 2}),
-        Step(act=without, done=lambda w: hinted(w) == {"-": 4}),
+        Step(act=create, done=lambda w: hinted(w) == {"a": 1, "b": 1}),
+        Step(act=without, done=lambda w: hinted(w) == {"-": 2}),
     ),
     holds=holds,
     options={"plays": ""},
