@@ -113,6 +113,8 @@ class World:
         self._group: _Group
         # How a pod ends; "" for one that runs on.
         self._outcome: Callable[[core.Pod], str] = lambda p: p.metadata.annotations.get(ENDS, "")
+        # Of each pod that was played, by uid: its address.
+        self._numbers: dict[str, int] = {}
         self._wake: builtins.list[Callable[[], None]] = []
         self.client = clients.client(server)
         self.writes: Counter[tuple[str, str, str]] = Counter()
@@ -259,7 +261,6 @@ class World:
         """Be a scheduler and a kubelet: bind each pod to ``node``, run it, report it ready, and
         end it when it is deleted. Looks when a pod has changed, a moment later."""
         observed: dict[str, str] = {}
-        numbers: dict[str, int] = {}
         heard = 0.0
         changed = asyncio.Event()
         changed.set()
@@ -306,7 +307,7 @@ class World:
                     # That a pod is not ready the node controller may have said.
                     if observed.get(uid) == expected and (expected == end or is_ready(pod)):
                         continue
-                    number = numbers.setdefault(uid, len(numbers) + 1)
+                    number = self._numbers.setdefault(uid, len(self._numbers) + 1)
                     observed[uid] = expected
                     if expected == end:
                         await self._report(place, self._ended(end, int(end == "Failed")))
