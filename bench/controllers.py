@@ -83,7 +83,15 @@ Command = Callable[[Path, Subject], list[str]]
 
 def _trireme(folder: Path, _subject: Subject) -> list[str]:
     path = str(folder / "kubeconfig")
-    return [sys.executable, "-m", "trireme.cluster.main", "controllers", "--kubeconfig", path]
+    return [
+        sys.executable,
+        "-m",
+        "trireme.cluster.main",
+        "controllers",
+        "--kubeconfig",
+        path,
+        "--sole-api-server",
+    ]
 
 
 def _upstream(binary: Path, folder: Path, subject: Subject) -> list[str]:

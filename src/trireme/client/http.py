@@ -23,10 +23,12 @@ from trireme.kit.clock import Clock
 from trireme.kit.pki import Pair
 from trireme.kit.tls import load_pair
 
-# Requests beyond this many at once wait for a connection; watches have connections of their own.
+# Requests beyond this many at once wait; watches do not count.
 POOL = 64
 REQUEST_TIMEOUT = 60.0
 CONNECT_TIMEOUT = 10.0
+_REQUEST = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
+_STREAM = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
 # Below the server's, so that a request rarely meets a connection that is just being closed.
 KEEPALIVE = 50.0
 TOKEN_FRESH = 60.0
@@ -51,14 +53,18 @@ class Http:
         self._token = token
         self._server_name = (tls.server_name or None) if tls is not None else None
         self._ssl = context(tls or Tls()) if self._base.startswith("https:") else False
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(POOL)
         self._closed = False
 
     async def request(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> Response:
         try:
-            async with self._send(method, path, query, headers, body, streams=False) as answer:
+            async with (
+                self._slots,
+                self._send(method, path, query, headers, body, _REQUEST) as answer,
+            ):
                 content = await answer.read()
                 return Response(answer.status, _lower(answer), content)
         except (aiohttp.ClientError, OSError) as error:
@@ -71,7 +77,7 @@ class Http:
         try:
             # Bounds the wait for the head only: the body has no end.
             async with asyncio.timeout(REQUEST_TIMEOUT):
-                answer = await self._send(method, path, query, headers, body, streams=True)
+                answer = await self._send(method, path, query, headers, body, _STREAM)
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(method, self._base, path, error) from error
         try:
@@ -83,9 +89,8 @@ class Http:
 
     async def close(self) -> None:
         self._closed = True
-        for session in self._sessions.values():
-            await session.close()
-        self._sessions.clear()
+        if self._session is not None:
+            await self._session.close()
 
     def _send(
         self,
@@ -94,41 +99,37 @@ class Http:
         query: str,
         headers: Mapping[str, str],
         body: bytes,
-        *,
-        streams: bool,
+        timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.client._RequestContextManager:
         sent = dict(headers)
         token = self._token() if self._token is not None else ""
         if token:
             sent["Authorization"] = f"Bearer {token}"
         url = yarl.URL(f"{self._base}{path}?{query}" if query else self._base + path, encoded=True)
-        return self._session(streams).request(
+        return self._opened().request(
             method,
             url,
             headers=sent,
             data=body or None,
+            timeout=timeout,
             allow_redirects=False,
             server_hostname=self._server_name,
         )
 
-    def _session(self, streams: bool) -> aiohttp.ClientSession:
-        """Made at the first use: a session belongs to the loop that it is made on."""
+    def _opened(self) -> aiohttp.ClientSession:
+        """Made at the first use: a session belongs to the loop that it is made on. Streams and
+        other requests share connections: that of a list is the one of the watch after it."""
         if self._closed:
             raise Unreachable(f"{self._base}: the transport is closed")
-        session = self._sessions.get(streams)
-        if session is None:
-            total = None if streams else REQUEST_TIMEOUT
-            session = self._sessions[streams] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0 if streams else POOL, ssl=self._ssl, keepalive_timeout=KEEPALIVE
-                ),
-                timeout=aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_TIMEOUT),
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=KEEPALIVE),
                 # Compressing costs more than a cluster's own network.
                 headers={"Accept-Encoding": "identity"},
                 skip_auto_headers=("User-Agent", "Content-Type"),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
-        return session
+        return self._session
 
     async def _chunks(
         self, answer: aiohttp.ClientResponse, method: str, path: str

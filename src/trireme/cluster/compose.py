@@ -90,6 +90,7 @@ def environment(component: str, started: Started) -> Env:
 
     def ready() -> None:
         # What there is by now, modules first of all, stays: it is not looked at again.
+        gc.collect(1)
         gc.freeze()
         started()
 

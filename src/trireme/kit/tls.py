@@ -37,4 +37,6 @@ def server_context(
         context.load_verify_locations(cadata=client_authority.decode())
         context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
+    # No client of Kubernetes resumes a session: tickets would be made, sent and kept for nothing.
+    context.num_tickets = 0
     return context

@@ -115,7 +115,7 @@ def decoded(data: bytes, struct: type[T], mode: str, origin: str) -> tuple[T, li
     looking = decode.IGNORE if mode == decode.IGNORE else decode.WARN
     made = origin in (MERGED, APPLIED)
     try:
-        return decode.decode(data, struct, looking, converting=made)
+        return decode.decode(data, struct, looking, converting=made, unique=origin != SENT)
     except decode.DecodeError:
         if not made:
             decode.of_kind(data)

@@ -292,6 +292,13 @@ GROUPS: Final[Groups] = {
     ),
     "Namespace-controller": (
         _syncs("concurrent-namespace-syncs", "namespace", "Namespaces"),
+        # Not upstream's, which always waits 5 s.
+        _duration(
+            "namespace-deletion-grace-period",
+            "namespace_delay",
+            "How long an API server may take to see that a namespace is deleted, and admit no more "
+            "to it; 0s where there is one API server.",
+        ),
         _duration(
             "namespace-sync-period",
             "namespace_sync",

@@ -80,12 +80,18 @@ class DecodeError(errors.ApiError):
 
 
 def decode(
-    data: bytes, type_: type[T], mode: str = WARN, converting: bool = False
+    data: bytes,
+    type_: type[T],
+    mode: str = WARN,
+    converting: bool = False,
+    *,
+    unique: bool = False,
 ) -> tuple[T, list[str]]:
     """The object that ``data`` holds, and the warnings (none but in mode Warn).
 
     Raises DecodeError: not JSON, a wrong type, and in mode Strict unknown or duplicate fields.
     ``converting``: in the words that upstream has for values that it made itself by a merge.
+    ``unique``: the data was encoded here, so that no object in it has a key twice.
     """
     kind: type = type_
     decoder, open_ended = _decoder(kind)
@@ -93,7 +99,7 @@ def decode(
         return _decode_slowly(data, type_, mode, converting)
     try:
         obj = decoder.decode(data)
-        if mode == IGNORE or not _has_duplicates(data):
+        if unique or mode == IGNORE or not _has_duplicates(data):
             return obj, []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
