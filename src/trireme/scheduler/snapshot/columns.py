@@ -123,7 +123,8 @@ class Columns:
         """The rows that have changed after a ``version``; None when that is too long ago."""
         if since < self._forgotten:
             return None
-        return np.unique(np.array(self._touched[since - self._forgotten :], np.int64))
+        # Not by np.unique: that imports numpy.ma, 7 MB.
+        return np.array(sorted(set(self._touched[since - self._forgotten :])), np.int64)
 
     def row_of(self, name: str) -> int | None:
         return self._row.get(name)
