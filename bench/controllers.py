@@ -90,7 +90,9 @@ def _trireme(folder: Path, _subject: Subject) -> list[str]:
         "controllers",
         "--kubeconfig",
         path,
-        "--sole-api-server",
+        "--secure-port=0",
+        # There is one API server: as `trireme up` has it.
+        "--namespace-deletion-grace-period=0s",
     ]
 
 

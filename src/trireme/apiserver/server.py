@@ -47,7 +47,7 @@ class ApiServer:
 
     def __init__(self, config: ApiServerConfig, env: Env) -> None:
         self.context = _context(config, env)
-        self.handlers = _handlers()
+        self.handlers = handlers()
         self.in_flight = InFlight(config.max_in_flight, config.max_mutating_in_flight)
         self.forks = Forks(config.forks) if config.forks else None
 
@@ -128,8 +128,8 @@ def _built_in(config: ApiServerConfig, feature_gates: gates.Gates) -> BuiltIn:
     return BuiltIn(known, tuple(served), (*MEDIA, "application/cbor") if cbor else MEDIA)
 
 
-def _handlers() -> Handlers:
-    """What the modules in these folders offer."""
+def handlers() -> Handlers:
+    """What the modules in these folders offer; they are imported."""
     routes = [
         route
         for package in (virtual, discovery, openapi)

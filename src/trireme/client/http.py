@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
 
 import aiohttp
@@ -51,11 +52,16 @@ class Http:
     ) -> None:
         self._base = server.rstrip("/")
         self._token = token
-        self._server_name = (tls.server_name or None) if tls is not None else None
-        self._ssl = context(tls or Tls()) if self._base.startswith("https:") else False
+        self._tls = tls or Tls()
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(POOL)
         self._closed = False
+
+    @cached_property
+    def ssl(self) -> ssl.SSLContext | bool:
+        """Made at the first use: most controllers of an idle cluster never ask for anything. Raises
+        ssl.SSLError for what is no certificate or key."""
+        return context(self._tls) if self._base.startswith("https:") else False
 
     async def request(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
@@ -113,7 +119,7 @@ class Http:
             data=body or None,
             timeout=timeout,
             allow_redirects=False,
-            server_hostname=self._server_name,
+            server_hostname=self._tls.server_name or None,
         )
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -123,7 +129,7 @@ class Http:
             raise Unreachable(f"{self._base}: the transport is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=KEEPALIVE),
+                connector=aiohttp.TCPConnector(limit=0, ssl=self.ssl, keepalive_timeout=KEEPALIVE),
                 # Compressing costs more than a cluster's own network.
                 headers={"Accept-Encoding": "identity"},
                 skip_auto_headers=("User-Agent", "Content-Type"),

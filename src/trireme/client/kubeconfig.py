@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +100,16 @@ def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
 
 
 def connect(access: Access, clock: Clock) -> Http:
-    """A transport; whoever asks closes it. ``clock`` says when a token file is read again."""
+    """A transport; whoever asks closes it. ``clock`` says when a token file is read again. Raises
+    ssl.SSLError for what is no certificate or key."""
+    token: Callable[[], str] | None = None
     if access.token_file:
-        return Http(access.server, access.tls, TokenFile(Path(access.token_file), clock))
-    if access.token:
-        token = access.token
-        return Http(access.server, access.tls, lambda: token)
-    return Http(access.server, access.tls)
+        token = TokenFile(Path(access.token_file), clock)
+    elif access.token:
+        token = partial(str, access.token)
+    transport = Http(access.server, access.tls, token)
+    _ = transport.ssl
+    return transport
 
 
 def dump(access: Access, cluster: str = "trireme", user: str = "admin") -> str:

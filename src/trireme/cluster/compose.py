@@ -43,8 +43,10 @@ def import_api_server() -> None:
     import trireme.store.sqlite  # noqa: F401
     from trireme import api
     from trireme.api.catalog import Catalog
+    from trireme.apiserver import server
 
     Catalog.of(api)
+    server.handlers()
 
 
 def import_rest(*, nodes: bool) -> None:
