@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -285,9 +285,4 @@ class SqliteHistories(Histories):
 TestMemoryHistories = MemoryHistories.TestCase
 TestMemoryHistories.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestSqliteHistories = SqliteHistories.TestCase
-TestSqliteHistories.settings = settings(
-    max_examples=30,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestSqliteHistories.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)

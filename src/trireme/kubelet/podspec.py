@@ -39,6 +39,15 @@ def containers(pod: core.Pod) -> Iterator[tuple[str, core.Container]]:
         yield "ephemeral", container
 
 
+def used_volumes(pod: core.Pod) -> set[str]:
+    """The volumes that containers name; upstream sets up no others."""
+    used: set[str] = set()
+    for _, container in containers(pod):
+        used.update(item.name for item in container.volumeMounts)
+        used.update(item.name for item in container.volumeDevices)
+    return used
+
+
 def find(pod: core.Pod, name: str) -> core.Container | None:
     return next((container for _, container in containers(pod) if container.name == name), None)
 

@@ -123,8 +123,19 @@ def test_tokens_are_renewed() -> None:
 def test_unsupported_volumes_are_refused_by_name() -> None:
     async def story(node: Node) -> None:
         volume = core.Volume(name="v", cephfs=core.CephFSVolumeSource(monitors=["m"]))
-        await node.api.put(pod("web", volumes=[volume]))
+        mounts = [core.VolumeMount(name="v", mountPath="/v")]
+        await node.api.put(pod("web", container("main", volumeMounts=mounts), volumes=[volume]))
         await node.until(lambda: node.api.messages("web", "FailedMount"), 5)
         assert "no plugin for cephfs volumes" in node.api.messages("web", "FailedMount")[0]
+
+    play(story)
+
+
+def test_a_volume_that_no_container_uses_is_not_set_up() -> None:
+    async def story(node: Node) -> None:
+        lost = core.ConfigMapVolumeSource(name="there-is-none")
+        await node.api.put(pod("web", volumes=[core.Volume(name="v", configMap=lost)]))
+        await node.until(lambda: node.condition("web", "Ready") == "True", 10)
+        assert not node.api.messages("web", "FailedMount")
 
     play(story)

@@ -15,6 +15,7 @@ import msgspec
 from trireme.api.core import v1 as core
 from trireme.kit import catalog
 from trireme.kit.env import Env
+from trireme.kubelet import podspec
 from trireme.kubelet.csi.contract import CsiError
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes import claims, plugins
@@ -88,8 +89,13 @@ class VolumeManager:
         return f"{self._root}/pods/{uid}"
 
     async def mount(self, pod: core.Pod) -> dict[str, Mounted]:
-        """Set up, or bring up to date, every volume of ``pod``. Raises ``VolumeError``."""
-        return {volume.name: await self._mount_one(pod, volume) for volume in pod.spec.volumes}
+        """Set up, or bring up to date, every volume that containers of ``pod`` use.
+
+        Raises ``VolumeError``.
+        """
+        used = podspec.used_volumes(pod)
+        volumes = [volume for volume in pod.spec.volumes if volume.name in used]
+        return {volume.name: await self._mount_one(pod, volume) for volume in volumes}
 
     def in_use(self) -> list[str]:
         """The attached volumes that must stay so, for ``status.volumesInUse``."""
