@@ -21,12 +21,16 @@ PORTS = [*NUMBERS, "0", "65536", "99999"]
 ADDRESSES = ["", "x", "1.2.3", "1.2.3.4.5", "01.2.3.4", "fe80::1%eth0", "1.2.3.4/8", "::g"]
 ADDRESS_PORTS = ["", "53", ":53", "host:53", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "::1"]
 CIDRS = ["", "x", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "300.0.0.0/8", "10.0.0.0/8 "]
-DURATIONS = ["", "x", "10", "-1s", "0s", "1d", "10 s", "1s1", "99999999999h"]
+NO_DURATIONS = ["", "x", "10", "-1s", "1d", "10 s", "1s1", "99999999999h"]
+DURATIONS = [*NO_DURATIONS, "0s"]
+INTEGERS = ["", "x", "1.5", "0x10"]
+TRUTHS = ["", "maybe", "2", "True"]
 PATHS = ["", "relative", "a\nb"]
 FILES = ["", "/nowhere", "/"]
 
 BAD = {
     "--name": NAMES,
+    "--max-nodes": [*NUMBERS, "0", "201"],
     "--nodes": [*NUMBERS, "0", "201"],
     "--datastore": ["", "etcd", "mysql:x", "sqlite", "sqlite:", "Memory"],
     "--api-port": PORTS,
@@ -61,6 +65,31 @@ BAD = {
     "--node-status-update-frequency": DURATIONS,
     "--concurrent-service-syncs": [*NUMBERS, "0"],
     "--concurrent-node-syncs": [*NUMBERS, "0"],
+    "autoscaler --cloud-provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
+    "--scan-interval": DURATIONS,
+    "--new-pod-scale-up-delay": NO_DURATIONS,
+    "--expendable-pods-priority-cutoff": [*INTEGERS, "2147483648"],
+    "--expander": ["", "price", "least-waste,random"],
+    "--max-nodes-total": NUMBERS,
+    "--max-node-provision-time": DURATIONS,
+    "--initial-node-group-backoff-duration": DURATIONS,
+    "--max-node-group-backoff-duration": DURATIONS,
+    "--scale-down-enabled": TRUTHS,
+    "--scale-down-utilization-threshold": ["", "x", "-0.1", "1.1"],
+    "--scale-down-unneeded-time": DURATIONS,
+    "--scale-down-unready-time": DURATIONS,
+    "--scale-down-delay-after-add": NO_DURATIONS,
+    "--scale-down-delay-after-delete": NO_DURATIONS,
+    "--scale-down-delay-after-failure": NO_DURATIONS,
+    "--max-scale-down-parallelism": [*NUMBERS, "0"],
+    "--max-drain-parallelism": [*NUMBERS, "0"],
+    "--skip-nodes-with-local-storage": TRUTHS,
+    "--skip-nodes-with-system-pods": TRUTHS,
+    "--skip-nodes-with-custom-controller-pods": TRUTHS,
+    "--max-graceful-termination-sec": NUMBERS,
+    "--max-pod-eviction-time": DURATIONS,
+    "--max-bulk-soft-taint-count": NUMBERS,
+    "--status-config-map-name": NAMES,
     "--provider-id": ["", "x", "://x", "x://", "a b://c"],
     "--table": ["", "1x", "a b", "a;b", "x" * 64, "ä"],
     "--runtime": ["", "tcp://x", "unix://", "unix:x", "/run/x.sock"],

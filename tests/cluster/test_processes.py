@@ -166,3 +166,20 @@ def test_a_defect_of_ours_is_not_for_the_user(cluster: Settings, supervisor: Sup
     supervisor.start(component(cluster, broken))
     until(supervisor, lambda: not supervisor._states["one"].pid)
     assert not cluster.failure("one").exists()
+
+
+def test_a_component_that_is_stopped_leaves_no_record(
+    cluster: Settings, supervisor: Supervisor
+) -> None:
+    supervisor.start(component(cluster))
+    supervisor.start(component(cluster, name="two"))
+    supervisor.wait("one")
+    supervisor.wait("two")
+    supervisor.stop("one")
+    supervisor.stop("unknown")
+    until(supervisor, lambda: not supervisor.runs("one"))
+    assert [one.name for one in spawn.records(cluster.records_dir)] == ["two"]
+    assert not cluster.mark("one").exists()
+    supervisor.start(component(cluster))
+    supervisor.wait("one")
+    assert record_of(cluster) is not None

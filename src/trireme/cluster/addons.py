@@ -17,7 +17,7 @@ from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.rules import PolicyRule, RoleRef, Subject
 from trireme.client.client import Client
-from trireme.cluster import local_path
+from trireme.cluster import autoscaler_access, local_path
 from trireme.cluster.settings import Settings
 from trireme.machinery import errors
 from trireme.machinery.meta import ObjectMeta
@@ -37,6 +37,7 @@ async def apply(client: Client, cluster: Settings) -> None:
         dns_service(cluster),
         dns_endpoints(cluster),
         *local_path.objects(),
+        *(autoscaler_access.objects() if cluster.scales else ()),
     ):
         try:
             await client.create(obj)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from trireme.cluster.settings import DOMAIN, Settings
+from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
 from trireme.kit import pki
 from trireme.kit.pki import Pair
 
@@ -65,17 +65,26 @@ class Keys:
         self._issue("controllers", "system:kube-controller-manager", now)
         self._issue("scheduler", "system:kube-scheduler", now)
         for node in settings.nodes:
-            user = f"system:node:{node.name}"
-            self._issue(
-                f"kubelet.{node.name}",
-                user,
-                now,
-                groups=("system:nodes",),
-                names=(node.name, node.ip),
-                server=True,
-            )
-            self._issue(f"proxy.{node.name}", "system:kube-proxy", now)
             self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:coredns", now)
+            self.make_node(node, now)
+
+    def make_node(self, node: NodeSettings, now: float) -> None:
+        """Create the keys of a node's components, the kubelet's last."""
+        self._issue(f"proxy.{node.name}", "system:kube-proxy", now)
+        self._issue(
+            f"kubelet.{node.name}",
+            f"system:node:{node.name}",
+            now,
+            groups=("system:nodes",),
+            names=(node.name, node.ip),
+            server=True,
+        )
+
+    def remove_node(self, name: str) -> None:
+        """Remove the keys of a node that is gone."""
+        for part in ("kubelet", "proxy"):
+            for kind in ("key", "crt"):
+                (self._folder / f"{part}.{name}.{kind}").unlink(missing_ok=True)
 
     def make_controllers(self, now: float) -> None:
         """Create the certificates of the controllers' service accounts. Apart from ``make``, as it

@@ -69,6 +69,7 @@ class _State:
     killed_at: float = 0.0
     # The end of a pipe that is closed once the component outlives its parent; -1: it does.
     bound: int = -1
+    final: bool = False
 
 
 @dataclass
@@ -93,6 +94,17 @@ class Supervisor:
         state = self._states.setdefault(component.name, _State(component, monitor))
         if not self._adopt(state):
             self._fork(state)
+
+    def stop(self, name: str) -> None:
+        """Kill a component for good; its record goes with its end."""
+        state = self._states.get(name)
+        if state is not None:
+            state.final = True
+            _send(state, signal.SIGKILL)
+
+    def runs(self, name: str) -> bool:
+        """Whether it is a component that is kept running, or that has not ended yet."""
+        return name in self._states
 
     def wait(self, name: str) -> None:
         """Return when a component reports that it has started, or after a minute."""
@@ -197,9 +209,13 @@ class Supervisor:
         state.killed_at = 0.0
 
     def _reap(self) -> None:
-        for state in self._states.values():
+        for state in list(self._states.values()):
             if state.pid and _is_readable(state.handle):
                 self._ended(state)
+            if state.final and not state.pid:
+                del self._states[state.component.name]
+                spawn.drop_record(self.cluster.records_dir, state.component.name)
+                self.cluster.mark(state.component.name).unlink(missing_ok=True)
 
     def _ended(self, state: _State) -> None:
         how = "ended"
@@ -212,6 +228,8 @@ class Supervisor:
         if now - state.since > STEADY:
             state.pause = FIRST_PAUSE
         state.pid, state.handle, state.due = 0, -1, now + state.pause
+        if state.final:
+            return
         self._log.warning(
             "%s %s; starting it again in %.1f s", state.component.name, how, state.pause
         )
@@ -220,7 +238,7 @@ class Supervisor:
     def _restart_due(self) -> None:
         now = time.monotonic()
         for state in self._states.values():
-            if state.pid == 0 and state.due <= now:
+            if state.pid == 0 and state.due <= now and not state.final:
                 self._fork(state)
 
     def _end_hung(self) -> None:

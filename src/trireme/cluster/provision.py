@@ -14,9 +14,9 @@ import msgspec
 from trireme.cli.stages import Stages
 from trireme.cluster import ports, prerequisites, settings
 from trireme.cluster.hosts import names, spawn
-from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
+from trireme.cluster.hosts.plan import HostsPlan, Places
 from trireme.cluster.pki import Keys
-from trireme.cluster.settings import BadSetting, NodeSettings, Settings
+from trireme.cluster.settings import BadSetting, Settings
 from trireme.cluster.up import CannotStart, UpOptions
 
 
@@ -71,24 +71,12 @@ def _settings(
     return msgspec.structs.replace(
         made,
         listen=(*made.listen, plan.host_ip),
-        nodes=tuple(_node(node) for node in plan.nodes),
+        nodes=tuple(settings.of(node) for node in plan.nodes),
         pod_network=plan.pod_network,
         service_network=plan.service_network,
-    )
-
-
-def _node(node: NodePlan) -> NodeSettings:
-    return NodeSettings(
-        name=node.name,
-        ip=node.ip,
-        pod_cidr=node.pod_cidr,
-        netns_path=node.netns_path,
-        containerd_socket=node.containerd_socket,
-        cgroup=node.cgroup,
-        cgroup_parent=node.cgroup_parent,
-        state_dir=node.state_dir,
-        run_dir=node.run_dir,
-        log_dir=node.log_dir,
+        outside=options.outside,
+        max_nodes=max(options.max_nodes, len(plan.nodes)),
+        unneeded_time=options.unneeded_time,
     )
 
 
@@ -104,6 +92,10 @@ def _check(options: UpOptions, to_bind: tuple[int, ...]) -> None:
         settings.check_datastore(options.datastore)
     if not options.control_plane_only and not 1 <= options.nodes <= names.MAX_NODES:
         raise BadSetting(f"--nodes {options.nodes}: must be 1 to {names.MAX_NODES}")
+    if options.max_nodes and not options.nodes <= options.max_nodes <= names.MAX_NODES:
+        raise BadSetting(
+            f"--max-nodes {options.max_nodes}: must be {options.nodes} to {names.MAX_NODES}"
+        )
     if options.control_plane_only:
         for port in to_bind:
             problem = ports.problem(port, "127.0.0.1", "--api-port")

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from trireme.cluster.hosts.names import cluster as check_name
-from trireme.cluster.hosts.plan import POD_NETWORK, SERVICE_NETWORK, Places
+from trireme.cluster.hosts.plan import POD_NETWORK, SERVICE_NETWORK, NodePlan, Places
 
 DEFAULT_NAME = "trireme"
 DOMAIN = "cluster.local"
@@ -26,7 +26,8 @@ class BadSetting(ValueError):
 
 
 class NodeSettings(msgspec.Struct, frozen=True):
-    """The settings of the components on one node."""
+    """The settings of the components on one node. ``dns``: the addresses of its pods' DNS servers,
+    where none runs on the node itself."""
 
     name: str
     ip: str
@@ -38,6 +39,7 @@ class NodeSettings(msgspec.Struct, frozen=True):
     state_dir: str
     run_dir: str
     log_dir: str
+    dns: tuple[str, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,14 +53,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     listen: tuple[str, ...] = ("127.0.0.1",)
     nodes: tuple[NodeSettings, ...] = ()
+    # With more than ``nodes`` the cluster autoscaler makes and deletes further ones.
+    max_nodes: int = 0
+    # Seconds.
+    unneeded_time: float = 600.0
     pod_network: str = POD_NETWORK
     service_network: str = SERVICE_NETWORK
+    # Networks beyond the host that nodes and pods may reach.
+    outside: tuple[str, ...] = ()
     # In-flight requests of the API server; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200
     # Whether to warn of created objects that no component acts on yet.
     warn_unimplemented: bool = True
     bootstrap_tokens: bool = False
+
+    def with_node(self, node: NodePlan) -> Settings:
+        """The settings for the components of a node that joined later, the last of ``nodes``."""
+        # Three are as many as a pod may have.
+        servers = tuple(one.ip for one in self.nodes[:3])
+        joined = msgspec.structs.replace(of(node), dns=servers)
+        return msgspec.structs.replace(self, nodes=(*self.nodes, joined))
+
+    @property
+    def scales(self) -> bool:
+        """Whether there is a node group."""
+        return self.max_nodes > len(self.nodes)
 
     @property
     def service_ip(self) -> str:
@@ -73,6 +93,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def pki_dir(self) -> Path:
         return Path(self.state_dir, "pki")
+
+    def kubelet_key(self, node: str) -> Path:
+        """The key of a node's kubelet: the last that is made for a node."""
+        return self.pki_dir / f"kubelet.{node}.key"
 
     @property
     def storage_dir(self) -> Path:
@@ -125,6 +149,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if dot and item.name == node:
                 return str(Path(item.log_dir, f"{part}.log"))
         return str(Path(self.state_dir, "logs", f"{component}.log"))
+
+
+def of(node: NodePlan) -> NodeSettings:
+    """The settings of a planned node."""
+    return NodeSettings(
+        name=node.name,
+        ip=node.ip,
+        pod_cidr=node.pod_cidr,
+        netns_path=node.netns_path,
+        containerd_socket=node.containerd_socket,
+        cgroup=node.cgroup,
+        cgroup_parent=node.cgroup_parent,
+        state_dir=node.state_dir,
+        run_dir=node.run_dir,
+        log_dir=node.log_dir,
+    )
 
 
 def dns_address_in(service_network: str) -> str:

@@ -26,11 +26,14 @@ from trireme.cluster import guardian
 from trireme.cluster.heartbeat import Heartbeat, HeartbeatMonitor, RuntimeMonitor
 from trireme.cluster.hosts import cgroups, containerd, enter, saved_plan, shims, spawn
 from trireme.cluster.hosts.plan import NodePlan
+from trireme.cluster.local_cloud import group_state
 from trireme.cluster.processes import Component, Main, Started, Supervisor, warm
 from trireme.cluster.settings import NodeSettings, Settings
 from trireme.dns.sockets import Held
 
 NURSERY = "nursery"
+# Of each node, beside its runtime and the DNS server.
+PARTS = ("kubelet", "proxy")
 # Seconds between checks while the nursery works.
 LOOK = 0.5
 
@@ -77,10 +80,13 @@ def supervise(cluster: Settings, held: Held, nursery: int) -> None:
     runtimes = Runtimes(cluster) if cluster.nodes else None
     watch = _Guardian(cluster, held)
     own_heartbeat = Heartbeat(cluster.heartbeat(guardian.SUPERVISOR))
+    group: NodeGroup | None = None
 
     def check() -> None:
         own_heartbeat.beat()
         watch.check()
+        if group is not None:
+            group.check()
         if runtimes is not None:
             runtimes.check()
 
@@ -88,6 +94,8 @@ def supervise(cluster: Settings, held: Held, nursery: int) -> None:
     supervisor = Supervisor(cluster, check, _sockets(held))
     for component in _components(cluster, held):
         supervisor.start(component)
+    if runtimes is not None and cluster.scales:
+        group = NodeGroup(supervisor, cluster, runtimes)
     supervisor.run()
 
 
@@ -115,19 +123,22 @@ def _components(cluster: Settings, held: Held) -> list[Component]:
     def of_cluster(name: str, make: str) -> Component:
         return Component(name, _main(make, cluster), cluster.log_file(name))
 
-    def of_node(node: NodeSettings, part: str, *pair: socket.socket) -> Component:
-        name = f"{part}.{node.name}"
-        main = _main(part, cluster, node, *(((pair,),) if pair else ()))
-        log, entries = cluster.log_file(name), runtime_entries(node)
-        return Component(name, main, log, node.netns_path, entries, pair)
-
+    nodes = zip(cluster.nodes, held, strict=True)
     return [
         of_cluster("apiserver", "api_server"),
-        *(of_node(node, "dns", *pair) for node, pair in zip(cluster.nodes, held, strict=True)),
+        *(_of_node(cluster, node, "dns", *pair) for node, pair in nodes),
         of_cluster("controllers", "controllers"),
         of_cluster("scheduler", "scheduler"),
-        *(of_node(node, part) for node in cluster.nodes for part in ("kubelet", "proxy")),
+        *(_of_node(cluster, node, part) for node in cluster.nodes for part in PARTS),
     ]
+
+
+def _of_node(cluster: Settings, node: NodeSettings, part: str, *pair: socket.socket) -> Component:
+    """A component in its node's network and cgroup."""
+    name = f"{part}.{node.name}"
+    main = _main(part, cluster, node, *(((pair,),) if pair else ()))
+    log, entries = cluster.log_file(name), runtime_entries(node)
+    return Component(name, main, log, node.netns_path, entries, pair)
 
 
 def _main(make: str, *settings: object) -> Main:
@@ -172,6 +183,49 @@ class _Guardian:
             self._monitor = HeartbeatMonitor(self._cluster.heartbeat(guardian.GUARDIAN))
 
 
+class NodeGroup:
+    """The nodes that join and leave while the cluster runs, as ``group_state`` has them: a runtime
+    where there is a network, kubelet and proxy where there are keys."""
+
+    def __init__(self, supervisor: Supervisor, cluster: Settings, runtimes: Runtimes) -> None:
+        self._supervisor = supervisor
+        self._cluster = cluster
+        self._runtimes = runtimes
+        self._desired: tuple[NodePlan, ...] = ()
+        self._read_at = 0.0
+
+    def check(self) -> None:
+        """Start and stop what has changed. Called about once a second."""
+        self._read()
+        names = {node.name for node in self._desired}
+        for node in self._runtimes.joined():
+            if node.name not in names:
+                self._leave(node)
+        for node in self._desired:
+            if Path(node.netns_path).exists():
+                self._runtimes.add(node)
+                if self._cluster.kubelet_key(node.name).exists():
+                    self._join(node)
+
+    def _read(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            written = group_state.path(self._cluster.state_dir).stat().st_mtime
+            if written != self._read_at:
+                self._read_at = written
+                self._desired = group_state.read(self._cluster.state_dir).nodes
+
+    def _join(self, node: NodePlan) -> None:
+        cluster = self._cluster.with_node(node)
+        for part in PARTS:
+            if not self._supervisor.runs(f"{part}.{node.name}"):
+                self._supervisor.start(_of_node(cluster, cluster.nodes[-1], part))
+
+    def _leave(self, node: NodePlan) -> None:
+        for part in PARTS:
+            self._supervisor.stop(f"{part}.{node.name}")
+        self._runtimes.remove(node)
+
+
 class Runtimes:
     """The containerds of the nodes: started, or adopted when they run already."""
 
@@ -180,11 +234,35 @@ class Runtimes:
         self._layout = cgroups.probe()
         plan = saved_plan.read(cluster.state_dir)
         assert plan is not None, "the network was made before"
-        self._nodes = plan.nodes
+        self._nodes = list(plan.nodes)
+        self._fixed = {node.name for node in plan.nodes}
         self._facts = containerd.probe(cluster.state_dir)
         self._log = logging.getLogger("trireme.supervisor")
         self._runtime_monitors: dict[str, RuntimeMonitor] = {}
         self._shims = {node.name: shims.Watch(node) for node in plan.nodes}
+
+    def joined(self) -> list[NodePlan]:
+        """The nodes that were added."""
+        return [node for node in self._nodes if node.name not in self._fixed]
+
+    def add(self, node: NodePlan) -> None:
+        """A node has joined; its containerd is started by the next check."""
+        if node not in self._nodes:
+            self._nodes.append(node)
+            self._shims[node.name] = shims.Watch(node)
+
+    def remove(self, node: NodePlan) -> None:
+        """A node has left: kill its containerd."""
+        self._nodes.remove(node)
+        del self._shims[node.name]
+        name = f"containerd.{node.name}"
+        for record in spawn.records(self._cluster.records_dir):
+            if record.name == name and spawn.alive(record):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(record.pid, signal.SIGKILL)
+        self._runtime_monitors.pop(name, None)
+        (self._cluster.ready_dir / name).unlink(missing_ok=True)
+        spawn.drop_record(self._cluster.records_dir, name)
 
     def check(self) -> None:
         """Start those that do not run, kill those that are hung. Called about once a second."""

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of the user. ``port`` 0: the first free one from 6443 on. ``outside``: networks
-    beyond the host that nodes and pods may reach, as CIDRs."""
+    beyond the host that nodes and pods may reach, as CIDRs. ``max_nodes`` 0: no more than
+    ``nodes``. ``unneeded_time``: the seconds after which a node that is not needed goes."""
 
     name: str = settings.DEFAULT_NAME
     nodes: int = 2
+    max_nodes: int = 0
+    unneeded_time: float = 600.0
     control_plane_only: bool = False
     datastore: str = ""
     port: int = 0

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.domain.scheduling_requests import Request
 from trireme.machinery import labels
 from trireme.scheduler.signature import Signature
 from trireme.scheduler.snapshot.columns import Bools, View
-from trireme.scheduler.snapshot.requests import Request
 from trireme.scheduler.volumes.model import PodVolumes
 
 Floats = NDArray[np.float64]

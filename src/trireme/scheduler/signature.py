@@ -11,8 +11,8 @@ import msgspec
 
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.scheduler.snapshot import requests
-from trireme.scheduler.snapshot.requests import Request
+from trireme.domain import scheduling_requests
+from trireme.domain.scheduling_requests import Request
 
 CAPACITY = 4096
 _encode = msgspec.json.Encoder().encode
@@ -52,7 +52,7 @@ class Signatures:
             if len(self._known) >= CAPACITY:
                 del self._known[next(iter(self._known))]
             self._given += 1
-            known = self._known[text] = Signature(self._given, requests.of(pod))
+            known = self._known[text] = Signature(self._given, scheduling_requests.of(pod))
         return known
 
 

@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many nodes.",
 )
+@click.option(
+    "--max-nodes",
+    type=click.IntRange(1, names.MAX_NODES),
+    help="The autoscaler makes nodes for pods that fit on none, up to so many.",
+)
+@click.option(
+    "--scale-down-unneeded-time",
+    type=_types.SECONDS,
+    default="10m",
+    show_default=True,
+    help="How long such a node is not needed, and how long ago the last one came, before it goes.",
+)
 @click.option("--control-plane-only", is_flag=True, help="No nodes; needs no root.")
 @click.option(
     "--datastore", type=_types.DATASTORE, help="memory or sqlite:PATH; default: SQLite, kept."
@@ -47,6 +59,8 @@ if TYPE_CHECKING:
 def COMMAND(
     name: str,
     nodes: int,
+    max_nodes: int | None,
+    scale_down_unneeded_time: float,
     control_plane_only: bool,
     datastore: str | None,
     api_port: int | None,
@@ -68,6 +82,8 @@ def COMMAND(
     options = upping.UpOptions(
         name=name,
         nodes=nodes,
+        max_nodes=max_nodes or 0,
+        unneeded_time=scale_down_unneeded_time,
         control_plane_only=control_plane_only,
         datastore=datastore or "",
         port=api_port or 0,

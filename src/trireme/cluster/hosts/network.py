@@ -77,6 +77,30 @@ def create(plan: HostsPlan) -> None:
 
 
 @_in_own_thread
+def remove_node(plan: HostsPlan, node: NodePlan) -> None:
+    """Removes the network of one node; ``plan`` has the others. May be repeated."""
+    with IPRoute() as host, _gone_is_fine():
+        host.route("del", dst=node.pod_cidr)
+    for other in plan.nodes:
+        within(other.netns_path, functools.partial(_forget, node))
+    # With its port in the switch goes the other end, also while something holds the namespace.
+    within(plan.switch_path, functools.partial(_unplug, node))
+    remove_netns(Path(node.netns_path))
+
+
+def _forget(node: NodePlan) -> None:
+    with IPRoute() as inside, _gone_is_fine():
+        inside.route("del", dst=node.pod_cidr)
+
+
+def _unplug(node: NodePlan) -> None:
+    with IPRoute() as switch:
+        for port in switch.link_lookup(ifname=node.name):
+            with _missing_is_fine():
+                switch.link("del", index=port)
+
+
+@_in_own_thread
 def remove(cluster: str, run_dir: Path) -> None:
     """Removes the link that carries the cluster's mark, with it its routes, and the namespaces."""
     with IPRoute() as host:

@@ -117,9 +117,8 @@ def make(
     used = [network for network in map(IPv4Network, taken) if network.prefixlen > 0]
     underlay = _first_free(_underlays(cluster), [*used, service, IPv4Network(pod_network)])
     pods = _first_free(_pod_networks(cluster, pod_network), [*used, service, underlay])
-    pod_cidrs = pods.subnets(new_prefix=24)
     state_dir, run_dir = f"{places.state}/{cluster}", f"{places.run}/{cluster}"
-    return HostsPlan(
+    made = HostsPlan(
         cluster=cluster,
         host_link=names.host_link(cluster),
         underlay=str(underlay),
@@ -128,31 +127,32 @@ def make(
         service_network=service_network,
         state_dir=state_dir,
         run_dir=run_dir,
-        nodes=tuple(
-            _node(
-                cluster, index, str(underlay[2 + index]), str(next(pod_cidrs)), state_dir, run_dir
-            )
-            for index in range(nodes)
-        ),
+        nodes=(),
     )
+    return with_nodes(made, (node(made, index) for index in range(nodes)))
 
 
-def _node(
-    cluster: str, index: int, ip: str, pod_cidr: str, state_dir: str, run_dir: str
-) -> NodePlan:
-    name = names.node(index)
+def with_nodes(plan: HostsPlan, nodes: Iterable[NodePlan]) -> HostsPlan:
+    """The plan with these nodes and no others."""
+    return msgspec.structs.replace(plan, nodes=tuple(nodes))
+
+
+def node(plan: HostsPlan, index: int) -> NodePlan:
+    """The node of a number, whether it is in the plan or joins later; below MAX_NODES."""
+    name, cluster = names.node(index), plan.cluster
+    pod_cidr = IPv4Network((IPv4Network(plan.pod_network)[index * 256], 24))
     return NodePlan(
         name=name,
         index=index,
-        ip=ip,
-        pod_cidr=pod_cidr,
+        ip=str(IPv4Network(plan.underlay)[2 + index]),
+        pod_cidr=str(pod_cidr),
         cni_network=names.cni_network(cluster, index),
         cgroup=names.cgroup(cluster, name),
         cgroup_parent=names.cgroup(cluster, name, "kubepods"),
-        state_dir=f"{state_dir}/{name}",
-        run_dir=f"{run_dir}/{name}",
-        log_dir=f"{state_dir}/logs/{name}",
-        containerd_socket=f"{run_dir}/{name}/containerd.sock",
+        state_dir=f"{plan.state_dir}/{name}",
+        run_dir=f"{plan.run_dir}/{name}",
+        log_dir=f"{plan.state_dir}/logs/{name}",
+        containerd_socket=f"{plan.run_dir}/{name}/containerd.sock",
     )
 
 

@@ -96,6 +96,11 @@ def record(folder: str, running: Running) -> None:
     path.with_suffix(".new").rename(path)
 
 
+def drop_record(folder: str, name: str) -> None:
+    """Forgets a process that has ended for good."""
+    _record_path(folder, name).unlink(missing_ok=True)
+
+
 def records(folder: str) -> list[Running]:
     """All processes recorded there, alive or not, by name."""
     paths = sorted(Path(folder).glob("*.json"))
@@ -122,7 +127,7 @@ async def stop(process: Running, *, grace: float, folder: str) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, how)
         await _ended(process, patience)
-    _record_path(folder, process.name).unlink(missing_ok=True)
+    drop_record(folder, process.name)
 
 
 def started_at(pid: int) -> int:

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from trireme.cluster.hosts import cgroups, names, network, outside, spawn
-from trireme.cluster.hosts.plan import Places
+from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
 
 CNI_CACHE = Path("/var/lib/cni")
 SHIM_SOCKETS = Path("/run/containerd/s")
@@ -76,6 +76,25 @@ def teardown(cluster: str, places: Places = Places()) -> Removed:
         with contextlib.suppress(OSError):
             parent.rmdir()
     return Removed(processes=processes, mounts=mounts, namespaces=len(namespaces))
+
+
+def teardown_node(plan: HostsPlan, node: NodePlan) -> None:
+    """Removes one node, whose processes nobody restarts any more; ``plan`` has the others. Blocks.
+
+    May be repeated. Raises StillThere, cgroups.NoCgroups.
+    """
+    layout = cgroups.probe()
+    folders = [Path(node.run_dir), Path(node.state_dir), Path(node.log_dir)]
+    sockets = _shim_sockets(Path(plan.run_dir), node.name)
+    cgroups.kill(layout, node.cgroup)
+    network.remove_node(plan, node)
+    _unmount([f"{folder}/" for folder in folders])
+    cgroups.remove(layout, node.cgroup)
+    _remove_cni_cache(plan.cluster, Path(node.run_dir), re.escape(node.name))
+    for socket in sockets:
+        socket.unlink(missing_ok=True)
+    for folder in folders:
+        _remove_folder(folder)
 
 
 def clusters(places: Places = Places()) -> list[str]:
@@ -145,13 +164,13 @@ def _identity(namespace: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _shim_sockets(run_dir: Path) -> set[Path]:
+def _shim_sockets(run_dir: Path, node: str = "node-*") -> set[Path]:
     """The shims' sockets, which containerd puts beside those of all other containerds.
 
     From what each task's folder says, and, where that is gone, as containerd computes them.
     """
     found: set[Path] = set()
-    for address in run_dir.glob("node-*/containerd/io.containerd.runtime.v2.task/*/*/address"):
+    for address in run_dir.glob(f"{node}/containerd/io.containerd.runtime.v2.task/*/*/address"):
         with contextlib.suppress(FileNotFoundError):
             found.add(Path(address.read_text().strip().removeprefix("unix://")))
     for argv in _command_lines():
@@ -159,7 +178,7 @@ def _shim_sockets(run_dir: Path) -> set[Path]:
             continue
         options = dict(zip(argv[1::2], argv[2::2], strict=False))
         containerd = options.get("-address", "")
-        if containerd.startswith(f"{run_dir}/"):
+        if Path(containerd).match(f"{run_dir}/{node}/*"):
             key = f"{containerd}/{options.get('-namespace')}/{options.get('-id')}"
             found.add(SHIM_SOCKETS / hashlib.sha256(key.encode()).hexdigest())
     return {socket for socket in found if socket.parent == SHIM_SOCKETS}
@@ -209,13 +228,13 @@ def _remove_tables(cluster: str) -> None:
             subprocess.run(["nft", "delete", "table", family, name], check=True)
 
 
-def _remove_cni_cache(cluster: str, run_dir: Path) -> None:
+def _remove_cni_cache(cluster: str, run_dir: Path, node: str = r"node-\d+") -> None:
     """Removes results that the CNI library keeps, in a folder that cannot be configured.
 
     The loopback's are named after no network of ours, but hold the path of the pod's namespace.
     """
     for path in (CNI_CACHE / "results").glob("*"):
-        network_name = re.match(r"(.+-node-\d+)-[0-9a-f]{64}-", path.name)
+        network_name = re.match(rf"(.+-{node})-[0-9a-f]{{64}}-", path.name)
         ours = network_name is not None and names.is_cni_network(cluster, network_name[1])
         if path.name.startswith("cni-loopback-"):
             ours = f'"{run_dir}/' in path.read_text(errors="replace")

@@ -61,6 +61,13 @@ async def load_built(content: bytes, sockets: Sequence[str]) -> list[str]:
         return await load(file.name, sockets)
 
 
+async def copy(names: Sequence[str], source: str, target: str, folder: Path) -> None:
+    """Puts images of one node into another one, by an archive in `folder`.  Raises LoadFailed."""
+    path = str(folder / "images.tar")
+    await _ctr(source, "images", "export", path, *names)
+    await _load_one(path, target, names)
+
+
 async def images(socket: str) -> list[NodeImage]:
     """The named images of one node, by name."""
     lines = (await _ctr(socket, "images", "ls")).splitlines()[1:]

@@ -15,20 +15,24 @@ import aiohttp
 
 from trireme.api.core.v1.node_types import Node, NodeAddress
 from trireme.cloud.contract import InstanceMetadata
+from trireme.cluster import settings
 from trireme.cluster.hosts import saved_plan
 from trireme.cluster.local_cloud import plan_balancers
 from trireme.cluster.local_cloud.balancers import TIMEOUT, LocalLoadBalancers
+from trireme.cluster.local_cloud.groups import GROUP, LABEL, LocalNodeGroups
+from trireme.cluster.local_cloud.machines import LocalMachines
 from trireme.cluster.settings import PROVIDER, NodeSettings, Settings
 from trireme.kit.env import Env
 
 INSTANCE_TYPE: Final = "local"
+INSTANCE_TYPE_LABEL: Final = "node.kubernetes.io/instance-type"
 
 
 class LocalCloud:
     """Machines and load balancers; the routes between machines are made with them."""
 
     name = PROVIDER
-    routes = clusters = node_groups = None
+    routes = clusters = None
 
     def __init__(self, cluster: Settings, env: Env) -> None:
         plan = saved_plan.read(cluster.state_dir)
@@ -48,18 +52,32 @@ class LocalCloud:
             is_healthy,
             set_routes,
         )
-        self.instances = LocalInstances(cluster)
+        self.node_groups: LocalNodeGroups | None = None
+        if cluster.scales:
+            self.node_groups = LocalNodeGroups(
+                env,
+                plan,
+                cluster.max_nodes - len(plan.nodes),
+                LocalMachines(cluster),
+                template(cluster),
+                cluster.provider_id,
+            )
+        self.instances = LocalInstances(cluster, self.node_groups)
 
     async def run(self) -> None:
         """The loops of the provider, until cancelled."""
-        await self.load_balancers.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.load_balancers.run(), name="load balancers")
+            if self.node_groups is not None:
+                group.create_task(self.node_groups.run(), name="node group")
 
 
 class LocalInstances:
-    """The machines: nodes of the settings."""
+    """The machines: nodes of the settings, and of the group."""
 
-    def __init__(self, cluster: Settings) -> None:
+    def __init__(self, cluster: Settings, groups: LocalNodeGroups | None) -> None:
         self._cluster = cluster
+        self._groups = groups
 
     async def instance_exists(self, node: Node) -> bool:
         return self._find(node) is not None
@@ -79,15 +97,25 @@ class LocalInstances:
                 NodeAddress(type="Hostname", address=found.name),
             ],
             instance_type=INSTANCE_TYPE,
+            labels={} if found in self._cluster.nodes else {LABEL: GROUP},
         )
 
     def _find(self, node: Node) -> NodeSettings | None:
         """By its ID, or by name before it has one."""
         desired = node.spec.providerID or self._cluster.provider_id(node.metadata.name)
-        for one in self._cluster.nodes:
+        joined = self._groups.nodes if self._groups is not None else ()
+        for one in (*self._cluster.nodes, *map(settings.of, joined)):
             if self._cluster.provider_id(one.name) == desired:
                 return one
         return None
+
+
+def template(cluster: Settings) -> Node:
+    """The Node that a machine of the group would be: this one, as its kubelets report it."""
+    # Only for clusters that scale.
+    from trireme.cluster import kubelets
+
+    return kubelets.template(cluster, {LABEL: GROUP, INSTANCE_TYPE_LABEL: INSTANCE_TYPE})
 
 
 async def is_healthy(address: str, port: int) -> bool:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.domain.affinity_terms import Term
 from trireme.scheduler.framework import MOST, Floats, Plugin, PodInfo, Unschedulable
 from trireme.scheduler.snapshot.columns import MISSING, Bools, Ints, View
 from trireme.scheduler.snapshot.counts import ANY_NAMESPACE
-from trireme.scheduler.snapshot.terms import Term, TermType
+from trireme.scheduler.snapshot.terms import TermType
 
 AFFINITY = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY = "node(s) didn't match pod anti-affinity rules"

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.domain import scheduling_requests
+from trireme.domain.scheduling_requests import Request
 from trireme.machinery import labels
-from trireme.scheduler.snapshot import counts, requests
+from trireme.scheduler.snapshot import counts
 from trireme.scheduler.snapshot.counts import Counts, Matches, Query
-from trireme.scheduler.snapshot.requests import Request
 from trireme.scheduler.snapshot.terms import Terms
 
 Bools = NDArray[np.bool_]
@@ -144,7 +145,7 @@ class Columns:
         self.nodes[row] = node
         self.live[row] = True
         self.unschedulable[row] = node.spec.unschedulable
-        capacity = requests.resources(node.status.allocatable or node.status.capacity)
+        capacity = scheduling_requests.resources(node.status.allocatable or node.status.capacity)
         for resource in capacity.keys() | self.allocatable.keys():
             self._column(self.allocatable, resource)[row] = capacity.get(resource, 0)
         taints = {(taint.key, taint.value, taint.effect) for taint in node.spec.taints}
@@ -203,7 +204,7 @@ class Columns:
             if known[0] is pod and known[1] == node:
                 return
             self.drop_pod(uid)
-        asked = request if request is not None else requests.of(pod)
+        asked = request if request is not None else scheduling_requests.of(pod)
         self._pods[uid] = (pod, node, asked)
         self._by_node.setdefault(node, {})[uid] = None
         self._by_namespace.setdefault(pod.metadata.namespace, {})[uid] = None

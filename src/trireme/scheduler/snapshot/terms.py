@@ -6,7 +6,7 @@ grows with the number of different terms, not of pods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.api.core.v1.pod.scheduling import PodAffinityTerm, WeightedPodAffinityTerm
-from trireme.machinery import labels, selection
+from trireme.api.core.v1.pod.scheduling import WeightedPodAffinityTerm
+from trireme.domain.affinity_terms import Term
 
 Ints = NDArray[np.int64]
-Namespaces = Mapping[str, dict[str, str]]
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -30,51 +29,6 @@ class TermType(Enum):
     REQUIRED_ANTI_AFFINITY = "required anti-affinity"
     PREFERRED_AFFINITY = "preferred affinity"
     PREFERRED_ANTI_AFFINITY = "preferred anti-affinity"
-
-
-class Term:
-    """A term of one owner, compiled. ``key`` is equal for terms that mean the same."""
-
-    __slots__ = ("_by_label", "_names", "key", "selector", "topology_key")
-
-    def __init__(self, term: PodAffinityTerm, owner: Pod) -> None:
-        self.topology_key = term.topologyKey
-        own = owner.metadata.labels
-        selector = labels.from_struct(term.labelSelector)
-        more = [
-            labels.requirement(k, selection.IN, (own[k],)) for k in term.matchLabelKeys if k in own
-        ]
-        more += [
-            labels.requirement(k, selection.NOT_IN, (own[k],))
-            for k in term.mismatchLabelKeys
-            if k in own
-        ]
-        self.selector = selector.add(*more) if more else selector
-        self._names = frozenset(term.namespaces)
-        self._by_label: labels.Selector | None = None
-        if term.namespaceSelector is not None:
-            self._by_label = labels.from_struct(term.namespaceSelector)
-        elif not self._names:
-            self._names = frozenset({owner.metadata.namespace})
-        absent = term.labelSelector is None
-        self.key: Hashable = (
-            self.topology_key, absent, self.selector.requirements, self._names,
-            None if self._by_label is None else self._by_label.requirements,
-        )  # fmt: skip
-
-    @property
-    def is_fixed(self) -> bool:
-        """Whether the namespaces are given by name: without a namespaceSelector."""
-        return self._by_label is None
-
-    def matches(self, pod: Pod, namespaces: Namespaces) -> bool:
-        """Whether the term selects ``pod``."""
-        namespace = pod.metadata.namespace
-        if namespace not in self._names and (
-            self._by_label is None or not self._by_label.matches(namespaces.get(namespace, {}))
-        ):
-            return False
-        return self.selector.matches(pod.metadata.labels)
 
 
 @dataclass

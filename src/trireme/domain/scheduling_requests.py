@@ -1,4 +1,5 @@
-"""The resource requests of a pod, in the scheduler's units. Pure.
+"""The resource requests of a pod, in the scheduler's units. Pure; for the scheduler and the cluster
+autoscaler.
 
 CPU in millicores, everything else in whole units (bytes, counts). Rules: the effective request of
 a pod, https://kubernetes.io/docs/concepts/workloads/pods/init-containers/#resource-sharing.
