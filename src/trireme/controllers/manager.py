@@ -18,7 +18,7 @@ from trireme.client.client import Client
 from trireme.controllers import names
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.settings import Settings
-from trireme.kit import catalog
+from trireme.kit import catalog, metrics
 from trireme.kit.env import Env
 from trireme.runtime.component import Running
 from trireme.runtime.election import Election, LeaderElection
@@ -94,6 +94,12 @@ async def _work(config: ManagerConfig, env: Env) -> None:
     running = enabled(config)
     env = dataclasses.replace(env, grace=config.shutdown_timeout)
     informers = Informers(config.client, env, resync=config.settings.min_resync)
+    count = metrics.gauge(
+        env.metrics,
+        "running_managed_controllers",
+        "Whether a controller runs",
+        ["name", "manager"],
+    )
     # The controllers end first: what they finish needs caches and is reported by events.
     async with asyncio.TaskGroup() as services, asyncio.TaskGroup() as group:
         for definition in running:
@@ -110,6 +116,7 @@ async def _work(config: ManagerConfig, env: Env) -> None:
             made = definition.make(context)
             if made is not None:
                 config.health.add(definition.name)
+                count.labels(definition.name, config.election.name).set(1)
                 group.create_task(_run(made, config.start_interval, own), name=definition.name)
                 services.create_task(recorder.run(), name=f"{definition.name}/events")
         informers.start(services)

@@ -24,6 +24,7 @@ import msgspec
 from trireme.api.coordination.v1.lease import Lease, LeaseSpec
 from trireme.client.client import Client
 from trireme.client.codec import Unreadable
+from trireme.kit import metrics
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta, time
 
@@ -78,6 +79,15 @@ class Election:
         self._observed_at = 0.0
         self._held_since = 0.0
         self._leads = False
+        metrics.gauge(
+            env.metrics, "leader_election_master_status", "Whether this candidate leads", ["name"]
+        ).labels(config.name).set_function(lambda: float(self._leads))
+        self._slow = metrics.counter(
+            env.metrics,
+            "leader_election_slowpath_total",
+            "How often the lease had to be read before it was renewed",
+            ["name"],
+        ).labels(config.name)
 
     @property
     def leader(self) -> str:
@@ -157,6 +167,7 @@ class Election:
                 return True
             except _ERRORS as error:
                 self._env.log.debug("%s: renewing what was seen last: %s", self._name, error)
+                self._slow.inc()
         try:
             stored = await self._client.get(Lease, self._name, self._namespace)
         except errors.ApiError as error:

@@ -133,6 +133,11 @@ class Informer(Generic[T]):
         return self._handle.where
 
     @property
+    def resource(self) -> tuple[str, str]:
+        """Group and plural name."""
+        return self._handle.where.group, self._handle.where.plural
+
+    @property
     def is_synced(self) -> bool:
         return self._synced.is_set()
 

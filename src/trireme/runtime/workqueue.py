@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import prometheus_client
@@ -46,7 +46,7 @@ class WorkQueue(Generic[K]):
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._added: dict[K, float] = {}
-        self._metrics = _Metrics(name, env.metrics)
+        self._metrics = _Metrics(name, env.metrics, self._running)
 
     def __len__(self) -> int:
         """How many keys wait for a worker."""
@@ -133,6 +133,11 @@ class WorkQueue(Generic[K]):
             timer.cancel()
         self._timers.clear()
 
+    def _running(self) -> list[float]:
+        """For how long each key has been worked on."""
+        now = self._clock.monotonic()
+        return [now - began for began in self._processing.values()]
+
     def _due(self, key: K) -> None:
         del self._timers[key]
         self.add(key)
@@ -153,7 +158,24 @@ class WorkQueue(Generic[K]):
 class _Metrics:
     """Upstream's metrics of a work queue; https://kubernetes.io/docs/reference/instrumentation/."""
 
-    def __init__(self, name: str, registry: prometheus_client.CollectorRegistry) -> None:
+    def __init__(
+        self,
+        name: str,
+        registry: prometheus_client.CollectorRegistry,
+        running: Callable[[], list[float]],
+    ) -> None:
+        metrics.gauge(
+            registry,
+            "workqueue_unfinished_work_seconds",
+            "For how long the keys that are worked on have been, together",
+            ["name"],
+        ).labels(name).set_function(lambda: sum(running()))
+        metrics.gauge(
+            registry,
+            "workqueue_longest_running_processor_seconds",
+            "For how long the longest of them has been worked on",
+            ["name"],
+        ).labels(name).set_function(lambda: max(running(), default=0.0))
         gauge, counter = prometheus_client.Gauge, prometheus_client.Counter
         histogram = prometheus_client.Histogram
         self.depth = metrics.family(

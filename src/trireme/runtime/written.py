@@ -20,6 +20,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import prometheus_client
+
+from trireme.kit import metrics
 from trireme.kit.clock import Clock
 from trireme.runtime import keys
 from trireme.runtime.controller import After
@@ -41,10 +44,24 @@ class _Pending:
 
 
 class Written:
-    """The writes of one controller, by the key that they were made for."""
+    """The writes of one controller, by the key that they were made for. With a registry and the
+    ``subsystem`` of the controller's metrics it is counted how often work had to wait for them."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        registry: prometheus_client.CollectorRegistry | None = None,
+        subsystem: str = "",
+    ) -> None:
         self._clock = clock
+        self._skips: prometheus_client.Counter | None = None
+        if registry is not None:
+            self._skips = metrics.counter(
+                registry,
+                f"{subsystem}_stale_sync_skips_total",
+                "How often work had to wait until a cache shows what was written",
+                ["group", "resource"],
+            )
         self._pending: dict[Key, _Pending] = {}
 
     def wrote(self, key: Key, informer: Informer[Any], stored: Any) -> None:
@@ -65,14 +82,20 @@ class Written:
         if pending is None:
             return True
         if self._clock.monotonic() - pending.since <= TIMEOUT:
-            if any(informer.revision < least for informer, least in pending.revisions.items()):
-                return False
+            for informer, least in pending.revisions.items():
+                if informer.revision < least:
+                    return self._skip(informer)
             while pending.deletions:
                 if not _observed_deletion(*pending.deletions[0]):
-                    return False
+                    return self._skip(pending.deletions[0][0])
                 pending.deletions.popleft()
         del self._pending[key]
         return True
+
+    def _skip(self, informer: Informer[Any]) -> bool:
+        if self._skips is not None:
+            self._skips.labels(*informer.resource).inc()
+        return False
 
     def forget(self, key: Key) -> None:
         """The controller's object is gone."""

@@ -61,7 +61,7 @@ class Metrics:
 
     def __init__(self, client: Client, env: Env) -> None:
         self._client = client
-        self._clock = env.clock
+        self.clock = env.clock
         # The version of custom metrics that is served, and until when that is believed.
         self._custom = ""
         self._fresh_until = -1.0
@@ -145,7 +145,7 @@ class Metrics:
         return (await self._get(full, parameters, what)).items
 
     async def _custom_version(self) -> str:
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         if now >= self._fresh_until:
             self._custom = CUSTOM_VERSIONS[0]
             try:

@@ -40,6 +40,10 @@ class Failed(ValueError):
         self.detail = detail
 
 
+# A metric, by how much it would change the replicas, why it says nothing, and when its look began.
+Computed = Callable[[MetricSpec, int, Failed | None, float], None]
+
+
 @dataclass
 class Outcome:
     """``replicas``: the most that a metric asks for, 0 when none says anything; ``metric``: which
@@ -62,13 +66,22 @@ class Measuring:
     selected: Sequence[Pod]
     scale: Scale
 
-    async def all(self, specs: Sequence[MetricSpec], failed: Callable[[Failed], None]) -> Outcome:
-        """Every metric in turn; ``failed`` hears of each that says nothing."""
-        outcome = Outcome()
+    async def all(
+        self,
+        specs: Sequence[MetricSpec],
+        failed: Callable[[Failed], None],
+        computed: Computed,
+    ) -> Outcome:
+        """Every metric in turn; ``failed`` gets each that says nothing, ``computed`` what came of
+        each, for counts."""
+        outcome, current = Outcome(), self.scale.spec.replicas
         for spec in specs:
+            began = self.metrics.clock.monotonic()
             try:
                 proposal, name, status = await self._one(spec)
+                computed(spec, proposal.replicas - current, None, began)
             except Failed as failure:
+                computed(spec, 0, failure, began)
                 failed(failure)
                 outcome.failures.append(failure)
                 outcome.statuses.append(MetricStatus())

@@ -24,6 +24,7 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.autoscaling import plan_behavior
 from trireme.controllers.autoscaling.compute_replicas import Rules
+from trireme.controllers.autoscaling.counts import AutoscalerMetrics, error_of
 from trireme.controllers.autoscaling.metrics import Metrics
 from trireme.controllers.autoscaling.plan_behavior import History
 from trireme.controllers.autoscaling.proposals import Failed, Measuring
@@ -58,6 +59,7 @@ class Autoscalers:
         self._to_zero = "HPAScaleToZero" in context.settings.feature_gates
         self._scales = Scales(context.client, context.env)
         self._metrics = Metrics(context.client, context.env)
+        self._counts = AutoscalerMetrics(context.env.metrics, context.informers, context.env.clock)
         self._histories: dict[Key, History] = {}
         self._selectors: dict[Key, Selector] = {}
         self._autoscalers = context.informers.of(HorizontalPodAutoscaler)
@@ -84,12 +86,20 @@ class Autoscalers:
         if found is None:
             self._histories.pop(key, None)
             self._selectors.pop(key, None)
+            self._counts.forget(*key)
             return None
         hpa = copy.deepcopy(found)
+        began, error = self._clock.monotonic(), "none"
         try:
             await self._scale(hpa, key)
         except Stopped as reason:
             self._log.info("%s %s: %s", NAME, key, reason)
+            error = error_of(reason.__cause__)
+        except BaseException:
+            error = "internal"
+            raise
+        finally:
+            self._counts.reconciled(found, hpa, error, self._clock.monotonic() - began)
         if hpa.status != found.status:
             await self._write(hpa)
         return After(self._settings.sync_period)
@@ -185,7 +195,7 @@ class Autoscalers:
             self._note(hpa, recorder.WARNING, failure.reason, failure.detail)
 
         specs = hpa.spec.metrics
-        outcome = await measuring.all(specs, failed)
+        outcome = await measuring.all(specs, failed, self._counts.computed)
         count = len(outcome.failures)
         if count:
             first = outcome.failures[0]

@@ -17,6 +17,7 @@ from trireme.client.codec import Unreadable
 from trireme.client.resource_interface import DELETED, ResourceInterface
 from trireme.controllers.cleanup import graph
 from trireme.controllers.cleanup.graph import Graph, Kind, Node
+from trireme.kit import metrics
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta
 from trireme.runtime.informer import Event, Informer, Informers
@@ -43,6 +44,11 @@ class Monitors:
         deleted: Callable[[Node], None],
     ) -> None:
         self.graph = Graph()
+        self._errors = metrics.counter(
+            env.metrics,
+            "garbagecollector_controller_resources_sync_error_total",
+            "How often it was not known what is served",
+        )
         self.complete = asyncio.Event()
         self._client = client
         self._shared = shared
@@ -61,6 +67,7 @@ class Monitors:
                 try:
                     await self._discover(group)
                 except (errors.ApiError, OSError, Unreadable) as error:
+                    self._errors.inc()
                     self._env.log.warning("what is served is not known: %s", error)
                     await self._env.clock.sleep(1.0)
                     continue

@@ -11,6 +11,7 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.client.codec import Unreadable
 from trireme.controllers.cleanup import plan_pods
 from trireme.controllers.definition import ControllerContext, Definition
+from trireme.kit import metrics
 from trireme.machinery import errors, meta
 
 PERIOD = 20.0
@@ -33,6 +34,12 @@ class PodGarbage:
         self._pods = context.informers.of(Pod)
         self._nodes = context.informers.of(Node)
         self._missing: dict[str, float] = {}
+        labels = ["namespace", "reason"]
+        registry, name = context.env.metrics, "pod_gc_collector_force_delete_pod"
+        self._deleted = metrics.counter(registry, f"{name}s_total", "Pods deleted", labels)
+        self._failed = metrics.counter(
+            registry, f"{name}_errors_total", "Pods that could not be deleted", labels
+        )
 
     async def run(self) -> None:
         """Collect every 20 s until cancelled."""
@@ -47,17 +54,17 @@ class PodGarbage:
         every = self._pods.list()
         nodes = {node.metadata.name: node for node in self._nodes.list()}
         actions = {
-            action.pod.metadata.uid: action
-            for found in (
-                plan_pods.surplus(every, self._limit),
-                plan_pods.abandoned(every, nodes),
-                plan_pods.orphans(every, await self._gone(every, nodes)),
-                plan_pods.unscheduled(every),
+            action.pod.metadata.uid: (action, reason)
+            for found, reason in (
+                (plan_pods.surplus(every, self._limit), "terminated"),
+                (plan_pods.abandoned(every, nodes), "out-of-service"),
+                (plan_pods.orphans(every, await self._gone(every, nodes)), "orphaned"),
+                (plan_pods.unscheduled(every), "unscheduled"),
             )
             for action in found
         }
-        for action in actions.values():
-            await self._delete(action)
+        for action, reason in actions.values():
+            await self._delete(action, reason)
 
     async def _gone(self, every: list[Pod], nodes: dict[str, Node]) -> set[str]:
         """The nodes of pods that have been missing for 40 s, and of which the API server says so
@@ -80,7 +87,7 @@ class PodGarbage:
             self._env.log.warning("node %s: whether it is there is not known: %s", name, error)
         return True
 
-    async def _delete(self, action: plan_pods.Delete) -> None:
+    async def _delete(self, action: plan_pods.Delete, reason: str) -> None:
         pod = action.pod.metadata
         try:
             patch = plan_pods.failed(action, self._env.clock.now())
@@ -90,9 +97,11 @@ class PodGarbage:
                 gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.uid)
             )
             await self._client.delete(Pod, pod.name, pod.namespace, options)
+            self._deleted.labels(pod.namespace, reason).inc()
         except (errors.ApiError, OSError, Unreadable) as error:
             # Retried after PERIOD.
             if not errors.is_not_found(error):
+                self._failed.labels(pod.namespace, reason).inc()
                 self._env.log.warning("pod %s/%s: %s", pod.namespace, pod.name, error)
 
 

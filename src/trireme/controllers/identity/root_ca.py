@@ -12,6 +12,7 @@ import msgspec
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.namespace import Namespace
 from trireme.controllers.definition import ControllerContext, Definition
+from trireme.kit import metrics
 from trireme.machinery import errors, meta
 from trireme.runtime import triggers
 from trireme.runtime.controller import Controller
@@ -33,7 +34,29 @@ def make(context: ControllerContext) -> Controller | None:
     namespaces = context.informers.of(Namespace)
     maps = context.informers.of(ConfigMap, field_selector=f"metadata.name={CONFIG_MAP}")
 
+    registry, clock = context.env.metrics, context.env.clock
+    total = metrics.counter(registry, "root_ca_cert_publisher_sync_total", "Looks", ["code"])
+    duration = metrics.histogram(
+        registry,
+        "root_ca_cert_publisher_sync_duration_seconds",
+        "How long a look took",
+        metrics.exponential(0.001, 2, 15),
+        ["code"],
+    )
+
     async def reconcile(key: Key) -> None:
+        began, code = clock.monotonic(), 500
+        try:
+            await publish(key)
+            code = 200
+        except errors.ApiError as error:
+            code = error.code
+            raise
+        finally:
+            total.labels(str(code)).inc()
+            duration.labels(str(code)).observe(clock.monotonic() - began)
+
+    async def publish(key: Key) -> None:
         namespace = namespaces.get("", key.name)
         if namespace is None or namespace.status.phase != "Active":
             return

@@ -18,6 +18,7 @@ from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.resource_interface import MODIFIED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.network import backends, changes, plan_slices, plan_topology
+from trireme.controllers.network.metrics import SliceMetrics, SyncMetrics
 from trireme.controllers.network.slices import SliceTracker
 from trireme.machinery import errors
 from trireme.runtime import index, recorder, triggers
@@ -43,9 +44,12 @@ class EndpointSlices:
         slices = context.informers.of(EndpointSlice)
         self._pods.add_index(index.namespace)
         self._pods.add_index(index.node_name)
-        self._slices = SliceTracker(context.client, slices, plan_slices.MANAGER)
-        self._times = changes.TriggerTimes()
         self._limit = context.settings.endpoints.max_per_slice
+        registry, manager = context.env.metrics, plan_slices.MANAGER
+        counts = SliceMetrics(registry, "endpoint_slice_controller", slices, manager, self._limit)
+        self._slices = SliceTracker(context.client, slices, manager, counts)
+        self._metrics = SyncMetrics(registry, self._services)
+        self._times = changes.TriggerTimes()
         # Zones' shares of the CPUs, None when nodes have changed; endpoints hinted to each zone, by
         # Service and family.
         self._shares: dict[str, float] | None = None
@@ -66,18 +70,25 @@ class EndpointSlices:
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Service's slices in line with its pods."""
+        result = "error"
+        try:
+            result = "success" if await self._sync(key) else "stale"
+        finally:
+            self._metrics.synced(result)
+
+    async def _sync(self, key: Key) -> bool:
+        """False where the cache lacks what was written before: its events enqueue the key again."""
         service = self._services.get(*key)
         if service is None:
             self._times.forget(key)
             self._slices.forget(key)
             self._hinted.pop(key, None)
-            return
+            return True
         if not backends.has_backends(service):
-            return
+            return True
         there = self._slices.latest(key)
         if there is None:
-            # The slices' events enqueue the key again.
-            return
+            return False
         selected = [
             pod
             for pod in self._pods.by_index(index.namespace, key.namespace)
@@ -98,10 +109,12 @@ class EndpointSlices:
             await self._slices.apply(key, timed, create=service.metadata.deletionTimestamp is None)
         except errors.ApiError as error:
             if errors.is_namespace_terminating(error):
-                return
+                return True
             message = f"Error updating Endpoint Slices for Service {key}: {error}"
             self._events.event(service, recorder.WARNING, "FailedToUpdateEndpointSlices", message)
             raise
+        self._metrics.changed(service, len(timed))
+        return True
 
     def _hint(
         self,

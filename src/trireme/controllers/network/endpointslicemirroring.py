@@ -14,6 +14,7 @@ from trireme.api.core.v1.service import Service
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.network import plan_mirroring
+from trireme.controllers.network.metrics import MirroringMetrics, SliceMetrics
 from trireme.controllers.network.plan_slices import Delete
 from trireme.controllers.network.slices import SliceTracker
 from trireme.machinery import errors
@@ -36,7 +37,14 @@ class EndpointSliceMirroring:
         self._services = context.informers.of(Service)
         self._endpoints = context.informers.of(Endpoints)
         slices = context.informers.of(EndpointSlice)
-        self._slices = SliceTracker(context.client, slices, plan_mirroring.MANAGER)
+        self._limit = context.settings.endpoints.max_mirrored
+        self._clock = context.env.clock
+        registry, manager = context.env.metrics, plan_mirroring.MANAGER
+        counts = SliceMetrics(
+            registry, "endpoint_slice_mirroring_controller", slices, manager, self._limit
+        )
+        self._slices = SliceTracker(context.client, slices, manager, counts)
+        self._metrics = MirroringMetrics(registry)
         self.loop = Controller(
             "endpoint_slice_mirroring",
             self.reconcile,
@@ -47,12 +55,18 @@ class EndpointSliceMirroring:
             ],
             workers=context.settings.workers.endpointslice_mirroring,
         )
-        self._limit = context.settings.endpoints.max_mirrored
         batch = context.settings.endpoints.mirroring_batch
         self.loop.watch(self._endpoints, _of_endpoints, lambda key: batch)
 
     async def reconcile(self, key: Key) -> None:
         """Update the slices that mirror one Endpoints object."""
+        began = self._clock.monotonic()
+        try:
+            await self._sync(key)
+        finally:
+            self._metrics.duration.observe(self._clock.monotonic() - began)
+
+    async def _sync(self, key: Key) -> None:
         slices = self._slices.latest(key)
         if slices is None:
             # The slices' events enqueue the key again.
@@ -69,6 +83,7 @@ class EndpointSliceMirroring:
             return
         plan = plan_mirroring.plan(endpoints, slices, self._limit)
         self._report(endpoints, plan)
+        self._metrics.skipped.observe(plan.skipped + plan.invalid)
         deleting = endpoints.metadata.deletionTimestamp is not None
         try:
             await self._slices.apply(key, plan.actions, create=not deleting)

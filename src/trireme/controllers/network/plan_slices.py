@@ -131,7 +131,7 @@ def _family(
             desired.setdefault(ports_of(service, pod), {})[_identity(found)] = found
     there: dict[Ports, list[EndpointSlice]] = {}
     for item in sorted(slices, key=lambda s: s.metadata.name):
-        there.setdefault(_ports(item), []).append(item)
+        there.setdefault(ports_in(item), []).append(item)
     draft = _Draft(service, family, limit)
     for ports, endpoints in desired.items():
         draft.fit(ports, endpoints, there.get(ports, []))
@@ -315,7 +315,7 @@ def ports_of(service: Service, pod: Pod) -> Ports:
     return tuple(found)
 
 
-def _ports(item: EndpointSlice) -> Ports:
+def ports_in(item: EndpointSlice) -> Ports:
     return tuple(
         (port.name or "", port.port or 0, port.protocol or "TCP", port.appProtocol)
         for port in item.ports

@@ -7,12 +7,13 @@ staging/src/k8s.io/endpointslice/util.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
 from trireme.client.client import Client
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.network import plan_slices
+from trireme.controllers.network.metrics import SliceMetrics
 from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informer
 from trireme.runtime.keys import Key
@@ -21,8 +22,15 @@ from trireme.runtime.keys import Key
 class SliceTracker:
     """``manager`` is the value of ``endpointslice.kubernetes.io/managed-by``."""
 
-    def __init__(self, client: Client, informer: Informer[EndpointSlice], manager: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        informer: Informer[EndpointSlice],
+        manager: str,
+        counts: SliceMetrics,
+    ) -> None:
         self._client = client
+        self._counts = counts
         self._informer = informer
         self._manager = manager
         informer.add_index(self._of_service)
@@ -47,9 +55,10 @@ class SliceTracker:
         self._written.pop(key, None)
 
     async def apply(
-        self, key: Key, actions: Iterable[plan_slices.Action], *, create: bool = True
+        self, key: Key, actions: Sequence[plan_slices.Action], *, create: bool = True
     ) -> None:
         """Write the actions in order. ``create``: not for an owner that is being deleted."""
+        self._counts.planned(actions, self._informer.by_index(self._of_service, key))
         for action in actions:
             match action:
                 case plan_slices.Create(item):
@@ -63,6 +72,7 @@ class SliceTracker:
                     except errors.ApiError as error:
                         if not errors.is_not_found(error):
                             raise
+            self._counts.wrote(action)
 
     def trigger(self, event: Event[EndpointSlice]) -> Iterable[Key]:
         """The Services of a slice that has changed, before and after."""

@@ -7,8 +7,11 @@ podCIDRs of nodes that have none; events CIDRNotAvailable and CIDRAssignmentFail
 
 from __future__ import annotations
 
+import functools
 from ipaddress import ip_network
 from typing import Any
+
+import prometheus_client
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.references import ObjectReference
@@ -16,6 +19,7 @@ from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.nodes import plan_ipam
 from trireme.controllers.nodes.plan_ipam import Network
+from trireme.kit import metrics
 from trireme.machinery import errors
 from trireme.runtime import recorder, triggers
 from trireme.runtime.controller import Controller
@@ -23,11 +27,47 @@ from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
 
+class _Metrics:
+    """Upstream: pkg/controller/nodeipam/ipam/cidrset/metrics.go, the spelling included."""
+
+    def __init__(
+        self, registry: prometheus_client.CollectorRegistry, sets: list[plan_ipam.CIDRSet]
+    ) -> None:
+        prefix, labels = "node_ipam_controller", ["clusterCIDR"]
+        self._allocations = metrics.counter(
+            registry, f"{prefix}_cidrset_cidrs_allocations_total", "Networks given out", labels
+        )
+        self._releases = metrics.counter(
+            registry, f"{prefix}_cidrset_cidrs_releases_total", "Networks given back", labels
+        )
+        most = metrics.gauge(
+            registry, f"{prefix}_cirdset_max_cidrs", "Networks that there are", labels
+        )
+        used = metrics.gauge(
+            registry, f"{prefix}_cidrset_usage_cidrs", "The share of them that is taken", labels
+        )
+        for made in sets:
+            name = str(made.network)
+            most.labels(name).set(made.count)
+            used.labels(name).set_function(functools.partial(_share, made))
+
+    def allocated(self, made: plan_ipam.CIDRSet) -> None:
+        self._allocations.labels(str(made.network)).inc()
+
+    def released(self, made: plan_ipam.CIDRSet) -> None:
+        self._releases.labels(str(made.network)).inc()
+
+
+def _share(made: plan_ipam.CIDRSet) -> float:
+    return made.used / made.count
+
+
 class NodeIPAM:
     """The executor, and what it knows to be taken."""
 
     def __init__(self, context: ControllerContext) -> None:
         self._sets = plan_ipam.make_sets(context.settings.node_ipam)
+        self._metrics = _Metrics(context.env.metrics, self._sets)
         self._client = context.client
         self._events = context.recorder
         self._log = context.env.log
@@ -55,6 +95,7 @@ class NodeIPAM:
             for made, network in zip(self._sets, networks, strict=False):
                 if event.type == DELETED:
                     made.release(network)
+                    self._metrics.released(made)
                 else:
                     made.occupy(network)
         except ValueError as error:
@@ -90,6 +131,7 @@ class NodeIPAM:
         try:
             for made in self._sets:
                 networks.append(made.allocate())
+                self._metrics.allocated(made)
         except plan_ipam.Full:
             for made, network in zip(self._sets, networks, strict=False):
                 made.release(network)

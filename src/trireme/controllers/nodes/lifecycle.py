@@ -9,7 +9,10 @@ https://kubernetes.io/docs/concepts/architecture/nodes/#node-controller.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
+import prometheus_client
 
 from trireme.api.coordination.v1.lease import Lease
 from trireme.api.core.v1.node_types import Node, NodeCondition
@@ -20,6 +23,7 @@ from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.nodes import plan_nodes
 from trireme.controllers.nodes.plan_nodes import Health, ZoneState
 from trireme.domain import pods
+from trireme.kit import metrics
 from trireme.machinery import errors, time
 from trireme.runtime import index, recorder
 
@@ -58,6 +62,42 @@ class _Zone:
         return True
 
 
+class _Metrics:
+    """Upstream: pkg/controller/nodelifecycle/metrics.go."""
+
+    def __init__(self, registry: prometheus_client.CollectorRegistry) -> None:
+        def gauge(name: str, text: str) -> prometheus_client.Gauge:
+            return metrics.gauge(registry, f"node_collector_{name}", text, ["zone"])
+
+        def histogram(name: str, text: str, first: float) -> prometheus_client.Histogram:
+            buckets = metrics.exponential(first, 4, 8)
+            return metrics.histogram(registry, f"node_collector_{name}", text, buckets)
+
+        self.evictions = metrics.counter(
+            registry, "node_collector_evictions_total", "Nodes whose pods were evicted", ["zone"]
+        )
+        self._size = gauge("zone_size", "Nodes of a zone")
+        self._health = gauge("zone_health", "Nodes of a zone that are ready, in percent")
+        self._unhealthy = gauge("unhealthy_nodes_in_zone", "Nodes of a zone that are not ready")
+        self.one_node = histogram(
+            "update_node_health_duration_seconds", "How long the look at a node took", 0.001
+        )
+        self.all_nodes = histogram(
+            "update_all_nodes_health_duration_seconds", "How long the look at all nodes took", 0.01
+        )
+        self._zones: set[str] = set()
+
+    def note(self, zones: Mapping[str, Sequence[bool]]) -> None:
+        """``zones``: which of their nodes are ready."""
+        for name in self._zones | zones.keys():
+            ready = zones.get(name, ())
+            self._size.labels(name).set(len(ready))
+            share = 100 * sum(ready) / len(ready) if ready else 100
+            self._health.labels(name).set(share)
+            self._unhealthy.labels(name).set(len(ready) - sum(ready))
+        self._zones.update(zones)
+
+
 class NodeLifecycle:
     """The health of each node as last observed, and the zones."""
 
@@ -76,13 +116,16 @@ class NodeLifecycle:
         self._all_lost = False
         # Nodes whose pods are still to be marked not ready.
         self._unmarked: set[str] = set()
+        self._metrics = _Metrics(context.env.metrics)
 
     async def run(self) -> None:
         """Monitor the nodes every 5 s until cancelled."""
         for informer in (self._nodes, self._pods, self._leases):
             await informer.synced()
         while True:
+            began = self._env.clock.monotonic()
             await self.monitor_health()
+            self._metrics.all_nodes.observe(self._env.clock.monotonic() - began)
             await self._env.clock.sleep(self._settings.monitor_period)
 
     async def monitor_health(self) -> None:
@@ -91,6 +134,7 @@ class NodeLifecycle:
         await self._classify_nodes(nodes)
         zones: dict[str, list[bool]] = {}
         for node in nodes:
+            began = self._env.clock.monotonic()
             try:
                 state = await self._update_health(node)
             except _ERRORS as error:
@@ -98,8 +142,11 @@ class NodeLifecycle:
                 if not errors.is_not_found(error):
                     self._env.log.warning("node %s: %s", node.metadata.name, error)
                 continue
+            finally:
+                self._metrics.one_node.observe(self._env.clock.monotonic() - began)
             if state is not None and plan_nodes.EXCLUDED not in node.metadata.labels:
                 zones.setdefault(plan_nodes.zone(node), []).append(state == "True")
+        self._metrics.note(zones)
         await self._set_rates(zones, nodes)
         await self._no_execute_pass()
 
@@ -223,7 +270,7 @@ class NodeLifecycle:
     async def _no_execute_pass(self) -> None:
         """Taint the queued nodes, as fast as the rate limiter of each zone allows."""
         now = self._env.clock.monotonic()
-        for zone in self._zones.values():
+        for zone_name, zone in self._zones.items():
             while zone.waiting and zone.take(now):
                 name = next(iter(zone.waiting))
                 del zone.waiting[name]
@@ -232,6 +279,7 @@ class NodeLifecycle:
                     current = plan_nodes.ready(node.status.conditions)
                     if current is not None and _key(current.status):
                         await self._set_taints(node, _key(current.status))
+                        self._metrics.evictions.labels(zone_name).inc()
                 except _ERRORS as error:
                     # Queued again by the next round.
                     if not errors.is_not_found(error):

@@ -59,6 +59,21 @@ class CIDRSet:
         width = self._network.max_prefixlen - self._size
         return ip_network((int(self._network.network_address) + (taken << width), self._size))
 
+    @property
+    def network(self) -> Network:
+        """The whole."""
+        return self._network
+
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        return self._count
+
+    @property
+    def used(self) -> int:
+        """How many are taken."""
+        return len(self._used)
+
     def occupy(self, network: Network) -> None:
         """Take all parts that the network overlaps. ValueError where there are none."""
         self._used.update(self._parts(network))

@@ -162,9 +162,14 @@ class ZoneState(enum.Enum):
 
 
 def zone(node: Node) -> str:
-    """The name of the node's failure zone; all nodes without labels share one."""
+    """The name of the node's failure zone, as upstream's metrics have it; "" for all nodes without
+    labels."""
     has = node.metadata.labels
-    return f"{has.get(_REGION, has.get(_OLD_REGION, ''))}:{has.get(_ZONE, has.get(_OLD_ZONE, ''))}"
+    region, name = (
+        has.get(_REGION, has.get(_OLD_REGION, "")),
+        has.get(_ZONE, has.get(_OLD_ZONE, "")),
+    )
+    return f"{region}:\x00:{name}" if region or name else ""
 
 
 def zone_state(ready_states: Sequence[bool], settings: NodeLifecycle) -> ZoneState:

@@ -16,6 +16,7 @@ from trireme.client.resource_interface import DELETED
 from trireme.controllers import pod_eviction
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.domain import pods, tolerations
+from trireme.kit import metrics
 from trireme.machinery import time
 from trireme.runtime import index, recorder, triggers
 from trireme.runtime.controller import After, Controller
@@ -42,6 +43,14 @@ class TaintEviction:
         self._nodes = context.informers.of(Node)
         self._pods.add_index(index.node_name)
         self._since: dict[Key, tuple[str, float]] = {}
+        registry, name = context.env.metrics, "taint_eviction_controller_pod_deletion"
+        self._deletions = metrics.counter(registry, f"{name}s_total", "Pods evicted")
+        self._late = metrics.histogram(
+            registry,
+            f"{name}_duration_seconds",
+            "How long after its time a pod was evicted",
+            (0.005, 0.025, 0.1, 0.5, 1, 2.5, 10, 30, 60, 120, 180, 240),
+        )
         self.loop = Controller(
             "noexec_taint_pod",
             self.reconcile,
@@ -81,6 +90,8 @@ class TaintEviction:
             return After(since + limit - now)
         self._since.pop(key, None)
         await self._evict(pod)
+        self._deletions.inc()
+        self._late.observe(self._clock.now() - since - limit)
         return None
 
     async def _evict(self, pod: Pod) -> None:

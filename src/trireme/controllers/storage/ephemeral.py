@@ -14,6 +14,7 @@ from trireme.api.core.v1.pod.volumes import Volume
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.domain import owners
+from trireme.kit import metrics
 from trireme.machinery import errors, meta
 from trireme.runtime import recorder
 from trireme.runtime.controller import Controller
@@ -29,6 +30,10 @@ def make(context: ControllerContext) -> Controller:
     """Reconciles pods with ephemeral volumes."""
     pods = context.informers.of(Pod)
     claims = context.informers.of(PersistentVolumeClaim)
+
+    registry, prefix = context.env.metrics, "ephemeral_volume_controller_create"
+    created = metrics.counter(registry, f"{prefix}_total", "Claims that were to be created")
+    failures = metrics.counter(registry, f"{prefix}_failures_total", "Claims that were not created")
 
     async def reconcile(key: Key) -> None:
         pod = pods.get(*key)
@@ -62,11 +67,13 @@ def make(context: ControllerContext) -> Controller:
             annotations=dict(template.metadata.annotations),
             ownerReferences=[owners.reference(pod)],
         )
+        created.inc()
         try:
             await context.client.create(
                 PersistentVolumeClaim(metadata=metadata, spec=template.spec)
             )
         except errors.ApiError as error:
+            failures.inc()
             if errors.is_namespace_terminating(error):
                 return
             error.message = f"create PVC {name}: {error.message}"

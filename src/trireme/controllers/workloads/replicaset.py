@@ -61,7 +61,7 @@ class ReplicaSets:
     def __init__(self, context: ControllerContext, kind: SetKind) -> None:
         self._client = context.client
         self._clock = context.env.clock
-        self._written = Written(context.env.clock)
+        self._written = Written(context.env.clock, context.env.metrics, "replicaset_controller")
         self._sets: Informer[AnySet] = context.informers.of(kind.type)
         self._pods = context.informers.of(Pod)
         self._control = PodControl(context.client, context.recorder, self._written, self._pods)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from trireme.api.batch.v1.job_types import Job
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.workloads.job import plan
+from trireme.kit import metrics
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions, Preconditions
 from trireme.runtime import triggers
@@ -24,6 +25,12 @@ class TTLAfterFinished:
         self._client = context.client
         self._clock = context.env.clock
         self._jobs = context.informers.of(Job)
+        self._late = metrics.histogram(
+            context.env.metrics,
+            "ttl_after_finished_controller_job_deletion_duration_seconds",
+            "How long after its time a Job was deleted",
+            metrics.exponential(0.1, 2, 14),
+        )
         desired = triggers.only(lambda event: _ttl(event.object) is not None, triggers.own())
         self.loop = Controller(
             "ttl_jobs_to_delete",
@@ -50,6 +57,7 @@ class TTLAfterFinished:
                 preconditions=Preconditions(uid=fresh.metadata.uid),
             )
             await self._client.delete(Job, key.name, key.namespace, options)
+            self._late.observe(-left)
         except errors.ApiError as error:
             if not errors.is_not_found(error):
                 raise

@@ -152,6 +152,17 @@ def plan(
     return Plan(attach, blocked, detach, reported, min(waits, default=None))
 
 
+def forced(node: Node | None, volume: PersistentVolume | None) -> str:
+    """Why a volume is detached that the node has mounted as far as it says: timeout,
+    out-of-service; "" where it is unmounted, or the node is gone."""
+    if node is None or volume is None or volume.spec.csi is None:
+        return ""
+    if volumes.unique_name(volume) not in node.status.volumesInUse:
+        return ""
+    out = any(taint.key == OUT_OF_SERVICE for taint in node.spec.taints)
+    return "out-of-service" if out else "timeout"
+
+
 def _wait(node: Node | None, unique: str, longest: float) -> float | None:
     """Seconds until a volume may be detached that nobody needs: 0 for now, None as long as the
     node has it mounted, ``longest`` where the node is not healthy."""

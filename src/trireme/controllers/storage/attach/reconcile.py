@@ -9,10 +9,12 @@ nodes. Run by ``manager``. Upstream: pkg/controller/volume/attachdetach; KEP-226
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import Final
 
 import msgspec
+from prometheus_client.metrics_core import Metric
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.persistentvolume_types import PersistentVolume
@@ -29,6 +31,7 @@ from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.storage.attach import plan_attach
 from trireme.controllers.storage.attach.plan_attach import Desired
 from trireme.domain import pod_references, volumes
+from trireme.kit import metrics
 from trireme.machinery import errors, gotext, meta
 from trireme.runtime import recorder, triggers
 from trireme.runtime.controller import After, Controller
@@ -49,6 +52,19 @@ class AttachDetach:
         self._events = context.recorder
         self._clock = context.env.clock
         self._written = Written(context.env.clock)
+        registry = context.env.metrics
+        self._forced = metrics.plain_counter(
+            registry,
+            "attach_detach_controller_attachdetach_controller_forced_detaches",
+            "Volumes detached from nodes that did not say that they are unmounted",
+            ["reason"],
+        )
+        metrics.collected(
+            registry,
+            self._collect,
+            "attachdetach_controller_total_volumes",
+            "storage_count_attachable_volumes_in_use",
+        )
         self._max_wait = (
             math.inf
             if context.settings.storage.no_force_detach
@@ -113,6 +129,9 @@ class AttachDetach:
         if node is not None and plan.reported != node.status.volumesAttached:
             await self._report(node, plan)
         for attachment in plan.detach:
+            reason = plan_attach.forced(node, self._volume_of(attachment))
+            if reason:
+                self._forced.labels(reason).inc()
             await self._detach(key, attachment)
         for needed in plan.attach:
             await self._attach(key, needed)
@@ -121,6 +140,42 @@ class AttachDetach:
         if plan.blocked:
             return After(BLOCKED)
         return None if plan.wait in (None, math.inf) else After(plan.wait)
+
+    def _volume_of(self, attachment: VolumeAttachment) -> PersistentVolume | None:
+        return self._volumes.get("", attachment.spec.source.persistentVolumeName or "")
+
+    def _collect(self) -> Iterable[Metric]:
+        """Counted when they are read: volumes that are, and should be, attached."""
+        states: Counter[tuple[str, ...]] = Counter()
+        in_use: Counter[tuple[str, ...]] = Counter()
+        for item in self._attachments.list():
+            if item.status.attached:
+                states[f"kubernetes.io/csi:{item.spec.attacher}", "actual_state_of_world"] += 1
+        for node in self._nodes.list():
+            name = node.metadata.name
+            found = plan_attach.desired(
+                self._pods.by_index(with_claims_by_node, name),
+                self._claims.get,
+                lambda volume: self._volumes.get("", volume),
+                self._is_attachable,
+            )
+            for needed in found.values():
+                csi = needed.volume.spec.csi
+                plugin = f"kubernetes.io/csi:{csi.driver}" if csi is not None else "N/A"
+                states[plugin, "desired_state_of_world"] += 1
+                in_use[name, plugin] += len(needed.pods)
+        yield metrics.counted(
+            "attachdetach_controller_total_volumes",
+            "Volumes that are, and should be, attached",
+            ["plugin_name", "state"],
+            states,
+        )
+        yield metrics.counted(
+            "storage_count_attachable_volumes_in_use",
+            "Attachable volumes of the pods of a node",
+            ["node", "volume_plugin"],
+            in_use,
+        )
 
     def _note_undesired(
         self, node: str, here: list[VolumeAttachment], desired: dict[str, Desired], now: float

@@ -21,6 +21,7 @@ from trireme.api.storage.v1.storageclass import DEFAULT, StorageClass
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.storage.binder import plan_binding
+from trireme.controllers.storage.binder.metrics import BinderMetrics
 from trireme.domain import default_class, pod_references, pods, volumes
 from trireme.machinery import errors, gotext
 from trireme.runtime import keys, recorder
@@ -57,6 +58,7 @@ class Binder:
         self._classes = informers.of(StorageClass)
         self._pods = informers.of(Pod)
         self._pods.add_index(by_claims)
+        self._metrics = BinderMetrics(context.env.metrics, context.informers)
         self.loop = Controller(
             "claims",
             self.reconcile,
@@ -273,7 +275,12 @@ class Binder:
         if default is None:
             return False
         spec = replace(claim.spec, storageClassName=default.metadata.name)
-        self._claims.wrote(await self._client.update(replace(claim, spec=spec)))
+        try:
+            self._claims.wrote(await self._client.update(replace(claim, spec=spec)))
+        except errors.ApiError:
+            self._metrics.class_errors.inc()
+            raise
+        self._metrics.classes.inc()
         return True
 
     def _wait_for_consumer(self, claim: PersistentVolumeClaim) -> None:

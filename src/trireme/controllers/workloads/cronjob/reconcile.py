@@ -19,6 +19,7 @@ from trireme.controllers.definition import ControllerContext, Definition
 from trireme.controllers.workloads.cronjob import plan
 from trireme.controllers.workloads.owned_pods import by_controller
 from trireme.domain import owners
+from trireme.kit import metrics
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
 from trireme.runtime import keys, recorder, triggers
@@ -42,6 +43,12 @@ class CronJobs:
         self._events = context.recorder
         self._clock = context.env.clock
         self._written = Written(context.env.clock)
+        self._skew = metrics.histogram(
+            context.env.metrics,
+            "cronjob_controller_job_creation_skew_duration_seconds",
+            "How long after its time a Job was created",
+            metrics.exponential(1, 2, 10),
+        )
         self._cron_jobs = context.informers.of(CronJob)
         self._jobs = context.informers.of(Job)
         self._jobs.add_index(by_controller)
@@ -133,13 +140,13 @@ class CronJobs:
                 raise
             await self._delete(found, old)
             plan.removed(status, reference.uid)
-        made = await self._create(found, job)
+        made = await self._create(found, job, decision.scheduled)
         if made is None or any(item.uid == made.metadata.uid for item in status.active):
             return
         status.active = [*status.active, recorder.reference(made)]
         status.lastScheduleTime = time.format(decision.scheduled)
 
-    async def _create(self, found: CronJob, job: Job) -> Job | None:
+    async def _create(self, found: CronJob, job: Job, scheduled: float) -> Job | None:
         """The Job, also where it is there already; None for one of another owner, which keeps the
         status itself."""
         metadata = job.metadata
@@ -154,6 +161,8 @@ class CronJobs:
                 self._events.event(found, recorder.WARNING, "FailedCreate", message)
             raise
         self._written.wrote(keys.of(found.metadata), self._jobs, made)
+        created = made.metadata.creationTimestamp
+        self._skew.observe(time.parse(created) - scheduled if created else 0.0)
         message = f"Created job {made.metadata.name}"
         self._events.event(found, recorder.NORMAL, "SuccessfulCreate", message)
         return made

@@ -49,7 +49,7 @@ class DaemonSets:
         self._client = context.client
         self._events = context.recorder
         self._clock = context.env.clock
-        self._written = Written(context.env.clock)
+        self._written = Written(context.env.clock, context.env.metrics, "daemonset_controller")
         self._pace = Pace(context.env.clock)
         # Of the generation that was observed when the pods failed: a new one begins anew.
         self._backoffs: dict[Key, tuple[int, dict[str, Backoff]]] = {}

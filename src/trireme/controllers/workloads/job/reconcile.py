@@ -27,6 +27,7 @@ from trireme.controllers.workloads.job import (
 )
 from trireme.controllers.workloads.job.compute_backoff import Backoff
 from trireme.controllers.workloads.job.compute_status import Outcome, Tracking
+from trireme.controllers.workloads.job.metrics import SUBSYSTEM, JobMetrics, action_of
 from trireme.controllers.workloads.job.orphans import Orphans
 from trireme.controllers.workloads.job.plan import Plan
 from trireme.controllers.workloads.owned_pods import OwnedPods
@@ -54,7 +55,8 @@ class Jobs:
         self._client = context.client
         self._events = context.recorder
         self._clock = context.env.clock
-        self._written = Written(context.env.clock)
+        self._metrics = JobMetrics(context.env.metrics)
+        self._written = Written(context.env.clock, context.env.metrics, SUBSYSTEM)
         self._backoffs: dict[Key, Backoff] = {}
         self._pace = Pace(context.env.clock)
         # How many pods have ended since the last look, and how many were active then.
@@ -72,6 +74,8 @@ class Jobs:
         others = triggers.only(lambda event: not _spec_changed(event), triggers.own())
         self._loop.watch(self._jobs, others, self._delay)
         self._loop.watch(self._pods, self._of_pod, self._delay)
+        self._jobs.add_handler(self._metrics.of_job)
+        self._pods.add_handler(self._metrics.of_pod)
         self._orphans = Orphans(context, self._jobs, self._pods, self._owned)
 
     async def run(self) -> None:
@@ -92,9 +96,25 @@ class Jobs:
             return WAIT
         self._pace.looked(key, BATCH_SECONDS)
         self._ended.pop(key, None)
+        began = self._clock.monotonic()
+        action, failed = "reconciling", True
+        try:
+            planned = await self._plan(key, found)
+            action = action_of(planned)
+            await self._execute(key, found, planned)
+            failed = False
+        finally:
+            seconds = self._clock.monotonic() - began
+            self._metrics.synced(found, action, seconds, failed=failed)
+        return None if planned.revisit is None else After(planned.revisit)
+
+    async def _plan(self, key: Key, found: Job) -> Plan:
         owned = await self._owned.claim(self._client, found)
         backoff = self._backoffs.get(key, Backoff())
-        planned = plan.plan(found, owned, backoff, self._clock.now())
+        return plan.plan(found, owned, backoff, self._clock.now())
+
+    async def _execute(self, key: Key, found: Job, planned: Plan) -> None:
+        """Carry a plan out, and write the status."""
         outcome, failure = await self._act(found, planned)
         self._active[key] = outcome.active
         tracking = compute_status.track(planned, outcome, self._clock.now())
@@ -106,7 +126,6 @@ class Jobs:
                 raise
         if failure is not None:
             raise failure
-        return None if planned.revisit is None else After(planned.revisit)
 
     def _forget(self, key: Key) -> None:
         self._written.forget(key)
@@ -163,7 +182,9 @@ class Jobs:
             pod = compute_pod.pod_of(found, template, index, replaced)
             await self._control.create(found, pod)
 
-        return await batches.slow_start(len(indexes), lambda: create(next(ahead)))
+        done, failure = await batches.slow_start(len(indexes), lambda: create(next(ahead)))
+        self._metrics.created(planned, done, len(indexes))
+        return done, failure
 
     async def _delete(self, found: Job, pod: Pod, untracked: bool, gone: list[Pod]) -> None:
         if untracked:
@@ -180,6 +201,7 @@ class Jobs:
         _, failure = await batches.all_at_once(
             partial(self._untrack, found, pod, removed) for pod in tracking.remove
         )
+        self._metrics.removed(found, (p for p in tracking.remove if p.metadata.uid in removed))
         compute_status.count(tracking.status, tracking.tracked - removed)
         ended = None if failure is not None else compute_status.finish(tracking, self._clock.now())
         if tracking.status != found.status:
@@ -195,6 +217,7 @@ class Jobs:
         changed = msgspec.structs.replace(found, status=status)
         stored = await self._client.update(changed, subresource="status")
         self._written.wrote(keys.of(found.metadata), self._jobs, stored)
+        self._metrics.counted(found, status)
         return stored
 
     async def _untrack(self, found: Job, pod: Pod, removed: set[str] | None = None) -> None:
@@ -211,6 +234,7 @@ class Jobs:
             removed.add(pod.metadata.uid)
 
     def _report(self, found: Job, status: JobStatus, ended: JobCondition) -> None:
+        self._metrics.finished(found, ended)
         if ended.type == plan.FAILED:
             self._events.event(found, recorder.WARNING, ended.reason, ended.message)
             return

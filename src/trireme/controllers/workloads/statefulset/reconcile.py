@@ -47,7 +47,7 @@ class StatefulSets:
         self._client = context.client
         self._events = context.recorder
         self._clock = context.env.clock
-        self._written = Written(context.env.clock)
+        self._written = Written(context.env.clock, context.env.metrics, "statefulset_controller")
         self._pace = Pace(context.env.clock)
         self._sets = context.informers.of(StatefulSet)
         self._pods = context.informers.of(Pod)
