@@ -104,7 +104,7 @@ def sample(env: Env, name: str, /, **labels: str) -> float:
 @virtual.test()
 async def test_a_job_is_counted_once(env: Env) -> None:
     async with harness.world(env) as w:
-        w.outcome = lambda pod: "Succeeded"
+        w.end_as(lambda pod: "Succeeded")
         container = {"name": "main", "image": "v1"}
         template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
         job = {
