@@ -144,3 +144,27 @@ def test_an_ephemeral_claim_must_be_the_pods() -> None:
         assert text in node.api.messages("web", "FailedMount")[0]
 
     play(story)
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_volume_for_one_pod_is_not_mounted_for_a_second(restart: bool) -> None:
+    async def story(node: Node) -> None:
+        node.host.make_dirs("/disks/1")
+        modes = ["ReadWriteOncePod"]
+        await claimed(node, local={"path": "/disks/1"}, nodeAffinity=AFFINITY, accessModes=modes)
+        await node.api.put(user())
+        await runs(node)
+        second = user()
+        second.metadata.name = "second"
+        if restart:
+            await node.stop()
+        await node.api.put(second)
+        if restart:
+            await node.start()
+        await node.until(lambda: node.api.messages("second", "FailedMount"), 30)
+        text = "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+        assert text in node.api.messages("second", "FailedMount")[0]
+        await node.api.delete_pod("web")
+        await node.until(lambda: node.condition("second", "Ready") == "True", 200)
+
+    play(story)

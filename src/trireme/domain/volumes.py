@@ -164,6 +164,11 @@ def attribute_classes(claim: PersistentVolumeClaim) -> set[str]:
     return found - {""}
 
 
+def is_for_one_pod(volume: PersistentVolume) -> bool:
+    """Whether ReadWriteOncePod is the volume's only access mode."""
+    return volume.spec.accessModes == ["ReadWriteOncePod"]
+
+
 def attachment_name(volume: PersistentVolume, node: str) -> str:
     """The name of the VolumeAttachment of a CSI driver's volume at a node."""
     source = volume.spec.csi

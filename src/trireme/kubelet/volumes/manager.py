@@ -8,11 +8,12 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.domain import volumes
 from trireme.kit import catalog
 from trireme.kit.env import Env
 from trireme.kubelet import podspec
@@ -79,6 +80,8 @@ class VolumeManager:
         self._memory_backed = memory_backed
         self._csi = csi
         self._claimed: dict[tuple[str, str], _Known] = {}
+        # UIDs of pods and names of volumes.
+        self._mounting_now: set[tuple[str, str]] = set()
         self._usages: list[VolumeUsage] = []
         self._usages_until = 0.0
         self._plugins: dict[str, Plugin] = {
@@ -94,8 +97,11 @@ class VolumeManager:
         Raises ``VolumeError``.
         """
         used = podspec.used_volumes(pod)
-        volumes = [volume for volume in pod.spec.volumes if volume.name in used]
-        return {volume.name: await self._mount_one(pod, volume) for volume in volumes}
+        return {
+            volume.name: await self._mount_one(pod, volume)
+            for volume in pod.spec.volumes
+            if volume.name in used
+        }
 
     def in_use(self) -> list[str]:
         """The attached volumes that must stay so, for ``status.volumesInUse``."""
@@ -202,13 +208,43 @@ class VolumeManager:
             raise VolumeError(f"no plugin for {_source(spec)} volumes")
         mounting = self._mounting(pod, plugin, claimed.volume.metadata.name)
         if known is None:
-            mounted = await plugin.mount_claimed(mounting, claimed)
+            mounted = await self._mount_first(plugin.mount_claimed, mounting, claimed)
         else:
             mounted = known.mounted
             if plugin.refresh is not None:
                 await plugin.refresh(mounting, claimed)
         self._claimed[key] = _Known(claimed, mounted, now + REFRESH_SECONDS)
         return mounted
+
+    async def _mount_first(
+        self,
+        mount: Callable[[Mounting, Claimed], Awaitable[Mounted]],
+        mounting: Mounting,
+        claimed: Claimed,
+    ) -> Mounted:
+        name, uid = claimed.volume.metadata.name, mounting.pod.metadata.uid
+        if volumes.is_for_one_pod(claimed.volume) and self._is_elsewhere(name, uid):
+            raise VolumeError(
+                "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
+            )
+        self._mounting_now.add((uid, name))
+        try:
+            return await mount(mounting, claimed)
+        finally:
+            self._mounting_now.discard((uid, name))
+
+    def _is_elsewhere(self, name: str, uid: str) -> bool:
+        """Whether another pod has the PersistentVolume; an earlier kubelet may have mounted it."""
+        known = {(key[0], item.claimed.volume.metadata.name) for key, item in self._claimed.items()}
+        if any(other != uid and used == name for other, used in known | self._mounting_now):
+            return True
+        return any(
+            self._host.info(f"{folder}/{plugin}/{name}") is not None
+            for other in self.pods_on_disk()
+            if other != uid
+            for folder in (f"{self.pod_dir(other)}/volumes", f"{self.pod_dir(other)}/volumeDevices")
+            for plugin in self._host.list(folder)
+        )
 
     def _plugin(self, source: core.Volume | core.PersistentVolumeSpec) -> Plugin | None:
         return next(
