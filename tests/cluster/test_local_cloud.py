@@ -12,12 +12,14 @@ from tests.cloud import suite
 
 from trireme.api.core import v1 as core
 from trireme.cloud.contract import Cloud
+from trireme.cluster import settings
 from trireme.cluster.hosts import names, plan
-from trireme.cluster.local_cloud import plan_balancers
+from trireme.cluster.local_cloud import plan_balancers, provider
 from trireme.cluster.local_cloud.balancers import LocalLoadBalancers
 from trireme.cluster.local_cloud.plan_balancers import NoAddress
 from trireme.machinery.meta import ObjectMeta
 from trireme.testing import virtual
+from trireme.testing.memory_cloud import MemoryCloud
 
 POOL = plan_balancers.pool("172.29.7.0/24")
 
@@ -36,6 +38,9 @@ def node(number: int) -> core.Node:
     return core.Node(
         metadata=ObjectMeta(name=f"node-{number}"), status=core.NodeStatus(addresses=addresses)
     )
+
+
+MACHINES = {f"node-{number}": f"172.29.7.{number + 2}" for number in range(3)} | {"node-9": ""}
 
 
 class Host:
@@ -59,7 +64,9 @@ class Host:
         self.routes = {address: list(hops) for address, hops in routes.items()}
 
     def new(self) -> LocalLoadBalancers:
-        made = LocalLoadBalancers(self.env, self.file, POOL, self.is_healthy, self.set_routes)
+        made = LocalLoadBalancers(
+            self.env, self.file, POOL, MACHINES.__getitem__, self.is_healthy, self.set_routes
+        )
         self.load_balancers = made
         return made
 
@@ -148,3 +155,22 @@ async def test_an_address_survives_the_loss_of_the_record(env, tmp_path):
     lost.status.loadBalancer.ingress = [core.LoadBalancerIngress(ip=POOL[5])]
     made = await host.load_balancers.ensure_load_balancer("c", lost, ())
     assert made.ingress[0].ip == POOL[5]
+
+
+async def test_machines(tmp_path, monkeypatch):
+    cluster = settings.Settings(
+        name="x",
+        state_dir=str(tmp_path),
+        run_dir=str(tmp_path),
+        datastore="memory",
+        port=1,
+        nodes=tuple(map(settings.of, plan.make("x", 2).nodes)),
+    )
+
+    made = MemoryCloud()
+    made.name = "trireme"
+    monkeypatch.setattr(MemoryCloud, "instances", provider.LocalInstances(cluster, None))
+    await suite.check_instances(made, core.Node(metadata=ObjectMeta(name="node-1")))
+    joined = cluster.with_node(plan.node(plan.make("x", 2), 2))
+    assert joined.nodes[2].name == "node-2"
+    assert joined.nodes[2].dns == tuple(one.ip for one in cluster.nodes)

@@ -8,18 +8,19 @@ scheduler has the same over all nodes at once; the autoscaler asks for nodes tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.scheduling import PodAffinityTerm, TopologySpreadConstraint
 from trireme.api.core.v1.selection import Taint
-from trireme.domain import node_match, scheduling_requests, tolerations
+from trireme.domain import node_match, owners, scheduling_requests, tolerations
 from trireme.domain.affinity_terms import Term
 from trireme.domain.scheduling_requests import Request
 from trireme.machinery import labels, selection
 
 _CORDON = Taint(key="node.kubernetes.io/unschedulable", effect="NoSchedule")
+_REVISION = "controller-revision-hash"
 _SPREAD = "node(s) didn't match pod topology spread constraints"
 
 
@@ -84,10 +85,6 @@ class Snapshot:
         if uid not in self._requests:
             self._requests[uid] = scheduling_requests.of(pod)
         return self._requests[uid]
-
-    def find(self, pod: Pod, nodes: Iterable[NodeState]) -> NodeState | None:
-        """The first node that the pod fits."""
-        return next((state for state in nodes if not self.refusal(pod, state)), None)
 
     def refusal(self, pod: Pod, state: NodeState) -> str:
         """Why the pod does not fit the node, "" where it does."""
@@ -189,6 +186,37 @@ class Snapshot:
 
     def _means(self, term: Term, pod: Pod) -> bool:
         return term.matches(pod, self._namespaces)
+
+
+class Search:
+    """The first of ``nodes`` that a pod fits; pods are only added meanwhile. ``nodes`` may grow.
+
+    For pods that are alike it goes on where it found a place for the last one: before that there
+    was none, and none comes.
+    """
+
+    def __init__(self, snapshot: Snapshot, nodes: Sequence[NodeState]) -> None:
+        self._snapshot = snapshot
+        self._nodes = nodes
+        self._start: dict[Hashable, int] = {}
+
+    def find(self, pod: Pod) -> NodeState | None:
+        """None where it fits none of them."""
+        alike = _alike(pod)
+        place = self._start.get(alike, 0) if alike is not None else 0
+        while place < len(self._nodes) and self._snapshot.refusal(pod, self._nodes[place]):
+            place += 1
+        if alike is not None:
+            self._start[alike] = place
+        return self._nodes[place] if place < len(self._nodes) else None
+
+
+def _alike(pod: Pod) -> Hashable:
+    """Equal for pods that fit the same nodes; None for one whose place other pods can make."""
+    owner = owners.controller_uid(pod.metadata)
+    if not owner or pod.spec.topologySpreadConstraints or _required(pod, anti=False):
+        return None
+    return owner, pod.metadata.labels.get(_REVISION, ""), pod.spec.priority
 
 
 def _same_domain(key: str, one: NodeState, other: NodeState) -> bool:

@@ -16,7 +16,7 @@ from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.cloud import taints
-from trireme.cloud.autoscaler.compute_fit import NodeState, Snapshot
+from trireme.cloud.autoscaler.compute_fit import NodeState, Search, Snapshot
 from trireme.cloud.autoscaler.settings import Settings
 from trireme.cloud.contract import NodeGroup
 from trireme.domain import disruption, owners, pod_references
@@ -66,22 +66,27 @@ def plan(
     in the snapshot is the cluster without them. ``budgets`` are by namespace."""
     removals: list[Removal] = []
     unremovable: dict[str, str] = {}
+    # As they are: in the simulation they get pods of nodes that go.
     states = [snapshot.nodes[name] for name in candidates if name in snapshot.nodes]
+    real = [(utilization(state), state.name, list(state.pods.values())) for state in states]
     left = _Budgets(budgets)
-    for state in sorted(states, key=lambda state: (utilization(state), state.name)):
-        used = utilization(state)
-        reason = _keeps(state.node) or (
-            "" if used < settings.utilization else "utilization is above the threshold"
-        )
+    for used, name, own in sorted(real, key=lambda one: one[:2]):
+        state = snapshot.nodes[name]
+        evicted: list[Pod] = []
+        reason = _keeps(state.node)
+        if not reason and used >= settings.utilization:
+            reason = "utilization is above the threshold"
         if not reason:
-            to_move, reason = movable(state.pods.values(), left, settings)
+            evicted, reason = movable(own, left, settings)
         if not reason:
-            reason = _move(snapshot, state, to_move)
+            staying = {pod.metadata.uid for pod in own}
+            guests = [pod for uid, pod in state.pods.items() if uid not in staying]
+            reason = _move(snapshot, state, [*evicted, *guests])
         if reason:
-            unremovable[state.name] = reason
+            unremovable[name] = reason
         else:
-            left.take(to_move)
-            removals.append(Removal(state.node, to_move, used))
+            left.take(evicted)
+            removals.append(Removal(state.node, evicted, used))
     return Plan(removals, unremovable)
 
 
@@ -187,8 +192,9 @@ def _move(snapshot: Snapshot, state: NodeState, pods: Sequence[Pod]) -> str:
     not fit."""
     before = snapshot.remove_node(state.name)
     placed: list[tuple[Pod, NodeState]] = []
+    search = Search(snapshot, list(snapshot.nodes.values()))
     for pod in pods:
-        target = snapshot.find(_unbound(pod), snapshot.nodes.values())
+        target = search.find(_unbound(pod))
         if target is None:
             for other, place in placed:
                 snapshot.remove(other, place)

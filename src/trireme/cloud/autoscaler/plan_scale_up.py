@@ -15,7 +15,7 @@ import msgspec
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.cloud.autoscaler.compute_fit import NodeState, Snapshot
+from trireme.cloud.autoscaler.compute_fit import NodeState, Search, Snapshot
 from trireme.cloud.autoscaler.settings import EXPANDERS
 from trireme.cloud.contract import NodeGroup
 from trireme.domain import pods as of_pods
@@ -57,8 +57,9 @@ def is_unschedulable(pod: Pod) -> bool:
 def place(snapshot: Snapshot, pods: Sequence[Pod]) -> list[Pod]:
     """Put pods where they fit in the snapshot, by priority; returns those that fit nowhere."""
     left = []
+    search = Search(snapshot, list(snapshot.nodes.values()))
     for pod in sorted(pods, key=lambda pod: -(pod.spec.priority or 0)):
-        state = snapshot.find(pod, snapshot.nodes.values())
+        state = search.find(pod)
         if state is None:
             left.append(pod)
         else:
@@ -129,6 +130,7 @@ class _Packing:
         self._daemons = daemons
         self._most = most
         self._new: list[NodeState] = []
+        self._search = Search(snapshot, self._new)
         self.refused: dict[str, str] = {}
 
     def option(self, pods: Sequence[Pod]) -> Option | None:
@@ -148,7 +150,7 @@ class _Packing:
         )
 
     def _place(self, pod: Pod) -> bool:
-        state = self._snapshot.find(pod, self._new)
+        state = self._search.find(pod)
         if state is None:
             if len(self._new) >= self._most:
                 self.refused[pod.metadata.uid] = AT_MAXIMUM
@@ -157,7 +159,7 @@ class _Packing:
             reason = self._snapshot.refusal(pod, state)
             if reason:
                 self.refused[pod.metadata.uid] = reason
-                self._new.remove(state)
+                self._new.pop()
                 self._snapshot.remove_node(state.name)
                 return False
         self._snapshot.add(pod, state)

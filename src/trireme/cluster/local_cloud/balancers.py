@@ -25,6 +25,8 @@ from trireme.kit.env import Env
 PERIOD = 2.0
 TIMEOUT = 1.0
 
+# The address of a node's machine, "" for none. Not that in the Node, which its kubelet writes.
+AddressOf = Callable[[str], str]
 # Whether a node's address takes traffic, asked at a port.
 IsHealthy = Callable[[str, int], Awaitable[bool]]
 # Make the host's routes to these addresses, by way of those, and no others. OSError.
@@ -39,12 +41,14 @@ class LocalLoadBalancers:
         env: Env,
         file: Path,
         addresses: Sequence[str],
+        address_of: AddressOf,
         is_healthy: IsHealthy,
         set_routes: SetRoutes,
     ) -> None:
         self._env = env
         self._file = file
         self._addresses = addresses
+        self._address_of = address_of
         self._is_healthy = is_healthy
         self._set_routes = set_routes
         self._present = _read(file)
@@ -64,7 +68,7 @@ class LocalLoadBalancers:
         self, cluster: str, service: Service, nodes: Sequence[Node]
     ) -> LoadBalancerStatus:
         async with self._changes:
-            made = plan_balancers.desired(service, _ips(nodes), self._present, self._addresses)
+            made = plan_balancers.desired(service, self._ips(nodes), self._present, self._addresses)
             await self._put(service.metadata.uid, made)
         return _status(made)
 
@@ -73,7 +77,7 @@ class LocalLoadBalancers:
     ) -> None:
         async with self._changes:
             found = self._present[service.metadata.uid]
-            changed = msgspec.structs.replace(found, nodes=_ips(nodes))
+            changed = msgspec.structs.replace(found, nodes=self._ips(nodes))
             await self._put(service.metadata.uid, changed)
 
     async def ensure_load_balancer_deleted(self, cluster: str, service: Service) -> None:
@@ -101,6 +105,10 @@ class LocalLoadBalancers:
         self._keep()
         await self._check()
         await self._route()
+
+    def _ips(self, nodes: Sequence[Node]) -> dict[str, str]:
+        names = [node.metadata.name for node in nodes]
+        return {name: address for name in names if (address := self._address_of(name))}
 
     async def _check(self) -> None:
         asked = sorted(
@@ -137,15 +145,6 @@ def _read(file: Path) -> dict[str, Balancer]:
     if not file.exists():
         return {}
     return msgspec.json.decode(file.read_bytes(), type=dict[str, Balancer])
-
-
-def _ips(nodes: Sequence[Node]) -> dict[str, str]:
-    return {
-        node.metadata.name: item.address
-        for node in nodes
-        for item in node.status.addresses
-        if item.type == "InternalIP" and ":" not in item.address
-    }
 
 
 def _status(balancer: Balancer) -> LoadBalancerStatus:

@@ -49,6 +49,7 @@ class LocalCloud:
             env,
             Path(cluster.state_dir, "load-balancers.json"),
             plan_balancers.pool(plan.underlay),
+            self._address_of,
             is_healthy,
             set_routes,
         )
@@ -64,6 +65,9 @@ class LocalCloud:
             )
         self.instances = LocalInstances(cluster, self.node_groups)
 
+    def _address_of(self, name: str) -> str:
+        return next((one.ip for one in self.instances.nodes() if one.name == name), "")
+
     async def run(self) -> None:
         """The loops of the provider, until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -78,6 +82,11 @@ class LocalInstances:
     def __init__(self, cluster: Settings, groups: LocalNodeGroups | None) -> None:
         self._cluster = cluster
         self._groups = groups
+
+    def nodes(self) -> list[NodeSettings]:
+        """All machines."""
+        joined = self._groups.nodes if self._groups is not None else ()
+        return [*self._cluster.nodes, *map(settings.of, joined)]
 
     async def instance_exists(self, node: Node) -> bool:
         return self._find(node) is not None
@@ -103,8 +112,7 @@ class LocalInstances:
     def _find(self, node: Node) -> NodeSettings | None:
         """By its ID, or by name before it has one."""
         desired = node.spec.providerID or self._cluster.provider_id(node.metadata.name)
-        joined = self._groups.nodes if self._groups is not None else ()
-        for one in (*self._cluster.nodes, *map(settings.of, joined)):
+        for one in self.nodes():
             if self._cluster.provider_id(one.name) == desired:
                 return one
         return None
