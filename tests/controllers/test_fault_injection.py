@@ -21,11 +21,12 @@ from trireme.testing import virtual
 
 
 class Weather:
-    """How bad it is: the share of requests that fail."""
+    """How bad it is: the share of requests that fail; ``silent``: whether answers get lost."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, *, silent: bool = True) -> None:
         self.rng = rng
         self.bad = 0.0
+        self.silent = silent
 
     def strikes(self) -> bool:
         return self.rng.random() < self.bad
@@ -47,7 +48,7 @@ class Flaky:
         kind = self._weather.rng.randrange(4)
         if kind == 0:
             raise Unreachable(f"{method} {path}: not sent")
-        if kind == 1:
+        if kind == 1 and self._weather.silent:
             await self._inner.request(method, path, query, headers, body)
             raise Unreachable(f"{method} {path}: no answer")
         error = errors.conflict("things", "x") if kind == 2 else errors.internal_error("weather")

@@ -46,6 +46,12 @@ def size(replica_set: ReplicaSet) -> int:
     return 1 if replica_set.spec.replicas is None else replica_set.spec.replicas
 
 
+def available(replica_set: ReplicaSet) -> int:
+    """How many of its pods are available and stay: a status that is older than the last scaling
+    down counts pods that are about to go. (Upstream takes it as it is.)"""
+    return min(replica_set.status.availableReplicas, size(replica_set))
+
+
 def total(sets: Iterable[ReplicaSet]) -> int:
     """The desired number of pods of the ReplicaSets together."""
     return sum(map(size, sets))

@@ -247,15 +247,15 @@ def _scale_old(draft: _Draft) -> bool:
         compute_sets.desired_replicas(draft.deployment)
         - compute_sets.fenceposts(draft.deployment)[1]
     )
-    missing = compute_sets.size(new) - new.status.availableReplicas
+    missing = compute_sets.size(new) - compute_sets.available(new)
     room = compute_sets.total(draft.every()) - minimum - missing
     if room <= 0:
         return False
     before = compute_sets.total(draft.old)
     for item in old:
-        broken = compute_sets.size(item) - item.status.availableReplicas
+        broken = compute_sets.size(item) - compute_sets.available(item)
         room -= _shrink(draft, item, min(room, broken))
-    spare = sum(item.status.availableReplicas for item in draft.every()) - minimum
+    spare = sum(map(compute_sets.available, draft.every())) - minimum
     for item in _active(draft.old):
         spare -= _shrink(draft, item, min(spare, compute_sets.size(item)))
     return compute_sets.total(draft.old) != before

@@ -25,6 +25,7 @@ from trireme.runtime import keys, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
+from trireme.runtime.written import WAIT, Written
 
 
 def make(context: ControllerContext) -> Controller:
@@ -42,6 +43,7 @@ class Deployments:
         self._deployments = context.informers.of(Deployment)
         self._sets = context.informers.of(ReplicaSet)
         self._pods = context.informers.of(Pod)
+        self._written = Written(self._clock)
         self._sets.add_index(by_controller)
         self._pods.add_index(by_controller)
         self.loop = Controller(
@@ -60,7 +62,11 @@ class Deployments:
         """One step for one Deployment."""
         found = self._deployments.get(*key)
         if found is None:
+            self._written.forget(key)
             return None
+        if not self._written.visible(key):
+            # With an older ReplicaSet there would be more pods than the surge allows.
+            return WAIT
         selector = labels.from_struct(found.spec.selector)
         if selector.empty():
             message = "This deployment is selecting all pods. A non-empty selector is required."
@@ -107,7 +113,7 @@ class Deployments:
             case plan.Create(replica_set, note):
                 await self._create(found, replica_set, note)
             case plan.Update(replica_set, notes):
-                await self._client.update(replica_set)
+                self._wrote(found, await self._client.update(replica_set))
                 for note in notes:
                     self._events.event(found, recorder.NORMAL, "ScalingReplicaSet", note)
             case plan.Delete(replica_set):
@@ -121,7 +127,8 @@ class Deployments:
     async def _create(self, found: Deployment, replica_set: ReplicaSet, note: str) -> None:
         metadata = msgspec.structs.replace(replica_set.metadata, creationTimestamp=None)
         try:
-            await self._client.create(msgspec.structs.replace(replica_set, metadata=metadata))
+            made = msgspec.structs.replace(replica_set, metadata=metadata)
+            self._wrote(found, await self._client.create(made))
         except errors.ApiError as error:
             if errors.is_already_exists(error):
                 if await self._is_ours(found, replica_set):
@@ -133,6 +140,9 @@ class Deployments:
             raise
         if note:
             self._events.event(found, recorder.NORMAL, "ScalingReplicaSet", note)
+
+    def _wrote(self, found: Deployment, stored: ReplicaSet) -> None:
+        self._written.wrote(keys.of(found.metadata), self._sets, stored)
 
     async def _is_ours(self, found: Deployment, replica_set: ReplicaSet) -> bool:
         metadata = replica_set.metadata
