@@ -8,7 +8,7 @@ DynamicControllerClientBuilder, ``--use-service-account-credentials``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -19,7 +19,7 @@ from trireme.client import agent as agents
 from trireme.client.client import Client
 from trireme.client.http import Http
 from trireme.client.kubeconfig import Access
-from trireme.client.transport import Transport
+from trireme.client.measured import Wrap
 from trireme.kit.env import Env
 from trireme.machinery import errors, time
 from trireme.machinery.errors import ApiError
@@ -98,7 +98,7 @@ async def of(
     access: Access,
     manager: Client,
     names: Iterable[str],
-    wrap: Callable[[Transport], Transport] = lambda transport: transport,
+    wrap: Wrap = lambda transport: transport,
 ) -> AsyncIterator[dict[str, Client]]:
     """A client for each account. ``access``: the manager's server; its certificate is not used.
     ``wrap`` makes each client's transport."""

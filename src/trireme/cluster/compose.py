@@ -14,7 +14,8 @@ import logging
 import os
 import random
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from trireme.store.contract import Store
 if TYPE_CHECKING:
     from trireme.client.client import Client
     from trireme.cluster.hosts.network import ServiceRoutes
+    from trireme.cluster.served import Served
 
 
 # So many containers more than there were at the last collection make the next one due.
@@ -52,6 +54,7 @@ def import_api_server() -> None:
 def import_rest(*, nodes: bool) -> None:
     """Import every other component, so that forked processes share the memory."""
     import trireme.cluster.access
+    import trireme.cluster.served
     import trireme.controllers.manager
     import trireme.scheduler.loop
 
@@ -151,20 +154,50 @@ def open_store(datastore: str) -> Store:
     return SqliteStore(Path(path))
 
 
+@asynccontextmanager
+async def serving(
+    cluster: Settings, port: int, served: Served, client: Client, env: Env
+) -> AsyncIterator[None]:
+    """Serve a component's pages on loopback. A port that another program has by now is no reason
+    not to run."""
+    from trireme.runtime.serving import server
+    from trireme.runtime.serving.config import DelegatedAuth, SecureServing
+
+    keys = Keys(cluster.pki_dir)
+    auth = DelegatedAuth(client_authority=keys.authority_file.read_bytes())
+    reviewers = server.Reviewers(authentication=client, authorization=client)
+    async with AsyncExitStack() as stack:
+        if port:
+            pages = served.pages(env)
+            own = keys.pair("components")
+            config = SecureServing(port=port, certificate=own.certificate, key=own.key)
+            made = server.serving(config, auth, reviewers, pages, served.name, env)
+            try:
+                await stack.enter_async_context(made)
+            except OSError as error:
+                env.log.warning("health and metrics are not served: %s", error)
+        yield
+
+
 def controllers(cluster: Settings) -> Main:
     """All controllers."""
 
     async def main(started: Started) -> None:
+        from trireme.client import measured
         from trireme.cluster import access, cloud_controllers, local_path
+        from trireme.cluster.served import Served
         from trireme.controllers import manager, settings
         from trireme.kubelet.host.real import RealHost
+        from trireme.runtime.serving.health import Checks
 
         env = environment("controllers", started)
         keys = Keys(cluster.pki_dir)
+        wrap = measured.wrapping(env, cluster.url())
         async with AsyncExitStack() as stack:
 
             async def client(identity: str, agent: str) -> Client:
-                return await stack.enter_async_context(access.client(cluster, identity, agent))
+                made = access.client(cluster, identity, agent, wrap)
+                return await stack.enter_async_context(made)
 
             clients = {
                 name: await client(pki.controller_file(name), f"kube-controller-manager/{name}")
@@ -173,8 +206,13 @@ def controllers(cluster: Settings) -> Main:
             extra = [local_path.definition(cluster.storage_dir, RealHost())]
             if cluster.nodes:
                 extra += cloud_controllers.local(cluster, env)
+            health = Checks()
+            own = await client("controllers", manager.NAME)
+            served = Served(name=manager.NAME, health={"/healthz": health})
+            port = cluster.component_port
+            await stack.enter_async_context(serving(cluster, port, served, own, env))
             config = manager.ManagerConfig(
-                client=await client("controllers", "kube-controller-manager"),
+                client=own,
                 client_for=clients.__getitem__,
                 # With one API server no cache is stale about deleted namespaces.
                 settings=settings.Settings(
@@ -184,6 +222,9 @@ def controllers(cluster: Settings) -> Main:
                     namespace_delay=0.0,
                 ),
                 extra=extra,
+                health=health,
+                # Below the time that the supervisor gives it.
+                shutdown_timeout=1.0,
             )
             await manager.run(config, env)
 
@@ -194,11 +235,21 @@ def scheduler(cluster: Settings) -> Main:
     """The scheduler."""
 
     async def main(started: Started) -> None:
+        from trireme.client import measured
         from trireme.cluster import access
+        from trireme.cluster.served import Served
+        from trireme.runtime.serving.health import Checks
         from trireme.scheduler import loop
 
         env = environment("scheduler", started)
-        async with access.client(cluster, "scheduler", "kube-scheduler") as client:
+        wrap = measured.wrapping(env, cluster.url())
+        port = cluster.component_port and cluster.component_port + 2
+        checks = {path: Checks() for path in ("/healthz", "/livez", "/readyz")}
+        served = Served(name="kube-scheduler", health=checks)
+        async with (
+            access.client(cluster, "scheduler", "kube-scheduler", wrap) as client,
+            serving(cluster, port, served, client, env),
+        ):
             await loop.run(loop.SchedulerConfig(client=client), env)
 
     return main

@@ -64,6 +64,9 @@ class Keys:
         self._issue("apiserver-kubelet-client", client, now, groups=(KUBELET_CLIENTS,))
         self._issue("controllers", "system:kube-controller-manager", now)
         self._issue("scheduler", "system:kube-scheduler", now)
+        if settings.component_port:
+            names = ("localhost", "127.0.0.1")
+            self._issue("components", "localhost", now, names=names, server=True)
         for node in settings.nodes:
             self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:coredns", now)
             self.make_node(node, now)

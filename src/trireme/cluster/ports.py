@@ -1,4 +1,4 @@
-"""Ports for the API server: the first free one, and the reason why one cannot be used."""
+"""Ports of a cluster: the first free ones, and the reason why one cannot be used."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Collection
 from trireme.cluster.up import CannotStart
 
 FIRST = 6443
+# Upstream's of the controllers; the scheduler's is two more.
+COMPONENTS, STEP = 10257, 10
 
 
 def first_free(others: Collection[int] = ()) -> int:
@@ -20,6 +22,15 @@ def first_free(others: Collection[int] = ()) -> int:
         if port not in others and not problem(port, "127.0.0.1"):
             return port
     raise CannotStart(f"no free port from {FIRST} on: choose one with --api-port")
+
+
+def components(others: Collection[int] = ()) -> int:
+    """The first port from 10257 on, in steps of ten, that is free for the controllers, and two more
+    for the scheduler; 0 where none is."""
+    for port in range(COMPONENTS, COMPONENTS + 100 * STEP, STEP):
+        if port not in others and not any(problem(p, "127.0.0.1") for p in (port, port + 2)):
+            return port
+    return 0
 
 
 def problem(port: int, address: str, option: str = "--port") -> str:

@@ -65,6 +65,9 @@ def _settings(
         run_dir=f"{places.run}/{options.name}",
         datastore=settings.check_datastore(datastore),
         port=port,
+        component_port=(
+            kept.component_port if kept is not None else ports.components(settings.ports(places))
+        ),
     )
     if plan is None:
         return made

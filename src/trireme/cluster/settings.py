@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # "memory" or "sqlite:PATH".
     datastore: str
     port: int
+    # Of the controllers' health and metrics on loopback; the scheduler's is two more. 0: none.
+    component_port: int = 0
     listen: tuple[str, ...] = ("127.0.0.1",)
     nodes: tuple[NodeSettings, ...] = ()
     # With more than ``nodes`` the cluster autoscaler makes and deletes further ones.
@@ -195,7 +197,8 @@ def ports(places: Places) -> set[int]:
     for path in Path(places.state).glob(f"*/{_FILE}"):
         # Removed meanwhile, or written by an older version: no port to reserve.
         with contextlib.suppress(OSError, msgspec.MsgspecError):
-            found.add(msgspec.json.decode(path.read_bytes(), type=Settings).port)
+            kept = msgspec.json.decode(path.read_bytes(), type=Settings)
+            found |= {kept.port, kept.component_port} - {0}
     return found
 
 

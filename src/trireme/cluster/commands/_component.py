@@ -24,11 +24,9 @@ from trireme.kit.env import Env
 if TYPE_CHECKING:
     from trireme.client.client import Client
     from trireme.client.kubeconfig import Access
-    from trireme.client.transport import Transport
+    from trireme.client.measured import Wrap
     from trireme.cluster.served import Served
     from trireme.runtime.serving.health import Checks
-
-Wrap = Callable[["Transport"], "Transport"]
 
 
 def access(component: Component) -> Access:
@@ -47,11 +45,9 @@ def access(component: Component) -> Access:
 
 def measuring(component: Component, env: Env, server: str) -> Wrap:
     """Makes a client's transport count its requests and keep to the limit."""
-    from trireme.client.measured import Measured, Rate, RestMetrics
+    from trireme.client import measured
 
-    counts = RestMetrics(env.metrics, server.partition("://")[2].partition("/")[0])
-    rate = Rate(component.qps, component.burst)
-    return lambda transport: Measured(transport, counts, env.clock, rate)
+    return measured.wrapping(env, server, measured.Rate(component.qps, component.burst))
 
 
 @asynccontextmanager
