@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,14 @@ from tests.controllers import harness
 from trireme import controllers
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.apiserver.bootstrap import policy
+from trireme.client.transport import Response, Stream, Transport
 from trireme.controllers import manager
 from trireme.controllers.definition import Definition
 from trireme.controllers.settings import Settings
 from trireme.kit import catalog
+from trireme.kit.env import Env
 from trireme.machinery import errors
+from trireme.runtime.informer import LISTS
 from trireme.testing import virtual
 
 
@@ -89,6 +96,60 @@ async def test_a_controller_may_do_its_own_work_only(env):
         with pytest.raises(errors.ApiError) as caught:
             await w.client_for("endpoint-controller").create(harness.deployment())
         assert errors.is_forbidden(caught.value)
+
+
+class _Slow:
+    """A transport whose answers take 0.1 s; how many lists, and requests, were under way at most.
+
+    All users of the manager share ``counts``."""
+
+    def __init__(self, inner: Transport, env: Env, counts: Counter[str]) -> None:
+        self._inner = inner
+        self._env = env
+        self._counts = counts
+
+    async def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        kinds = ("lists", "requests") if "limit=" in query else ("requests",)
+        counts = self._counts
+        for kind in kinds:
+            counts[kind] += 1
+            counts[f"most {kind}"] = max(counts[f"most {kind}"], counts[kind])
+        await self._env.clock.sleep(0.1)
+        counts.subtract(kinds)
+        return await self._inner.request(method, path, query, headers, body)
+
+    def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Stream]:
+        return self._inner.stream(method, path, query, headers, body)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+@virtual.test()
+async def test_a_start_is_no_stampede(env):
+    counts: Counter[str] = Counter()
+    through = functools.partial(_Slow, env=env, counts=counts)
+    async with harness.world(env, plays="", through=through) as w:
+        await w.quiet(30)
+    assert counts["most lists"] == LISTS
+    # Beside the lists: the first looks at what every cluster has.
+    assert counts["most requests"] <= 20, counts
+
+
+@virtual.test()
+async def test_controllers_start_spread_over_the_interval(env):
+    async with harness.world(env, plays="", controllers=("serviceaccount-controller",)) as w:
+        names = ["deployment-controller", "replicaset-controller"]
+        spread = config(w, controllers=names, start_interval=100.0)
+        running = asyncio.ensure_future(manager.run(spread, env))
+        await w.client.create(harness.deployment())
+        took = await w.until(lambda: len(w.pods(app="web")) == 3, 250.0)
+        assert 100.0 <= took <= 200.0
+        running.cancel()
 
 
 def test_events_name_the_component_that_upstreams_do():

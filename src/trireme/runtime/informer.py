@@ -133,11 +133,6 @@ class Informer(Generic[T]):
         return self._handle.where
 
     @property
-    def resource(self) -> tuple[str, str]:
-        """Group and plural name."""
-        return self._handle.where.group, self._handle.where.plural
-
-    @property
     def is_synced(self) -> bool:
         return self._synced.is_set()
 
@@ -265,7 +260,8 @@ class Informers:
         self._client = client
         self._env = env
         self._resync = resync
-        self._lists = asyncio.Semaphore(LISTS)
+        # Held while a list is read; by whoever makes informers of its own, too.
+        self.lists = asyncio.Semaphore(LISTS)
         self._informers: dict[_Identity, Informer[Any]] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -288,7 +284,7 @@ class Informers:
                 namespace,
                 label_selector=label_selector,
                 field_selector=field_selector,
-                lists=self._lists,
+                lists=self.lists,
                 env=self._env,
             )
             self._run(informer)

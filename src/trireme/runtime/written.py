@@ -94,7 +94,7 @@ class Written:
 
     def _skip(self, informer: Informer[Any]) -> bool:
         if self._skips is not None:
-            self._skips.labels(*informer.resource).inc()
+            self._skips.labels(informer.where.group, informer.where.plural).inc()
         return False
 
     def forget(self, key: Key) -> None:

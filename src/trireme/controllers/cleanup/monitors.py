@@ -121,7 +121,13 @@ class Monitors:
     def _follow(self, kind: Kind, group: asyncio.TaskGroup) -> None:
         informer = self._shared.existing(kind.group, kind.plural)
         if informer is None:
-            informer = Informer(self._client, self.handle(kind), strip=_strip, env=self._env)
+            informer = Informer(
+                self._client,
+                self.handle(kind),
+                strip=_strip,
+                lists=self._shared.lists,
+                env=self._env,
+            )
             self._tasks[kind] = group.create_task(informer.run(), name=f"gc/{kind.plural}")
         self._informers[kind] = informer
         informer.add_handler(lambda event: self._observe(kind, event))
