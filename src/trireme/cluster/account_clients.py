@@ -21,14 +21,15 @@ from trireme.client.http import Http
 from trireme.client.kubeconfig import Access
 from trireme.client.measured import Wrap
 from trireme.kit.env import Env
-from trireme.machinery import errors, time
+from trireme.machinery import errors
 from trireme.machinery.errors import ApiError
 from trireme.machinery.meta import ObjectMeta
+from trireme.runtime import tokens
+from trireme.runtime.tokens import Issued
 
 NAMESPACE = "kube-system"
 EXPIRATION_SECONDS = 3600
-# The part of a token's life after which it is renewed, and the pause after a failure.
-RENEW_AT = 0.8
+# The pause after a failure.
 RETRY_SECONDS = 10.0
 # Accounts that are asked for at once, so that a start is no stampede.
 PARALLEL = 4
@@ -41,11 +42,10 @@ class AccountToken:
         self._env = env
         self._manager = manager
         self._name = name
-        self._token = ""
-        self._expires = 0.0
+        self._issued = Issued("", 0.0, 0.0)
 
     def __call__(self) -> str:
-        return self._token
+        return self._issued.token
 
     async def request(self) -> None:
         """Get a new one; the account is created when there is none. ApiError."""
@@ -60,28 +60,16 @@ class AccountToken:
     async def renew_forever(self) -> None:
         """Renew it before it runs out."""
         while True:
-            left = self._expires - self._env.clock.now()
-            await self._env.clock.sleep(max(left * RENEW_AT, RETRY_SECONDS))
+            left = self._issued.renew - self._env.clock.now()
+            await self._env.clock.sleep(max(left, RETRY_SECONDS))
             try:
                 await self.request()
             except (ApiError, OSError) as error:
                 self._env.log.warning("renewing the token of %s failed: %s", self._name, error)
 
     async def _request(self) -> None:
-        answer = await self._manager.create_subresource(
-            ServiceAccount,
-            self._name,
-            NAMESPACE,
-            "token",
-            authentication.TokenRequest(
-                spec=authentication.TokenRequestSpec(expirationSeconds=EXPIRATION_SECONDS)
-            ),
-            authentication.TokenRequest,
-        )
-        self._token = answer.status.token
-        text = answer.status.expirationTimestamp
-        now = self._env.clock.now()
-        self._expires = time.parse(text) if text else now + EXPIRATION_SECONDS
+        spec = authentication.TokenRequestSpec(expirationSeconds=EXPIRATION_SECONDS)
+        self._issued = await tokens.request(self._manager, self._env, NAMESPACE, self._name, spec)
 
     async def _create(self) -> None:
         account = ServiceAccount(metadata=ObjectMeta(name=self._name, namespace=NAMESPACE))
