@@ -51,15 +51,17 @@ class Kubectl:
         self.cluster = cluster
         self.environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
 
-    def __call__(self, *words: str, given: str = "", fails: bool = False) -> str:
-        """Run kubectl. ``given`` is its input; with ``fails`` it has to fail, and what it
-        complains is returned."""
+    def __call__(
+        self, *words: str, given: str = "", fails: bool = False, patience: float = 120.0
+    ) -> str:
+        """Run kubectl, for ``patience`` seconds at most. ``given`` is its input; with ``fails`` it
+        has to fail, and its error is returned."""
         done = subprocess.run(
             ["kubectl", *words],
             input=given,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=patience,
             check=False,
             env=self.environment,
         )

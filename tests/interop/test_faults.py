@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
 import time
 import urllib.error
@@ -17,15 +16,15 @@ from typing import Any
 import pytest
 
 from tests.interop.cluster import Kubectl, needs_kubectl, needs_root, running, trireme, until
+from tests.interop.lost_nodes import GRACE, main_process, ready_nodes, unplugged
 from trireme.cluster import settings
-from trireme.cluster.hosts import names, spawn
+from trireme.cluster.hosts import spawn
 from trireme.cluster.hosts.plan import Places
 
 pytestmark = [pytest.mark.interop, needs_root, needs_kubectl]
 
 NAME = "t-faults"
 EXAMPLE = Path(__file__).parents[2] / "examples/hello"
-GRACE = 50.0
 # "web" has found "api" by its name and got an answer.
 WHOLE_ANSWER = "The api says: I am api-"
 
@@ -78,16 +77,6 @@ def records() -> list[spawn.Running]:
 
 def record_of(name: str) -> spawn.Running:
     return next(record for record in records() if record.name == name)
-
-
-def ready_nodes(kubectl: Kubectl) -> set[str]:
-    """Those that pods go to: the taint of one that was silent goes some time after it is Ready."""
-    found = set()
-    for node in kubectl.json("nodes")["items"]:
-        states = {c["type"]: c["status"] for c in node["status"]["conditions"]}
-        if states["Ready"] == "True" and not node["spec"].get("taints"):
-            found.add(node["metadata"]["name"])
-    return found
 
 
 def pods(kubectl: Kubectl, app: str) -> list[dict[str, Any]]:
@@ -199,22 +188,6 @@ def test_a_container_killed_is_started_again(whole: Kubectl) -> None:
     assert status["lastState"]["terminated"]["exitCode"] == 137
 
 
-def main_process(container: str) -> int:
-    """The first process of a container, by the cgroup that the runtime named after it: the one that
-    is no other's child. Numbers say nothing, they begin anew."""
-    for folder, _, _ in os.walk("/sys/fs/cgroup"):
-        if container in folder:
-            procs = Path(folder, "cgroup.procs").read_text().split()
-            first = [pid for pid in procs if parent_of(pid) not in procs]
-            if first:
-                return int(first[0])
-    raise AssertionError(f"no cgroup of {container}")
-
-
-def parent_of(pid: str) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
-
-
 def test_acknowledged_writes_outlive_the_api_server(whole: Kubectl) -> None:
     acknowledged: list[str] = []
     over = threading.Event()
@@ -306,7 +279,7 @@ def test_the_pods_of_a_silent_node_move(whole: Kubectl) -> None:
     whole("rollout", "status", "-n", "hello", "deploy/moving", "--timeout=60s")
     homes = {pod["spec"]["nodeName"] for pod in pods(whole, "moving")}
     assert homes == {"node-0", "node-1"}
-    with unplugged(1):
+    with unplugged(NAME, 1):
         until(lambda: ready_nodes(whole) == {"node-0"}, GRACE + 20)
         until(lambda: run_on(whole, "node-0"), 20)
     until(lambda: ready_nodes(whole) == {"node-0", "node-1"})
@@ -322,15 +295,3 @@ def run_on(kubectl: Kubectl, node: str) -> bool:
         if "deletionTimestamp" not in pod["metadata"] and pod["status"]["phase"] == "Running"
     ]
     return [pod["spec"]["nodeName"] for pod in alive] == [node] * 2
-
-
-@contextmanager
-def unplugged(index: int) -> Iterator[None]:
-    """The node's port of the switch is down; what runs on the node goes on."""
-    inside = ("nsenter", f"--net=/run/trireme/{NAME}/netns/switch", "--")
-    port = (*inside, "ip", "link", "set", names.node(index))
-    subprocess.run([*port, "down"], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([*port, "up"], check=True)

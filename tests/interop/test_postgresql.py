@@ -3,6 +3,8 @@ lost. The manifest is the example that users read."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.cluster import Kubectl, needs_kubectl, needs_root, running, trireme, until
+from tests.interop.lost_nodes import GRACE, processes, ready_nodes, unplugged
 
 pytestmark = [pytest.mark.interop, needs_root, needs_kubectl]
 NAME = "postgresql"
@@ -34,7 +37,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sql(kubectl: Kubectl, text: str, pod: str = "db-0") -> str:
-    return kubectl("exec", pod, *PSQL, text).strip()
+    return kubectl("exec", pod, *PSQL, text, patience=5.0).strip()
 
 
 def is_ready(kubectl: Kubectl, pod: str = "db-0") -> bool:
@@ -62,7 +65,7 @@ class Writer:
             number += 1
             try:
                 sql(self._kubectl, f"insert into rows values ({number})")
-            except AssertionError:
+            except (AssertionError, subprocess.TimeoutExpired):
                 # Not acknowledged: it may be there or not.
                 self._stop.wait(0.2)
                 continue
@@ -81,40 +84,68 @@ class Writer:
         return len(self.acknowledged) > than
 
 
-def test_no_acknowledged_row_is_lost(image: Path) -> None:
+@pytest.fixture
+def database(image: Path) -> Iterator[Kubectl]:
+    """A cluster of two nodes with the example, and its table."""
     with running(NAME, "--nodes", "2") as kubectl:
         trireme("image", "load", str(image), "--name", NAME)
         kubectl("apply", "-f", str(EXAMPLE))
         until(lambda: is_ready(kubectl))
         sql(kubectl, "create table rows (n int primary key)")
-        volume = kubectl.json("pvc", "data-db-0")["spec"]["volumeName"]
-        with Writer(kubectl).writing() as writer:
-            until(lambda: writer.wrote_more(10))
-            # Killed without a word to the server.
-            before = kubectl.json("pod", "db-0")["metadata"]["uid"]
-            kubectl("delete", "pod", "db-0", "--force", "--grace-period=0")
-            until(lambda: kubectl.json("pod", "db-0")["metadata"]["uid"] != before)
+        yield kubectl
+
+
+def test_no_acknowledged_row_is_lost(database: Kubectl) -> None:
+    volume = database.json("pvc", "data-db-0")["spec"]["volumeName"]
+    with Writer(database).writing() as writer:
+        until(lambda: writer.wrote_more(10))
+        # Killed without a word to the server.
+        before = database.json("pod", "db-0")["metadata"]["uid"]
+        database("delete", "pod", "db-0", "--force", "--grace-period=0")
+        until(lambda: database.json("pod", "db-0")["metadata"]["uid"] != before)
+        known = len(writer.acknowledged)
+        until(lambda: writer.wrote_more(known + 10))
+        # Moved to the other node.
+        left = node_of(database)
+        database("cordon", left)
+        database("delete", "pod", "db-0")
+        until(lambda: is_ready(database))
+        known = len(writer.acknowledged)
+        until(lambda: writer.wrote_more(known + 10))
+    assert node_of(database) != left
+    database("uncordon", left)
+    present = {int(line) for line in sql(database, "select n from rows").split()}
+    assert set(writer.acknowledged) <= present
+    assert database.json("pvc", "data-db-0")["spec"]["volumeName"] == volume
+    # A second one has a volume of its own, which stays when it goes.
+    database("scale", "statefulset", "db", "--replicas=2")
+    until(lambda: is_ready(database, "db-1"))
+    assert sql(database, "select count(*) from pg_tables where tablename = 'rows'", "db-1") == "0"
+    database("scale", "statefulset", "db", "--replicas=1")
+    until(lambda: "pod/db-1" not in database("get", "pods", "-o", "name"))
+    claims = database("get", "pvc", "-o", "name").split()
+    assert claims == ["persistentvolumeclaim/data-db-0", "persistentvolumeclaim/data-db-1"]
+
+
+def test_no_acknowledged_row_is_lost_with_its_node(database: Kubectl) -> None:
+    """A machine that stops, under load, and is fenced as upstream's documentation says: with the
+    taint out-of-service."""
+    home = node_of(database)
+    other = ({"node-0", "node-1"} - {home}).pop()
+    status = database.json("pod", "db-0")["status"]["containerStatuses"][0]
+    with Writer(database).writing() as writer:
+        until(lambda: writer.wrote_more(10))
+        with unplugged(NAME, int(home[-1])):
+            # It does nothing any more: there would be two servers on the same files.
+            for pid in processes(status["containerID"].rpartition("/")[2]):
+                os.kill(pid, signal.SIGSTOP)
+            until(lambda: ready_nodes(database) == {other}, GRACE + 20)
+            taint = "node.kubernetes.io/out-of-service"
+            database("taint", "node", home, f"{taint}=nodeshutdown:NoExecute")
+            until(lambda: node_of(database) == other and is_ready(database))
             known = len(writer.acknowledged)
             until(lambda: writer.wrote_more(known + 10))
-            # Moved to the other node.
-            left = node_of(kubectl)
-            kubectl("cordon", left)
-            kubectl("delete", "pod", "db-0")
-            until(lambda: is_ready(kubectl))
-            known = len(writer.acknowledged)
-            until(lambda: writer.wrote_more(known + 10))
-        assert node_of(kubectl) != left
-        kubectl("uncordon", left)
-        present = {int(line) for line in sql(kubectl, "select n from rows").split()}
-        assert set(writer.acknowledged) <= present
-        assert kubectl.json("pvc", "data-db-0")["spec"]["volumeName"] == volume
-        # A second one has a volume of its own, which stays when it goes.
-        kubectl("scale", "statefulset", "db", "--replicas=2")
-        until(lambda: is_ready(kubectl, "db-1"))
-        assert (
-            sql(kubectl, "select count(*) from pg_tables where tablename = 'rows'", "db-1") == "0"
-        )
-        kubectl("scale", "statefulset", "db", "--replicas=1")
-        until(lambda: "pod/db-1" not in kubectl("get", "pods", "-o", "name"))
-        claims = kubectl("get", "pvc", "-o", "name").split()
-        assert claims == ["persistentvolumeclaim/data-db-0", "persistentvolumeclaim/data-db-1"]
+    database("taint", "node", home, f"{taint}-")
+    until(lambda: ready_nodes(database) == {"node-0", "node-1"})
+    present = {int(line) for line in sql(database, "select n from rows").split()}
+    assert set(writer.acknowledged) <= present
