@@ -51,17 +51,18 @@ def test_scheduler_and_controllers_alone_bring_pods_to_a_node(tmp_path: Path) ->
             return found
 
         assert pods() == []
-        # All controllers act as the administrator here: there is one kubeconfig.
-        for name, who in (("controllers", kubectl.kubeconfig), ("scheduler", None)):
-            path = who or tmp_path / f"{name}.kubeconfig"
-            log = tmp_path / f"{name}.log"
-            stack.enter_context(alone(name, "--kubeconfig", str(path), log=log))
+        logs = [tmp_path / f"{name}.log" for name in ("controllers", "scheduler")]
+        for log in logs:
+            path = tmp_path / f"{log.stem}.kubeconfig"
+            words = (log.stem, "--kubeconfig", str(path), "--secure-port=0")
+            stack.enter_context(alone(*words, log=log))
         until(lambda: len(pods()) == 2)
         assert {pod["status"]["phase"] for pod in pods()} == {"Pending"}
         until(lambda: "no nodes available" in kubectl("describe", "pods"))
         kubectl("create", "-f", "-", given=NODE)
         kubectl("patch", "node", "fake", "--subresource=status", "-p", CAPACITY)
         until(lambda: [pod["spec"].get("nodeName") for pod in pods()] == ["fake"] * 2)
+        assert [log for log in logs if "forbidden" in log.read_text()] == []
 
 
 def test_a_dns_server_alone_answers(tmp_path: Path) -> None:

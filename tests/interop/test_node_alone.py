@@ -70,8 +70,7 @@ def test_kubelet_and_proxy_alone_serve_an_application(node: local.Node) -> None:
         received = ("--listen", hosts.host_ip, "--node", f"{node.name}={node.ip}")
         kubectl = stack.enter_context(api_server(state, *received))
         for name in ("controllers", "scheduler"):
-            who = kubectl.kubeconfig if name == "controllers" else state / f"{name}.kubeconfig"
-            words = (name, "--kubeconfig", str(who))
+            words = (name, "--kubeconfig", str(state / f"{name}.kubeconfig"), "--secure-port=0")
             stack.enter_context(alone(*words, log=state / f"{name}.log"))
         for name, more in (("kubelet", kubelet_words(node, state)), ("proxy", ())):
             who = state / f"{name}.{node.name}.kubeconfig"
@@ -99,6 +98,9 @@ def test_kubelet_and_proxy_alone_serve_an_application(node: local.Node) -> None:
 
         kubectl("delete", "deploy/web", "service/web")
         until(lambda: kubectl.json("pods")["items"] == [])
+        # Each may do all that it does, with the file that was made for it.
+        for name in ("controllers", "scheduler", "kubelet", "proxy"):
+            assert "forbidden" not in (state / f"{name}.log").read_text(), name
 
 
 def kubelet_words(node: local.Node, state: Path) -> tuple[str, ...]:

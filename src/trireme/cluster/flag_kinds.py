@@ -131,9 +131,10 @@ def _ip(text: str) -> str:
 
 
 def _file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise ValueError("is no file")
-    return Path(text)
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("is no file" if path.exists() else "does not exist")
+    return path
 
 
 def _certificates(data: bytes) -> bytes:
