@@ -9,6 +9,7 @@ import pytest
 from tests.kubelet.harness import Node, container, play, pod
 
 from trireme.api.core import v1 as core
+from trireme.kubelet.host.contract import Output
 from trireme.kubelet.server import stats
 
 SOME_CONTAINER = stats.Container("default", "web", "u", "main", 0, 0, 0, 0, 0, 0, 0)
@@ -83,6 +84,75 @@ def test_a_local_volume(read_only: bool) -> None:
         await node.api.delete_pod("web")
         await node.until(lambda: not node.host.mounts, 40)
         assert node.host.info("/disks/1") is not None
+
+    play(story)
+
+
+STAGED = "/var/lib/kubelet/plugins/kubernetes.io/local-volume/mounts/pv"
+
+
+def disk(node: Node, probed: Output, checked: int = 0) -> None:
+    """A block device; ``probed`` is blkid's answer until it is formatted, ``checked`` fsck's."""
+    node.host.make_dirs("/dev")
+    node.host.make_device("/dev/disk")
+    node.host.programs = {
+        "blkid": lambda *_: probed,
+        "mkfs.ext4": lambda *_: Output(0, ""),
+        "fsck": lambda *_: Output(checked, "errors"),
+    }
+
+
+EMPTY = Output(2, "")
+
+
+def test_a_block_device_is_formatted_once_for_all_pods_of_the_node() -> None:
+    async def story(node: Node) -> None:
+        disk(node, EMPTY)
+        await claimed(node, local={"path": "/dev/disk"}, nodeAffinity=AFFINITY)
+        second = user()
+        second.metadata.name = "second"
+        await node.api.put(user())
+        await node.api.put(second)
+        await runs(node)
+        await node.until(lambda: node.condition("second", "Ready") == "True", 40)
+        formatted = [words for words in node.host.commands if words[0].startswith("mkfs")]
+        assert formatted == [("mkfs.ext4", "-F", "-m0", "/dev/disk")]
+        assert node.host.mounts[STAGED] == "ext4 /dev/disk defaults"
+        binds = [point for point, what in node.host.mounts.items() if what == f"bind {STAGED} bind"]
+        assert len(binds) == 2
+        await node.api.delete_pod("web")
+        await node.until(lambda: not node.api.has_pod("web"), 40)
+        assert node.host.is_mounted(STAGED)
+        await node.api.delete_pod("second")
+        await node.until(lambda: not node.api.has_pod("second"), 40)
+        assert not node.host.mounts_below("/var/lib/kubelet") and node.host.info(STAGED) is None
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("probed", "checked", "read_only", "error"),
+    [
+        (Output(0, "DEVNAME=/dev/disk\nTYPE=ext4\n"), 1, False, ""),
+        (Output(0, "TYPE=ext4\n"), 4, False, "could not correct them"),
+        (Output(0, "PTTYPE=gpt\n"), 0, False, ""),
+        (Output(1, "no right"), 0, False, "failed to get disk format of disk /dev/disk: no right"),
+        (EMPTY, 0, True, "cannot mount unformatted disk /dev/disk"),
+    ],
+)
+def test_what_is_on_a_block_device_is_kept(
+    probed: Output, checked: int, read_only: bool, error: str
+) -> None:
+    async def story(node: Node) -> None:
+        disk(node, probed, checked)
+        await claimed(node, local={"path": "/dev/disk"}, nodeAffinity=AFFINITY)
+        await node.api.put(user(read_only=read_only))
+        if error:
+            await node.until(lambda: node.api.messages("web", "FailedMount"), 10)
+            assert error in node.api.messages("web", "FailedMount")[0]
+        else:
+            await runs(node)
+        assert not [words for words in node.host.commands if words[0].startswith("mkfs")]
 
     play(story)
 

@@ -21,6 +21,13 @@ import msgspec
 T = TypeVar("T")
 
 
+class Output(msgspec.Struct, frozen=True):
+    """How a program ended: its exit status, and the first part of what it printed."""
+
+    status: int
+    text: str
+
+
 class DiskUsage(msgspec.Struct, frozen=True):
     """Bytes and inodes of the file system that holds a path."""
 
@@ -177,6 +184,10 @@ class Host(Protocol):
 
         ``kind``: "" for a bind mount.
         """
+        ...
+
+    async def run(self, *command: str) -> Output:
+        """Run a program of the node, without input, to its end. OSError where there is none."""
         ...
 
     def is_mounted(self, path: str) -> bool:

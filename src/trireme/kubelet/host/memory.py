@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from trireme.kubelet.host.contract import DiskUsage, FileInfo
+from trireme.kubelet.host.contract import DiskUsage, FileInfo, Output
 from trireme.kubelet.host.root import MAX_LINKS, names_below
 
 T = TypeVar("T")
@@ -56,12 +56,15 @@ class _Reading:
 
 
 class MemoryHost:
-    """A small file system. ``disk`` is what ``disk_usage`` answers for every path."""
+    """A small file system. ``disk`` is what ``disk_usage`` answers for every path; ``programs``
+    are what ``run`` finds, ``commands`` what it was asked for."""
 
     def __init__(self, disk: DiskUsage | None = None) -> None:
         self._nodes: dict[str, _Node] = {"/": _Node("dir", 0o755)}
         self._numbers = 0
         self.mounts: dict[str, str] = {}
+        self.programs: dict[str, Callable[..., Output]] = {}
+        self.commands: list[tuple[str, ...]] = []
         self.disk = disk or DiskUsage(100 << 30, 80 << 30, 6_000_000, 5_000_000)
 
     def make_dirs(self, path: str, mode: int = 0o755) -> None:
@@ -121,6 +124,13 @@ class MemoryHost:
         self._get(path)
         self.mounts[path] = " ".join([kind or "bind", source, *options])
 
+    async def run(self, *command: str) -> Output:
+        self.commands.append(command)
+        program = self.programs.get(command[0])
+        if program is None:
+            raise _error(errno.ENOENT, command[0])
+        return program(*command[1:])
+
     def is_mounted(self, path: str) -> bool:
         return path in self.mounts
 
@@ -146,6 +156,10 @@ class MemoryHost:
     def make_socket(self, path: str) -> None:
         """A socket that somebody else listens on; replaces one that is there."""
         self._add(self._follow(path), _Node("socket", 0o755))
+
+    def make_device(self, path: str) -> None:
+        """A block device."""
+        self._add(self._follow(path), _Node("block", 0o660))
 
     def _get(self, path: str) -> _Node:
         node = self._nodes.get(self._follow(path))

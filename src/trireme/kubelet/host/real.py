@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from trireme.kubelet.host import root
-from trireme.kubelet.host.contract import DiskUsage, FileInfo, Reading, Root
+from trireme.kubelet.host.contract import DiskUsage, FileInfo, Output, Reading, Root
 
 T = TypeVar("T")
 MS_BIND = 0x1000
+# Bytes that are kept of what a program prints.
+OUTPUT_LIMIT = 16384
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 
 
@@ -82,22 +84,27 @@ class RealHost:
         command = ["mount", *(["-t", kind] if kind else [])]
         if options:
             command += ["-o", ",".join(options)]
+        ended = await self.run(*command, "--", source, path)
+        if ended.status:
+            raise OSError(5, f"mount failed: {ended.text.strip()}", path)
+
+    async def run(self, *command: str) -> Output:
         process = await asyncio.create_subprocess_exec(
             *command,
-            "--",
-            source,
-            path,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
+        assert process.stdout is not None
+        printed = b""
         try:
-            _, said = await process.communicate()
+            while part := await process.stdout.read(OUTPUT_LIMIT):
+                printed = (printed + part)[:OUTPUT_LIMIT]
+            status = await process.wait()
         except asyncio.CancelledError:
             process.kill()
             raise
-        if process.returncode:
-            raise OSError(5, f"mount failed: {said.decode(errors='replace').strip()}", path)
+        return Output(status, printed.decode(errors="replace"))
 
     def is_mounted(self, path: str) -> bool:
         return path in self.mounts_below(path)

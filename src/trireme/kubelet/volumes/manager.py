@@ -8,6 +8,7 @@ only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -82,6 +83,7 @@ class VolumeManager:
         self._claimed: dict[tuple[str, str], _Known] = {}
         # UIDs of pods and names of volumes.
         self._mounting_now: set[tuple[str, str]] = set()
+        self._locks: dict[str, asyncio.Lock] = {}
         self._usages: list[VolumeUsage] = []
         self._usages_until = 0.0
         self._plugins: dict[str, Plugin] = {
@@ -164,6 +166,9 @@ class VolumeManager:
         for name in ("volume-subpaths", "volumes", "volumeDevices"):
             if self._host.info(f"{directory}/{name}") is not None:
                 await self._host.remove_tree(f"{directory}/{name}")
+        for plugin in self._plugins.values():
+            if plugin.release is not None:
+                plugin.release(self._host, self._root)
 
     async def remove(self, uid: str) -> None:
         """Unmount and delete all that a pod had on this node."""
@@ -228,10 +233,15 @@ class VolumeManager:
                 "volume uses the ReadWriteOncePod access mode and is already in use by another pod"
             )
         self._mounting_now.add((uid, name))
+        lock = self._locks.setdefault(name, asyncio.Lock())
         try:
-            return await mount(mounting, claimed)
+            # One pod at a time: the first may have to format a device.
+            async with lock:
+                return await mount(mounting, claimed)
         finally:
             self._mounting_now.discard((uid, name))
+            if all(used != name for _, used in self._mounting_now):
+                del self._locks[name]
 
     def _is_elsewhere(self, name: str, uid: str) -> bool:
         """Whether another pod has the PersistentVolume; an earlier kubelet may have mounted it."""
@@ -261,6 +271,7 @@ class VolumeManager:
             self._env,
             self._host,
             pod,
+            self._root,
             f"{self.pod_dir(pod.metadata.uid)}/volumes/{plugin.directory}/{name}",
             self._objects,
             self._tokens,

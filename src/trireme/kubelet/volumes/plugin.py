@@ -112,12 +112,13 @@ class CsiVolumes(Protocol):
 
 
 class Mounting(msgspec.Struct, frozen=True):
-    """The arguments of a plugin. ``directory`` is the volume's folder under the kubelet's root;
+    """The arguments of a plugin. ``root`` is the kubelet's, ``directory`` the volume's folder;
     ``csi`` ``None``: a node without CSI drivers."""
 
     env: Env
     host: Host
     pod: core.Pod
+    root: str
     directory: str
     objects: Objects
     tokens: Tokens
@@ -136,7 +137,9 @@ class Plugin(msgspec.Struct, frozen=True):
 
     ``mount`` is called in every round of the pod, and must be cheap when nothing changed.
     ``mount_claimed`` is called once, and again after the kubelet's restart, for a volume that may
-    be mounted already; ``refresh`` every minute after that. All raise ``VolumeError``.
+    be mounted already; ``refresh`` every minute after that. All raise ``VolumeError``. ``release``
+    is called with the kubelet's root when a pod's volumes are unmounted: it takes down what no pod
+    has any more.
     """
 
     field: str
@@ -145,3 +148,4 @@ class Plugin(msgspec.Struct, frozen=True):
     read_only: bool = False
     mount_claimed: Callable[[Mounting, Claimed], Awaitable[Mounted]] | None = None
     refresh: Callable[[Mounting, Claimed], Awaitable[None]] | None = None
+    release: Callable[[Host, str], None] | None = None
