@@ -356,6 +356,7 @@ async def test_custom_and_external_metrics(env: Env) -> None:
 
     values: dict[str, Any] = {
         "/apis/custom.metrics.k8s.io/v1beta2": custom,
+        "/apis/custom.metrics.k8s.io": {"versions": [{"version": "v1beta2"}]},
         "/apis/external.metrics.k8s.io/v1beta1": {"items": [{"value": "40"}, {"value": "60"}]},
     }
     specs = [
@@ -396,6 +397,51 @@ async def test_custom_and_external_metrics(env: Env) -> None:
         assert found.currentMetrics[1].object.current.value == "700m"
         assert found.currentMetrics[2].external.current.averageValue == "50"
         assert conditions(found)["ScalingLimited"] == ("True", "ScaleUpLimit")
+
+
+@virtual.test()
+async def test_what_is_said_of_metrics_that_nobody_serves(env: Env) -> None:
+    """Word for word what upstream's controller says of the same."""
+    specs: dict[str, dict[str, Any]] = {
+        "Pods": {
+            "metric": {"name": "rps"},
+            "target": {"type": "AverageValue", "averageValue": "1"},
+        },
+        "Object": {
+            "describedObject": {"apiVersion": "v1", "kind": "Service", "name": "s"},
+            "metric": {"name": "q"},
+            "target": {"type": "Value", "value": "1"},
+        },
+        "External": {
+            "metric": {"name": "q"},
+            "target": {"type": "AverageValue", "averageValue": "1"},
+        },
+    }
+    custom = (
+        "unable to fetch metrics from custom metrics API: no custom metrics API "
+        "(custom.metrics.k8s.io) registered"
+    )
+    external = (
+        "unable to get external metric default/q/nil: unable to fetch metrics from external "
+        "metrics API: the server could not find the requested resource (get "
+        "q.external.metrics.k8s.io)"
+    )
+    async with harness.world(env) as world:
+        await world.client.create(web())
+        for kind, spec in specs.items():
+            made = autoscaler({"type": kind, kind.lower(): spec})
+            made.metadata.name = kind.lower()
+            await world.client.create(made)
+            await env.clock.sleep(40)
+            await world.client.delete(HorizontalPodAutoscaler, made.metadata.name, "default")
+        assert f"unable to get metric rps: {custom}" in world.messages("pods")
+        text = f"unable to get metric q: Service on default s/{custom}"
+        assert text in world.messages("object")
+        assert external in world.messages("external")
+        assert (
+            "invalid metrics (1 invalid out of 1), first error is: failed to get q external "
+            f"metric value: failed to get q external metric: {external}"
+        ) in world.messages("external")
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,10 @@ class Client:
         *,
         accept: str = JSON,
         content_type: str = JSON,
+        resource: str = "",
+        name: str = "",
     ) -> Response:
-        """Any path. Raises ``ApiError`` from 400 on."""
+        """Any path. Raises ``ApiError`` from 400 on, which names ``resource`` and ``name``."""
         return await self._requester.send(
             Call(
                 method=method,
@@ -180,6 +182,8 @@ class Client:
                 body=body,
                 accept=accept,
                 content_type=content_type,
+                resource=resource,
+                name=name,
             )
         )
 

@@ -62,7 +62,7 @@ class Metrics:
     def __init__(self, client: Client, env: Env) -> None:
         self._client = client
         self.clock = env.clock
-        # The version of custom metrics that is served, and until when that is believed.
+        # The version of custom metrics that is served, "" for none; until when that is believed.
         self._custom = ""
         self._fresh_until = -1.0
 
@@ -130,7 +130,8 @@ class Metrics:
         """The sum of an external metric's values."""
         path = join("apis", *EXTERNAL, "namespaces", namespace, metric)
         what = "external metrics API"
-        listed = await self._get(path, {"labelSelector": selector}, what)
+        found = f"{metric}.{EXTERNAL[0]}"
+        listed = await self._get(path, {"labelSelector": selector}, what, found)
         if not listed.items:
             raise ValueError(f"no metrics returned from {what}")
         total = sum(quantity.parse(item.value).milli_value() for item in listed.items)
@@ -141,13 +142,16 @@ class Metrics:
     ) -> list[_Value]:
         version = await self._custom_version()
         what = "custom metrics API"
+        if not version:
+            problem = f"no custom metrics API ({CUSTOM}) registered"
+            raise ValueError(f"unable to fetch metrics from {what}: {problem}")
         full = join("apis", CUSTOM, version, *path)
-        return (await self._get(full, parameters, what)).items
+        found = f"{path[-3]}.{CUSTOM}"
+        return (await self._get(full, parameters, what, found, path[-2])).items
 
     async def _custom_version(self) -> str:
         now = self.clock.monotonic()
         if now >= self._fresh_until:
-            self._custom = CUSTOM_VERSIONS[0]
             try:
                 response = await self._client.raw("GET", f"/apis/{CUSTOM}")
                 group: dict[str, Any] = msgspec.json.decode(response.body, type=dict)
@@ -155,7 +159,7 @@ class Metrics:
             except (errors.ApiError, msgspec.DecodeError):
                 served = set()
             found = (version for version in CUSTOM_VERSIONS if version in served)
-            self._custom = next(found, CUSTOM_VERSIONS[0])
+            self._custom = next(found, "")
             self._fresh_until = now + RESYNC
         return self._custom
 
@@ -168,10 +172,12 @@ class Metrics:
             f'{kind}{"." + group if group else ""} to resource: no matches for kind "{kind}"'
         )
 
-    async def _get(self, path: str, parameters: dict[str, str], what: str) -> _Values:
-        given = {name: text for name, text in parameters.items() if text}
+    async def _get(
+        self, path: str, parameters: dict[str, str], what: str, resource: str, name: str = ""
+    ) -> _Values:
+        given = {key: text for key, text in parameters.items() if text}
         try:
-            response = await self._client.raw("GET", path, given)
+            response = await self._client.raw("GET", path, given, resource=resource, name=name)
             return msgspec.json.decode(response.body, type=_Values)
         except (errors.ApiError, msgspec.DecodeError) as error:
             raise ValueError(f"unable to fetch metrics from {what}: {error}") from error

@@ -199,10 +199,9 @@ class Measuring:
                     metric.name, self.namespace, of, _text(metric.selector)
                 )
             except ValueError as error:
-                where = f"{of.kind} {self.namespace}/{of.name}"
-                raise ValueError(
-                    f"unable to get metric {metric.name}: {error} on {where}"
-                ) from error
+                # Upstream's words, in upstream's order.
+                where = f"{of.kind} on {self.namespace} {of.name}"
+                raise ValueError(f"unable to get metric {metric.name}: {where}/{error}") from error
             proposal, current = self._shared(target, usage)
         except ValueError as error:
             message = f"failed to get object metric value: {error}"
@@ -219,9 +218,12 @@ class Measuring:
         self, source: api.ExternalMetricSource
     ) -> tuple[Proposal, str, MetricStatus]:
         metric, target = source.metric, source.target
+        message = f"failed to get {metric.name} external metric value"
+        reason = "FailedGetExternalMetric"
+        if target.value is None and target.averageValue is None:
+            problem = _NO_TARGET.format("external")
+            raise Failed(reason, problem, f"{message}: {problem}")
         try:
-            if target.value is None and target.averageValue is None:
-                raise ValueError(_NO_TARGET.format("external"))
             try:
                 usage = await self.metrics.external(
                     metric.name, self.namespace, _text(metric.selector)
@@ -231,8 +233,9 @@ class Measuring:
                 raise ValueError(f"unable to get external metric {where}: {error}") from error
             proposal, current = self._shared(target, usage)
         except ValueError as error:
-            message = f"failed to get {metric.name} external metric value: {error}"
-            raise Failed("FailedGetExternalMetric", str(error), message) from error
+            average = target.averageValue is not None
+            name = f"{metric.name} external metric" if average else f"external metric {metric.name}"
+            raise Failed(reason, str(error), f"{message}: failed to get {name}: {error}") from error
         status = MetricStatus(
             type="External", external=api.ExternalMetricStatus(metric=metric, current=current)
         )
