@@ -155,7 +155,7 @@ def _idle() -> list[Row]:
             memory += used.pss / 1e6
             cores += share
     return [
-        Row("idle: whole control plane (PSS)", "MB", memory, 150.0),
+        Row("idle: whole control plane (PSS)", "MB", memory, 140.0),
         Row("idle: whole control plane (CPU)", "% of a core", cores, 2.0),
         *rows,
     ]

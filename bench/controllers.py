@@ -45,6 +45,8 @@ SPACE, NODE, LOG = "measured", "node-0", "controllers.log"
 PATIENCE = 900.0
 # Writes that the fake nodes have under way at a time.
 AT_ONCE = 32
+# Until the last writes are through, and for how long nothing is done.
+STABLE_SECONDS, IDLE_SECONDS = 15.0, 40.0
 KUBECONFIG = """apiVersion: v1
 kind: Config
 current-context: c
@@ -71,9 +73,10 @@ def main() -> None:
         binary = options.upstream / "kube-controller-manager"
         theirs = uvloop.run(_measure(lambda f, u: _upstream(binary, f, u), loads, options.share))
     rows = [
-        Row(f"controllers: {name}", unit, value, None, theirs.get(name))
+        Row(f"controllers: {name}", unit, value, goal, theirs.get(name))
         for name, value in ours.items()
-        for unit in ["MB" if "PSS" in name else "s"]
+        for unit in ["MB" if "PSS" in name else "% of a core" if "CPU" in name else "s"]
+        for goal in [1.0 if "CPU" in name else None]
     ]
     results.show(rows, busy, write=options.write)
 
@@ -153,8 +156,19 @@ async def _one(
             most = max(most, used.pss / 1e6 if used is not None else 0.0)
             await asyncio.sleep(0.05)
         found[phase.name] = time.perf_counter() - began
-        print(f"  {phase.name}: {found[phase.name]:.2f} s, {most:.0f} MB", flush=True)
+        if phase.idle:
+            await asyncio.sleep(STABLE_SECONDS)
+            before = _cpu(pid)
+            await asyncio.sleep(IDLE_SECONDS)
+            found[phase.name] = 100 * (_cpu(pid) - before) / IDLE_SECONDS
+        print(f"  {phase.name}: {found[phase.name]:.2f}, {most:.0f} MB", flush=True)
     found[f"{load.name}, most memory (PSS)"] = most
+
+
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -164,6 +178,8 @@ class Phase:
     name: str
     act: Callable[[], Awaitable[Any]]
     done: Callable[[], bool]
+    # Then nothing happens, and what counts is the controllers' processor time.
+    idle: bool = False
 
 
 class Cluster:
@@ -356,6 +372,31 @@ async def deployments(cluster: Cluster, count: int, share: float) -> Phases:
     )
 
 
+async def idle(cluster: Cluster, count: int, share: float) -> Phases:
+    """10,000 pods of 200 Deployments, and nothing to do."""
+    size = 50
+    made = [
+        _object(apps.Deployment, f"i{n}", replicas=size, template=_template(f"i{n}"))
+        for n in range(count)
+    ]
+
+    def available() -> bool:
+        found = cluster.of(apps.Deployment)
+        return len(found) == count and all(d.status.availableReplicas == size for d in found)
+
+    yield Phase(
+        f"idle with {count * size} pods (CPU)",
+        lambda: cluster.many([lambda obj=obj: cluster.client.create(obj) for obj in made]),
+        available,
+        idle=True,
+    )
+    yield Phase(
+        f"{count * size} pods deleted with their Deployments",
+        lambda: cluster.client.delete_collection(apps.Deployment, SPACE),
+        lambda: not cluster.of(core.Pod) and not cluster.of(apps.ReplicaSet),
+    )
+
+
 async def job(cluster: Cluster, count: int, share: float) -> Phases:
     """A Job of 5,000 completions."""
     parallelism = max(1, round(500 * share))
@@ -445,6 +486,7 @@ LOADS = (
     Load("deployments", 100, deployments),
     Load("job", 5000, job),
     Load("statefulset", 1000, statefulset),
+    Load("idle", 200, idle),
     Load("namespace", 5000, namespace),
 )
 
