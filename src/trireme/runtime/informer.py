@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from trireme.api.core.v1.pod.pod import Pod
 from trireme.client import watcher
 from trireme.client.client import Client
 from trireme.client.resource_interface import ADDED, DELETED, MODIFIED, ResourceInterface, Where
@@ -25,6 +26,7 @@ from trireme.kit.env import Env
 from trireme.runtime import keys
 from trireme.runtime.index import Index, Values
 from trireme.runtime.keys import Key
+from trireme.runtime.shared_parts import SharedParts
 
 T = TypeVar("T")
 
@@ -88,6 +90,9 @@ class Informer(Generic[T]):
         self._watcher = watcher.Watcher(self._handle, selection, env, lists)
         self._env = env
         self._strip = strip
+        self._share: Callable[[Any, Any], None] | None = None
+        if kind is Pod:
+            self._share = SharedParts().share
         self._objects: dict[Key, T] = {}
         self._listing: dict[Key, T] = {}
         self._indexes: dict[Values, Index] = {}
@@ -203,6 +208,8 @@ class Informer(Generic[T]):
                 # Deleted and created again meanwhile: two different objects.
                 self._remove(key, old)
                 old = None
+        if self._share is not None:
+            self._share(obj, old)
         self._objects[key] = obj
         for index in self._indexes.values():
             index.put(key, obj)
