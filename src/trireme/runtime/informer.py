@@ -23,6 +23,7 @@ from trireme.client import watcher
 from trireme.client.client import Client
 from trireme.client.resource_interface import ADDED, DELETED, MODIFIED, ResourceInterface, Where
 from trireme.kit.env import Env
+from trireme.runtime import index as indexes
 from trireme.runtime import keys
 from trireme.runtime.index import Index, Values
 from trireme.runtime.keys import Key
@@ -166,7 +167,9 @@ class Informer(Generic[T]):
         """All objects, or those of a namespace."""
         if not namespace:
             return list(self._objects.values())
-        return [obj for key, obj in self._objects.items() if key.namespace == namespace]
+        # Kept from the first such question on: it is asked at events, which are many.
+        self.add_index(indexes.namespace)
+        return self.by_index(indexes.namespace, namespace)
 
     def by_index(self, values: Values, value: Hashable) -> builtins.list[T]:
         """The objects that have ``value`` in the index by ``values``. Raises KeyError when there
