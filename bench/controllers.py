@@ -18,6 +18,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -386,7 +387,7 @@ async def idle(cluster: Cluster, count: int, share: float) -> Phases:
 
     yield Phase(
         f"idle with {count * size} pods (CPU)",
-        lambda: cluster.many([lambda obj=obj: cluster.client.create(obj) for obj in made]),
+        lambda: cluster.many([partial(cluster.client.create, obj) for obj in made]),
         available,
         idle=True,
     )
