@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from trireme.cluster import flags
 from trireme.cluster.command_line import cli
+from trireme.cluster.commands import _manager_configz, _manager_flags
 from trireme.cluster.flags import Command, Flag, Refused, Row
 from trireme.kit import pki
 
@@ -206,3 +208,78 @@ def test_half_of_a_signer_is_refused(tmp_path: Path) -> None:
             standalone_mode=False,
         )
     assert "need each other" in refused.value.format_message()
+
+
+# Fields of flags that are refused, or that no flag sets.
+NO_FIELDS = {
+    "AttachDetachController.DisableAttachDetachReconcilerSync",
+    "AttachDetachController.ReconcilerSyncLoopPeriod",
+    "GarbageCollectorController.GCIgnoredResources",
+    "Generic.Address",
+    "Generic.ClientConnection.acceptContentTypes",
+    "Generic.ClientConnection.contentType",
+    "Generic.LeaderElection.resourceLock",
+    "Generic.LeaderMigrationEnabled",
+    "Generic.Port",
+    "KubeCloudShared.AllowUntaggedCloud",
+    "KubeCloudShared.CIDRAllocatorType",
+    "KubeCloudShared.ClusterName",
+    "KubeCloudShared.ConfigureCloudRoutes",
+    "KubeCloudShared.ExternalCloudVolumePlugin",
+    "KubeCloudShared.NodeSyncPeriod",
+    "KubeCloudShared.RouteReconciliationPeriod",
+    "NodeIPAMController.SecondaryServiceCIDR",
+    "NodeLifecycleController.PodEvictionTimeout",
+    "PersistentVolumeBinderController.VolumeConfiguration.EnableHostPathProvisioning",
+    "PersistentVolumeBinderController.VolumeConfiguration.FlexVolumePluginDir",
+    "ServiceController.ConcurrentServiceSyncs",
+}
+NO_STRUCTURES = (
+    "Generic.Debugging.",
+    "Generic.LeaderMigration.",
+    "KubeCloudShared.CloudProvider.",
+    "PersistentVolumeBinderController.VolumeConfiguration.PersistentVolumeRecyclerConfiguration.",
+)
+OTHER_FIELDS = {
+    "Generic.ClientConnection.burst": 0,
+    "Generic.ClientConnection.qps": 0.0,
+    "KubeCloudShared.UseServiceAccountCredentials": True,
+}
+
+
+def test_the_configuration_has_upstreams_fields_and_defaults() -> None:
+    path = Path(__file__).parent / "kube-controller-manager-configz.csv"
+    with path.open() as file:
+        expected = {field: json.loads(text) for field, text in list(csv.reader(file))[1:]}
+    expected = {
+        field: OTHER_FIELDS.get(field, value)
+        for field, value in expected.items()
+        if field not in NO_FIELDS and not field.startswith(NO_STRUCTURES)
+    }
+    found = _manager_configz.document(_manager_flags.Options(), {})[_manager_configz.NAME]
+    assert (found["kind"], found["apiVersion"]) == (
+        "KubeControllerManagerConfiguration",
+        "kubecontrollermanager.config.k8s.io/v1alpha1",
+    )
+    assert _fields(found) == {**expected, "Generic.ClientConnection.kubeconfig": ""}
+
+
+def _fields(found: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in found.items():
+        if isinstance(value, dict):
+            fields |= _fields(value, f"{prefix}{name}.")
+        elif prefix:
+            fields[f"{prefix}{name}"] = value
+    return fields
+
+
+def test_the_configuration_has_what_was_set_and_no_key(tmp_path: Path) -> None:
+    key = tmp_path / "sa.key"
+    key.write_bytes(pki.new_key())
+    words = {"service-account-private-key-file": str(key)}
+    options = parsed(f"--service-account-private-key-file={key}", "--namespace-sync-period=90s")
+    found = _manager_configz.document(options, words)[_manager_configz.NAME]
+    assert found["SAController"]["ServiceAccountKeyFile"] == str(key)
+    assert found["NamespaceController"]["NamespaceSyncPeriod"] == "1m30s"
+    assert "PRIVATE KEY" not in json.dumps(found)

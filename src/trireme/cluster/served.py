@@ -10,12 +10,14 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import prometheus_client
 from prometheus_client.metrics_core import Metric
 
 from trireme.apiserver.config import VERSION
 from trireme.kit.env import Env
+from trireme.machinery.codec import json
 from trireme.runtime.serving.health import Checks
 from trireme.runtime.serving.server import TEXT, Pages
 
@@ -28,11 +30,13 @@ _WARNING = (
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """``name`` is upstream's. ``health``: checks by path; ``flags``: all flags and their values,
-    empty where the component was not started by a command."""
+    ``configz``: the configuration; both empty, and not served, where the component was not started
+    by a command."""
 
     name: str
     health: Mapping[str, Checks] = field(default_factory=lambda: {"/healthz": Checks()})
     flags: Mapping[str, str] = field(default_factory=dict)
+    configz: Mapping[str, Any] = field(default_factory=dict)
 
     def pages(self, env: Env, disabled_metrics: Iterable[str] = ()) -> Pages:
         """Its pages, with the metrics of ``env`` and of the process."""
@@ -40,14 +44,14 @@ class Served:
         prometheus_client.ProcessCollector(registry=registry)
         _build_info(registry)
         began = env.clock.now()
-        texts: dict[str, Callable[[], str]] = {"/flagz": self._flagz}
-        paths = ["/metrics", "/metrics/slis", "/statusz", *texts, *self.health]
-        texts["/statusz"] = lambda: self._statusz(began, env.clock.now(), sorted(paths))
-        return Pages(
-            metrics=Without(registry, disabled_metrics),
-            health=self.health,
-            texts={path: _encoded(text) for path, text in texts.items()},
-        )
+        texts: dict[str, Callable[[], tuple[str, bytes]]] = {}
+        if self.flags:
+            texts["/flagz"] = lambda: (TEXT, self._flagz().encode())
+        if self.configz:
+            texts["/configz"] = lambda: ("application/json", json.encode(self.configz))
+        paths = sorted(["/metrics", "/metrics/slis", "/statusz", *texts, *self.health])
+        texts["/statusz"] = lambda: (TEXT, self._statusz(began, env.clock.now(), paths).encode())
+        return Pages(metrics=Without(registry, disabled_metrics), health=self.health, texts=texts)
 
     def _flagz(self) -> str:
         lines = [f"{name}={value}" for name, value in sorted(self.flags.items())]
@@ -76,10 +80,6 @@ class Without(prometheus_client.CollectorRegistry):
 
     def collect(self) -> Iterable[Metric]:
         return (item for item in self._inner.collect() if item.name not in self._disabled)
-
-
-def _encoded(text: Callable[[], str]) -> Callable[[], tuple[str, bytes]]:
-    return lambda: (TEXT, text().encode())
 
 
 def _build_info(registry: prometheus_client.CollectorRegistry) -> None:

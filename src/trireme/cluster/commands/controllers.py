@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 import click
 
 from trireme.cluster import flags
-from trireme.cluster.commands import _component, _standalone
+from trireme.cluster.commands import _component, _manager_configz, _standalone
 from trireme.cluster.commands._manager_flags import GROUPS, Options, SigningFiles
 from trireme.controllers.settings import Settings, Signing
 from trireme.kit.env import Env
@@ -42,6 +42,7 @@ def _run(options: Options, given: Mapping[str, str]) -> None:
             name=manager.NAME,
             health={"/healthz": health},
             flags=_component.flagz(COMMAND, given),
+            configz=_manager_configz.document(options, given),
         )
         wrap = _component.measuring(component, env, access.server)
         async with AsyncExitStack() as stack:
