@@ -153,8 +153,7 @@ async def test_a_volume_without_its_claim(env: Env) -> None:
         failed = await volume_of(world, "made")
         assert (failed.status.phase, failed.status.message) == (
             "Failed",
-            'error getting deleter volume plugin for volume "made": no deletable volume plugin '
-            "matched",
+            "host_path deleter only supports /tmp/.+ but received provided /srv/made",
         )
         assert "VolumeFailedDelete" in world.reasons("made")
 
@@ -301,3 +300,64 @@ async def test_only_some_claims_grow(env: Env) -> None:
         await world.client.patch(PersistentVolumeClaim, "elastic", "default", grow)
         await env.clock.sleep(1)
         assert "waiting for an external controller to expand this PVC" in world.messages("elastic")
+
+
+def is_bound(world: harness.World) -> bool:
+    found = world.find(PersistentVolumeClaim, "c")
+    return found is not None and found.status.phase == "Bound"
+
+
+def nfs(name: str = "a") -> PersistentVolume:
+    source = {"server": "192.0.2.1", "path": "/x"}
+    policy = {"persistentVolumeReclaimPolicy": "Recycle"}
+    return volume(name, hostPath=None, nfs=source, **policy)
+
+
+@virtual.test()
+async def test_a_volume_is_emptied_by_a_pod_and_free_again(env: Env) -> None:
+    async with harness.world(env) as world:
+        await world.client.create(nfs())
+        await world.client.create(claim())
+        await world.until(lambda: is_bound(world))
+        # A pod of the name that somebody made has emptied nothing.
+        stranger = pod("recycler-for-a")
+        stranger.metadata.annotations = {harness.ENDS: "Succeeded"}
+        await world.client.create(stranger)
+        await world.until(lambda: [p.status.phase for p in world.pods()] == ["Succeeded"])
+        await world.client.delete(PersistentVolumeClaim, "c", "default")
+        await world.until(lambda: "VolumeFailedRecycle" in world.reasons("a"))
+        assert "Recycle failed: old recycler pod found, will retry later" in world.messages("a")
+
+        def is_ours() -> bool:
+            found = world.find(core.Pod, "recycler-for-a")
+            return found is not None and found.spec.containers[0].name == "pv-recycler"
+
+        await world.until(is_ours)
+        made = world.get(core.Pod, "recycler-for-a")
+        assert made.spec.activeDeadlineSeconds == 300
+        assert made.spec.volumes[0].nfs.server == "192.0.2.1"
+        assert (await volume_of(world, "a")).spec.claimRef is not None
+        world.end_as(lambda item: "Succeeded")
+        await world.until(lambda: "VolumeRecycled" in world.reasons("a"))
+        await world.until(lambda: not world.pods())
+        found = await volume_of(world, "a")
+        assert (found.spec.claimRef, found.status.phase) == (None, "Available")
+        assert not await world.quiet(60.0)
+
+
+@virtual.test()
+async def test_a_volume_that_cannot_be_emptied_is_tried_again(env: Env) -> None:
+    async with harness.world(env) as world:
+        world.end_as(lambda item: "Failed")
+        await world.client.create(nfs())
+        await world.client.create(claim())
+        await world.until(lambda: is_bound(world))
+        await world.client.delete(PersistentVolumeClaim, "c", "default")
+        await world.until(lambda: "VolumeFailedRecycle" in world.reasons("a"))
+        text = "Recycle failed: failed to recycle volume: pod failed, pod.Status.Message unknown"
+        assert text in world.messages("a")
+        assert (await volume_of(world, "a")).status.phase == "Failed"
+        world.end_as(lambda item: "Succeeded")
+        await world.until(lambda: "VolumeRecycled" in world.reasons("a"))
+        await env.clock.sleep(5.0)
+        assert (await volume_of(world, "a")).status.phase == "Available"

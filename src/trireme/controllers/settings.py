@@ -122,11 +122,15 @@ class Signing:
 class Storage:
     """``binder_sync``: how often claims that wait are looked at; ``dynamic_provisioning``: whether
     provisioners are asked for volumes; ``no_force_detach``: a volume stays attached as long as its
-    node does not say that it is unmounted, not for 6 min."""
+    node does not say that it is unmounted, not for 6 min. ``recycler_minimum``,
+    ``recycler_increment``: seconds that a pod has to empty an NFS volume, at least, and for each
+    GiB."""
 
     binder_sync: float = 15.0
     dynamic_provisioning: bool = True
     no_force_detach: bool = False
+    recycler_minimum: int = 300
+    recycler_increment: int = 30
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ class Options:
 
 _CLOUD: Final = "the cloud's controllers run apart, in a component of their own"
 _IN_TREE: Final = "there are no volume plugins in the tree: CSI drivers provision"
-_RECYCLE: Final = "volumes are not scrubbed: the reclaim policy Recycle is deprecated"
+_RECYCLE: Final = "only NFS volumes are emptied, by a pod that is always the same"
 _LEVEL: Final = "attachments are read anew at every look, there is no other state to compare"
 _MASK: Final = kinds.count(1, 128)
 
@@ -377,9 +377,19 @@ GROUPS: Final[Groups] = {
         ),
         Refused("enable-hostpath-provisioner", _IN_TREE, ("false",)),
         Refused("flex-volume-plugin-dir", _IN_TREE),
-        Refused("pv-recycler-increment-timeout-nfs", _RECYCLE),
+        Flag(
+            "pv-recycler-increment-timeout-nfs",
+            "settings.storage.recycler_increment",
+            kinds.count(0, 2**31 - 1),
+            "Seconds for each GiB of an NFS volume that a pod has to empty it.",
+        ),
         Refused("pv-recycler-minimum-timeout-hostpath", _RECYCLE),
-        Refused("pv-recycler-minimum-timeout-nfs", _RECYCLE),
+        Flag(
+            "pv-recycler-minimum-timeout-nfs",
+            "settings.storage.recycler_minimum",
+            kinds.count(1, 2**31 - 1),
+            "The least number of seconds that a pod has to empty an NFS volume.",
+        ),
         Refused("pv-recycler-pod-template-filepath-hostpath", _RECYCLE),
         Refused("pv-recycler-pod-template-filepath-nfs", _RECYCLE),
         Refused("pv-recycler-timeout-increment-hostpath", _RECYCLE),

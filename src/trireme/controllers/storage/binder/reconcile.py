@@ -20,11 +20,11 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.storage.v1.storageclass import DEFAULT, StorageClass
 from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
-from trireme.controllers.storage.binder import plan_binding
+from trireme.controllers.storage.binder import plan_binding, recycling
 from trireme.controllers.storage.binder.metrics import BinderMetrics
 from trireme.domain import default_class, pod_references, pods, volumes
 from trireme.machinery import errors, gotext
-from trireme.runtime import keys, recorder
+from trireme.runtime import keys, recorder, triggers
 from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
@@ -58,6 +58,7 @@ class Binder:
         self._classes = informers.of(StorageClass)
         self._pods = informers.of(Pod)
         self._pods.add_index(by_claims)
+        self._recycler = recycling.Recycler(context)
         self._metrics = BinderMetrics(context.env.metrics, context.informers)
         self.loop = Controller(
             "claims",
@@ -67,7 +68,7 @@ class Binder:
                 (self._claim_informer, self._of_claim),
                 (self._volume_informer, self._of_volume),
                 (self._classes, self._of_class),
-                (self._pods, lambda event: ()),
+                (self._pods, triggers.mapped(recycling.volume_of)),
             ],
         )
 
@@ -228,13 +229,44 @@ class Binder:
                 f"error getting deleter volume plugin for volume {name}: "
                 "no deletable volume plugin matched"
             )
+            path = volume.spec.hostPath.path if volume.spec.hostPath is not None else "/tmp/"
+            if not path.startswith("/tmp/"):
+                # Upstream's words; below /tmp it deletes, on whatever host the controller runs.
+                detail = f"host_path deleter only supports /tmp/.+ but received provided {path}"
             await self._fail(volume, "VolumeFailedDelete", detail)
         elif policy == "Recycle":
-            detail = "No recycler plugin found for the volume!"
-            await self._fail(volume, "VolumeFailedRecycle", detail)
+            await self._recycle(volume)
         else:
             detail = "Volume has unrecognized PersistentVolumeReclaimPolicy"
             await self._fail(volume, "VolumeUnknownReclaimPolicy", detail)
+
+    async def _recycle(self, volume: PersistentVolume) -> None:
+        """NFS only, as upstream but for its hostPath of a single host."""
+        reference = volume.spec.claimRef
+        assert reference is not None
+        if volume.spec.nfs is None:
+            detail = "No recycler plugin found for the volume!"
+            await self._fail(volume, "VolumeFailedRecycle", detail)
+            return
+        users = [
+            f"{pod.metadata.namespace}/{pod.metadata.name}"
+            for pod in self._pods.by_index(by_claims, (reference.namespace, reference.name))
+            if not pods.is_finished(pod)
+        ]
+        if users and self._claims.get(reference.namespace, reference.name) is None:
+            detail = f"Volume is used by pods: {','.join(sorted(users))}"
+            self._note(volume, recorder.NORMAL, "VolumeFailedRecycle", detail)
+        else:
+            problem = await self._recycler.recycle(volume)
+            if problem == "":
+                self._note(volume, recorder.NORMAL, "VolumeRecycled", "Volume recycled")
+                freed = plan_binding.unbound(volume)
+                self._volumes.wrote(await self._client.update(freed))
+                return
+            if problem is not None:
+                detail = f"Recycle failed: {problem}"
+                await self._fail(volume, "VolumeFailedRecycle", detail)
+        self.loop.queue.add_after(keys.of(volume.metadata), self._resync.seconds)
 
     async def _fail(self, volume: PersistentVolume, reason: str, message: str) -> None:
         if volume.status.phase != "Failed":
