@@ -17,6 +17,7 @@ from trireme.api.storage.v1.csidriver import CSIDriver
 from trireme.api.storage.v1.csinode import CSINode
 from trireme.api.storage.v1.csistoragecapacity import CSIStorageCapacity
 from trireme.api.storage.v1.storageclass import StorageClass
+from trireme.api.storage.v1.volumeattachment import VolumeAttachment
 from trireme.client.client import Client
 from trireme.domain import volumes
 from trireme.kit.env import Env
@@ -266,6 +267,37 @@ async def test_limits_and_zones(env: Env) -> None:
         text = await message_of(client, "q")
         assert "1 node(s) exceed max volume count" in text
         assert "1 node(s) had no available volume zone" in text
+
+
+@virtual.test()
+async def test_what_is_attached_counts_without_a_pod(env: Env) -> None:
+    async with scheduling(env) as client:
+        await add_node(client, node("n1"))
+        drivers = [{"name": "example.com", "nodeID": "n1", "allocatable": {"count": 1}}]
+        limit = {"metadata": {"name": "n1"}, "spec": {"drivers": drivers}}
+        await client.create(msgspec.convert(limit, CSINode))
+        for name in ("a", "b"):
+            csi = {"driver": "example.com", "volumeHandle": name}
+            await client.create(volume(name, hostPath=None, csi=csi))
+            await client.create(claim(name))
+            await bind(client, name, name)
+        # The pod of volume a has gone, and the volume is still being detached.
+        source = {"persistentVolumeName": "a"}
+        spec = {"attacher": "example.com", "nodeName": "n1", "source": source}
+        attached = {"metadata": {"name": "va"}, "spec": spec}
+        await client.create(msgspec.convert(attached, VolumeAttachment))
+        await client.create(pod("q", of_claim("b")))
+        await env.clock.sleep(1)
+        assert await place_of(client, "q") == ""
+        assert "1 node(s) exceed max volume count" in await message_of(client, "q")
+        # The same volume is no volume more.
+        await client.create(pod("same", of_claim("a")))
+        await env.clock.sleep(1)
+        assert await place_of(client, "same") == "n1"
+        await client.delete(Pod, "same", "default", DeleteOptions(gracePeriodSeconds=0))
+        await client.delete(VolumeAttachment, "va")
+        await env.clock.sleep(15)
+        assert await place_of(client, "q") == "n1"
 
 
 @virtual.test()

@@ -21,11 +21,13 @@ from trireme.api.storage.v1.csidriver import CSIDriver
 from trireme.api.storage.v1.csinode import CSINode
 from trireme.api.storage.v1.csistoragecapacity import CSIStorageCapacity
 from trireme.api.storage.v1.storageclass import StorageClass
+from trireme.api.storage.v1.volumeattachment import VolumeAttachment
 from trireme.client.client import Client
+from trireme.client.resource_interface import DELETED
 from trireme.domain import owners, pod_references, volumes
 from trireme.machinery import gotext
 from trireme.runtime import keys
-from trireme.runtime.informer import Informers
+from trireme.runtime.informer import Event, Informers
 from trireme.runtime.keys import Key
 from trireme.scheduler.snapshot.columns import Columns
 from trireme.scheduler.volumes.model import Bindings, Limits, PodVolumes
@@ -54,7 +56,9 @@ class Volumes:
         self._csi_nodes = informers.of(CSINode)
         self._drivers = informers.of(CSIDriver)
         self._capacities = informers.of(CSIStorageCapacity)
+        self._attachments = informers.of(VolumeAttachment)
         self._volumes.add_index(by_class)
+        self._attachments.add_index(by_node)
         # Volumes and claims as they will be once what was decided is written.
         self._assumed_volumes: dict[str, PersistentVolume] = {}
         self._assumed_claims: dict[Key, PersistentVolumeClaim] = {}
@@ -71,6 +75,12 @@ class Volumes:
             self._capacities,
         ):
             informer.add_handler(self._on_change)
+        self._attachments.add_handler(self._on_attachment)
+
+    def _on_attachment(self, event: Event[VolumeAttachment]) -> None:
+        """A node can have one volume more when another is detached."""
+        if event.type == DELETED:
+            self._on_change(event)
 
     def _on_change(self, _event: Any) -> None:
         for event in self._waiting:
@@ -211,9 +221,20 @@ class Volumes:
                 for name, _ in _claim_names(pod)
                 if (claim := self._claims.get(pod.metadata.namespace, name)) is not None
             )
+            attached = self._attached(node)
             for driver in handles:
-                there[driver][node] = held.get(driver, frozenset())
+                there[driver][node] = held.get(driver, frozenset()) | attached.get(driver, set())
         return Limits(most, there)
+
+    def _attached(self, node: str) -> dict[str, set[str]]:
+        """By driver, what is attached to the node, whether a pod there uses it or not any more."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for item in self._attachments.by_index(by_node, node):
+            name = item.spec.source.persistentVolumeName
+            volume = self._volumes.get("", name) if name else None
+            if volume is not None and volume.spec.csi is not None:
+                found[item.spec.attacher].add(volume.spec.csi.volumeHandle)
+        return found
 
     # For the binding
 
@@ -325,6 +346,11 @@ def _problem(pod: Pod, name: str, claim: PersistentVolumeClaim | None, ephemeral
             "owner)"
         )
     return ""
+
+
+def by_node(attachment: VolumeAttachment) -> Iterable[Hashable]:
+    """Index of attachments: the node."""
+    return [attachment.spec.nodeName]
 
 
 def by_class(volume: PersistentVolume) -> Iterable[Hashable]:
