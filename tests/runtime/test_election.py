@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from trireme.api.coordination.v1.lease import Lease
+from trireme.api.core import v1 as core
 from trireme.client.client import Client
 from trireme.kit.env import Env
 from trireme.runtime.election import Election, LeaderElection, Lost
@@ -150,3 +151,17 @@ async def test_the_works_own_end_and_faults_come_through(env: Env, serving) -> N
 def test_times_are_checked() -> None:
     with pytest.raises(ValueError, match="falling order"):
         LeaderElection(name="m", lease_duration=10.0, renew_deadline=10.0)
+
+
+@virtual.test()
+async def test_who_leads_is_an_event_of_the_lease(env: Env, serving) -> None:
+    async with serving(env) as client:
+        candidate = Candidate(client, "one", env, [])
+        await env.clock.sleep(5)
+        await candidate.stop()
+        events = (await client.list(core.Event, "default")).items
+        found = [(e.reason, e.message, e.involvedObject.kind, e.source.component) for e in events]
+        assert sorted(found) == [
+            ("LeaderElection", "one became leader", "Lease", "manager"),
+            ("LeaderElection", "one stopped leading", "Lease", "manager"),
+        ]

@@ -16,6 +16,7 @@ to change, never by times written in it, so that clocks may differ.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -27,8 +28,11 @@ from trireme.client.codec import Unreadable
 from trireme.kit import metrics
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta, time
+from trireme.runtime.recorder import NORMAL, EventRecorder
 
 JITTER = 1.2
+# For so long at most the event of the end is tried to be written.
+EVENT_SECONDS = 1.0
 _ERRORS = (errors.ApiError, OSError, Unreadable)
 
 
@@ -109,6 +113,10 @@ class Election:
         """Wait for the lease, then run ``work``; returns when that does. Raises ``Lost``."""
         await self._acquire()
         self._env.log.info("%s: leading as %s", self._name, self._identity)
+        env = dataclasses.replace(self._env, grace=EVENT_SECONDS)
+        recorder = EventRecorder(self._client, self._name, "", env)
+        recording = asyncio.ensure_future(recorder.run())
+        self._record(recorder, "became leader")
         self._leads = True
         working = asyncio.ensure_future(work())
         renewing = asyncio.ensure_future(self._renew())
@@ -121,8 +129,14 @@ class Election:
             await _end(working)
             await _end(renewing)
             self._leads = False
+            self._record(recorder, "stopped leading")
             await self._release()
+            await _end(recording)
         (renewing if lost else working).result()
+
+    def _record(self, recorder: EventRecorder, what: str) -> None:
+        message = f"{self._identity} {what}"
+        recorder.event(self._observed, NORMAL, "LeaderElection", message)
 
     async def _acquire(self) -> None:
         clock, config = self._env.clock, self._config
