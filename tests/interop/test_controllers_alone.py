@@ -80,3 +80,19 @@ def test_who_may_sees_their_metrics(tmp_path: Path) -> None:
                 assert expected in text
             assert "\nconcurrent-job-syncs=7\n" in page(port, "/flagz", tmp_path)[1]
         assert "forbidden" not in log.read_text()
+
+
+def test_an_api_server_that_is_being_started_is_waited_for(tmp_path: Path) -> None:
+    log = tmp_path / "controllers.log"
+    with api_server(tmp_path) as kubectl:
+        server = kubectl("config", "view", "-o", "jsonpath={.clusters[0].cluster.server}")
+    path = str(tmp_path / "controllers.kubeconfig")
+    port = server.rpartition(":")[2]
+    # It is away when they start.
+    with (
+        alone("controllers", "--kubeconfig", path, "--secure-port=0", log=log),
+        api_server(tmp_path, "--port", port) as kubectl,
+    ):
+        until(lambda: "ready" in log.read_text())
+        kubectl("create", "namespace", "work")
+        until(lambda: kubectl("-n", "work", "get", "serviceaccount", "default"))

@@ -21,6 +21,8 @@ from trireme.cluster.flags import Command, texts
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 
+API_SERVER_SECONDS = 10.0
+
 if TYPE_CHECKING:
     from trireme.client.client import Client
     from trireme.client.kubeconfig import Access
@@ -62,6 +64,22 @@ async def client(access: Access, agent: str, wrap: Wrap = lambda it: it) -> Asyn
         yield Client(transport, user_agent=agents.of(agent))
     finally:
         await transport.close()
+
+
+async def wait_for_api_server(client: Client, env: Env) -> None:
+    """Return once the API server is healthy, or raise after 10 s what it answers: one that is just
+    being started is waited for. OSError, ApiError."""
+    from trireme.machinery import errors
+
+    end = env.clock.monotonic() + API_SERVER_SECONDS
+    while True:
+        try:
+            await client.raw("GET", "/healthz", accept="*/*")
+            return
+        except (OSError, errors.ApiError):
+            if env.clock.monotonic() >= end:
+                raise
+        await env.clock.sleep(1.0)
 
 
 @asynccontextmanager

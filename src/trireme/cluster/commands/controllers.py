@@ -48,6 +48,7 @@ def _run(options: Options, given: Mapping[str, str]) -> None:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(_component.serving(component, served, env))
             client = await stack.enter_async_context(_component.client(access, manager.NAME, wrap))
+            await _component.wait_for_api_server(client, env)
             clients = {name: client for name in manager.identities()}
             if options.use_service_account_credentials:
                 clients = await stack.enter_async_context(
