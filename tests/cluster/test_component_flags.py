@@ -89,6 +89,7 @@ def test_each_setting_has_a_flag(name: str) -> None:
         "component.election.elect",
         "component.election.release",
         "component.gates",
+        "settings.autoscaling.scale_to_zero",
         "settings.feature_gates",
         "settings.root_ca",
         *(f"settings.signing.{signer}" for signer in SIGNERS),

@@ -44,13 +44,15 @@ class Autoscaling:
     """``sync_period``: how often autoscalers look; ``downscale_stabilization``: how long the
     highest recommendation holds; ``tolerance``: the share of difference that is none;
     ``cpu_initialization`` and ``initial_readiness``: how long a starting pod's use of CPU, and its
-    unreadiness, do not count."""
+    unreadiness, do not count; ``scale_to_zero``: the feature gate HPAScaleToZero, which the API
+    server has to have, too."""
 
     sync_period: float = 15.0
     downscale_stabilization: float = 300.0
     tolerance: float = 0.1
     cpu_initialization: float = 300.0
     initial_readiness: float = 30.0
+    scale_to_zero: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

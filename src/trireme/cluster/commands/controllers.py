@@ -20,9 +20,10 @@ from trireme.controllers.settings import Settings, Signing
 from trireme.kit.env import Env
 from trireme.kit.pki import Pair
 
+_TO_ZERO = "HPAScaleToZero"
 _RELEASE = "ControllerManagerReleaseLeaderElectionLockOnExit"
 # Gates that are looked at here, beside those without which a controller does not run.
-_OWN = ("DRADeviceTaintRules", "HPAScaleToZero", _RELEASE)
+_OWN = ("DRADeviceTaintRules", _TO_ZERO, _RELEASE)
 
 
 def _run(options: Options, given: Mapping[str, str]) -> None:
@@ -96,6 +97,9 @@ def _settings(options: Options, gates: Mapping[str, bool], authority: bytes) -> 
         node_ipam=ipam
         if options.allocate_node_cidrs
         else dataclasses.replace(ipam, cluster_cidrs=()),
+        autoscaling=dataclasses.replace(
+            settings.autoscaling, scale_to_zero=gates.get(_TO_ZERO, False)
+        ),
         feature_gates=frozenset(name for name, on in gates.items() if on),
     )
 

@@ -56,7 +56,6 @@ class Autoscalers:
         self._log = context.env.log
         self._clock = context.env.clock
         self._settings = context.settings.autoscaling
-        self._to_zero = "HPAScaleToZero" in context.settings.feature_gates
         self._scales = Scales(context.client, context.env)
         self._metrics = Metrics(context.client, context.env)
         self._counts = AutoscalerMetrics(context.env.metrics, context.informers, context.env.clock)
@@ -123,7 +122,7 @@ class Autoscalers:
         low = 1 if low is None else low
         statuses: list[MetricStatus] = []
         reason = ""
-        to_zero = self._to_zero
+        to_zero = self._settings.scale_to_zero
         was_zero = to_zero and _is_true(hpa, TO_ZERO)
         if current == 0 and not (was_zero and (low != 0 or _has_shared_metrics(hpa))):
             detail = "scaling is disabled since the replica count of the target is zero"
@@ -326,7 +325,7 @@ class Autoscalers:
     def _note_zero(
         self, hpa: HorizontalPodAutoscaler, current: int, desired: int, low: int
     ) -> None:
-        if not self._to_zero:
+        if not self._settings.scale_to_zero:
             _remove(hpa, TO_ZERO)
         elif current > 0 and desired == 0 and low == 0 and _has_shared_metrics(hpa):
             detail = "the HPA controller scaled the workload to zero"
