@@ -52,3 +52,31 @@ async def test_it_is_given_kept_and_taken_back() -> None:
         given = await create(local("c", healthCheckNodePort=number))
         assert given["healthCheckNodePort"] == number
         assert "healthCheckNodePort" not in await change("c", type="ClusterIP")
+
+
+async def test_a_number_is_one_services_for_all_protocols() -> None:
+    """As upstream's API server answers to the same requests."""
+
+    def port(protocol: str, number: int, name: str = "") -> dict[str, Any]:
+        return {"name": name, "port": 80, "protocol": protocol, "nodePort": number}
+
+    async with control_plane.api_server() as server:
+        ask = Api(server)
+
+        async def create(name: str, *ports: dict[str, Any]) -> int:
+            made = service(name, type="NodePort", ports=list(ports))
+            return (await ask("POST", SERVICES, made))[0]
+
+        assert await create("a", port("TCP", 30077)) == 201
+        assert await create("b", port("UDP", 30077)) == 422
+        assert await create("c", port("TCP", 30078, "t"), port("UDP", 30078, "u")) == 201
+        assert await create("d", port("UDP", 30078)) == 422
+        fewer = {"spec": {"ports": [port("UDP", 30078, "u")]}}
+        answer = await ask.raw("PATCH", f"{SERVICES}/c", fewer, media=MERGE)
+        assert answer.status == 200, answer.body
+        assert await create("d", port("TCP", 30078)) == 422, "the other protocol has it still"
+        await ask("DELETE", f"{SERVICES}/c")
+        assert await create("d", port("TCP", 30078)) == 201
+        made = service("e", type="NodePort", ports=[port("TCP", 0, "t"), port("UDP", 0, "u")])
+        _, made = await ask("POST", SERVICES, made)
+        assert len({one["nodePort"] for one in made["spec"]["ports"]}) == 1

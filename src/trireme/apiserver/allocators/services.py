@@ -23,16 +23,16 @@ from trireme.machinery.field import FieldError
 
 NONE = "None"
 WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
-_Port = tuple[pools.Pool, int]
 
 
 class Allocation:
     """What a Service was given that is not stored yet, and what it will have given up then."""
 
-    def __init__(self, addresses: Addresses) -> None:
+    def __init__(self, addresses: Addresses, ports: pools.Pool) -> None:
         self._addresses = addresses
-        self.taken: list[_Port] = []
-        self.dropped: list[_Port] = []
+        self._ports = ports
+        self.taken: list[int] = []
+        self.dropped: list[int] = []
         self.taken_addresses: list[str] = []
         self.dropped_addresses: list[str] = []
 
@@ -44,9 +44,9 @@ class Allocation:
         """The Service was stored."""
         await self._give_back(self.dropped, self.dropped_addresses)
 
-    async def _give_back(self, ports: Sequence[_Port], addresses: Sequence[str]) -> None:
-        for pool, number in ports:
-            pool.release(number)
+    async def _give_back(self, ports: Sequence[int], addresses: Sequence[str]) -> None:
+        for number in ports:
+            self._ports.release(number)
         for text in addresses:
             await self._addresses.give_back(text)
 
@@ -67,7 +67,8 @@ class ServiceAllocator:
         self._reader = reader
         self._rng = rng
         self._addresses = Addresses(self._family, reader, writes, rng)
-        self._ports = {protocol: pools.ports(*node_ports) for protocol in ("TCP", "UDP", "SCTP")}
+        # For all protocols together: only one Service has a number.
+        self._ports = pools.ports(*node_ports)
         self._port_range = node_ports
         self._loaded = False
 
@@ -77,7 +78,7 @@ class ServiceAllocator:
     async def allocate(self, new: Any, old: Any, dry_run: bool) -> Allocation:
         """Fill in and take what ``new`` needs."""
         self._load()
-        given = Allocation(self._addresses)
+        given = Allocation(self._addresses, self._ports)
         was = None if old is None else old.spec
         try:
             self._fill_families(new.spec)
@@ -88,8 +89,7 @@ class ServiceAllocator:
             await given.undo()
             raise
         if was is not None:
-            kept = set(self._held(new.spec))
-            given.dropped = [port for port in self._held(was) if port not in kept]
+            given.dropped = sorted(_held(was) - _held(new.spec))
             if not dry_run:
                 has = _addresses(new.spec)
                 given.dropped_addresses = [text for text in _addresses(was) if text not in has]
@@ -97,8 +97,8 @@ class ServiceAllocator:
 
     def release(self, old: Any) -> None:
         """The Service is gone: its ports are free."""
-        for pool, number in self._held(old.spec):
-            pool.release(number)
+        for number in _held(old.spec):
+            self._ports.release(number)
 
     async def give_back(self, old: Any) -> None:
         """The Service is gone: its addresses are free."""
@@ -110,15 +110,8 @@ class ServiceAllocator:
             return
         self._loaded = True
         for service in self._reader.list(Service):
-            for pool, number in self._held(service.spec):
-                pool.take(number)
-
-    def _held(self, spec: ServiceSpec) -> list[_Port]:
-        """The node ports that a Service has."""
-        held = [(self._ports[port.protocol], port.nodePort) for port in spec.ports if port.nodePort]
-        if spec.healthCheckNodePort:
-            held.append((self._ports["TCP"], spec.healthCheckNodePort))
-        return held
+            for number in _held(service.spec):
+                self._ports.take(number)
 
     def _fill_families(self, spec: ServiceSpec) -> None:
         if spec.type == "ExternalName":
@@ -177,9 +170,7 @@ class ServiceAllocator:
         )
         raise errors.invalid("Service", service.metadata.name, [problem])
 
-    def _allocate_ports(
-        self, service: Service, old: ServiceSpec | None, taken: list[_Port]
-    ) -> None:
+    def _allocate_ports(self, service: Service, old: ServiceSpec | None, taken: list[int]) -> None:
         spec = service.spec
         if spec.type not in WITH_NODE_PORTS:
             return
@@ -187,48 +178,43 @@ class ServiceAllocator:
             needed = [port for port in spec.ports if port.nodePort]
         else:
             needed = spec.ports
-        before = {} if old is None else {(p.protocol, p.nodePort) for p in old.ports if p.nodePort}
+        # A number may serve several protocols of one Service.
+        own = set() if old is None else {port.nodePort for port in old.ports if port.nodePort}
         reuse = {} if old is None else {(p.protocol, p.port): p.nodePort for p in old.ports}
         problems: list[FieldError] = []
-        own: set[tuple[str, int]] = set()
         same: dict[int, int] = {}
         for position, port in enumerate(needed):
-            pool = self._ports[port.protocol]
             if not port.nodePort:
                 port.nodePort = reuse.get((port.protocol, port.port), 0)
             if not port.nodePort:
-                # The same port over TCP and UDP gets the same node port, where that is free.
-                shared = same.get(port.port, 0)
-                if shared and not pool.taken(shared):
-                    port.nodePort = shared
+                # The same port over TCP and UDP gets the same node port.
+                port.nodePort = same.get(port.port, 0)
             if not port.nodePort:
                 try:
-                    port.nodePort = pool.free(self._rng)
+                    port.nodePort = self._ports.free(self._rng)
                 except pools.Full:
                     raise errors.internal_error(
                         "failed to allocate a nodePort: range is full"
                     ) from None
-            key = (port.protocol, port.nodePort)
             same.setdefault(port.port, port.nodePort)
-            if key in before or key in own:
-                own.add(key)
+            if port.nodePort in own:
                 continue
-            detail = self._port_problem(pool, port.nodePort)
+            detail = self._port_problem(port.nodePort)
             if detail:
                 at = field.path("spec", "ports").index(position).child("nodePort")
                 problems.append(field.invalid(at, port.nodePort, detail))
                 continue
-            pool.take(port.nodePort)
-            taken.append((pool, port.nodePort))
-            own.add(key)
+            self._ports.take(port.nodePort)
+            taken.append(port.nodePort)
+            own.add(port.nodePort)
         if problems:
             raise errors.invalid("Service", service.metadata.name, problems)
 
     def _allocate_health_port(
-        self, service: Service, old: ServiceSpec | None, taken: list[_Port]
+        self, service: Service, old: ServiceSpec | None, taken: list[int]
     ) -> None:
         """Load balancers ask there for the Service's health."""
-        spec, pool = service.spec, self._ports["TCP"]
+        spec, pool = service.spec, self._ports
         if not needs_health_check_port(service):
             return
         if old is not None and spec.healthCheckNodePort == old.healthCheckNodePort != 0:
@@ -241,21 +227,21 @@ class ServiceAllocator:
                     "failed to allocate a HealthCheck NodePort: range is full"
                 ) from None
         number = spec.healthCheckNodePort
-        detail = self._port_problem(pool, number)
+        detail = self._port_problem(number)
         if detail:
             text = f"failed to allocate requested HealthCheck NodePort {number}: {detail}"
             problem = field.invalid(field.path("spec", "healthCheckNodePort"), number, text)
             raise errors.invalid("Service", service.metadata.name, [problem])
         pool.take(number)
-        taken.append((pool, number))
+        taken.append(number)
 
-    def _port_problem(self, pool: pools.Pool, number: int) -> str:
-        if number not in pool:
+    def _port_problem(self, number: int) -> str:
+        if number not in self._ports:
             low, high = self._port_range
             return (
                 f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
             )
-        return "provided port is already allocated" if pool.taken(number) else ""
+        return "provided port is already allocated" if self._ports.taken(number) else ""
 
 
 def _addresses(spec: ServiceSpec) -> list[str]:
@@ -263,3 +249,10 @@ def _addresses(spec: ServiceSpec) -> list[str]:
     if spec.type == "ExternalName":
         return []
     return [text for text in spec.clusterIPs or [spec.clusterIP] if text not in ("", NONE)]
+
+
+def _held(spec: ServiceSpec) -> set[int]:
+    """The node ports that a Service has."""
+    return {port.nodePort for port in spec.ports if port.nodePort} | (
+        {spec.healthCheckNodePort} if spec.healthCheckNodePort else set()
+    )
