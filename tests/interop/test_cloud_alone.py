@@ -35,3 +35,58 @@ def test_services_get_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             kubectl("delete", "service", "web", "--timeout=10s")
         assert "forbidden" not in log.read_text()
     assert config.with_suffix(".json").read_text() == "{}"
+
+
+POOL = """
+from pathlib import Path
+
+from trireme.api.core import v1 as core
+from trireme.testing.memory_cloud import MemoryCloud
+
+
+def make(arguments):
+    def created(name, template):
+        with arguments.config_file.open("a") as file:
+            file.write(name + " ")
+
+    amounts = {"cpu": "2", "memory": "4Gi", "pods": "110"}
+    cloud = MemoryCloud(on_created=created)
+    cloud.add_group("pool", core.Node(status=core.NodeStatus(allocatable=amounts)), 0, 3)
+    return cloud
+"""
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  containers:
+  - {name: main, image: web, resources: {requests: {cpu: 1500m}}}
+"""
+
+
+def test_the_autoscaler_orders_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pool_provider.py").write_text(POOL)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    log, ordered = tmp_path / "autoscaler.log", tmp_path / "ordered.txt"
+    ordered.write_text("")
+    with api_server(tmp_path) as kubectl:
+        words = ("--cloud-provider", "pool_provider:make", "--cloud-config", str(ordered))
+        path = str(tmp_path / "kubeconfig")
+        kubectl("create", "serviceaccount", "default", "--namespace", "default")
+        for name in ("a", "b"):
+            kubectl("apply", "-f", "-", given=POD.replace("NAME", name))
+            condition = '{"type":"PodScheduled","status":"False","reason":"Unschedulable"}'
+            change = f'{{"status":{{"conditions":[{condition}]}}}}'
+            kubectl("patch", "pod", name, "--subresource=status", "-p", change)
+        with alone("autoscaler", "--kubeconfig", path, *words, "--scan-interval", "200ms", log=log):
+            until(lambda: ordered.read_text().split() == ["pool-0", "pool-1"])
+            reasons = until(
+                lambda: (
+                    "TriggeredScaleUp"
+                    in kubectl("get", "events", "-o", "jsonpath={.items[*].reason}")
+                )
+            )
+            assert reasons
+            found = ("-n", "kube-system", "configmap", "cluster-autoscaler-status")
+            until(lambda: "InProgress" in kubectl.json(*found)["data"]["status"])
+        assert ordered.read_text().split() == ["pool-0", "pool-1"], "each is ordered once"
