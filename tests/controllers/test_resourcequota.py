@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.controllers import harness
@@ -12,6 +13,7 @@ from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.resourcequota_types import ResourceQuotaSpec
+from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
@@ -110,3 +112,50 @@ async def test_it_writes_nothing_when_nothing_changed(env: Env) -> None:
         world.writes.clear()
         await env.clock.sleep(1000)
         assert not [write for write in world.writes if "resourcequota" in str(write)]
+
+
+DEVICES = "gpu.example.com.deviceclass.resource.k8s.io/devices"
+
+
+def device_claim(name: str, *requests: dict[str, Any]) -> ResourceClaim:
+    body = {
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"devices": {"requests": list(requests)}},
+    }
+    return msgspec.convert(body, ResourceClaim)
+
+
+def exactly(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "exactly": {"deviceClassName": "gpu.example.com", **more}}
+
+
+def first_of(name: str, *counts: int) -> dict[str, Any]:
+    alternatives = [
+        {"name": f"a{count}", "deviceClassName": "gpu.example.com", "count": count}
+        for count in counts
+    ]
+    return {"name": name, "firstAvailable": alternatives}
+
+
+@virtual.test()
+async def test_devices_count_by_their_class(env: Env) -> None:
+    async with harness.world(env) as world:
+        client = world.client
+        claims = "count/resourceclaims.resource.k8s.io"
+        made = core.ResourceQuota(
+            metadata=meta.ObjectMeta(name="q", namespace="default"),
+            spec=ResourceQuotaSpec(hard={DEVICES: "6", claims: "3"}),
+        )
+        await client.create(device_claim("first", exactly("one", count=2)))
+        await client.create(made)
+        await env.clock.sleep(1)
+        assert await used(world) == {DEVICES: "2", claims: "1"}
+        # Of alternatives the largest counts, of each request.
+        await client.create(device_claim("second", first_of("some", 1, 3), exactly("one")))
+        assert await used(world) == {DEVICES: "6", claims: "2"}
+        for requests in ((exactly("one"),), (exactly("all", allocationMode="All"),)):
+            with pytest.raises(errors.ApiError, match="exceeded quota: q, requested: "):
+                await client.create(device_claim("third", *requests))
+        await client.delete(ResourceClaim, "second", "default")
+        await env.clock.sleep(1)
+        assert await used(world) == {DEVICES: "2", claims: "1"}
