@@ -25,22 +25,19 @@ from trireme.testing import virtual
 
 _GO = "of Go's client: plugins that a kubeconfig runs, its cache of transports"
 _GATE = "behind a gate that is off by default"
-_FRAMEWORK = "about the metrics themselves: none is hidden, deprecated or registered by stability"
+_FRAMEWORK = "metrics have no stability here"
 _DEVICES = "of controllers of devices: not counted yet"
 NOT_HERE = {
     "clustertrustbundle_publisher_sync_duration_seconds": _GATE,
     "clustertrustbundle_publisher_sync_total": _GATE,
     "device_taint_eviction_controller_pod_deletion_duration_seconds": _DEVICES,
     "device_taint_eviction_controller_pod_deletions_total": _DEVICES,
-    "disabled_metrics_total": _FRAMEWORK,
     "endpoint_slice_mirroring_controller_endpoints_updated_per_sync": (
         "an endpoint that changes is one that goes and one that comes"
     ),
-    "hidden_metrics_total": _FRAMEWORK,
     "informer_processing_latency_seconds": "handlers are called where the event is read",
     "informer_queued_items": "no event waits between cache and handlers",
     "kubernetes_feature_enabled": "the API server has the gates",
-    "kubernetes_healthchecks_total": "checks are made when they are asked for",
     "node_ipam_controller_cidrset_allocation_tries_per_request": "the next free one is known",
     "registered_metrics_total": _FRAMEWORK,
     "replicaset_controller_sorting_deletion_age_ratio": "compares two orders; there is one",
@@ -62,7 +59,7 @@ NOT_HERE = {
 }
 MANAGER = "kube-controller-manager"
 # Its own page.
-SLIS = {"kubernetes_healthcheck"}
+SLIS = {"kubernetes_healthcheck", "kubernetes_healthchecks_total"}
 SETTINGS = Settings(root_ca="PEM", node_ipam=NodeIPAM(cluster_cidrs=("10.0.0.0/16",)))
 
 

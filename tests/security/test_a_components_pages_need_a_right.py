@@ -162,6 +162,10 @@ async def test_masters_see_all(tmp_path: Path) -> None:
         assert "Paths: /flagz /healthz /metrics" in (await it.get("/statusz", admin))[1]
         slis = (await it.get("/metrics/slis", admin))[1]
         assert 'kubernetes_healthcheck{name="ping",type="healthz"} 1.0' in slis
+        await it.get("/healthz", admin)
+        slis = (await it.get("/metrics/slis", admin))[1]
+        counted = 'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 1.0'
+        assert counted in slis
         assert await it.get("/nowhere", admin) == (404, "404 page not found\n")
 
 

@@ -16,6 +16,7 @@ import prometheus_client
 from prometheus_client.metrics_core import Metric
 
 from trireme.apiserver.config import VERSION
+from trireme.kit import metrics
 from trireme.kit.env import Env
 from trireme.machinery.codec import json
 from trireme.runtime.serving.health import Checks
@@ -43,6 +44,12 @@ class Served:
         registry = env.metrics
         prometheus_client.ProcessCollector(registry=registry)
         _build_info(registry)
+        disabled = frozenset(disabled_metrics)
+        for name, text, count in (
+            ("disabled_metrics_total", "Metrics that a flag disables", len(disabled)),
+            ("hidden_metrics_total", "Metrics that are hidden: none", 0),
+        ):
+            metrics.counter(registry, name, text).inc(count)
         began = env.clock.now()
         texts: dict[str, Callable[[], tuple[str, bytes]]] = {}
         if self.flags:
@@ -51,7 +58,7 @@ class Served:
             texts["/configz"] = lambda: ("application/json", json.encode(self.configz))
         paths = sorted(["/metrics", "/metrics/slis", "/statusz", *texts, *self.health])
         texts["/statusz"] = lambda: (TEXT, self._statusz(began, env.clock.now(), paths).encode())
-        return Pages(metrics=Without(registry, disabled_metrics), health=self.health, texts=texts)
+        return Pages(metrics=Without(registry, disabled), health=self.health, texts=texts)
 
     def _flagz(self) -> str:
         lines = [f"{name}={value}" for name, value in sorted(self.flags.items())]

@@ -30,6 +30,11 @@ def server_context(
     TLS 1.2, as OpenSSL names them. ValueError, ``ssl.SSLError``."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = min_version
+    for cipher in ciphers:
+        try:
+            context.set_ciphers(cipher)
+        except ssl.SSLError:
+            raise ValueError(f"the TLS library has no cipher suite {cipher}") from None
     if ciphers:
         context.set_ciphers(":".join(ciphers))
     load_pair(context, serving)

@@ -22,7 +22,7 @@ from prometheus_client import exposition
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.client.client import Client
 from trireme.client.codec import Unreadable
-from trireme.kit import pki, tls
+from trireme.kit import metrics, pki, tls
 from trireme.kit.connections import Front, OtherHTTP, refusal
 from trireme.kit.env import Env
 from trireme.kit.pki import Pair
@@ -73,7 +73,7 @@ async def serving(
         _pair(config, name, env),
         authority,
         config.min_version,
-        [_openssl(suite) for suite in config.cipher_suites],
+        [openssl(suite) for suite in config.cipher_suites],
     )
     front = Front(_Handler(auth, reviewers, pages, env).handle, env.log)
     listening = await asyncio.get_running_loop().create_server(
@@ -96,6 +96,7 @@ class _Handler:
     def __init__(self, auth: DelegatedAuth, reviewers: Reviewers, pages: Pages, env: Env) -> None:
         self._pages = pages
         self._env = env
+        self._indicators = _Indicators(pages.health)
         self._always = auth.always_allow
         self._authenticator = Authenticator(
             env, reviewers.authentication, auth.token_ttl, anonymous=True
@@ -139,10 +140,11 @@ class _Handler:
             encode, kind = exposition.choose_encoder(request.headers.get("Accept", ""))
             return web.Response(body=encode(self._pages.metrics), headers={"Content-Type": kind})
         if path == "/metrics/slis":
-            return web.Response(body=self._indicators(), headers={"Content-Type": TEXT})
+            return web.Response(body=self._indicators.page(), headers={"Content-Type": TEXT})
         if path in self._pages.health:
             query = parse_qs(request.query_string, keep_blank_values=True)
             results = self._pages.health[path].results()
+            self._indicators.checked(path, results)
             for name, problem in results.items():
                 if problem:
                     self._env.log.info("%s: %s failed: %s", path, name, problem)
@@ -156,19 +158,33 @@ class _Handler:
         kind, body = found()
         return web.Response(body=body, headers={"Content-Type": kind})
 
-    def _indicators(self) -> bytes:
-        """Service level indicators: the state of each check."""
-        registry = prometheus_client.CollectorRegistry()
-        gauge = prometheus_client.Gauge(
-            "kubernetes_healthcheck",
-            "Whether a check passes",
-            ["name", "type"],
-            registry=registry,
+
+class _Indicators:
+    """Service level indicators: the state of each check, and how often which was found."""
+
+    def __init__(self, health: Mapping[str, Checks]) -> None:
+        self._health = health
+        self._registry = prometheus_client.CollectorRegistry(auto_describe=False)
+        self._state = metrics.gauge(
+            self._registry, "kubernetes_healthcheck", "Whether a check passes", ["name", "type"]
         )
-        for path, checks in self._pages.health.items():
+        self._total = metrics.counter(
+            self._registry,
+            "kubernetes_healthchecks_total",
+            "How often a check passed, or did not",
+            ["name", "type", "status"],
+        )
+
+    def checked(self, path: str, results: Mapping[str, str]) -> None:
+        """Somebody got a health page."""
+        for name, problem in results.items():
+            self._total.labels(name, path[1:], "error" if problem else "success").inc()
+
+    def page(self) -> bytes:
+        for path, checks in self._health.items():
             for name, problem in checks.results().items():
-                gauge.labels(name, path[1:]).set(not problem)
-        return prometheus_client.generate_latest(registry)
+                self._state.labels(name, path[1:]).set(not problem)
+        return prometheus_client.generate_latest(self._registry)
 
 
 def _covers(allowed: str, path: str) -> bool:
@@ -232,9 +248,9 @@ def _own(config: SecureServing, name: str, env: Env) -> Pair:
     return pki.issue(authority, name, now, names=names, server=True)
 
 
-def _openssl(suite: str) -> str:
+def openssl(suite: str) -> str:
     """The name that OpenSSL has for IANA's."""
     exchange, _, cipher = suite.removeprefix("TLS_").partition("_WITH_")
     parts = cipher.replace("AES_", "AES").replace("CHACHA20_POLY1305_SHA256", "CHACHA20_POLY1305")
     words = [] if exchange == "RSA" else exchange.split("_")
-    return "-".join([*words, *parts.replace("AES128_CBC", "AES128").split("_")])
+    return "-".join([*words, *parts.replace("_CBC", "").split("_")])
