@@ -108,6 +108,7 @@ async def test_secret_tmpfs_subpath_users_and_tokens(node: RealNode) -> None:
     await node.api.put(secret)
     main = shell(
         "id; ls -lnL /s /sub /run/token; cat /s/key /sub; touch /scratch/a && ls -lnd /scratch/a; "
+        "stat -c 'part %a %g' /part; "
         "exec sleep 1000",
         securityContext=core.SecurityContext(runAsUser=1234),
         volumeMounts=[
@@ -115,6 +116,7 @@ async def test_secret_tmpfs_subpath_users_and_tokens(node: RealNode) -> None:
             core.VolumeMount(name="s", mountPath="/sub", subPath="key"),
             core.VolumeMount(name="t", mountPath="/run/token"),
             core.VolumeMount(name="scratch", mountPath="/scratch"),
+            core.VolumeMount(name="scratch", mountPath="/part", subPath="part"),
         ],
     )
     made = await node.api.put(
@@ -151,7 +153,9 @@ async def test_secret_tmpfs_subpath_users_and_tokens(node: RealNode) -> None:
     assert "-r--r-----    1 0        4321             3" in text
     assert "-rw-r-----    1 1234     4321" in text or "-rw-rw----    1 1234     4321" in text
     assert text.count("shh") == 2
-    assert len(node.host.mounts_below(f"{node.config.root_dir}/pods/{made.metadata.uid}")) == 4
+    # A directory of a sub-path has the volume's mode: a tmpfs is sticky.
+    assert "part 3777 4321" in text
+    assert len(node.host.mounts_below(f"{node.config.root_dir}/pods/{made.metadata.uid}")) == 5
     await node.api.delete_pod("web", grace=1)
     await node.until(lambda: not node.api.has_pod("web"))
     assert not node.host.mounts_below(node.config.root_dir)

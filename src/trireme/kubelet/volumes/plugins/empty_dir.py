@@ -12,6 +12,8 @@ from trireme.kubelet.volumes.plugin import Mounting, Plugin, VolumeError
 from trireme.machinery import quantity
 
 MODE = 0o777
+# Linux's for a tmpfs, which upstream leaves as it is.
+TMPFS_MODE = 0o1777
 
 
 async def mount(mounting: Mounting, volume: core.Volume) -> str:
@@ -25,7 +27,7 @@ async def mount(mounting: Mounting, volume: core.Volume) -> str:
     host.make_dirs(path, MODE)
     if source.medium == "Memory":
         host.mount_tmpfs(path, _size(mounting, source))
-        host.chmod(path, MODE)
+        host.chmod(path, TMPFS_MODE)
     with host.open_root(path) as root:
         ownership.apply(root, "", mounting.pod)
     return path
