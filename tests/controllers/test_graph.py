@@ -42,6 +42,8 @@ def test_what_a_change_concerns():
     assert [node.uid for node in graph.dependents("web")] == ["a", "b"]
     assert graph.remove("web") == ["a", "b"]
     assert sorted(graph.unknown_owners()) == ["a", "b"]
+    # It goes by itself.
+    assert graph.put(Node(PODS, "default", "b", "b", (reference("web"),), deleting=True)) == []
     assert graph.remove("a") == []
     assert graph.remove("never") == []
 

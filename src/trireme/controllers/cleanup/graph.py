@@ -114,7 +114,8 @@ class Graph:
         for uid in after:
             self._dependents.setdefault(uid, {})[new.uid] = None
         affected: dict[str, None] = {}
-        if new.deleting or self._needs_check(new):
+        # One that is merely being deleted is nobody's concern here: it goes by itself.
+        if new.waits or new.orphans or (not new.deleting and self._needs_check(new)):
             affected[new.uid] = None
         if old is None or new.waits != old.waits:
             # Dependents that were here first may have called it by a wrong name. Those of an owner
