@@ -191,6 +191,16 @@ async def test_nodes_come_for_pods_and_go_when_they_are_not_needed(env):
         assert "node removed by cluster autoscaler" in s.messages("ScaleDown")
 
 
+@virtual.test(seed=8)
+async def test_nobody_waits_for_the_next_look(env):
+    async with running(env, scan_interval=60.0) as s:
+        await env.clock.sleep(65.0)
+        await s.client.create(web(3))
+        took = await s.until(lambda: s.cloud.calls, 60.0)
+        assert took < 3.0
+        assert s.cloud.calls == [("increase_size", "pool+1")]
+
+
 @virtual.test(seed=2)
 async def test_a_node_is_drained_within_the_budget(env):
     async with running(env, unneeded_time=60.0, delay_after_add=60.0) as s:

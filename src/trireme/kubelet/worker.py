@@ -18,8 +18,9 @@ from typing import Protocol
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.kit import waiting
 from trireme.kit.env import Env
-from trireme.kubelet import podspec, waiting
+from trireme.kubelet import podspec
 from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cgroups import plan as cgroup_plan
 from trireme.kubelet.cgroups.apply import Cgroups

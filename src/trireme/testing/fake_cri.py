@@ -15,8 +15,9 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from trireme.kit import waiting
 from trireme.kit.env import Env
-from trireme.kubelet import nanotime, waiting
+from trireme.kubelet import nanotime
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.cri.model import ContainerState, NamespaceMode, SandboxState

@@ -1,4 +1,5 @@
-"""The cluster autoscaler's loop: looks at the cluster every ten seconds, and acts once.
+"""The cluster autoscaler's loop: looks at the cluster every ten seconds, sooner when a pod fits
+nowhere, and acts once.
 
 In: pods, nodes, DaemonSets, budgets, namespaces; the provider's node groups. Out: groups that grow;
 nodes that are drained and deleted; events; the status ConfigMap. Decisions are in
@@ -32,14 +33,18 @@ from trireme.cloud.autoscaler.settings import Settings
 from trireme.cloud.contract import NodeGroups
 from trireme.cloud.definition import CloudContext
 from trireme.domain import pods as of_pods
+from trireme.kit import waiting
 from trireme.machinery import errors, time
 from trireme.machinery.errors import ApiError
 from trireme.machinery.meta import ObjectMeta
+from trireme.runtime.informer import Event
 from trireme.runtime.recorder import NORMAL, WARNING
 
 LAST_UPDATED = "cluster-autoscaler.kubernetes.io/last-updated"
 # The status is written when it has changed, and this often.
 STATUS_PERIOD = 120.0
+# The shortest time between two looks.
+TOGETHER = 1.0
 _ERRORS = (ApiError, OSError, Unreadable)
 
 
@@ -78,6 +83,14 @@ class ClusterAutoscaler:
         self._transitions = compute_status.Transitions()
         self._written: tuple[object, float] = (None, float("-inf"))
         self._tasks: asyncio.TaskGroup
+        self._wake = asyncio.Event()
+        self._pods.add_handler(self._note)
+
+    def _note(self, event: Event[Pod]) -> None:
+        """A pod that fits nowhere is looked at at once."""
+        was = event.old is not None and plan_scale_up.is_unschedulable(event.old)
+        if not was and plan_scale_up.is_unschedulable(event.object):
+            self._wake.set()
 
     async def run(self) -> None:
         """Look every ``scan_interval`` until cancelled."""
@@ -96,7 +109,10 @@ class ClusterAutoscaler:
                     await self.scan()
                 except Exception as error:
                     self._env.log.warning("the cluster was not looked at: %r", error)
-                await self._env.clock.sleep(self._settings.scan_interval)
+                # Pods that come together are looked at together.
+                await self._env.clock.sleep(min(TOGETHER, self._settings.scan_interval))
+                await waiting.wait(self._wake, self._settings.scan_interval - TOGETHER)
+                self._wake.clear()
 
     async def _untaint_all(self) -> None:
         """Nodes that an earlier process wanted to remove are needed again."""

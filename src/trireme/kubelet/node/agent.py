@@ -16,8 +16,8 @@ import msgspec
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
+from trireme.kit import waiting
 from trireme.kit.env import Env
-from trireme.kubelet import waiting
 from trireme.kubelet.admit.decide import NodeView
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.cri import model

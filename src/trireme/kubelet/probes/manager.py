@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from trireme.api.core import v1 as core
+from trireme.kit import waiting
 from trireme.kit.env import Env
-from trireme.kubelet import podspec, waiting
+from trireme.kubelet import podspec
 from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.probes import decide
 from trireme.kubelet.probes.decide import ProbeResults
