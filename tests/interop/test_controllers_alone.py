@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.interop.cluster import needs_kubectl, until
+from tests.interop.cluster import TRIREME, needs_kubectl, until
 from tests.interop.standalone import alone, api_server, free_port, page
 
 pytestmark = [pytest.mark.interop, needs_kubectl]
@@ -96,3 +97,23 @@ def test_an_api_server_that_is_being_started_is_waited_for(tmp_path: Path) -> No
         until(lambda: "ready" in log.read_text())
         kubectl("create", "namespace", "work")
         until(lambda: kubectl("-n", "work", "get", "serviceaccount", "default"))
+
+
+def test_a_leader_that_lost_its_lease_ends_with_a_line(tmp_path: Path) -> None:
+    log = tmp_path / "controllers.log"
+    with api_server(tmp_path) as kubectl:
+        path = str(tmp_path / "controllers.kubeconfig")
+        words = [*TRIREME, "controllers", "--kubeconfig", path, "--secure-port=0"]
+        with log.open("w") as errors:
+            process = subprocess.Popen(words, stderr=errors)
+        try:
+            until(lambda: "leading as" in log.read_text())
+            taken = '{"spec":{"holderIdentity":"somebody","leaseDurationSeconds":3600}}'
+            lease = ("-n", "kube-system", "patch", "lease", "kube-controller-manager")
+            kubectl(*lease, "--type=merge", "-p", taken)
+            assert process.wait(20) == 1
+        finally:
+            process.kill()
+            process.wait()
+        last = log.read_text().splitlines()[-1]
+        assert last == "trireme controllers: kube-controller-manager: somebody has the lease"

@@ -15,6 +15,7 @@ from trireme.cluster.lock import Busy
 from trireme.cluster.settings import BadSetting
 from trireme.cluster.up import CannotStart
 from trireme.machinery.errors import ApiError
+from trireme.runtime.election import Lost
 from trireme.store.contract import CannotOpen
 
 EXPECTED = (
@@ -26,6 +27,7 @@ EXPECTED = (
     CannotOpen,
     CannotStart,
     LoadFailed,
+    Lost,
     NoCgroups,
     NoNetworkLeft,
     NotReady,
