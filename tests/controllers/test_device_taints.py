@@ -214,9 +214,19 @@ def test_pods_on_tainted_devices_go() -> None:
             await w.client.update(msgspec.structs.replace(slices, spec=fresh))
             await w.quiet(28.0)
             assert w.get(core.Pod, "p").metadata.deletionTimestamp is None
+            marked: list[list[str]] = []
+
+            def look(event: Any) -> None:
+                kinds = [item.type for item in event.object.status.conditions]
+                if "DisruptionTarget" in kinds:
+                    marked.append(kinds)
+
+            w.informers.of(core.Pod).add_handler(look)
             await w.until(lambda: "DeviceTaintManagerEviction" in w.reasons("p"), 5.0)
             assert w.messages("p")[-1:] == ["Marking for deletion"]
             await w.until(lambda: w.find(core.Pod, "p") is None)
+            # The last of the conditions, as upstream.
+            assert marked and marked[0][-1] == "DisruptionTarget", marked
 
     virtual.run(story)
 

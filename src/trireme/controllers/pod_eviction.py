@@ -22,7 +22,11 @@ async def evict(client: Client, pod: Pod, reason: str, message: str, now: float)
         "message": message,
         "lastTransitionTime": time.format(now),
     }
-    patch = {"metadata": {"uid": metadata.uid}, "status": {"conditions": [condition]}}
+    # Behind those that there are, as upstream; without the order it would come first.
+    there = [item.type for item in pod.status.conditions if item.type != condition["type"]]
+    order = [{"type": kind} for kind in (*there, condition["type"])]
+    status = {"conditions": [condition], "$setElementOrder/conditions": order}
+    patch = {"metadata": {"uid": metadata.uid}, "status": status}
     options = meta.DeleteOptions(preconditions=meta.Preconditions(uid=metadata.uid))
     place = (metadata.name, metadata.namespace)
     try:
