@@ -16,6 +16,7 @@ from pathlib import Path
 from trireme.api.core.v1.loadbalancer import LoadBalancerIngress, LoadBalancerStatus
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.service import Service
+from trireme.cloud.contract import ProviderFailure
 from trireme.cloud.providers import ProviderArguments
 
 
@@ -41,7 +42,7 @@ class StaticAddresses:
         if service.metadata.uid not in given:
             free = [one for one in self._addresses if one not in given.values()]
             if not free:
-                raise LookupError("no address is left")
+                raise ProviderFailure("no address is left")
             self._keep({**given, service.metadata.uid: free[0]})
         return _status(self._given()[service.metadata.uid])
 

@@ -81,7 +81,7 @@ async def test_without_nodes_it_says_so(env):
 
 
 @virtual.test()
-async def test_a_failure_is_retried_after_five_seconds_then_ten(env):
+async def test_a_failure_is_retried_after_five_seconds_then_ten(env, caplog):
     times: list[float] = []
 
     def fail(call: str, about: str) -> None:
@@ -96,6 +96,7 @@ async def test_a_failure_is_retried_after_five_seconds_then_ten(env):
         assert [round(b - a) for a, b in itertools.pairwise(times)] == [5, 10, 20]
         text = "Error syncing load balancer: failed to ensure load balancer: no more addresses"
         assert text in w.messages("web")
+        assert not [one for one in caplog.records if one.exc_info], "no traceback for it"
         warning = next(e for e in w.events("web") if e.reason == "SyncLoadBalancerFailed")
         assert warning.type == "Warning"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.cloud import suite
 from tests.cloud.test_memory_cloud import node, service
 from trireme.cloud import providers
-from trireme.cloud.contract import Cloud
+from trireme.cloud.contract import Cloud, ProviderFailure
 from trireme.cloud.providers import ProviderArguments, UnknownProvider
 from trireme.kit.env import Env
 
@@ -30,7 +30,7 @@ async def test_the_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert balancers is not None
     for name in ("x", "y"):
         await balancers.ensure_load_balancer("kubernetes", service(name), ())
-    with pytest.raises(LookupError, match="no address is left"):
+    with pytest.raises(ProviderFailure, match="no address is left"):
         await balancers.ensure_load_balancer("kubernetes", service("z"), ())
     with pytest.raises(ValueError, match="--cloud-config"):
         find(ProviderArguments(Env(), "kubernetes"))

@@ -6,9 +6,10 @@ Routes and Clusters, and the cluster autoscaler's NodeGroup;
 https://kubernetes.io/docs/concepts/architecture/cloud-controller/.
 
 A provider owns what it makes and finds it again after a restart: nothing is kept for it. Every
-call may come twice and then changes nothing more. A call that fails raises and is repeated after a
-pause that grows; ``RetryAfter`` says how long instead. Calls do not block the event loop. A part
-that is None is not there, and the controllers that need it do not run.
+call may come twice and then changes nothing more. A call that fails raises ``ProviderFailure`` or
+another error and is repeated after a pause that grows; ``RetryAfter`` says how long instead. Calls
+do not block the event loop. A part that is None is not there, and the controllers that need it do
+not run.
 
 ``tests/cloud/suite.py`` is the contract as a test that each provider passes.
 """
@@ -23,6 +24,11 @@ from typing import Protocol
 from trireme.api.core.v1.loadbalancer import LoadBalancerStatus
 from trireme.api.core.v1.node_types import Node, NodeAddress
 from trireme.api.core.v1.service import Service
+
+
+class ProviderFailure(OSError):
+    """A call that cannot succeed now: out of quota, not reachable. Such errors, and others of the
+    system, are logged in one line; any other exception is taken for a bug."""
 
 
 class ImplementedElsewhere(Exception):

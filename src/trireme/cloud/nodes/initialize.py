@@ -14,7 +14,7 @@ import msgspec
 from trireme.api.core.v1.node_types import Node
 from trireme.client.codec import Unreadable
 from trireme.client.resource_interface import DELETED
-from trireme.cloud.contract import InstanceMetadata, Instances
+from trireme.cloud.contract import InstanceMetadata, Instances, ProviderFailure
 from trireme.cloud.definition import CloudContext, Definition
 from trireme.cloud.nodes import plan_node
 from trireme.machinery import errors
@@ -27,7 +27,7 @@ from trireme.runtime.recorder import NORMAL
 NAME = "cloud-node-controller"
 
 
-class NoProviderID(Exception):
+class NoProviderID(ProviderFailure):
     """Load balancers and others need one; without it the node is not initialised."""
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from trireme.api.core.v1.node_types import Node, NodeAddress
 from trireme.cloud import taints
-from trireme.cloud.contract import InstanceMetadata
+from trireme.cloud.contract import InstanceMetadata, ProviderFailure
 
 PROVIDED_IP: Final = "alpha.kubernetes.io/provided-node-ip"
 _RESERVED: Final = re.compile(r"(^|\.)(kubernetes|k8s)\.io/").search
@@ -34,7 +34,7 @@ ZONE: Final = Labels("failure-domain.beta.kubernetes.io/zone", "topology.kuberne
 REGION: Final = Labels("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region")
 
 
-class BadAddress(ValueError):
+class BadAddress(ProviderFailure):
     """The kubelet's own address is none, or none of those that the provider knows."""
 
 

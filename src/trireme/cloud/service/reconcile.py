@@ -18,7 +18,12 @@ from trireme.api.core.v1.loadbalancer import LoadBalancerStatus
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.service import Service
 from trireme.client.resource_interface import ADDED, DELETED
-from trireme.cloud.contract import ImplementedElsewhere, LoadBalancers, RetryAfter
+from trireme.cloud.contract import (
+    ImplementedElsewhere,
+    LoadBalancers,
+    ProviderFailure,
+    RetryAfter,
+)
 from trireme.cloud.definition import CloudContext, Definition
 from trireme.cloud.service import plan_service as plan
 from trireme.machinery import errors
@@ -221,7 +226,7 @@ class ServiceController:
         self._events.event(service, type_, reason, text)
 
 
-class _Failed(Exception):
+class _Failed(ProviderFailure):
     """A call of the provider failed; the message is the event's."""
 
 

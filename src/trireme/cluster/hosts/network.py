@@ -260,7 +260,7 @@ def set_balancer_routes(plan: HostsPlan, routes: Mapping[str, Sequence[str]]) ->
     network = ipaddress.IPv4Network(plan.underlay)
     try:
         with IPRoute() as host:
-            link = host.link_lookup(ifname=plan.host_link)[0]
+            link = _link(host, plan.host_link)
             for route in host.get_routes(family=2, table=_MAIN_TABLE, dst_len=32):
                 address = route.get_attr("RTA_DST")
                 if address not in routes and ipaddress.IPv4Address(address) in network:
@@ -271,6 +271,14 @@ def set_balancer_routes(plan: HostsPlan, routes: Mapping[str, Sequence[str]]) ->
                 host.route("replace", dst=f"{address}/32", **way)
     except NetlinkError as error:
         raise OSError(error.code, f"routes to load balancers: {error}") from None
+
+
+def _link(host: IPRoute, name: str) -> int:
+    """The number of a link. OSError where there is none."""
+    found: list[int] = host.link_lookup(ifname=name)
+    if not found:
+        raise OSError(errno.ENODEV, f"there is no link {name}")
+    return found[0]
 
 
 def _node_sysctls() -> None:

@@ -11,13 +11,14 @@ from ipaddress import IPv4Network
 import msgspec
 
 from trireme.api.core.v1.service import Service
+from trireme.cloud.contract import ProviderFailure
 from trireme.cluster.hosts import names
 
 # The proxy's own health, of a Service with the traffic policy Cluster.
 PROXY_HEALTH = 10256
 
 
-class NoAddress(Exception):
+class NoAddress(ProviderFailure):
     """The pool has no such address, or none that is free."""
 
 
