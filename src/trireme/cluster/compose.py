@@ -3,7 +3,8 @@ client.
 
 In: the cluster's settings. Out: for each component the main that a process runs. No other module
 imports two components. Modules are imported once, by the parent of all processes
-(``import_api_server``, ``import_rest``); the imports of each main then find them loaded.
+(``import_api_server``, ``import_controllers``, ``import_nodes``); the imports of each main then
+find them loaded.
 """
 
 from __future__ import annotations
@@ -51,18 +52,22 @@ def import_api_server() -> None:
     server.handlers()
 
 
-def import_rest(*, nodes: bool) -> None:
-    """Import every other component, so that forked processes share the memory."""
+def import_controllers() -> None:
+    """Import the controllers and the scheduler before they are forked."""
     import trireme.cluster.access
     import trireme.cluster.served
     import trireme.controllers.manager
     import trireme.scheduler.loop
 
     trireme.controllers.manager.definitions()
-    if nodes:
-        import trireme.cluster.kubelets
-        import trireme.dns.run
-        import trireme.proxy.run
+
+
+def import_nodes() -> None:
+    """Import the components of nodes before they are forked. After the others: those have no part
+    of this memory."""
+    import trireme.cluster.kubelets
+    import trireme.dns.run
+    import trireme.proxy.run  # noqa: F401
 
 
 def _one_line(record: logging.LogRecord) -> bool:

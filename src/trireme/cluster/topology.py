@@ -3,11 +3,11 @@
 ``supervise`` runs in the process that keeps all others running. It imports next to nothing, as it
 stays; its child, the nursery (``prepare``, ``start_all``), imports everything once and forks the
 components, so that they start in milliseconds and share memory, and ends. It starts the API server,
-and meanwhile imports the rest; once the API server is ready it starts DNS on each node, the
-controllers and the scheduler, then each node's kubelet and proxy. The supervisor finds them by
-their records; what ends later it forks itself, and that imports what it needs. containerd runs
-beside them: it is started, and outlives the supervisor. Called by ``guardian``, in processes that
-it forks.
+the controllers and the scheduler, which wait for that, and meanwhile imports what nodes need; once
+the API server is ready it starts DNS on each node, then each node's kubelet and proxy. The
+supervisor finds them by their records; what ends later it forks itself, and that imports what it
+needs. containerd runs beside them: it is started, and outlives the supervisor. Called by
+``guardian``, in processes that it forks.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ NURSERY = "nursery"
 PARTS = ("kubelet", "proxy")
 # Seconds between checks while the nursery works.
 LOOK = 0.5
+# Seconds between looks whether the API server has started.
+POLL = 0.005
 
 
 def prepare() -> None:
@@ -54,20 +56,26 @@ def start_all(cluster: Settings, held: Held) -> None:
     # An earlier supervisor was killed: applications run, and need their components soon.
     again = cluster.mark("apiserver").exists()
     supervisor = Supervisor(cluster, Heartbeat(cluster.heartbeat(NURSERY)).beat, _sockets(held))
-    api_server, *others = _components(cluster, held)
+    api_server, controllers, scheduler, *of_nodes = _components(cluster, held)
     warm()
     supervisor.start(api_server)
-    compose.import_rest(nodes=bool(cluster.nodes))
+    compose.import_controllers()
     Keys(cluster.pki_dir).make_controllers(time.time())
     warm()
+    # They wait for the API server; what follows is no part of their memory.
+    supervisor.start(controllers)
+    supervisor.start(scheduler)
+    if cluster.nodes:
+        compose.import_nodes()
+        warm()
     supervisor.wait(api_server.name)
-    servers = [item for item in others if item.sockets]
+    servers = [item for item in of_nodes if item.sockets]
     for item in servers:
         supervisor.start(item)
     if again:
         for item in servers:
             supervisor.wait(item.name)
-    for item in others:
+    for item in of_nodes:
         if item not in servers:
             supervisor.start(item)
     supervisor.release()
@@ -120,15 +128,16 @@ def _sockets(held: Held) -> tuple[socket.socket, ...]:
 def _components(cluster: Settings, held: Held) -> list[Component]:
     """All components in the order in which they start: the API server first."""
 
-    def of_cluster(name: str, make: str) -> Component:
-        return Component(name, _main(make, cluster), cluster.log_file(name))
+    def follows(name: str) -> Component:
+        main = _once_there(cluster.mark("apiserver"), _main(name, cluster))
+        return Component(name, main, cluster.log_file(name))
 
     nodes = zip(cluster.nodes, held, strict=True)
     return [
-        of_cluster("apiserver", "api_server"),
+        Component("apiserver", _main("api_server", cluster), cluster.log_file("apiserver")),
+        follows("controllers"),
+        follows("scheduler"),
         *(_of_node(cluster, node, "dns", *pair) for node, pair in nodes),
-        of_cluster("controllers", "controllers"),
-        of_cluster("scheduler", "scheduler"),
         *(_of_node(cluster, node, part) for node in cluster.nodes for part in PARTS),
     ]
 
@@ -152,6 +161,19 @@ def _main(make: str, *settings: object) -> Main:
         await makes(*settings)(started)
 
     return main
+
+
+def _once_there(mark: Path, main: Main) -> Main:
+    """``main``, once another component has started."""
+
+    async def waiting(started: Started) -> None:
+        import asyncio
+
+        while not mark.exists():  # noqa: ASYNC110, ASYNC240
+            await asyncio.sleep(POLL)
+        await main(started)
+
+    return waiting
 
 
 def runtime_entries(node: NodeSettings) -> tuple[str, ...]:
