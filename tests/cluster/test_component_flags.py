@@ -284,3 +284,35 @@ def test_the_configuration_has_what_was_set_and_no_key(tmp_path: Path) -> None:
     assert found["SAController"]["ServiceAccountKeyFile"] == str(key)
     assert found["NamespaceController"]["NamespaceSyncPeriod"] == "1m30s"
     assert "PRIVATE KEY" not in json.dumps(found)
+
+
+def test_what_kubeadm_gives_is_taken_but_for_the_front_proxys_authority(tmp_path: Path) -> None:
+    authority = pki.new_authority("kubernetes", 0.0)
+    files = {"ca.crt": authority.certificate, "ca.key": authority.key, "sa.key": pki.new_key()}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "controller-manager.conf").write_text("")
+    conf, crt = tmp_path / "controller-manager.conf", tmp_path / "ca.crt"
+    given = {
+        "allocate-node-cidrs": "true",
+        "authentication-kubeconfig": conf,
+        "authorization-kubeconfig": conf,
+        "bind-address": "127.0.0.1",
+        "client-ca-file": crt,
+        "cluster-cidr": "10.244.0.0/16",
+        "cluster-name": "kubernetes",
+        "cluster-signing-cert-file": crt,
+        "cluster-signing-key-file": tmp_path / "ca.key",
+        "controllers": "*,bootstrapsigner,tokencleaner",
+        "kubeconfig": conf,
+        "leader-elect": "true",
+        "root-ca-file": crt,
+        "service-account-private-key-file": tmp_path / "sa.key",
+        "service-cluster-ip-range": "10.96.0.0/12",
+        "use-service-account-credentials": "true",
+    }
+    options = parsed(*(f"--{name}={value}" for name, value in given.items()))
+    assert options.component.auth.client_authority == authority.certificate
+    assert options.signing.key == authority.key
+    with pytest.raises(click.UsageError, match="no proxy in front"):
+        parsed(f"--requestheader-client-ca-file={crt}")
