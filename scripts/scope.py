@@ -205,7 +205,8 @@ def _not_there(names: Iterable[str]) -> str:
 
 
 def _off(names: Iterable[str]) -> str:
-    return f"Off by default upstream, and not there: {', '.join(names)}."
+    found = ", ".join(names)
+    return f"Off by default upstream, and not there: {found or 'none'}."
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -43,6 +43,8 @@ BAD = {
     "--state-dir": ["", "/etc/passwd"],
     "--max-requests-inflight": NUMBERS,
     "--max-mutating-requests-inflight": NUMBERS,
+    "apiserver --feature-gates": ["x", "Nonsense=true", "PodLevelResources=maybe", "AllAlpha"],
+    "apiserver --runtime-config": ["x", "no/v1=true", "api/beta=maybe"],
     "--enable-bootstrap-token-auth": ["", "maybe", "2"],
     "--warn-unimplemented": ["", "maybe", "2"],
     "--node": ["", "n", "=", "n=", "=192.0.2.1", "N=192.0.2.1", "n=host", "n=1.2.3"],

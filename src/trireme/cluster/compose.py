@@ -135,6 +135,8 @@ def api_server(cluster: Settings) -> Main:
             max_mutating_in_flight=cluster.max_mutating_in_flight,
             warn_unimplemented=cluster.warn_unimplemented,
             bootstrap_tokens=cluster.bootstrap_tokens,
+            feature_gates=cluster.feature_gates,
+            runtime_config=cluster.runtime_config,
             forks=forks(),
         )
         await run.run(config, environment("apiserver", started))

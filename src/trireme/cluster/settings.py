@@ -69,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Whether to warn of created objects that no component acts on yet.
     warn_unimplemented: bool = True
     bootstrap_tokens: bool = False
+    feature_gates: dict[str, bool] = {}
+    runtime_config: dict[str, bool] = {}
 
     def with_node(self, node: NodePlan) -> Settings:
         """The settings for the components of a node that joined later, the last of ``nodes``."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from trireme.cluster import settings
+from trireme.cluster import flag_kinds, settings
 from trireme.cluster.hosts import names
 from trireme.machinery import names as objects
 from trireme.machinery import time
@@ -43,6 +43,10 @@ class Checked(click.ParamType):  # type: ignore[type-arg]  # not generic in olde
             return self._check(value)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
+
+
+def _switches(text: str) -> dict[str, bool]:
+    return dict(flag_kinds.mapping("switches", flag_kinds.BOOL).parse(text)) if text else {}
 
 
 def _address(text: str) -> str:
@@ -158,3 +162,4 @@ WORD = matching("word", r"[^\0]*", "must not hold a NUL")
 NAME = click.option(
     "--name", type=CLUSTER, default=settings.DEFAULT_NAME, show_default=True, help="The cluster."
 )
+SWITCHES = Checked("switches", _switches)

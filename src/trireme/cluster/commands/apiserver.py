@@ -59,6 +59,18 @@ from trireme.kit.env import Env
     help="Requests that write, answered at a time; 0: no limit.",
 )
 @click.option(
+    "--feature-gates",
+    type=_types.SWITCHES,
+    default="",
+    help="NAME=true or =false, with commas between; one that cannot be set so is refused.",
+)
+@click.option(
+    "--runtime-config",
+    type=_types.SWITCHES,
+    default="",
+    help="Which APIs are served: api/beta=true, GROUP/VERSION=true, GROUP/VERSION/RESOURCE=false.",
+)
+@click.option(
     "--enable-bootstrap-token-auth",
     type=click.Choice(["true", "false"]),
     default="false",
@@ -80,6 +92,8 @@ def COMMAND(
     nodes: tuple[tuple[str, str], ...],
     max_in_flight: int,
     max_mutating_in_flight: int,
+    feature_gates: dict[str, bool],
+    runtime_config: dict[str, bool],
     enable_bootstrap_token_auth: str,
     warn_unimplemented: str,
 ) -> None:
@@ -89,6 +103,7 @@ def COMMAND(
     controllers.kubeconfig, scheduler.kubeconfig; for each node kubelet.NAME.kubeconfig and
     proxy.NAME.kubeconfig, and in pki/ the kubelet's own certificate: kubelet.NAME.crt and .key.
     """
+    _check(feature_gates, runtime_config)
     folder = state_dir.absolute()
     cluster = Settings(
         name="alone",
@@ -100,6 +115,8 @@ def COMMAND(
         nodes=tuple(_node(*node) for node in nodes),
         max_in_flight=max_in_flight,
         max_mutating_in_flight=max_mutating_in_flight,
+        feature_gates=feature_gates,
+        runtime_config=runtime_config,
         bootstrap_tokens=enable_bootstrap_token_auth == "true",
         warn_unimplemented=warn_unimplemented == "true",
     )
@@ -119,6 +136,21 @@ def COMMAND(
         await compose.api_server(cluster)(env.started)
 
     _standalone.run("apiserver", main)
+
+
+def _check(feature_gates: dict[str, bool], runtime_config: dict[str, bool]) -> None:
+    """Refuse gates that cannot be set so, and APIs that there are not. UsageError."""
+    from trireme import api
+    from trireme.api.catalog import Catalog
+    from trireme.apiserver import gates
+
+    option = "--feature-gates"
+    try:
+        gates.Gates(feature_gates)
+        option = "--runtime-config"
+        gates.check(runtime_config, Catalog.of(api).resources)
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from None
 
 
 def _node(name: str, ip: str) -> NodeSettings:
