@@ -55,7 +55,7 @@ def pid(component: str) -> int:
 
 def test_a_node_comes_and_goes() -> None:
     before = host_state.snapshot()
-    words = ("--nodes", "1", "--max-nodes", "2", "--scale-down-unneeded-time", "20s")
+    words = ("--nodes", "1", "--max-nodes", "2", "--scale-down-unneeded-time", "5s")
     with running(NAME, *words) as kubectl:
         capacity = kubectl.json("node", "node-0")["status"]["allocatable"]["cpu"]
         # One pod for each node: what one leaves is too little for another.
