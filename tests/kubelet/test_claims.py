@@ -157,6 +157,31 @@ def test_what_is_on_a_block_device_is_kept(
     play(story)
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_the_file_system_of_a_device_grows_with_its_volume(failed: bool) -> None:
+    async def story(node: Node) -> None:
+        disk(node, Output(0, "TYPE=ext4\n"))
+        node.host.programs["resize2fs"] = lambda *_: Output(1 if failed else 0, "Bad magic")
+        await claimed(node, local={"path": "/dev/disk"}, nodeAffinity=AFFINITY)
+        claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
+        claim.status.capacity = {"storage": "1Gi"}
+        await node.api.client.update_status(claim)
+        await node.api.put(user())
+        await runs(node)
+        volume = await node.api.client.get(core.PersistentVolume, "pv")
+        volume.spec.capacity = {"storage": "2Gi"}
+        await node.api.client.update(volume)
+        reason = "VolumeResizeFailed" if failed else "FileSystemResizeSuccessful"
+        await node.until(lambda: reason in node.api.reasons("web"), 140)
+        assert ("resize2fs", "/dev/disk") in node.host.commands
+        claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
+        assert claim.status.capacity == {"storage": "1Gi" if failed else "2Gi"}
+        if failed:
+            assert "resize2fs output: Bad magic" in node.api.messages("web", reason)[0]
+
+    play(story)
+
+
 def test_an_nfs_volume() -> None:
     async def story(node: Node) -> None:
         nfs = {"server": "fd00::1", "path": "/export"}

@@ -48,8 +48,8 @@ from trireme.kubelet.sync.execute import Executor
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import Hooks
 from trireme.kubelet.sync.remove import Remover
-from trireme.kubelet.volumes.csi.expand import Expander
 from trireme.kubelet.volumes.csi.mounter import CsiMounter
+from trireme.kubelet.volumes.expand import Expander
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.worker import Deps
 from trireme.kubelet.workers import Workers
@@ -116,9 +116,9 @@ class Kubelet:
         self.statuses = StatusManager(env, group, parts.client)
         objects = ApiObjects(env, parts.client)
         self._registration: Registration | None = None
+        expander = Expander(env, objects, self.events, config.node_name)
         drivers, csi = Drivers(), None
         if parts.sockets is not None:
-            expander = Expander(env, objects, self.events, config.node_name)
             csi = CsiMounter(
                 host,
                 drivers,
@@ -145,6 +145,7 @@ class Kubelet:
             objects,
             ApiTokens(env, parts.client),
             self.node.allocatable,
+            expander,
             memory_backed=config.memory_backed_volumes,
             csi=csi,
         )

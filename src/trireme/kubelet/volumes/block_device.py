@@ -1,4 +1,4 @@
-"""File systems on block devices: formatted where there is none, checked, mounted.
+"""File systems on block devices: formatted where there is none, checked, mounted, grown.
 
 In: a device of the node and a directory. Out: the file system, mounted there. Called by the plugin
 ``local``. Upstream: k8s.io/mount-utils, SafeFormatAndMount. A device with a partition table is
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from trireme.kubelet.host.contract import Host
+from trireme.kubelet.host.contract import Host, Output
 from trireme.kubelet.volumes.plugin import VolumeError
 
 DEFAULT_FS = "ext4"
@@ -39,9 +39,38 @@ async def mount(
     await host.mount(device, path, fs_type, [*options, "defaults"])
 
 
+async def grow(host: Host, device: str, path: str) -> None:
+    """Let the file system that is mounted at ``path`` fill its device. Raises VolumeError."""
+    kind = await _existing(host, device)
+    if kind in ("ext3", "ext4"):
+        command: tuple[str, ...] = ("resize2fs", device)
+    elif kind == "xfs":
+        command = ("xfs_growfs", "-d", path)
+    elif kind == "btrfs":
+        command = ("btrfs", "filesystem", "resize", "max", path)
+    else:
+        raise VolumeError(
+            f"ResizeFS.Resize - resize of format {kind} is not supported for device {device} "
+            f"mounted at {path}"
+        )
+    answer = await _run(host, *command)
+    if answer.status:
+        raise VolumeError(
+            f"resize of device {device} failed: exit status {answer.status}. {command[0]} output: "
+            f"{answer.text.strip()}"
+        )
+
+
+async def _run(host: Host, *command: str) -> Output:
+    try:
+        return await host.run(*command)
+    except FileNotFoundError:
+        raise VolumeError(f'"{command[0]}": executable file not found in $PATH') from None
+
+
 async def _existing(host: Host, device: str) -> str:
     """The device's file system; "" where there is none."""
-    answer = await host.run("blkid", "-p", "-s", "TYPE", "-s", "PTTYPE", "-o", "export", device)
+    answer = await _run(host, "blkid", "-p", "-s", "TYPE", "-s", "PTTYPE", "-o", "export", device)
     if answer.status == _NOT_FOUND:
         return ""
     if answer.status:
@@ -51,7 +80,7 @@ async def _existing(host: Host, device: str) -> str:
 
 
 async def _format(host: Host, device: str, path: str, fs_type: str) -> None:
-    answer = await host.run(f"mkfs.{fs_type}", *_FORMAT_OPTIONS.get(fs_type, ()), device)
+    answer = await _run(host, f"mkfs.{fs_type}", *_FORMAT_OPTIONS.get(fs_type, ()), device)
     if answer.status:
         raise VolumeError(
             f'format of disk "{device}" failed: type:("{fs_type}") target:("{path}") '

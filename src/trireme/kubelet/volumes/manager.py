@@ -22,6 +22,7 @@ from trireme.kubelet.csi.contract import CsiError
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes import claims, plugins
 from trireme.kubelet.volumes.csi.mounter import CsiMounter
+from trireme.kubelet.volumes.expand import Expander
 from trireme.kubelet.volumes.plugin import (
     Amount,
     Claimed,
@@ -68,6 +69,7 @@ class VolumeManager:
         objects: Objects,
         tokens: Tokens,
         allocatable: Callable[[], Mapping[str, str]],
+        expander: Expander,
         *,
         memory_backed: bool = True,
         csi: CsiMounter | None = None,
@@ -78,6 +80,7 @@ class VolumeManager:
         self._objects = objects
         self._tokens = tokens
         self._allocatable = allocatable
+        self._expander = expander
         self._memory_backed = memory_backed
         self._csi = csi
         self._claimed: dict[tuple[str, str], _Known] = {}
@@ -276,6 +279,7 @@ class VolumeManager:
             self._objects,
             self._tokens,
             self._allocatable(),
+            self._expander,
             self._memory_backed,
             self._csi,
         )

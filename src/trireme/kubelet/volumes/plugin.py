@@ -111,6 +111,19 @@ class CsiVolumes(Protocol):
     async def refresh(self, mounting: Mounting, claimed: Claimed) -> None: ...
 
 
+class Expansions(Protocol):
+    """Grows volumes, as ``volumes/expand.py`` does."""
+
+    async def expand(
+        self,
+        pod: core.Pod,
+        claim: core.PersistentVolumeClaim,
+        name: str,
+        size: str,
+        call: Callable[[int], Awaitable[None]],
+    ) -> None: ...
+
+
 class Mounting(msgspec.Struct, frozen=True):
     """The arguments of a plugin. ``root`` is the kubelet's, ``directory`` the volume's folder;
     ``csi`` ``None``: a node without CSI drivers."""
@@ -123,6 +136,7 @@ class Mounting(msgspec.Struct, frozen=True):
     objects: Objects
     tokens: Tokens
     allocatable: Mapping[str, str]
+    expander: Expansions
     memory_backed: bool = True
     csi: CsiVolumes | None = None
 

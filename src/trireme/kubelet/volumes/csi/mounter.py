@@ -19,10 +19,10 @@ from trireme.kubelet.csi import contract
 from trireme.kubelet.csi.contract import Capability
 from trireme.kubelet.csi.drivers import Driver, Drivers
 from trireme.kubelet.host.contract import Host
-from trireme.kubelet.volumes import ownership
-from trireme.kubelet.volumes.csi import arguments, expand, records
-from trireme.kubelet.volumes.csi.expand import Expander
+from trireme.kubelet.volumes import expand, ownership
+from trireme.kubelet.volumes.csi import arguments, records
 from trireme.kubelet.volumes.csi.records import Record
+from trireme.kubelet.volumes.expand import Expander
 from trireme.kubelet.volumes.plugin import (
     Amount,
     Claimed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from trireme.domain import volumes
 from trireme.kubelet.host.contract import Host
-from trireme.kubelet.volumes import block_device, ownership
+from trireme.kubelet.volumes import block_device, expand, ownership
 from trireme.kubelet.volumes.plugin import Claimed, Mounted, Mounting, Plugin, VolumeError
 
 DIRECTORY = "kubernetes.io~local-volume"
@@ -36,7 +36,26 @@ async def mount_claimed(mounting: Mounting, claimed: Claimed) -> Mounted:
         await host.mount(origin, path, "", [*bind, "ro"] if claimed.read_only else bind)
     if not claimed.read_only:
         await ownership.give(host, path, mounting.pod)
+    await refresh(mounting, claimed)
     return Mounted(path, claimed.read_only)
+
+
+async def refresh(mounting: Mounting, claimed: Claimed) -> None:
+    """Grow the file system of a device that became larger; a directory has no size."""
+    source, volume = claimed.volume.spec.local, claimed.volume
+    assert source is not None
+    size = expand.new_size(claimed.claim, volume)
+    if not size or claimed.read_only or volumes.mode_of(volume) == "Block":
+        return
+
+    async def grow(_: int) -> None:
+        info = mounting.host.info(source.path)
+        if info is not None and info.kind == "block":
+            path = f"{_mounts(mounting.root)}/{volume.metadata.name}"
+            await block_device.grow(mounting.host, source.path, path)
+
+    name = volume.metadata.name
+    await mounting.expander.expand(mounting.pod, claimed.claim, name, size, grow)
 
 
 async def _mount_device(mounting: Mounting, claimed: Claimed) -> str:
@@ -75,4 +94,4 @@ def _mounts(root: str) -> str:
     return f"{root}/plugins/kubernetes.io/local-volume/mounts"
 
 
-PLUGIN = Plugin("local", DIRECTORY, mount_claimed=mount_claimed, release=release)
+PLUGIN = Plugin("local", DIRECTORY, mount_claimed=mount_claimed, refresh=refresh, release=release)

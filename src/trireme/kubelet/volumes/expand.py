@@ -1,7 +1,7 @@
 """Grows the file systems of volumes that became larger.
 
-In: a claim and its volume. Out: one call of the driver, the claim's status, events. Called by
-``mounter``. Rules: concepts/storage/persistent-volumes#expanding-persistent-volumes-claims;
+In: a claim and its volume. Out: one call of the driver, the claim's status, events. Called by the
+volume plugins. Rules: concepts/storage/persistent-volumes#expanding-persistent-volumes-claims;
 KEP-1790 (recovery); upstream pkg/volume/util/operationexecutor.
 """
 
@@ -14,7 +14,7 @@ from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.kubelet.csi.contract import INFEASIBLE, UNFINISHED, CsiError
 from trireme.kubelet.events import NORMAL, WARNING, Events
-from trireme.kubelet.volumes.plugin import Objects
+from trireme.kubelet.volumes.plugin import Objects, VolumeError
 from trireme.machinery import quantity, time
 
 PENDING, IN_PROGRESS = "NodeResizePending", "NodeResizeInProgress"
@@ -54,18 +54,19 @@ class Expander:
         size: str,
         call: Callable[[int], Awaitable[None]],
     ) -> None:
-        """Grow volume ``name`` to ``size``. An error of the driver becomes a condition of the claim
-        and an event: the pod goes on with what it has."""
+        """Grow volume ``name`` to ``size``. CsiError or VolumeError of ``call`` become a
+        condition of the claim and an event: the pod goes on with what it has."""
         if claim.status.allocatedResourceStatuses.get(STORAGE) == PENDING:
             step = {"allocatedResourceStatuses": {STORAGE: IN_PROGRESS}}
             claim = await self._objects.patch_claim_status(claim, step)
         try:
             await call(quantity.parse(size).value())
-        except CsiError as error:
+        except (CsiError, VolumeError) as error:
             message = f'MountVolume.NodeExpandVolume failed for volume "{name}" : {error}'
             self._events.pod(pod, WARNING, "VolumeResizeFailed", message)
-            if error.code not in UNFINISHED:
-                await self._fail(claim, error)
+            code = error.code if isinstance(error, CsiError) else ""
+            if code not in UNFINISHED:
+                await self._fail(claim, str(error), infeasible=code in INFEASIBLE)
             return
         message = f'MountVolume.NodeExpandVolume succeeded for volume "{name}" {self._node}'
         self._events.pod(pod, NORMAL, "FileSystemResizeSuccessful", message)
@@ -78,13 +79,15 @@ class Expander:
             change["allocatedResourceStatuses"] = {STORAGE: None}
         await self._objects.patch_claim_status(claim, change)
 
-    async def _fail(self, claim: core.PersistentVolumeClaim, error: CsiError) -> None:
+    async def _fail(
+        self, claim: core.PersistentVolumeClaim, error: str, *, infeasible: bool
+    ) -> None:
         now = time.format(self._env.clock.now())
         condition = core.PersistentVolumeClaimCondition(
-            type=ERROR, status="True", lastTransitionTime=now, message=str(error)
+            type=ERROR, status="True", lastTransitionTime=now, message=error
         )
         others = [c for c in claim.status.conditions if c.type != ERROR]
         change: dict[str, Any] = {"conditions": [*others, condition]}
-        if error.code in INFEASIBLE and claim.status.allocatedResourceStatuses:
+        if infeasible and claim.status.allocatedResourceStatuses:
             change["allocatedResourceStatuses"] = {STORAGE: NOT_FEASIBLE}
         await self._objects.patch_claim_status(claim, change)
