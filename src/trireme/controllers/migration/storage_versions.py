@@ -22,12 +22,14 @@ from trireme.client.resource_interface import DELETED
 from trireme.controllers.definition import ControllerContext, Definition
 from trireme.machinery import errors, meta, time
 from trireme.runtime import triggers
-from trireme.runtime.controller import Controller
+from trireme.runtime.controller import After, Controller
 from trireme.runtime.informer import Event
 from trireme.runtime.keys import Key
 
 IDENTITY = "apiserver.kubernetes.io/identity"
 SERVER = "kube-apiserver"
+# Seconds until a server is looked for again that the API server knows and no cache.
+RECHECK = 10.0
 EQUAL = "AllEncodingVersionsEqual"
 
 
@@ -38,17 +40,18 @@ def make(context: ControllerContext) -> Controller:
     versions = context.informers.of(StorageVersion)
     client = context.client
 
-    async def reconcile(key: Key) -> None:
+    async def reconcile(key: Key) -> After | None:
         found = versions.get(*key)
         if found is None or found.metadata.deletionTimestamp is not None:
-            return
+            return None
         known = {item.metadata.name for item in leases.list()}
         named = {item.apiServerID for item in found.status.storageVersions}
         # A cache may lag behind: that a server is gone is believed of the API server only.
         alive = known | {name for name in named - known if await _is_alive(name)}
         kept = [item for item in found.status.storageVersions if item.apiServerID in alive]
         if len(kept) == len(found.status.storageVersions):
-            return
+            # Of the end of one that the cache has never had no event may come.
+            return After(RECHECK) if named - known else None
         try:
             if kept:
                 status = compute_status(found, kept, context.env.clock.now())
@@ -60,6 +63,7 @@ def make(context: ControllerContext) -> Controller:
         except errors.ApiError as error:
             if not errors.is_not_found(error):
                 raise
+        return None
 
     async def _is_alive(name: str) -> bool:
         try:
