@@ -16,7 +16,8 @@ Values = Callable[[Any], Iterable[Hashable]]
 
 
 class Index:
-    """Keys by value. Values of an object are asked for once per change."""
+    """Keys by value. Values of an object are asked for once per change; one named twice counts
+    once."""
 
     def __init__(self, values: Values) -> None:
         self._values = values
@@ -26,7 +27,7 @@ class Index:
 
     def put(self, key: Key, obj: Any) -> None:
         """The object of ``key`` is now this one."""
-        values = tuple(self._values(obj))
+        values = tuple(dict.fromkeys(self._values(obj)))
         before = self._of.get(key, ())
         if values == before:
             return
