@@ -420,3 +420,32 @@ def test_a_volume_that_grew(recovery: bool) -> None:
         assert not claim.status.conditions and not claim.status.allocatedResourceStatuses
 
     play(story, sockets=driver)
+
+
+def test_a_size_that_fails_and_is_no_longer_asked_for_is_given_up() -> None:
+    """A second final error is infeasible then, so that the resizer chooses a size anew."""
+    driver = Driver()
+
+    async def story(node: Node) -> None:
+        driver.start(node.host)
+        await driver_object(node, attachRequired=False)
+        volume = await claimed(node)
+        await node.api.put(user())
+        await node.until(lambda: running(node), 10)
+        volume = await node.api.client.get(core.PersistentVolume, "pv")
+        volume.spec.capacity = {"storage": "9Gi"}
+        await node.api.client.update(volume)
+        claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
+        claim.status.allocatedResources = {"storage": "9Gi"}
+        claim.status.allocatedResourceStatuses = {"storage": "NodeResizePending"}
+        await node.api.client.update_status(claim)
+        steps = []
+        for _ in range(2):
+            driver.errors["expand"] = CsiError("INTERNAL", "no")
+            await node.until(lambda: "expand" not in driver.errors, 200)
+            await node.env.clock.sleep(1)
+            claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
+            steps.append(claim.status.allocatedResourceStatuses["storage"])
+        assert steps == ["NodeResizeInProgress", "NodeResizeInfeasible"]
+
+    play(story, sockets=driver)

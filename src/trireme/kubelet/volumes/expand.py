@@ -45,6 +45,8 @@ class Expander:
         self._objects = objects
         self._events = events
         self._node = node
+        # Volumes whose last expansion here ended with an error that is final.
+        self._failed: set[str] = set()
 
     async def expand(
         self,
@@ -66,8 +68,14 @@ class Expander:
             self._events.pod(pod, WARNING, "VolumeResizeFailed", message)
             code = error.code if isinstance(error, CsiError) else ""
             if code not in UNFINISHED:
-                await self._fail(claim, str(error), infeasible=code in INFEASIBLE)
+                # A second failure at a size that the claim no longer asks for: the resizer may
+                # choose the size anew.
+                asked = claim.spec.resources.requests.get(STORAGE, "0")
+                given_up = name in self._failed and quantity.parse(asked) != quantity.parse(size)
+                self._failed.add(name)
+                await self._fail(claim, str(error), infeasible=code in INFEASIBLE or given_up)
             return
+        self._failed.discard(name)
         message = f'MountVolume.NodeExpandVolume succeeded for volume "{name}" {self._node}'
         self._events.pod(pod, NORMAL, "FileSystemResizeSuccessful", message)
         self._events.claim(claim, NORMAL, "FileSystemResizeSuccessful", message)
