@@ -16,7 +16,7 @@ import pytest
 
 from trireme.cluster import flags
 from trireme.cluster.command_line import cli
-from trireme.cluster.commands import _manager_configz, _manager_flags
+from trireme.cluster.commands import _cloud_flags, _manager_configz, _manager_flags
 from trireme.cluster.flags import Command, Flag, Refused, Row
 from trireme.kit import pki
 
@@ -25,15 +25,25 @@ OTHER_DEFAULTS = {
     "bind-address": "127.0.0.1",  # nothing is opened outwards unless asked for
     "kube-api-qps": "0",  # the API server's priorities and fairness limit
     "kube-api-burst": "0",
-    "use-service-account-credentials": "true",  # least rights
+    "controllers use-service-account-credentials": "true",  # least rights
     "tls-min-version": "VersionTLS12",  # which Go takes without one
 }
-# Flags that are not upstream's, with their group and default: what it has as a constant.
+# Flags that are not in upstream's --help, with their group and default: what it has as a constant,
+# and those that are deprecated.
 OTHER_FLAGS: dict[str, dict[str, tuple[str, str]]] = {
     "controllers": {"namespace-deletion-grace-period": ("Namespace-controller", "5s")},
     "scheduler": {},
+    "cloud": {
+        "allow-untagged-cloud": ("Generic", "false"),
+        "node-sync-period": ("Generic", "0s"),
+    },
 }
-COMPONENTS = {"controllers": "kube-controller-manager", "scheduler": "kube-scheduler"}
+COMPONENTS = {
+    "controllers": "kube-controller-manager",
+    "scheduler": "kube-scheduler",
+    "cloud": "cloud-controller-manager",
+}
+TABLES = [*COMPONENTS, "autoscaler"]
 ZERO = {"", "0", "0s", "false"}
 
 
@@ -70,11 +80,47 @@ def test_defaults_are_upstreams(name: str) -> None:
         if flag in OTHER_FLAGS[name]:
             assert value == OTHER_FLAGS[name][flag][1]
             continue
-        expected = OTHER_DEFAULTS.get(flag, upstream(name)[flag][3])
+        other = OTHER_DEFAULTS.get(f"{name} {flag}", OTHER_DEFAULTS.get(flag))
+        expected = upstream(name)[flag][3] if other is None else other
         assert value == expected or {value, expected} <= ZERO, flag
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+def test_the_autoscalers_defaults_are_those_of_upstreams_frequent_questions() -> None:
+    """And of the flags that it shares with the other components, the port and the lease."""
+    found = command("autoscaler")
+    shown = flags.texts(found.groups, found.defaults, {})
+    own = {row.name for row in found.groups["Autoscaler"]} | {"leader-elect-resource-name"}
+    assert {name: text for name, text in shown.items() if name in own | {"secure-port"}} == {
+        "scan-interval": "10s",
+        "new-pod-scale-up-delay": "0s",
+        "expendable-pods-priority-cutoff": "-10",
+        "expander": "least-waste",
+        "max-nodes-total": "0",
+        "max-node-provision-time": "15m0s",
+        "initial-node-group-backoff-duration": "5m0s",
+        "max-node-group-backoff-duration": "30m0s",
+        "scale-down-enabled": "true",
+        "scale-down-utilization-threshold": "0.5",
+        "scale-down-unneeded-time": "10m0s",
+        "scale-down-unready-time": "20m0s",
+        "scale-down-delay-after-add": "10m0s",
+        "scale-down-delay-after-delete": "0s",
+        "scale-down-delay-after-failure": "3m0s",
+        "max-scale-down-parallelism": "10",
+        "max-drain-parallelism": "1",
+        "skip-nodes-with-local-storage": "true",
+        "skip-nodes-with-system-pods": "true",
+        "skip-nodes-with-custom-controller-pods": "true",
+        "max-graceful-termination-sec": "600",
+        "max-pod-eviction-time": "2m0s",
+        "max-bulk-soft-taint-count": "10",
+        "status-config-map-name": "cluster-autoscaler-status",
+        "leader-elect-resource-name": "cluster-autoscaler",
+        "secure-port": "8085",
+    }
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_each_flag_sets_a_setting_of_its_own(name: str) -> None:
     found = [row for _, row in rows(name).values() if isinstance(row, Flag)]
     assert len({row.to for row in found}) == len(found)
@@ -82,9 +128,10 @@ def test_each_flag_sets_a_setting_of_its_own(name: str) -> None:
         flags.at(command(name).defaults, row.to)
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+@pytest.mark.parametrize("name", TABLES)
 def test_each_setting_has_a_flag(name: str) -> None:
-    """But for those that are made of several flags, or of a feature gate."""
+    """But for those that are made of several flags, or of a feature gate, or that a component does
+    not have."""
     made = {
         "component.election.elect",
         "component.election.release",
@@ -93,11 +140,22 @@ def test_each_setting_has_a_flag(name: str) -> None:
         "settings.feature_gates",
         "settings.root_ca",
         *(f"settings.signing.{signer}" for signer in SIGNERS),
+        *WITHOUT.get(name, ()),
     }
     paths = {row.to for _, row in rows(name).values() if isinstance(row, Flag)}
     assert set(_paths(command(name).defaults)) - paths - made == set()
 
 
+WITHOUT = {
+    "cloud": {"component.disabled_metrics"},
+    "autoscaler": {
+        "controllers",
+        "start_interval",
+        "min_resync",
+        "use_service_account_credentials",
+        "settings.namespace",
+    },
+}
 SIGNERS = ("kube_apiserver_client", "kubelet_client", "kubelet_serving", "legacy_unknown")
 
 
@@ -112,9 +170,9 @@ def _paths(settings: Any, prefix: str = "") -> list[str]:
     return found
 
 
-def parsed(*words: str) -> Any:
-    """The settings of ``controllers`` with these words."""
-    found = command("controllers")
+def parsed(*words: str, name: str = "controllers") -> Any:
+    """The settings of the command with these words."""
+    found = command(name)
     kept: list[Any] = []
     copy = Command(
         found.groups, found.defaults, lambda options, given: kept.append((options, given)), ""
@@ -148,6 +206,35 @@ def test_a_flag_sets_its_setting() -> None:
     assert options.component.verbosity == 4
 
 
+def test_a_flag_of_the_cloud_or_the_autoscaler_sets_its_setting() -> None:
+    options = parsed(
+        "--cloud-provider=static_addresses:make",
+        "--controllers=*,-route",
+        "--concurrent-service-syncs=3",
+        "--node-status-update-frequency=1m",
+        "--configure-cloud-routes=false",
+        "--kube-api-qps=20",
+        name="cloud",
+    )
+    assert options.cloud_provider == "static_addresses:make"
+    assert options.controllers == ("*", "-route")
+    assert options.settings.concurrent_service_syncs == 3
+    assert options.settings.node_status_period == 60.0
+    assert options.configure_cloud_routes is False
+    assert options.component.qps == 20.0
+    options = parsed(
+        "--expander=random",
+        "--scale-down-enabled=false",
+        "--scale-down-utilization-threshold=0.7",
+        "--kube-client-qps=5",
+        name="autoscaler",
+    )
+    assert options.settings.expander == "random"
+    assert options.settings.scale_down is False
+    assert options.settings.utilization == 0.7
+    assert options.component.qps == 5.0
+
+
 def test_the_last_of_two_values_counts() -> None:
     assert parsed("--concurrent-gc-syncs=3", "--concurrent-gc-syncs=4").settings.workers == (
         dataclasses.replace(parsed().settings.workers, garbage_collector=4)
@@ -165,7 +252,7 @@ def test_a_file_is_read_and_never_shown(tmp_path: Path) -> None:
     assert "PRIVATE KEY" not in str(flags.texts(found.groups, options, {}))
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
+@pytest.mark.parametrize("name", TABLES)
 def test_a_flag_that_is_not_served_is_refused_with_the_reason(name: str) -> None:
     for _, row in rows(name).values():
         if isinstance(row, Refused):
@@ -193,6 +280,33 @@ def test_a_value_that_asks_for_what_is_done_is_taken() -> None:
 def test_what_does_not_fit_is_refused(words: list[str], text: str) -> None:
     with pytest.raises(click.UsageError) as refused:
         cli.main(["controllers", "--master=http://127.0.0.1:1", *words], standalone_mode=False)
+    assert text in refused.value.format_message()
+
+
+CLOUD = ["--master=http://127.0.0.1:1", "--cloud-provider=trireme.testing.memory_cloud:MemoryCloud"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["cloud", CLOUD[0]], "Missing option '--cloud-provider'"),
+        (["cloud", CLOUD[1]], "Missing option '--kubeconfig'"),
+        (["cloud", CLOUD[0], "--cloud-provider=none:make"], "No module named 'none'"),
+        (["cloud", *CLOUD, "--controllers=*,-typo"], '"typo" is not in the list of known'),
+        (["cloud", *CLOUD, "--controllers=job-controller"], "not in the list of known"),
+        (["cloud", *CLOUD, "--allocate-node-cidrs"], "needs --cluster-cidr"),
+        (["cloud", *CLOUD, "--feature-gates=CloudControllerManagerWebhook=true"], "cannot set"),
+        (["autoscaler", CLOUD[0]], "Missing option '--cloud-provider'"),
+        (["autoscaler", CLOUD[1]], "Missing option '--kubeconfig'"),
+        (["autoscaler", *CLOUD, "--leader-elect-retry-period=9s"], "not in falling order"),
+    ],
+)
+def test_what_does_not_fit_the_cloud_or_the_autoscaler_is_refused(
+    words: list[str], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    with pytest.raises(click.UsageError) as refused:
+        cli.main(words, standalone_mode=False)
     assert text in refused.value.format_message()
 
 
@@ -257,12 +371,44 @@ def test_the_configuration_has_upstreams_fields_and_defaults() -> None:
         for field, value in expected.items()
         if field not in NO_FIELDS and not field.startswith(NO_STRUCTURES)
     }
-    found = _manager_configz.document(_manager_flags.Options(), {})[_manager_configz.NAME]
+    found = configz({})
     assert (found["kind"], found["apiVersion"]) == (
         "KubeControllerManagerConfiguration",
         "kubecontrollermanager.config.k8s.io/v1alpha1",
     )
     assert _fields(found) == {**expected, "Generic.ClientConnection.kubeconfig": ""}
+
+
+def configz(words: dict[str, str], options: Any = None) -> dict[str, Any]:
+    """The configuration of the controllers."""
+    kind = "KubeControllerManagerConfiguration"
+    options = options or _manager_flags.Options()
+    document = _manager_configz.document(_manager_flags.GROUPS, kind, options, words)
+    return document["kubecontrollermanager.config.k8s.io"]
+
+
+def test_the_configuration_of_the_cloud_has_upstreams_fields() -> None:
+    kind, name = "CloudControllerManagerConfiguration", "cloudcontrollermanager.config.k8s.io"
+    options = parsed("--cloud-provider=a:b", "--node-status-update-frequency=1m", name="cloud")
+    words = {"cloud-provider": "a:b"}
+    found = _manager_configz.document(_cloud_flags.GROUPS, kind, options, words)[name]
+    assert (found["kind"], found["apiVersion"]) == (kind, f"{name}/v1alpha1")
+    assert found["Generic"]["LeaderElection"]["resourceName"] == "cloud-controller-manager"
+    del found["Generic"]
+    assert _fields(found) == {
+        "KubeCloudShared.AllocateNodeCIDRs": False,
+        "KubeCloudShared.CloudProvider.CloudConfigFile": "",
+        "KubeCloudShared.CloudProvider.Name": "a:b",
+        "KubeCloudShared.ClusterCIDR": "",
+        "KubeCloudShared.ClusterName": "kubernetes",
+        "KubeCloudShared.ConfigureCloudRoutes": True,
+        "KubeCloudShared.NodeMonitorPeriod": "5s",
+        "KubeCloudShared.RouteReconciliationPeriod": "10s",
+        "KubeCloudShared.UseServiceAccountCredentials": False,
+        "NodeController.ConcurrentNodeSyncs": 1,
+        "ServiceController.ConcurrentServiceSyncs": 1,
+    }
+    assert found["NodeStatusUpdateFrequency"] == "1m0s"
 
 
 def _fields(found: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -280,7 +426,7 @@ def test_the_configuration_has_what_was_set_and_no_key(tmp_path: Path) -> None:
     key.write_bytes(pki.new_key())
     words = {"service-account-private-key-file": str(key)}
     options = parsed(f"--service-account-private-key-file={key}", "--namespace-sync-period=90s")
-    found = _manager_configz.document(options, words)[_manager_configz.NAME]
+    found = configz(words, options)
     assert found["SAController"]["ServiceAccountKeyFile"] == str(key)
     assert found["NamespaceController"]["NamespaceSyncPeriod"] == "1m30s"
     assert "PRIVATE KEY" not in json.dumps(found)

@@ -24,7 +24,6 @@ CIDRS = ["", "x", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/-1", "300.0.0.0/8", "10
 NO_DURATIONS = ["", "x", "10", "-1s", "1d", "10 s", "1s1", "99999999999h"]
 DURATIONS = [*NO_DURATIONS, "0s"]
 INTEGERS = ["", "x", "1.5", "0x10"]
-TRUTHS = ["", "maybe", "2", "True"]
 PATHS = ["", "relative", "a\nb"]
 FILES = ["", "/nowhere", "/"]
 
@@ -55,19 +54,12 @@ BAD = {
     "--pod-cidr": CIDRS,
     "--service-cidr": CIDRS,
     "--cluster-cidr": CIDRS,
-    "--use-service-account-credentials": ["", "maybe", "2"],
     "kubelet --cloud-provider": ["aws", "External"],
-    "cloud --cloud-provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
-    "--cloud-config": FILES,
-    "--cluster-name": NAMES,
-    "--configure-cloud-routes": ["", "maybe", "2"],
-    "--leader-elect": ["", "maybe", "2"],
-    "--route-reconciliation-period": DURATIONS,
-    "--node-monitor-period": DURATIONS,
+    "cloud --route-reconciliation-period": DURATIONS,
+    "cloud --node-monitor-period": DURATIONS,
     "--node-status-update-frequency": DURATIONS,
-    "--concurrent-service-syncs": [*NUMBERS, "0"],
+    "cloud --concurrent-service-syncs": [*NUMBERS, "0"],
     "--concurrent-node-syncs": [*NUMBERS, "0"],
-    "autoscaler --cloud-provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
     "--scan-interval": DURATIONS,
     "--new-pod-scale-up-delay": NO_DURATIONS,
     "--expendable-pods-priority-cutoff": [*INTEGERS, "2147483648"],
@@ -76,7 +68,6 @@ BAD = {
     "--max-node-provision-time": DURATIONS,
     "--initial-node-group-backoff-duration": DURATIONS,
     "--max-node-group-backoff-duration": DURATIONS,
-    "--scale-down-enabled": TRUTHS,
     "--scale-down-utilization-threshold": ["", "x", "-0.1", "1.1"],
     "--scale-down-unneeded-time": DURATIONS,
     "--scale-down-unready-time": DURATIONS,
@@ -85,9 +76,6 @@ BAD = {
     "--scale-down-delay-after-failure": NO_DURATIONS,
     "--max-scale-down-parallelism": [*NUMBERS, "0"],
     "--max-drain-parallelism": [*NUMBERS, "0"],
-    "--skip-nodes-with-local-storage": TRUTHS,
-    "--skip-nodes-with-system-pods": TRUTHS,
-    "--skip-nodes-with-custom-controller-pods": TRUTHS,
     "--max-graceful-termination-sec": NUMBERS,
     "--max-pod-eviction-time": DURATIONS,
     "--max-bulk-soft-taint-count": NUMBERS,
@@ -125,6 +113,7 @@ KINDS = {
     "metrics": ["", "a b", "1a", "a,"],
     "name": NAMES,
     "paths": ["", "healthz", "/a b", "/a,"],
+    "provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
     "refused": ["", "something", "1"],
     "string": ["", "Upper", "a b", "1"],
     "strings": ["", "*,", "A", "a b", "-"],
@@ -163,9 +152,10 @@ def cases() -> Iterator[tuple[Words, str, str]]:
             elif isinstance(parameter, click.Option) and not parameter.is_flag:
                 option = max(parameter.opts, key=len)
                 if option not in WORDS:
-                    of_kind = KINDS.get(parameter.type.name) if _of_table(parameter) else None
-                    found = of_kind or BAD.get(f"{words[-1]} {option}") or BAD[option]
-                    for value in found:
+                    of_kind = KINDS[parameter.type.name] if _of_table(parameter) else []
+                    own = BAD.get(f"{words[-1]} {option}") or BAD.get(option, [])
+                    assert of_kind or own, f"{words} {option}"
+                    for value in dict.fromkeys([*of_kind, *own]):
                         yield words, option, value
 
 

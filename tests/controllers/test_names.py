@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from trireme.cluster import cloud_controllers
 from trireme.controllers import manager, names
 
 UPSTREAM = tomllib.loads(
@@ -28,7 +29,19 @@ def test_each_controller_has_the_name_and_the_account_of_upstreams():
 
 
 def test_an_alias_stands_for_a_controller_of_upstreams():
-    assert set(names.ALIASES.values()) <= set(UPSTREAM)
+    assert set(names.ALIASES.values()) <= set(UPSTREAM) | cloud_controllers.names()
+
+
+def test_the_controllers_of_the_cloud_have_upstreams_names_and_aliases():
+    known = cloud_controllers.names()
+    assert known == {
+        "cloud-node-controller",
+        "cloud-node-lifecycle-controller",
+        "node-route-controller",
+        "service-lb-controller",
+    }
+    selection = names.Selection(["*", "-cloud-node", "-cloud-node-lifecycle", "-route"], known)
+    assert [name for name in known if selection.enables(name, True)] == ["service-lb-controller"]
 
 
 @pytest.mark.parametrize(

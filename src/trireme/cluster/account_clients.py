@@ -1,8 +1,8 @@
 """Clients of the controllers' service accounts, for a manager that has only its own identity.
 
 In: the manager's client, which may create service accounts and their tokens. Out: a client for
-each account, whose token is renewed. Used by ``trireme controllers``. Upstream: client-go's
-DynamicControllerClientBuilder, ``--use-service-account-credentials``.
+each account, whose token is renewed. Used by ``trireme controllers`` and ``trireme cloud``.
+Upstream: client-go's DynamicControllerClientBuilder, ``--use-service-account-credentials``.
 """
 
 from __future__ import annotations
@@ -86,10 +86,11 @@ async def of(
     access: Access,
     manager: Client,
     names: Iterable[str],
-    wrap: Wrap = lambda transport: transport,
+    agent: str,
+    wrap: Wrap,
 ) -> AsyncIterator[dict[str, Client]]:
     """A client for each account. ``access``: the manager's server; its certificate is not used.
-    ``wrap`` makes each client's transport."""
+    ``agent``: the manager's name. ``wrap`` makes each client's transport."""
     tls = msgspec.structs.replace(access.tls, client=None)
     tokens = {name: AccountToken(env, manager, name) for name in names}
     slots = asyncio.Semaphore(PARALLEL)
@@ -105,7 +106,7 @@ async def of(
     renewing = [asyncio.create_task(token.renew_forever()) for token in tokens.values()]
     try:
         yield {
-            name: Client(transport, user_agent=agents.of(f"kube-controller-manager/{name}"))
+            name: Client(transport, user_agent=agents.of(f"{agent}/{name}"))
             for name, transport in transports.items()
         }
     finally:

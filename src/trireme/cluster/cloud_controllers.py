@@ -21,7 +21,7 @@ from trireme.kit import catalog
 from trireme.kit.env import Env
 from trireme.runtime.component import Running
 
-LEASE: Final = "cloud-controller-manager"
+NAME: Final = "cloud-controller-manager"
 
 
 def definitions(provider: Cloud, settings: Settings) -> list[Definition]:
@@ -56,6 +56,11 @@ def autoscaler(provider: Cloud, settings: AutoscalerSettings) -> Definition:
         return loop.make(_context(context, provider, Settings()), settings)
 
     return Definition(name, make)
+
+
+def names() -> set[str]:
+    """The controllers of the cloud."""
+    return {item.name for item in _found()}
 
 
 def accounts() -> list[str]:

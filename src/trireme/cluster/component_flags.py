@@ -1,8 +1,8 @@
 """The flags that components of the control plane share: rows for ``flags``, and their settings.
 
 In: nothing. Out: ``Component``, the settings with the defaults of one component, and rows for its
-command. Used by the commands that stand for kube-controller-manager and kube-scheduler. Upstream:
-component-base and apiserver/pkg/server/options.
+command. Used by the commands that stand for kube-scheduler, the autoscaler and the controller
+managers. Upstream: component-base, controller-manager/options and apiserver/pkg/server/options.
 """
 
 from __future__ import annotations
@@ -36,6 +36,32 @@ class Component:
     auth: DelegatedAuth = field(default_factory=DelegatedAuth)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Manager:
+    """A component that runs controllers: ``controllers`` says which, in the words of upstream's
+    flag. Each starts after a random part of ``start_interval``, up to twice as long; caches call
+    their handlers anew after ``min_resync``, up to twice as long."""
+
+    component: Component
+    controllers: tuple[str, ...] = ("*",)
+    start_interval: float = 0.0
+    min_resync: float = 12 * 3600.0
+    use_service_account_credentials: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloudManager(Manager):
+    """One with a cloud's provider. ``cloud_config``: the provider's own file."""
+
+    cloud_provider: str = ""
+    cloud_config: Path | None = None
+
+
+def of(name: str, port: int) -> Component:
+    """The defaults of the component with the lease ``name``."""
+    return Component(election=LeaderElection(name=name), serving=SecureServing(port=port))
+
+
 _SUITE: Final = kinds.matching(
     "cipher", "TLS_[A-Z0-9_]+_WITH_[A-Z0-9_]+", "must be a cipher suite as IANA names it"
 )
@@ -55,14 +81,25 @@ GATES: Final = Flag(
     kinds.mapping("gates", kinds.BOOL),
     "Feature gates, as NAME=true or kube:NAME=false; one that cannot be set so is refused.",
 )
+
+
+def rate(prefix: str) -> Sequence[Row]:
+    """The limits of a client's requests."""
+    return (
+        Flag(
+            f"{prefix}-qps",
+            "component.qps",
+            kinds.NUMBER,
+            "Requests per second of each client, on average; 0: no limit.",
+        ),
+        Flag(
+            f"{prefix}-burst", "component.burst", kinds.count(), "Requests of each client at once."
+        ),
+    )
+
+
 CLIENT: Final[Sequence[Row]] = (
-    Flag(
-        "kube-api-qps",
-        "component.qps",
-        kinds.NUMBER,
-        "Requests per second of each client, on average; 0: no limit.",
-    ),
-    Flag("kube-api-burst", "component.burst", kinds.count(), "Requests of each client at once."),
+    *rate("kube-api"),
     Refused(
         "kube-api-content-type",
         "JSON is what is read and written fastest here",
@@ -107,6 +144,50 @@ ELECTION: Final[Sequence[Row]] = (
         kinds.NAME,
         "The namespace of the Lease.",
     ),
+)
+MANAGER: Final[Sequence[Row]] = (
+    Flag(
+        "controller-start-interval",
+        "start_interval",
+        kinds.duration(),
+        "Each controller starts this much later, up to twice as much, at random.",
+    ),
+    Flag(
+        "controllers",
+        "controllers",
+        kinds.several(
+            kinds.matching(
+                "string", r"\*|-?[a-z][a-z0-9-]*", "must be *, a controller, or -controller"
+            )
+        ),
+        "Which controllers run: * all that are on by default, foo this one, -foo not.",
+    ),
+    GATES,
+    *CLIENT,
+    *ELECTION,
+    Flag(
+        "min-resync-period",
+        "min_resync",
+        kinds.duration(),
+        "Caches call their handlers anew after once to twice as long; 0: never.",
+    ),
+    Flag(
+        "use-service-account-credentials",
+        "use_service_account_credentials",
+        kinds.BOOL,
+        "Each controller writes as its own service account; false: as the kubeconfig's user.",
+    ),
+)
+CLOUD: Final[Sequence[Row]] = (
+    Flag(
+        "cloud-provider",
+        "cloud_provider",
+        kinds.matching(
+            "provider", r"[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?", "must be MODULE:FUNCTION or a name"
+        ),
+        "MODULE:FUNCTION, or the name of an installed one.",
+    ),
+    Flag("cloud-config", "cloud_config", kinds.FILE, "The provider's own file."),
 )
 SERVING: Final[Sequence[Row]] = (
     Flag("bind-address", "component.serving.address", kinds.ADDRESS, "Where HTTPS is served."),

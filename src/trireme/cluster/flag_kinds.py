@@ -120,6 +120,12 @@ def _number(text: str) -> float:
     return float(text)
 
 
+def _share(text: str) -> float:
+    if (share := _number(text)) > 1.0:
+        raise ValueError("must be from 0 to 1")
+    return share
+
+
 def _cidr(text: str) -> str:
     return str(ipaddress.ip_network(text))
 
@@ -158,6 +164,7 @@ def _subdomain(text: str) -> str:
 
 BOOL = Kind("bool", _bool, lambda value: "true" if value else "false", alone="true")
 NUMBER = Kind("float", _number, lambda value: f"{value:g}")
+SHARE = Kind("float", _share, NUMBER.show)
 CIDRS = several(Kind("cidr", _cidr))
 ADDRESS = Kind("ip", _ip)
 FILE = Kind("file", _file, lambda value: str(value or ""))

@@ -38,8 +38,9 @@ class ManagerConfig:
     says which run, in the words of upstream's ``--controllers``; ``extra`` are not upstream's, or
     a cloud's. Another component with controllers of its own has ``election`` and ``own``, which are
     instead of those here. Each starts after ``start_interval`` seconds, up to twice as many at
-    random, and has ``shutdown_timeout`` seconds to finish what it does. ``health`` gets a check
-    for each, and for the election.
+    random, and has ``shutdown_timeout`` seconds to finish what it does. Caches call their handlers
+    anew after ``min_resync`` seconds, up to twice as many. ``health`` gets a check for each, and
+    for the election.
     """
 
     client: Client
@@ -51,6 +52,7 @@ class ManagerConfig:
     extra: Sequence[Definition] = ()
     own: Sequence[Definition] | None = None
     start_interval: float = 0.0
+    min_resync: float = 12 * 3600.0
     shutdown_timeout: float = 0.0
     health: Checks = field(default_factory=Checks)
 
@@ -93,7 +95,7 @@ def enabled(config: ManagerConfig) -> list[Definition]:
 async def _work(config: ManagerConfig, env: Env) -> None:
     running = enabled(config)
     env = dataclasses.replace(env, grace=config.shutdown_timeout)
-    informers = Informers(config.client, env, resync=config.settings.min_resync)
+    informers = Informers(config.client, env, resync=config.min_resync)
     count = metrics.gauge(
         env.metrics,
         "running_managed_controllers",

@@ -14,6 +14,7 @@ from typing import Final
 ALIASES: Final[Mapping[str, str]] = {
     "attachdetach": "persistentvolume-attach-detach-controller",
     "bootstrapsigner": "bootstrap-signer-controller",
+    "cloud-node": "cloud-node-controller",
     "cloud-node-lifecycle": "cloud-node-lifecycle-controller",
     "clusterrole-aggregation": "clusterrole-aggregation-controller",
     "cronjob": "cronjob-controller",

@@ -145,9 +145,8 @@ class Settings:
     so many finished pods are kept. ``namespace_delay``: how long after its deletion a namespace is
     emptied; several API servers need it, because one of them may not know of the deletion yet and
     admit an object. ``namespace_sync``: how often namespaces that are being deleted are looked at
-    in any case. ``quota_resync``: how often all usage of quotas is counted anew. ``min_resync``:
-    caches call their handlers anew after once to twice as long. ``feature_gates``: the names of
-    those that are on, of the gates that are off by default."""
+    in any case. ``quota_resync``: how often all usage of quotas is counted anew.
+    ``feature_gates``: the names of those that are on, of the gates that are off by default."""
 
     workers: Workers = field(default_factory=Workers)
     autoscaling: Autoscaling = field(default_factory=Autoscaling)
@@ -164,5 +163,4 @@ class Settings:
     namespace_delay: float = 5.0
     namespace_sync: float = 300.0
     quota_resync: float = 300.0
-    min_resync: float = 12 * 3600.0
     feature_gates: frozenset[str] = frozenset()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from trireme.cluster.component_flags import Component
+from trireme.cluster.commands import _standalone
+from trireme.cluster.component_flags import Component, Manager
 from trireme.cluster.flags import Command, texts
-from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 
 API_SERVER_SECONDS = 10.0
@@ -27,14 +28,19 @@ if TYPE_CHECKING:
     from trireme.client.client import Client
     from trireme.client.kubeconfig import Access
     from trireme.client.measured import Wrap
+    from trireme.cloud.providers import MakeCloud
     from trireme.cluster.served import Served
+    from trireme.controllers.manager import ManagerConfig
     from trireme.runtime.serving.health import Checks
 
 
 def access(component: Component) -> Access:
-    """Where the API server is. UsageError without a kubeconfig and --master."""
+    """Where the API server is. UsageError without a kubeconfig and --master, and for flags that do
+    not fit each other."""
     from trireme.client import kubeconfig
 
+    if bool(component.serving.certificate) != bool(component.serving.key):
+        raise click.UsageError("--tls-cert-file and --tls-private-key-file need each other")
     if component.kubeconfig is None and not component.master:
         raise click.UsageError("Missing option '--kubeconfig'.")
     found = (
@@ -45,25 +51,58 @@ def access(component: Component) -> Access:
     return msgspec.structs.replace(found, server=component.master or found.server)
 
 
-def measuring(component: Component, env: Env, server: str) -> Wrap:
-    """Makes a client's transport count its requests and keep to the limit."""
-    from trireme.client import measured
+def provider(name: str) -> MakeCloud:
+    """The function that makes the cloud's provider. UsageError without a name; UnknownProvider."""
+    from trireme.cloud import providers
 
-    return measured.wrapping(env, server, measured.Rate(component.qps, component.burst))
+    if not name:
+        raise click.UsageError("Missing option '--cloud-provider'.")
+    # Providers that are not installed lie beside the user, as modules of Python's -m do.
+    sys.path.insert(0, "")
+    return providers.find(name)
 
 
 @asynccontextmanager
-async def client(access: Access, agent: str, wrap: Wrap = lambda it: it) -> AsyncIterator[Client]:
-    """A client as the kubeconfig's user."""
-    from trireme.client import agent as agents
-    from trireme.client import kubeconfig
-    from trireme.client.client import Client
+async def connected(
+    component: Component, access: Access, served: Served, env: Env
+) -> AsyncIterator[tuple[Client, Wrap]]:
+    """The pages are served. A client as the kubeconfig's user, and what makes the transport of any
+    other count its requests and keep to the limit, as this one's does."""
+    from trireme.client import measured
 
-    transport = wrap(kubeconfig.connect(access, RealClock()))
-    try:
-        yield Client(transport, user_agent=agents.of(agent))
-    finally:
-        await transport.close()
+    if component.verbosity >= 4:
+        logging.getLogger("trireme").setLevel(logging.DEBUG)
+    wrap = measured.wrapping(env, access.server, measured.Rate(component.qps, component.burst))
+    async with (
+        serving(component, served, env),
+        _standalone.client(access, served.name, wrap) as client,
+    ):
+        yield client, wrap
+
+
+@asynccontextmanager
+async def manager(
+    options: Manager, access: Access, served: Served, env: Env, accounts: Iterable[str] = ()
+) -> AsyncIterator[ManagerConfig]:
+    """What the flags say of a manager; its pages are served. ``accounts`` are those that its
+    controllers write as, rather than all as the kubeconfig's user, if the flags say so."""
+    from trireme.cluster import account_clients
+    from trireme.controllers.manager import ManagerConfig
+
+    own = accounts if options.use_service_account_credentials else ()
+    async with connected(options.component, access, served, env) as (client, wrap):
+        await wait_for_api_server(client, env)
+        async with account_clients.of(env, access, client, own, served.name, wrap) as clients:
+            yield ManagerConfig(
+                client=client,
+                client_for=lambda account: clients.get(account, client),
+                candidate=candidate(options.component, env),
+                election=options.component.election,
+                controllers=options.controllers,
+                start_interval=options.start_interval,
+                min_resync=options.min_resync,
+                health=served.health["/healthz"],
+            )
 
 
 async def wait_for_api_server(client: Client, env: Env) -> None:
@@ -96,7 +135,7 @@ async def serving(component: Component, served: Served, env: Env) -> AsyncIterat
         async def reviewer(path: Path | None) -> Client | None:
             if path is None:
                 return None
-            made = client(kubeconfig.load(path), served.name)
+            made = _standalone.client(kubeconfig.load(path), served.name)
             return await stack.enter_async_context(made)
 
         reviewers = server.Reviewers(
@@ -139,18 +178,6 @@ async def lead(
     election = Election(client, component.election, candidate(component, env), env)
     health.add("leaderElection", election.problem)
     await election.lead(work)
-
-
-def check(component: Component) -> None:
-    """Refuse flags that do not fit each other. UsageError."""
-    if bool(component.serving.certificate) != bool(component.serving.key):
-        raise click.UsageError("--tls-cert-file and --tls-private-key-file need each other")
-
-
-def log_level(component: Component) -> None:
-    """Log what is for debugging, from verbosity 4 on."""
-    if component.verbosity >= 4:
-        logging.getLogger("trireme").setLevel(logging.DEBUG)
 
 
 def gates(component: Component, own: Iterable[str]) -> dict[str, bool]:

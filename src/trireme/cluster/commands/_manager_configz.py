@@ -1,7 +1,7 @@
-"""/configz of the controllers: upstream's KubeControllerManagerConfiguration, of the flags.
+"""/configz of the controller managers: upstream's configuration kinds, of the flags.
 
-In: the settings of the command, the texts of its flags. Out: the document, with the fields that a
-flag here sets. Upstream: cmd/kube-controller-manager and k8s.io/kube-controller-manager/config.
+In: the settings of a command, the texts of its flags. Out: the document, with the fields that a
+flag here sets. Upstream: k8s.io/kube-controller-manager/config and k8s.io/cloud-provider/config.
 """
 
 from __future__ import annotations
@@ -10,19 +10,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trireme.cluster import flags
-from trireme.cluster.commands._manager_flags import GROUPS, Options
-from trireme.cluster.flags import Flag
+from trireme.cluster.flags import Flag, Groups
 from trireme.machinery import time
 
-NAME: Final = "kubecontrollermanager.config.k8s.io"
 _CLIENT, _ELECTION = "Generic.ClientConnection", "Generic.LeaderElection"
 _SIGNING, _IPAM, _HPA = "CSRSigningController", "NodeIPAMController", "HPAController"
 _AUTOSCALER = "horizontal-pod-autoscaler"
+_CLOUD = "KubeCloudShared"
 _SLICES, _MIRRORING = "EndpointSliceController", "EndpointSliceMirroringController.Mirroring"
 
 FIELDS: Final[Mapping[str, str]] = {
-    "allocate-node-cidrs": "KubeCloudShared.AllocateNodeCIDRs",
-    "cluster-cidr": "KubeCloudShared.ClusterCIDR",
+    "allocate-node-cidrs": f"{_CLOUD}.AllocateNodeCIDRs",
+    "cloud-config": f"{_CLOUD}.CloudProvider.CloudConfigFile",
+    "cloud-provider": f"{_CLOUD}.CloudProvider.Name",
+    "cluster-cidr": f"{_CLOUD}.ClusterCIDR",
+    "cluster-name": f"{_CLOUD}.ClusterName",
     "cluster-signing-cert-file": f"{_SIGNING}.ClusterSigningCertFile",
     "cluster-signing-duration": f"{_SIGNING}.ClusterSigningDuration",
     "cluster-signing-key-file": f"{_SIGNING}.ClusterSigningKeyFile",
@@ -48,17 +50,20 @@ FIELDS: Final[Mapping[str, str]] = {
     f"concurrent-{_AUTOSCALER}-syncs": f"{_HPA}.ConcurrentHorizontalPodAutoscalerSyncs",
     "concurrent-job-syncs": "JobController.ConcurrentJobSyncs",
     "concurrent-namespace-syncs": "NamespaceController.ConcurrentNamespaceSyncs",
+    "concurrent-node-syncs": "NodeController.ConcurrentNodeSyncs",
     "concurrent-rc-syncs": "ReplicationController.ConcurrentRCSyncs",
     "concurrent-replicaset-syncs": "ReplicaSetController.ConcurrentRSSyncs",
     "concurrent-resource-quota-syncs": "ResourceQuotaController.ConcurrentResourceQuotaSyncs",
     "concurrent-resourceclaim-syncs": "ResourceClaimController.ConcurrentSyncs",
     "concurrent-service-endpoint-syncs": f"{_SLICES}.ConcurrentServiceEndpointSyncs",
+    "concurrent-service-syncs": "ServiceController.ConcurrentServiceSyncs",
     "concurrent-serviceaccount-token-syncs": "SAController.ConcurrentSATokenSyncs",
     "concurrent-statefulset-syncs": "StatefulSetController.ConcurrentStatefulSetSyncs",
     "concurrent-ttl-after-finished-syncs": "TTLAfterFinishedController.ConcurrentTTLSyncs",
     "concurrent-validating-admission-policy-status-syncs": (
         "ValidatingAdmissionPolicyStatusController.ConcurrentPolicySyncs"
     ),
+    "configure-cloud-routes": f"{_CLOUD}.ConfigureCloudRoutes",
     "controller-start-interval": "Generic.ControllerStartInterval",
     "controllers": "Generic.Controllers",
     "disable-force-detach-on-timeout": "AttachDetachController.disableForceDetachOnTimeout",
@@ -101,37 +106,39 @@ FIELDS: Final[Mapping[str, str]] = {
     "node-cidr-mask-size-ipv6": f"{_IPAM}.NodeCIDRMaskSizeIPv6",
     "node-eviction-rate": "NodeLifecycleController.NodeEvictionRate",
     "node-monitor-grace-period": "NodeLifecycleController.NodeMonitorGracePeriod",
-    "node-monitor-period": "KubeCloudShared.NodeMonitorPeriod",
+    "node-monitor-period": f"{_CLOUD}.NodeMonitorPeriod",
     "node-startup-grace-period": "NodeLifecycleController.NodeStartupGracePeriod",
+    "node-status-update-frequency": "NodeStatusUpdateFrequency",
     "pvclaimbinder-sync-period": "PersistentVolumeBinderController.PVClaimBinderSyncPeriod",
     "resource-quota-sync-period": "ResourceQuotaController.ResourceQuotaSyncPeriod",
     "root-ca-file": "SAController.RootCAFile",
+    "route-reconciliation-period": f"{_CLOUD}.RouteReconciliationPeriod",
     "secondary-node-eviction-rate": "NodeLifecycleController.SecondaryNodeEvictionRate",
     "service-account-private-key-file": "SAController.ServiceAccountKeyFile",
     "service-cluster-ip-range": f"{_IPAM}.ServiceCIDR",
     "terminated-pod-gc-threshold": "PodGCController.TerminatedPodGCThreshold",
     "unhealthy-zone-threshold": "NodeLifecycleController.UnhealthyZoneThreshold",
-    "use-service-account-credentials": "KubeCloudShared.UseServiceAccountCredentials",
+    "use-service-account-credentials": f"{_CLOUD}.UseServiceAccountCredentials",
 }
 
 
-def document(options: Options, given: Mapping[str, str]) -> dict[str, Any]:
+def document(
+    groups: Groups, kind: str, options: Any, given: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """The configuration, by the name that /configz has for it."""
-    found: dict[str, Any] = {
-        "kind": "KubeControllerManagerConfiguration",
-        "apiVersion": f"{NAME}/v1alpha1",
-    }
-    for row in (row for rows in GROUPS.values() for row in rows):
+    name = f"{kind.removesuffix('Configuration').lower()}.config.k8s.io"
+    found: dict[str, Any] = {"kind": kind, "apiVersion": f"{name}/v1alpha1"}
+    for row in (row for rows in groups.values() for row in rows):
         if isinstance(row, Flag) and row.name in FIELDS:
             *above, last = FIELDS[row.name].split(".")
             place = found
-            for name in above:
-                place = place.setdefault(name, {})
+            for part in above:
+                place = place.setdefault(part, {})
             place[last] = _value(row, options, given)
-    return {NAME: found}
+    return {name: found}
 
 
-def _value(row: Flag, options: Options, given: Mapping[str, str]) -> Any:
+def _value(row: Flag, options: Any, given: Mapping[str, str]) -> Any:
     value = flags.at(options, row.to)
     if row.kind.name == "duration":
         return time.format_duration(value)

@@ -11,11 +11,9 @@ from typing import Final
 
 from trireme.cluster import component_flags as component
 from trireme.cluster import flag_kinds as kinds
-from trireme.cluster.component_flags import Component
+from trireme.cluster.component_flags import Component, Manager
 from trireme.cluster.flags import Flag, Groups, Refused
 from trireme.controllers.settings import Settings
-from trireme.runtime.election import LeaderElection
-from trireme.runtime.serving.config import SecureServing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +33,12 @@ class SigningFiles:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """``start_interval``: each controller starts after a random part of it, up to twice as long.
-    ``shutdown_timeout``: how long controllers may finish what they do."""
+class Options(Manager):
+    """``shutdown_timeout``: how long controllers may finish what they do."""
 
     component: Component = field(
-        default_factory=lambda: Component(
-            election=LeaderElection(name="kube-controller-manager"),
-            serving=SecureServing(port=10257),
-        )
+        default_factory=lambda: component.of("kube-controller-manager", 10257)
     )
-    controllers: tuple[str, ...] = ("*",)
-    start_interval: float = 0.0
     shutdown_timeout: float = 10.0
     use_service_account_credentials: bool = True
     allocate_node_cidrs: bool = False
@@ -119,42 +111,13 @@ GROUPS: Final[Groups] = {
             kinds.duration(),
             "How long controllers may finish what they do when they are to end.",
         ),
-        Flag(
-            "controller-start-interval",
-            "start_interval",
-            kinds.duration(),
-            "Each controller starts this much later, up to twice as much, at random.",
-        ),
-        Flag(
-            "controllers",
-            "controllers",
-            kinds.several(
-                kinds.matching(
-                    "string", r"\*|-?[a-z][a-z0-9-]*", "must be *, a controller, or -controller"
-                )
-            ),
-            "Which controllers run: * all that are on by default, foo this one, -foo not.",
-        ),
         *component.VERSIONS,
         Refused("external-cloud-volume-plugin", _IN_TREE),
-        component.GATES,
-        *component.CLIENT,
-        *component.ELECTION,
-        _duration(
-            "min-resync-period",
-            "min_resync",
-            "Caches call their handlers anew after once to twice as long; 0: never.",
-        ),
+        *component.MANAGER,
         _duration(
             "node-monitor-period", "node_lifecycle.monitor_period", "How often nodes are looked at."
         ),
         Refused("route-reconciliation-period", _CLOUD),
-        Flag(
-            "use-service-account-credentials",
-            "use_service_account_credentials",
-            kinds.BOOL,
-            "Each controller writes as its own service account; false: as the kubeconfig's user.",
-        ),
     ),
     "Service-lb-controller": (Refused("concurrent-service-syncs", _CLOUD),),
     "Secure serving": component.SERVING,

@@ -6,15 +6,14 @@ https://kubernetes.io/docs/reference/command-line-tools-reference/kube-scheduler
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from trireme.cluster import component_flags as component
 from trireme.cluster import flag_kinds as kinds
 from trireme.cluster.component_flags import Component
 from trireme.cluster.flags import Flag, Groups, Refused
-from trireme.runtime.election import LeaderElection
-from trireme.runtime.serving.config import DelegatedAuth, SecureServing
+from trireme.runtime.serving.config import DelegatedAuth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +21,8 @@ class Options:
     """``longest_unschedulable``: seconds."""
 
     component: Component = field(
-        default_factory=lambda: Component(
-            election=LeaderElection(name="kube-scheduler"),
-            serving=SecureServing(port=10259),
-            auth=DelegatedAuth(tolerate_lookup_failure=True),
+        default_factory=lambda: replace(
+            component.of("kube-scheduler", 10259), auth=DelegatedAuth(tolerate_lookup_failure=True)
         )
     )
     longest_unschedulable: float = 300.0

@@ -14,8 +14,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import uvloop
@@ -23,10 +22,14 @@ import uvloop
 from trireme.client import agent as agents
 from trireme.client import kubeconfig
 from trireme.client.client import Client
+from trireme.client.kubeconfig import Access
 from trireme.cluster import compose
 from trireme.cluster.commands import _types
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
+
+if TYPE_CHECKING:
+    from trireme.client.measured import Wrap
 
 Main = Callable[[Env], Coroutine[Any, Any, None]]
 
@@ -57,9 +60,9 @@ def run(component: str, main: Main) -> None:
 
 
 @asynccontextmanager
-async def client(path: Path, agent: str) -> AsyncIterator[Client]:
-    """A client as the kubeconfig's user."""
-    transport = kubeconfig.connect(kubeconfig.load(path), RealClock())
+async def client(access: Access, agent: str, wrap: Wrap = lambda it: it) -> AsyncIterator[Client]:
+    """A client as the kubeconfig's user. ``wrap`` makes its transport."""
+    transport = wrap(kubeconfig.connect(access, RealClock()))
     try:
         yield Client(transport, user_agent=agents.of(agent))
     finally:

@@ -91,16 +91,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _seconds_or_none(text: str) -> float:
-    return 0.0 if time.parse_duration(text) == 0 else _seconds(text)
-
-
-def _truth(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return text == "true"
-
-
 def _image(text: str) -> str:
     # Only for the commands that need it.
     from trireme.cluster.images import reference
@@ -131,13 +121,6 @@ NODE = Checked("name=address", _node)
 PORT = click.IntRange(1, 65535)
 COUNT = click.IntRange(0, 2**31 - 1)
 SECONDS = Checked("duration", _seconds)
-SECONDS_OR_NONE = Checked("duration", _seconds_or_none)
-TRUTH = Checked("true|false", _truth)
-PRIORITY = click.IntRange(-(2**31), 2**31 - 1)
-WORKERS = click.IntRange(1, 1000)
-PROVIDER = matching(
-    "provider", r"[A-Za-z_][\w.-]*(:[A-Za-z_]\w*)?", "must be MODULE:FUNCTION or a name"
-)
 PROVIDER_ID = matching("id", r"[^/:\s]+://\S+", "must be PROVIDER://ID")
 TABLE = matching(
     "name",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 
 import click
 
@@ -20,6 +19,7 @@ from trireme.controllers.settings import Settings, Signing
 from trireme.kit.env import Env
 from trireme.kit.pki import Pair
 
+_CONFIGURATION = "KubeControllerManagerConfiguration"
 _TO_ZERO = "HPAScaleToZero"
 _RELEASE = "ControllerManagerReleaseLeaderElectionLockOnExit"
 # Gates that are looked at here, beside those without which a controller does not run.
@@ -32,39 +32,21 @@ def _run(options: Options, given: Mapping[str, str]) -> None:
     gates = _component.gates(component, (*_OWN, *_check(options)))
 
     async def main(env: Env) -> None:
-        from trireme.cluster import account_clients
         from trireme.cluster.served import Served
         from trireme.controllers import manager
-        from trireme.runtime.serving.health import Checks
 
-        _component.log_level(component)
-        health = Checks()
         served = Served(
             name=manager.NAME,
-            health={"/healthz": health},
             flags=_component.flagz(COMMAND, given),
-            configz=_manager_configz.document(options, given),
+            configz=_manager_configz.document(GROUPS, _CONFIGURATION, options, given),
         )
-        wrap = _component.measuring(component, env, access.server)
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(_component.serving(component, served, env))
-            client = await stack.enter_async_context(_component.client(access, manager.NAME, wrap))
-            await _component.wait_for_api_server(client, env)
-            clients = {name: client for name in manager.identities()}
-            if options.use_service_account_credentials:
-                clients = await stack.enter_async_context(
-                    account_clients.of(env, access, client, clients, wrap)
-                )
-            config = manager.ManagerConfig(
-                client=client,
-                client_for=clients.__getitem__,
+        accounts = manager.identities()
+        async with _component.manager(options, access, served, env, accounts) as config:
+            config = dataclasses.replace(
+                config,
                 settings=_settings(options, gates, access.tls.authority),
-                candidate=_component.candidate(component, env),
                 election=dataclasses.replace(component.election, release=gates.get(_RELEASE, True)),
-                controllers=options.controllers,
-                start_interval=options.start_interval,
                 shutdown_timeout=options.shutdown_timeout,
-                health=health,
             )
             await manager.run(config, env)
 
@@ -82,7 +64,6 @@ def _check(options: Options) -> set[str]:
         if not options.settings.node_ipam.cluster_cidrs:
             raise click.UsageError("--allocate-node-cidrs needs --cluster-cidr")
         plan_ipam.make_sets(options.settings.node_ipam)
-    _component.check(options.component)
     _signing(options.signing, options.settings.signing)
     return {item.gate for item in every if item.gate}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trireme.client import kubeconfig
 from trireme.cluster import compose
 from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.settings import DOMAIN
@@ -28,7 +29,7 @@ def COMMAND(path: Path, listen: tuple[str, int], domain: str) -> None:
     async def main(env: Env) -> None:
         from trireme.dns import run
 
-        async with _standalone.client(path, "kube-dns") as client:
+        async with _standalone.client(kubeconfig.load(path), "kube-dns") as client:
             config = run.DnsConfig(
                 client=client, listen=(listen,), domain=domain, resolvers=compose.outside()
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trireme.client import kubeconfig
 from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.hosts.plan import SERVICE_NETWORK
 from trireme.cluster.settings import DOMAIN, BadSetting, dns_address_in
@@ -110,7 +111,7 @@ def COMMAND(
             provider_id=provider_id or "",
             server=server if certificate else None,
         )
-        async with _standalone.client(path, "kubelet") as client:
+        async with _standalone.client(kubeconfig.load(path), "kubelet") as client:
             await run.run(config, env, client, runtime)
 
     _standalone.run("kubelet", main)

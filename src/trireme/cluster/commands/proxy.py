@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trireme.client import kubeconfig
 from trireme.cluster.commands import _standalone, _types
 from trireme.cluster.hosts import plan
 from trireme.kit.env import Env
@@ -48,7 +49,7 @@ def COMMAND(
     async def main(env: Env) -> None:
         from trireme.proxy import run
 
-        async with _standalone.client(path, "kube-proxy") as client:
+        async with _standalone.client(kubeconfig.load(path), "kube-proxy") as client:
             config = run.ProxyConfig(
                 client=client,
                 node_name=node_name,

@@ -15,7 +15,6 @@ _NAME = "kube-scheduler"
 def _run(options: Options, given: Mapping[str, str]) -> None:
     component = options.component
     access = _component.access(component)
-    _component.check(component)
     _component.gates(component, ())
 
     async def main(env: Env) -> None:
@@ -23,18 +22,13 @@ def _run(options: Options, given: Mapping[str, str]) -> None:
         from trireme.runtime.serving.health import Checks
         from trireme.scheduler import loop
 
-        _component.log_level(component)
         health = Checks()
         served = Served(
             name=_NAME,
             health={"/healthz": health, "/livez": Checks(), "/readyz": health},
             flags=_component.flagz(COMMAND, given),
         )
-        wrap = _component.measuring(component, env, access.server)
-        async with (
-            _component.serving(component, served, env),
-            _component.client(access, _NAME, wrap) as client,
-        ):
+        async with _component.connected(component, access, served, env) as (client, _):
             config = loop.SchedulerConfig(
                 client=client, longest_unschedulable=options.longest_unschedulable
             )
