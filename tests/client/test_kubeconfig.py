@@ -9,6 +9,7 @@ import pytest
 from trireme.client import kubeconfig
 from trireme.client.http import Tls
 from trireme.client.kubeconfig import Access, KubeconfigError
+from trireme.kit.clock import RealClock
 from trireme.kit.pki import Pair
 
 FULL = b"""
@@ -82,6 +83,40 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, context: str, message: str
 def test_what_is_no_kubeconfig(data: bytes) -> None:
     with pytest.raises(KubeconfigError):
         kubeconfig.parse(data)
+
+
+def test_a_file_that_is_not_there_is_named_with_the_kubeconfig(tmp_path: Path) -> None:
+    """One line tells which file of which kubeconfig; a bare OSError would be a traceback."""
+    path = tmp_path / "config"
+    with pytest.raises(KubeconfigError, match=f"^{path}: .*No such file"):
+        kubeconfig.load(path)
+    path.write_bytes(FULL)
+    with pytest.raises(KubeconfigError, match=f"^{path}: .*No such file.*ca.pem"):
+        kubeconfig.load(path)
+    path.write_bytes(b"")
+    with pytest.raises(KubeconfigError, match=f"^{path}: not a kubeconfig"):
+        kubeconfig.load(path)
+
+
+@pytest.mark.parametrize("server", ["ftp://10.0.0.1", "unix:///run/x"])
+def test_other_protocols_than_http_are_refused(server: str) -> None:
+    data = FULL.replace(b"https://10.0.0.1:6443", server.encode())
+    with pytest.raises(KubeconfigError, match=f"cluster 'c': {server} is no address of HTTP"):
+        kubeconfig.parse(data, "token")
+
+
+@pytest.mark.parametrize(
+    "tls",
+    [
+        Tls(authority=b"hello"),
+        Tls(authority=b"\xff"),
+        Tls(client=Pair(b"hello", b"key")),
+    ],
+)
+def test_what_is_no_certificate_is_named(tls: Tls) -> None:
+    access = Access(server="https://10.0.0.1:6443", tls=tls)
+    with pytest.raises(KubeconfigError, match="no certificates and key for https://10.0.0.1:6443"):
+        kubeconfig.connect(access, RealClock())
 
 
 def test_a_pod_finds_its_access_in_its_service_accounts_folder(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -62,8 +63,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path, context: str = "") -> Access:
-    """A context of a file, the current one by default. Raises KubeconfigError, OSError."""
-    return parse(path.read_bytes(), context, path.parent)
+    """A context of a file, the current one by default. Raises KubeconfigError, which names it."""
+    try:
+        return parse(path.read_bytes(), context, path.parent)
+    except (KubeconfigError, OSError) as error:
+        raise KubeconfigError(f"{path}: {error}") from None
 
 
 def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
@@ -84,6 +88,8 @@ def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
         raise KubeconfigError(f"cluster {cluster_name!r} names no server")
     if "://" not in server:
         server = f"http://{server}"
+    if not server.startswith(("http://", "https://")):
+        raise KubeconfigError(f"cluster {cluster_name!r}: {server} is no address of HTTP")
     token_file = _text(user, "tokenFile", f"user {user_name!r}")
     return Access(
         server=server,
@@ -101,14 +107,18 @@ def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
 
 def connect(access: Access, clock: Clock) -> Http:
     """A transport; whoever asks closes it. ``clock`` says when a token file is read again. Raises
-    ssl.SSLError for what is no certificate or key."""
+    KubeconfigError for what is no certificate or key."""
     token: Callable[[], str] | None = None
     if access.token_file:
         token = TokenFile(Path(access.token_file), clock)
     elif access.token:
         token = partial(str, access.token)
     transport = Http(access.server, access.tls, token)
-    _ = transport.ssl
+    try:
+        _ = transport.ssl
+    except (ssl.SSLError, ValueError) as error:
+        detail = f"no certificates and key for {access.server}: {error}"
+        raise KubeconfigError(f"the kubeconfig has {detail}") from None
     return transport
 
 
