@@ -153,6 +153,8 @@ def _admission() -> Iterable[str]:
 
 def _scheduler() -> Iterable[str]:
     there = {*SCHEDULER_PARTS, *(plugin.name for plugin, _ in profile.DEFAULT.plugins)}
+    # It refuses pods with claims, and allocates nothing.
+    there.discard("DynamicResources")
     known = [*UPSTREAM["scheduler"]["on"], *UPSTREAM["scheduler"]["off"]]
     yield "## Scheduler plugins"
     yield "On: " + ", ".join([n for n in known if n in there] + sorted(there - {*known})) + "."

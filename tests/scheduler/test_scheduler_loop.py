@@ -15,7 +15,7 @@ from trireme.api.core.v1.pod.container import Container, ContainerPort
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.scheduling import PodSchedulingGate, TopologySpreadConstraint
-from trireme.api.core.v1.pod.spec import PodSpec
+from trireme.api.core.v1.pod.spec import PodResourceClaim, PodSpec
 from trireme.api.core.v1.pod.template import PodTemplateSpec
 from trireme.api.core.v1.replicationcontroller import (
     ReplicationController,
@@ -151,6 +151,23 @@ async def test_a_pod_that_fits_nowhere_says_why_and_goes_when_there_is_room(env:
         await client.delete(Pod, "first", "default", DeleteOptions(gracePeriodSeconds=0))
         await asyncio.sleep(2)
         assert (await where(client))["second"] == "small"
+
+
+@virtual.test()
+async def test_a_pod_with_resource_claims_waits(env: Env) -> None:
+    """On a node the kubelet would fail it, and its ReplicaSet would make the next one at once."""
+    async with scheduling(env) as client:
+        await add_node(client, node("a"))
+        claim = PodResourceClaim(name="gpu", resourceClaimTemplateName="gpus")
+        await client.create(pod("with-claim", resourceClaims=[claim]))
+        await client.create(pod("without"))
+        assert (await where(client)) == {"with-claim": "", "without": "a"}
+        waiting = await client.get(Pod, "with-claim", "default")
+        (condition,) = [c for c in waiting.status.conditions if c.type == "PodScheduled"]
+        assert condition.message == (
+            "0/1 nodes are available: 1 cannot allocate all claims. preemption: 0/1 nodes are "
+            "available: 1 Preemption is not helpful for scheduling."
+        )
 
 
 @virtual.test()

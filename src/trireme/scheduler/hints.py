@@ -23,6 +23,7 @@ ALL_OF_A_NODE = frozenset(
         "NodeVolumeLimits",
         "VolumeBinding",
         "VolumeZone",
+        "DynamicResources",
     }
 )
 VOLUMES_CHANGED = frozenset(

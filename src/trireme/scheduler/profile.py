@@ -12,6 +12,7 @@ from functools import cached_property
 from trireme.scheduler.framework import Filter, Plugin, Score
 from trireme.scheduler.plugins import (
     balanced_allocation,
+    dynamic_resources,
     inter_pod_affinity,
     node_affinity,
     node_name,
@@ -76,6 +77,7 @@ DEFAULT = Profile(
         (volume_zone.PLUGIN, 0),
         (pod_topology_spread.PLUGIN, 2),
         (inter_pod_affinity.PLUGIN, 2),
+        (dynamic_resources.PLUGIN, 0),
         (balanced_allocation.PLUGIN, 1),
     ),
 )
