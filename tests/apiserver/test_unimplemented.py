@@ -85,6 +85,7 @@ LOOKING = {
 RECORDS = {"podtemplates", "controllerrevisions.apps"}
 # Kinds of which some objects are warned of, and others acted on.
 IN_PART = {
+    "csidrivers.storage.k8s.io",
     "namespaces",
     # They are kept, cleaned, published; what is to follow from them is not done.
     "clustertrustbundles.certificates.k8s.io",

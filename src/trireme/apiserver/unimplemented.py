@@ -108,6 +108,13 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
         Row("it will not be signed", of=" for kubernetes.io signers", when=_is_signed_here),
     ),
     "clustertrustbundles.certificates.k8s.io": (Row("no Pod can mount it"),),
+    "csidrivers.storage.k8s.io": (
+        Row(
+            "the limits of nodes stay as they were when it registered",
+            of="s with nodeAllocatableUpdatePeriodSeconds",
+            when=lambda obj: obj.spec.nodeAllocatableUpdatePeriodSeconds is not None,
+        ),
+    ),
     # Nodes and devices.
     "resourceclaims.resource.k8s.io": (_DEVICES,),
     "resourceclaimtemplates.resource.k8s.io": (_DEVICES,),
