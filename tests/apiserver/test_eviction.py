@@ -41,6 +41,19 @@ async def test_without_a_budget_the_pod_goes_and_says_why() -> None:
         assert (target["type"], target["reason"]) == ("DisruptionTarget", "EvictionByEvictionAPI")
 
 
+async def test_a_zero_time_of_a_pod_can_be_read_and_written_again() -> None:
+    """An empty text would be a time that neither clients in Go nor the next update can read."""
+    zero = "0001-01-01T00:00:00Z"
+    async with api() as ask:
+        await _budget(ask, disruptedPods={"a": zero, "b": None})
+        _, budget = await ask("GET", f"{BUDGETS}/web")
+        assert budget["status"]["disruptedPods"] == {"a": zero}
+        budget["status"]["disruptedPods"]["b"] = None
+        status, budget = await ask("PUT", f"{BUDGETS}/web/status", budget)
+        assert (status, budget["status"]["disruptedPods"]) == (200, {"a": zero, "b": zero})
+        assert (await ask("PUT", f"{BUDGETS}/web/status", budget))[0] == 200
+
+
 async def test_the_budget_counts_and_ends() -> None:
     async with api() as ask:
         for name in "abc":

@@ -103,13 +103,14 @@ def test_defaults_and_canonical_texts() -> None:
     assert (spec.nested.replicas, spec.nested.ports[0].protocol) == (1, "TCP")
     box, _ = decode.decode(
         b'{"metadata":{"creationTimestamp":"2024-01-01T01:00:00+01:00"},'
-        b'"observed":"0001-01-01T00:00:00.000000Z","times":["2024-01-01T00:00:00.5Z"]}',
+        b'"observed":"0001-01-01T00:00:00.000000Z","times":["2024-01-01T00:00:00.5Z",null,"0001-01-01T01:00:00+01:00"]}',
         Box,
     )
     normalise.normalise(box)
     assert box.metadata.creationTimestamp == "2024-01-01T00:00:00Z"
     assert box.observed is None
-    assert box.times == ["2024-01-01T00:00:00Z"]
+    zero = "0001-01-01T00:00:00Z"
+    assert box.times == ["2024-01-01T00:00:00Z", zero, zero]
     again = msgspec.json.encode(box)
     normalise.normalise(box)
     assert msgspec.json.encode(box) == again

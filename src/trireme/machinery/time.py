@@ -21,6 +21,8 @@ _MICRO_LAYOUT: Final = "2006-01-02T15:04:05.000000Z07:00"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Go's zero instant, which means that there is none.
 _ZERO: Final = datetime(1, 1, 1, tzinfo=UTC)
+# It stands where an item must: upstream writes null there, and clients in Go read no empty text.
+ZERO: Final = "0001-01-01T00:00:00Z"
 _DATE: Final = r"(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)"
 _ZONE: Final = r"(?:Z|([+-])(\d\d):(\d\d))\Z"
 _time: Final = re.compile(rf"{_DATE}(?:[.,](\d+))?{_ZONE}", re.ASCII).match

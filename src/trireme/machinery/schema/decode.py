@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from trireme.machinery import errors, gotext, quantity
+from trireme.machinery import errors, gotext, quantity, time
 from trireme.machinery.schema import syntax, tree
 from trireme.machinery.schema.node import (
     ANY,
@@ -508,6 +508,8 @@ def _zero(node: Node) -> Any:
         return None
     if node.format == "quantity":
         return "0"
+    if node.format == "date-time":
+        return time.ZERO
     return {
         OBJECT: {}, MAP: {}, LIST: [], STRING: "", BYTES: "", INTEGER: 0, INT_OR_STRING: 0,
         NUMBER: 0.0, BOOLEAN: False, RAW: msgspec.Raw(b"null"),

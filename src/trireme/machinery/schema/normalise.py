@@ -120,12 +120,13 @@ def _format_lines(name: str, node: Node) -> Iterator[str]:
         # A map of quantities is a ResourceList, which upstream rounds up to thousandths.
         rounded = node.kind == MAP and node.item.format == "quantity"
         function = "canonical_milli" if rounded else _function(node.item.format)
+        zero = f" or {time.ZERO!r}" if node.item.format == "date-time" else ""
         yield f"v = o.{name}"
         yield "if v:"
         if node.kind == MAP:
-            yield f" for k, t in v.items(): v[k] = {function}(t)"
+            yield f" for k, t in v.items(): v[k] = {function}(t){zero}"
         else:
-            yield f" o.{name} = [{function}(t) for t in v]"
+            yield f" o.{name} = [{function}(t){zero} for t in v]"
 
 
 def _function(format_: str) -> str:
