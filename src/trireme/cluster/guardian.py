@@ -4,7 +4,7 @@ In: a cluster's name and places, from ``up``. Out: two processes. The supervisor
 others running (``topology``); the guardian only holds the DNS servers' sockets, in which queries
 wait while all processes restart. Each of the two monitors the other, so that either may be killed.
 
-``launch`` forks both early in ``up``, and the nursery, which starts the others: ``up`` makes
+``launch`` forks both early in ``up``, and the fork server, which starts the others: ``up`` makes
 network and keys while that imports. All wait for ``Launched.go``. This module imports little, as
 its memory stays in use for as long as the cluster runs.
 """
@@ -190,7 +190,7 @@ def _send_go(order: socket.socket, held: sockets.Held) -> None:
 
 
 def _supervisor(name: str, places: Places, waiting: socket.socket) -> None:
-    nursery, order = _fork(partial(_nursery, name, places, os.getpid()), waiting)
+    fork_server, order = _fork(partial(_fork_server, name, places, os.getpid()), waiting)
     begun = _started(name, places, waiting)
     if begun is None:
         return
@@ -201,10 +201,10 @@ def _supervisor(name: str, places: Places, waiting: socket.socket) -> None:
         _send_go(order, held)
     from trireme.cluster import topology
 
-    topology.supervise(cluster, held, nursery)
+    topology.supervise(cluster, held, fork_server)
 
 
-def _nursery(name: str, places: Places, parent: int, waiting: socket.socket) -> None:
+def _fork_server(name: str, places: Places, parent: int, waiting: socket.socket) -> None:
     enter.die_with_parent()
     if os.getppid() != parent:
         return

@@ -1,7 +1,7 @@
 """The local topology: which component runs in which process, with which settings.
 
 ``supervise`` runs in the process that keeps all others running. It imports next to nothing, as it
-stays; its child, the nursery (``prepare``, ``start_all``), imports everything once and forks the
+stays; its child, the fork server (``prepare``, ``start_all``), imports all once and forks the
 components, so that they start in milliseconds and share memory, and ends. It starts the API server,
 the controllers and the scheduler, which wait for that, and meanwhile imports what nodes need; once
 the API server is ready it starts DNS on each node, then each node's kubelet and proxy. The
@@ -31,10 +31,10 @@ from trireme.cluster.processes import Component, Main, Started, Supervisor, warm
 from trireme.cluster.settings import NodeSettings, Settings
 from trireme.dns.sockets import Held
 
-NURSERY = "nursery"
+FORK_SERVER = "forkserver"
 # Of each node, beside its runtime and the DNS server.
 PARTS = ("kubelet", "proxy")
-# Seconds between checks while the nursery works.
+# Seconds between checks while the fork server works.
 LOOK = 0.5
 # Seconds between looks whether the API server has started.
 POLL = 0.005
@@ -52,10 +52,10 @@ def start_all(cluster: Settings, held: Held) -> None:
     from trireme.cluster import compose
     from trireme.cluster.pki import Keys
 
-    enter.set_process_name(NURSERY)
+    enter.set_process_name(FORK_SERVER)
     # An earlier supervisor was killed: applications run, and need their components soon.
     again = cluster.mark("apiserver").exists()
-    supervisor = Supervisor(cluster, Heartbeat(cluster.heartbeat(NURSERY)).beat, _sockets(held))
+    supervisor = Supervisor(cluster, Heartbeat(cluster.heartbeat(FORK_SERVER)).beat, _sockets(held))
     api_server, controllers, scheduler, *of_nodes = _components(cluster, held)
     warm()
     supervisor.start(api_server)
@@ -81,9 +81,9 @@ def start_all(cluster: Settings, held: Held) -> None:
     supervisor.release()
 
 
-def supervise(cluster: Settings, held: Held, nursery: int) -> None:
+def supervise(cluster: Settings, held: Held, fork_server: int) -> None:
     """Keep all processes running until SIGTERM. ``held``: for each node the sockets of its DNS
-    server. ``nursery``: the process that starts them, a child."""
+    server. ``fork_server``: the process that starts them, a child."""
     enter.set_process_name(guardian.SUPERVISOR)
     runtimes = Runtimes(cluster) if cluster.nodes else None
     watch = _Guardian(cluster, held)
@@ -98,7 +98,7 @@ def supervise(cluster: Settings, held: Held, nursery: int) -> None:
         if runtimes is not None:
             runtimes.check()
 
-    _until_ended(nursery, HeartbeatMonitor(cluster.heartbeat(NURSERY)), check)
+    _until_ended(fork_server, HeartbeatMonitor(cluster.heartbeat(FORK_SERVER)), check)
     supervisor = Supervisor(cluster, check, _sockets(held))
     for component in _components(cluster, held):
         supervisor.start(component)
@@ -108,7 +108,7 @@ def supervise(cluster: Settings, held: Held, nursery: int) -> None:
 
 
 def _until_ended(pid: int, monitor: HeartbeatMonitor, check: Callable[[], None]) -> None:
-    """Until the nursery ends; one that is hung is killed, and with it what it has not released."""
+    """Until the fork server ends; one that hangs is killed, with what it has not released."""
     handle = os.pidfd_open(pid)
     try:
         check()
