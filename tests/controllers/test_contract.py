@@ -21,7 +21,7 @@ from trireme.testing import virtual
 
 CASES = contract.found()
 # Of a controller with many writes not every one is its last, but the first ones are.
-DEATHS = 25
+DEATHS = 20
 
 
 def of(have: Any = lambda case: True) -> Any:
@@ -59,7 +59,7 @@ def test_killed_at_any_write_it_goes_on(case: Case) -> None:
 
     at = 1
     while virtual.run(lambda env, at=at: story(env, at), seed=at) and at < DEATHS:
-        at += 1 if at < 10 else 3
+        at += 1 if at < 8 else 4
     assert at > 1, "it writes nothing"
 
 

@@ -47,7 +47,8 @@ def is_ready(kubectl: Kubectl, pod: str = "db-0") -> bool:
 
 
 def node_of(kubectl: Kubectl) -> str:
-    return str(kubectl.json("pod", "db-0")["spec"]["nodeName"])
+    """The node of db-0, "" before it is scheduled."""
+    return str(kubectl.json("pod", "db-0")["spec"].get("nodeName", ""))
 
 
 class Writer:
