@@ -17,11 +17,12 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
+from tests.transports import PassThrough
 from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
     ValidatingAdmissionPolicy,
 )
@@ -34,7 +35,7 @@ from trireme.api.networking.v1.servicecidr import ServiceCIDR
 from trireme.apiserver.config import ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
 from trireme.client.client import Client
-from trireme.client.transport import Response, Stream, Transport
+from trireme.client.transport import Response, Transport
 from trireme.cloud.settings import Settings as CloudSettings
 from trireme.cluster import cloud_controllers
 from trireme.controllers import manager
@@ -78,11 +79,11 @@ PerUser = Callable[[Transport, str], Transport]
 ACCOUNTS = ("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED)
 
 
-class Counting:
+class Counting(PassThrough):
     """A transport that counts writes by user, method and path."""
 
     def __init__(self, inner: Transport, user: str, writes: Counter[tuple[str, str, str]]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._user = user
         self._writes = writes
 
@@ -91,15 +92,7 @@ class Counting:
     ) -> Response:
         if method != "GET" and "/events" not in path:
             self._writes[self._user, method, path] += 1
-        return await self._inner.request(method, path, query, headers, body)
-
-    def stream(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Stream]:
-        return self._inner.stream(method, path, query, headers, body)
-
-    async def close(self) -> None:
-        await self._inner.close()
+        return await super().request(method, path, query, headers, body)
 
 
 class World:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -11,11 +10,12 @@ import msgspec
 import pytest
 
 from tests.controllers import harness
+from tests.transports import PassThrough
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.autoscaling.v2.horizontalpodautoscaler import HorizontalPodAutoscaler, fill
 from trireme.api.autoscaling.v2.hpa_types import HorizontalPodAutoscalerBehavior
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.client.transport import Response, Stream, Transport
+from trireme.client.transport import Response, Transport
 from trireme.controllers.autoscaling import compute_replicas, plan_behavior
 from trireme.controllers.autoscaling.compute_replicas import PodMetric, Proposal, Rules
 from trireme.controllers.autoscaling.plan_behavior import History
@@ -206,11 +206,11 @@ def test_windows_hold_on_to_what_was_recommended() -> None:
     assert decide(history, rules, 20, 5, NOW + 200)[0] == 5
 
 
-class Measured:
+class Measured(PassThrough):
     """A transport behind which the three metrics APIs answer: what an adapter would serve."""
 
     def __init__(self, inner: Transport, values: dict[str, Any]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._values = values
 
     async def request(
@@ -222,15 +222,7 @@ class Measured:
                 return Response(
                     200, {"content-type": "application/json"}, msgspec.json.encode(found)
                 )
-        return await self._inner.request(method, path, query, headers, body)
-
-    def stream(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Stream]:
-        return self._inner.stream(method, path, query, headers, body)
-
-    async def close(self) -> None:
-        await self._inner.close()
+        return await super().request(method, path, query, headers, body)
 
 
 def autoscaler(*metrics: dict[str, Any], **spec: Any) -> HorizontalPodAutoscaler:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 
 import msgspec
 import pytest
 
 from tests.controllers import harness
+from tests.transports import PassThrough
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
-from trireme.client.transport import Response, Stream, Transport
+from trireme.client.transport import Response, Transport
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
 
@@ -130,11 +130,11 @@ async def test_owners_that_never_were_cost_an_object_its_life_but_one_that_is_sa
         await w.until(lambda: w.reasons("astray") == ["OwnerRefInvalidNamespace"])
 
 
-class Collecting:
+class Collecting(PassThrough):
     """The garbage collector's requests; ``ahead`` is awaited before a DELETE is sent."""
 
     def __init__(self, inner: Transport, requests: list[str], ahead: Ahead) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._requests = requests
         self._ahead = ahead
 
@@ -143,18 +143,10 @@ class Collecting:
     ) -> Response:
         if method == "DELETE":
             await self._ahead(path)
-        response = await self._inner.request(method, path, query, headers, body)
+        response = await super().request(method, path, query, headers, body)
         if "/namespaces/" in path:
             self._requests.append(f"{method} {path.rpartition('/')[2]} {response.status}")
         return response
-
-    def stream(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Stream]:
-        return self._inner.stream(method, path, query, headers, body)
-
-    async def close(self) -> None:
-        await self._inner.close()
 
 
 def collecting(requests: list[str], ahead: Ahead) -> harness.PerUser:

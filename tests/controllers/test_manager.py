@@ -6,17 +6,17 @@ import asyncio
 import functools
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.controllers import harness
+from tests.transports import PassThrough
 from trireme import controllers
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.apiserver.bootstrap import policy
-from trireme.client.transport import Response, Stream, Transport
+from trireme.client.transport import Response, Transport
 from trireme.controllers import manager
 from trireme.controllers.definition import Definition
 from trireme.controllers.settings import Settings
@@ -98,13 +98,13 @@ async def test_a_controller_may_do_its_own_work_only(env):
         assert errors.is_forbidden(caught.value)
 
 
-class _Slow:
+class _Slow(PassThrough):
     """A transport whose answers take 0.1 s; how many lists, and requests, were under way at most.
 
     All users of the manager share ``counts``."""
 
     def __init__(self, inner: Transport, env: Env, counts: Counter[str]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._env = env
         self._counts = counts
 
@@ -118,15 +118,7 @@ class _Slow:
             counts[f"most {kind}"] = max(counts[f"most {kind}"], counts[kind])
         await self._env.clock.sleep(0.1)
         counts.subtract(kinds)
-        return await self._inner.request(method, path, query, headers, body)
-
-    def stream(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Stream]:
-        return self._inner.stream(method, path, query, headers, body)
-
-    async def close(self) -> None:
-        await self._inner.close()
+        return await super().request(method, path, query, headers, body)
 
 
 @virtual.test()

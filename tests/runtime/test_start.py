@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+
+from tests.transports import PassThrough
 
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
 from trireme.client.resource_interface import MODIFIED
-from trireme.client.transport import Response, Stream, Transport
+from trireme.client.transport import Response, Transport
 from trireme.kit.env import Env
 from trireme.machinery import meta
 from trireme.runtime.informer import LISTS, Event, Informers
@@ -33,11 +34,11 @@ KINDS = (
 )
 
 
-class Slow:
+class Slow(PassThrough):
     """A transport whose answers take a second; how many were under way at most."""
 
     def __init__(self, inner: Transport, env: Env) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._env = env
         self.now = self.most = self.total = 0
 
@@ -49,15 +50,7 @@ class Slow:
         self.most = max(self.most, self.now)
         await self._env.clock.sleep(1.0)
         self.now -= 1
-        return await self._inner.request(method, path, query, headers, body)
-
-    def stream(
-        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
-    ) -> AbstractAsyncContextManager[Stream]:
-        return self._inner.stream(method, path, query, headers, body)
-
-    async def close(self) -> None:
-        await self._inner.close()
+        return await super().request(method, path, query, headers, body)
 
 
 @virtual.test()

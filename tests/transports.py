@@ -1,0 +1,28 @@
+"""Transports between a test's client and its API server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+
+from trireme.client.transport import Response, Stream, Transport
+
+
+class PassThrough:
+    """A ``Transport`` that passes all on. A test overrides what it looks at or changes."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+
+    async def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        return await self._inner.request(method, path, query, headers, body)
+
+    def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Stream]:
+        return self._inner.stream(method, path, query, headers, body)
+
+    async def close(self) -> None:
+        await self._inner.close()
