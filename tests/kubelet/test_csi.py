@@ -388,6 +388,20 @@ def test_a_block_device() -> None:
     play(story, sockets=driver)
 
 
+async def grown(node: Node, size: str, *, recovery: bool) -> None:
+    """What the driver's resizer does after the claim asked for more."""
+    volume = await node.api.client.get(core.PersistentVolume, "pv")
+    volume.spec.capacity = {"storage": size}
+    await node.api.client.update(volume)
+    claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
+    if recovery:
+        claim.status.allocatedResources = {"storage": size}
+        claim.status.allocatedResourceStatuses = {"storage": "NodeResizePending"}
+    pending = core.PersistentVolumeClaimCondition(type="FileSystemResizePending", status="True")
+    claim.status.conditions = [pending]
+    await node.api.client.update_status(claim)
+
+
 @pytest.mark.parametrize("recovery", [True, False])
 def test_a_volume_that_grew(recovery: bool) -> None:
     driver = Driver()
@@ -395,20 +409,10 @@ def test_a_volume_that_grew(recovery: bool) -> None:
     async def story(node: Node) -> None:
         driver.start(node.host)
         await driver_object(node, attachRequired=False)
-        volume = await claimed(node)
+        await claimed(node)
         await node.api.put(user())
         await node.until(lambda: running(node), 10)
-        # What the driver's resizer does.
-        volume = await node.api.client.get(core.PersistentVolume, "pv")
-        volume.spec.capacity = {"storage": "2Gi"}
-        await node.api.client.update(volume)
-        claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
-        if recovery:
-            claim.status.allocatedResources = {"storage": "2Gi"}
-            claim.status.allocatedResourceStatuses = {"storage": "NodeResizePending"}
-        kind = "FileSystemResizePending"
-        claim.status.conditions = [core.PersistentVolumeClaimCondition(type=kind, status="True")]
-        await node.api.client.update_status(claim)
+        await grown(node, "2Gi", recovery=recovery)
         driver.errors["expand"] = CsiError("INTERNAL", "later")
         await node.until(lambda: "VolumeResizeFailed" in node.api.reasons("web"), 200)
         claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
@@ -429,16 +433,10 @@ def test_a_size_that_fails_and_is_no_longer_asked_for_is_given_up() -> None:
     async def story(node: Node) -> None:
         driver.start(node.host)
         await driver_object(node, attachRequired=False)
-        volume = await claimed(node)
+        await claimed(node)
         await node.api.put(user())
         await node.until(lambda: running(node), 10)
-        volume = await node.api.client.get(core.PersistentVolume, "pv")
-        volume.spec.capacity = {"storage": "9Gi"}
-        await node.api.client.update(volume)
-        claim = await node.api.client.get(core.PersistentVolumeClaim, "data", "default")
-        claim.status.allocatedResources = {"storage": "9Gi"}
-        claim.status.allocatedResourceStatuses = {"storage": "NodeResizePending"}
-        await node.api.client.update_status(claim)
+        await grown(node, "9Gi", recovery=True)
         steps = []
         for _ in range(2):
             driver.errors["expand"] = CsiError("INTERNAL", "no")

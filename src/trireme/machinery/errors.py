@@ -376,6 +376,11 @@ def is_conflict(error: BaseException) -> bool:
     return _is(error, CONFLICT, 409)
 
 
+def is_race_lost(error: BaseException) -> bool:
+    """Whether another writer was faster: the object is there already, gone, or changed."""
+    return is_already_exists(error) or is_not_found(error) or is_conflict(error)
+
+
 def is_invalid(error: BaseException) -> bool:
     return _is(error, INVALID, 422)
 

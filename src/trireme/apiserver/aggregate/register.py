@@ -111,9 +111,5 @@ async def _write(
             options = DeleteOptions(preconditions=Preconditions(uid=meta.uid))
             await context.registry.delete(endpoint, "", meta.name, options, call)
     except errors.ApiError as error:
-        if not (
-            errors.is_already_exists(error)
-            or errors.is_not_found(error)
-            or errors.is_conflict(error)
-        ):
+        if not errors.is_race_lost(error):
             raise

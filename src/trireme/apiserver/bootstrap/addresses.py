@@ -52,9 +52,5 @@ class AddressRepair:
                 await registry.delete(endpoint, "", action.name, same, call)
         except errors.ApiError as error:
             # Another was faster; the next look sees what is there.
-            if not (
-                errors.is_already_exists(error)
-                or errors.is_not_found(error)
-                or errors.is_conflict(error)
-            ):
+            if not errors.is_race_lost(error):
                 raise
