@@ -115,7 +115,7 @@ async def test_switched_off_and_gone(env):
         for name in ("a", "b", "lost"):
             await w.node(name)
         await env.clock.sleep(12.0)
-        assert len(w.list(core.Node)) == 3, "a node that is ready is nobody's concern"
+        assert len(w.list(core.Node)) == 3, "a node that is ready was deleted"
         w.cloud.machines["a"].running = False
         for name in ("a", "b", "lost"):
             await ready(w, name, "Unknown")

@@ -1,4 +1,4 @@
-"""What is under way when a component is told to end is finished, for its grace and no longer."""
+"""What is under way when a component has to end is finished, for its grace and no longer."""
 
 from __future__ import annotations
 

@@ -57,8 +57,9 @@ class Autoscaling:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """``batch`` and its siblings: how long a change of pods, or of mirrored slices, waits for
-    others. ``max_per_slice``, ``max_mirrored``: endpoints in a slice, and of a subset."""
+    """``batch``, ``slice_batch``, ``mirroring_batch``: how long a change of pods, or of mirrored
+    slices, waits for others. ``max_per_slice``, ``max_mirrored``: endpoints in a slice, and of a
+    subset."""
 
     batch: float = 0.0
     slice_batch: float = 0.0

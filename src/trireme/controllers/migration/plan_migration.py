@@ -24,7 +24,7 @@ MIGRATING: Final = "StorageMigrating"
 
 
 class Finish(msgspec.Struct, frozen=True):
-    """It has ended: its CustomResourceDefinition is told, and it runs no longer."""
+    """It has ended: its CustomResourceDefinition says so, and it runs no longer."""
 
     migration: StorageVersionMigration
 

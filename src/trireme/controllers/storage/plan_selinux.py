@@ -43,7 +43,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
     @property
     def message(self) -> str:
-        """A pod is not told the names of another namespace."""
+        """An event of a pod names nothing of another namespace."""
         end = "If both pods land on the same node, only one of them may access the volume."
         if self.pod[0] == self.other[0]:
             return (

@@ -303,7 +303,7 @@ class AttachDetach:
         return [(pod, item.volume) for item in desired.values() for pod in item.pods]
 
     def _of_attachment(self, event: Event[VolumeAttachment]) -> Iterable[Key]:
-        """Its node; an error of the attacher is told to the pods."""
+        """Its node; an error of the attacher becomes the pods' event."""
         attachment = event.object
         failure = attachment.status.attachError
         node = attachment.spec.nodeName
