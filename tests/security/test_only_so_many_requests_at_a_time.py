@@ -12,11 +12,12 @@ import pytest
 
 from tests.apiserver import wire
 from tests.apiserver.wire import MAPS, POWERLESS, Site
-from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.connections import Limits
 from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.request import Request, User, is_long_running
-from trireme.cluster.settings import Settings
+from trireme.cluster import apiserver_flags
+from trireme.store.memory import MemoryStore
 
 USER, MASTER = User("jo"), User("root", groups=("system:masters",))
 
@@ -24,8 +25,9 @@ USER, MASTER = User("jo"), User("root", groups=("system:masters",))
 def test_the_bounds_are_upstreams() -> None:
     fields = ApiServerConfig.__dataclass_fields__
     assert (fields["max_in_flight"].default, fields["max_mutating_in_flight"].default) == (400, 200)
-    settings = Settings(name="a", state_dir="", run_dir="", datastore="memory", port=1)
-    assert (settings.max_in_flight, settings.max_mutating_in_flight) == (400, 200)
+    plain = ApiServerConfig(store=MemoryStore(), service_accounts=ServiceAccountKeys(b""))
+    config = apiserver_flags.configured(plain, ())
+    assert (config.max_in_flight, config.max_mutating_in_flight) == (400, 200)
 
 
 def asked(method: str = "GET", path: str = MAPS, query: str = "", user: User = USER) -> Request:

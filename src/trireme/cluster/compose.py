@@ -47,7 +47,9 @@ def import_api_server() -> None:
     from trireme import api
     from trireme.api.catalog import Catalog
     from trireme.apiserver import server
+    from trireme.cluster import apiserver_flags
 
+    apiserver_flags.areas()
     Catalog.of(api)
     server.handlers()
 
@@ -118,6 +120,7 @@ def api_server(cluster: Settings) -> Main:
         from trireme.apiserver import run
         from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
         from trireme.apiserver.nodes.contract import KubeletAccess
+        from trireme.cluster import apiserver_flags
 
         keys = Keys(cluster.pki_dir)
         config = ApiServerConfig(
@@ -131,14 +134,9 @@ def api_server(cluster: Settings) -> Main:
             ),
             service_cidr=cluster.service_network,
             advertise=(cluster.listen[-1], cluster.port),
-            max_in_flight=cluster.max_in_flight,
-            max_mutating_in_flight=cluster.max_mutating_in_flight,
-            warn_unimplemented=cluster.warn_unimplemented,
-            bootstrap_tokens=cluster.bootstrap_tokens,
-            feature_gates=cluster.feature_gates,
-            runtime_config=cluster.runtime_config,
             forks=forks(),
         )
+        config = apiserver_flags.configured(config, cluster.kube_apiserver_args)
         await run.run(config, environment("apiserver", started))
 
     return main

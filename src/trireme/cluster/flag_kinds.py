@@ -137,7 +137,7 @@ def _ip(text: str) -> str:
 
 
 def _file(text: str) -> Path:
-    path = Path(text)
+    path = Path(text).absolute()
     if not path.is_file():
         raise ValueError("is no file" if path.exists() else "does not exist")
     return path

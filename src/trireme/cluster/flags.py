@@ -95,9 +95,9 @@ class Command(click.Command):
 
         def callback(**values: Any) -> None:
             given = {
-                row.name: _merged(row.kind, values[_parameter(row)])
+                row.name: merged(row.kind, values[parameter(row)])
                 for row in _flags(groups)
-                if values[_parameter(row)]
+                if values[parameter(row)]
             }
             set_to = {row.to: given[row.name].value for row in _flags(groups) if row.name in given}
             try:
@@ -106,23 +106,29 @@ class Command(click.Command):
                 raise click.UsageError(str(error)) from None
 
         rows = [row for group in groups.values() for row in group]
-        super().__init__(None, params=[_option(row) for row in rows], callback=callback, help=help)
+        super().__init__(None, params=[option(row) for row in rows], callback=callback, help=help)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for name, rows in self.groups.items():
-            served = [_described(row, self.defaults) for row in rows if isinstance(row, Flag)]
-            if served:
-                with formatter.section(f"{name} flags"):
-                    formatter.write_dl(served)
-        refused = [
-            (f"--{row.name}", row.reason)
-            for rows in self.groups.values()
-            for row in rows
-            if isinstance(row, Refused)
-        ]
-        if refused:
-            with formatter.section("Refused flags, and why"):
-                formatter.write_dl(refused)
+        defaults = dict.fromkeys(self.groups, self.defaults)
+        write_help(self.groups, defaults, formatter)
+
+
+def write_help(groups: Groups, defaults: Mapping[str, Any], formatter: click.HelpFormatter) -> None:
+    """Describe all flags, with the ``defaults`` of each group; those that are refused at last."""
+    for name, rows in groups.items():
+        served = [_described(row, defaults[name]) for row in rows if isinstance(row, Flag)]
+        if served:
+            with formatter.section(f"{name} flags"):
+                formatter.write_dl(served)
+    refused = [
+        (f"--{row.name}", row.reason)
+        for rows in groups.values()
+        for row in rows
+        if isinstance(row, Refused)
+    ]
+    if refused:
+        with formatter.section("Refused flags, and why"):
+            formatter.write_dl(refused)
 
 
 def at(settings: Any, to: str) -> Any:
@@ -156,11 +162,12 @@ def _flags(groups: Groups) -> Iterable[Flag]:
     return (row for rows in groups.values() for row in rows if isinstance(row, Flag))
 
 
-def _parameter(row: Row) -> str:
+def parameter(row: Row) -> str:
+    """The name of the command's parameter."""
     return row.name.replace("-", "_")
 
 
-def _merged(kind: Kind, found: Sequence[Given]) -> Given:
+def merged(kind: Kind, found: Sequence[Given]) -> Given:
     """The value of a flag that may have been given several times: all of a list, else the last."""
     if not kind.several:
         return found[-1]
@@ -168,8 +175,9 @@ def _merged(kind: Kind, found: Sequence[Given]) -> Given:
     return Given(",".join(item.text for item in found), values)
 
 
-def _option(row: Row) -> click.Option:
-    names = [f"--{row.name}", _parameter(row)]
+def option(row: Row) -> click.Option:
+    """The option of a command."""
+    names = [f"--{row.name}", parameter(row)]
     if isinstance(row, Refused):
         kind = Kind("refused", functools.partial(_refuse, row), alone="true")
         return click.Option(names, type=kind, multiple=True, hidden=True, **_alone(kind))

@@ -68,6 +68,9 @@ def _settings(
         component_port=(
             kept.component_port if kept is not None else ports.components(settings.ports(places))
         ),
+        kube_apiserver_args=(
+            options.kube_apiserver_args or (kept.kube_apiserver_args if kept else ())
+        ),
     )
     if plan is None:
         return made

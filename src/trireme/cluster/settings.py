@@ -63,14 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     service_network: str = SERVICE_NETWORK
     # Networks beyond the host that nodes and pods may reach.
     outside: tuple[str, ...] = ()
-    # In-flight requests of the API server; 0: no limit.
-    max_in_flight: int = 400
-    max_mutating_in_flight: int = 200
-    # Whether to warn of created objects that no component acts on yet.
-    warn_unimplemented: bool = True
-    bootstrap_tokens: bool = False
-    feature_gates: dict[str, bool] = {}
-    runtime_config: dict[str, bool] = {}
+    # Flags of the API server, each as NAME=VALUE (``apiserver_flags``).
+    kube_apiserver_args: tuple[str, ...] = ()
 
     def with_node(self, node: NodePlan) -> Settings:
         """The settings for the components of a node that joined later, the last of ``nodes``."""

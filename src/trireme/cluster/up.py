@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of the user. ``port`` 0: the first free one from 6443 on. ``outside``: networks
     beyond the host that nodes and pods may reach, as CIDRs. ``max_nodes`` 0: no more than
-    ``nodes``. ``unneeded_time``: the seconds after which a node that is not needed goes."""
+    ``nodes``. ``unneeded_time``: the seconds after which a node that is not needed goes.
+    ``kube_apiserver_args``: flags of the API server; without any, those of the last ``up``."""
 
     name: str = settings.DEFAULT_NAME
     nodes: int = 2
@@ -39,6 +40,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     datastore: str = ""
     port: int = 0
     outside: tuple[str, ...] = ()
+    kube_apiserver_args: tuple[str, ...] = ()
 
 
 class CannotStart(Exception):
@@ -56,6 +58,11 @@ def up(options: UpOptions, made_stages: Callable[[], Stages]) -> tuple[Settings,
     with lock.held(options.name, places):
         kept = settings.load(options.name, places)
         if kept is not None and _runs(kept):
+            if options.kube_apiserver_args not in ((), kept.kube_apiserver_args):
+                raise CannotStart(
+                    f"cluster {options.name} runs already, with other flags of the API server: "
+                    "they can be changed after 'trireme down'"
+                )
             return kept, _go_on(kept, made_stages())
         with closing(guardian.launch(options.name, places)) as launched:
             from trireme.cluster import provision

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from trireme.cluster import flag_kinds, settings
+from trireme.cluster import settings
 from trireme.cluster.hosts import names
 from trireme.machinery import names as objects
 from trireme.machinery import time
@@ -43,10 +43,6 @@ class Checked(click.ParamType):  # type: ignore[type-arg]  # not generic in olde
             return self._check(value)
         except ValueError as error:
             self.fail(f"{value!r}: {error}", param, ctx)
-
-
-def _switches(text: str) -> dict[str, bool]:
-    return dict(flag_kinds.mapping("switches", flag_kinds.BOOL).parse(text)) if text else {}
 
 
 def _address(text: str) -> str:
@@ -104,6 +100,23 @@ def _matching(pattern: str, rule: str, text: str) -> str:
     return text
 
 
+def apiserver_args(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The API server's flags, each as NAME=VALUE, checked one by one and together."""
+    if not values:
+        return ()
+    # A large import, and only for this.
+    from trireme.cluster import apiserver_flags
+
+    try:
+        args = apiserver_flags.read(values)
+        apiserver_flags.check(args)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    return args
+
+
 def matching(name: str, pattern: str, rule: str) -> Checked:
     """A text that matches the pattern; ``rule`` describes it to users."""
     return Checked(name, functools.partial(_matching, pattern, rule))
@@ -119,7 +132,6 @@ IPV4_CIDR = Checked("cidr", _ipv4_cidr)
 SUBDOMAIN = Checked("name", _subdomain)
 NODE = Checked("name=address", _node)
 PORT = click.IntRange(1, 65535)
-COUNT = click.IntRange(0, 2**31 - 1)
 SECONDS = Checked("duration", _seconds)
 PROVIDER_ID = matching("id", r"[^/:\s]+://\S+", "must be PROVIDER://ID")
 TABLE = matching(
@@ -145,4 +157,3 @@ WORD = matching("word", r"[^\0]*", "must not hold a NUL")
 NAME = click.option(
     "--name", type=CLUSTER, default=settings.DEFAULT_NAME, show_default=True, help="The cluster."
 )
-SWITCHES = Checked("switches", _switches)

@@ -51,6 +51,14 @@ if TYPE_CHECKING:
     help="A network that nodes and pods may reach (0.0.0.0/0: all); default: only the cluster.",
 )
 @click.option(
+    "--kube-apiserver-arg",
+    "kube_apiserver_args",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_types.apiserver_args,
+    help="A flag of the API server ('trireme apiserver --help'); may be given several times.",
+)
+@click.option(
     "--example",
     "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -65,6 +73,7 @@ def COMMAND(
     datastore: str | None,
     api_port: int | None,
     outside: tuple[str, ...],
+    kube_apiserver_args: tuple[str, ...],
     folder: Path | None,
 ) -> None:
     """Start a cluster on this machine."""
@@ -88,6 +97,7 @@ def COMMAND(
         datastore=datastore or "",
         port=api_port or 0,
         outside=outside,
+        kube_apiserver_args=kube_apiserver_args,
     )
     cluster, was_running = upping.up(options, stages)
     if was_running:
