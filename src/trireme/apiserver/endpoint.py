@@ -21,7 +21,7 @@ from trireme.machinery import gotext
 from trireme.machinery.codec import builtin
 from trireme.machinery.codec.protobuf import encode as protobuf
 from trireme.machinery.resource import Resource
-from trireme.machinery.schema import normalise, tree
+from trireme.machinery.schema import decode, normalise, tree
 from trireme.store.contract import KeyValue, Subscription, Value
 
 # Stands where the store writes the revision; a quote inside a JSON string is always escaped, and
@@ -158,6 +158,30 @@ class Endpoint:
             KeyValue(item.key, converted(item.key, item.value), item.revision, item.created)
             for item in items
         ]
+
+    async def shown(self, obj: Any) -> bytes:
+        """An object of the stored version as JSON of this one; the object stays as it is."""
+        conversion = self.resource.stored_as
+        if self.converts and conversion is not None:
+            obj = conversion.from_stored(self.hub.decode(_encode(obj)))
+        data = _encode(obj)
+        return gotext.in_go(data) if self.has_floats else data
+
+    async def taken(self, data: bytes) -> Any:
+        """JSON of this version that admission made, as a defaulted object of the stored version.
+        DecodeError where it is no object of the kind."""
+        obj: Any
+        obj, _ = decode.decode(data, self.resource.type, decode.IGNORE, unique=True)
+        if (obj.apiVersion, obj.kind) != (self.resource.api_version, self.resource.kind):
+            raise decode.DecodeError(f"{obj.apiVersion}, Kind={obj.kind} is another kind")
+        self.default(obj)
+        return await self.to_stored(obj) if self.converts else obj
+
+    @staticmethod
+    def replace(target: Any, source: Any) -> None:
+        """Make one object equal to another of its type; the parts are shared."""
+        for name in target.__struct_fields__:
+            setattr(target, name, getattr(source, name))
 
     def watching(self, subscription: Subscription) -> None:
         """A watch has begun; an endpoint that goes away ends it."""

@@ -17,13 +17,15 @@ from typing import Any, Protocol
 
 from trireme.api import metadata
 from trireme.apiserver import deletion, unimplemented
+from trireme.apiserver.admission import objects
 from trireme.apiserver.admission.contract import Attributes, Chain
+from trireme.apiserver.admission.objects import Objects
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.crd.custom import CustomObject
 from trireme.apiserver.endpoint import Endpoint, with_revision
 from trireme.apiserver.ownership import Ownership
-from trireme.apiserver.request import User
+from trireme.apiserver.request import Request, User
 from trireme.apiserver.unimplemented import Row
 from trireme.kit.env import Env
 from trireme.machinery import errors, gotext, names, time
@@ -59,6 +61,16 @@ class Call:
     manager: str | None = None
     # The object has its managedFields already: it is the outcome of an apply.
     applied: bool = False
+    # The request that the write answers; None for the API server's own.
+    request: Request | None = None
+    # Of one of many: the request does not name the object.
+    in_collection: bool = False
+    # Admission has seen the request as a whole: not what is written because of it.
+    admitted: bool = False
+    # What admission notes for the audit event.
+    annotations: dict[str, str] = field(default_factory=dict)
+    # How admission sees the objects, where that is not as what is stored (Scale).
+    objects: Objects | None = None
 
 
 class Allocation(Protocol):
@@ -128,16 +140,22 @@ class Registry:
                 if call.manager is not None
                 else []
             )
+        requested = endpoint
         if endpoint.converts:
             endpoint.validate_served(obj, None, "")
             obj = await endpoint.to_stored(obj)
             endpoint, resource, meta = endpoint.hub, endpoint.hub.resource, obj.metadata
+        _wipe(meta)
+        attributes = self._attributes(
+            "CREATE", requested, "", namespace, meta.name, obj, None, call
+        )
+        await self._admit_tracked(attributes, call)
         generated = not meta.name and bool(meta.generateName)
         for attempt in range(NAME_TRIES):
             if generated:
                 meta.name = names.generate_name(meta.generateName, self._env.suffix())
             try:
-                return await self._create_once(endpoint, namespace, obj, call)
+                return await self._create_once(endpoint, attributes, call)
             except stores.KeyExists as conflict:
                 if not generated:
                     raise _already_exists(endpoint, meta.name, conflict.current) from None
@@ -147,20 +165,43 @@ class Registry:
                     ) from None
         raise AssertionError("unreachable")
 
+    def _attributes(
+        self,
+        operation: str,
+        endpoint: Endpoint,
+        subresource: str,
+        namespace: str,
+        name: str,
+        new: Any,
+        old: Any,
+        call: Call,
+    ) -> Attributes:
+        """What admission is asked; ``endpoint`` is the version of the request."""
+        return Attributes(
+            operation,
+            endpoint.hub.resource,
+            subresource,
+            namespace,
+            name,
+            new,
+            old,
+            call.user,
+            call.dry_run,
+            endpoint,
+            call.warnings,
+            call.annotations,
+            call.request,
+            None,
+            call.objects,
+        )
+
     async def _create_once(
-        self, endpoint: Endpoint, namespace: str, obj: Any, call: Call
+        self, endpoint: Endpoint, attributes: Attributes, call: Call
     ) -> KeyValue:
-        resource = endpoint.resource
+        resource, obj, namespace = endpoint.resource, attributes.new, attributes.namespace
         meta = obj.metadata
         meta.uid = self._env.uid()
         meta.creationTimestamp = self._now()
-        meta.deletionTimestamp = None
-        meta.deletionGracePeriodSeconds = None
-        meta.selfLink = ""
-        attributes = Attributes(
-            "CREATE", resource, "", namespace, meta.name, obj, None, call.user, call.dry_run
-        )
-        await self._admit_tracked(attributes, call)
         meta.generation = 1 if resource.generation is not None else 0
         if resource.has_status and not resource.status_on_create:
             obj.status = type(obj.status)()
@@ -173,7 +214,8 @@ class Registry:
             raise errors.invalid(resource.group_kind, meta.name, problems)
         call.warnings += resource.warnings(obj, None)
         call.warnings += unimplemented.warnings(self._unimplemented, resource, obj, None)
-        await self._admission.validate(attributes)
+        if not call.admitted:
+            await self._admission.validate(attributes)
         allocation = await self._allocate(endpoint, obj, None, call.dry_run)
         key = endpoint.key(namespace, meta.name)
         if call.dry_run:
@@ -225,9 +267,10 @@ class Registry:
             pinned = new.metadata.resourceVersion != ""
             self._check_version(hub, name, new, old, item, call)
             try:
-                return await self._replace(
-                    hub, namespace, name, new, old, item, call, subresource
-                ), False
+                attributes = self._attributes(
+                    "UPDATE", endpoint, subresource, namespace, name, new, old, call
+                )
+                return await self._replace(hub, attributes, item, call), False
             except stores.KeyMissing:
                 raise errors.not_found(endpoint.resource.group_resource, name) from None
             except stores.Conflict:
@@ -276,6 +319,8 @@ class Registry:
 
     async def _admit_tracked(self, attributes: Attributes, call: Call) -> None:
         """Mutating admission, which may not leave managedFields that nobody can read."""
+        if call.admitted:
+            return
         meta = attributes.new.metadata
         entries = meta.managedFields
         await self._admission.admit(attributes)
@@ -311,22 +356,19 @@ class Registry:
     async def _replace(
         self,
         endpoint: Endpoint,
-        namespace: str,
-        name: str,
-        new: Any,
-        old: Any,
+        attributes: Attributes,
         item: KeyValue,
         call: Call,
-        subresource: str,
     ) -> KeyValue:
-        resource = endpoint.resource
+        resource, subresource, name = endpoint.resource, attributes.subresource, attributes.name
+        new, old = attributes.new, attributes.old
         meta, was = new.metadata, old.metadata
-        _ensure_namespace(resource.namespaced, meta, namespace)
+        _ensure_namespace(resource.namespaced, meta, attributes.namespace)
         _carry_over(meta, was)
-        attributes = Attributes(
-            "UPDATE", resource, subresource, namespace, name, new, old, call.user, call.dry_run
-        )
+        meta.resourceVersion = was.resourceVersion
         await self._admit_tracked(attributes, call)
+        # Another object may have taken its place.
+        meta = new.metadata
         _carry_over(meta, was)
         declared = resource.subresource(subresource) if subresource else None
         part = declared if declared is not None and declared.prepare is not None else None
@@ -359,7 +401,8 @@ class Registry:
             call.warnings += unimplemented.warnings(self._unimplemented, resource, new, old)
         elif subresource == "status":
             call.warnings += resource.status_warnings(new, old)
-        await self._admission.validate(attributes)
+        if not call.admitted:
+            await self._admission.validate(attributes)
         if deletion.is_over(resource, new):
             return await self._remove(endpoint, item, new, call)
         key = item.key
@@ -405,6 +448,7 @@ class Registry:
 
         Rules: validation-defaults §7: finalizers and grace make it stay, deleting.
         """
+        requested, endpoint = endpoint, endpoint.hub
         resource = endpoint.resource
         for _ in range(CONFLICT_RETRIES):
             item = self.get(endpoint, namespace, name)
@@ -412,11 +456,20 @@ class Registry:
                 [item] = await endpoint.from_stored([item])
             old = endpoint.load(item)
             deletion.check_preconditions(resource, name, old, item.revision, options)
-            attributes = Attributes(
-                "DELETE", resource, "", namespace, name, None, old, call.user, call.dry_run
-            )
-            await self._admission.admit(attributes)
-            await self._admission.validate(attributes)
+            if not call.admitted:
+                attributes = self._attributes(
+                    "DELETE",
+                    requested,
+                    "",
+                    namespace,
+                    "" if call.in_collection else name,
+                    None,
+                    old,
+                    call,
+                )
+                attributes.options = options
+                await self._admission.admit(attributes)
+                await self._admission.validate(attributes)
             now = self._env.clock.now()
             new = endpoint.load(item)
             stays = deletion.begin(resource, new, options, now)
@@ -481,17 +534,22 @@ class Registry:
         call = Call(SELF, manager=MANAGER)
         await self.update(endpoint, meta.namespace, meta.name, change, call, "status")
 
-    def connect(
-        self, endpoint: Endpoint, subresource: str, namespace: str, name: str, user: User, new: Any
-    ) -> Awaitable[None]:
-        """Admission for a subresource that is not a stored write (exec, token, ...)."""
-        operation = "CREATE" if new is not None else "CONNECT"
-        attributes = Attributes(
-            operation, endpoint.resource, subresource, namespace, name, new, None, user, False
+    async def admit(
+        self,
+        operation: str,
+        endpoint: Endpoint,
+        subresource: str,
+        namespace: str,
+        name: str,
+        obj: Any,
+        call: Call,
+    ) -> None:
+        """Admission of what is no stored write: CREATE of a kind that nobody stores (Binding,
+        TokenRequest), CONNECT to a subresource, whose options ``obj`` are."""
+        attributes = self._attributes(
+            operation, endpoint, subresource, namespace, name, obj, None, call
         )
-        return self._admit_and_validate(attributes)
-
-    async def _admit_and_validate(self, attributes: Attributes) -> None:
+        attributes.objects = objects.SENT
         await self._admission.admit(attributes)
         await self._admission.validate(attributes)
 
@@ -515,6 +573,12 @@ def _ensure_namespace(namespaced: bool, meta: Any, namespace: str) -> None:
         raise errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
+
+
+def _wipe(meta: Any) -> None:
+    """What only the server says of a new object."""
+    meta.uid = meta.selfLink = ""
+    meta.creationTimestamp = meta.deletionTimestamp = meta.deletionGracePeriodSeconds = None
 
 
 def _carry_over(meta: Any, was: Any) -> None:

@@ -61,6 +61,7 @@ class Request:
     """
 
     __slots__ = (
+        "_annotations",
         "_at_end",
         "body",
         "headers",
@@ -105,9 +106,17 @@ class Request:
         self.upgrade = upgrade
         self.user = user
         self.warnings: list[str] = []
+        self._annotations: dict[str, str] | None = None
         # The media types of this server's API objects, read and written.
         self.media: tuple[str, ...] = MEDIA
         self.info = parse(method, path, self.query)
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What the audit event of the request is annotated with."""
+        if self._annotations is None:
+            self._annotations = {}
+        return self._annotations
 
     async def receive_body(self) -> None:
         """Read the body where it has not been read; ApiError where it cannot be."""

@@ -67,6 +67,13 @@ class ServedKinds:
         """What discovery and OpenAPI list."""
         return (*self.endpoints.values(), *self.custom.served_versions())
 
+    def versions_of(self, endpoint: Endpoint) -> list[Endpoint]:
+        """The endpoints of all served versions of an endpoint's kind, its own among them."""
+        resource, hub = endpoint.resource, endpoint.hub
+        if (resource.group, resource.version, resource.plural) in self.endpoints:
+            return [other for other in self.endpoints.values() if other.hub is hub]
+        return [*self.custom.versions_of(resource.group_resource)] or [endpoint]
+
     def all_endpoints(self) -> Iterator[Endpoint]:
         """The endpoints that there are now; of custom kinds those that have been used."""
         return chain(self.endpoints.values(), self.custom.endpoints_in_use())

@@ -72,7 +72,10 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
     ip_addresses = _IPAddresses(built_in.by_type[IPAddress])
     registry = Registry(
         store,
-        Chain(order.plugins(), Context(reader, env, authorizer, write_status)),
+        Chain(
+            order.plugins(),
+            Context(reader, env, authorizer, write_status, served.versions_of),
+        ),
         env,
         reader,
         views,

@@ -8,12 +8,14 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from trireme.apiserver.admission.objects import Objects
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
-from trireme.apiserver.request import User
+from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.request import Request, User
 from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.machinery.resource import Resource
@@ -24,7 +26,9 @@ class Attributes:
     """One write. ``operation``: CREATE, UPDATE, DELETE or CONNECT.
 
     ``new`` is None for a deletion; ``old`` is None for a creation. ``new`` may be changed in place
-    by ``admit`` only.
+    by ``admit`` only. Both are of the stored version, whose resource is ``resource``; ``endpoint``
+    is the version that the client asked for. ``name`` is what the request says: "" where a name is
+    to be generated, and for each object of a deleted collection.
     """
 
     operation: str
@@ -36,6 +40,21 @@ class Attributes:
     old: Any
     user: User
     dry_run: bool
+    endpoint: Endpoint
+    # Texts for the client, and annotations for the audit event: ``<plugin or webhook>/<key>``.
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    # The request, where a client sent one: its options are in its query.
+    request: Request | None = None
+    # The options of a deletion, which may come in the body.
+    options: Any = None
+    # How the objects look in other versions; None: as those of any stored kind (``objects.of``).
+    objects: Objects | None = None
+    # The second round of ``admit``, which a plugin asked for by ``reinvoke`` in the first one
+    # because it changed the object by rules from outside. ``state`` is each plugin's own, by name.
+    reinvoke: bool = False
+    is_reinvocation: bool = False
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 def forbidden(attributes: Attributes, detail: str) -> errors.ApiError:
@@ -56,6 +75,8 @@ class Context:
     env: Env
     authorizer: UnionAuthorizer
     write_status: Callable[[Any], Awaitable[None]]
+    # The endpoints of all served versions of an endpoint's kind, its own among them.
+    versions: Callable[[Endpoint], list[Endpoint]]
 
 
 class Plugin(Protocol):
@@ -94,6 +115,12 @@ class Chain:
         self._plugins_for: dict[tuple[str, str, str], list[Plugin]] = {}
 
     async def admit(self, attributes: Attributes) -> None:
+        await self._admit(attributes)
+        if attributes.reinvoke:
+            attributes.is_reinvocation = True
+            await self._admit(attributes)
+
+    async def _admit(self, attributes: Attributes) -> None:
         for plugin in self._for(attributes):
             waiting = plugin.admit(attributes, self._context)
             if waiting is not None:

@@ -20,7 +20,7 @@ from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.validation import Validator
 from trireme.apiserver.derived import Derived
-from trireme.apiserver.endpoint import APPLIED, SENT, Endpoint
+from trireme.apiserver.endpoint import APPLIED, PATCHED, SENT, Endpoint
 from trireme.machinery import errors, gotext
 from trireme.machinery.apply.atom import STRING, Atom, MapRule, Nodes
 from trireme.machinery.codec import json
@@ -226,6 +226,22 @@ class CustomEndpoint(Endpoint):
                 made = gotext.in_go(_encode(self._pruned(plain)))
                 served[position] = _with(item, self._kept.put(item.key, item.value, made))
         return served
+
+    async def shown(self, obj: Any) -> bytes:
+        if self.hub is self:
+            return gotext.in_go(_encode(obj))
+        (plain,) = await self.shared.convert([obj.plain()], self.resource.api_version)
+        return gotext.in_go(_encode(self._pruned(plain)))
+
+    async def taken(self, data: bytes) -> Any:
+        obj, _ = self.read(data, decode.IGNORE, PATCHED)
+        return await self.to_stored(obj)
+
+    @staticmethod
+    def replace(target: Any, source: Any) -> None:
+        target.clear()
+        target.update(source)
+        target.is_validated = False
 
     def _up_to_date(self, value: bytes) -> dict[str, Any]:
         """A stored object by the schema of the version that it is stored in."""

@@ -106,6 +106,14 @@ class CustomKinds:
             )
         return self._served_versions[1]
 
+    def versions_of(self, name: str) -> list[CustomEndpoint]:
+        """The endpoints of all served versions of a kind, by its definition's name."""
+        kind = self.lookup(name)
+        if kind is None:
+            return []
+        served = (item.name for item in kind.definition.spec.versions if item.served)
+        return [found for version in served if (found := kind.endpoint(version)) is not None]
+
     def endpoints_in_use(self) -> Iterator[CustomEndpoint]:
         """The endpoints that have been made."""
         for kind in list(self._known.values()):

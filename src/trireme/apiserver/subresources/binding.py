@@ -38,8 +38,8 @@ async def create(context: ServerContext, request: Request, _endpoint: Endpoint) 
     if problems:
         raise errors.invalid("Binding", name, problems)
     pods = context.endpoint(Pod)
-    await context.registry.connect(pods, "binding", info.namespace, name, call.user, binding)
-    call.any_version = True
+    await context.registry.admit("CREATE", pods, "binding", info.namespace, name, binding, call)
+    call.any_version = call.admitted = True
     now = time.format(context.env.clock.now())
 
     def bind(_old: Any, item: KeyValue) -> Any:

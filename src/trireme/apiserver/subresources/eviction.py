@@ -43,7 +43,10 @@ async def create(context: ServerContext, request: Request, _endpoint: Endpoint) 
         raise errors.bad_request("name in URL does not match name in Eviction object")
     options = _delete_options(eviction, call)
     pods = context.endpoint(Pod)
-    await context.registry.connect(pods, "eviction", info.namespace, info.name, call.user, eviction)
+    await context.registry.admit(
+        "CREATE", pods, "eviction", info.namespace, info.name, eviction, call
+    )
+    call.admitted = True
     pinned = options.preconditions is not None and bool(options.preconditions.resourceVersion)
     for _ in range(TRIES):
         pod: Pod = pods.load(context.registry.get(pods, info.namespace, info.name))
@@ -127,7 +130,7 @@ async def _take(context: ServerContext, budget: PodDisruptionBudget, pod: Pod, c
         newest.metadata.resourceVersion = ""
         return newest
 
-    own = Call(call.user, call.dry_run, any_version=True)
+    own = Call(call.user, call.dry_run, any_version=True, admitted=True)
     meta = budget.metadata
     try:
         await context.registry.update(endpoint, meta.namespace, meta.name, count, own, "status")
@@ -176,7 +179,7 @@ async def _mark(
         newest.metadata.resourceVersion = ""
         return newest
 
-    own = Call(call.user, any_version=True)
+    own = Call(call.user, any_version=True, admitted=True)
     meta = pod.metadata
     item, _ = await context.registry.update(pods, meta.namespace, meta.name, mark, own, "eviction")
     return item

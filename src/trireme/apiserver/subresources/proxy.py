@@ -17,8 +17,8 @@ from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.reply.reply import AnyReply
-from trireme.apiserver.request import ANONYMOUS, Request
-from trireme.apiserver.subresources import forward
+from trireme.apiserver.request import Request
+from trireme.apiserver.subresources import connections, forward
 from trireme.machinery import errors, gotext
 
 
@@ -108,8 +108,7 @@ async def node(context: ServerContext, request: Request, endpoint: Endpoint) -> 
 async def _admit(context: ServerContext, request: Request, endpoint: Endpoint) -> None:
     if request.headers.get("upgrade", ""):
         raise errors.bad_request("upgraded connections are not passed on by this proxy")
-    info, user = request.info, request.user or ANONYMOUS
-    await context.registry.connect(endpoint, "proxy", info.namespace, info.name, user, None)
+    await connections.admit(context, request, endpoint)
 
 
 async def _pass_on(

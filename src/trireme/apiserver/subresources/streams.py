@@ -21,8 +21,8 @@ from trireme.apiserver.handlers import SubresourceHandler
 from trireme.apiserver.nodes import joining, sockets, translate
 from trireme.apiserver.nodes.contract import RawStream
 from trireme.apiserver.reply.reply import AnyReply, UpgradeReply
-from trireme.apiserver.request import ANONYMOUS, Request
-from trireme.apiserver.subresources import pods
+from trireme.apiserver.request import Request
+from trireme.apiserver.subresources import connections, pods
 from trireme.kit import hijack, tasks
 from trireme.machinery import errors, gotext
 
@@ -61,11 +61,9 @@ async def attach(context: ServerContext, request: Request, endpoint: Endpoint) -
 async def port_forward(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Carry connections to a pod's ports."""
     _check_create(context, request)
+    await connections.admit(context, request, endpoint)
     pod = pods.pod_of(context, request)
     node = pods.node_of(pod)
-    user = request.user or ANONYMOUS
-    info = request.info
-    await context.registry.connect(endpoint, "portforward", info.namespace, info.name, user, None)
     path = f"/portForward/{pod.metadata.namespace}/{pod.metadata.name}"
     upgrade = _upgrade_of(request)
     headers = {"X-Stream-Protocol-Version": "portforward.k8s.io"}
@@ -94,6 +92,7 @@ def _check_create(context: ServerContext, request: Request) -> None:
 async def _command(
     context: ServerContext, request: Request, endpoint: Endpoint, verb: str
 ) -> AnyReply:
+    await connections.admit(context, request, endpoint)
     pod = pods.pod_of(context, request)
     container = pods.container_of(pod, request.param("container"))
     node = pods.node_of(pod)
@@ -102,9 +101,6 @@ async def _command(
         raise errors.bad_request("you must specify at least one of stdin, stdout, stderr")
     if streams["tty"]:
         streams["stderr"] = False
-    user = request.user or ANONYMOUS
-    info = request.info
-    await context.registry.connect(endpoint, verb, info.namespace, info.name, user, None)
     query = [("command", item) for item in request.query.get("command", [])]
     query += [
         (name if name == "tty" else name.replace("std", "") + "put", "1")

@@ -59,7 +59,7 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
     req: TokenRequest = body.read_as(request, TokenRequest)
     normalise.normalise(req)
     # Before the audiences are filled in: admission checks which of them were asked for.
-    await context.registry.connect(endpoint, "token", info.namespace, info.name, call.user, req)
+    await context.registry.admit("CREATE", endpoint, "token", info.namespace, info.name, req, call)
     account = context.reader.get(ServiceAccount, info.namespace, info.name)
     _check_metadata(req, info.namespace, info.name)
     if account is None:

@@ -85,7 +85,13 @@ async def patch(context: ServerContext, request: Request, endpoint: Endpoint) ->
 
 def call_of(request: Request) -> Call:
     """What the write carries; 422 for options that an apply may not have."""
-    call = Call(request.user or ANONYMOUS, options.dry_run(request), request.warnings)
+    call = Call(
+        request.user or ANONYMOUS,
+        options.dry_run(request),
+        request.warnings,
+        request=request,
+        annotations=request.annotations,
+    )
     call.manager = options.field_manager(request, applying=True)
     call.any_version = call.applied = True
     return call

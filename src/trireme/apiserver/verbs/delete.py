@@ -25,7 +25,7 @@ async def delete(context: ServerContext, request: Request, endpoint: Endpoint) -
     call.dry_run = call.dry_run or bool(opts.dryRun)
     hub = endpoint.hub
     _warn_of_orphans(request, endpoint, opts)
-    item, gone = await context.registry.delete(hub, info.namespace, info.name, opts, call)
+    item, gone = await context.registry.delete(endpoint, info.namespace, info.name, opts, call)
     resource = hub.resource
     if not gone or resource.returns_deleted:
         status = 202 if not gone and opts.orphanDependents is False else 200
@@ -48,6 +48,7 @@ async def delete_collection(context: ServerContext, request: Request, endpoint: 
     opts, call = delete_options(request), write.call_of(request)
     _warn_of_orphans(request, endpoint, opts)
     call.dry_run = call.dry_run or bool(opts.dryRun)
+    call.in_collection = True
     selected, meta = await read.select(
         context, endpoint, info.namespace, options.list_options(request, endpoint)
     )
@@ -56,7 +57,9 @@ async def delete_collection(context: ServerContext, request: Request, endpoint: 
     for item in selected:
         target = hub.load(item).metadata
         try:
-            last, _ = await context.registry.delete(hub, target.namespace, target.name, opts, call)
+            last, _ = await context.registry.delete(
+                endpoint, target.namespace, target.name, opts, call
+            )
             deleted.append(last)
         except errors.ApiError as error:
             if not errors.is_not_found(error):

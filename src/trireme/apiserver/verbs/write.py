@@ -40,7 +40,13 @@ _SAME_OWNER = (
 
 def call_of(request: Request) -> Call:
     """What a write carries besides its object."""
-    return Call(request.user or ANONYMOUS, options.dry_run(request), request.warnings)
+    return Call(
+        request.user or ANONYMOUS,
+        options.dry_run(request),
+        request.warnings,
+        request=request,
+        annotations=request.annotations,
+    )
 
 
 def tracked_call(request: Request) -> Call:
