@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
+from trireme.apiserver.settings.aggregator import AggregatorSettings
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -40,6 +41,7 @@ class ApiServerConfig:
     kubelets: KubeletAccess | None = None
     # Another way to kubelets than HTTPS: those in the same process.
     kubelet_transport: Kubelets | None = None
+    aggregator: AggregatorSettings = field(default_factory=AggregatorSettings)
     # Tokens that never expire: token -> (user, uid, groups); upstream's --token-auth-file.
     static_tokens: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
     anonymous: bool = True

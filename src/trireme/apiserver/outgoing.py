@@ -87,14 +87,14 @@ class Outgoing:
         )
 
     async def connect(
-        self, host: str, port: int, tls: ssl.SSLContext | None
+        self, host: str, port: int, tls: ssl.SSLContext | None, server_name: str | None = None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection for bytes; raises OSError."""
         async with asyncio.timeout(CONNECT_TIMEOUT):
             loop = asyncio.get_running_loop()
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             sock = await aiohappyeyeballs.start_connection(found, socket_factory=self._socket)
-            name = host if tls is not None else None
+            name = (server_name or host) if tls is not None else None
             return await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name)
 
     async def close(self) -> None:

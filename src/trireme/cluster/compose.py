@@ -120,6 +120,7 @@ def api_server(cluster: Settings) -> Main:
         from trireme.apiserver import run
         from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
         from trireme.apiserver.nodes.contract import KubeletAccess
+        from trireme.apiserver.settings.aggregator import AggregatorSettings
         from trireme.cluster import apiserver_flags
 
         keys = Keys(cluster.pki_dir)
@@ -132,6 +133,7 @@ def api_server(cluster: Settings) -> Main:
             kubelets=KubeletAccess(
                 keys.pair("apiserver-kubelet-client"), keys.authority_file.read_bytes()
             ),
+            aggregator=AggregatorSettings(keys.pair(pki.FRONT_PROXY)),
             service_cidr=cluster.service_network,
             advertise=(cluster.listen[-1], cluster.port),
             forks=forks(),

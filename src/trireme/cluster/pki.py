@@ -19,6 +19,9 @@ from trireme.kit.pki import Pair
 ADMIN = "kubernetes-admin"
 # The API server binds the groups of its certificate for kubelets to what it may do there.
 KUBELET_CLIENTS = "trireme:kubelet-clients"
+# As kubeadm names them.
+FRONT_PROXY_AUTHORITY = "front-proxy-ca"
+FRONT_PROXY = "front-proxy-client"
 _SERVICE_NAMES = (
     "kubernetes",
     "kubernetes.default",
@@ -60,6 +63,7 @@ class Keys:
         addresses = ("localhost", *settings.listen, settings.service_ip, *_SERVICE_NAMES)
         self._issue("apiserver", "kube-apiserver", now, names=addresses, server=True)
         self._issue("admin", ADMIN, now, groups=("system:masters",))
+        self._make_front_proxy(now)
         client = "kube-apiserver-kubelet-client"
         self._issue("apiserver-kubelet-client", client, now, groups=(KUBELET_CLIENTS,))
         self._issue("controllers", "system:kube-controller-manager", now)
@@ -70,6 +74,13 @@ class Keys:
         for node in settings.nodes:
             self._issue(f"dns.{node.name}", "system:serviceaccount:kube-system:coredns", now)
             self.make_node(node, now)
+
+    def _make_front_proxy(self, now: float) -> None:
+        """The identity that aggregated API servers know the API server by. Its authority is one of
+        its own: whoever has a client certificate of the cluster's is no front proxy."""
+        if not (self._folder / f"{FRONT_PROXY_AUTHORITY}.key").exists():
+            self._keep(FRONT_PROXY_AUTHORITY, pki.new_authority(FRONT_PROXY_AUTHORITY, now))
+        self._issue(FRONT_PROXY, FRONT_PROXY, now, authority=FRONT_PROXY_AUTHORITY)
 
     def make_node(self, node: NodeSettings, now: float) -> None:
         """Create the keys of a node's components, the kubelet's last."""
@@ -133,15 +144,15 @@ class Keys:
         groups: tuple[str, ...] = (),
         names: tuple[str, ...] = (),
         server: bool = False,
+        authority: str = "ca",
     ) -> None:
         if (self._folder / f"{name}.key").exists():
             kept = (self._folder / f"{name}.crt").read_bytes()
             # An earlier version may have made it with another subject or other addresses.
             if pki.is_for(kept, user, organizations=groups, names=names):
                 return
-        pair = pki.issue(
-            self.authority(), user, now, organizations=groups, names=names, server=server
-        )
+        signer = self.pair(authority)
+        pair = pki.issue(signer, user, now, organizations=groups, names=names, server=server)
         self._keep(name, pair)
 
     def _keep(self, name: str, pair: Pair) -> None:
