@@ -59,6 +59,14 @@ class StoreUnavailable(StoreError):
     """The write was not acknowledged: the disk refused it or the store does not run."""
 
 
+class Unreadable(StoreError):
+    """What is stored under a key cannot be read: it is encrypted with a key that is not there."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(reason)
+        self.key, self.reason = key, reason
+
+
 class CannotOpen(StoreError):
     """The data cannot be opened: locked, corrupt, of a newer schema, or not a store at all."""
 
@@ -100,14 +108,22 @@ class Store(Protocol):
     @property
     def compacted(self) -> int: ...
     @property
+    def expires(
+        self,
+    ) -> bool: ...  # whether items go after their ``ttl``, in seconds, by themselves
+    @property
+    def shared(self) -> bool: ...  # whether others write too: a read may be old before a barrier
+    @property
     def failure(self) -> str: ...  # why the last write was not durable; "" once one is
     async def start(self) -> None: ...
     async def close(self) -> None: ...
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *exc: object) -> None: ...
 
-    async def create(self, key: str, value: Value) -> KeyValue: ...
-    async def update(self, key: str, value: Value, expect: int | None = None) -> KeyValue: ...
+    async def create(self, key: str, value: Value, ttl: int = 0) -> KeyValue: ...
+    async def update(
+        self, key: str, value: Value, expect: int | None = None, ttl: int = 0
+    ) -> KeyValue: ...
     async def delete(
         self, key: str, expect: int | None = None, value: Value | None = None
     ) -> KeyValue: ...

@@ -30,6 +30,7 @@ from trireme.store.contract import (
     StoreError,
     StoreUnavailable,
     Subscription,
+    Unreadable,
     Value,
     WatchFilter,
 )
@@ -53,6 +54,9 @@ class Write:
 class Engine:
     """``history`` bounds the events kept, in events: beyond it the oldest quarter is compacted."""
 
+    expires = False
+    shared = False
+
     def __init__(self, *, history: int | None = None) -> None:
         if history is not None and history < 4:
             raise ValueError(f"history of {history} events is below 4")
@@ -65,6 +69,8 @@ class Engine:
         self._uncommitted: deque[Write] = deque()
         self._closed: str | None = "the store has not been started"
         self._failure = ""
+        # Why what is stored under a key cannot be read.
+        self._unreadable: dict[str, str] = {}
         self._log = logging.getLogger("trireme.store")
 
     @property
@@ -96,21 +102,23 @@ class Engine:
 
     # Writes
 
-    async def create(self, key: str, value: Value) -> KeyValue:
+    async def create(self, key: str, value: Value, ttl: int = 0) -> KeyValue:
         """KeyExists, StoreUnavailable."""
         self._check(key)
         current, pending = self._newest(key)
         if current is not None:
             await self._raise(KeyExists(key, current), pending)
         revision = self._assigned = self._assigned + 1
-        item = KeyValue(key, _render(value, revision), revision, revision)
+        item = KeyValue(key, render(value, revision), revision, revision)
         return await self._write(CREATED, item, None)
 
-    async def update(self, key: str, value: Value, expect: int | None = None) -> KeyValue:
+    async def update(
+        self, key: str, value: Value, expect: int | None = None, ttl: int = 0
+    ) -> KeyValue:
         """KeyMissing, Conflict, StoreUnavailable."""
         current = await self._compare(key, expect)
         revision = self._assigned = self._assigned + 1
-        item = KeyValue(key, _render(value, revision), revision, current.created)
+        item = KeyValue(key, render(value, revision), revision, current.created)
         return await self._write(MODIFIED, item, current)
 
     async def delete(
@@ -119,7 +127,7 @@ class Engine:
         """Returns the final item. KeyMissing, Conflict, StoreUnavailable."""
         current = await self._compare(key, expect)
         revision = self._assigned = self._assigned + 1
-        final = current.value if value is None else _render(value, revision)
+        final = current.value if value is None else render(value, revision)
         return await self._write(DELETED, KeyValue(key, final, revision, current.created), current)
 
     async def _submit(self, write: Write) -> KeyValue:
@@ -129,12 +137,19 @@ class Engine:
     # Reads
 
     def get(self, key: str) -> KeyValue | None:
+        """Unreadable."""
+        if self._unreadable and key in self._unreadable:
+            raise Unreadable(key, self._unreadable[key])
         return self._table.get(key)
 
     def list(
         self, prefix: str, *, after: str | None = None, limit: int = 0, revision: int | None = None
     ) -> Page:
-        """Compacted, FutureRevision."""
+        """Compacted, FutureRevision, Unreadable."""
+        if self._unreadable:
+            for key, reason in self._unreadable.items():
+                if key.startswith(prefix):
+                    raise Unreadable(key, reason)
         return self._table.list(prefix, after, limit, revision)
 
     def count(self, prefix: str) -> int:
@@ -247,7 +262,7 @@ class Engine:
         for write in committed:
             if self._pending.get(write.event.key) is write:
                 del self._pending[write.event.key]
-            self._apply(write)
+            self._apply(write.event, write.item)
         for write in committed:
             if write.acknowledged is not None and not write.acknowledged.done():
                 write.acknowledged.set_result(write.item)
@@ -255,9 +270,9 @@ class Engine:
                 if not failed.done():
                     failed.set_exception(error)
 
-    def _apply(self, write: Write) -> None:
-        self._table.apply(write.event, write.item)
-        self._history.publish(write.event)
+    def _apply(self, event: Event, item: KeyValue) -> None:
+        self._table.apply(event, item)
+        self._history.publish(event)
         if self._history_limit is not None and len(self._history) > self._history_limit:
             self._compact(self._history.oldest(self._history_limit // 4))
 
@@ -279,5 +294,5 @@ class Engine:
                     future.set_exception(StoreUnavailable(reason))
 
 
-def _render(value: Value, revision: int) -> bytes:
+def render(value: Value, revision: int) -> bytes:
     return b"%b%d%b" % (value.head, revision, value.tail)

@@ -44,6 +44,17 @@ class EventHistory:
         for event in events:
             self._append(event, bucket(event.key))
 
+    def reset(self, revision: int, compacted: int) -> None:
+        """Start anew at a revision; nobody can go on from what was before."""
+        self.close("compacted")
+        self._events.clear()
+        self._buckets.clear()
+        self.revision, self.compacted = revision, compacted
+
+    def advance(self, revision: int) -> None:
+        """Nothing that is kept here was written up to ``revision``."""
+        self.revision = revision
+
     def publish(self, event: Event) -> None:
         name = bucket(event.key)
         self._append(event, name)

@@ -27,5 +27,5 @@ class MemoryStore(Engine):
                 self._before_commit(write.event)
             except OSError as error:
                 raise StoreUnavailable(str(error)) from error
-        self._apply(write)
+        self._apply(write.event, write.item)
         return write.item
