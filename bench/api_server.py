@@ -1,7 +1,8 @@
 """One API server as a process of its own: SQLite, TLS, a static administrator's token.
 
-In: ``python bench/api_server.py FOLDER PORT``. The folder has ``serving.pem``, ``serving.key``,
-``ca.pem`` and ``accounts.key``; the store is made in it. Started by ``subjects``.
+In: ``python bench/api_server.py FOLDER PORT [NAME=VALUE]...``, the latter flags of the API server.
+The folder has ``serving.pem``, ``serving.key``, ``ca.pem`` and ``accounts.key``; the store is made
+in it. Started by ``subjects``.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from trireme.cluster import compose
 TOKEN = "measured"
 
 
-async def main(folder: Path, port: int) -> None:
+async def main(folder: Path, port: int, flags: list[str]) -> None:
     """Serve until SIGTERM."""
     from trireme.apiserver import run
     from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+    from trireme.cluster import apiserver_flags
     from trireme.kit.pki import Pair
     from trireme.store.sqlite import SqliteStore
 
@@ -42,6 +44,7 @@ async def main(folder: Path, port: int) -> None:
         static_tokens={TOKEN: ("admin", "1", ("system:masters",))},
         forks=compose.forks(),
     )
+    config = apiserver_flags.configured(config, flags)
     try:
         await run.run(config, compose.environment("apiserver", lambda: None))
     except asyncio.CancelledError:
@@ -51,4 +54,4 @@ async def main(folder: Path, port: int) -> None:
 if __name__ == "__main__":
     gc.disable()
     compose.import_api_server()
-    uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

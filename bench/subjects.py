@@ -55,15 +55,16 @@ class Subject:
 
 
 @contextmanager
-def trireme() -> Iterator[Subject]:
-    """Our API server with its store in SQLite."""
+def trireme(*flags: str) -> Iterator[Subject]:
+    """Our API server with its store in SQLite, or where the flags (NAME=VALUE) say."""
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as name, ExitStack() as undo:
         folder, port = Path(name), free_port()
         _keys(folder)
         compiled()
         script = Path(__file__).with_name("api_server.py")
         began = time.monotonic()
-        server = undo.enter_context(_process([sys.executable, str(script), name, str(port)], name))
+        command = [sys.executable, str(script), name, str(port), *flags]
+        server = undo.enter_context(_process(command, name))
         yield _ready(port, folder, {"API server": server}, began)
 
 
@@ -73,8 +74,8 @@ def compiled() -> None:
 
 
 @contextmanager
-def upstream(binaries: Path) -> Iterator[Subject]:
-    """Upstream's API server with etcd; both count."""
+def upstream(binaries: Path, *flags: str, etcd: str = "") -> Iterator[Subject]:
+    """Upstream's API server with etcd, and both count; ``etcd``: one that runs, by its URLs."""
     with tempfile.TemporaryDirectory(prefix="trireme-bench-") as name, ExitStack() as undo:
         folder, port = Path(name), free_port()
         client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
@@ -84,10 +85,13 @@ def upstream(binaries: Path) -> Iterator[Subject]:
             pki.public_key((folder / "accounts.key").read_bytes())
         )
         began = time.monotonic()
-        etcd = undo.enter_context(_process(_etcd(binaries, folder, client, peer), name))
+        processes = {}
+        if not etcd:
+            own = _etcd(binaries, folder, client, peer)
+            processes["etcd"] = undo.enter_context(_process(own, name))
         command = [
             str(binaries / "kube-apiserver"),
-            f"--etcd-servers={client}",
+            f"--etcd-servers={etcd or client}",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
             f"--tls-cert-file={folder / 'serving.pem'}",
@@ -99,9 +103,10 @@ def upstream(binaries: Path) -> Iterator[Subject]:
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             "--authorization-mode=Node,RBAC",
             "--service-cluster-ip-range=10.96.0.0/12",
+            *flags,
         ]
-        server = undo.enter_context(_process(command, name))
-        yield _ready(port, folder, {"API server": server, "etcd": etcd}, began)
+        processes["API server"] = undo.enter_context(_process(command, name))
+        yield _ready(port, folder, processes, began)
 
 
 def _etcd(binaries: Path, folder: Path, client: str, peer: str) -> list[str]:

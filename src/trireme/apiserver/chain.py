@@ -60,6 +60,8 @@ def _failed(context: ServerContext, request: Request, error: Exception) -> Reply
         return reply.error(error)
     if isinstance(error, stores.StoreUnavailable):
         return reply.error(errors.service_unavailable(f"the store is not available: {error}"))
+    if isinstance(error, stores.Unreadable):
+        return reply.error(errors.internal_error(error))
     context.env.log.exception("%s %s failed", request.method, request.path)
     return reply.error(errors.internal_error(error))
 

@@ -52,6 +52,9 @@ class ApiServerConfig:
     # The address that Service default/kubernetes leads to.
     advertise: tuple[str, int] | None = None
     compaction_interval: float = 300.0
+    # --etcd-healthcheck-timeout and --etcd-readycheck-timeout, of the store's checks.
+    healthcheck_timeout: float = 2.0
+    readycheck_timeout: float = 2.0
     # --max-requests-inflight and --max-mutating-requests-inflight; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200

@@ -226,8 +226,8 @@ class Registry:
                 raise stores.KeyExists(key, current)
             return _unstored(endpoint, key, obj)
         if allocation is None:
-            return await self.store.create(key, endpoint.encode(obj))
-        return await _commit(self.store.create(key, endpoint.encode(obj)), allocation)
+            return await self.store.create(key, endpoint.encode(obj), resource.ttl)
+        return await _commit(self.store.create(key, endpoint.encode(obj), resource.ttl), allocation)
 
     async def update(
         self,
@@ -247,6 +247,42 @@ class Registry:
         ``create`` makes the object where PUT may create it.
         """
         key = endpoint.key(namespace, name)
+        return await self._fresh(
+            key,
+            lambda: self._update(endpoint, namespace, name, key, change, call, subresource, create),
+            call,
+        )
+
+    async def _fresh(
+        self, key: str, write: Callable[[], Awaitable[tuple[KeyValue, bool]]], call: Call
+    ) -> tuple[KeyValue, bool]:
+        """A write that other servers' writes may have made fail: what is refused because of an
+        object that is older than the newest one is tried again with that."""
+        if not self.store.shared:
+            return await write()
+        before, warned = self.store.get(key), len(call.warnings)
+        try:
+            return await write()
+        except errors.ApiError as error:
+            if error.code not in (404, 409):
+                raise
+            await self.store.barrier()
+            if self.store.get(key) == before:
+                raise
+        del call.warnings[warned:]
+        return await write()
+
+    async def _update(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        key: str,
+        change: Callable[[Any, KeyValue], Any],
+        call: Call,
+        subresource: str,
+        create: Callable[[], Any] | None,
+    ) -> tuple[KeyValue, bool]:
         for _ in range(CONFLICT_RETRIES):
             item = self.store.get(key)
             if item is None:
@@ -426,8 +462,10 @@ class Registry:
             value = encoded.head + b"%d" % item.revision + encoded.tail
             return KeyValue(key, value, item.revision, item.created)
         if allocation is None:
-            return await self.store.update(key, encoded, item.revision)
-        return await _commit(self.store.update(key, encoded, item.revision), allocation)
+            return await self.store.update(key, encoded, item.revision, resource.ttl)
+        return await _commit(
+            self.store.update(key, encoded, item.revision, resource.ttl), allocation
+        )
 
     def _is_current(self, endpoint: Endpoint, item: KeyValue) -> bool:
         """Whether the item is served as it is stored; otherwise even an empty update stores it."""
@@ -448,6 +486,20 @@ class Registry:
 
         Rules: validation-defaults §7: finalizers and grace make it stay, deleting.
         """
+        return await self._fresh(
+            endpoint.key(namespace, name),
+            lambda: self._delete(endpoint, namespace, name, options, call),
+            call,
+        )
+
+    async def _delete(
+        self,
+        endpoint: Endpoint,
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        call: Call,
+    ) -> tuple[KeyValue, bool]:
         requested, endpoint = endpoint, endpoint.hub
         resource = endpoint.resource
         for _ in range(CONFLICT_RETRIES):
@@ -480,7 +532,8 @@ class Registry:
                 value = encoded.head + b"%d" % item.revision + encoded.tail
                 if value == item.value or call.dry_run:
                     return KeyValue(item.key, value, item.revision, item.created), False
-                return await self.store.update(item.key, encoded, item.revision), False
+                updated = await self.store.update(item.key, encoded, item.revision, resource.ttl)
+                return updated, False
             except (stores.Conflict, stores.KeyMissing):
                 if options.preconditions is not None and options.preconditions.resourceVersion:
                     break

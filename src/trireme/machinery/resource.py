@@ -241,7 +241,7 @@ class Resource:
     # Since when a kind is deprecated, until when it is there, what to use: all requests are warned.
     deprecated: str = ""
     # Seconds until the stored object expires by itself (events).
-    ttl: float | None = None
+    ttl: int = 0
 
     @cached_property
     def _identity(self) -> Any:

@@ -1,4 +1,5 @@
 """Revisioned keys and bytes: one contract, several engines.
 
-``contract`` is what callers see. ``memory.MemoryStore`` and ``sqlite.SqliteStore`` fulfil it.
+``contract`` is what callers see. ``memory.MemoryStore``, ``sqlite.SqliteStore`` and
+``etcd.EtcdStore`` fulfil it.
 """

@@ -36,6 +36,10 @@ class Reader:
         page = self._store.list(endpoint.prefix(namespace))
         return [self._load(endpoint, item) for item in page.items]
 
+    async def catch_up(self) -> None:
+        """Wait for what others have written until now. StoreUnavailable."""
+        await self._store.barrier()
+
     def changes(self, *kinds: type) -> Changes:
         """Says from then on whether an object of these types was written."""
         return Changes(self._store, [self._by_type[kind].root for kind in kinds])

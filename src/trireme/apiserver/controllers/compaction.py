@@ -10,8 +10,10 @@ from trireme.store.contract import StoreUnavailable
 
 
 async def compact(context: ServerContext) -> None:
-    """Compact at every interval, for ever; what fails (the disk is full, say) is so with the next
-    try."""
+    """Compact at every interval (0: never), for ever; what fails (the disk is full, say) is so with
+    the next try."""
+    if not context.config.compaction_interval:
+        return
     clock, store = context.env.clock, context.store
     before = store.revision
     while True:

@@ -1,4 +1,5 @@
-"""Deletes objects of kinds with a TTL: events, an hour after their last write.
+"""Deletes objects of kinds with a TTL, where the store does not: events, an hour after their last
+write.
 
 In: the stored objects of every kind whose ``Resource`` has a ``ttl``. Out: deletions. The store
 keeps no times, so each object's age is counted from when this task first saw its revision; after a
@@ -18,7 +19,9 @@ INTERVAL = 60.0
 
 async def expire(context: ServerContext) -> None:
     """Delete what is older than its TTL, until cancelled."""
-    watched = [end for end in context.served.endpoints.values() if end.resource.ttl is not None]
+    if context.store.expires:
+        return
+    watched = [end for end in context.served.endpoints.values() if end.resource.ttl]
     observed: dict[str, tuple[int, float]] = {}
     while watched:
         await context.env.clock.sleep(INTERVAL)
@@ -35,7 +38,6 @@ async def _expire_kind(
 ) -> None:
     """One kind: delete what is due and note in ``observed`` when each revision was first there."""
     ttl, now = endpoint.resource.ttl, context.env.clock.monotonic()
-    assert ttl is not None
     for item in context.store.list(endpoint.root).items:
         revision, since = before.get(item.key, (0, now))
         if revision != item.revision:

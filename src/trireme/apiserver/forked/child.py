@@ -117,7 +117,8 @@ def _redirected(context: ServerContext, channel: _Channel) -> ServerContext:
     ]
     context.hooks.call_through(channel.ask)
     # Nobody else waits for a turn here; the parent's is bound to its own loop.
-    return replace(context, turns=Turns(context.env.clock))
+    store: Any = _Reads(context.store)
+    return replace(context, store=store, turns=Turns(context.env.clock))
 
 
 class _Channel:
@@ -156,8 +157,24 @@ class _Channel:
         return bytes(data)
 
 
+class _Reads:
+    """The store as it was at the fork: what it has is the newest."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def barrier(self) -> int:
+        return self._store.revision
+
+
 class _ForwardedStore:
     """The store as the registry uses it: reads of what was there, and of what was written since."""
+
+    # Its reads are those of the moment when it was forked.
+    shared = False
 
     def __init__(self, store: Store, channel: _Channel) -> None:
         self._store = store
@@ -167,12 +184,12 @@ class _ForwardedStore:
     def get(self, key: str) -> KeyValue | None:
         return self._newer[key] if key in self._newer else self._store.get(key)
 
-    async def create(self, key: str, value: Value) -> KeyValue:
-        item = self._newer[key] = self._write(messages.Create(key, *value))
+    async def create(self, key: str, value: Value, ttl: int) -> KeyValue:
+        item = self._newer[key] = self._write(messages.Create(key, *value, ttl))
         return item
 
-    async def update(self, key: str, value: Value, expect: int) -> KeyValue:
-        item = self._newer[key] = self._write(messages.Update(key, *value, expect))
+    async def update(self, key: str, value: Value, expect: int, ttl: int) -> KeyValue:
+        item = self._newer[key] = self._write(messages.Update(key, *value, expect, ttl))
         return item
 
     async def delete(self, key: str, expect: int, value: Value) -> KeyValue:

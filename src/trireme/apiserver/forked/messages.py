@@ -30,6 +30,7 @@ class Create(Message, frozen=True):
     key: str
     head: bytes
     tail: bytes
+    ttl: int
 
 
 class Update(Message, frozen=True):
@@ -37,6 +38,7 @@ class Update(Message, frozen=True):
     head: bytes
     tail: bytes
     expect: int
+    ttl: int
 
 
 class Delete(Message, frozen=True):

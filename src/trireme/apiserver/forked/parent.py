@@ -144,6 +144,7 @@ class Forks:
             async with asyncio.timeout(TIMEOUT):
                 await self._unread.take(share, 1)
                 async with self._slots.one(user):
+                    await context.store.barrier()
                     return await _answered(context, request, answers, share)
         except TimeoutError:
             message = "request did not complete within the allotted timeout"
@@ -259,10 +260,10 @@ class _Connection:
     async def _handle(self, question: messages.Question) -> Message:
         context, store = self._context, self._context.store
         match question:
-            case messages.Create(key, head, tail):
-                return await self._stored(await store.create(key, Value(head, tail)))
-            case messages.Update(key, head, tail, expect):
-                return await self._stored(await store.update(key, Value(head, tail), expect))
+            case messages.Create(key, head, tail, ttl):
+                return await self._stored(await store.create(key, Value(head, tail), ttl))
+            case messages.Update(key, head, tail, expect, ttl):
+                return await self._stored(await store.update(key, Value(head, tail), expect, ttl))
             case messages.Delete(key, head, tail, expect):
                 try:
                     item = await store.delete(key, expect, Value(head, tail))

@@ -15,9 +15,10 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.endpoint import Endpoint, with_revision
+from trireme.apiserver.storage import definitions
 from trireme.apiserver.storage.layout import Layout, kind
 from trireme.machinery import gotext
-from trireme.machinery.codec import json
+from trireme.machinery.codec import cbor, json
 from trireme.machinery.codec.protobuf import decode as protobuf
 from trireme.machinery.codec.protobuf import table
 from trireme.machinery.meta import ObjectMeta
@@ -32,6 +33,7 @@ _OURS = re.compile(
     rb',"metadata":\{(?:"(?:name|generateName|namespace|selfLink|uid)":"[^"\\]*",)*'
     rb'"resourceVersion":"(?=")'
 )
+_CBOR = b"\xd9\xd9\xf7"
 _SLOT = b'"resourceVersion":"'
 
 
@@ -43,16 +45,16 @@ _decode_metadata = msgspec.json.Decoder(_WithMetadata).decode
 
 
 class ObjectCodec:
-    """``known``: the built-in kinds in all their versions."""
+    """``known``: the built-in kinds in all their versions; ``prefix``: of all keys in etcd."""
 
-    def __init__(self, known: Iterable[Resource], layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, known: Iterable[Resource], prefix: str = "/registry") -> None:
         self._versions: dict[tuple[str, str], Resource] = {}
         self._stored: dict[str, Endpoint] = {}
         for resource in known:
             self._versions[resource.api_version, resource.kind] = resource
             if resource.stored_as is None:
                 self._stored[resource.group_resource] = Endpoint(resource)
+        self._layout = Layout(self._stored, prefix)
 
     def key(self, key: str) -> bytes:
         return self._layout.outside(key).encode()
@@ -83,6 +85,8 @@ class ObjectCodec:
         """What another API server wrote. ValueError, MsgspecError, DecodeError."""
         if raw.startswith(protobuf.MAGIC):
             plain: Any = protobuf.decode(raw, table.built_in())
+        elif raw.startswith(_CBOR):
+            plain = cbor.load(raw)
         else:
             plain = json.plain(raw)
         if not isinstance(plain, dict):
@@ -90,6 +94,8 @@ class ObjectCodec:
         endpoint = self._stored.get(kind(key))
         if endpoint is None:
             return _custom(raw if raw.startswith(b"{") else json.encode(plain), plain)
+        if plain.get("apiVersion") == definitions.V1BETA1:
+            plain = definitions.to_v1(plain)
         version, name = plain.get("apiVersion", ""), plain.get("kind", "")
         resource = self._versions.get((version, name))
         if resource is None:

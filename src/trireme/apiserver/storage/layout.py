@@ -23,7 +23,8 @@ _GROUPED = ("apiextensions.k8s.io", "apiregistration.k8s.io")
 
 
 class Layout:
-    """``built_in``: the built-in kinds, as plural[.group]; ``prefix``: of all keys in etcd."""
+    """``built_in``: the built-in kinds that are stored, as plural[.group]. ``prefix``: of all keys
+    in etcd."""
 
     def __init__(self, built_in: Iterable[str], prefix: str = "/registry") -> None:
         self._prefix = f"/{prefix.strip('/')}/" if prefix.strip("/") else "/"

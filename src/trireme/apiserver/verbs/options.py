@@ -257,9 +257,9 @@ def _check(
     return problems
 
 
-def minimum_version(request: Request) -> int:
-    """The version that a GET must be of at least; 0 for any."""
-    return _version(request.param("resourceVersion")) or 0
+def minimum_version(request: Request) -> int | None:
+    """The version that a GET must be of at least; 0 for any, None for the newest."""
+    return _version(request.param("resourceVersion"))
 
 
 def _version(text: str) -> int | None:

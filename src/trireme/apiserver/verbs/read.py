@@ -30,7 +30,9 @@ async def get(context: ServerContext, request: Request, endpoint: Endpoint) -> R
     """One object."""
     info = request.info
     asked = options.minimum_version(request)
-    if asked > context.store.revision:
+    if asked is None or asked > context.store.revision:
+        await context.store.barrier()
+    if asked is not None and asked > context.store.revision:
         raise errors.too_large_resource_version(asked, context.store.revision)
     item = context.registry.get(endpoint.hub, info.namespace, info.name)
     if endpoint.converts:
@@ -55,7 +57,10 @@ async def select(
     """The stored items of a list, and its metadata: revision, continue token, how many remain."""
     store = context.store
     prefix, hub = endpoint.prefix(namespace), endpoint.hub
-    await store.barrier()
+    if opts.at is None and (
+        opts.resource_version is None or opts.resource_version > store.revision
+    ):
+        await store.barrier()
     revision = _revision(opts, store.revision)
     after = prefix + opts.start if opts.start else None
     # A list of whatever is there comes whole.

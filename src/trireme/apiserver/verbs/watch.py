@@ -51,9 +51,10 @@ async def watch(context: ServerContext, request: Request, endpoint: Endpoint) ->
     content_type = negotiate.stream(form, endpoint.served)
     write = events.writer(request, endpoint, form, context.env.clock)
     store = context.store
-    await store.barrier()
     asked = opts.resource_version
     initial = bool(opts.initial_events)
+    if asked is None or asked > store.revision:
+        await store.barrier()
     if initial and asked is not None and asked > store.revision:
         error = errors.too_large_resource_version(asked, store.revision)
         return StreamReply(_only(events.error(form, error)), content_type=content_type)

@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/using-api/health-checks/.
 
 from __future__ import annotations
 
+import asyncio
 import platform
 
 from trireme.apiserver.config import VERSION
@@ -23,7 +24,7 @@ async def check(context: ServerContext, request: Request) -> AnyReply:
     A single check is below: /readyz/store.
     """
     root, _, single = request.path.strip("/").partition("/")
-    checks = {"ping": "", "store": await _store_problem(context)}
+    checks = {"ping": "", "store": await _store_problem(context, root)}
     if root != "livez":
         # A full disk is no reason to start the server anew.
         checks["store"] = checks["store"] or context.store.failure
@@ -74,9 +75,16 @@ async def version(_context: ServerContext, _request: Request) -> AnyReply:
     return answer
 
 
-async def _store_problem(context: ServerContext) -> str:
+async def _store_problem(context: ServerContext, root: str) -> str:
+    config = context.config
+    ready = root == "readyz"
     try:
-        await context.store.barrier()
+        async with asyncio.timeout(
+            config.readycheck_timeout if ready else config.healthcheck_timeout
+        ):
+            await context.store.barrier()
+    except TimeoutError:
+        return "the store does not answer"
     except stores.StoreError as problem:
         return str(problem)
     return ""

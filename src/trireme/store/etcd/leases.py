@@ -12,15 +12,16 @@ from trireme.store.contract import StoreUnavailable
 from trireme.store.etcd.members import Members
 from trireme.store.etcd.pb import etcd_pb2 as pb
 
-# Seconds that a key may live longer, in all and as part of its time; keys of one lease.
-REUSE = 60
+# How much longer a key may live, as part of its time; keys of one lease.
 REUSE_PART = 0.05
 MOST_KEYS = 1000
 
 
 class Leases:
-    def __init__(self, members: Members) -> None:
+    def __init__(self, members: Members, reuse: int) -> None:
+        """``reuse``: the most seconds that a key lives longer."""
         self._members = members
+        self._reuse = reuse
         self._lock = asyncio.Lock()
         self._lease = 0
         self._ends = 0.0
@@ -30,7 +31,7 @@ class Leases:
         """StoreUnavailable."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            more = min(REUSE, int(ttl * REUSE_PART))
+            more = min(self._reuse, int(ttl * REUSE_PART))
             if now + ttl < self._ends < now + ttl + more and self._keys < MOST_KEYS:
                 self._keys += 1
                 return self._lease

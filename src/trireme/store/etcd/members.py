@@ -66,6 +66,8 @@ class EtcdConfig:
 
     servers: tuple[str, ...]
     tls: Callable[[], Tls | None] = lambda: None
+    # Seconds that one lease serves further keys.
+    lease_reuse: int = 60
 
 
 class Refused(StoreUnavailable):

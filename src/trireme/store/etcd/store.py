@@ -101,7 +101,7 @@ class EtcdStore(Engine):
     async def start(self) -> None:
         """CannotOpen where etcd cannot be reached."""
         self._members = Members(self._config, self._log)
-        self._leases = Leases(self._members)
+        self._leases = Leases(self._members, self._config.lease_reuse)
         try:
             async with asyncio.timeout(_OPEN):
                 while True:

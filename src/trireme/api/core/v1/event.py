@@ -42,7 +42,7 @@ class Event(Struct):
     reportingInstance: str = always(str)
 
 
-TTL: Final = 3600.0
+TTL: Final = 3600
 _MAX_SHORT: Final = 128
 _MAX_MESSAGE: Final = 1024
 

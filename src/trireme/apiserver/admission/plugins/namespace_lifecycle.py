@@ -5,6 +5,8 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#n
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from trireme.api.core.v1.namespace import Namespace
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
 from trireme.machinery import errors
@@ -30,15 +32,27 @@ class NamespaceLifecycle(PluginBase):
             and resource.group_resource != _EXEMPT
         )
 
-    def admit(self, attributes: Attributes, context: Context) -> None:
+    def admit(self, attributes: Attributes, context: Context) -> Awaitable[None] | None:
         if attributes.operation == "DELETE":
             if attributes.name in IMMORTAL:
                 detail = "this namespace may not be deleted"
                 raise errors.forbidden("namespaces", attributes.name, detail)
-            return
+            return None
+        namespace = context.reader.get(Namespace, "", attributes.namespace)
+        if namespace is None:
+            return self._look_again(attributes, context)
+        self._check(attributes, namespace)
+        return None
+
+    async def _look_again(self, attributes: Attributes, context: Context) -> None:
+        """Another API server may just have created it."""
+        await context.reader.catch_up()
         namespace = context.reader.get(Namespace, "", attributes.namespace)
         if namespace is None:
             raise errors.not_found("namespaces", attributes.namespace)
+        self._check(attributes, namespace)
+
+    def _check(self, attributes: Attributes, namespace: Namespace) -> None:
         if attributes.operation == "CREATE" and namespace.status.phase == "Terminating":
             raise _terminating(attributes)
 
