@@ -71,7 +71,7 @@ def test_protobuf_of_a_built_in_kind_is_read(endpoint: Endpoint, obj: Any):
 
 @pytest.mark.parametrize("form", [msgspec.json.encode, cbor.dump])
 def test_a_custom_object_of_upstreams_is_read_as_one_of_ours(form: Any):
-    obj = {
+    obj: dict[str, Any] = {
         "alpha": {"resourceVersion": ""},
         "apiVersion": "example.com/v1",
         "kind": "Boat",
