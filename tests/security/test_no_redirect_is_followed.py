@@ -77,8 +77,8 @@ async def test_a_webhooks(asking: Any) -> None:
             service = None
             caBundle = servers.AUTHORITY.certificate
 
-        status, _ = await ask.server.context.hooks(Config, base64.b64encode(b"{}"), 5.0)
-        assert status == 307
+        answer = await ask.server.context.hooks(Config, base64.b64encode(b"{}"), 5.0)
+        assert answer.status == 307
         assert (len(hook), len(other)) == (1, 0)
 
 

@@ -15,9 +15,9 @@ from trireme.apiserver.cache.indexes import Indexes
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
-from trireme.apiserver.crd.hooks import HttpsHooks
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.gates import Gates
+from trireme.apiserver.hooks import HttpsHooks
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.registry import Registry
 from trireme.apiserver.served import ServedKinds
@@ -41,7 +41,7 @@ class ServerContext:
     authenticator: UnionAuthenticator
     authorizer: UnionAuthorizer
     registry: Registry
-    # Conversion webhooks.
+    # Webhooks: of conversion and of admission.
     hooks: HttpsHooks
     kubelets: Kubelets
     turns: Turns

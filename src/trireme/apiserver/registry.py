@@ -31,7 +31,7 @@ from trireme.kit.env import Env
 from trireme.machinery import errors, gotext, names, time
 from trireme.machinery import field as fields
 from trireme.machinery.apply.manager import problem as unreadable
-from trireme.machinery.meta import DeleteOptions
+from trireme.machinery.meta import DeleteOptions, OwnerReference
 from trireme.store import contract as stores
 from trireme.store.contract import KeyValue, Store
 
@@ -42,6 +42,12 @@ NAME_TRIES = 8
 # The API server itself, as the one that writes, and as the manager of the fields it sets.
 SELF = User("system:apiserver", groups=("system:masters", "system:authenticated"))
 MANAGER = "kube-apiserver"
+_SAME_OWNER = (
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in "
+    "1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate "
+    "UID(s) observed: {}"
+)
+AFTER_ADMISSION = " after mutating admission happens"
 # Writes that the kind's own update rules validate; every other subresource has rules of its own.
 WITH_KIND_RULES = ("", "scale")
 
@@ -360,6 +366,9 @@ class Registry:
         meta = attributes.new.metadata
         entries = meta.managedFields
         await self._admission.admit(attributes)
+        if attributes.reinvoke:
+            await self._validate_requested(attributes)
+            name_owners_once(attributes.new, call.warnings, AFTER_ADMISSION)
         after = attributes.new.metadata.managedFields
         if after is entries or after == entries:
             return
@@ -371,6 +380,15 @@ class Registry:
                 "caused by an outdated mutating admission controller; please fix your requests: "
                 + problem
             )
+
+    async def _validate_requested(self, attributes: Attributes) -> None:
+        """Validate what webhooks or policies made, in the version of the request; ApiError 422."""
+        endpoint, old = attributes.endpoint, attributes.old
+        if endpoint.hub is endpoint:
+            return
+        new = endpoint.decode(await endpoint.shown(attributes.new))
+        was = None if old is None else endpoint.decode(await endpoint.shown(old))
+        endpoint.validate_served(new, was, attributes.subresource)
 
     def _check_version(
         self, endpoint: Endpoint, name: str, new: Any, old: Any, item: KeyValue, call: Call
@@ -626,6 +644,20 @@ def _ensure_namespace(namespaced: bool, meta: Any, namespace: str) -> None:
         raise errors.bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
         )
+
+
+def name_owners_once(obj: Any, warnings: list[str], when: str = "") -> None:
+    """Drop owner references that the object has already, and warn of them."""
+    kept: list[OwnerReference] = []
+    again: list[str] = []
+    for ref in obj.metadata.ownerReferences:
+        if ref in kept:
+            again.append(ref.uid)
+        else:
+            kept.append(ref)
+    if again:
+        obj.metadata.ownerReferences = kept
+        warnings.append(_SAME_OWNER.format(when, ", ".join(again)))
 
 
 def _wipe(meta: Any) -> None:

@@ -69,9 +69,9 @@ class ServedKinds:
 
     def versions_of(self, endpoint: Endpoint) -> list[Endpoint]:
         """The endpoints of all served versions of an endpoint's kind, its own among them."""
-        resource, hub = endpoint.resource, endpoint.hub
+        resource = endpoint.resource
         if (resource.group, resource.version, resource.plural) in self.endpoints:
-            return [other for other in self.endpoints.values() if other.hub is hub]
+            return [other for other in self.endpoints.values() if other.root == endpoint.root]
         return [*self.custom.versions_of(resource.group_resource)] or [endpoint]
 
     def all_endpoints(self) -> Iterator[Endpoint]:

@@ -24,12 +24,12 @@ from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
-from trireme.apiserver.crd.hooks import HttpsHooks
 from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.forked.parent import Forks
 from trireme.apiserver.handlers import Handlers, KindHandler, Route, SubresourceHandler
+from trireme.apiserver.hooks import HttpsHooks
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.registry import MANAGER, SELF, Call, Registry
@@ -74,7 +74,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         store,
         Chain(
             order.plugins(),
-            Context(reader, env, authorizer, write_status, served.versions_of),
+            Context(reader, env, authorizer, write_status, hooks, served.versions_of),
         ),
         env,
         reader,

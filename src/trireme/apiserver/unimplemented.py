@@ -78,12 +78,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "validatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHECKED,),
     "mutatingadmissionpolicies.admissionregistration.k8s.io": (_NOT_CHANGED,),
     "mutatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHANGED,),
-    "validatingwebhookconfigurations.admissionregistration.k8s.io": (
-        Row("its webhooks will not be called", ("ValidatingAdmissionWebhook",)),
-    ),
-    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (
-        Row("its webhooks will not be called", ("MutatingAdmissionWebhook",)),
-    ),
     "namespaces": (
         Row(
             "no Pod will be checked by them",

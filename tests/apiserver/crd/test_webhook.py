@@ -193,5 +193,5 @@ async def test_nobody_answers() -> None:
         assert status == 500
         assert got["message"].startswith(
             "Internal error occurred: conversion webhook for example.com/v1, Kind=Widget failed: "
-            'Post "https://127.0.0.1:1/convert"'
+            'Post "https://127.0.0.1:1/convert?timeout=30s"'
         )

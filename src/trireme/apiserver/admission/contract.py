@@ -15,9 +15,10 @@ from trireme.apiserver.admission.objects import Objects
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.hooks import Hooks
 from trireme.apiserver.request import Request, User
 from trireme.kit.env import Env
-from trireme.machinery import errors
+from trireme.machinery import errors, names
 from trireme.machinery.resource import Resource
 
 
@@ -56,6 +57,19 @@ class Attributes:
     is_reinvocation: bool = False
     state: dict[str, Any] = field(default_factory=dict)
 
+    def annotate(self, key: str, value: str) -> None:
+        """Annotate the audit event. What is no ``domain/name`` is left out, as upstream does; the
+        first value of a key stays."""
+        domain, _, name = key.partition("/")
+        problems = names.is_dns1123_subdomain(domain) + names.is_qualified_name(name)
+        if not problems and "/" not in name:
+            self.annotations.setdefault(key, value)
+
+
+def forbidden_by_name(attributes: Attributes, detail: str) -> errors.ApiError:
+    """403, for the name that the request says, if any."""
+    return errors.forbidden(attributes.endpoint.resource.group_resource, attributes.name, detail)
+
 
 def forbidden(attributes: Attributes, detail: str) -> errors.ApiError:
     """403, in the words of all plugins. An object that is being created with a generated name is
@@ -75,6 +89,8 @@ class Context:
     env: Env
     authorizer: UnionAuthorizer
     write_status: Callable[[Any], Awaitable[None]]
+    # Asks webhooks.
+    hooks: Hooks
     # The endpoints of all served versions of an endpoint's kind, its own among them.
     versions: Callable[[Endpoint], list[Endpoint]]
 

@@ -42,6 +42,8 @@ from trireme.apiserver.admission.plugins.storage import (
     StorageObjectInUseProtection,
 )
 from trireme.apiserver.admission.plugins.taint_nodes_by_condition import TaintNodesByCondition
+from trireme.apiserver.admission.webhooks.mutating import MutatingAdmissionWebhook
+from trireme.apiserver.admission.webhooks.validating import ValidatingAdmissionWebhook
 
 
 def plugins() -> list[Plugin]:
@@ -68,6 +70,10 @@ def plugins() -> list[Plugin]:
         PodTopologyLabels(),
         PodGroupWorkloadExists(),
         PodResize(),
+        # What users configure sees what all others made: the MutatingAdmissionPolicy is the next.
+        MutatingAdmissionWebhook(),
+        # The ValidatingAdmissionPolicy is the next.
+        ValidatingAdmissionWebhook(),
         # In upstream a part of the requests' storage: what others made of them does not count.
         CertificateRequests(),
         PodCertificateRequests(),

@@ -13,15 +13,11 @@ from typing import Any, Protocol
 import msgspec
 
 from trireme.api.apiextensions.v1.types import CustomResourceConversion
+from trireme.apiserver import hooks
+from trireme.apiserver.hooks import Hooks
 from trireme.machinery import errors
 
 Plain = dict[str, Any]
-
-
-class Hooks(Protocol):
-    """Asks a webhook: its configuration and a review, as JSON, for its answer."""
-
-    async def __call__(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]: ...
 
 
 class Converter(Protocol):
@@ -38,8 +34,8 @@ class WebhookConverter:
 
     TIMEOUT = 30.0
 
-    def __init__(self, name: str, conversion: CustomResourceConversion, hooks: Hooks, uid: Any):
-        self._name, self._hooks, self._uid = name, hooks, uid
+    def __init__(self, name: str, conversion: CustomResourceConversion, ask: Hooks, uid: Any):
+        self._name, self._hooks, self._uid = name, ask, uid
         webhook = conversion.webhook
         assert webhook is not None and webhook.clientConfig is not None
         self._config = webhook.clientConfig
@@ -65,17 +61,13 @@ class WebhookConverter:
         source, kind = objects[0]["apiVersion"], objects[0]["kind"]
         prefix = f"conversion webhook for {source}, Kind={kind} failed: "
         try:
-            status, body = await self._hooks(
-                self._config, msgspec.json.encode(review), self.TIMEOUT
-            )
+            answer = await self._hooks(self._config, msgspec.json.encode(review), self.TIMEOUT)
         except OSError as problem:
             raise errors.internal_error(f"{prefix}{problem}") from None
-        if status != 200:
-            text = body.decode(errors="replace")[:256]
-            raise errors.internal_error(
-                f"{prefix}the server responded with the status code {status}: {text}"
-            )
-        converted = self._read(body, uid, prefix)
+        failed = hooks.failure(answer)
+        if failed is not None:
+            raise errors.internal_error(f"{prefix}{failed.message}")
+        converted = self._read(answer.body, uid, prefix)
         if len(converted) != len(objects):
             raise errors.internal_error(
                 f"{prefix}returned {len(converted)} objects, expected {len(objects)}"

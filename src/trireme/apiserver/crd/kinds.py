@@ -23,6 +23,7 @@ from trireme.apiserver.crd import columns, convert, custom, versions
 from trireme.apiserver.crd.definition import Definition
 from trireme.apiserver.crd.endpoint import SERVED, CustomEndpoint, Shared, relabelled
 from trireme.apiserver.crd.validation import Validator, nested, warnings
+from trireme.apiserver.hooks import Hooks
 from trireme.expr import jsonpath
 from trireme.kit.env import Env
 from trireme.machinery import errors, gotext, names
@@ -51,7 +52,7 @@ class CustomVersion:
 class CustomKinds:
     """All custom kinds of one API server."""
 
-    def __init__(self, store: Store, env: Env, hooks: convert.Hooks) -> None:
+    def __init__(self, store: Store, env: Env, hooks: Hooks) -> None:
         self._store, self._env, self._hooks = store, env, hooks
         self._known: dict[str, CustomKind] = {}
         # Counts the changes of what is served: documents made from it are made anew.
@@ -124,7 +125,7 @@ class CustomKind:
     """One definition and its endpoints."""
 
     def __init__(
-        self, definition: Definition, store: Store, env: Env, hooks: convert.Hooks, changed: bool
+        self, definition: Definition, store: Store, env: Env, hooks: Hooks, changed: bool
     ) -> None:
         self.definition = definition
         self._store, self._env, self._hooks = store, env, hooks

@@ -25,6 +25,7 @@ import msgspec
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.forked import messages
 from trireme.apiserver.forked.messages import HEAD, Message
+from trireme.apiserver.hooks import ANONYMOUS, Answer, Credentials
 from trireme.apiserver.registry import Allocation
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
@@ -140,10 +141,12 @@ class _Channel:
             raise messages.error(answer)
         return answer
 
-    async def ask(self, config: Any, body: bytes, timeout: float) -> tuple[int, bytes]:
+    async def ask(
+        self, config: Any, body: bytes, timeout: float, credentials: Credentials = ANONYMOUS
+    ) -> Answer:
         """Ask a webhook."""
-        answer = self.call(messages.CallWebhook(_encode(config), body, timeout))
-        return answer.status, answer.body
+        answer = self.call(messages.CallWebhook(_encode(config), body, timeout, credentials))
+        return Answer(answer.status, answer.content_type, answer.body)
 
     def _read(self, size: int) -> bytes:
         data = bytearray(size)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from trireme.apiserver.hooks import Credentials
 from trireme.machinery import errors
 from trireme.machinery.status import Status
 from trireme.store import contract as stores
@@ -67,6 +68,7 @@ class CallWebhook(Message, frozen=True):
     config: bytes
     body: bytes
     timeout: float
+    credentials: Credentials
 
 
 class Done(Message, frozen=True):
@@ -93,6 +95,7 @@ class Allocated(Message, frozen=True):
 
 class WebhookReply(Message, frozen=True):
     status: int
+    content_type: str
     body: bytes
 
 

@@ -279,9 +279,10 @@ class _Connection:
                 return await self._allocated(position, new, old, dry_run)
             case messages.Undo():
                 await self._undo()
-            case messages.CallWebhook(config, body, timeout):
+            case messages.CallWebhook(config, body, timeout, credentials):
                 target = msgspec.json.decode(config, type=WebhookClientConfig)
-                return messages.WebhookReply(*await context.hooks(target, body, timeout))
+                answer = await context.hooks(target, body, timeout, credentials)
+                return messages.WebhookReply(*answer)
         return messages.Ok()
 
     async def _stored(self, item: stores.KeyValue) -> Message:

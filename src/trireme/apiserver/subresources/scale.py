@@ -13,6 +13,8 @@ import msgspec
 from trireme.api.autoscaling.v1 import scale as scales
 from trireme.api.autoscaling.v1.scale import Scale, ScaleSpec, ScaleStatus
 from trireme.apiserver import ownership
+from trireme.apiserver.admission.contract import Attributes
+from trireme.apiserver.admission.objects import Version
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import APPLIED, Endpoint
 from trireme.apiserver.handlers import SubresourceHandler
@@ -25,6 +27,7 @@ from trireme.machinery import errors, gotext, time
 from trireme.machinery.apply import scale as mapping
 from trireme.machinery.apply.manager import Entries, Writer
 from trireme.machinery.apply.scale import SCALE_VERSION
+from trireme.machinery.codec import json
 from trireme.machinery.meta import ObjectMeta
 from trireme.machinery.resource import Scale as Mapping
 from trireme.machinery.schema import decode
@@ -116,6 +119,7 @@ async def _replace(
     """Write the replicas of a Scale, and who owns them, to its object."""
     info = request.info
     call.any_version = call.applied = True
+    call.objects = _Objects()
     version = endpoint.resource.api_version
     kind = _mapping(endpoint)
     paths = {
@@ -148,6 +152,26 @@ async def _replace(
     if endpoint.converts:
         [item] = await endpoint.from_stored([item])
     return _reply(endpoint, endpoint.load(item))
+
+
+class _Objects:
+    """Admission sees Scales."""
+
+    async def shown(self, obj: Any, wanted: Version) -> bytes:
+        endpoint = wanted.endpoint
+        if endpoint.converts:
+            obj = endpoint.decode(await endpoint.shown(obj))
+        return json.encode(_scale_of(_mapping(endpoint), obj, 0))
+
+    async def take(self, attributes: Attributes, data: bytes, made: Version) -> None:
+        try:
+            scale, _ = decode.decode(data, Scale, decode.IGNORE)
+        except decode.DecodeError as error:
+            raise errors.internal_error(error.message) from None
+        endpoint = made.endpoint
+        obj = endpoint.decode(await endpoint.shown(attributes.new))
+        _mapping(endpoint).set_replicas(obj, scale.spec.replicas)
+        endpoint.replace(attributes.new, await endpoint.taken(json.encode(obj)))
 
 
 def of(endpoint: Endpoint, obj: Any) -> Scale:

@@ -11,14 +11,14 @@ import msgspec
 
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import MERGED, PATCHED, Endpoint
-from trireme.apiserver.registry import Call
+from trireme.apiserver.registry import AFTER_ADMISSION, Call, name_owners_once
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.apiserver.verbs import apply, body, options
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.codec import json
-from trireme.machinery.meta import ManagedFieldsEntry, OwnerReference
+from trireme.machinery.meta import ManagedFieldsEntry
 from trireme.machinery.patch import json_patch, merge_patch, strategic
 from trireme.machinery.schema import decode, tree
 from trireme.store.contract import KeyValue
@@ -29,13 +29,6 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 # From JSON bytes, the field validation and what made them to an object and its unknown fields.
 Read = Callable[[bytes, str, str], tuple[Any, list[str]]]
 PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, apply.YAML_PATCH)
-
-
-_SAME_OWNER = (
-    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in "
-    "1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate "
-    "UID(s) observed: {}"
-)
 
 
 def call_of(request: Request) -> Call:
@@ -66,20 +59,6 @@ def _note_reset(obj: Any, data: bytes) -> None:
         obj.metadata.managedFields = [ManagedFieldsEntry()]
 
 
-def _name_owners_once(obj: Any, request: Request, when: str = "") -> None:
-    """Drop owner references that the object has already, and warn of them."""
-    kept: list[OwnerReference] = []
-    again: list[str] = []
-    for ref in obj.metadata.ownerReferences:
-        if ref in kept:
-            again.append(ref.uid)
-        else:
-            kept.append(ref)
-    if again:
-        obj.metadata.ownerReferences = kept
-        request.warnings.append(_SAME_OWNER.format(when, ", ".join(again)))
-
-
 def _sent(request: Request, endpoint: Endpoint) -> bytes:
     """The body as JSON, where it may say something of managedFields (protobuf cannot say [])."""
     media = body.media_type(request)
@@ -94,7 +73,7 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
     """POST to a collection: 201 with the stored object."""
     call = tracked_call(request)
     obj = body.read(request, endpoint)
-    _name_owners_once(obj, request)
+    name_owners_once(obj, request.warnings)
     item = await context.registry.create(endpoint, request.info.namespace, obj, call)
     return await answer(context, request, endpoint, item, 201)
 
@@ -114,7 +93,7 @@ async def update(context: ServerContext, request: Request, endpoint: Endpoint) -
     call.replaces = True
     obj = body.read(request, endpoint)
     body.check_place(obj, request)
-    _name_owners_once(obj, request)
+    name_owners_once(obj, request.warnings)
     _note_reset(obj, _sent(request, endpoint))
     # The registry changes what it is given, and asks again after a conflict unless the client named
     # a version.
@@ -156,7 +135,7 @@ async def patch(context: ServerContext, request: Request, endpoint: Endpoint) ->
         after = msgspec.json.encode(steps.apply(json.plain(item.value)))
         obj = steps.decoded(request, after, read)
         body.check_place(obj, request)
-        _name_owners_once(obj, request, " after mutating admission happens")
+        name_owners_once(obj, request.warnings, AFTER_ADMISSION)
         _note_reset(obj, after)
         if call.any_version:
             obj.metadata.resourceVersion = ""

@@ -27,7 +27,7 @@ from trireme.apiserver.handlers import KindHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request, User
-from trireme.apiserver.verbs import body
+from trireme.apiserver.virtual import admitted
 from trireme.machinery import errors, field, fields, labels
 from trireme.machinery.field import FieldError
 from trireme.machinery.meta import FieldSelectorRequirement, ObjectMeta
@@ -39,14 +39,14 @@ _PARTLY_IGNORED = "spec.resourceAttributes.{} partially ignored due to parse err
 
 async def of_subject(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """About the user and groups in the spec."""
-    review: SubjectAccessReview = body.read(request, endpoint)
+    review: SubjectAccessReview = await admitted.read(context, request, endpoint)
     _refuse(endpoint, _subject_errors(review.spec) + _metadata_errors(review.metadata))
     return _answer(context, request, review, _user(review.spec))
 
 
 async def of_local_subject(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The same, for what is in the request's namespace."""
-    review: LocalSubjectAccessReview = body.read(request, endpoint)
+    review: LocalSubjectAccessReview = await admitted.read(context, request, endpoint)
     namespace = request.info.namespace
     if not namespace:
         raise errors.bad_request("namespace is required on this type: ")
@@ -70,7 +70,7 @@ async def of_local_subject(context: ServerContext, request: Request, endpoint: E
 
 async def of_self(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """About who asks."""
-    review: SelfSubjectAccessReview = body.read(request, endpoint)
+    review: SelfSubjectAccessReview = await admitted.read(context, request, endpoint)
     _refuse(endpoint, _spec_errors(review.spec) + _metadata_errors(review.metadata))
     return _answer(context, request, review, request.user or ANONYMOUS)
 

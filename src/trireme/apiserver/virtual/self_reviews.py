@@ -24,14 +24,14 @@ from trireme.apiserver.handlers import KindHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, Request, User
-from trireme.apiserver.verbs import body
+from trireme.apiserver.virtual import admitted
 from trireme.machinery import errors, time
 from trireme.machinery.meta import ObjectMeta
 
 
 async def review(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The user who asks, as authentication and impersonation made him."""
-    body.read(request, endpoint)
+    await admitted.read(context, request, endpoint)
     return form.unstored(
         request,
         SelfSubjectReview(
@@ -43,7 +43,7 @@ async def review(context: ServerContext, request: Request, endpoint: Endpoint) -
 
 async def rules(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """The rules that hold for who asks, in one namespace."""
-    requested: SelfSubjectRulesReview = body.read(request, endpoint)
+    requested: SelfSubjectRulesReview = await admitted.read(context, request, endpoint)
     if not requested.spec.namespace:
         raise errors.bad_request("no namespace on request")
     user = request.user or ANONYMOUS

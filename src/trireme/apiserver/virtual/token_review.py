@@ -14,14 +14,13 @@ from trireme.apiserver.handlers import KindHandler
 from trireme.apiserver.reply import form
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import Request
-from trireme.apiserver.verbs import body
-from trireme.apiserver.virtual import self_reviews
+from trireme.apiserver.virtual import admitted, self_reviews
 from trireme.machinery import errors
 
 
 async def create(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """Authenticate the token as if it had come with a request."""
-    review: TokenReview = body.read(request, endpoint)
+    review: TokenReview = await admitted.read(context, request, endpoint)
     if not review.spec.token:
         raise errors.bad_request("token is required for TokenReview in authentication")
     authenticator = context.authenticator

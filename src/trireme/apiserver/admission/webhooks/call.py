@@ -1,0 +1,113 @@
+"""One call of one webhook: from a write to a checked response.
+
+In: a webhook, the version that it wants, a write. Out: its response, warnings and audit annotations
+taken over; ``CallFailed`` where nobody answers, or not what may be answered; ApiError where the
+webhook refuses the write. Upstream: apiserver ``webhook/mutating`` and ``validating`` dispatchers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trireme.apiserver import hooks
+from trireme.apiserver.admission import objects
+from trireme.apiserver.admission.contract import Attributes, Context
+from trireme.apiserver.admission.matching import request as requests
+from trireme.apiserver.admission.objects import Version
+from trireme.apiserver.admission.webhooks import review
+from trireme.apiserver.admission.webhooks.configurations import Webhook
+from trireme.apiserver.admission.webhooks.review import AdmissionResponse, BadAnswer
+from trireme.apiserver.hooks import Credentials
+from trireme.machinery import errors, gotext
+
+# Seconds for all webhooks of one request together; upstream's limit of a write.
+REQUEST_TIMEOUT = 34.0
+_DEADLINE = "webhooks.deadline"
+
+
+class CallFailed(Exception):
+    """The webhook could not be asked; its failure policy says what that means."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"failed calling webhook {gotext.quote(name)}: {reason}")
+
+
+@dataclass(slots=True)
+class Shown:
+    """The objects of a write as JSON of one version: made once for all webhooks that want it."""
+
+    version: Version
+    new: bytes | None
+    old: bytes | None
+
+
+async def shown(attributes: Attributes, version: Version) -> Shown:
+    """The objects of a write in a version. ApiError."""
+    way = objects.of(attributes)
+    new, old = attributes.new, attributes.old
+    return Shown(
+        version,
+        None if new is None else await way.shown(new, version),
+        None if old is None else await way.shown(old, version),
+    )
+
+
+async def ask(
+    webhook: Webhook,
+    attributes: Attributes,
+    context: Context,
+    seen: Shown,
+    credentials: Credentials,
+    *,
+    mutating: bool,
+) -> AdmissionResponse:
+    """The response of a webhook that allows the write. CallFailed, ApiError."""
+    name, config = webhook.name, webhook.config
+    if attributes.dry_run and config.sideEffects not in ("None", "NoneOnDryRun"):
+        raise review.no_dry_run(name)
+    version = review.version(config.admissionReviewVersions)
+    if version is None:
+        raise CallFailed(
+            name,
+            "could not create admission objects: webhook does not accept known AdmissionReview "
+            "versions (v1, v1beta1)",
+        )
+    uid = context.env.uid()
+    fields = requests.fields(attributes, seen.version)
+    body = review.request(version, uid, fields, seen.new, seen.old)
+    timeout = min(float(config.timeoutSeconds or 10), _left(attributes, context))
+    try:
+        answer = await context.hooks(config.clientConfig, body, timeout, credentials)
+    except OSError as problem:
+        raise CallFailed(name, f"failed to call webhook: {problem}") from None
+    failed = hooks.failure(answer)
+    if failed is not None:
+        raise CallFailed(name, f"failed to call webhook: {failed.message}")
+    try:
+        response = review.answer(answer.body, version, uid, mutating=mutating)
+    except BadAnswer as problem:
+        raise CallFailed(name, f"received invalid webhook response: {problem}") from None
+    except errors.ApiError as problem:
+        raise CallFailed(name, f"failed to call webhook: {problem.message}") from None
+    for key, value in response.auditAnnotations.items():
+        attributes.annotate(f"{name}/{key}", value)
+    attributes.warnings += response.warnings
+    if not response.allowed:
+        raise review.denial(name, response.status)
+    return response
+
+
+def is_over(attributes: Attributes, context: Context) -> bool:
+    """Whether the request has no time left to ask anybody."""
+    return _left(attributes, context) <= 0
+
+
+def out_of_time() -> errors.ApiError:
+    """The error of a request that has none."""
+    return errors.timeout("request did not complete within requested timeout")
+
+
+def _left(attributes: Attributes, context: Context) -> float:
+    now = context.env.clock.monotonic()
+    deadline: float = attributes.state.setdefault(_DEADLINE, now + REQUEST_TIMEOUT)
+    return deadline - now

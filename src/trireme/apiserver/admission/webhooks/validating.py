@@ -1,0 +1,87 @@
+"""ValidatingAdmissionWebhook: webhooks that may refuse what is written, all asked at once.
+
+The request fails with the first error that comes in. Upstream: apiserver
+``admission/plugin/webhook/validating``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from trireme.api.admissionregistration.v1.validatingwebhookconfiguration_types import (
+    ValidatingWebhookConfiguration,
+)
+from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
+from trireme.apiserver.admission.matching import rules
+from trireme.apiserver.admission.objects import Version
+from trireme.apiserver.admission.webhooks import call
+from trireme.apiserver.admission.webhooks.call import CallFailed, Shown
+from trireme.apiserver.admission.webhooks.configurations import Configurations, Webhook
+from trireme.apiserver.admission.webhooks.settings import ClientAuth
+from trireme.machinery import errors
+from trireme.machinery.resource import Resource
+
+_FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
+
+
+class ValidatingAdmissionWebhook(PluginBase):
+    """For every write but those of admission's own configuration."""
+
+    name = "ValidatingAdmissionWebhook"
+
+    def __init__(self, auth: ClientAuth | None = None) -> None:
+        self._configurations = Configurations(ValidatingWebhookConfiguration)
+        self._auth = auth or ClientAuth()
+
+    def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
+        return not rules.exempt(resource)
+
+    def validate(self, attributes: Attributes, context: Context) -> Awaitable[None] | None:
+        webhooks = self._configurations.webhooks(context)
+        return self._dispatch(webhooks, attributes, context) if webhooks else None
+
+    async def _dispatch(
+        self, webhooks: list[Webhook], attributes: Attributes, context: Context
+    ) -> None:
+        seen: dict[Version, Shown] = {}
+        calls: list[tuple[Webhook, Shown]] = []
+        for webhook in webhooks:
+            version = await webhook.match(attributes, context)
+            if version is None:
+                continue
+            if version not in seen:
+                seen[version] = await call.shown(attributes, version)
+            calls.append((webhook, seen[version]))
+        if not calls:
+            return
+        if call.is_over(attributes, context):
+            raise call.out_of_time()
+        problems: list[errors.ApiError] = []
+
+        async def one(index: int, webhook: Webhook, shown: Shown) -> None:
+            try:
+                await self._call(index, webhook, shown, attributes, context)
+            except errors.ApiError as problem:
+                problems.append(problem)
+
+        if len(calls) == 1:
+            await one(0, *calls[0])
+        else:
+            async with asyncio.TaskGroup() as group:
+                for index, (webhook, shown) in enumerate(calls):
+                    group.create_task(one(index, webhook, shown))
+        if problems:
+            raise problems[0]
+
+    async def _call(
+        self, index: int, webhook: Webhook, seen: Shown, attributes: Attributes, context: Context
+    ) -> None:
+        try:
+            credentials = self._auth.of(webhook.config.clientConfig)
+            await call.ask(webhook, attributes, context, seen, credentials, mutating=False)
+        except CallFailed as problem:
+            if not webhook.ignores_failures:
+                raise errors.internal_error(problem) from None
+            context.env.log.warning("Failed calling webhook, failing open: %s", problem)
+            attributes.annotate(f"{_FAILED_OPEN}round_0_index_{index}", webhook.name)
