@@ -23,6 +23,7 @@ TOKEN = "measured"
 async def main(folder: Path, port: int, flags: list[str]) -> None:
     """Serve until SIGTERM."""
     from trireme.apiserver import run
+    from trireme.apiserver.settings.authentication import Authentication
     from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
     from trireme.cluster import apiserver_flags
     from trireme.kit.pki import Pair
@@ -41,7 +42,7 @@ async def main(folder: Path, port: int, flags: list[str]) -> None:
         listen=(("127.0.0.1", port),),
         serving=Pair((folder / "serving.pem").read_bytes(), (folder / "serving.key").read_bytes()),
         client_authority=(folder / "ca.pem").read_bytes(),
-        static_tokens={TOKEN: ("admin", "1", ("system:masters",))},
+        authentication=Authentication(static_tokens={TOKEN: ("admin", "1", ("system:masters",))}),
         forks=compose.forks(),
     )
     config = apiserver_flags.configured(config, flags)

@@ -21,6 +21,7 @@ from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.apiserver import serve
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.nodes import sockets
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.request import Request
@@ -128,7 +129,9 @@ async def site(node: Any) -> AsyncIterator[Site]:
     config: dict[str, Any] = {
         "listen": (("127.0.0.1", 0),),
         "serving": SERVING,
-        "static_tokens": {TOKEN: ("admin", "1", ("system:masters",))},
+        "authentication": Authentication(
+            static_tokens={TOKEN: ("admin", "1", ("system:masters",))}
+        ),
         "kubelet_transport": node,
     }
     context = ssl.create_default_context(cadata=AUTHORITY.certificate.decode())

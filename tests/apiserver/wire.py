@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from trireme.apiserver import serve
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.bodies import Budget
 from trireme.apiserver.connections import Limits
 from trireme.apiserver.server import ApiServer
@@ -162,10 +163,12 @@ async def served(
     config: dict[str, Any] = {
         "listen": (("127.0.0.1", 0),),
         "serving": SERVING,
-        "static_tokens": {
-            TOKEN: ("admin", "1", ("system:masters",)),
-            POWERLESS: ("nobody", "2", ()),
-        },
+        "authentication": Authentication(
+            static_tokens={
+                TOKEN: ("admin", "1", ("system:masters",)),
+                POWERLESS: ("nobody", "2", ()),
+            }
+        ),
     }
     async with (
         control_plane.api_server(Env(), **(config | more)) as server,

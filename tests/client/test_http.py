@@ -12,6 +12,7 @@ import pytest
 
 from trireme.api.core import v1 as core
 from trireme.apiserver import serve
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
 from trireme.client import discovery, kubeconfig
@@ -42,7 +43,7 @@ async def serving() -> AsyncIterator[str]:
             listen=(("127.0.0.1", 0),),
             serving=SERVER,
             client_authority=CA.certificate,
-            static_tokens=TOKENS,
+            authentication=Authentication(static_tokens=TOKENS),
         )
         async with serve.listening(ApiServer(config, Env())) as bound:
             yield f"https://127.0.0.1:{bound[0][1]}"

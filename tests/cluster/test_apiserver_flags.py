@@ -35,7 +35,7 @@ def test_flags_reach_the_configuration() -> None:
     assert config.max_in_flight == 3
     assert config.runtime_config == {"api/beta": True, "autoscaling/v1": False}
     assert config.feature_gates == {"CBORServingAndStorage": True}
-    assert config.bootstrap_tokens
+    assert config.authentication.bootstrap_tokens
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from trireme.api.core import v1 as core
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.role import Role
 from trireme.api.rbac.v1.rolebinding_types import RoleBinding
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.request import ANONYMOUS
 from trireme.domain import bootstrap_tokens as tokens
 from trireme.kit import jws, pki
@@ -66,7 +67,7 @@ async def test_a_token_becomes_a_node(env: Env) -> None:
         settings=certificates.signing(env),
         plays="",
         controllers=bootstrap_tokens.CONTROLLERS,
-        bootstrap_tokens=True,
+        authentication=Authentication(bootstrap_tokens=True),
     ) as w:
         await prepare(w)
         await w.client.create(bootstrap_tokens.info())
@@ -83,7 +84,7 @@ async def test_a_token_becomes_a_node(env: Env) -> None:
             await stranger.get(core.ConfigMap, "kube-root-ca.crt", "kube-public")
 
         # It asks for a certificate as the token's user, and may do nothing else.
-        identity = w.server.context.authenticator.review(
+        identity = await w.server.context.authenticator.review(
             f"abcdef.{bootstrap_tokens.SECRET}", w.server.context.authenticator.keys.audiences
         )
         assert identity is not None

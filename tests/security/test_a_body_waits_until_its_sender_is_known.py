@@ -14,6 +14,7 @@ import pytest
 from tests.apiserver import wire
 from tests.apiserver.wire import LIMITS, MAPS, PATIENCE, POWERLESS, Site, site
 from trireme.apiserver import bodies
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.connections import Limits
 from trireme.kit import connections
 
@@ -126,7 +127,7 @@ async def test_bodies_that_stop_half_way_do_not_stop_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     body = wire.config_map("goes-on", data={"k": "x" * 300_000})
-    async with wire.served(caplog, of_limit(1_000_000), static_tokens=TOKENS) as site:
+    async with wire.served(caplog, of_limit(1_000_000), authentication=TOKENS) as site:
         stopped = [await site.wire() for _ in range(5)]
         for client in stopped:
             client.send(begun("stopping") + b" " * 200_000)
@@ -139,9 +140,9 @@ async def test_bodies_that_stop_half_way_do_not_stop_others(
         await held(site, 0)
 
 
-TOKENS = {
-    name: (name, "1", ("system:masters",)) for name in (wire.TOKEN, "stopping")
-}  # fmt: skip
+TOKENS = Authentication(
+    static_tokens={name: (name, "1", ("system:masters",)) for name in (wire.TOKEN, "stopping")}
+)
 
 
 async def test_heads_without_end_are_cut_off_together(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit.env import Env
 from trireme.testing import virtual
 
@@ -77,7 +78,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 async def test_refused(env: Env, asking: Any, name: str) -> None:
     of, token = CASES[name]
     namespace = of.get("namespace", "kube-system")
-    async with asking(env, bootstrap_tokens=True) as ask:
+    async with asking(env, authentication=Authentication(bootstrap_tokens=True)) as ask:
         path = f"/api/v1/namespaces/{namespace}/secrets"
         made = await ask.must("POST", path, secret(of))
         if of.get("delete"):
@@ -87,7 +88,7 @@ async def test_refused(env: Env, asking: Any, name: str) -> None:
 
 @virtual.test()
 async def test_taken(env: Env, asking: Any) -> None:
-    async with asking(env, bootstrap_tokens=True) as ask:
+    async with asking(env, authentication=Authentication(bootstrap_tokens=True)) as ask:
         ends = {"data": {"expiration": "2030-01-01T01:00:00Z"}}
         await ask.must("POST", "/api/v1/namespaces/kube-system/secrets", secret(ends))
         status, user = await user_of(ask, TOKEN)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
 from trireme.apiserver.settings.aggregator import AggregatorSettings
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -22,10 +23,22 @@ class ServiceAccountKeys:
     # Public keys that are accepted besides the signing key's own (key rotation).
     public_keys: tuple[bytes, ...] = ()
     audiences: tuple[str, ...] = ()
+    # Issuers that are accepted besides (a change of the issuer).
+    other_issuers: tuple[str, ...] = ()
+    # Where others find the keys, if not here.
+    jwks_uri: str = ""
+    # Whether the tokens that every pod gets hold for a year.
+    extend_expiration: bool = True
+    # Seconds; tokens are not made for longer. 0: no limit.
+    max_expiration: int = 0
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        return (self.issuer, *self.other_issuers)
 
     @property
     def accepted_audiences(self) -> tuple[str, ...]:
-        return self.audiences or (self.issuer,)
+        return self.audiences or self.issuers
 
 
 @dataclass(frozen=True)
@@ -42,11 +55,9 @@ class ApiServerConfig:
     # Another way to kubelets than HTTPS: those in the same process.
     kubelet_transport: Kubelets | None = None
     aggregator: AggregatorSettings = field(default_factory=AggregatorSettings)
-    # Tokens that never expire: token -> (user, uid, groups); upstream's --token-auth-file.
-    static_tokens: dict[str, tuple[str, str, tuple[str, ...]]] = field(default_factory=dict)
-    anonymous: bool = True
-    # --enable-bootstrap-token-auth.
-    bootstrap_tokens: bool = False
+    # Reads the authority of client certificates again; None where it never changes.
+    read_client_authority: Callable[[], bytes] | None = None
+    authentication: Authentication = field(default_factory=Authentication)
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.

@@ -6,7 +6,7 @@ from the path once; the filters add the user. Upstream: apiserver ``endpoints/re
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -70,6 +70,7 @@ class Request:
         "method",
         "path",
         "peer_certificate",
+        "peer_chain",
         "query",
         "raw_query",
         "receive",
@@ -89,6 +90,7 @@ class Request:
         *,
         receive: Callable[[Request], Awaitable[bytes]] | None = None,
         peer_certificate: bytes | None = None,
+        peer_chain: Callable[[], Sequence[bytes]] | None = None,
         remote: str = "",
         upgrade: Any = None,
         user: User | None = None,
@@ -102,6 +104,8 @@ class Request:
         self.receive = receive
         self._at_end: tuple[Callable[[], None], ...] = ()
         self.peer_certificate = peer_certificate
+        # What TLS checked the certificate by, up to the authority.
+        self.peer_chain = peer_chain
         self.remote = remote
         self.upgrade = upgrade
         self.user = user

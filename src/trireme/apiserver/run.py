@@ -12,7 +12,13 @@ from trireme.apiserver.aggregate import availability, register
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
-from trireme.apiserver.controllers import compaction, definitions, expiry, token_use
+from trireme.apiserver.controllers import (
+    authentication_files,
+    compaction,
+    definitions,
+    expiry,
+    token_use,
+)
 from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
 
@@ -43,6 +49,7 @@ def start_post_start_hooks(
         group.create_task(bootstrap.keep(context), name="system objects"),
         group.create_task(token_use.track(context), name="use of tokens"),
         group.create_task(definitions.run(context), name="custom kinds"),
+        group.create_task(authentication_files.run(context), name="files of authentication"),
         group.create_task(register.run(context), name="api services"),
         group.create_task(availability.run(context), name="api services' availability"),
     ]

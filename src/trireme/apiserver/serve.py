@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ssl
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
 from trireme.apiserver import bodies, chain, whole
+from trireme.apiserver.authn.authorities import Authorities
 from trireme.apiserver.bodies import Budget
 from trireme.apiserver.connections import Front, Limits
 from trireme.apiserver.reply import reply
@@ -35,9 +37,11 @@ from trireme.apiserver.server import ApiServer
 from trireme.kit import tls
 from trireme.kit.connections import OtherHTTP, refusal
 from trireme.kit.hijack import Hijacked
+from trireme.kit.pki import Pair
 from trireme.kit.turns import Turns
 from trireme.machinery import errors
 
+_DER = 1
 # Upstream compresses answers beyond this size, for clients that accept it.
 GZIP_OVER = 128 * 1024
 # Chunks below this size are written without a look at how long that takes.
@@ -54,7 +58,7 @@ async def listening(
     config = server.context.config
     if config.serving is None:
         raise ValueError("listening needs a serving certificate")
-    context = tls.server_context(config.serving, config.client_authority)
+    context = _Tls(config.serving, server.context.authenticator.authorities).context
     limits = limits or Limits()
     budget = budget or Budget(limits.held)
     front = Front(_Handler(server, limits, budget), limits, budget, server.context.env.log)
@@ -84,6 +88,7 @@ class _Handler:
         self._writing = _Writing(limits, server.context.turns)
         self._budget = budget
         self._uid = server.context.env.uid
+        self._two_authorities = bool(server.context.authenticator.authorities.proxy)
         self._compresses = server.context.gates.on("APIResponseCompression")
 
     async def __call__(self, incoming: BaseRequest) -> web.StreamResponse:
@@ -98,6 +103,7 @@ class _Handler:
             url.raw_query_string,
             incoming.headers,
             peer_certificate=_peer(incoming),
+            peer_chain=functools.partial(_chain, incoming) if self._two_authorities else None,
             remote=incoming.remote or "",
             upgrade=incoming,
         )
@@ -128,6 +134,41 @@ class _Handler:
         if isinstance(answer, StreamReply):
             return await _stream(answer, incoming, self._writing)
         return await _upgrade(answer, incoming)
+
+
+class _Tls:
+    """The context of the listeners, whose authorities may change: new connections get others."""
+
+    def __init__(self, serving: Pair, authorities: Authorities) -> None:
+        self._serving = serving
+        self._authorities = authorities
+        self._current = self.context = self._made()
+        # OpenSSL asks this in every handshake, with or without a name.
+        self.context.sni_callback = self._choose
+        authorities.changed.append(self._renew)
+
+    def _made(self) -> ssl.SSLContext:
+        return tls.server_context(self._serving, self._authorities.bundle)
+
+    def _renew(self) -> None:
+        self._current = self._made()
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _base: ssl.SSLContext) -> None:
+        if self._current is not self.context:
+            connection.context = self._current
+
+
+def _chain(incoming: BaseRequest) -> list[bytes]:
+    """What TLS checked the client's certificate by, and the certificate, in DER."""
+    transport = incoming.transport
+    connection = None if transport is None else transport.get_extra_info("ssl_object")
+    if connection is None:
+        return []
+    if hasattr(connection, "get_verified_chain"):
+        return list(connection.get_verified_chain())
+    # Python before 3.13 has the same without a name of its own.
+    found = connection._sslobj.get_verified_chain() or ()
+    return [item.public_bytes(_DER) for item in found]
 
 
 def _peer(incoming: BaseRequest) -> bytes | None:

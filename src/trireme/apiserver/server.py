@@ -55,6 +55,7 @@ class ApiServer:
         """Close the connections to kubelets and webhooks."""
         await self.context.kubelets.close()
         await self.context.hooks.close()
+        await self.context.authenticator.close()
 
 
 def _context(config: ApiServerConfig, env: Env) -> ServerContext:

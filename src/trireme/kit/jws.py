@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 _CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
+_PEM_KEY = re.compile(
+    rb"-----BEGIN ((?:[A-Z]+ )?(?:PUBLIC|PRIVATE) KEY)-----.*?-----END \1-----", re.DOTALL
+)
 _JWK_FIELDS = ("kty", "crv", "x", "y", "n", "e")
 
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -82,6 +86,11 @@ def detached(content: str, key_id: str, secret: str) -> str:
         )
     head, _, signature = whole.split(".")
     return f"{head}..{signature}"
+
+
+def split(pem: bytes) -> tuple[bytes, ...]:
+    """The keys of a file of several; certificates and whatever stands between them are left out."""
+    return tuple(found[0] for found in _PEM_KEY.finditer(pem))
 
 
 def load_public(pem: bytes) -> Any:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from trireme.apiserver.authn.certificates import UID
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.testing import virtual
@@ -89,7 +90,7 @@ def test_what_a_certificates_subject_says(
 @virtual.test()
 async def test_static_tokens(env: Env, asking: Any) -> None:
     tokens = {"t0ken": ("joe", "7", ("devs",))}
-    async with asking(env, static_tokens=tokens) as ask:
+    async with asking(env, authentication=Authentication(static_tokens=tokens)) as ask:
         status, user = await who(ask.unknown(), {"authorization": "Bearer t0ken"})
         assert status == 201
         assert user == {"username": "joe", "uid": "7", "groups": ["devs", "system:authenticated"]}
@@ -99,14 +100,16 @@ async def test_static_tokens(env: Env, asking: Any) -> None:
 
 @virtual.test()
 async def test_a_browsers_websocket_brings_its_token_as_a_protocol(env: Env, asking: Any) -> None:
-    async with asking(env, static_tokens={"t0ken": ("joe", "", ())}) as ask:
+    async with asking(
+        env, authentication=Authentication(static_tokens={"t0ken": ("joe", "", ())})
+    ) as ask:
         protocol = "base64url.bearer.authorization.k8s.io.dDBrZW4, v4.channel.k8s.io"
         assert (await who(ask.unknown(), {"sec-websocket-protocol": protocol}))[0] == 201
 
 
 @virtual.test()
 async def test_anonymous_can_be_turned_off(env: Env, asking: Any) -> None:
-    async with asking(env, anonymous=False) as ask:
+    async with asking(env, authentication=Authentication(anonymous=False)) as ask:
         assert (await ask.unknown()("GET", "/version"))[0] == 401
 
 

@@ -39,9 +39,19 @@ class Certificates:
                 self._cached.clear()
             known = self._cached[certificate] = self._read(certificate)
         identity, begins, ends = known
+        self._check_times(begins, ends)
+        return identity
+
+    def check_times(self, certificate: bytes) -> None:
+        """Return if a certificate holds now; ``Rejected``."""
+        parsed = x509.load_der_x509_certificate(certificate)
+        self._check_times(
+            parsed.not_valid_before_utc.timestamp(), parsed.not_valid_after_utc.timestamp()
+        )
+
+    def _check_times(self, begins: float, ends: float) -> None:
         if not begins <= self._clock.now() <= ends:
             raise Rejected("x509: certificate has expired or is not yet valid")
-        return identity
 
     def _read(self, certificate: bytes) -> tuple[Identity | None, float, float]:
         parsed = x509.load_der_x509_certificate(certificate)

@@ -37,6 +37,14 @@ class Rejected(Exception):
     """The credential is bad; the text is the cause, for logs and for TokenReview."""
 
 
+class RemoteTokenAuthenticator(Protocol):
+    """Of bearer tokens about which others have to be asked; owns connections."""
+
+    async def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None: ...
+
+    async def close(self) -> None: ...
+
+
 class TokenAuthenticator(Protocol):
     """Of bearer tokens that are meant for one of ``audiences``."""
 

@@ -37,6 +37,8 @@ class TokenKeys:
 
     def __init__(self, config: ServiceAccountKeys) -> None:
         self.issuer = config.issuer
+        self.issuers = config.issuers
+        self._jwks_uri = config.jwks_uri
         self.audiences = config.accepted_audiences
         self._signing = jws.SigningKey(config.signing_key) if config.signing_key else None
         keys = [self._signing.public] if self._signing is not None else []
@@ -54,15 +56,15 @@ class TokenKeys:
         return self._signing.sign(claims)
 
     def claims(self, token: str, issuer: str = "") -> dict[str, Any] | None:
-        """The claims of a token whose signature is right; None for a token that ``issuer``, the
-        API server itself unless configured otherwise, did not issue."""
+        """The claims of a token whose signature is right; None for a token that ``issuer``, one of
+        the configured ones if it is empty, did not issue."""
         try:
             header = jwt.get_unverified_header(token)
             unverified = jwt.decode(token, options={"verify_signature": False})
         except (jwt.PyJWTError, UnicodeEncodeError):
             # Bytes of a header that are no UTF-8 arrive as surrogates.
             return None
-        if unverified.get("iss") != (issuer or self.issuer):
+        if unverified.get("iss") not in ((issuer,) if issuer else self.issuers):
             return None
         key_id = header.get("kid")
         keys = [self._keys[key_id]] if key_id in self._keys else []
@@ -90,7 +92,7 @@ class TokenKeys:
         """The OpenID discovery document; ``address`` (host:port) is where the keys are served."""
         return {
             "issuer": self.issuer,
-            "jwks_uri": f"https://{address}{JWKS_PATH}",
+            "jwks_uri": self._jwks_uri or f"https://{address}{JWKS_PATH}",
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": sorted(

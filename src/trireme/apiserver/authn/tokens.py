@@ -2,16 +2,16 @@
 
 In: a token and the target audiences. Out: an ``Identity``, or None where no sort
 knows the token, or ``Rejected``. Callers: ``union`` for requests, ``virtual/tokenreview``.
-OIDC and webhooks are not supported: no configuration names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trireme.apiserver.authn.contract import (
     Identity,
     Rejected,
+    RemoteTokenAuthenticator,
     TokenAuthenticator,
     authenticated,
 )
@@ -43,31 +43,57 @@ class StaticTokens:
 
 
 class Tokens:
-    """Asks each sort in turn. What passed is believed for ten seconds, as upstream does: within
-    these a token outlives its account."""
+    """Asks each sort in turn, those that ask others (``remote``) last. What passed is believed for
+    ten seconds, as upstream does: within these a token outlives its account."""
 
-    def __init__(self, sorts: list[TokenAuthenticator], clock: Clock) -> None:
+    def __init__(self, sorts: Sequence[TokenAuthenticator], clock: Clock) -> None:
         self._sorts = sorts
         self._clock = clock
         self._cached: dict[tuple[str, tuple[str, ...]], tuple[Identity, float]] = {}
+        self._remote: tuple[RemoteTokenAuthenticator, ...] = ()
 
-    def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
+    @property
+    def remote(self) -> tuple[RemoteTokenAuthenticator, ...]:
+        """The sorts that have to wait for others' answers."""
+        return self._remote
+
+    @remote.setter
+    def remote(self, sorts: tuple[RemoteTokenAuthenticator, ...]) -> None:
+        self._remote = sorts
+        self._cached.clear()
+
+    async def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """The first identity that a sort gives; a rejection only when no other sort knows it."""
-        key = (token, audiences)
-        now = self._clock.monotonic()
-        known = self._cached.get(key)
-        if known is not None and now < known[1]:
-            return known[0]
-        identity = self._ask(token, audiences)
+        known = self.known(token, audiences)
+        if known is not None:
+            return known
+        problems: list[str] = []
+        identity = self._local(token, audiences, problems)
+        if identity is None:
+            for sort in self._remote:
+                try:
+                    identity = await sort.authenticate(token, audiences)
+                except Rejected as problem:
+                    problems.append(str(problem))
+                if identity is not None:
+                    break
         if identity is not None:
             if len(self._cached) >= CACHE_SIZE:
                 self._cached.clear()
             identity = authenticated(identity)
-            self._cached[key] = identity, now + CACHE_TTL
+            self._cached[token, audiences] = identity, self._clock.monotonic() + CACHE_TTL
+        elif problems:
+            raise Rejected("; ".join(problems))
         return identity
 
-    def _ask(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
-        problems: list[str] = []
+    def known(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
+        """The identity of a token that passed a moment ago."""
+        known = self._cached.get((token, audiences))
+        return known[0] if known is not None and self._clock.monotonic() < known[1] else None
+
+    def _local(
+        self, token: str, audiences: tuple[str, ...], problems: list[str]
+    ) -> Identity | None:
         for sort in self._sorts:
             try:
                 identity = sort.authenticate(token, audiences)
@@ -76,6 +102,4 @@ class Tokens:
             else:
                 if identity is not None:
                     return identity
-        if problems:
-            raise Rejected("; ".join(problems))
         return None

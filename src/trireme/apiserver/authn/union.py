@@ -1,4 +1,4 @@
-"""The authenticators in upstream's order: client certificate, bearer token, anonymous.
+"""The authenticators in upstream's order: front proxy, client certificate, bearer token, anonymous.
 
 In: a request. Out: its user, with the group of all authenticated users. A credential that none
 accepts is 401, never anonymous, and only the log has the cause.
@@ -10,12 +10,17 @@ from __future__ import annotations
 import base64
 import binascii
 
+from trireme.apiserver.authn import configuration, oidc
+from trireme.apiserver.authn.authorities import Authorities
 from trireme.apiserver.authn.bootstrap_tokens import BootstrapTokens
 from trireme.apiserver.authn.certificates import Certificates
+from trireme.apiserver.settings.authentication import AuthenticationConfiguration
 from trireme.apiserver.authn.contract import Identity, Rejected, TokenAuthenticator
 from trireme.apiserver.authn.keys import TokenKeys
 from trireme.apiserver.authn.legacy_tokens import LegacyTokens
+from trireme.apiserver.authn.request_header import RequestHeaders
 from trireme.apiserver.authn.service_accounts import ServiceAccountTokens
+from trireme.apiserver.authn.token_webhook import TokenReviews
 from trireme.apiserver.authn.tokens import StaticTokens, Tokens
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import ApiServerConfig
@@ -34,29 +39,82 @@ class UnionAuthenticator:
     """Who sends a request. ``tokens`` and ``keys`` are there for TokenReview and TokenRequest."""
 
     def __init__(self, config: ApiServerConfig, env: Env, reader: Reader, gates: Gates) -> None:
+        settings = config.authentication
         self.keys = TokenKeys(config.service_accounts)
         self._log = env.log
-        self._anonymous = config.anonymous
+        self._env = env
+        self._algorithms = settings.algorithms
+        proxy = settings.request_header
+        self.authorities = Authorities(
+            config.client_authority, b"" if proxy is None else proxy.authority
+        )
+        self._proxy = None if proxy is None else RequestHeaders(proxy)
+        configured = settings.configuration.anonymous
+        self._anonymous = settings.anonymous if configured is None else configured.enabled
+        self._anonymous_paths = frozenset(
+            item.path for item in (configured.conditions if configured is not None else ())
+        )
         self._certificates = Certificates(
             env.clock, uids=gates.on("AllowParsingUserUIDFromCertAuth")
         )
         self.legacy = LegacyTokens(self.keys, reader)
         sorts: list[TokenAuthenticator] = [
-            StaticTokens(config.static_tokens, self.keys.audiences),
+            StaticTokens(settings.static_tokens, self.keys.audiences),
             self.legacy,
             ServiceAccountTokens(self.keys, reader, env.clock),
         ]
-        if config.bootstrap_tokens:
+        if settings.bootstrap_tokens:
             sorts.append(BootstrapTokens(reader, self.keys.audiences, env.clock))
         self.tokens = Tokens(sorts, env.clock)
+        self.issuers = self._made(settings.configuration)
+        webhook = settings.webhook
+        self._webhook = None if webhook is None else TokenReviews(webhook, self.keys.audiences, env)
+        self._use(self.issuers)
+
+    def _made(self, config: AuthenticationConfiguration) -> oidc.Issuers | None:
+        if not config.jwt:
+            return None
+        compiled = configuration.compiled(config, self.keys.issuers)
+        return oidc.Issuers(compiled, self._algorithms, self.keys.audiences, self._env)
+
+    def _use(self, issuers: oidc.Issuers | None) -> None:
+        self.issuers = issuers
+        self.tokens.remote = tuple(item for item in (issuers, self._webhook) if item is not None)
+
+    async def reconfigure(self, config: AuthenticationConfiguration) -> None:
+        """Use other issuers, once all of them answer. ValueError, ``IssuerError``: nothing is
+        changed then."""
+        made, before = self._made(config), self.issuers
+        try:
+            if made is not None:
+                await made.reach()
+        except BaseException:
+            if made is not None:
+                await made.close()
+            raise
+        self._use(made)
+        if before is not None:
+            await before.close()
+
+    async def close(self) -> None:
+        """Close the connections to issuers and webhooks."""
+        for item in self.tokens.remote:
+            await item.close()
 
     async def authenticate(self, request: Request) -> User:
         """The user; 401 for a bad credential."""
         problems: list[str] = []
         token = bearer_token(request)
-        if request.peer_certificate is not None:
+        if self._proxy is not None:
+            user = self._by_proxy(self._proxy, request, problems)
+            if user is not None:
+                return user
+        certificate = request.peer_certificate
+        if certificate is not None:
             try:
-                identity = self._certificates.authenticate(request.peer_certificate)
+                if not self.authorities.is_clients(certificate, request.peer_chain):
+                    raise Rejected("x509: certificate signed by unknown authority")
+                identity = self._certificates.authenticate(certificate)
             except Rejected as problem:
                 problems.append(str(problem))
             else:
@@ -64,23 +122,47 @@ class UnionAuthenticator:
                     return identity.user
         if token:
             try:
-                identity = self.tokens.authenticate(token, self.keys.audiences)
+                identity = self.tokens.known(token, self.keys.audiences)
+                if identity is None:
+                    identity = await self.tokens.authenticate(token, self.keys.audiences)
             except Rejected as problem:
                 problems.append(str(problem))
             else:
                 if identity is not None:
                     return identity.user
                 problems.append("unknown token")
-        if problems or not self._anonymous:
+        anonymous = self._anonymous and (
+            not self._anonymous_paths or request.path in self._anonymous_paths
+        )
+        if problems or not anonymous:
             self._log.info(
                 "%s %s: unauthorized: %s", request.method, request.path, "; ".join(problems)
             )
             raise errors.unauthorized("Unauthorized")
         return ANONYMOUS
 
-    def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
+    def _by_proxy(
+        self, proxy: RequestHeaders, request: Request, problems: list[str]
+    ) -> User | None:
+        """Whom the front proxy says that it asks for. Its headers go, whoever has sent them."""
+        try:
+            certificate = request.peer_certificate
+            if certificate is None:
+                return None
+            if not self.authorities.is_proxys(certificate, request.peer_chain):
+                return None
+            self._certificates.check_times(certificate)
+            identity = proxy.authenticate(request, certificate)
+        except Rejected as problem:
+            problems.append(str(problem))
+            return None
+        finally:
+            proxy.clear(request)
+        return None if identity is None else identity.user
+
+    async def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """Who a token stands for, for another server; None or ``Rejected`` as for requests."""
-        return self.tokens.authenticate(token, audiences)
+        return await self.tokens.authenticate(token, audiences)
 
 
 def bearer_token(request: Request) -> str:

@@ -8,6 +8,10 @@ people added stays; an object whose ``autoupdate`` annotation says "false" is le
 
 from __future__ import annotations
 
+import re
+
+import msgspec
+
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.endpoints import Endpoints
 from trireme.api.discovery.v1.endpointslice_types import EndpointSlice
@@ -19,6 +23,7 @@ from trireme.apiserver.authz.rbac import cover
 from trireme.apiserver.bootstrap.notation import AUTOUPDATE
 from trireme.machinery.meta import ObjectMeta
 
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 AnyRole = ClusterRole | Role
 AnyBinding = ClusterRoleBinding | RoleBinding
 
@@ -69,6 +74,33 @@ def endpoint_slice(stored: EndpointSlice, desired: EndpointSlice) -> EndpointSli
     changed = changed or stored.endpoints != desired.endpoints or stored.ports != desired.ports
     stored.endpoints, stored.ports = desired.endpoints, desired.ports
     return stored if changed else None
+
+
+def authentication(stored: ConfigMap, desired: ConfigMap) -> ConfigMap | None:
+    """A ConfigMap that knows what other API servers wrote as well: certificates and names are
+    added. Upstream: pkg/controlplane/controller/clusterauthenticationtrust."""
+    merged = {
+        key: _certificates(stored.data.get(key, ""), value)
+        if key.endswith("-ca-file")
+        else _names(stored.data.get(key, ""), value)
+        for key, value in desired.data.items()
+    }
+    return data(stored, ConfigMap(data=merged))
+
+
+def _certificates(stored: str, desired: str) -> str:
+    """Both bundles, each certificate once; what is none is dropped."""
+    found = dict.fromkeys(_CERTIFICATE.findall(f"{stored}\n{desired}"))
+    return "".join(f"{item}\n" for item in found)
+
+
+def _names(stored: str, desired: str) -> str:
+    try:
+        before = msgspec.json.decode(stored or "[]", type=list[str])
+    except msgspec.MsgspecError:
+        before = []
+    both = dict.fromkeys([*before, *msgspec.json.decode(desired, type=list[str])])
+    return msgspec.json.encode(list(both)).decode()
 
 
 def data(stored: ConfigMap, desired: ConfigMap) -> ConfigMap | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 
+import msgspec
+
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.api.core.v1.endpoints import (
     EndpointAddress,
@@ -25,6 +27,7 @@ from trireme.api.networking.v1.servicecidr import (
     ServiceCIDRStatus,
 )
 from trireme.api.scheduling.v1.priorityclass import PriorityClass
+from trireme.apiserver.settings.authentication import RequestHeader
 from trireme.machinery import time
 from trireme.machinery.meta import Condition, ObjectMeta
 
@@ -56,11 +59,27 @@ def priority_classes() -> list[PriorityClass]:
     ]
 
 
-def authentication(authority: bytes) -> ConfigMap:
-    """What servers beside this one need to know its clients by: the authority of certificates."""
+def authentication(clients: bytes, proxy: RequestHeader | None, authority: bytes) -> ConfigMap:
+    """What servers beside this one need to know its clients by: the authority of ``clients``'
+    certificates, and the front ``proxy`` with the ``authority`` of its own."""
+    data = {"client-ca-file": clients.decode()} if clients else {}
+    if proxy is not None:
+        lists = {
+            "username-headers": proxy.username_headers,
+            "uid-headers": proxy.uid_headers,
+            "group-headers": proxy.group_headers,
+            "extra-headers-prefix": proxy.extra_prefixes,
+            "allowed-names": proxy.allowed_names,
+        }
+        data |= {
+            f"requestheader-{name}": msgspec.json.encode(values).decode()
+            for name, values in lists.items()
+            if values or name != "uid-headers"
+        }
+        data["requestheader-client-ca-file"] = authority.decode()
     return ConfigMap(
         metadata=ObjectMeta(name="extension-apiserver-authentication", namespace="kube-system"),
-        data={"client-ca-file": authority.decode()} if authority else {},
+        data=data,
     )
 
 

@@ -48,9 +48,7 @@ async def run(context: ServerContext) -> None:
             *_policy(context),
             *(_missing(context, obj) for obj in objects.priority_classes()),
             *_service(context),
-            _reconcile(
-                context, objects.authentication(context.config.client_authority), compute.data
-            ),
+            _authentication(context),
             _missing(context, objects.token_tracking(context.env.clock.now())),
             *_fairness(context),
             register.start(context),
@@ -69,7 +67,7 @@ async def keep(context: ServerContext) -> None:
             await _all(_missing(context, obj) for obj in objects.namespaces())
             await _service_cidr(context)
             await addresses.repair()
-            await _all([*_service(context), *_fairness(context)])
+            await _all([*_service(context), *_fairness(context), _authentication(context)])
         except* (errors.ApiError, StoreUnavailable) as problems:
             for problem in problems.exceptions:
                 context.env.log.error("system objects were not restored: %s", problem)
@@ -102,6 +100,13 @@ def _policy(context: ServerContext) -> list[Awaitable[None] | None]:
             if context.reader.get(kind, "", name) is not None:
                 writes.append(_delete(context, kind, name))
     return writes
+
+
+def _authentication(context: ServerContext) -> Awaitable[None] | None:
+    authorities = context.authenticator.authorities
+    proxy = context.config.authentication.request_header
+    desired = objects.authentication(authorities.clients, proxy, authorities.proxy)
+    return _reconcile(context, desired, compute.authentication)
 
 
 def _service(context: ServerContext) -> list[Awaitable[None] | None]:

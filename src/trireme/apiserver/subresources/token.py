@@ -74,9 +74,16 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
     if problems:
         raise errors.invalid(_KIND, "", problems)
     bound = _resolve(context.reader, req.spec.boundObjectRef, account)
+    settings = context.config.service_accounts
     seconds = req.spec.expirationSeconds or 0
+    if settings.max_expiration and seconds > settings.max_expiration:
+        request.warnings.append(
+            f"requested expiration of {seconds} seconds shortened to {settings.max_expiration} "
+            "seconds"
+        )
+        seconds = req.spec.expirationSeconds = settings.max_expiration
     warn_after = None
-    pod_like = bound.pod is not None and seconds == POD_SECONDS
+    pod_like = settings.extend_expiration and bound.pod is not None and seconds == POD_SECONDS
     if pod_like and set(req.spec.audiences) <= set(keys.audiences):
         seconds, warn_after = EXTENDED_SECONDS, int(now) + seconds
     claims = Claims(

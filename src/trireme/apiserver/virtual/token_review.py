@@ -27,7 +27,7 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
     audiences = tuple(review.spec.audiences) or authenticator.keys.audiences
     review.status = TokenReviewStatus()
     try:
-        identity = authenticator.review(review.spec.token, audiences)
+        identity = await authenticator.review(review.spec.token, audiences)
     except Rejected as problem:
         review.status.error = f"[invalid bearer token, {problem}]"
     else:

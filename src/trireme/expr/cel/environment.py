@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from . import checker, macros, parser, validators
 from . import types as t
-from .ast import Ident, Node, Select, children
+from .ast import Call, Ident, Node, Select, children
 from .calls import FIRST, Frame
 from .compiler import Compiler
 from .errors import CelError, CostLimitExceeded, EvalError
@@ -124,6 +124,22 @@ class Program:
         ``any_name`` is as in ``Estimator``: true for rules of CustomResourceDefinitions alone.
         """
         return Estimator(self._roots, any_name).cost(self._node)
+
+    def selects(self, variable: str, field: str) -> bool:
+        """Whether ``variable.field`` or ``variable.?field`` is anywhere in the expression."""
+        pending = [self._node]
+        while pending:
+            node = pending.pop()
+            operand: Node | None = None
+            if isinstance(node, Select) and node.field == field:
+                operand = node.operand
+            elif isinstance(node, Call) and node.function == "_?._":
+                name = node.args[1]
+                operand = node.args[0] if getattr(name, "value", None) == field else None
+            if isinstance(operand, Ident) and operand.name == variable:
+                return True
+            pending.extend(children(node))
+        return False
 
     def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> tuple[Any, int]:
         """The value and what it cost.

@@ -1,0 +1,83 @@
+"""The files of authentication, read again as long as the server runs.
+
+In: the ways to read them, from the configuration. Out: other authorities of certificates, and other
+issuers of tokens, once they are valid and answer; until then those before stay. A post-start hook.
+Upstream reloads the same ones; the kubeconfig of the token webhook and --token-auth-file not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from trireme.apiserver.authn import configuration
+from trireme.apiserver.authn.oidc import IssuerError
+from trireme.apiserver.context import ServerContext
+
+# Seconds between two looks.
+INTERVAL = 10.0
+
+
+async def run(context: ServerContext) -> None:
+    """Look every ten seconds; returns at once where nothing can change."""
+    config, authenticator = context.config, context.authenticator
+    authorities, proxy = authenticator.authorities, config.authentication.request_header
+
+    def put_clients(data: bytes) -> None:
+        authorities.put(data, authorities.proxy)
+
+    def put_proxy(data: bytes) -> None:
+        authorities.put(authorities.clients, data)
+
+    async def put_configuration(data: bytes) -> None:
+        await authenticator.reconfigure(configuration.decode(data))
+
+    files: list[_File] = []
+    if config.read_client_authority is not None:
+        files.append(_File(config.read_client_authority, put_clients, config.client_authority))
+    if proxy is not None and proxy.read is not None:
+        files.append(_File(proxy.read, put_proxy, proxy.authority))
+    if config.authentication.read is not None:
+        files.append(_File(config.authentication.read, put_configuration, None))
+    await _reach(context)
+    while files:
+        for file in files:
+            try:
+                await file.look()
+            except (OSError, ValueError, IssuerError) as error:
+                context.env.log.error("authentication was not reloaded: %s", error)
+        await context.env.clock.sleep(INTERVAL)
+
+
+async def _reach(context: ServerContext) -> None:
+    """Look for the issuers' keys before anybody needs them."""
+    issuers = context.authenticator.issuers
+    if issuers is not None:
+        try:
+            await issuers.reach()
+        except IssuerError as error:
+            context.env.log.error("oidc authenticator: initializing plugin: %s", error)
+
+
+class _File:
+    """A file and what is done with its content. ``seen`` is what it held at the start, None where
+    its first content counts as that."""
+
+    def __init__(
+        self,
+        read: Callable[[], bytes],
+        put: Callable[[bytes], Awaitable[None] | None],
+        seen: bytes | None,
+    ) -> None:
+        self._read = read
+        self._put = put
+        self._seen = seen
+
+    async def look(self) -> None:
+        """Read it; use what is new. What could not be used is tried again at the next look."""
+        data = await asyncio.to_thread(self._read)
+        if self._seen is not None and data != self._seen:
+            waiting = self._put(data)
+            if waiting is not None:
+                await waiting
+        self._seen = data
