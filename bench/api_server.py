@@ -23,8 +23,8 @@ TOKEN = "measured"
 async def main(folder: Path, port: int, flags: list[str]) -> None:
     """Serve until SIGTERM."""
     from trireme.apiserver import run
-    from trireme.apiserver.settings.authentication import Authentication
     from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+    from trireme.apiserver.settings.authentication import Authentication
     from trireme.cluster import apiserver_flags
     from trireme.kit.pki import Pair
     from trireme.store.sqlite import SqliteStore

@@ -21,11 +21,11 @@ from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.apiserver import serve
-from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.nodes import sockets
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit import spdy
 from trireme.kit.env import Env
 from trireme.machinery.errors import ApiError

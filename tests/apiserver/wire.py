@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from trireme.apiserver import serve
-from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.bodies import Budget
 from trireme.apiserver.connections import Limits
 from trireme.apiserver.server import ApiServer
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.testing import control_plane

@@ -12,9 +12,9 @@ import pytest
 
 from trireme.api.core import v1 as core
 from trireme.apiserver import serve
-from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.server import ApiServer
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.client import discovery, kubeconfig
 from trireme.client.client import Client
 from trireme.client.http import Http, Tls, TokenFile

@@ -16,6 +16,7 @@ from trireme.cluster.commands import _standalone, apiserver
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.settings import Settings
 from trireme.cluster.up import UpOptions
+from trireme.kit import pki
 from trireme.store.memory import MemoryStore
 
 PLAIN = ApiServerConfig(store=MemoryStore(), service_accounts=ServiceAccountKeys(b""))
@@ -112,3 +113,93 @@ def test_a_running_cluster_takes_no_other_flags(
     options = UpOptions(name="a", kube_apiserver_args=("max-requests-inflight=7",))
     with pytest.raises(up.CannotStart, match="runs already, with other flags"):
         up.up(options, lambda: None)  # type: ignore[arg-type,return-value]  # never called
+
+
+def certificate(name: str) -> bytes:
+    return pki.new_authority(name, 1_700_000_000.0, 100 * pki.YEAR).certificate
+
+
+TOKENS = 't1,jane,1,"a,b"\nt2,joe,2\n'
+
+
+def test_flags_of_authentication(tmp_path: Path) -> None:
+    def file(name: str, content: str | bytes) -> str:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return f"{path}"
+
+    key, old = pki.new_key(), pki.new_key()
+    config = apiserver_flags.configured(
+        PLAIN,
+        (
+            "anonymous-auth=false",
+            "api-audiences=a,b",
+            f"token-auth-file={file('tokens', TOKENS)}",
+            f"client-ca-file={file('ca', certificate('ca'))}",
+            f"requestheader-client-ca-file={file('proxy', certificate('proxy'))}",
+            "requestheader-username-headers=X-Remote-User,X-User",
+            "requestheader-allowed-names=one",
+            f"service-account-signing-key-file={file('key', key)}",
+            f"service-account-key-file={file('keys', pki.public_key(old) + key)}",
+            "service-account-issuer=https://new.test",
+            "service-account-issuer=https://old.test",
+            "service-account-max-token-expiration=2h",
+            "service-account-extend-token-expiration=false",
+            "oidc-issuer-url=https://idp.test",
+            "oidc-client-id=us",
+            "oidc-groups-claim=groups",
+            "oidc-required-claim=hd=here",
+            "oidc-signing-algs=RS256,ES256",
+        ),
+    )
+    settings, accounts = config.authentication, config.service_accounts
+    assert not settings.anonymous
+    assert settings.static_tokens == {"t1": ("jane", "1", ("a", "b")), "t2": ("joe", "2", ())}
+    assert b"BEGIN CERTIFICATE" in config.client_authority
+    assert settings.request_header is not None
+    assert settings.request_header.username_headers == ("X-Remote-User", "X-User")
+    assert accounts.signing_key == key
+    assert accounts.issuers == ("https://new.test", "https://old.test")
+    assert accounts.accepted_audiences == ("a", "b")
+    assert len(accounts.public_keys) == 2
+    assert (accounts.max_expiration, accounts.extend_expiration) == (7200, False)
+    (issuer,) = settings.configuration.jwt
+    assert issuer.claimMappings.username.prefix == "https://idp.test#"
+    assert issuer.claimMappings.groups.prefix == ""
+    assert issuer.claimValidationRules[0].requiredValue == "here"
+    assert settings.algorithms == ("RS256", "ES256")
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        (["oidc-issuer-url=https://a.test"], "must be specified together"),
+        (["oidc-groups-claim=g"], "must be set"),
+        (["service-account-max-token-expiration=1m"], "must be between 1 hour and 2"),
+        (["service-account-issuer=a", "service-account-issuer=a"], "is specified twice"),
+        (["requestheader-username-headers=X"], "requestheader-client-ca-file is required"),
+        (["requestheader-client-ca-file=CA"], "needs --requestheader-username-headers"),
+        (
+            [
+                "client-ca-file=CA",
+                "requestheader-client-ca-file=CA",
+                "requestheader-group-headers=X",
+            ],
+            "contain overlapping certificates",
+        ),
+        (["token-auth-file=EMPTY", "authentication-config=EMPTY"], "no document of kind"),
+        (["token-auth-file=CA"], "must have at least 3 columns"),
+        (["authentication-token-webhook-config-file=CA"], "kubeconfig"),
+        (["service-account-lookup=false"], "not supported"),
+        (["service-account-key-file=CA"], "no key in PEM"),
+    ],
+)
+def test_flags_of_authentication_that_do_not_fit(
+    args: list[str], problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "CA").write_bytes(certificate("ca"))
+    (tmp_path / "EMPTY").write_text("")
+    given = [item.replace("=CA", f"={tmp_path}/CA") for item in args]
+    given = [item.replace("=EMPTY", f"={tmp_path}/EMPTY") for item in given]
+    with pytest.raises(ValueError, match=problem):
+        apiserver_flags.check(apiserver_flags.read(given))

@@ -116,6 +116,11 @@ KINDS = {
     "refused": ["", "something", "1"],
     "string": ["", "Upper", "a b", "1"],
     "strings": ["", "*,", "A", "a b", "-"],
+    "headers": ["", "a b", "a:", "a,"],
+    "pairs": ["", "x", "=x", "A="],
+    "text": ["", "a\nb", "ä"],
+    "texts": ["", "a\nb", "ä", "a,"],
+    "files": FILES,
     "url": ["", "host", "ftp://x", "http:// x"],
 }
 # What they take is a program's own word.

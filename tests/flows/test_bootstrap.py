@@ -21,8 +21,8 @@ from trireme.api.core import v1 as core
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.api.rbac.v1.role import Role
 from trireme.api.rbac.v1.rolebinding_types import RoleBinding
-from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.request import ANONYMOUS
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.domain import bootstrap_tokens as tokens
 from trireme.kit import jws, pki
 from trireme.kit.env import Env

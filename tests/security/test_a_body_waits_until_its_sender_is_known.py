@@ -14,8 +14,8 @@ import pytest
 from tests.apiserver import wire
 from tests.apiserver.wire import LIMITS, MAPS, PATIENCE, POWERLESS, Site, site
 from trireme.apiserver import bodies
-from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.connections import Limits
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit import connections
 
 __all__ = ["site"]

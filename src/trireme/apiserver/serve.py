@@ -41,7 +41,8 @@ from trireme.kit.pki import Pair
 from trireme.kit.turns import Turns
 from trireme.machinery import errors
 
-_DER = 1
+# OpenSSL: X509_FILETYPE_ASN1.
+_DER = 2
 # Upstream compresses answers beyond this size, for clients that accept it.
 GZIP_OVER = 128 * 1024
 # Chunks below this size are written without a look at how long that takes.
@@ -168,6 +169,7 @@ def _chain(incoming: BaseRequest) -> list[bytes]:
         return list(connection.get_verified_chain())
     # Python before 3.13 has the same without a name of its own.
     found = connection._sslobj.get_verified_chain() or ()
+
     return [item.public_bytes(_DER) for item in found]
 
 

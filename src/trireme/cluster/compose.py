@@ -30,6 +30,7 @@ from trireme.kit.env import Env
 from trireme.store.contract import Store
 
 if TYPE_CHECKING:
+    from trireme.apiserver.settings.authentication import RequestHeader
     from trireme.client.client import Client
     from trireme.cluster.hosts.network import ServiceRoutes
     from trireme.cluster.served import Served
@@ -121,6 +122,7 @@ def api_server(cluster: Settings) -> Main:
         from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
         from trireme.apiserver.nodes.contract import KubeletAccess
         from trireme.apiserver.settings.aggregator import AggregatorSettings
+        from trireme.apiserver.settings.authentication import Authentication
         from trireme.cluster import apiserver_flags
 
         keys = Keys(cluster.pki_dir)
@@ -130,6 +132,7 @@ def api_server(cluster: Settings) -> Main:
             listen=tuple((host, cluster.port) for host in cluster.listen),
             serving=keys.pair("apiserver"),
             client_authority=keys.authority_file.read_bytes(),
+            authentication=Authentication(front_proxy(keys)),
             kubelets=KubeletAccess(
                 keys.pair("apiserver-kubelet-client"), keys.authority_file.read_bytes()
             ),
@@ -142,6 +145,19 @@ def api_server(cluster: Settings) -> Main:
         await run.run(config, environment("apiserver", started))
 
     return main
+
+
+def front_proxy(keys: Keys) -> RequestHeader:
+    """The cluster's own front proxy, as kubeadm has it."""
+    from trireme.apiserver.settings.authentication import RequestHeader
+
+    return RequestHeader(
+        authority=keys.pair(pki.FRONT_PROXY_AUTHORITY).certificate,
+        allowed_names=(pki.FRONT_PROXY,),
+        username_headers=("X-Remote-User",),
+        group_headers=("X-Remote-Group",),
+        extra_prefixes=("X-Remote-Extra-",),
+    )
 
 
 def forks() -> int:

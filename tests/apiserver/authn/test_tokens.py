@@ -315,3 +315,33 @@ def test_rsa_keys_and_old_keys() -> None:
     with pytest.raises(Rejected, match="no keys found"):
         TokenKeys(ServiceAccountKeys(pki.new_key())).claims(text)
     assert after.claims(before.sign({"iss": "somebody else"})) is None
+
+
+@virtual.test()
+async def test_a_change_of_the_issuer(env: Env, asking: Any) -> None:
+    key = pki.new_key()
+    path = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    req = {"kind": "TokenRequest", "spec": {}}
+    before = ServiceAccountKeys(key, issuer="https://old.test")
+    async with asking(env, service_accounts=before) as ask:
+        old = (await ask.must("POST", path, req))["status"]["token"]
+    both = ServiceAccountKeys(
+        key,
+        issuer="https://new.test",
+        other_issuers=("https://old.test",),
+        jwks_uri="https://keys.test/jwks",
+        max_expiration=7200,
+    )
+    async with asking(env, service_accounts=both) as ask:
+        document = await ask.must("GET", "/.well-known/openid-configuration")
+        assert document["issuer"] == "https://new.test"
+        assert document["jwks_uri"] == "https://keys.test/jwks"
+        longer = {"kind": "TokenRequest", "spec": {"expirationSeconds": 9000}}
+        made = await ask.must("POST", path, longer)
+        assert made["spec"]["expirationSeconds"] == 7200
+        assert made["spec"]["audiences"] == ["https://new.test", "https://old.test"]
+        claims = jwt.decode(made["status"]["token"], options={"verify_signature": False})
+        assert claims["iss"] == "https://new.test"
+        assert claims["exp"] - claims["iat"] == 7200
+        keys = ask.server.context.authenticator.keys
+        assert keys.claims(old) is not None

@@ -8,8 +8,9 @@ import pytest
 
 from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.rules import PolicyRule
-from trireme.apiserver.bootstrap import notation, policy
+from trireme.apiserver.bootstrap import compute, notation, objects, policy
 from trireme.apiserver.bootstrap import run as bootstrap
+from trireme.apiserver.settings.authentication import RequestHeader
 from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.testing import virtual
@@ -207,3 +208,22 @@ async def test_what_other_servers_need_to_know_is_in_kube_system(asking):
         tracking = "kube-apiserver-legacy-service-account-token-tracking"
         since = (await ask.must("GET", f"{maps}/{tracking}"))["data"]["since"]
         assert len(since) == len("2026-01-01")
+
+
+def test_what_other_servers_know_is_added_to() -> None:
+    one, two = (pki.new_authority(name, 1767225600.0).certificate for name in ("one", "two"))
+    header = RequestHeader(authority=two, username_headers=("X-User",), allowed_names=("b",))
+    stored = objects.authentication(one, None, b"")
+    stored.data["requestheader-allowed-names"] = '["a"]'
+    desired = objects.authentication(two, header, two)
+    found = compute.authentication(stored, desired)
+    assert found is not None
+    assert found.data == {
+        "client-ca-file": (one + two).decode(),
+        "requestheader-allowed-names": '["a","b"]',
+        "requestheader-username-headers": '["X-User"]',
+        "requestheader-group-headers": "[]",
+        "requestheader-extra-headers-prefix": "[]",
+        "requestheader-client-ca-file": two.decode(),
+    }
+    assert compute.authentication(found, desired) is None

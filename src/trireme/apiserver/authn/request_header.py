@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from multidict import CIMultiDict
 
 from trireme.apiserver.authn.contract import Identity, Rejected, authenticated
-from trireme.apiserver.settings.authentication import RequestHeader
 from trireme.apiserver.request import Request, User
+from trireme.apiserver.settings.authentication import RequestHeader
 from trireme.kit import pki
 
 
@@ -55,10 +55,15 @@ class RequestHeaders:
         return authenticated(Identity(User(user, uid, tuple(groups), extra)))
 
     def clear(self, request: Request) -> None:
-        """Take the headers away, if there are any. Those with more about a user alone stay: they
-        mean nothing, and proxies pass none on."""
+        """Take the headers away, if any but those with more about a user is there."""
         headers = request.headers
         if any([name in headers for name in self._names]):
+            self.clear_all(request)
+
+    def clear_all(self, request: Request) -> None:
+        """Take all of them away."""
+        headers = request.headers
+        if any(map(self._is_ours, headers)):
             kept = [(key, value) for key, value in headers.items() if not self._is_ours(key)]
             request.headers = CIMultiDict(kept)
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver.authn.contract import Identity, Rejected
-from trireme.apiserver.settings.authentication import TokenWebhook
 from trireme.apiserver.request import User
+from trireme.apiserver.settings.authentication import TokenWebhook
 from trireme.apiserver.webhook_client import WebhookClient, WebhookError
 from trireme.kit.env import Env
 

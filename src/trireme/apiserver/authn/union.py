@@ -14,7 +14,6 @@ from trireme.apiserver.authn import configuration, oidc
 from trireme.apiserver.authn.authorities import Authorities
 from trireme.apiserver.authn.bootstrap_tokens import BootstrapTokens
 from trireme.apiserver.authn.certificates import Certificates
-from trireme.apiserver.settings.authentication import AuthenticationConfiguration
 from trireme.apiserver.authn.contract import Identity, Rejected, TokenAuthenticator
 from trireme.apiserver.authn.keys import TokenKeys
 from trireme.apiserver.authn.legacy_tokens import LegacyTokens
@@ -26,6 +25,7 @@ from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.gates import Gates
 from trireme.apiserver.request import ANONYMOUS, Request, User
+from trireme.apiserver.settings.authentication import AuthenticationConfiguration
 from trireme.kit.env import Env
 from trireme.machinery import errors
 
@@ -159,6 +159,11 @@ class UnionAuthenticator:
         finally:
             proxy.clear(request)
         return None if identity is None else identity.user
+
+    def clear_identity(self, request: Request) -> None:
+        """Take away the headers by which a front proxy says who asks: before others see them."""
+        if self._proxy is not None:
+            self._proxy.clear_all(request)
 
     async def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """Who a token stands for, for another server; None or ``Rejected`` as for requests."""

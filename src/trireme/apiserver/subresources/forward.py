@@ -56,6 +56,7 @@ async def pass_on(
         # Relative links of the page would miss their target without the slash.
         return Reply(301, b"", "", {"Location": f"{request.path}/{query}"})
     path = path or "/"
+    context.authenticator.clear_identity(request)
     headers = request_headers(request.headers, request.remote, base + path)
     url = f"{origin}{path}{query}"
     answer = await context.kubelets.fetch(request.method, url, headers, request.body, node)

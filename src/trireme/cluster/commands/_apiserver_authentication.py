@@ -16,9 +16,13 @@ from trireme.cluster.apiserver_flags import Area
 from trireme.cluster.flags import Flag, Groups, Kind, Refused
 
 if TYPE_CHECKING:
-    from trireme.apiserver.settings.authentication import AuthenticationConfiguration
-    from trireme.apiserver.settings.authentication import Authentication, RequestHeader, TokenWebhook
     from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+    from trireme.apiserver.settings.authentication import (
+        Authentication,
+        AuthenticationConfiguration,
+        RequestHeader,
+        TokenWebhook,
+    )
 
 _TEXT: Final = kinds.matching("text", r"[ -~]+", "must be printable ASCII")
 _HEADER: Final = kinds.several(
@@ -28,7 +32,7 @@ _ALGORITHM: Final = kinds.several(
     kinds.one_of({name: name for name in (f"{kind}{bits}" for kind in ("ES", "PS", "RS")
                                           for bits in (256, 384, 512))})
 )  # fmt: skip
-_KEYS: Final = kinds.several(kinds.content("file", lambda data: (_split(data),)))
+_KEYS: Final = kinds.several(kinds.content("file", lambda data: _split(data)))
 _LONGEST: Final = 2**32
 # Where it matters whether it was given.
 _SWITCH: Final = Kind(
@@ -268,6 +272,9 @@ def _configure(options: Options, config: ApiServerConfig) -> ApiServerConfig:
         read = _joined(authority, options.client_authority)
         authority = read()
     authentication = _authentication(options, accounts, authority)
+    if options.proxy == Proxy():
+        own = config.authentication.request_header
+        authentication = dataclasses.replace(authentication, request_header=own)
     return dataclasses.replace(
         config,
         service_accounts=accounts,
@@ -367,6 +374,8 @@ def _request_header(proxy: Proxy, own: bytes) -> RequestHeader | None:
     from trireme.apiserver.settings.authentication import RequestHeader
 
     if proxy.authority is None:
+        if proxy != Proxy():
+            raise ValueError("--requestheader-client-ca-file is required by --requestheader-*")
         return None
     bundle = proxy.authority.read_bytes()
     try:
