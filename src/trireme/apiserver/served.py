@@ -61,6 +61,7 @@ class ServedKinds:
         self.custom = custom
         # The groups of built-in kinds.
         self.groups = frozenset(group for group, _, _ in self.endpoints)
+        self._plurals: dict[Key, str] = {}
         self._derived: dict[Any, tuple[tuple[ServedVersion, ...], Any]] = {}
 
     def versions(self) -> tuple[ServedVersion, ...]:
@@ -77,6 +78,31 @@ class ServedKinds:
     def all_endpoints(self) -> Iterator[Endpoint]:
         """The endpoints that there are now; of custom kinds those that have been used."""
         return chain(self.endpoints.values(), self.custom.endpoints_in_use())
+
+    def of_kind(self, group: str, version: str, kind: str) -> Endpoint | None:
+        """The endpoint of a kind; None where it is not served."""
+        plural = self._plurals.get((group, version, kind))
+        if plural is None:
+            plural = next(
+                (
+                    one.resource.plural
+                    for one in self.versions()
+                    if (one.resource.group, one.resource.version) == (group, version)
+                    and one.resource.kind == kind
+                ),
+                None,
+            )
+            if plural is None:
+                return None
+            self._plurals[group, version, kind] = plural
+        found = self.endpoints.get((group, version, plural))
+        if found is None:
+            found = self.custom.endpoint(group, version, plural)
+        if found is None or found.resource.kind != kind:
+            # Another kind may have its name by now.
+            del self._plurals[group, version, kind]
+            return None
+        return found
 
     def derived(self, make: Callable[[ServedKinds], T]) -> T:
         """What ``make`` returns, kept until what is served changes."""

@@ -75,7 +75,9 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         store,
         Chain(
             order.plugins(),
-            Context(reader, env, authorizer, write_status, hooks, served.versions_of),
+            Context(
+                reader, env, authorizer, write_status, hooks, served.versions_of, served.of_kind
+            ),
         ),
         env,
         reader,

@@ -58,8 +58,6 @@ def _is_signed_here(obj: Any) -> bool:
 _DEVICES: Final = Row("no device will be allocated")
 _FAIRNESS: Final = Row("no request is queued or limited by it")
 _GANGS: Final = Row("its Pods will be scheduled one by one")
-_NOT_CHANGED: Final = Row("nothing will be changed by it", ("MutatingAdmissionPolicy",))
-_NOT_CHECKED: Final = Row("nothing will be refused by it", ("ValidatingAdmissionPolicy",))
 
 ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     # Workloads.
@@ -74,10 +72,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "ingresses.networking.k8s.io": (Row("no traffic will be routed by it"),),
     "ingressclasses.networking.k8s.io": (Row("no Ingress will be routed by it"),),
     # Admission and extension.
-    "validatingadmissionpolicies.admissionregistration.k8s.io": (_NOT_CHECKED,),
-    "validatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHECKED,),
-    "mutatingadmissionpolicies.admissionregistration.k8s.io": (_NOT_CHANGED,),
-    "mutatingadmissionpolicybindings.admissionregistration.k8s.io": (_NOT_CHANGED,),
     "namespaces": (
         Row(
             "no Pod will be checked by them",

@@ -72,11 +72,10 @@ def forbidden_by_name(attributes: Attributes, detail: str) -> errors.ApiError:
 
 
 def forbidden(attributes: Attributes, detail: str) -> errors.ApiError:
-    """403, in the words of all plugins. An object that is being created with a generated name is
-    named by what the name begins with, as its creator does not know the rest."""
-    name = attributes.name
-    if attributes.operation == "CREATE" and attributes.new is not None:
-        name = attributes.new.metadata.generateName or name
+    """403, in the words of all plugins. An object whose name is still to be generated is named by
+    what it begins with."""
+    meta = getattr(attributes.new, "metadata", None)
+    name = attributes.name or (meta and (meta.name or meta.generateName)) or "Unknown"
     return errors.forbidden(attributes.resource.group_resource, name, detail)
 
 
@@ -93,6 +92,8 @@ class Context:
     hooks: Hooks
     # The endpoints of all served versions of an endpoint's kind, its own among them.
     versions: Callable[[Endpoint], list[Endpoint]]
+    # The endpoint of a kind by group, version and kind; None where nothing serves it.
+    of_kind: Callable[[str, str, str], Endpoint | None]
 
 
 class Plugin(Protocol):

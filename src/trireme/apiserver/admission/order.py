@@ -42,6 +42,8 @@ from trireme.apiserver.admission.plugins.storage import (
     StorageObjectInUseProtection,
 )
 from trireme.apiserver.admission.plugins.taint_nodes_by_condition import TaintNodesByCondition
+from trireme.apiserver.admission.policies.mutating import MutatingAdmissionPolicies
+from trireme.apiserver.admission.policies.validating import ValidatingAdmissionPolicies
 from trireme.apiserver.admission.webhooks.mutating import MutatingAdmissionWebhook
 from trireme.apiserver.admission.webhooks.validating import ValidatingAdmissionWebhook
 
@@ -70,9 +72,10 @@ def plugins() -> list[Plugin]:
         PodTopologyLabels(),
         PodGroupWorkloadExists(),
         PodResize(),
-        # What users configure sees what all others made: the MutatingAdmissionPolicy is the next.
+        # What users configure sees what all others made.
+        MutatingAdmissionPolicies(),
         MutatingAdmissionWebhook(),
-        # The ValidatingAdmissionPolicy is the next.
+        ValidatingAdmissionPolicies(),
         ValidatingAdmissionWebhook(),
         # In upstream a part of the requests' storage: what others made of them does not count.
         CertificateRequests(),

@@ -6,6 +6,7 @@ stored value is decoded at most once while it stays the newest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from trireme.apiserver.cache.changes import Changes
@@ -39,6 +40,14 @@ class Reader:
     async def catch_up(self) -> None:
         """Wait for what others have written until now. StoreUnavailable."""
         await self._store.barrier()
+
+    def item(self, endpoint: Endpoint, namespace: str, name: str) -> KeyValue | None:
+        """A stored object of any kind that is served, as it is stored."""
+        return self._store.get(endpoint.key(namespace, name))
+
+    def items(self, endpoint: Endpoint, namespace: str = "") -> Sequence[KeyValue]:
+        """All stored objects of such a kind."""
+        return self._store.list(endpoint.prefix(namespace)).items
 
     def changes(self, *kinds: type) -> Changes:
         """Says from then on whether an object of these types was written."""

@@ -46,7 +46,8 @@ def _getter(type_: Type, name: str) -> Callable[[Any], Any]:
         if not isinstance(v, dict):
             return _MISSING
         x = v.get(name if type(v) is Struct else key, _MISSING)
-        if x is None and is_struct:
+        if x is None and is_struct and type(v) is dict:
+            # JSON's null is no field; what an expression made has nulls.
             return _MISSING
         return x if leaf is None or x is _MISSING or x is None else leaf(x)
 

@@ -9,7 +9,8 @@ the habits of upstream's library, which clients rely on: a negative index counts
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -109,6 +110,15 @@ def _operation(item: dict[str, Any]) -> Operation:
     return Operation(op, item["path"], item.get("from", ""), item.get("value"))
 
 
+class TestFailed(errors.ApiError):
+    """A ``test`` operation found another value than it names."""
+
+    __test__ = False
+
+    def __init__(self, error: errors.ApiError) -> None:
+        super().__init__(error.code, error.reason, error.message, error.details)
+
+
 class _Work:
     """The document while it is patched. Containers are copied at the first change beneath them."""
 
@@ -122,30 +132,33 @@ class _Work:
     def apply(self, step: Operation) -> None:
         match step.op:
             case "add":
-                self._add(step, step.value)
+                self._add(step.path, step.value, 'doc is missing path: "{}"', "add")
             case "remove":
-                self._remove(step, step.path)
+                self._remove(step.path, 'doc is missing path: "{}"', "remove")
             case "replace":
                 self._replace(step)
             case "move":
-                self._add(step, self._remove(step, step.source))
+                value = self._remove(step.source, "doc is missing from path: {}", "move")
+                self._add(step.path, value, "doc is missing destination path: {}", "move")
             case "copy":
                 self._copy(step)
             case "test":
                 self._test(step)
 
-    def _add(self, step: Operation, value: Any) -> None:
-        holder, key = self._find(step, step.path)
+    def _add(self, path: str, value: Any, missing: str, op: str) -> None:
+        holder, key = self._find(op, path, missing)
         # The value stays the patch's own: what changes beneath it is copied first.
         if isinstance(holder, dict):
             holder[key] = value
         elif key == "-":
             holder.append(value)
         else:
-            holder.insert(_index(step, key, len(holder) + 1), value)
+            with _wrapped(f"error in {op} for path: '{path}'"):
+                holder.insert(_index(key, len(holder) + 1, adding=True), value)
 
     def _copy(self, step: Operation) -> None:
-        value = self._get(step, step.source)
+        value = self._get(step.source, "doc is missing from path: {}", "copy", "from")
+        self._find("copy", step.path, "doc is missing destination path: {}", changing=False)
         self._copied += len(_ENCODER.encode(value))
         if self._copied > MAX_COPIED:
             raise _does_not_apply(
@@ -154,15 +167,16 @@ class _Work:
             )
         # The value now stands in two places: no container may be changed in place.
         self._mine.clear()
-        self._add(step, value)
+        self._add(step.path, value, "doc is missing destination path: {}", "copy")
 
-    def _remove(self, step: Operation, path: str) -> Any:
-        holder, key = self._find(step, path)
-        if isinstance(holder, dict):
-            if key not in holder:
-                raise _does_not_apply(f"Unable to remove nonexistent key: {key}: missing value")
-            return holder.pop(key)
-        return holder.pop(_index(step, key, len(holder)))
+    def _remove(self, path: str, missing: str, op: str) -> Any:
+        holder, key = self._find(op, path, missing)
+        with _wrapped(f"error in {op} for path: '{key if op == 'move' else path}'"):
+            if isinstance(holder, dict):
+                if key not in holder:
+                    raise ValueError(f"Unable to remove nonexistent key: {key}: missing value")
+                return holder.pop(key)
+            return holder.pop(_index(key, len(holder)))
 
     def _replace(self, step: Operation) -> None:
         if step.path == "":
@@ -170,42 +184,49 @@ class _Work:
                 raise _does_not_apply("replace operation value must be object or array")
             self.document = step.value
             return
-        holder, key = self._find(step, step.path)
+        holder, key = self._find("replace", step.path, "doc is missing path: {}")
         if isinstance(holder, dict):
             holder[key] = step.value
-        else:
-            holder[_index(step, key, len(holder))] = step.value
+            return
+        try:
+            holder[_index(key, len(holder))] = step.value
+        except ValueError:
+            raise _missing("replace", "doc is missing key: {}", step.path) from None
 
     def _test(self, step: Operation) -> None:
-        found = self.document if step.path == "" else self._get(step, step.path)
+        found = self.document
+        if step.path:
+            found = self._get(step.path, "is missing path: {}", "test", "path")
         if not same(found, step.value):
-            raise _does_not_apply(f"testing value {step.path} failed: test failed")
+            raise TestFailed(_does_not_apply(f"testing value {step.path} failed: test failed"))
 
-    def _get(self, step: Operation, path: str) -> Any:
+    def _get(self, path: str, missing: str, op: str, what: str) -> Any:
         """The value at ``path``; an absent object member is null."""
-        holder, key = self._find(step, path, changing=False)
+        holder, key = self._find(op, path, missing, changing=False)
         if isinstance(holder, dict):
             return holder.get(key)
-        return holder[_index(step, key, len(holder))]
+        with _wrapped(f"error in {op} for {what}: '{path}'"):
+            return holder[_index(key, len(holder))]
 
-    def _find(self, step: Operation, path: str, changing: bool = True) -> tuple[Any, str]:
-        """The container that holds the last token of ``path``, and that token."""
+    def _find(self, op: str, path: str, missing: str, changing: bool = True) -> tuple[Any, str]:
+        """The container that holds the last token of ``path``, and that token. ``missing`` is the
+        error where there is none."""
         tokens = path.split("/")
         if len(tokens) < 2:
-            raise _does_not_apply(
-                f"{step.op} operation does not apply: doc is missing path: {path}"
-            )
+            raise _missing(op, missing, path)
         if changing:
             self.document = self._own(self.document)
         here = self.document
         for token in tokens[1:-1]:
             key: Any = _unescape(token)
             if isinstance(here, list):
-                key = _index(step, key, len(here))
+                try:
+                    key = _index(key, len(here))
+                except ValueError:
+                    raise _missing(op, missing, path) from None
             below = here.get(key) if isinstance(here, dict) else here[key]
             if not isinstance(below, dict | list):
-                missing = f"{step.op} operation does not apply: doc is missing path: {path}"
-                raise _does_not_apply(missing)
+                raise _missing(op, missing, path)
             if changing:
                 below = here[key] = self._own(below)
             here = below
@@ -232,14 +253,31 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _index(step: Operation, key: str, size: int) -> int:
+def _index(key: str, size: int, *, adding: bool = False) -> int:
+    """The place in a list of ``size``; ValueError where there is none."""
     if not _INDEX(key):
-        quoted = gotext.quote(key)
-        raise _does_not_apply(f"{step.op} operation: {quoted} is not an array index")
+        problem = f"strconv.Atoi: parsing {gotext.quote(key)}: invalid syntax"
+        if adding:
+            problem = f"value was not a proper array index: '{key}': {problem}"
+        raise ValueError(problem)
     index = int(key)
     if not -size <= index < size:
-        raise _does_not_apply(f"Unable to access invalid index: {index}: invalid index referenced")
+        raise ValueError(f"Unable to access invalid index: {index}: invalid index referenced")
     return index + size if index < 0 else index
+
+
+@contextmanager
+def _wrapped(prefix: str) -> Iterator[None]:
+    """A ValueError becomes the error of an operation."""
+    try:
+        yield
+    except ValueError as error:
+        raise _does_not_apply(f"{prefix}: {error}") from None
+
+
+def _missing(op: str, what: str, path: str) -> errors.ApiError:
+    detail = what.format(path)
+    return _does_not_apply(f"{op} operation does not apply: {detail}: missing value")
 
 
 def _unescape(token: str) -> str:

@@ -46,6 +46,12 @@ class Conditions:
     def __bool__(self) -> bool:
         return bool(self._compiled)
 
+    @property
+    def references(self) -> frozenset[str]:
+        """The variables that are used."""
+        programs = (each for each in self._compiled if not isinstance(each, str))
+        return frozenset().union(*(program.references for program in programs))
+
     def hold(self, variables: Mapping[str, Any]) -> bool:
         """Whether all are true. EvaluationFailed where that cannot be said and the policy is Fail;
         with Ignore they then do not hold."""

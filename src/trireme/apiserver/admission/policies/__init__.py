@@ -1,0 +1,1 @@
+"""Admission policies: expressions that validate and change writes, stored as API objects."""

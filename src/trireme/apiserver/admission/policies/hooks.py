@@ -1,0 +1,251 @@
+"""The policies that are in force: each with its bindings, compiled.
+
+In: policies and bindings in the store. Out: ``Hook``s by the policies' names; made anew when one of
+these objects was written, a policy is compiled again only when it is another. Called by both
+plugins. Upstream: apiserver ``policy/generic`` (policy_source, policy_dispatcher).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from trireme.api.core.v1.namespace import Namespace
+from trireme.apiserver.admission import objects
+from trireme.apiserver.admission.contract import Attributes, Context
+from trireme.apiserver.admission.matching import conditions, matcher, request
+from trireme.apiserver.admission.matching.matcher import Matcher
+from trireme.apiserver.admission.objects import Version
+from trireme.apiserver.admission.policies.evaluate import Given
+from trireme.apiserver.admission.policies.params import NotConfigured, Params
+from trireme.apiserver.cache.changes import Changes
+from trireme.machinery import errors
+from trireme.machinery.codec import json
+
+C = TypeVar("C")
+
+# Kinds that no policy is asked about: those of the policies, which could lock themselves in, and
+# those that other requests need to be answered.
+_EXCLUDED: Final = frozenset(
+    (
+        "mutatingadmissionpolicies.admissionregistration.k8s.io",
+        "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "validatingadmissionpolicies.admissionregistration.k8s.io",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+        "selfsubjectreviews.authentication.k8s.io",
+        "tokenreviews.authentication.k8s.io",
+        "localsubjectaccessreviews.authorization.k8s.io",
+        "selfsubjectaccessreviews.authorization.k8s.io",
+        "selfsubjectrulesreviews.authorization.k8s.io",
+        "subjectaccessreviews.authorization.k8s.io",
+    )
+)
+# What of a namespace's metadata expressions see.
+_NAMESPACE_METADATA: Final = (
+    "name", "generateName", "namespace", "uid", "resourceVersion", "generation",
+    "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations",
+    "finalizers",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A binding, and what it is about."""
+
+    binding: Any
+    matcher: Matcher
+
+    @property
+    def name(self) -> str:
+        return str(self.binding.metadata.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook(Generic[C]):
+    """A policy with its bindings."""
+
+    policy: Any
+    compiled: C
+    matcher: Matcher
+    bindings: list[Bound]
+
+    @property
+    def name(self) -> str:
+        return str(self.policy.metadata.name)
+
+
+class Error(NamedTuple):
+    """What is wrong with the configuration of a policy, or of its binding."""
+
+    hook: Hook[Any]
+    bound: Bound | None
+    message: str
+
+
+class Invocation(NamedTuple):
+    """A policy to be asked, for a binding, with a parameter."""
+
+    hook: Hook[Any]
+    bound: Bound
+    version: Version
+    param: Any
+
+
+class Hooks(Generic[C]):
+    """The policies of one kind. ``compile`` makes of a policy what evaluates it."""
+
+    def __init__(self, policy: type, binding: type, compile: Callable[[Any], C]) -> None:
+        self._kinds = policy, binding
+        self._compile = compile
+        self._changes: Changes | None = None
+        self._hooks: list[Hook[C]] = []
+        self._compiled: dict[str, tuple[str, C]] = {}
+        self._params = Params()
+
+    def matching(
+        self, attributes: Attributes, context: Context
+    ) -> list[tuple[Hook[C], Version | errors.ApiError]]:
+        """The policies that are about a write, each with the version that it names, or with what
+        went wrong."""
+        found: list[tuple[Hook[C], Version | errors.ApiError]] = []
+        for hook in self._current(context):
+            try:
+                version = hook.matcher.match(attributes, context)
+            except errors.ApiError as error:
+                found.append((hook, error))
+            else:
+                if version is not None:
+                    found.append((hook, version))
+        return found
+
+    def _current(self, context: Context) -> list[Hook[C]]:
+        if self._changes is None:
+            self._changes = context.reader.changes(*self._kinds)
+        if self._changes.any():
+            self._hooks = self._make(context)
+        return self._hooks
+
+    def _make(self, context: Context) -> list[Hook[C]]:
+        policies, bindings = self._kinds
+        bound: dict[str, list[Bound]] = {}
+        for binding in _all(context, bindings):
+            one = Bound(binding, matcher.of(binding.spec.matchResources))
+            bound.setdefault(binding.spec.policyName, []).append(one)
+        before, self._compiled = self._compiled, {}
+        hooks = []
+        for policy in _all(context, policies):
+            name, version = policy.metadata.name, policy.metadata.resourceVersion
+            if name not in bound:
+                continue
+            known = before.get(name)
+            if known is None or known[0] != version:
+                known = version, self._compile(policy)
+            self._compiled[name] = known
+            about = matcher.of(policy.spec.matchConstraints)
+            hooks.append(Hook(policy, known[1], about, bound[name]))
+        return hooks
+
+    async def invocations(
+        self, hook: Hook[C], version: Version, attributes: Attributes, context: Context
+    ) -> tuple[list[Invocation], list[Error]]:
+        """Whom to ask for one policy: each binding that is about the write, with each of its
+        parameters."""
+        found: list[Invocation] = []
+        problems: list[Error] = []
+        kind, endpoint = hook.policy.spec.paramKind, None
+        if kind is not None:
+            try:
+                endpoint = self._params.endpoint(kind, context)
+            except NotConfigured as error:
+                return [], [Error(hook, None, str(error))]
+        namespace = matcher.namespace_of(attributes)
+        for bound in hook.bindings:
+            try:
+                if bound.matcher.match(attributes, context) is None:
+                    continue
+                ref = bound.binding.spec.paramRef
+                params = await self._params.collect(endpoint, ref, namespace, context)
+            except errors.ApiError as problem:
+                problems.append(Error(hook, bound, problem.message))
+            except NotConfigured as error:
+                problems.append(Error(hook, bound, str(error)))
+            else:
+                found += [Invocation(hook, bound, version, param) for param in params]
+        return found, problems
+
+
+def _all(context: Context, kind: type) -> list[Any]:
+    return context.reader.list(kind)
+
+
+def handles(group_resource: str) -> bool:
+    """Whether policies are asked about a kind."""
+    return group_resource not in _EXCLUDED
+
+
+class Values:
+    """The variables of expressions for one write: made as far as they are used."""
+
+    def __init__(self, attributes: Attributes, context: Context) -> None:
+        self._attributes = attributes
+        self._context = context
+        self._shown: dict[tuple[int, str], Any] = {}
+        self._namespace: Any = None
+        self._authorizers: dict[str, Any] | None = None
+
+    async def of(self, invocation: Invocation, used: frozenset[str]) -> dict[str, Any]:
+        """The values of the names that are used. 404 where the namespace is not there."""
+        attributes, version = self._attributes, invocation.version
+        values: dict[str, Any] = {"params": invocation.param, "namespaceObject": None}
+        if "object" in used:
+            values["object"] = await self.shown(attributes.new, version, "object")
+        if "oldObject" in used:
+            values["oldObject"] = await self.shown(attributes.old, version, "oldObject")
+        if "request" in used:
+            values["request"] = Given(request.fields(attributes, version))
+        if attributes.namespace and attributes.resource.type is not Namespace:
+            values["namespaceObject"] = self._namespace_object("namespaceObject" in used)
+        if "authorizer" in used or "authorizer.requestResource" in used:
+            if self._authorizers is None:
+                self._authorizers = conditions.authorizers(attributes, self._context)
+            values |= self._authorizers
+        return values
+
+    def matching(self, values: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+        """What match conditions see instead: no namespace, and the resource of the request."""
+        seen = {**values, "namespaceObject": None}
+        if "request" in values:
+            attributes = self._attributes
+            own = objects.version(attributes.endpoint, attributes.subresource)
+            seen["request"] = Given(values["request"] | {"resource": own.resource._asdict()})
+        return seen
+
+    async def shown(self, obj: Any, version: Version, name: str) -> Any:
+        """The object as plain JSON of a version."""
+        if obj is None:
+            return None
+        key = id(version.endpoint), name
+        found = self._shown.get(key)
+        if found is None:
+            found = json.plain(await objects.of(self._attributes).shown(obj, version))
+            self._shown[key] = found
+        return found
+
+    def changed(self) -> None:
+        """The new object has been changed."""
+        self._shown = {key: one for key, one in self._shown.items() if key[1] != "object"}
+
+    def _namespace_object(self, is_used: bool) -> Any:
+        name = self._attributes.namespace
+        found = self._context.reader.get(Namespace, "", name)
+        if found is None:
+            raise errors.not_found("namespaces", name)
+        if not is_used:
+            return None
+        if self._namespace is None:
+            whole = json.to_plain(found)
+            meta = whole["metadata"]
+            whole["metadata"] = {key: meta[key] for key in _NAMESPACE_METADATA if key in meta}
+            self._namespace = whole
+        return self._namespace
