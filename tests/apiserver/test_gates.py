@@ -104,6 +104,9 @@ EFFECTS = {
     "RelaxedDNSSearchValidation": PODS,
     "RelaxedEnvironmentVariableValidation": PODS,
     "RelaxedServiceNameValidation": SERVICES,
+    "RemoteRequestHeaderUID": (
+        "apiserver/aggregate/test_proxy.py::test_the_server_learns_who_asks_and_nothing_else"
+    ),
     "RetryGenerateName": "apiserver/test_writing.py::test_generated_names",
     "SchedulerQueueingHints": "scheduler/test_hints.py::test_a_changed_node",
     "SeparateTaintEvictionController": (

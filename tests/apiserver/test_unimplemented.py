@@ -97,7 +97,6 @@ IN_PART = {
     "resourceclaims.resource.k8s.io",
     "resourceclaimtemplates.resource.k8s.io",
     "resourceslices.resource.k8s.io",
-    "apiservices.apiregistration.k8s.io",
 }
 
 

@@ -38,8 +38,11 @@ def serving(node: str, *names: str) -> Pair:
 
 
 @asynccontextmanager
-async def server(answer: Answer | None = None, pair: Pair | None = None) -> AsyncIterator[Seen]:
-    """A server that remembers what it was asked; with ``pair`` over TLS."""
+async def server(
+    answer: Answer | None = None, pair: Pair | None = None, clients: Pair = AUTHORITY
+) -> AsyncIterator[Seen]:
+    """A server that remembers what it was asked; with ``pair`` over TLS. ``clients`` is the
+    authority of its clients."""
     received = Seen()
 
     async def handle(request: BaseRequest) -> web.StreamResponse:
@@ -49,7 +52,7 @@ async def server(answer: Answer | None = None, pair: Pair | None = None) -> Asyn
     context = None
     if pair is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_verify_locations(cadata=AUTHORITY.certificate.decode())
+        context.load_verify_locations(cadata=clients.certificate.decode())
         context.verify_mode = ssl.CERT_OPTIONAL
         tls.load_pair(context, pair)
     runner = web.ServerRunner(web.Server(handle))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from multidict import CIMultiDict
 
-from trireme.apiserver.subresources import forward
+from trireme.apiserver.nodes import headers
 
 KEPT = {
     "Accept": "text/html",
@@ -43,14 +43,14 @@ def test_requests() -> None:
     for group in ("system:masters", "others"):
         sent.add("Impersonate-Group", group)
         sent.add("X-Remote-Group", group)
-    passed = forward.request_headers(sent, "192.0.2.1", "/api/v1/x/proxy/y")
+    passed = headers.of_request(sent, "192.0.2.1", "/api/v1/x/proxy/y")
     forwarded = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Uri": "/api/v1/x/proxy/y"}
     assert sorted(passed.items()) == sorted((KEPT | forwarded).items())
 
 
 def test_who_was_on_the_way_before_is_kept() -> None:
     sent = {"X-Forwarded-For": "198.51.100.1", "X-Forwarded-Uri": "/forged"}
-    passed = forward.request_headers(sent, "192.0.2.1", "/x")
+    passed = headers.of_request(sent, "192.0.2.1", "/x")
     assert passed["X-Forwarded-For"] == "198.51.100.1, 192.0.2.1"
     assert passed["X-Forwarded-Uri"] == "/x"
 
@@ -61,7 +61,7 @@ def test_answers() -> None:
         answered.add("Set-Cookie", cookie)
     for what in ("Credentials", "Headers", "Methods", "Origin"):
         answered[f"Access-Control-Allow-{what}"] = "*"
-    passed = forward.response_headers(answered)
+    passed = headers.of_answer(answered)
     assert list(passed.items()) == [
         ("Server", "pod"),
         ("Set-Cookie", "a=1"),

@@ -20,6 +20,8 @@ from trireme.apiserver.gates import Gates
 from trireme.apiserver.hooks import HttpsHooks
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.registry import Registry
+from trireme.apiserver.remote.routes import Routes
+from trireme.apiserver.remote.servers import Servers
 from trireme.apiserver.served import ServedKinds
 from trireme.kit.env import Env
 from trireme.kit.turns import Turns
@@ -44,6 +46,9 @@ class ServerContext:
     # Webhooks: of conversion and of admission.
     hooks: HttpsHooks
     kubelets: Kubelets
+    # Aggregated API servers.
+    servers: Servers
+    routes: Routes
     turns: Turns
     # Set once the objects that every cluster has are there.
     bootstrapped: asyncio.Event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trireme.apiserver.aggregate import remote
+from trireme.apiserver.aggregate import proxy
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.handlers import Answer, Handlers
@@ -33,13 +33,14 @@ _STATUS_VERBS: dict[str, Answer] = {"get": read.get, "update": write.update, "pa
 async def dispatch(context: ServerContext, handlers: Handlers, request: Request) -> AnyReply:
     """Find and run the handler; 404 and 405 where there is none."""
     info = request.info
+    remote = context.routes.find(info)
+    if remote is not None:
+        return await proxy.answer(context, request, remote)
     if not info.is_resource:
         return await _route(context, handlers, request)
     endpoint = context.served.endpoints.get((info.group, info.version, info.resource))
     if endpoint is None:
         endpoint = context.served.custom.endpoint(info.group, info.version, info.resource)
-        if endpoint is None:
-            remote.refuse(context, info.group, info.version)
         if endpoint is None and info.group in context.served.groups:
             raise errors.no_such_resource()
         if endpoint is None or not _is_in_scope(endpoint, info):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.endpoint import Endpoint, ServedVersion
@@ -17,6 +19,31 @@ from trireme.machinery.resource import Resource
 T = TypeVar("T")
 # (group, version, plural)
 Key = tuple[str, str, str]
+
+
+class Swagger(NamedTuple):
+    """A part of an OpenAPI v2 document."""
+
+    paths: dict[str, Any]
+    definitions: dict[str, Any]
+
+
+class RemoteVersion(msgspec.Struct, frozen=True, eq=False):
+    """A version of a group that an aggregated API server serves, and what that says of it.
+
+    ``name`` is the APIService's. ``resources`` are APIResourceDiscovery values. ``openapi`` maps
+    the paths of OpenAPI v3 documents to their addresses on that server.
+    """
+
+    name: str
+    group: str
+    version: str
+    group_priority: int
+    version_priority: int
+    resources: list[dict[str, Any]]
+    is_stale: bool
+    openapi: dict[str, str]
+    swagger: Swagger
 
 
 class BuiltIn:
@@ -62,7 +89,9 @@ class ServedKinds:
         # The groups of built-in kinds.
         self.groups = frozenset(group for group, _, _ in self.endpoints)
         self._plurals: dict[Key, str] = {}
-        self._derived: dict[Any, tuple[tuple[ServedVersion, ...], Any]] = {}
+        # Replaced as a whole when one changes; by name.
+        self.remote: tuple[RemoteVersion, ...] = ()
+        self._derived: dict[Any, tuple[tuple[Any, ...], Any]] = {}
 
     def versions(self) -> tuple[ServedVersion, ...]:
         """What discovery and OpenAPI list."""
@@ -106,9 +135,9 @@ class ServedKinds:
 
     def derived(self, make: Callable[[ServedKinds], T]) -> T:
         """What ``make`` returns, kept until what is served changes."""
-        versions = self.versions()
+        now = (*self.versions(), *self.remote)
         known = self._derived.get(make)
-        if known is None or known[0] != versions:
-            known = self._derived[make] = versions, make(self)
+        if known is None or known[0] != now:
+            known = self._derived[make] = now, make(self)
         value: T = known[1]
         return value

@@ -33,6 +33,8 @@ from trireme.apiserver.hooks import HttpsHooks
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.registry import MANAGER, SELF, Call, Registry
+from trireme.apiserver.remote.routes import Routes
+from trireme.apiserver.remote.servers import Servers
 from trireme.apiserver.request import MEDIA
 from trireme.apiserver.served import BuiltIn, ServedKinds
 from trireme.kit import catalog
@@ -52,8 +54,9 @@ class ApiServer:
         self.forks = Forks(config.forks) if config.forks else None
 
     async def close(self) -> None:
-        """Close the connections to kubelets and webhooks."""
+        """Close the connections to kubelets, webhooks and aggregated API servers."""
         await self.context.kubelets.close()
+        await self.context.servers.close()
         await self.context.hooks.close()
         await self.context.authenticator.close()
 
@@ -101,6 +104,8 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         registry=registry,
         hooks=hooks,
         kubelets=config.kubelet_transport or HttpsKubelets(config.kubelets, reader),
+        servers=Servers(reader, env.rng, config.aggregator),
+        routes=Routes(),
         turns=Turns(env.clock),
         bootstrapped=asyncio.Event(),
     )

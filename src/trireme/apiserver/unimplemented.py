@@ -82,13 +82,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
             ),
         ),
     ),
-    "apiservices.apiregistration.k8s.io": (
-        Row(
-            "no request will be passed on to it",
-            of=" with a Service",
-            when=lambda obj: obj.spec.service is not None,
-        ),
-    ),
     "storageversions.internal.apiserver.k8s.io": (Row("it will not be kept up to date"),),
     "leasecandidates.coordination.k8s.io": (Row("no leader will be chosen"),),
     # Identity.

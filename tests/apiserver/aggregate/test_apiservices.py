@@ -84,18 +84,6 @@ async def test_every_version_has_one_that_is_available() -> None:
         assert server.context.store.revision == revision
 
 
-async def test_a_remote_version_is_refused_by_name() -> None:
-    async with asked() as ask:
-        service = {"namespace": "a", "name": "b"}
-        spec = {"groupPriorityMinimum": 100, "versionPriority": 10, "service": service}
-        await ask.must("POST", ALL, manifest("metrics.example.com", **spec))
-        status, refused = await ask("GET", "/apis/metrics.example.com/v1/things")
-        assert (status, refused["reason"]) == (503, "ServiceUnavailable")
-        assert "v1.metrics.example.com" in refused["message"]
-        assert (await ask("GET", "/apis/metrics.example.com/v1"))[0] == 503
-        assert (await ask("GET", "/apis/metrics.example.com/v2/things"))[0] == 404
-
-
 @virtual.test()
 async def test_a_definition_has_one_as_long_as_it_serves(env: Env) -> None:
     async with asked(env, post_start_hooks=True) as ask:

@@ -1,50 +1,26 @@
-"""The Available condition of APIServices: what upstream says of each, up to asking the server."""
+"""The Available condition of APIServices: what upstream says of each, up to what a server says."""
 
 from __future__ import annotations
 
-from typing import Any
+from tests.apiserver.aggregate import backends
+from tests.apiserver.aggregate.backends import ALL, GROUP, Answer, Backend
+from tests.apiserver.aggregate.test_apiservices import asked, manifest
 
-from tests.apiserver.aggregate.test_apiservices import ALL, asked, manifest
-
+from trireme.apiserver.settings.aggregator import AggregatorSettings
 from trireme.kit.env import Env
 from trireme.testing import virtual
 
-SERVICES = "/api/v1/namespaces/default/services"
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-MERGE = {"content-type": "application/merge-patch+json"}
-NAME = f"{ALL}/v1.metrics.example.com"
-SPEC = {
-    "groupPriorityMinimum": 100,
-    "versionPriority": 10,
-    "insecureSkipTLSVerify": True,
-    "service": {"namespace": "default", "name": "metrics"},
-}
 LOCAL = ("Available", "True", "Local", "Local APIServices are always available")
 
 
-def service(**port: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "metrics"},
-        "spec": {"ports": [port]},
-    }
-
-
-def slices(ready: bool | None, port: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": "metrics-1", "labels": {"kubernetes.io/service-name": "metrics"}},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": ["10.99.0.1"], "conditions": {"ready": ready}}],
-        "ports": [{"name": port, "port": 443}],
-    }
+NAME = f"{ALL}/{backends.NAME}"
 
 
 @virtual.test()
 async def test_of_another_server(env: Env) -> None:
-    async with asked(env, post_start_hooks=True) as ask:
+    backend = Backend(down=True)
+    aggregator = AggregatorSettings(transport=backend)
+    async with asked(env, post_start_hooks=True, aggregator=aggregator) as ask:
 
         async def condition() -> tuple[str, str, str, str]:
             await env.clock.sleep(1)
@@ -52,34 +28,48 @@ async def test_of_another_server(env: Env) -> None:
             assert found["lastTransitionTime"]
             return found["type"], found["status"], found["reason"], found["message"]
 
-        await ask.must("POST", ALL, manifest("metrics.example.com", **SPEC))
+        await ask.must("POST", ALL, manifest(GROUP, **backends.SPEC))
         what = 'service/metrics in "default"'
         no = "Available", "False"
         assert await condition() == (*no, "ServiceNotFound", f"{what} is not present")
 
-        await ask.must("POST", SERVICES, service(name="x", port=80))
+        await ask.must("POST", backends.SERVICES, backends.service(name="x", port=80))
         expected = (*no, "ServicePortError", f"{what} is not listening on port 443")
         assert await condition() == expected
 
         port = {"spec": {"ports": [{"name": "y", "port": 443}]}}
-        await ask.must("PATCH", f"{SERVICES}/metrics", port, headers=MERGE)
+        await ask.must("PATCH", f"{backends.SERVICES}/metrics", port, headers=backends.MERGE)
         expected = (*no, "EndpointsNotFound", f"cannot find endpointslices for {what}")
         assert await condition() == expected
 
         detail = f'endpointslices for {what} have no addresses with port name "y"'
         for ready, name in ((False, "y"), (True, "z")):
-            await ask.must("POST", SLICES, slices(ready, name))
+            await ask.must("POST", backends.SLICES, backends.slices(ready, name))
             assert await condition() == (*no, "MissingEndpoints", detail)
-            await ask.must("DELETE", f"{SLICES}/metrics-1")
+            await ask.must("DELETE", f"{backends.SLICES}/metrics-1")
 
-        await ask.must("POST", SLICES, slices(None, "y"))
-        passed_on = "requests are not passed on to service default/metrics"
-        assert await condition() == (*no, "FailedDiscoveryCheck", passed_on)
-        assert passed_on in (await ask("GET", "/apis/metrics.example.com/v1"))[1]["message"]
+        await ask.must("POST", backends.SLICES, backends.slices(None, "y"))
+        url = f"https://10.99.0.1:443/apis/{GROUP}/v1"
+        detail = f'failing or missing response from {url}: Get "{url}": '
+        detail += "dial tcp 10.99.0.1:443: connect: connection refused"
+        assert await condition() == (*no, "FailedDiscoveryCheck", detail)
+
+        # It is asked again by itself.
+        backend.down = False
+        backend.answers[f"/apis/{GROUP}/v1"] = lambda _: Answer(403)
+        await env.clock.sleep(30)
+        detail = f"failing or missing response from {url}: bad status from {url}: 403"
+        assert await condition() == (*no, "FailedDiscoveryCheck", detail)
+        backend.answers[f"/apis/{GROUP}/v1"] = lambda _: Answer(200, backends.LEGACY)
+        await env.clock.sleep(30)
+        assert await condition() == ("Available", "True", "Passed", "all checks passed")
+        revision = ask.server.context.store.revision
+        await env.clock.sleep(300)
+        assert ask.server.context.store.revision == revision
 
         # It becomes this server's own.
         own = {"spec": {"service": None, "insecureSkipTLSVerify": False}}
-        await ask.must("PATCH", NAME, own, headers=MERGE)
+        await ask.must("PATCH", NAME, own, headers=backends.MERGE)
         assert await condition() == LOCAL
 
 
@@ -87,11 +77,11 @@ async def test_of_another_server(env: Env) -> None:
 async def test_what_is_written_over_it_does_not_stay(env: Env) -> None:
     async with asked(env, post_start_hooks=True) as ask:
         spec = {"groupPriorityMinimum": 100, "versionPriority": 10}
-        await ask.must("POST", ALL, manifest("metrics.example.com", **spec))
+        await ask.must("POST", ALL, manifest(GROUP, **spec))
         other = {"type": "Other", "status": "True"}
         for written in (None, [], [{"type": "Available", "status": "False"}, other]):
             status = {"status": {"conditions": written}}
-            await ask.must("PATCH", f"{NAME}/status", status, headers=MERGE)
+            await ask.must("PATCH", f"{NAME}/status", status, headers=backends.MERGE)
             await env.clock.sleep(1)
             found = await ask.must("GET", NAME)
             first, *others = found["status"]["conditions"]

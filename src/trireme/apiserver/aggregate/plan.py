@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 from trireme.api.apiregistration.v1 import apiservice
@@ -106,13 +107,11 @@ def later(current: APIService | None, desired: APIService | None) -> Step:
     return _sync_step(current, desired)
 
 
-def available(
+def unreachable(
     reference: ServiceReference, service: Service | None, slices: list[EndpointSlice]
-) -> APIServiceCondition:
-    """Whether another server can be reached through its Service, whose EndpointSlices are given.
-
-    The last step is to ask that server; requests are not passed on, so there the answer is no.
-    """
+) -> APIServiceCondition | None:
+    """Why another server cannot be reached through its Service, whose EndpointSlices are given;
+    None where it has to be asked itself."""
     port = reference.port
     what = f"service/{reference.name} in {gotext.quote(reference.namespace)}"
     if service is None:
@@ -128,12 +127,27 @@ def available(
                 f"endpointslices for {what} have no addresses with port name {gotext.quote(name)}"
             )
             return _unavailable("MissingEndpoints", message)
-    return _unavailable("FailedDiscoveryCheck", not_passed_on(reference))
+    return None
 
 
-def not_passed_on(reference: ServiceReference) -> str:
-    """Why a version that another server has is not available."""
-    return f"requests are not passed on to service {reference.namespace}/{reference.name}"
+def checked(problem: str) -> APIServiceCondition:
+    """The condition after a server was asked; ``problem`` is empty where it answered."""
+    if problem:
+        return _unavailable("FailedDiscoveryCheck", problem)
+    return APIServiceCondition(
+        type=apiservice.AVAILABLE, status="True", reason="Passed", message="all checks passed"
+    )
+
+
+def group_priority(group: str) -> int:
+    """Where a group that this server serves comes in discovery."""
+    found = [value[0] for key, value in _priorities().items() if key[0] == group]
+    return found[0] if found else _CUSTOM[0]
+
+
+def version_priority(group: str, version: str) -> int:
+    """Where a version that this server serves comes within its group."""
+    return _priorities().get((group, version), _CUSTOM)[1]
 
 
 def _has_ready_port(item: EndpointSlice, port_name: str) -> bool:
@@ -165,6 +179,7 @@ def _local(group: str, version: str, priority: tuple[int, int], managed: str) ->
     )
 
 
+@lru_cache(maxsize=1)
 def _priorities() -> dict[tuple[str, str], tuple[int, int]]:
     found = {}
     for line in _PRIORITIES.split("\n"):

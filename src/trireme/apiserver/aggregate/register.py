@@ -30,6 +30,8 @@ async def start(context: ServerContext) -> None:
     served = {(resource.group, resource.version) for resource in context.served.resources}
     desired = {obj.metadata.name: obj for obj in plan.built_in(served)}
     there = {obj.metadata.name: obj for obj in context.reader.list(APIService)}
+    for name, obj in there.items():
+        context.routes.record(name, obj)
     async with asyncio.TaskGroup() as group:
         for name in sorted({*desired, *there}):
             step = plan.at_start(there.get(name), desired.get(name))

@@ -13,8 +13,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from trireme.apiserver.aggregate import plan
+from trireme.apiserver.served import RemoteVersion
 from trireme.machinery.resource import Resource, Subresource
 
+# What is known of a version: the kinds that this server serves, or what another says of its own.
+Listed = list[Resource] | RemoteVersion
+Groups = dict[str, dict[str, Listed]]
 # The order in which groups are listed, and so which group wins when kubectl meets a bare kind name.
 PRIORITY = (
     "",
@@ -62,6 +67,33 @@ def groups(resources: Iterable[Resource]) -> dict[str, dict[str, list[Resource]]
     return found
 
 
+def merged(found: dict[str, dict[str, list[Resource]]], remote: Iterable[RemoteVersion]) -> Groups:
+    """The groups with those of aggregated API servers, in the order of their APIServices."""
+    whole: Groups = {group: dict(versions) for group, versions in found.items()}
+    priorities: dict[str, int] = {}
+    for each in remote:
+        whole.setdefault(each.group, {})[each.version] = each
+        first = priorities.get(each.group, 0)
+        priorities[each.group] = max(first, each.group_priority)
+    if not priorities:
+        return whole
+    for group in priorities:
+        versions = whole[group]
+        whole[group] = dict(sorted(versions.items(), key=lambda item: _place(group, *item)))
+    for group in found:
+        priorities[group] = max(priorities.get(group, 0), plan.group_priority(group))
+    # The group of APIServices themselves has no APIService: it comes first, with the core.
+    heads = [group for group in PRIORITY[:2] if group in whole]
+    rest = sorted((-priorities[group], group) for group in whole if group not in heads)
+    return {group: whole[group] for group in (*heads, *(group for _, group in rest))}
+
+
+def _place(group: str, version: str, listed: Listed) -> tuple[Any, ...]:
+    if isinstance(listed, RemoteVersion):
+        return -listed.version_priority, version_order(version)
+    return -plan.version_priority(group, version), version_order(version)
+
+
 def _order(resource: Resource) -> tuple[int, str, tuple[Any, ...], str]:
     known = resource.group in PRIORITY
     place = PRIORITY.index(resource.group) if known else len(PRIORITY)
@@ -86,7 +118,7 @@ def api_versions(address: str) -> dict[str, Any]:
     }
 
 
-def api_group_list(found: dict[str, dict[str, list[Resource]]]) -> dict[str, Any]:
+def api_group_list(found: Groups) -> dict[str, Any]:
     """The answer at /apis."""
     return {
         "kind": "APIGroupList",
@@ -115,7 +147,7 @@ def api_resource_list(group_version: str, resources: Iterable[Resource]) -> dict
     }
 
 
-def aggregated(found: dict[str, dict[str, list[Resource]]], *, core: bool) -> dict[str, Any]:
+def aggregated(found: Groups, *, core: bool) -> dict[str, Any]:
     """The aggregated form of /api (``core``) or of /apis."""
     return {
         "kind": "APIGroupDiscoveryList",
@@ -124,18 +156,24 @@ def aggregated(found: dict[str, dict[str, list[Resource]]], *, core: bool) -> di
         "items": [
             {
                 "metadata": {"name": name} if name else {},
-                "versions": [
-                    {
-                        "version": item,
-                        "resources": [_discovered(resource) for resource in resources],
-                        "freshness": "Current",
-                    }
-                    for item, resources in versions.items()
-                ],
+                "versions": [_version(item, listed) for item, listed in versions.items()],
             }
             for name, versions in found.items()
             if (name == "") == core
         ],
+    }
+
+
+def _version(version: str, listed: Listed) -> dict[str, Any]:
+    if isinstance(listed, RemoteVersion):
+        freshness = "Stale" if listed.is_stale else "Current"
+        # A version without resources says nothing of them, as in Go.
+        resources = {"resources": listed.resources} if listed.resources else {}
+        return {"version": version, **resources, "freshness": freshness}
+    return {
+        "version": version,
+        "resources": [_discovered(resource) for resource in listed],
+        "freshness": "Current",
     }
 
 

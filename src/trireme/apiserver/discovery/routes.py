@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from trireme.apiserver.aggregate import remote
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.discovery import documents
 from trireme.apiserver.handlers import Route
@@ -32,6 +31,8 @@ class Discovery:
     """The kinds that are served, and the documents made of them so far."""
 
     groups: dict[str, dict[str, list[Resource]]]
+    # With those of aggregated API servers.
+    merged: documents.Groups
     bodies: dict[str, bytes] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -79,14 +80,13 @@ async def named(context: ServerContext, request: Request) -> AnyReply:
         aggregated = _aggregated(request, discovery, core=False)
         if aggregated is not None:
             return aggregated
-        return _plain(discovery.body("/apis", lambda: documents.api_group_list(discovery.groups)))
+        return _plain(discovery.body("/apis", lambda: documents.api_group_list(discovery.merged)))
     versions = discovery.groups.get(parts[0]) if parts[0] else None
-    if len(parts) == 2 and (versions is None or parts[1] not in versions):
-        remote.refuse(context, *parts)
-    if versions is None or len(parts) > 2:
+    if len(parts) == 1 and parts[0] and parts[0] in discovery.merged:
+        listed = discovery.merged[parts[0]]
+        return _plain(discovery.body(path, lambda: documents.api_group(path, listed)))
+    if versions is None or len(parts) != 2:
         return reply.no_page()
-    if len(parts) == 1:
-        return _plain(discovery.body(path, lambda: documents.api_group(path, versions)))
     if parts[1] not in versions:
         if parts[0] not in context.served.groups:
             return reply.no_page()
@@ -101,7 +101,8 @@ def _current(context: ServerContext) -> Discovery:
 
 
 def _discovery(served: ServedKinds) -> Discovery:
-    return Discovery(documents.groups(each.resource for each in served.versions()))
+    groups = documents.groups(each.resource for each in served.versions())
+    return Discovery(groups, documents.merged(groups, served.remote))
 
 
 def _aggregated(request: Request, discovery: Discovery, *, core: bool) -> Reply | None:
@@ -110,7 +111,7 @@ def _aggregated(request: Request, discovery: Discovery, *, core: bool) -> Reply 
     if form is None:
         return None
     name = f"aggregated {'api' if core else 'apis'}"
-    body = discovery.body(name, lambda: documents.aggregated(discovery.groups, core=core))
+    body = discovery.body(name, lambda: documents.aggregated(discovery.merged, core=core))
     content_type = f"{form};g={_GROUP};v={_VERSION};as={_KIND}"
     headers = {"ETag": discovery.tag(name), "Vary": "Accept"}
     if request.headers.get("if-none-match", "") == headers["ETag"]:

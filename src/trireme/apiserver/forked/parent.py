@@ -67,7 +67,7 @@ def is_long(context: ServerContext, request: Request) -> bool:
     if small and info.verb in ("create", "deletecollection"):
         return False
     endpoint, custom = _endpoint(context, request)
-    if endpoint is None:
+    if endpoint is None or context.routes.find(info) is not None:
         return False
     if small and info.name and info.verb != "list":
         item = context.store.get(endpoint.key(info.namespace, info.name))

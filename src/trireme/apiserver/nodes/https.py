@@ -94,7 +94,7 @@ class HttpsKubelets:
             "Content-Length: 0",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
-        stream = _Stream(reader, writer)
+        stream = Stream(reader, writer)
         try:
             await stream.write("\r\n".join([*lines, "", ""]).encode())
             status, answer = _parse_head(await reader.readuntil(b"\r\n\r\n"))
@@ -118,7 +118,7 @@ class HttpsKubelets:
         return self._contexts
 
 
-class _Stream:
+class Stream:
     """A raw connection over asyncio streams."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -21,6 +21,7 @@ from trireme.apiserver.discovery import documents as discovery
 from trireme.apiserver.endpoint import ServedVersion
 from trireme.apiserver.openapi import general, paths, schemas
 from trireme.apiserver.openapi.custom_kinds import Published
+from trireme.apiserver.served import RemoteVersion
 from trireme.machinery.resource import Resource
 
 _SECURITY = {
@@ -53,8 +54,10 @@ class Source:
         endpoints: tuple[ServedVersion, ...],
         media: tuple[str, ...],
         published: Published,
+        remote: tuple[RemoteVersion, ...] = (),
     ) -> None:
         self.endpoints = endpoints
+        self.remote = remote
         self._media = media
         self._added = published
         self._groups = discovery.groups(endpoint.resource for endpoint in endpoints)

@@ -8,14 +8,17 @@ address carries its hash, so that clients keep it for ever. Upstream: KEP-2896; 
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from trireme.api.apiregistration.v1.apiservice import APIService
+from trireme.apiserver.aggregate import proxy
 from trireme.apiserver.config import VERSION
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.handlers import Route
-from trireme.apiserver.openapi import v2, v3proto
+from trireme.apiserver.openapi import remote, v2, v3proto
 from trireme.apiserver.openapi.custom_kinds import Published
 from trireme.apiserver.openapi.documents import Source, Steps
 from trireme.apiserver.reply import negotiate
@@ -48,6 +51,11 @@ async def answer(context: ServerContext, request: Request) -> AnyReply:
         # Upstream leaves the type of the index to be guessed from its bytes.
         body = msgspec.json.encode({"paths": _index(source)})
         return _cached(request, body, _TEXT, hashlib.sha512(body).hexdigest().upper())
+    theirs = remote.documents(source.remote, source.documents()).get(path)
+    if theirs is not None:
+        obj = context.reader.get(APIService, "", theirs.name)
+        if obj is not None and obj.spec.service is not None:
+            return await proxy.answer(context, request, obj)
     if path not in source.documents():
         return Reply(404, b"", _TEXT)
     form = _form(request, _V3_NAMES)
@@ -80,14 +88,14 @@ def _source(context: ServerContext) -> Source:
 
 
 def _make_source(served: ServedKinds) -> Source:
-    return Source(served.versions(), served.media, Published(served.custom.all()))
+    return Source(served.versions(), served.media, Published(served.custom.all()), served.remote)
 
 
 def _index(source: Source) -> dict[str, Any]:
-    return {
-        path: {"serverRelativeURL": _address(path, source.digest(path))}
-        for path in sorted(source.documents())
-    }
+    addresses = {path: _address(path, source.digest(path)) for path in source.documents()}
+    for path, theirs in remote.documents(source.remote, source.documents()).items():
+        addresses[path] = theirs.openapi[path]
+    return {path: {"serverRelativeURL": addresses[path]} for path in sorted(addresses)}
 
 
 def _address(path: str, digest: str) -> str:
@@ -102,7 +110,8 @@ def _encode_v3(source: Source, path: str, form: str) -> Steps[bytes]:
 def _encode_v2(source: Source, form: str) -> Steps[bytes]:
     whole = yield from source.whole()
     encode = v2.protobuf if form == V2_PROTOBUF else v2.json
-    return (yield from encode(whole["paths"], whole["components"]["schemas"], VERSION))
+    added = partial(remote.addition, source.remote)
+    return (yield from encode(whole["paths"], whole["components"]["schemas"], VERSION, added))
 
 
 def _form(request: Request, names: dict[str, str]) -> str:

@@ -7,11 +7,13 @@ fields). Extensions are carried as YAML text, and JSON is YAML.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from itertools import chain
 from typing import Any
 
 import msgspec
 
+from trireme.apiserver.served import Swagger
 from trireme.machinery.codec.protobuf import wire
 
 _SWAGGER = "2.0"
@@ -29,10 +31,21 @@ _SAME = ("tags", "description", "operationId", "deprecated")
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 
 
+# Our definition of a name.
+Own = Callable[[str], dict[str, Any] | None]
+# What aggregated API servers add to the document, which knows its own definitions.
+Added = Callable[[Own], Swagger]
+
+
+def _nothing(own: Own) -> Swagger:
+    return Swagger({}, {})
+
+
 def json(
-    operations: dict[str, Any], definitions: dict[str, Any], version: str
+    operations: dict[str, Any], definitions: dict[str, Any], version: str, added: Added = _nothing
 ) -> Generator[None, None, bytes]:
     """The document as JSON, a path or a definition a step."""
+    more = added(_own(definitions))
     paths: dict[str, msgspec.Raw] = {}
     for path, item in operations.items():
         paths[path] = msgspec.Raw(msgspec.json.encode(_path(item)))
@@ -41,6 +54,10 @@ def json(
     for name, schema in definitions.items():
         schemas[name] = msgspec.Raw(msgspec.json.encode(_schema(schema)))
         yield
+    for target, source in ((paths, more.paths), (schemas, more.definitions)):
+        for name, value in source.items():
+            target.setdefault(name, msgspec.Raw(msgspec.json.encode(value)))
+            yield
     whole = {
         "swagger": _SWAGGER,
         "info": {"title": _TITLE, "version": version},
@@ -50,6 +67,16 @@ def json(
         "security": [{_TOKEN: []}],
     }
     return msgspec.json.encode(whole)
+
+
+def _own(definitions: dict[str, Any]) -> Own:
+    """Our definition of a name, in v2's words."""
+
+    def find(name: str) -> dict[str, Any] | None:
+        schema = definitions.get(name)
+        return None if schema is None else _schema(schema)
+
+    return find
 
 
 def _path(item: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +96,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     produces: list[str] = []
     responses: dict[str, Any] = {}
     for code, answer in operation["responses"].items():
-        responses[code] = {"description": answer["description"]}
+        responses[code] = {"description": answer.get("description", "")}
         content = answer.get("content")
         if content:
             produces = list(content)
@@ -133,18 +160,23 @@ _COUNTS = {
 
 
 def protobuf(
-    operations: dict[str, Any], definitions: dict[str, Any], version: str
+    operations: dict[str, Any], definitions: dict[str, Any], version: str, added: Added = _nothing
 ) -> Generator[None, None, bytes]:
     """The document as gnostic's ``openapi.v2.Document``, a path or a definition a step."""
+    more = added(_own(definitions))
     paths: list[bytes] = []
-    for path, item in operations.items():
-        paths.append(
-            wire.message(2, wire.text(1, path) + wire.message(2, _encode_path(_path(item))))
-        )
+    for path, item in chain(
+        ((path, _path(item)) for path, item in operations.items()),
+        ((path, item) for path, item in more.paths.items() if path not in operations),
+    ):
+        paths.append(wire.message(2, wire.text(1, path) + wire.message(2, _encode_path(item))))
         yield
     schemas: list[bytes] = []
-    for name, schema in definitions.items():
-        schemas.append(wire.message(1, _named_schema(name, _schema(schema))))
+    for name, schema in chain(
+        ((name, _schema(schema)) for name, schema in definitions.items()),
+        more.definitions.items(),
+    ):
+        schemas.append(wire.message(1, _named_schema(name, schema)))
         yield
     token = wire.text(1, _TOKEN)
     return (
@@ -172,14 +204,16 @@ def _encode_path(item: dict[str, Any]) -> bytes:
     for key, value in item.items():
         if key == "parameters":
             data += b"".join(wire.message(9, _encode_parameter(each)) for each in value)
-        else:
+        elif key in _METHODS:
             data += wire.message(_METHODS[key], _encode_operation(value))
     return data
 
 
 def _encode_operation(operation: dict[str, Any]) -> bytes:
-    data = b"".join(wire.text(1, tag) for tag in operation["tags"])
-    data += wire.text(3, operation.get("description", "")) + wire.text(5, operation["operationId"])
+    data = b"".join(wire.text(1, tag) for tag in operation.get("tags", ()))
+    data += wire.text(3, operation.get("description", "")) + wire.text(
+        5, operation.get("operationId", "")
+    )
     data += b"".join(wire.text(6, media) for media in operation.get("produces", ()))
     data += b"".join(wire.text(7, media) for media in operation.get("consumes", ()))
     data += b"".join(
@@ -187,12 +221,12 @@ def _encode_operation(operation: dict[str, Any]) -> bytes:
     )
     answers = b""
     for code, answer in operation["responses"].items():
-        content = wire.text(1, answer["description"])
+        content = wire.text(1, answer.get("description", ""))
         if "schema" in answer:
             content += wire.message(2, wire.message(1, _encode_schema(answer["schema"])))
         answers += wire.message(1, wire.text(1, code) + wire.message(2, wire.message(1, content)))
     data += wire.message(9, answers) + b"".join(
-        wire.text(10, name) for name in operation["schemes"]
+        wire.text(10, name) for name in operation.get("schemes", ())
     )
     data += wire.flag(11, operation.get("deprecated", False))
     return data + _extensions(13, operation)
@@ -208,10 +242,10 @@ def _encode_parameter(parameter: dict[str, Any]) -> bytes:
         return wire.message(1, wire.message(1, body))
     if parameter["in"] == "path":
         data = required + wire.text(2, "path") + about + wire.text(4, parameter["name"])
-        data += wire.text(5, parameter["type"]) + wire.flag(19, True)
+        data += wire.text(5, parameter.get("type", "")) + wire.flag(19, True)
         return wire.message(1, wire.message(2, wire.message(4, data)))
     data = required + wire.text(2, "query") + about + wire.text(4, parameter["name"])
-    data += wire.text(6, parameter["type"]) + wire.flag(20, True)
+    data += wire.text(6, parameter.get("type", "")) + wire.flag(20, True)
     return wire.message(1, wire.message(2, wire.message(3, data)))
 
 

@@ -9,39 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator
 from urllib.parse import quote, unquote, urlsplit
 
-from multidict import CIMultiDict
-
 from trireme.apiserver.context import ServerContext
+from trireme.apiserver.nodes import headers
 from trireme.apiserver.nodes.contract import NodeAnswer
 from trireme.apiserver.reply import links, pages
 from trireme.apiserver.reply.reply import AnyReply, Chunks, Closing, Reply, StreamReply
 from trireme.apiserver.request import Request
 from trireme.machinery import errors, gotext
 
-# What belongs to one connection.
-_HOP = frozenset(
-    [
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ]
-)
-# Who asks is the API server's business, and so is what it has unpacked.
-_OURS = frozenset(["authorization", "content-length", "x-forwarded-for", "x-forwarded-uri"])
-_IDENTITY = ("impersonate-", "x-remote-")
-# A pod must not open the API server's own origin to others.
-_CORS = frozenset(
-    f"access-control-allow-{what}" for what in ("credentials", "headers", "methods", "origin")
-)
 # What Go leaves as it is in a path.
 _PLAIN = "$&+,/:;=@-._~"
 
@@ -57,49 +35,17 @@ async def pass_on(
         return Reply(301, b"", "", {"Location": f"{request.path}/{query}"})
     path = path or "/"
     context.authenticator.clear_identity(request)
-    headers = request_headers(request.headers, request.remote, base + path)
+    passed = headers.of_request(request.headers, request.remote, base + path)
     url = f"{origin}{path}{query}"
-    answer = await context.kubelets.fetch(request.method, url, headers, request.body, node)
+    answer = await context.kubelets.fetch(request.method, url, passed, request.body, node)
     return await _reply(request, answer, origin)
 
 
-def request_headers(headers: Mapping[str, str], remote: str, uri: str) -> CIMultiDict[str]:
-    """The headers that go on: nothing of this connection, and nothing that says who asks."""
-    passed = _end_to_end(headers.items(), _OURS, _IDENTITY)
-    if passed.get("Content-Encoding") == "gzip":
-        # The body has been unpacked when it was read.
-        del passed["Content-Encoding"]
-    before = [value for name, value in headers.items() if name.lower() == "x-forwarded-for"]
-    if before or remote:
-        passed["X-Forwarded-For"] = ", ".join([*before, *([remote] if remote else [])])
-    passed["X-Forwarded-Uri"] = uri
-    return passed
-
-
-def response_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """The headers that come back."""
-    return _end_to_end(headers.items(), _CORS)
-
-
-def _end_to_end(
-    headers: Iterable[tuple[str, str]], dropped: frozenset[str], prefixes: tuple[str, ...] = ()
-) -> CIMultiDict[str]:
-    items = [(name, value) for name, value in headers if not name.lower().startswith(prefixes)]
-    named = {
-        token.strip().lower()
-        for name, value in items
-        if name.lower() == "connection"
-        for token in value.split(",")
-    }
-    kept = [(n, v) for n, v in items if n.lower() not in _HOP | named | dropped]
-    return CIMultiDict(kept)
-
-
 async def _reply(request: Request, answer: NodeAnswer, origin: str) -> AnyReply:
-    headers = response_headers(answer.headers)
-    content_type = headers.pop("Content-Type", "")
+    returned = headers.of_answer(answer.headers)
+    content_type = returned.pop("Content-Type", "")
     hosts = links.Hosts(urlsplit(origin).netloc, request.headers.get("host", ""))
-    location = headers.get("Location", "")
+    location = returned.get("Location", "")
     if location:
         try:
             urlsplit(location)
@@ -108,20 +54,20 @@ async def _reply(request: Request, answer: NodeAnswer, origin: str) -> AnyReply:
             raise errors.internal_error(
                 f"error trying to parse Location header: parse {gotext.quote(location)}: {problem}"
             ) from None
-        headers["Location"] = links.rewrite(location, _base(request), hosts)
-    coding = headers.get("Content-Encoding", "")
+        returned["Location"] = links.rewrite(location, _base(request), hosts)
+    coding = returned.get("Content-Encoding", "")
     is_page = content_type.partition(";")[0].strip() == "text/html"
     if location or not is_page or coding not in pages.CODINGS or request.method == "HEAD":
-        return StreamReply(answer.chunks, answer.status, content_type, headers)
+        return StreamReply(answer.chunks, answer.status, content_type, returned)
     body, is_whole = await _begin(answer.chunks)
     if is_whole:
         page = await asyncio.to_thread(pages.rewrite, body, coding, _base(request), hosts)
         if page is not None:
             for name in ("Content-Encoding", "Content-Length"):
-                headers.pop(name, None)
-            return Reply(answer.status, page, content_type, headers)
+                returned.pop(name, None)
+            return Reply(answer.status, page, content_type, returned)
     chunks = Closing(_after(body, answer.chunks), answer.chunks.aclose)
-    return StreamReply(chunks, answer.status, content_type, headers)
+    return StreamReply(chunks, answer.status, content_type, returned)
 
 
 async def _begin(chunks: Chunks[bytes]) -> tuple[bytes, bool]:

@@ -80,6 +80,11 @@ def local() -> APIServiceCondition:
     return APIServiceCondition(type=AVAILABLE, status="True", reason="Local", message=detail)
 
 
+def is_available(obj: APIService) -> bool:
+    """Whether requests for its version can be answered."""
+    return any(item.type == AVAILABLE and item.status == "True" for item in obj.status.conditions)
+
+
 def set_condition(status: APIServiceStatus, desired: APIServiceCondition, now: str | None) -> bool:
     """Add or replace a condition; whether anything changed. Its time moves only with its status."""
     found = next((item for item in status.conditions if item.type == desired.type), None)
