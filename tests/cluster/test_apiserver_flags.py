@@ -192,6 +192,15 @@ def test_flags_of_authentication(tmp_path: Path) -> None:
         (["authentication-token-webhook-config-file=CA"], "kubeconfig"),
         (["service-account-lookup=false"], "not supported"),
         (["service-account-key-file=CA"], "no key in PEM"),
+        (["authorization-mode=ABAC"], "ABAC needs --authorization-policy-file"),
+        (["authorization-policy-file=EMPTY"], "without mode ABAC"),
+        (["authorization-mode=RBAC", "authorization-mode=RBAC"], "more than once"),
+        (["authorization-config=EMPTY"], "no document of kind"),
+        (["authorization-config=EMPTY", "authorization-mode=RBAC"], "can not be specified when"),
+        (
+            ["authorization-mode=Webhook", "authorization-webhook-config-file=CA"],
+            "not a kubeconfig",
+        ),
     ],
 )
 def test_flags_of_authentication_that_do_not_fit(

@@ -30,11 +30,15 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     try:
         if request.user is None:
             request.user = await context.authenticator.authenticate(request)
-        impersonate.apply(context.authorizer, context.gates, request)
+        waiting = impersonate.apply(context.authorizer, context.gates, request)
+        if waiting is not None:
+            await waiting
         rejected = server.in_flight.enter(request)
         if rejected is not None:
             return rejected
-        authorize.check(context.authorizer, request)
+        waiting = authorize.check(context.authorizer, request)
+        if waiting is not None:
+            await waiting
         if request.receive is not None and _takes_body(request):
             await request.receive_body()
         if server.forks is not None and parent.is_long(context, request):

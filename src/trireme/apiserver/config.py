@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
 from trireme.apiserver.settings.aggregator import AggregatorSettings
 from trireme.apiserver.settings.authentication import Authentication
+from trireme.apiserver.settings.authorization import Authorization
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -58,6 +59,7 @@ class ApiServerConfig:
     # Reads the authority of client certificates again; None where it never changes.
     read_client_authority: Callable[[], bytes] | None = None
     authentication: Authentication = field(default_factory=Authentication)
+    authorization: Authorization = field(default_factory=Authorization)
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.

@@ -6,6 +6,7 @@ Called by the areas whose files these are. Pure. Upstream: apiserver ``pkg/apis/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ import msgspec
 from trireme.machinery import errors
 from trireme.machinery.codec import yaml
 
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -38,7 +40,16 @@ def decode(data: bytes, group: str, kind: str, versions: Iterable[str], type_: t
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise ValueError(f"strict decoding error: {error}") from None
+        raise ValueError(f"strict decoding error: {_named(str(error))}") from None
+
+
+def _named(problem: str) -> str:
+    """An unknown field by its path, in upstream's words; the library's own for the rest."""
+    found = _UNKNOWN.fullmatch(problem)
+    if found is None:
+        return problem
+    name, at = found.groups("")
+    return f'unknown field "{f"{at}.{name}" if at else name}"'
 
 
 def _without_nulls(value: Any) -> Any:

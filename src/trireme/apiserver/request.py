@@ -30,7 +30,9 @@ class User(msgspec.Struct, frozen=True, gc=False):
     extra: Mapping[str, tuple[str, ...]] = {}
 
 
-ANONYMOUS = User("system:anonymous", groups=("system:unauthenticated",))
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,))
 
 
 class RequestInfo(msgspec.Struct, frozen=True, gc=False):

@@ -13,10 +13,10 @@ from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.controllers import (
-    authentication_files,
     compaction,
     definitions,
     expiry,
+    reloads,
     token_use,
 )
 from trireme.apiserver.server import ApiServer
@@ -49,7 +49,7 @@ def start_post_start_hooks(
         group.create_task(bootstrap.keep(context), name="system objects"),
         group.create_task(token_use.track(context), name="use of tokens"),
         group.create_task(definitions.run(context), name="custom kinds"),
-        group.create_task(authentication_files.run(context), name="files of authentication"),
+        group.create_task(reloads.run(context), name="configuration files"),
         group.create_task(register.run(context), name="api services"),
         group.create_task(availability.run(context), name="api services' availability"),
     ]

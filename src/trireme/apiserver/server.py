@@ -59,6 +59,7 @@ class ApiServer:
         await self.context.servers.close()
         await self.context.hooks.close()
         await self.context.authenticator.close()
+        await self.context.authorizer.close()
 
 
 def _context(config: ApiServerConfig, env: Env) -> ServerContext:
@@ -66,7 +67,9 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
     built_in = _built_in(config, feature_gates)
     views = Views()
     reader = Reader(store, built_in.by_type)
-    authorizer = UnionAuthorizer(store, reader, built_in.by_type, policy.node_rules())
+    authorizer = UnionAuthorizer(
+        config.authorization, env, store, reader, built_in.by_type, policy.node_rules()
+    )
     hooks = HttpsHooks(reader, env.rng)
     served = ServedKinds(built_in, CustomKinds(store, env, hooks))
 

@@ -254,7 +254,7 @@ _UNVERIFIED = "claims.email_verified must be used in claimMappings.username.expr
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("foo: 1\n", "strict decoding error: Object contains unknown field `foo`"),
+        ("foo: 1\n", 'strict decoding error: unknown field "foo"'),
         (
             OK.replace("https://a.test", "http://u:p@a.test/?q#f"),
             "URL scheme must be https, "

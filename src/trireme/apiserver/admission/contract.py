@@ -8,10 +8,11 @@ https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from trireme.apiserver.admission.objects import Objects
+from trireme.apiserver.authz.contract import Unanswered, answered
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
@@ -108,6 +109,9 @@ class Plugin(Protocol):
     def validate(self, attributes: Attributes, context: Context) -> Awaitable[None] | None: ...
 
 
+Step = Callable[[Attributes, Context], Awaitable[None] | None]
+
+
 class PluginBase:
     """A plugin that does nothing yet: real ones override what they need."""
 
@@ -139,15 +143,28 @@ class Chain:
 
     async def _admit(self, attributes: Attributes) -> None:
         for plugin in self._for(attributes):
-            waiting = plugin.admit(attributes, self._context)
+            try:
+                waiting = plugin.admit(attributes, self._context)
+            except Unanswered:
+                waiting = self._asking(plugin.admit, attributes)
             if waiting is not None:
                 await waiting
 
     async def validate(self, attributes: Attributes) -> None:
         for plugin in self._for(attributes):
-            waiting = plugin.validate(attributes, self._context)
+            try:
+                waiting = plugin.validate(attributes, self._context)
+            except Unanswered:
+                waiting = self._asking(plugin.validate, attributes)
             if waiting is not None:
                 await waiting
+
+    async def _asking(self, step: Step, attributes: Attributes) -> None:
+        """A step that asks what webhooks may do: the plugin changes nothing before it has asked."""
+        context = replace(self._context, authorizer=self._context.authorizer.session())
+        waiting = await answered(lambda: step(attributes, context))
+        if waiting is not None:
+            await waiting
 
     def _for(self, attributes: Attributes) -> list[Plugin]:
         resource = attributes.resource

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from trireme.apiserver.request import AUTHENTICATED as AUTHENTICATED
+from trireme.apiserver.request import UNAUTHENTICATED as UNAUTHENTICATED
 from trireme.apiserver.request import User
-
-AUTHENTICATED = "system:authenticated"
-UNAUTHENTICATED = "system:unauthenticated"
 
 
 @dataclass(frozen=True, slots=True)

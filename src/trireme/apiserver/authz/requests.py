@@ -6,18 +6,21 @@ another verb as well. Upstream: apiserver ``endpoints/filters/authorization.go``
 
 from __future__ import annotations
 
-from trireme.apiserver.authz.contract import Attributes, Authorizer
+from trireme.apiserver.authz.contract import Attributes
+from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.request import ANONYMOUS, Request
 from trireme.machinery import errors
 
+_SELECTING = frozenset(("list", "watch", "deletecollection"))
 
-def check_verb(authorizer: Authorizer, request: Request, verb: str) -> None:
+
+async def check_verb(authorizer: UnionAuthorizer, request: Request, verb: str) -> None:
     """403 unless the user may do what the request, for a core resource, asks for by another verb
     as well."""
     info = request.info
     if info.verb == verb:
         return
-    decision = authorizer.authorize(attributes(request, verb))
+    decision = await authorizer.ask(attributes(request, verb))
     if not decision.allowed:
         raise errors.forbidden(info.resource, info.name, decision.reason)
 
@@ -25,6 +28,7 @@ def check_verb(authorizer: Authorizer, request: Request, verb: str) -> None:
 def attributes(request: Request, verb: str) -> Attributes:
     """What the request asks for, by a verb."""
     info = request.info
+    selects = verb in _SELECTING
     return Attributes(
         user=request.user or ANONYMOUS,
         verb=verb,
@@ -35,8 +39,8 @@ def attributes(request: Request, verb: str) -> Attributes:
         namespace=info.namespace,
         name=info.name,
         path=info.path,
-        field_selector=request.param("fieldSelector"),
-        label_selector=request.param("labelSelector"),
+        field_selector=request.param("fieldSelector") if selects else "",
+        label_selector=request.param("labelSelector") if selects else "",
     )
 
 

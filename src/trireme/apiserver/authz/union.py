@@ -1,25 +1,45 @@
 """The authorizers, asked in order: the first that allows or denies decides; no opinion denies.
 
-In: a question (``contract.Attributes``). Out: a decision, without waiting. The order is the
-privileged group, the paths that everybody may read, Node, RBAC (upstream's usual
-``--authorization-mode=Node,RBAC``). Callers: the ``authorize`` filter, impersonation, the access
-reviews and the admission plugins that ask on a user's behalf.
+In: a question (``contract.Attributes``). Out: a decision, without waiting unless a webhook has to
+be asked. The order is the privileged group, the paths that everybody may read, then what is
+configured (``--authorization-mode=Node,RBAC`` unless it says otherwise). Callers:
+the ``authorize`` filter, impersonation, the access reviews and the admission plugins that ask on a
+user's behalf.
 """
 
 from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
 
 from trireme.api.core.v1.persistentvolume_types import PersistentVolume
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.rbac.v1.rules import PolicyRule
 from trireme.api.storage.v1.volumeattachment import VolumeAttachment
-from trireme.apiserver.authz.contract import Attributes, Decision
+from trireme.apiserver.authz import configuration
+from trireme.apiserver.authz.abac import AbacAuthorizer
+from trireme.apiserver.authz.always import AlwaysAllow, AlwaysDeny
+from trireme.apiserver.authz.contract import (
+    Attributes,
+    Authorizer,
+    Decision,
+    answered,
+)
 from trireme.apiserver.authz.node import identity
 from trireme.apiserver.authz.node.authorizer import NodeAuthorizer
 from trireme.apiserver.authz.node.related import Related
-from trireme.apiserver.authz.rbac.resolve import Access, Resolver
+from trireme.apiserver.authz.rbac.authorizer import RbacAuthorizer
+from trireme.apiserver.authz.rbac.resolve import Resolver
+from trireme.apiserver.authz.webhook import WebhookAuthorizer
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.request import User
+from trireme.apiserver.settings.authorization import (
+    WEBHOOK,
+    Authorization,
+    AuthorizationConfiguration,
+)
+from trireme.kit.env import Env
 from trireme.store.contract import Store
 
 SUPERUSERS = "system:masters"
@@ -35,49 +55,126 @@ class UnionAuthorizer:
 
     def __init__(
         self,
+        settings: Authorization,
+        env: Env,
         store: Store,
         reader: Reader,
-        by_type: dict[type, Endpoint],
+        by_type: Mapping[type, Endpoint],
         node_rules: list[PolicyRule],
     ) -> None:
         self.rbac = Resolver(reader)
-        self._node = NodeAuthorizer(
-            Related(store, by_type[Pod], by_type[PersistentVolume], by_type[VolumeAttachment]),
-            node_rules,
+        self._settings = settings
+        self._env = env
+        related = Related(store, by_type[Pod], by_type[PersistentVolume], by_type[VolumeAttachment])
+        # They stay when the configuration is read again.
+        self._local: Mapping[str, Authorizer] = {
+            "Node": NodeAuthorizer(related, node_rules),
+            "RBAC": RbacAuthorizer(self.rbac),
+            "ABAC": AbacAuthorizer(settings.policy),
+            "AlwaysAllow": AlwaysAllow(),
+            "AlwaysDeny": AlwaysDeny(),
+        }
+        self._parts: Sequence[Authorizer] = self._made(settings.configuration)
+        # Whether there are webhooks: then ``authorize`` needs a session.
+        self.is_remote = self._has_webhooks()
+
+    def _made(
+        self, config: AuthorizationConfiguration, required: Sequence[str] = ()
+    ) -> Sequence[Authorizer]:
+        return tuple(
+            self._local[item]
+            if isinstance(item, str)
+            else WebhookAuthorizer(item, self._settings.access(item.kubeconfig), self._env)
+            for item in configuration.compiled(config, required)
         )
 
+    def _has_webhooks(self) -> bool:
+        return any(isinstance(part, WebhookAuthorizer) for part in self._parts)
+
     def authorize(self, attributes: Attributes) -> Decision:
-        """May the user do this? A refusal's reasons are those of all who were asked."""
-        user = attributes.user
-        if SUPERUSERS in user.groups:
+        """May the user do this? A refusal's reasons are those of all who were asked. Raises
+        ``Unanswered`` where a webhook has to be asked."""
+        if SUPERUSERS in attributes.user.groups:
             return _ALLOWED
         if not attributes.is_resource and attributes.path in ALWAYS_ALLOWED:
             return _ALLOWED
-        as_node = self._node.authorize(attributes)
-        if as_node is not None and as_node.allowed:
-            return as_node
-        decision = self._by_rbac(attributes)
-        if as_node is None or not as_node.reason or decision.allowed:
-            return decision
-        reasons = [reason for reason in (as_node.reason, decision.reason) if reason]
-        return Decision(False, "\n".join(reasons))
+        first: Decision | None = None
+        more: list[Decision] = []
+        for part in self._parts:
+            decision = part.authorize(attributes)
+            if decision.allowed:
+                return decision
+            if decision.reason or decision.error or decision.denied:
+                if first is None:
+                    first = decision
+                else:
+                    more.append(decision)
+                if decision.denied:
+                    break
+        if first is None:
+            return Decision(False)
+        return _refused([first, *more]) if more else first
 
-    def rules(self, user: User, namespace: str) -> tuple[Access, str]:
+    async def ask(self, attributes: Attributes) -> Decision:
+        """May the user do this, whoever has to be asked?"""
+        session = self.session()
+        return await answered(lambda: session.authorize(attributes))
+
+    def session(self) -> UnionAuthorizer:
+        """One that remembers what webhooks have answered, for what is computed with several
+        questions (``contract.answered``); the same where there are none."""
+        if not self.is_remote:
+            return self
+        session = copy.copy(self)
+        session._parts = tuple(
+            part.session() if isinstance(part, WebhookAuthorizer) else part for part in self._parts
+        )
+        return session
+
+    def rules(self, user: User, namespace: str) -> tuple[list[PolicyRule], str]:
         """The rules that hold for a user, and what makes their list incomplete ("" if nothing)."""
-        access = self.rbac.access(user, namespace)
-        problems = list(access.problems)
-        if identity.node_name(user) is not None:
-            problems.insert(0, "node authorizer does not support user rule resolution")
-        return access, ", ".join(problems)
+        found: list[PolicyRule] = []
+        problems: list[str] = []
+        for part in self._parts:
+            if isinstance(part, RbacAuthorizer):
+                access = self.rbac.access(user, namespace)
+                found += access.rules
+                problems += access.problems
+            elif isinstance(part, AbacAuthorizer):
+                found += part.rules(user, namespace)
+            elif isinstance(part, AlwaysAllow):
+                found += part.rules()
+            elif isinstance(part, WebhookAuthorizer):
+                problems.append("webhook authorizer does not support user rule resolution")
+            elif isinstance(part, NodeAuthorizer) and identity.node_name(user) is not None:
+                problems.append("node authorizer does not support user rule resolution")
+        return found, ", ".join(problems)
 
-    def _by_rbac(self, attributes: Attributes) -> Decision:
-        access = self.rbac.access(attributes.user, attributes.namespace)
-        if attributes.is_resource:
-            return access.resource(
-                attributes.verb,
-                attributes.group,
-                attributes.resource,
-                attributes.subresource,
-                attributes.name,
-            )
-        return access.path(attributes.verb, attributes.path)
+    async def reconfigure(self, config: AuthorizationConfiguration) -> None:
+        """Use another configuration; those that are no webhooks have to stay. ValueError."""
+        before = self._parts
+        kept = [item.type for item in self._settings.configuration.authorizers]
+        self._parts = self._made(config, [item for item in kept if item != WEBHOOK])
+        self.is_remote = self._has_webhooks()
+        await _close(before)
+
+    async def close(self) -> None:
+        """Close the connections to webhooks."""
+        await _close(self._parts)
+
+
+def _refused(decisions: Sequence[Decision]) -> Decision:
+    reasons = [item.reason for item in decisions if item.reason]
+    problems = [item.error for item in decisions if item.error]
+    return Decision(
+        False,
+        "\n".join(reasons),
+        denied=decisions[-1].denied,
+        error=problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]" if problems else "",
+    )
+
+
+async def _close(parts: Sequence[Authorizer]) -> None:
+    for part in parts:
+        if isinstance(part, WebhookAuthorizer):
+            await part.close()

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from trireme.apiserver.authz import requests
-from trireme.apiserver.authz.contract import Authorizer
+from trireme.apiserver.authz.contract import Attributes, Decision, Unanswered
+from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.request import Request
+from trireme.machinery import errors
 
 
-def check(authorizer: Authorizer, request: Request) -> None:
-    """Return when the request is allowed."""
+def check(authorizer: UnionAuthorizer, request: Request) -> Awaitable[None] | None:
+    """Return when the request is allowed; what to wait for where a webhook has to be asked."""
     attributes = requests.attributes(request, request.info.verb)
-    decision = authorizer.authorize(attributes)
+    try:
+        decision = authorizer.authorize(attributes)
+    except Unanswered:
+        return _asked(authorizer, attributes)
     if not decision.allowed:
-        raise requests.denied(attributes, decision.reason)
+        raise _refusal(attributes, decision)
+    return None
+
+
+async def _asked(authorizer: UnionAuthorizer, attributes: Attributes) -> None:
+    decision = await authorizer.ask(attributes)
+    if not decision.allowed:
+        raise _refusal(attributes, decision)
+
+
+def _refusal(attributes: Attributes, decision: Decision) -> errors.ApiError:
+    if decision.error:
+        return errors.internal_error(decision.error)
+    return requests.denied(attributes, decision.reason)

@@ -10,7 +10,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from trireme.apiserver.authn.contract import AUTHENTICATED, UNAUTHENTICATED
 from trireme.apiserver.authn.service_accounts import ALL_GROUP, EXTRA, USER_PREFIX
 from trireme.apiserver.authz import requests
-from trireme.apiserver.authz.contract import Attributes, Authorizer
+from trireme.apiserver.authz.contract import Attributes, Authorizer, answered
+from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.gates import Gates
 from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.machinery import errors, gotext, names
@@ -74,10 +75,19 @@ MODES = (
 )
 
 
-def apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
-    """Put the impersonated user in the place of the real one; 400, or 403 where that may not be."""
+def apply(authorizer: UnionAuthorizer, gates: Gates, request: Request) -> Awaitable[None] | None:
+    """Put the impersonated user in the place of the real one; 400, or 403 where that may not be.
+    What to wait for where a webhook has to be asked."""
     if not any([name[:12].lower() == "impersonate-" for name in request.headers]):
-        return
+        return None
+    if authorizer.is_remote:
+        session = authorizer.session()
+        return answered(lambda: _apply(session, gates, request))
+    _apply(authorizer, gates, request)
+    return None
+
+
+def _apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
     requested = _read(request)
     if requested is None:
         return

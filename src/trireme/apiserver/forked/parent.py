@@ -29,7 +29,7 @@ from trireme.apiserver.forked.slots import Slots
 from trireme.apiserver.registry import Allocation
 from trireme.apiserver.reply import negotiate
 from trireme.apiserver.reply.reply import AnyReply, Reply
-from trireme.apiserver.request import ANONYMOUS, Request, is_long_running
+from trireme.apiserver.request import ANONYMOUS, READ_VERBS, Request, is_long_running
 from trireme.machinery import errors
 from trireme.store import contract as stores
 from trireme.store.contract import Value
@@ -65,6 +65,9 @@ def is_long(context: ServerContext, request: Request) -> bool:
         return False
     small = plain and len(request.body) < _SMALL
     if small and info.verb in ("create", "deletecollection"):
+        return False
+    if context.authorizer.is_remote and info.verb not in READ_VERBS:
+        # That process has no connections, and writes may ask more than one question.
         return False
     endpoint, custom = _endpoint(context, request)
     if endpoint is None or context.routes.find(info) is not None:

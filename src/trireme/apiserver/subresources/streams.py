@@ -46,7 +46,7 @@ _COMMAND_OPTIONS = ("stdin", "stdout", "stderr", "tty")
 
 async def exec_(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Run a command in a container."""
-    _check_create(context, request)
+    await _check_create(context, request)
     if not request.query.get("command"):
         raise errors.bad_request("you must specify at least 1 command for the container")
     return await _command(context, request, endpoint, "exec")
@@ -54,13 +54,13 @@ async def exec_(context: ServerContext, request: Request, endpoint: Endpoint) ->
 
 async def attach(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Join a container's own process."""
-    _check_create(context, request)
+    await _check_create(context, request)
     return await _command(context, request, endpoint, "attach")
 
 
 async def port_forward(context: ServerContext, request: Request, endpoint: Endpoint) -> AnyReply:
     """Carry connections to a pod's ports."""
-    _check_create(context, request)
+    await _check_create(context, request)
     await connections.admit(context, request, endpoint)
     pod = pods.pod_of(context, request)
     node = pods.node_of(pod)
@@ -83,10 +83,10 @@ async def port_forward(context: ServerContext, request: Request, endpoint: Endpo
     return UpgradeReply(run)
 
 
-def _check_create(context: ServerContext, request: Request) -> None:
+async def _check_create(context: ServerContext, request: Request) -> None:
     """WebSockets begin with a GET: the right to read is not enough for what is done here."""
     if context.gates.on("AuthorizePodWebsocketUpgradeCreatePermission"):
-        requests.check_verb(context.authorizer, request, "create")
+        await requests.check_verb(context.authorizer, request, "create")
 
 
 async def _command(

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from trireme.apiserver import ownership
-from trireme.apiserver.authz.contract import Attributes
+from trireme.apiserver.authz.contract import Attributes, Unanswered
+from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import APPLIED, Endpoint
 from trireme.apiserver.registry import Call
@@ -72,12 +73,19 @@ async def patch(context: ServerContext, request: Request, endpoint: Endpoint) ->
             message = f"uid mismatch: the provided object specified uid {obj.metadata.uid}, "
             message += "and no existing object was found"
             raise errors.conflict(endpoint.resource.group_resource, info.name, message)
-        _may_create(context, request)
+        _may_create(authorizer, request)
         return obj
 
-    item, created = await context.registry.update(
-        endpoint, info.namespace, info.name, change, call, info.subresource, create
-    )
+    authorizer = context.authorizer.session()
+    while True:
+        try:
+            item, created = await context.registry.update(
+                endpoint, info.namespace, info.name, change, call, info.subresource, create
+            )
+            break
+        except Unanswered as question:
+            # Nothing has been written yet.
+            await question.answer()
     if endpoint.converts:
         [item] = await endpoint.from_stored([item])
     return form.one(request, endpoint, item, context.env.clock.now(), 201 if created else 200)
@@ -184,7 +192,7 @@ def _typed(endpoint: Endpoint, data: bytes, config: dict[str, Any]) -> Any:
     return obj
 
 
-def _may_create(context: ServerContext, request: Request) -> None:
+def _may_create(authorizer: UnionAuthorizer, request: Request) -> None:
     """An apply that creates also needs the right to create; 403 without it."""
     info, user = request.info, request.user or ANONYMOUS
     attributes = Attributes(
@@ -198,7 +206,7 @@ def _may_create(context: ServerContext, request: Request) -> None:
         name=info.name,
         path=info.path,
     )
-    decision = context.authorizer.authorize(attributes)
+    decision = authorizer.authorize(attributes)
     if not decision.allowed:
         raise errors.access_denied(
             user.name,

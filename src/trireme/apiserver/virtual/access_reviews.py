@@ -41,7 +41,7 @@ async def of_subject(context: ServerContext, request: Request, endpoint: Endpoin
     """About the user and groups in the spec."""
     review: SubjectAccessReview = await admitted.read(context, request, endpoint)
     _refuse(endpoint, _subject_errors(review.spec) + _metadata_errors(review.metadata))
-    return _answer(context, request, review, _user(review.spec))
+    return await _answer(context, request, review, _user(review.spec))
 
 
 async def of_local_subject(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
@@ -65,20 +65,22 @@ async def of_local_subject(context: ServerContext, request: Request, endpoint: E
         what = review.spec.nonResourceAttributes
         problems.append(field.invalid(at, what, "disallowed on this kind of request"))
     _refuse(endpoint, problems)
-    return _answer(context, request, review, _user(review.spec))
+    return await _answer(context, request, review, _user(review.spec))
 
 
 async def of_self(context: ServerContext, request: Request, endpoint: Endpoint) -> Reply:
     """About who asks."""
     review: SelfSubjectAccessReview = await admitted.read(context, request, endpoint)
     _refuse(endpoint, _spec_errors(review.spec) + _metadata_errors(review.metadata))
-    return _answer(context, request, review, request.user or ANONYMOUS)
+    return await _answer(context, request, review, request.user or ANONYMOUS)
 
 
-def _answer(context: ServerContext, request: Request, review: Any, user: User) -> Reply:
+async def _answer(context: ServerContext, request: Request, review: Any, user: User) -> Reply:
     problems: list[str] = []
     question = _question(review.spec, user, problems)
-    decision = context.authorizer.authorize(question)
+    decision = await context.authorizer.ask(question)
+    if decision.error:
+        problems.append(decision.error)
     review.status = SubjectAccessReviewStatus(
         allowed=decision.allowed,
         denied=decision.denied,

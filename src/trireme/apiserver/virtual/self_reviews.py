@@ -47,9 +47,9 @@ async def rules(context: ServerContext, request: Request, endpoint: Endpoint) ->
     if not requested.spec.namespace:
         raise errors.bad_request("no namespace on request")
     user = request.user or ANONYMOUS
-    access, problem = context.authorizer.rules(user, requested.spec.namespace)
+    found, problem = context.authorizer.rules(user, requested.spec.namespace)
     status = SubjectRulesReviewStatus(evaluationError=problem, incomplete=bool(problem))
-    for rule in access.rules:
+    for rule in found:
         if rule.resources:
             status.resourceRules.append(
                 ResourceRule(

@@ -118,11 +118,14 @@ async def variables(attributes: Attributes, context: Context, found: Version) ->
 def authorizers(attributes: Attributes, context: Context) -> dict[str, Any]:
     """``authorizer`` and ``authorizer.requestResource``, which ask on behalf of the user."""
 
+    # Whoever evaluates waits for what webhooks answer (``authz.contract.answered``).
+    session = context.authorizer.session()
+
     def decide(attributes: authz.Attributes) -> authz.Decision:
         user = attributes.user
         if not isinstance(user, User):
             user = _service_account(*user)
-        decision = context.authorizer.authorize(
+        decision = session.authorize(
             authorization.Attributes(
                 user=user,
                 verb=attributes.verb,

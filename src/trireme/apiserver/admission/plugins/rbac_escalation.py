@@ -110,7 +110,7 @@ def _require(attributes: Attributes, context: Context, rules: list[PolicyRule]) 
         f"user {gotext.quote(user.name)} (groups={gotext.quotes(user.groups)}) is attempting to "
         f"grant RBAC permissions not currently held:\n{lines}"
     )
-    access, _ = context.authorizer.rules(user, attributes.namespace)
+    access = context.authorizer.rbac.access(user, attributes.namespace)
     if access.problems:
         detail += f"; resolution errors: [{', '.join(access.problems)}]"
     raise errors.forbidden(attributes.resource.group_resource, attributes.name, detail)

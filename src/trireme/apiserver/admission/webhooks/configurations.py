@@ -21,6 +21,7 @@ from trireme.apiserver.admission.matching import conditions
 from trireme.apiserver.admission.matching.conditions import Conditions, EvaluationFailed
 from trireme.apiserver.admission.matching.matcher import Matcher
 from trireme.apiserver.admission.objects import Version
+from trireme.apiserver.authz.contract import answered
 from trireme.apiserver.cache.changes import Changes
 
 Kind = type[MutatingWebhookConfiguration] | type[ValidatingWebhookConfiguration]
@@ -51,7 +52,7 @@ class Webhook:
             return found
         variables = await conditions.variables(attributes, context, found)
         try:
-            return found if self.conditions.hold(variables) else None
+            return found if await answered(lambda: self.conditions.hold(variables)) else None
         except EvaluationFailed as problem:
             raise forbidden_by_name(attributes, str(problem)) from None
 

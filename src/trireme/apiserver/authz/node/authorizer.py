@@ -1,8 +1,8 @@
 """The Node authorizer: a kubelet may do what its node and the pods on it need, and no more.
 
 In: a question from a user ``system:node:<name>`` of the group ``system:nodes``. Out: allowed, or no
-opinion with the reason; None for everybody else. Asked by ``union`` before RBAC. What depends on
-the content of a write is the admission plugin NodeRestriction's.
+opinion with the reason; no opinion for everybody else. Asked by ``union`` before RBAC. What depends
+on the content of a write is the admission plugin NodeRestriction's.
 https://kubernetes.io/docs/reference/access-authn-authz/node/.
 """
 
@@ -46,11 +46,11 @@ class NodeAuthorizer:
             ("certificates.k8s.io", "podcertificaterequests"): _nothing,
         }
 
-    def authorize(self, attrs: Attributes) -> Decision | None:
-        """None when the user is not a node."""
+    def authorize(self, attrs: Attributes) -> Decision:
+        """No opinion when the user is not a node."""
         node = identity.node_name(attrs.user)
         if node is None:
-            return None
+            return _NO_OPINION
         if not node:
             return _no(f'unknown node for user "{attrs.user.name}"')
         if attrs.is_resource:

@@ -1,8 +1,9 @@
-"""The files of authentication, read again as long as the server runs.
+"""The files of authentication and authorization, read again as long as the server runs.
 
-In: the ways to read them, from the configuration. Out: other authorities of certificates, and other
-issuers of tokens, once they are valid and answer; until then those before stay. A post-start hook.
-Upstream reloads the same ones; the kubeconfig of the token webhook and --token-auth-file not.
+In: the ways to read them, from the configuration. Out: other authorities of certificates, other
+issuers of tokens and other authorizers, once they are valid and the issuers answer; until then
+those before stay. A post-start hook. Upstream reloads the same ones; kubeconfigs of webhooks,
+--token-auth-file and the policy file of ABAC not.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from trireme.apiserver.authn import configuration
 from trireme.apiserver.authn.oidc import IssuerError
+from trireme.apiserver.authz import configuration as authorizers
 from trireme.apiserver.context import ServerContext
 
 # Seconds between two looks.
@@ -32,6 +34,9 @@ async def run(context: ServerContext) -> None:
     async def put_configuration(data: bytes) -> None:
         await authenticator.reconfigure(configuration.decode(data))
 
+    async def put_authorizers(data: bytes) -> None:
+        await context.authorizer.reconfigure(authorizers.decode(data))
+
     files: list[_File] = []
     if config.read_client_authority is not None:
         files.append(_File(config.read_client_authority, put_clients, config.client_authority))
@@ -39,13 +44,15 @@ async def run(context: ServerContext) -> None:
         files.append(_File(proxy.read, put_proxy, proxy.authority))
     if config.authentication.read is not None:
         files.append(_File(config.authentication.read, put_configuration, None))
+    if config.authorization.read is not None:
+        files.append(_File(config.authorization.read, put_authorizers, None))
     await _reach(context)
     while files:
         for file in files:
             try:
                 await file.look()
             except (OSError, ValueError, IssuerError) as error:
-                context.env.log.error("authentication was not reloaded: %s", error)
+                context.env.log.error("a configuration file was not reloaded: %s", error)
         await context.env.clock.sleep(INTERVAL)
 
 
