@@ -121,6 +121,8 @@ KINDS = {
     "text": ["", "a\nb", "ä"],
     "texts": ["", "a\nb", "ä", "a,"],
     "files": FILES,
+    "path": ["", "a b", "ä"],
+    "urls": ["", "ftp://x", "http://x/y"],
     "url": ["", "host", "ftp://x", "http:// x"],
 }
 # What they take is a program's own word.

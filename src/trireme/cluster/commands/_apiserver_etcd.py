@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trireme.apiserver.config import ApiServerConfig
 
 
+_PREFIX: Final = kinds.matching("path", r"/?[!-~]+", "must be printable ASCII")
 # Events in the cache, where nobody compacts.
 HISTORY = 200_000
 
@@ -45,13 +46,13 @@ _GROUPS: Final[Groups] = {
         Flag(
             "etcd-servers",
             "servers",
-            kinds.several(Kind("urls", _server)),
+            kinds.several(Kind("url", _server)),
             "The members of etcd, as http or https URLs with commas between; without: --datastore.",
         ),
         Flag("etcd-cafile", "authority", kinds.FILE, "Who signs the certificates of the members."),
         Flag("etcd-certfile", "certificate", kinds.FILE, "The certificate to show to etcd."),
         Flag("etcd-keyfile", "key", kinds.FILE, "The private key of --etcd-certfile."),
-        Flag("etcd-prefix", "prefix", Kind("path", str), "What all keys in etcd begin with."),
+        Flag("etcd-prefix", "prefix", _PREFIX, "What all keys in etcd begin with."),
         Flag(
             "etcd-compaction-interval",
             "compaction_interval",
