@@ -208,7 +208,6 @@ POLICY = {
 }
 MERGE = "application/merge-patch+json"
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies"
-NAMESPACED = "/api/v1/namespaces/default"
 
 
 async def test_what_the_words_are() -> None:
@@ -223,17 +222,19 @@ async def test_what_the_words_are() -> None:
 
 
 async def test_an_update_that_makes_it_so() -> None:
+    path = "/apis/storage.k8s.io/v1/csidrivers"
+    driver = {"kind": "CSIDriver", "apiVersion": "storage.k8s.io/v1", "metadata": {"name": "d"}}
     async with control_plane.api_server(warn_unimplemented=True) as server:
         ask = Api(server)
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        labelled = {"metadata": {"labels": labels}}
-        answer = await ask.raw("PATCH", NAMESPACED, labelled, media=MERGE)
+        assert got(await ask.raw("POST", path, {**driver, "spec": {}})) == []
+        counting = {"spec": {"nodeAllocatableUpdatePeriodSeconds": 60}}
+        answer = await ask.raw("PATCH", f"{path}/d", counting, media=MERGE)
         assert got(answer) == [
-            "Trireme does not act on Namespaces' pod-security.kubernetes.io labels yet: "
-            "no Pod will be checked by them"
+            "Trireme does not act on CSIDrivers with nodeAllocatableUpdatePeriodSeconds yet: "
+            "the limits of nodes stay as they were when it registered"
         ]
         again = {"metadata": {"labels": {"a": "b"}}}
-        assert got(await ask.raw("PATCH", NAMESPACED, again, media=MERGE)) == []
+        assert got(await ask.raw("PATCH", f"{path}/d", again, media=MERGE)) == []
 
 
 async def test_a_server_for_other_controllers_is_silent() -> None:

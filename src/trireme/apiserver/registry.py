@@ -156,6 +156,7 @@ class Registry:
             "CREATE", requested, "", namespace, meta.name, obj, None, call
         )
         await self._admit_tracked(attributes, call)
+        meta = obj.metadata
         generated = not meta.name and bool(meta.generateName)
         for attempt in range(NAME_TRIES):
             if generated:
@@ -208,6 +209,8 @@ class Registry:
         meta = obj.metadata
         meta.uid = self._env.uid()
         meta.creationTimestamp = self._now()
+        # What validates also knows the name that was generated.
+        attributes.name = meta.name
         meta.generation = 1 if resource.generation is not None else 0
         if resource.has_status and not resource.status_on_create:
             obj.status = type(obj.status)()
@@ -369,6 +372,8 @@ class Registry:
         entries = meta.managedFields
         await self._admission.admit(attributes)
         if attributes.reinvoke:
+            resource = attributes.resource
+            _ensure_namespace(resource.namespaced, attributes.new.metadata, attributes.namespace)
             await self._validate_requested(attributes)
             name_owners_once(attributes.new, call.warnings, AFTER_ADMISSION)
         after = attributes.new.metadata.managedFields

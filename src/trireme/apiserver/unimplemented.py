@@ -72,16 +72,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "ingresses.networking.k8s.io": (Row("no traffic will be routed by it"),),
     "ingressclasses.networking.k8s.io": (Row("no Ingress will be routed by it"),),
     # Admission and extension.
-    "namespaces": (
-        Row(
-            "no Pod will be checked by them",
-            ("PodSecurity",),
-            of="' pod-security.kubernetes.io labels",
-            when=lambda obj: any(
-                key.startswith("pod-security.kubernetes.io/") for key in obj.metadata.labels
-            ),
-        ),
-    ),
     "storageversions.internal.apiserver.k8s.io": (Row("it will not be kept up to date"),),
     "leasecandidates.coordination.k8s.io": (Row("no leader will be chosen"),),
     # Identity.
@@ -92,7 +82,7 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "csidrivers.storage.k8s.io": (
         Row(
             "the limits of nodes stay as they were when it registered",
-            of="s with nodeAllocatableUpdatePeriodSeconds",
+            of=" with nodeAllocatableUpdatePeriodSeconds",
             when=lambda obj: obj.spec.nodeAllocatableUpdatePeriodSeconds is not None,
         ),
     ),

@@ -29,8 +29,8 @@ class Attributes:
 
     ``new`` is None for a deletion; ``old`` is None for a creation. ``new`` may be changed in place
     by ``admit`` only. Both are of the stored version, whose resource is ``resource``; ``endpoint``
-    is the version that the client asked for. ``name`` is what the request says: "" where a name is
-    to be generated, and for each object of a deleted collection.
+    is the version that the client asked for. ``name`` is what the request says: "" for each object
+    of a deleted collection, and in ``admit`` where the name is still to be generated.
     """
 
     operation: str

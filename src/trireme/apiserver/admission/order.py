@@ -42,6 +42,7 @@ from trireme.apiserver.admission.plugins.storage import (
     StorageObjectInUseProtection,
 )
 from trireme.apiserver.admission.plugins.taint_nodes_by_condition import TaintNodesByCondition
+from trireme.apiserver.admission.pod_security.plugin import PodSecurity
 from trireme.apiserver.admission.policies.mutating import MutatingAdmissionPolicies
 from trireme.apiserver.admission.policies.validating import ValidatingAdmissionPolicies
 from trireme.apiserver.admission.webhooks.mutating import MutatingAdmissionWebhook
@@ -57,6 +58,7 @@ def plugins() -> list[Plugin]:
         # Off in upstream's defaults, on in every real cluster: kubelets are not trusted.
         NodeRestriction(),
         TaintNodesByCondition(),
+        PodSecurity(),
         Priority(),
         DefaultTolerationSeconds(),
         DefaultStorageClass(),

@@ -114,11 +114,21 @@ async def test_a_collection_is_deleted_one_by_one_without_names(ask: HookAsker) 
     assert all("name" not in item for item in seen)
 
 
-async def test_a_generated_name_is_in_the_request_by_then(ask: HookAsker) -> None:
+async def test_a_generated_name_is_there_once_it_is_validated(ask: HookAsker) -> None:
     generated = {**config_map(), "metadata": {"generateName": "g-"}}
     (seen,) = await asked(ask, [("POST", MAPS, generated)])
+    assert seen["name"] == seen["object"]["metadata"]["name"]
     assert seen["name"].startswith("g-")
-    assert seen["object"]["metadata"]["name"] == seen["name"]
+
+
+async def test_a_generated_name_is_not_there_before(ask: HookAsker) -> None:
+    generated = {**config_map(), "metadata": {"generateName": "g-"}}
+    async with hook_server.admission({"/": lambda _: {}}) as server:
+        await ask.configure(configuration("Mutating", "m", webhook("m.x.io", server.client())))
+        await ask.must("POST", MAPS, generated)
+        (review,) = server.seen["/"]
+        assert "name" not in review["request"]
+        assert "name" not in review["request"]["object"]["metadata"]
 
 
 async def test_the_status_is_a_subresource(ask: HookAsker) -> None:
