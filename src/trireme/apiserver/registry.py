@@ -209,8 +209,6 @@ class Registry:
         meta = obj.metadata
         meta.uid = self._env.uid()
         meta.creationTimestamp = self._now()
-        # What validates also knows the name that was generated.
-        attributes.name = meta.name
         meta.generation = 1 if resource.generation is not None else 0
         if resource.has_status and not resource.status_on_create:
             obj.status = type(obj.status)()
