@@ -115,7 +115,9 @@ class EtcdStore(Engine):
             await self._until(newest, _OPEN)
         except (TimeoutError, StoreUnavailable) as error:
             await self._end()
-            raise CannotOpen(self._lost or str(error)) from None
+            servers = ", ".join(self._config.servers)
+            reason = self._lost or str(error) or f"etcd cannot be reached: {servers}"
+            raise CannotOpen(reason) from None
         except BaseException:
             await self._end()
             raise
