@@ -129,7 +129,7 @@ async def test_compaction_under_watches():
             async with work.running():
                 before = 1
                 for _ in range(4):
-                    now = min(store.revision for store in stores)
+                    now = min([await store.barrier() for store in stores])
                     await work.progress()
                     for store in stores:
                         await store.compact(before)
