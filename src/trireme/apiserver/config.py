@@ -64,6 +64,9 @@ class ApiServerConfig:
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.
     advertise: tuple[str, int] | None = None
+    # What this server is called among several, and the host that it runs on.
+    identity: str = ""
+    hostname: str = ""
     compaction_interval: float = 300.0
     # --etcd-healthcheck-timeout and --etcd-readycheck-timeout, of the store's checks.
     healthcheck_timeout: float = 2.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from trireme.apiserver.allocators.ports import Ports
 from trireme.apiserver.authn.union import UnionAuthenticator
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.indexes import Indexes
@@ -43,6 +44,8 @@ class ServerContext:
     authenticator: UnionAuthenticator
     authorizer: UnionAuthorizer
     registry: Registry
+    # The node ports of Services.
+    ports: Ports
     # Webhooks: of conversion and of admission.
     hooks: HttpsHooks
     kubelets: Kubelets

@@ -41,6 +41,10 @@ async def dispatch(context: ServerContext, handlers: Handlers, request: Request)
     endpoint = context.served.endpoints.get((info.group, info.version, info.resource))
     if endpoint is None:
         endpoint = context.served.custom.endpoint(info.group, info.version, info.resource)
+        if endpoint is None and context.store.shared:
+            # Another server may have established it just now.
+            await context.store.barrier()
+            endpoint = context.served.custom.endpoint(info.group, info.version, info.resource)
         if endpoint is None and info.group in context.served.groups:
             raise errors.no_such_resource()
         if endpoint is None or not _is_in_scope(endpoint, info):

@@ -16,6 +16,8 @@ from trireme.apiserver.controllers import (
     compaction,
     definitions,
     expiry,
+    forget,
+    identity,
     reloads,
     token_use,
 )
@@ -34,7 +36,10 @@ async def run(config: ApiServerConfig, env: Env) -> None:
                     env.log.info("listening on https://%s:%s", host, port)
                 start_post_start_hooks(server.context, group)
                 env.started()
-                await asyncio.get_running_loop().create_future()
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    await bootstrap.leave(server.context)
         finally:
             await server.close()
 
@@ -48,6 +53,8 @@ def start_post_start_hooks(
         group.create_task(expiry.expire(context), name="expiry"),
         group.create_task(bootstrap.keep(context), name="system objects"),
         group.create_task(token_use.track(context), name="use of tokens"),
+        group.create_task(forget.forget(context), name="what others deleted"),
+        group.create_task(identity.keep(context), name="identity"),
         group.create_task(definitions.run(context), name="custom kinds"),
         group.create_task(reloads.run(context), name="configuration files"),
         group.create_task(register.run(context), name="api services"),

@@ -15,6 +15,7 @@ from trireme.api.networking.v1.ipaddress import IPAddress
 from trireme.apiserver import discovery, gates, openapi, subresources, unimplemented, virtual
 from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
+from trireme.apiserver.allocators.ports import Ports
 from trireme.apiserver.allocators.services import ServiceAllocator
 from trireme.apiserver.authn.union import UnionAuthenticator
 from trireme.apiserver.authz.union import UnionAuthorizer
@@ -76,6 +77,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
     async def write_status(obj: Any) -> None:
         await registry.write_status(built_in.by_type[type(obj)], obj)
 
+    ports = Ports(*config.node_ports, store)
     ip_addresses = _IPAddresses(built_in.by_type[IPAddress])
     registry = Registry(
         store,
@@ -89,7 +91,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         reader,
         views,
         Ownership(served.all_endpoints),
-        [ServiceAllocator(config.service_cidr, config.node_ports, reader, ip_addresses, env.rng)],
+        [ServiceAllocator(config.service_cidr, ports, reader, ip_addresses, env.rng)],
         unimplemented.ROWS if config.warn_unimplemented else {},
     )
     ip_addresses.registry = registry
@@ -105,6 +107,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         authenticator=UnionAuthenticator(config, env, reader, feature_gates),
         authorizer=authorizer,
         registry=registry,
+        ports=ports,
         hooks=hooks,
         kubelets=config.kubelet_transport or HttpsKubelets(config.kubelets, reader),
         servers=Servers(reader, env.rng, config.aggregator),

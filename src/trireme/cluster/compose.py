@@ -10,10 +10,13 @@ find them loaded.
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+import hashlib
 import logging
 import os
 import random
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -140,6 +143,8 @@ def api_server(cluster: Settings) -> Main:
             service_cidr=cluster.service_network,
             advertise=(cluster.listen[-1], cluster.port),
             forks=forks(),
+            identity=identity(cluster.port),
+            hostname=socket.gethostname(),
         )
         config = apiserver_flags.configured(config, cluster.kube_apiserver_args)
         await run.run(config, environment("apiserver", started))
@@ -158,6 +163,12 @@ def front_proxy(keys: Keys) -> RequestHeader:
         group_headers=("X-Remote-Group",),
         extra_prefixes=("X-Remote-Extra-",),
     )
+
+
+def identity(port: int) -> str:
+    """What an API server is called among several, in the form of upstream's."""
+    digest = hashlib.sha256(f"{socket.gethostname()}:{port}".encode()).digest()
+    return "apiserver-" + base64.b32encode(digest[:16]).decode().rstrip("=").lower()
 
 
 def forks() -> int:

@@ -53,6 +53,14 @@ class Pool(Range):
     def release(self, number: int) -> None:
         self._taken.discard(number)
 
+    def all_taken(self) -> frozenset[int]:
+        return frozenset(self._taken)
+
+    def copy(self) -> Pool:
+        made = Pool(self.first, self.last, self._static)
+        made._taken = set(self._taken)
+        return made
+
     def free(self, rng: random.Random) -> int:
         """A free number; it is not taken yet. Raises ``Full``."""
         for number in self.numbers(rng):

@@ -1,9 +1,8 @@
 """Cluster IPs and node ports of Services.
 
 In: a Service that is about to be stored, and its old form. Out: its addresses and ports filled in
-and taken, or 422. Addresses are taken by IPAddress objects (``addresses``). Which ports are taken
-is read from the stored Services at the first write and kept in memory. Upstream:
-pkg/registry/core/service.
+and taken, or 422. Addresses are taken by IPAddress objects (``addresses``), ports by one object for
+all (``ports``). Upstream: pkg/registry/core/service.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from trireme.api.core.v1.service import Service, ServiceSpec
 from trireme.api.core.v1.service_resource import needs_health_check_port
 from trireme.apiserver.allocators import pools
 from trireme.apiserver.allocators.addresses import Addresses, Refused, Writes
+from trireme.apiserver.allocators.pools import Pool
+from trireme.apiserver.allocators.ports import Ports
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.machinery import errors, field
@@ -28,7 +29,7 @@ WITH_NODE_PORTS = ("NodePort", "LoadBalancer")
 class Allocation:
     """What a Service was given that is not stored yet, and what it will have given up then."""
 
-    def __init__(self, addresses: Addresses, ports: pools.Pool) -> None:
+    def __init__(self, addresses: Addresses, ports: Ports) -> None:
         self._addresses = addresses
         self._ports = ports
         self.taken: list[int] = []
@@ -45,8 +46,7 @@ class Allocation:
         await self._give_back(self.dropped, self.dropped_addresses)
 
     async def _give_back(self, ports: Sequence[int], addresses: Sequence[str]) -> None:
-        for number in ports:
-            self._ports.release(number)
+        await self._ports.release(ports)
         for text in addresses:
             await self._addresses.give_back(text)
 
@@ -57,7 +57,7 @@ class ServiceAllocator:
     def __init__(
         self,
         cidr: str,
-        node_ports: tuple[int, int],
+        ports: Ports,
         reader: Reader,
         writes: Writes,
         rng: random.Random,
@@ -68,50 +68,61 @@ class ServiceAllocator:
         self._rng = rng
         self._addresses = Addresses(self._family, reader, writes, rng)
         # For all protocols together: only one Service has a number.
-        self._ports = pools.ports(*node_ports)
-        self._port_range = node_ports
-        self._loaded = False
+        self._ports = ports
 
     def handles(self, endpoint: Endpoint) -> bool:
         return endpoint.resource.type is Service
 
     async def allocate(self, new: Any, old: Any, dry_run: bool) -> Allocation:
         """Fill in and take what ``new`` needs."""
-        self._load()
         given = Allocation(self._addresses, self._ports)
         was = None if old is None else old.spec
         try:
             self._fill_families(new.spec)
             await self._allocate_address(new, was, given, dry_run)
-            self._allocate_ports(new, was, given.taken)
-            self._allocate_health_port(new, was, given.taken)
+            await self._take_ports(new, was, given, dry_run)
         except BaseException:
             await given.undo()
             raise
         if was is not None:
-            given.dropped = sorted(_held(was) - _held(new.spec))
+            given.dropped = sorted(held(was) - held(new.spec))
             if not dry_run:
                 has = _addresses(new.spec)
                 given.dropped_addresses = [text for text in _addresses(was) if text not in has]
         return given
 
     def release(self, old: Any) -> None:
-        """The Service is gone: its ports are free."""
-        for number in _held(old.spec):
-            self._ports.release(number)
+        """Nothing is in memory."""
 
     async def give_back(self, old: Any) -> None:
-        """The Service is gone: its addresses are free."""
+        """The Service is gone: its addresses and ports are free."""
+        await self._ports.release(held(old.spec))
         for text in _addresses(old.spec):
             await self._addresses.give_back(text)
 
-    def _load(self) -> None:
-        if self._loaded:
+    async def _take_ports(
+        self, service: Service, old: ServiceSpec | None, given: Allocation, dry_run: bool
+    ) -> None:
+        spec = service.spec
+        if spec.type not in WITH_NODE_PORTS and not needs_health_check_port(service):
             return
-        self._loaded = True
-        for service in self._reader.list(Service):
-            for number in _held(service.spec):
-                self._ports.take(number)
+        asked = [port.nodePort for port in spec.ports], spec.healthCheckNodePort
+
+        def change(pool: Pool) -> bool:
+            for port, number in zip(spec.ports, asked[0], strict=True):
+                port.nodePort = number
+            spec.healthCheckNodePort = asked[1]
+            taken: list[int] = []
+            self._allocate_ports(service, old, taken, pool)
+            self._allocate_health_port(service, old, taken, pool)
+            given.taken = [] if dry_run else taken
+            return bool(given.taken)
+
+        try:
+            await self._ports.change(change)
+        except BaseException:
+            given.taken = []  # none is stored
+            raise
 
     def _fill_families(self, spec: ServiceSpec) -> None:
         if spec.type == "ExternalName":
@@ -170,7 +181,9 @@ class ServiceAllocator:
         )
         raise errors.invalid("Service", service.metadata.name, [problem])
 
-    def _allocate_ports(self, service: Service, old: ServiceSpec | None, taken: list[int]) -> None:
+    def _allocate_ports(
+        self, service: Service, old: ServiceSpec | None, taken: list[int], pool: Pool
+    ) -> None:
         spec = service.spec
         if spec.type not in WITH_NODE_PORTS:
             return
@@ -191,7 +204,7 @@ class ServiceAllocator:
                 port.nodePort = same.get(port.port, 0)
             if not port.nodePort:
                 try:
-                    port.nodePort = self._ports.free(self._rng)
+                    port.nodePort = pool.free(self._rng)
                 except pools.Full:
                     raise errors.internal_error(
                         "failed to allocate a nodePort: range is full"
@@ -199,22 +212,22 @@ class ServiceAllocator:
             same.setdefault(port.port, port.nodePort)
             if port.nodePort in own:
                 continue
-            detail = self._port_problem(port.nodePort)
+            detail = self._port_problem(port.nodePort, pool)
             if detail:
                 at = field.path("spec", "ports").index(position).child("nodePort")
                 problems.append(field.invalid(at, port.nodePort, detail))
                 continue
-            self._ports.take(port.nodePort)
+            pool.take(port.nodePort)
             taken.append(port.nodePort)
             own.add(port.nodePort)
         if problems:
             raise errors.invalid("Service", service.metadata.name, problems)
 
     def _allocate_health_port(
-        self, service: Service, old: ServiceSpec | None, taken: list[int]
+        self, service: Service, old: ServiceSpec | None, taken: list[int], pool: Pool
     ) -> None:
         """Load balancers ask there for the Service's health."""
-        spec, pool = service.spec, self._ports
+        spec = service.spec
         if not needs_health_check_port(service):
             return
         if old is not None and spec.healthCheckNodePort == old.healthCheckNodePort != 0:
@@ -227,7 +240,7 @@ class ServiceAllocator:
                     "failed to allocate a HealthCheck NodePort: range is full"
                 ) from None
         number = spec.healthCheckNodePort
-        detail = self._port_problem(number)
+        detail = self._port_problem(number, pool)
         if detail:
             text = f"failed to allocate requested HealthCheck NodePort {number}: {detail}"
             problem = field.invalid(field.path("spec", "healthCheckNodePort"), number, text)
@@ -235,13 +248,13 @@ class ServiceAllocator:
         pool.take(number)
         taken.append(number)
 
-    def _port_problem(self, number: int) -> str:
-        if number not in self._ports:
-            low, high = self._port_range
+    def _port_problem(self, number: int, pool: Pool) -> str:
+        if number not in pool:
             return (
-                f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+                "provided port is not in the valid range. The range of valid ports is "
+                f"{pool.first}-{pool.last}"
             )
-        return "provided port is already allocated" if self._ports.taken(number) else ""
+        return "provided port is already allocated" if pool.taken(number) else ""
 
 
 def _addresses(spec: ServiceSpec) -> list[str]:
@@ -251,7 +264,7 @@ def _addresses(spec: ServiceSpec) -> list[str]:
     return [text for text in spec.clusterIPs or [spec.clusterIP] if text not in ("", NONE)]
 
 
-def _held(spec: ServiceSpec) -> set[int]:
+def held(spec: ServiceSpec) -> set[int]:
     """The node ports that a Service has."""
     return {port.nodePort for port in spec.ports if port.nodePort} | (
         {spec.healthCheckNodePort} if spec.healthCheckNodePort else set()

@@ -8,6 +8,7 @@ pkg/apis/scheduling.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 import msgspec
 
@@ -144,8 +145,8 @@ def is_reachable(address: str) -> bool:
     return not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified)
 
 
-def endpoints(address: str, port: int) -> Endpoints:
-    """Where the Service leads: to the API server. The mirroring controller leaves it alone."""
+def endpoints(addresses: Sequence[str], port: int) -> Endpoints:
+    """Where the Service leads: to the API servers. The mirroring controller leaves it alone."""
     return Endpoints(
         metadata=ObjectMeta(
             name=SERVICE,
@@ -154,16 +155,16 @@ def endpoints(address: str, port: int) -> Endpoints:
         ),
         subsets=[
             EndpointSubset(
-                addresses=[EndpointAddress(ip=address)],
+                addresses=[EndpointAddress(ip=address) for address in addresses],
                 ports=[EndpointPort(name="https", port=port, protocol="TCP")],
             )
         ],
     )
 
 
-def endpoint_slice(address: str, port: int) -> slices.EndpointSlice:
+def endpoint_slice(addresses: Sequence[str], port: int) -> slices.EndpointSlice:
     """The same as an EndpointSlice."""
-    family = ipaddress.ip_address(address).version
+    family = ipaddress.ip_address(addresses[0]).version
     return slices.EndpointSlice(
         metadata=ObjectMeta(
             name=SERVICE,
@@ -173,6 +174,7 @@ def endpoint_slice(address: str, port: int) -> slices.EndpointSlice:
         addressType=f"IPv{family}",
         endpoints=[
             slices.Endpoint(addresses=[address], conditions=slices.EndpointConditions(ready=True))
+            for address in addresses
         ],
         ports=[slices.EndpointPort(name="https", port=port, protocol="TCP")],
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,14 +19,16 @@ from trireme.api.networking.v1.servicecidr import ServiceCIDR
 from trireme.api.rbac.v1.clusterrole import ClusterRole
 from trireme.api.rbac.v1.clusterrolebinding_types import ClusterRoleBinding
 from trireme.apiserver.aggregate import register
-from trireme.apiserver.bootstrap import compute, fairness, objects, policy
+from trireme.apiserver.bootstrap import compute, fairness, masters, objects, policy
 from trireme.apiserver.bootstrap.addresses import AddressRepair
+from trireme.apiserver.bootstrap.ports import PortRepair
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.registry import MANAGER, SELF, Call
 from trireme.kit import pki
 from trireme.machinery import errors, time
 from trireme.machinery.meta import DeleteOptions
+from trireme.store import contract as stores
 from trireme.store.contract import KeyValue, StoreUnavailable
 
 FAIRNESS_MANAGER = "api-priority-and-fairness-config-producer-v1"
@@ -43,6 +45,7 @@ async def run(context: ServerContext) -> None:
     await _all(_missing(context, obj) for obj in objects.namespaces())
     await _service_cidr(context)
     await AddressRepair(context).repair()
+    await PortRepair(context).repair()
     await _all(
         [
             *_policy(context),
@@ -60,13 +63,14 @@ async def run(context: ServerContext) -> None:
 async def keep(context: ServerContext) -> None:
     """Put back, for ever, the namespaces, the way to the API server, the addresses of Services, and
     what orders its load."""
-    addresses = AddressRepair(context)
+    addresses, ports = AddressRepair(context), PortRepair(context)
     while True:
         await context.env.clock.sleep(INTERVAL)
         try:
             await _all(_missing(context, obj) for obj in objects.namespaces())
             await _service_cidr(context)
             await addresses.repair()
+            await ports.repair()
             await _all([*_service(context), *_fairness(context), _authentication(context)])
         except* (errors.ApiError, StoreUnavailable) as problems:
             for problem in problems.exceptions:
@@ -116,10 +120,33 @@ def _service(context: ServerContext) -> list[Awaitable[None] | None]:
     # A server that only its own host reaches (a control plane without nodes) has no endpoint.
     if config.advertise is not None and objects.is_reachable(config.advertise[0]):
         address, port = config.advertise
-        there = objects.endpoints(address, port), objects.endpoint_slice(address, port)
-        writes.append(_reconcile(context, there[0], compute.endpoints))
-        writes.append(_reconcile(context, there[1], compute.endpoint_slice))
+        writes.append(_endpoints(context, masters.addresses(context, address), port))
     return writes
+
+
+async def _endpoints(
+    context: ServerContext, addresses: Coroutine[Any, Any, list[str]], port: int
+) -> None:
+    found = sorted(await addresses)
+    if found:
+        there = objects.endpoints(found, port), objects.endpoint_slice(found, port)
+        await _all(
+            [
+                _reconcile(context, there[0], compute.endpoints),
+                _reconcile(context, there[1], compute.endpoint_slice),
+            ]
+        )
+
+
+async def leave(context: ServerContext) -> None:
+    """This server ends: the Service leads to the others."""
+    advertise = context.config.advertise
+    if context.store.shared and advertise is not None and objects.is_reachable(advertise[0]):
+        address, port = advertise
+        try:
+            await _endpoints(context, masters.leave(context, address), port)
+        except* (errors.ApiError, stores.StoreError) as problems:
+            context.env.log.warning("the endpoint stays: %s", problems.exceptions[0])
 
 
 def _fairness(context: ServerContext) -> list[Awaitable[None] | None]:

@@ -83,8 +83,8 @@ class EtcdStore(Engine):
         self._tails: dict[str, asyncio.Task[KeyValue]] = {}
         # What was written here and is not in the cache yet, by revision.
         self._own: dict[int, _Own] = {}
-        # The final values of the keys that are being deleted here.
-        self._final: dict[str, Value] = {}
+        # The final values of the keys that are being deleted here; None: what was there.
+        self._final: dict[str, Value | None] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._asked = 0
         self._reading: asyncio.Task[int] | None = None
@@ -188,8 +188,7 @@ class EtcdStore(Engine):
 
     async def _delete(self, key: str, expect: int | None, value: Value | None) -> KeyValue:
         before = self._table.get(key)
-        if value is not None:
-            self._final[key] = value
+        self._final[key] = value
         try:
             revision = await self._commit(key, expect, messages.remove(self._codec.key(key)))
             final = None if value is None else render(value, revision)
@@ -475,13 +474,11 @@ class EtcdStore(Engine):
         if before is None:
             self._history.advance(revision)
             return
-        final = self._final.get(key)
-        if final is not None:
-            value = render(final, revision)
-        elif key in self._tails:
-            value = before.value
-        else:
+        if key not in self._final:
             value = self._codec.last(before.value, revision)
+        else:
+            final = self._final[key]
+            value = before.value if final is None else render(final, revision)
         item = KeyValue(key, value, revision, before.created)
         self._take(_event(DELETED, item, before), item)
 

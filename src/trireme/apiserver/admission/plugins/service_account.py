@@ -66,10 +66,8 @@ class ServiceAccountPlugin(PluginBase):
         account = context.reader.get(
             ServiceAccount, attributes.namespace, pod.spec.serviceAccountName
         )
-        if account is None and pod.spec.serviceAccountName == DEFAULT:
-            return _admit_later(attributes, context, pod)
         if account is None:
-            raise _no_account(attributes, pod)
+            return _admit_later(attributes, context, pod)
         _apply_account(pod.spec, account, context)
         return None
 
@@ -97,9 +95,13 @@ class ServiceAccountPlugin(PluginBase):
 
 
 async def _admit_later(attributes: Attributes, context: Context, pod: Pod) -> None:
-    for _ in range(DEFAULT_TRIES):
-        await context.env.clock.sleep(DEFAULT_WAIT + context.env.rng.random() * DEFAULT_WAIT)
-        account = context.reader.get(ServiceAccount, attributes.namespace, DEFAULT)
+    """Another API server may just have created the account, and the default one comes soon."""
+    name = pod.spec.serviceAccountName
+    await context.reader.catch_up()
+    for _ in range(DEFAULT_TRIES if name == DEFAULT else 1):
+        if name == DEFAULT:
+            await context.env.clock.sleep(DEFAULT_WAIT + context.env.rng.random() * DEFAULT_WAIT)
+        account = context.reader.get(ServiceAccount, attributes.namespace, name)
         if account is not None:
             _apply_account(pod.spec, account, context)
             return
