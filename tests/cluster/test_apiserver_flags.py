@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
+from trireme.apiserver.settings.authentication import Authentication
 from trireme.cluster import apiserver_flags, compose, provision, settings, up
 from trireme.cluster.command_line import cli
 from trireme.cluster.commands import _standalone, apiserver
@@ -120,6 +122,12 @@ def certificate(name: str) -> bytes:
 
 
 TOKENS = 't1,jane,1,"a,b"\nt2,joe,2\n'
+
+
+def test_what_no_flag_is_about_stays() -> None:
+    before = Authentication(static_tokens={"t": ("jane", "1", ())})
+    plain = dataclasses.replace(PLAIN, authentication=before)
+    assert apiserver_flags.configured(plain, ()).authentication == before
 
 
 def test_flags_of_authentication(tmp_path: Path) -> None:

@@ -271,10 +271,7 @@ def _configure(options: Options, config: ApiServerConfig) -> ApiServerConfig:
     if options.client_authority is not None:
         read = _joined(authority, options.client_authority)
         authority = read()
-    authentication = _authentication(options, accounts, authority)
-    if options.proxy == Proxy():
-        own = config.authentication.request_header
-        authentication = dataclasses.replace(authentication, request_header=own)
+    authentication = _authentication(options, config.authentication, accounts, authority)
     return dataclasses.replace(
         config,
         service_accounts=accounts,
@@ -285,14 +282,14 @@ def _configure(options: Options, config: ApiServerConfig) -> ApiServerConfig:
 
 
 def _authentication(
-    options: Options, accounts: ServiceAccountKeys, client_authority: bytes
+    options: Options, before: Authentication, accounts: ServiceAccountKeys, client_authority: bytes
 ) -> Authentication:
     from trireme.apiserver.authn import configuration as configurations
     from trireme.apiserver.authn import token_file
-    from trireme.apiserver.settings.authentication import ALGORITHMS, Authentication
+    from trireme.apiserver.settings.authentication import ALGORITHMS
 
     path = options.configuration
-    found = _configuration(options)
+    found = _configuration(options, before.configuration)
     flag = "--oidc-issuer-url" if path is None else f"--authentication-config: {path}"
     try:
         configurations.compiled(found, accounts.issuers)
@@ -303,17 +300,18 @@ def _authentication(
             "--anonymous-auth flag cannot be set when anonymous field is configured in "
             "authentication configuration file"
         )
-    tokens = {}
+    tokens = before.static_tokens
     if options.token_file is not None:
         try:
             tokens = token_file.parse(options.token_file.read_text())
         except (ValueError, OSError) as error:
             raise ValueError(f"--token-auth-file: {error}") from None
-    return Authentication(
-        request_header=_request_header(options.proxy, client_authority),
+    return dataclasses.replace(
+        before,
+        request_header=_request_header(options.proxy, client_authority) or before.request_header,
         configuration=found,
         read=None if path is None else path.read_bytes,
-        algorithms=options.oidc.algorithms if path is None else ALGORITHMS,
+        algorithms=options.oidc.algorithms if options.oidc.issuer_url else ALGORITHMS,
         webhook=_webhook(options),
         static_tokens=tokens,
         anonymous=options.anonymous is not False,
@@ -321,7 +319,9 @@ def _authentication(
     )
 
 
-def _configuration(options: Options) -> AuthenticationConfiguration:
+def _configuration(
+    options: Options, before: AuthenticationConfiguration
+) -> AuthenticationConfiguration:
     from trireme.apiserver.authn import configuration as rules
     from trireme.apiserver.settings import authentication as configurations
 
@@ -342,7 +342,7 @@ def _configuration(options: Options) -> AuthenticationConfiguration:
             raise ValueError(
                 "--oidc-issuer-url and --oidc-client-id must be set for other --oidc-*"
             )
-        return configurations.AuthenticationConfiguration()
+        return before
     prefix = oidc.username_prefix
     if not prefix and oidc.username_claim != "email":
         prefix = f"{oidc.issuer_url}#"

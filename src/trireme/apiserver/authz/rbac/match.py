@@ -7,7 +7,6 @@ authorizer. https://kubernetes.io/docs/reference/access-authn-authz/rbac/#referr
 from __future__ import annotations
 
 from trireme.api.rbac.v1.rules import PolicyRule, Subject
-from trireme.apiserver.request import User
 
 ALL = "*"
 SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -52,16 +51,14 @@ def matches_path(pattern: str, path: str) -> bool:
     return pattern.endswith(ALL) and path.startswith(pattern.rstrip(ALL))
 
 
-def is_subject(user: User, subject: Subject, binding_namespace: str) -> bool:
-    """Whether a binding's subject means the user.
+def subject_key(subject: Subject, binding_namespace: str) -> tuple[str, str] | None:
+    """Whom a binding's subject means: ("User" or "Group", name). None for nobody.
 
     A service account without a namespace is looked for in the binding's own.
     """
-    if subject.kind == "User":
-        return user.name == subject.name
-    if subject.kind == "Group":
-        return subject.name in user.groups
-    if subject.kind != "ServiceAccount":
-        return False
+    if subject.kind in ("User", "Group"):
+        return subject.kind, subject.name
     namespace = subject.namespace or binding_namespace
-    return bool(namespace) and user.name == f"{SERVICE_ACCOUNT}{namespace}:{subject.name}"
+    if subject.kind != "ServiceAccount" or not namespace:
+        return None
+    return "User", f"{SERVICE_ACCOUNT}{namespace}:{subject.name}"
