@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +230,28 @@ def test_what_other_servers_know_is_added_to() -> None:
         "requestheader-client-ca-file": two.decode(),
     }
     assert compute.authentication(found, desired) is None
+
+
+def digest(item: dict[str, Any]) -> str:
+    meta = item["metadata"]
+    kept = {key: item.get(key) for key in ("aggregationRule", "roleRef", "subjects")}
+    kept |= {"labels": meta.get("labels"), "annotations": meta.get("annotations")}
+    # What is summed up is a controller's.
+    kept["rules"] = None if item.get("aggregationRule") else item.get("rules")
+    found = {key: value for key, value in kept.items() if value}
+    text = json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+async def test_the_policy_is_upstreams(asking: Any) -> None:
+    """Digests of what kube-apiserver v1.36.2 makes, without what it was built with of a vendor's
+    (tests/interop/test_answers_upstream.py compares the same with the binary)."""
+    lines = (Path(__file__).parents[2] / "data" / "bootstrap_policy.txt").read_text().splitlines()
+    expected = {tuple(line.split()[:3]): line.split()[3] for line in lines}
+    found = {}
+    async with asking(Env()) as ask:
+        for plural in ("clusterroles", "clusterrolebindings", "roles", "rolebindings"):
+            for item in (await ask.must("GET", f"{RBAC}/{plural}"))["items"]:
+                meta = item["metadata"]
+                found[plural, meta.get("namespace", "-"), meta["name"]] = digest(item)
+    assert found == expected
