@@ -18,6 +18,7 @@ import os
 import random
 import socket
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -114,8 +115,35 @@ def environment(component: str, started: Started) -> Env:
     return Env(rng=random.Random(), log=logging.getLogger(f"trireme.{component}"), started=ready)
 
 
-def api_server(cluster: Settings) -> Main:
-    """The API server and its store."""
+def etcd_member(cluster: Settings, number: int) -> Main:
+    """A member of the cluster's own etcd."""
+
+    async def main(started: Started) -> None:
+        from trireme.cluster import etcd
+
+        await etcd.run(cluster, number, environment(f"etcd-{number}", started))
+
+    return main
+
+
+def front(cluster: Settings) -> Main:
+    """What several API servers have in front of them."""
+
+    async def main(started: Started) -> None:
+        from trireme.cluster import front
+
+        listen = [(host, cluster.port) for host in cluster.listen]
+        servers = [(host, cluster.port) for host in cluster.servers]
+        # Nobody is to wait for it that could not be answered.
+        while not cluster.mark("apiserver").exists():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        await front.run(listen, servers, environment("front", started))
+
+    return main
+
+
+def api_server(cluster: Settings, number: int = 0) -> Main:
+    """An API server and its store."""
 
     async def main(started: Started) -> None:
         import_api_server()
@@ -126,13 +154,14 @@ def api_server(cluster: Settings) -> Main:
         from trireme.apiserver.nodes.contract import KubeletAccess
         from trireme.apiserver.settings.aggregator import AggregatorSettings
         from trireme.apiserver.settings.authentication import Authentication
-        from trireme.cluster import apiserver_flags
+        from trireme.cluster import apiserver_flags, etcd
 
         keys = Keys(cluster.pki_dir)
+        listen = (cluster.servers[number],) if cluster.servers else cluster.listen
         config = ApiServerConfig(
             store=open_store(cluster.datastore),
             service_accounts=ServiceAccountKeys(keys.signing_key()),
-            listen=tuple((host, cluster.port) for host in cluster.listen),
+            listen=tuple((host, cluster.port) for host in listen),
             serving=keys.pair("apiserver"),
             client_authority=keys.authority_file.read_bytes(),
             authentication=Authentication(front_proxy(keys)),
@@ -141,12 +170,13 @@ def api_server(cluster: Settings) -> Main:
             ),
             aggregator=AggregatorSettings(keys.pair(pki.FRONT_PROXY)),
             service_cidr=cluster.service_network,
-            advertise=(cluster.listen[-1], cluster.port),
+            advertise=(listen[-1], cluster.port),
             forks=forks(),
-            identity=identity(cluster.port),
+            identity=identity(listen[-1], cluster.port),
             hostname=socket.gethostname(),
         )
-        config = apiserver_flags.configured(config, cluster.kube_apiserver_args)
+        args = (*etcd.flags(cluster), *cluster.kube_apiserver_args)
+        config = apiserver_flags.configured(config, args)
         await run.run(config, environment("apiserver", started))
 
     return main
@@ -165,9 +195,9 @@ def front_proxy(keys: Keys) -> RequestHeader:
     )
 
 
-def identity(port: int) -> str:
+def identity(address: str, port: int) -> str:
     """What an API server is called among several, in the form of upstream's."""
-    digest = hashlib.sha256(f"{socket.gethostname()}:{port}".encode()).digest()
+    digest = hashlib.sha256(f"{socket.gethostname()}:{address}:{port}".encode()).digest()
     return "apiserver-" + base64.b32encode(digest[:16]).decode().rstrip("=").lower()
 
 
@@ -179,7 +209,8 @@ def forks() -> int:
 def open_store(datastore: str) -> Store:
     """The store that a setting names. It is opened later, in the process that uses it."""
     kind, _, path = datastore.partition(":")
-    if kind == "memory":
+    # That of etcd is made by the API server's flags.
+    if kind in ("memory", "etcd"):
         from trireme.store.memory import MemoryStore
 
         return MemoryStore()
@@ -213,7 +244,12 @@ async def serving(
         yield
 
 
-def controllers(cluster: Settings) -> Main:
+def candidate(cluster: Settings, number: int) -> str:
+    """The name in leader elections of what a control plane runs; "" for the only one."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}" if cluster.control_planes > 1 else ""
+
+
+def controllers(cluster: Settings, number: int = 0) -> Main:
     """All controllers."""
 
     async def main(started: Started) -> None:
@@ -243,17 +279,18 @@ def controllers(cluster: Settings) -> Main:
             health = Checks()
             own = await client("controllers", manager.NAME)
             served = Served(name=manager.NAME, health={"/healthz": health})
-            port = cluster.component_port
+            port = 0 if number else cluster.component_port
             await stack.enter_async_context(serving(cluster, port, served, own, env))
             config = manager.ManagerConfig(
                 client=own,
                 client_for=clients.__getitem__,
+                candidate=candidate(cluster, number),
                 # With one API server no cache is stale about deleted namespaces.
                 settings=settings.Settings(
                     root_ca=keys.authority_file.read_text(),
                     signing=settings.Signing.by(keys.authority()),
                     service_account_key=keys.signing_key(),
-                    namespace_delay=0.0,
+                    namespace_delay=0.0 if cluster.control_planes == 1 else 5.0,
                 ),
                 extra=extra,
                 health=health,
@@ -265,26 +302,33 @@ def controllers(cluster: Settings) -> Main:
     return main
 
 
-def scheduler(cluster: Settings) -> Main:
+def scheduler(cluster: Settings, number: int = 0) -> Main:
     """The scheduler."""
 
     async def main(started: Started) -> None:
         from trireme.client import measured
         from trireme.cluster import access
         from trireme.cluster.served import Served
+        from trireme.runtime.election import Election, LeaderElection
         from trireme.runtime.serving.health import Checks
         from trireme.scheduler import loop
 
         env = environment("scheduler", started)
         wrap = measured.wrapping(env, cluster.url())
-        port = cluster.component_port and cluster.component_port + 2
+        port = 0 if number else cluster.component_port and cluster.component_port + 2
         checks = {path: Checks() for path in ("/healthz", "/livez", "/readyz")}
         served = Served(name="kube-scheduler", health=checks)
         async with (
             access.client(cluster, "scheduler", "kube-scheduler", wrap) as client,
             serving(cluster, port, served, client, env),
         ):
-            await loop.run(loop.SchedulerConfig(client=client), env)
+            config = loop.SchedulerConfig(client=client)
+            elected = LeaderElection(name="kube-scheduler", elect=cluster.control_planes > 1)
+            election = Election(client, elected, candidate(cluster, number), env)
+            if elected.elect:
+                await election.lead(lambda: loop.run(config, env))
+            else:
+                await loop.run(config, env)
 
     return main
 

@@ -60,10 +60,18 @@ class Keys:
             _write(self._folder / "sa.key", pki.new_key(), secret=True)
         if not (self._folder / "ca.key").exists():
             self._keep("ca", pki.new_authority("kubernetes", now))
-        addresses = ("localhost", *settings.listen, settings.service_ip, *_SERVICE_NAMES)
+        addresses = (
+            "localhost",
+            *settings.listen,
+            *settings.servers,
+            settings.service_ip,
+            *_SERVICE_NAMES,
+        )
         self._issue("apiserver", "kube-apiserver", now, names=addresses, server=True)
         self._issue("admin", ADMIN, now, groups=("system:masters",))
         self._make_front_proxy(now)
+        if settings.etcd_ports:
+            self._make_etcd(now)
         client = "kube-apiserver-kubelet-client"
         self._issue("apiserver-kubelet-client", client, now, groups=(KUBELET_CLIENTS,))
         self._issue("controllers", "system:kube-controller-manager", now)
@@ -81,6 +89,14 @@ class Keys:
         if not (self._folder / f"{FRONT_PROXY_AUTHORITY}.key").exists():
             self._keep(FRONT_PROXY_AUTHORITY, pki.new_authority(FRONT_PROXY_AUTHORITY, now))
         self._issue(FRONT_PROXY, FRONT_PROXY, now, authority=FRONT_PROXY_AUTHORITY)
+
+    def _make_etcd(self, now: float) -> None:
+        """etcd's own authority, as kubeadm has it: who has a certificate of it may do all there."""
+        authority, names = "etcd-ca", ("localhost", "127.0.0.1")
+        if not (self._folder / f"{authority}.key").exists():
+            self._keep(authority, pki.new_authority(authority, now))
+        self._issue("etcd-server", "etcd", now, names=names, server=True, authority=authority)
+        self._issue("etcd-client", "kube-apiserver-etcd-client", now, authority=authority)
 
     def make_node(self, node: NodeSettings, now: float) -> None:
         """Create the keys of a node's components, the kubelet's last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import socket
 from collections.abc import Collection
 
@@ -11,6 +12,8 @@ from trireme.cluster.up import CannotStart
 FIRST = 6443
 # Upstream's of the controllers; the scheduler's is two more.
 COMPONENTS, STEP = 10257, 10
+# Of etcd's members; above those that one of the host's own has.
+ETCD = 23790
 
 
 def first_free(others: Collection[int] = ()) -> int:
@@ -31,6 +34,19 @@ def components(others: Collection[int] = ()) -> int:
         if port not in others and not any(problem(p, "127.0.0.1") for p in (port, port + 2)):
             return port
     return 0
+
+
+def etcd(members: int, others: Collection[int] = ()) -> tuple[tuple[int, int], ...]:
+    """Ports on loopback for members of etcd: for clients, and for each other. CannotStart."""
+    free = (
+        port
+        for port in range(ETCD, ETCD + 1000)
+        if port not in others and not problem(port, "127.0.0.1")
+    )
+    found = list(itertools.islice(free, 2 * members))
+    if len(found) < 2 * members:
+        raise CannotStart(f"no free ports for etcd from {ETCD} on")
+    return tuple(zip(found[::2], found[1::2], strict=True))
 
 
 def problem(port: int, address: str, option: str = "--port") -> str:

@@ -12,7 +12,7 @@ import time
 import msgspec
 
 from trireme.cli.stages import Stages
-from trireme.cluster import ports, prerequisites, settings
+from trireme.cluster import etcd, ports, prerequisites, settings
 from trireme.cluster.hosts import names, spawn
 from trireme.cluster.hosts.plan import HostsPlan, Places
 from trireme.cluster.pki import Keys
@@ -27,6 +27,7 @@ def prepare(options: UpOptions, kept: Settings | None, places: Places, stages: S
             port = kept.port
         else:
             port = options.port or ports.first_free(settings.ports(places))
+        _check_control_planes(options, kept)
         _check(options, () if kept is not None and _serves(kept) else (port,))
     if options.control_plane_only:
         made = _settings(options, kept, places, port, None)
@@ -36,7 +37,12 @@ def prepare(options: UpOptions, kept: Settings | None, places: Places, stages: S
             from trireme.cluster.hosts import network, outside
             from trireme.cluster.hosts.local import LocalHosts
 
-            hosts = LocalHosts(options.name, options.nodes, places=places)
+            hosts = LocalHosts(
+                options.name,
+                options.nodes,
+                places=places,
+                control_planes=kept.control_planes if kept else options.control_planes or 1,
+            )
             plan = hosts.plan()
             hosts.keep()
             network.create(plan)
@@ -63,7 +69,7 @@ def _settings(
         name=names.cluster(options.name),
         state_dir=state_dir,
         run_dir=f"{places.run}/{options.name}",
-        datastore=settings.check_datastore(datastore),
+        datastore=settings.check_local_datastore(datastore),
         port=port,
         component_port=(
             kept.component_port if kept is not None else ports.components(settings.ports(places))
@@ -72,11 +78,22 @@ def _settings(
             options.kube_apiserver_args or (kept.kube_apiserver_args if kept else ())
         ),
     )
+    count = kept.control_planes if kept is not None else options.control_planes or 1
+    if made.datastore == "etcd":
+        members = count if count % 2 else count - 1
+        etcd_ports = kept.etcd_ports if kept is not None else ()
+        made = msgspec.structs.replace(
+            made, etcd_ports=etcd_ports or ports.etcd(members, settings.ports(places))
+        )
     if plan is None:
+        if count > 1:
+            servers = tuple(f"127.0.0.{2 + number}" for number in range(count))
+            made = msgspec.structs.replace(made, servers=servers)
         return made
     return msgspec.structs.replace(
         made,
         listen=(*made.listen, plan.host_ip),
+        servers=plan.api_ips,
         nodes=tuple(settings.of(node) for node in plan.nodes),
         pod_network=plan.pod_network,
         service_network=plan.service_network,
@@ -89,13 +106,36 @@ def _settings(
 def _serves(kept: Settings) -> bool:
     """Whether the API server outlived its supervisor, so that its port is in use."""
     records = spawn.records(kept.records_dir)
-    return any(one.name == "apiserver" and spawn.alive(one) for one in records)
+    return any(one.name == kept.api and spawn.alive(one) for one in records)
+
+
+def _check_control_planes(options: UpOptions, kept: Settings | None) -> None:
+    count = kept.control_planes if kept is not None else options.control_planes or 1
+    if options.control_planes not in (0, count):
+        raise BadSetting(
+            f"--control-planes {options.control_planes}: cluster {options.name} has {count}; "
+            "take it down first"
+        )
+    datastore = options.datastore or (kept.datastore if kept is not None else "")
+    args = options.kube_apiserver_args or (kept.kube_apiserver_args if kept is not None else ())
+    external = any(item.removeprefix("--").startswith("etcd-servers=") for item in args)
+    if datastore == "etcd":
+        if external:
+            raise BadSetting("--datastore etcd: the API server's etcd-servers names another etcd")
+        etcd.check()
+    elif count > 1 and not external:
+        raise BadSetting(f"--control-planes {count}: several need --datastore etcd")
+    if kept is not None and (datastore == "etcd") != (kept.datastore == "etcd"):
+        raise BadSetting(
+            f"--datastore {datastore}: cluster {options.name} has {kept.datastore}; take it down "
+            "first"
+        )
 
 
 def _check(options: UpOptions, to_bind: tuple[int, ...]) -> None:
     names.cluster(options.name)
     if options.datastore:
-        settings.check_datastore(options.datastore)
+        settings.check_local_datastore(options.datastore)
     if not options.control_plane_only and not 1 <= options.nodes <= names.MAX_NODES:
         raise BadSetting(f"--nodes {options.nodes}: must be 1 to {names.MAX_NODES}")
     if options.max_nodes and not options.nodes <= options.max_nodes <= names.MAX_NODES:

@@ -28,7 +28,7 @@ async def finish(cluster: Settings, stages: Stages) -> None:
     images = asyncio.create_task(_load_images(cluster))
     try:
         with stages.stage("API server"):
-            await _ready(cluster, "apiserver", API_TIMEOUT)
+            await _ready(cluster, cluster.api, API_TIMEOUT)
         async with access.admin(cluster) as client:
             await addons.apply(client, cluster)
             await images
@@ -43,7 +43,7 @@ async def finish(cluster: Settings, stages: Stages) -> None:
 
 async def wait(cluster: Settings, stages: Stages) -> None:
     with stages.stage("API server"):
-        await _ready(cluster, "apiserver", API_TIMEOUT)
+        await _ready(cluster, cluster.api, API_TIMEOUT)
     async with access.admin(cluster) as client:
         if cluster.nodes:
             with stages.stage("nodes"):

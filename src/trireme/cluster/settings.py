@@ -48,12 +48,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state_dir: str
     run_dir: str
-    # "memory" or "sqlite:PATH".
+    # "memory", "sqlite:PATH" or "etcd": members of its own.
     datastore: str
     port: int
     # Of the controllers' health and metrics on loopback; the scheduler's is two more. 0: none.
     component_port: int = 0
     listen: tuple[str, ...] = ("127.0.0.1",)
+    # The addresses of the API servers, where there are several: ``listen`` leads to any of them.
+    servers: tuple[str, ...] = ()
+    # The ports of etcd's members for clients and for each other, on loopback.
+    etcd_ports: tuple[tuple[int, int], ...] = ()
     nodes: tuple[NodeSettings, ...] = ()
     # With more than ``nodes`` the cluster autoscaler makes and deletes further ones.
     max_nodes: int = 0
@@ -116,6 +120,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """There once ``up`` has come to its end, as long as these processes run."""
         return self.ready_dir / "up"
 
+    @property
+    def api(self) -> str:
+        """The component that answers on ``listen``."""
+        return "front" if self.servers else "apiserver"
+
+    @property
+    def control_planes(self) -> int:
+        """How many API servers, controllers and schedulers there are."""
+        return len(self.servers) or 1
+
     def mark(self, component: str) -> Path:
         """There once the component has started."""
         return self.ready_dir / component
@@ -170,12 +184,17 @@ def dns_address_in(service_network: str) -> str:
     return str(ipaddress.ip_network(service_network)[10])
 
 
-def check_datastore(text: str) -> str:
+def check_local_datastore(text: str) -> str:
+    """The datastore of a cluster, which may have members of etcd of its own."""
+    return text if text == "etcd" else check_datastore(text, " or 'etcd'")
+
+
+def check_datastore(text: str, more: str = "") -> str:
     """The datastore setting, checked: ``memory`` or ``sqlite:PATH``."""
     kind, colon, path = text.partition(":")
     if text == "memory" or (kind == "sqlite" and colon and path):
         return text
-    raise BadSetting(f"datastore {text!r}: must be 'memory' or 'sqlite:PATH'")
+    raise BadSetting(f"datastore {text!r}: must be 'memory' or 'sqlite:PATH'{more}")
 
 
 def save(settings: Settings) -> None:
@@ -195,6 +214,7 @@ def ports(places: Places) -> set[int]:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             kept = msgspec.json.decode(path.read_bytes(), type=Settings)
             found |= {kept.port, kept.component_port} - {0}
+            found |= {port for pair in kept.etcd_ports for port in pair}
     return found
 
 

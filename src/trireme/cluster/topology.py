@@ -54,21 +54,22 @@ def start_all(cluster: Settings, held: Held) -> None:
 
     enter.set_process_name(FORK_SERVER)
     # An earlier supervisor was killed: applications run, and need their components soon.
-    again = cluster.mark("apiserver").exists()
+    again = cluster.mark(cluster.api).exists()
     supervisor = Supervisor(cluster, Heartbeat(cluster.heartbeat(FORK_SERVER)).beat, _sockets(held))
-    api_server, controllers, scheduler, *of_nodes = _components(cluster, held)
+    of_nodes = _of_nodes(cluster, held)
     warm()
-    supervisor.start(api_server)
+    for item in _api(cluster):
+        supervisor.start(item)
     compose.import_controllers()
     Keys(cluster.pki_dir).make_controllers(time.time())
     warm()
     # They wait for the API server; what follows is no part of their memory.
-    supervisor.start(controllers)
-    supervisor.start(scheduler)
+    for item in _managers(cluster):
+        supervisor.start(item)
     if cluster.nodes:
         compose.import_nodes()
         warm()
-    supervisor.wait(api_server.name)
+    supervisor.wait(cluster.api)
     servers = [item for item in of_nodes if item.sockets]
     for item in servers:
         supervisor.start(item)
@@ -126,20 +127,53 @@ def _sockets(held: Held) -> tuple[socket.socket, ...]:
 
 
 def _components(cluster: Settings, held: Held) -> list[Component]:
-    """All components in the order in which they start: the API server first."""
+    """All components in the order in which they start."""
+    return [*_api(cluster), *_managers(cluster), *_of_nodes(cluster, held)]
 
-    def follows(name: str) -> Component:
-        main = _once_there(cluster.mark("apiserver"), _main(name, cluster))
+
+def _api(cluster: Settings) -> list[Component]:
+    """What answers requests: members of etcd, API servers, and what is in front of several."""
+
+    def made(name: str, make: str, *more: object) -> Component:
+        return Component(name, _main(make, cluster, *more), cluster.log_file(name))
+
+    count = cluster.control_planes
+    return [
+        *(
+            made(f"etcd-{number}", "etcd_member", number)
+            for number in range(len(cluster.etcd_ports))
+        ),
+        *(made(_numbered("apiserver", number), "api_server", number) for number in range(count)),
+        *([made("front", "front")] if cluster.servers else []),
+    ]
+
+
+def _managers(cluster: Settings) -> list[Component]:
+    """Controllers and scheduler of each control plane, which wait for the API."""
+
+    def follows(part: str, number: int) -> Component:
+        name = _numbered(part, number)
+        main = _once_there(cluster.mark(cluster.api), _main(part, cluster, number))
         return Component(name, main, cluster.log_file(name))
 
+    return [
+        follows(part, number)
+        for number in range(cluster.control_planes)
+        for part in ("controllers", "scheduler")
+    ]
+
+
+def _of_nodes(cluster: Settings, held: Held) -> list[Component]:
     nodes = zip(cluster.nodes, held, strict=True)
     return [
-        Component("apiserver", _main("api_server", cluster), cluster.log_file("apiserver")),
-        follows("controllers"),
-        follows("scheduler"),
         *(_of_node(cluster, node, "dns", *pair) for node, pair in nodes),
         *(_of_node(cluster, node, part) for node in cluster.nodes for part in PARTS),
     ]
+
+
+def _numbered(part: str, number: int) -> str:
+    """The name of a part of a control plane; the first has no number."""
+    return f"{part}-{number}" if number else part
 
 
 def _of_node(cluster: Settings, node: NodeSettings, part: str, *pair: socket.socket) -> Component:

@@ -30,6 +30,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of the user. ``port`` 0: the first free one from 6443 on. ``outside``: networks
     beyond the host that nodes and pods may reach, as CIDRs. ``max_nodes`` 0: no more than
     ``nodes``. ``unneeded_time``: the seconds after which a node that is not needed goes.
+    ``control_planes`` 0: as many as it has, one at first.
     ``kube_apiserver_args``: flags of the API server; without any, those of the last ``up``."""
 
     name: str = settings.DEFAULT_NAME
@@ -38,6 +39,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     unneeded_time: float = 600.0
     control_plane_only: bool = False
     datastore: str = ""
+    control_planes: int = 0
     port: int = 0
     outside: tuple[str, ...] = ()
     kube_apiserver_args: tuple[str, ...] = ()

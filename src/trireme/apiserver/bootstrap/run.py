@@ -36,6 +36,8 @@ CIDR_MANAGER = "kubernetes-service-cidr-controller"
 DEFAULT_PORT = 6443
 # Seconds between two looks at whether all is still there (upstream: 10 for the endpoints).
 INTERVAL = 10.0
+# How often, and after how many seconds, to look for what another server is about to store.
+APPEARANCE_TRIES, APPEARANCE_WAIT = 50, 0.1
 
 
 async def run(context: ServerContext) -> None:
@@ -242,9 +244,21 @@ async def _create(
             endpoint, desired.metadata.namespace, desired, Call(SELF, manager=manager)
         )
     except errors.ApiError as error:
-        # Another API server of the cluster was faster.
-        if not errors.is_already_exists(error):
+        # Another API server of the cluster was faster, or has what the object needs and is about
+        # to store it.
+        if not errors.is_already_exists(error) and not await _appears(context, endpoint, desired):
             raise
+
+
+async def _appears(context: ServerContext, endpoint: Endpoint, desired: Any) -> bool:
+    """Whether another server stores the object, in the time that a request may take."""
+    key = endpoint.key(desired.metadata.namespace, desired.metadata.name)
+    for _ in range(APPEARANCE_TRIES if context.store.shared else 0):
+        await context.store.barrier()
+        if context.store.get(key) is not None:
+            return True
+        await context.env.clock.sleep(APPEARANCE_WAIT)
+    return False
 
 
 async def _update(

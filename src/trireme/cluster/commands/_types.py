@@ -124,6 +124,7 @@ def matching(name: str, pattern: str, rule: str) -> Checked:
 
 CLUSTER = Checked("name", names.cluster)
 DATASTORE = Checked("datastore", settings.check_datastore)
+LOCAL_DATASTORE = Checked("datastore", settings.check_local_datastore)
 ADDRESS = Checked("address", _address)
 ADDRESS_PORT = Checked("address:port", _address_port)
 CIDR = Checked("cidr", _cidr)

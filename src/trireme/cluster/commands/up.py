@@ -39,7 +39,14 @@ if TYPE_CHECKING:
 )
 @click.option("--control-plane-only", is_flag=True, help="No nodes; needs no root.")
 @click.option(
-    "--datastore", type=_types.DATASTORE, help="memory or sqlite:PATH; default: SQLite, kept."
+    "--datastore",
+    type=_types.LOCAL_DATASTORE,
+    help="memory, sqlite:PATH, or etcd: members of its own; default: SQLite, kept.",
+)
+@click.option(
+    "--control-planes",
+    type=click.IntRange(1, names.MAX_CONTROL_PLANES),
+    help="How many API servers, controllers and schedulers, with --datastore etcd; default: 1.",
 )
 @click.option(
     "--api-port", type=_types.PORT, help="Port on 127.0.0.1; default: first free from 6443."
@@ -71,6 +78,7 @@ def COMMAND(
     scale_down_unneeded_time: float,
     control_plane_only: bool,
     datastore: str | None,
+    control_planes: int | None,
     api_port: int | None,
     outside: tuple[str, ...],
     kube_apiserver_args: tuple[str, ...],
@@ -95,6 +103,7 @@ def COMMAND(
         unneeded_time=scale_down_unneeded_time,
         control_plane_only=control_plane_only,
         datastore=datastore or "",
+        control_planes=control_planes or 0,
         port=api_port or 0,
         outside=outside,
         kube_apiserver_args=kube_apiserver_args,

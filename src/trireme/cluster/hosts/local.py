@@ -68,12 +68,14 @@ class LocalHosts:
         places: Places = Places(),
         pod_network: str = plans.POD_NETWORK,
         service_network: str = plans.SERVICE_NETWORK,
+        control_planes: int = 1,
     ) -> None:
         self.name = names.cluster(name)
         self._count = nodes
         self._places = places
         self._pod_network = pod_network
         self._service_network = service_network
+        self._control_planes = control_planes
         self._plan: HostsPlan | None = None
         self._nodes: tuple[Node, ...] = ()
         self._layout = cgroups.probe()
@@ -91,6 +93,7 @@ class LocalHosts:
                 places=self._places,
                 pod_network=self._pod_network,
                 service_network=self._service_network,
+                control_planes=self._control_planes,
             )
             self._nodes = tuple(Node(self, node) for node in self._plan.nodes)
         return self._plan

@@ -14,6 +14,7 @@ import re
 
 MARK = "trireme"
 MAX_NODES = 200
+MAX_CONTROL_PLANES = 7
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 

@@ -162,8 +162,9 @@ def _host(host: IPRoute, plan: HostsPlan) -> int:
         host.link("add", ifname=plan.host_link, kind="veth", peer=peer)
     link: int = host.link_lookup(ifname=plan.host_link)[0]
     host.link("set", index=link, state="up", ifalias=names.link_alias(plan.cluster))
-    with _present_is_fine():
-        host.addr("add", index=link, address=plan.host_ip, prefixlen=_prefix(plan))
+    for address in (plan.host_ip, *plan.api_ips):
+        with _present_is_fine():
+            host.addr("add", index=link, address=address, prefixlen=_prefix(plan))
     return link
 
 

@@ -74,6 +74,16 @@ class HostsPlan(msgspec.Struct, frozen=True):
     state_dir: str
     run_dir: str
     nodes: tuple[NodePlan, ...]
+    control_planes: int = 1
+
+    @property
+    def api_ips(self) -> tuple[str, ...]:
+        """The host's further addresses towards the nodes: one for each of several API servers."""
+        if self.control_planes == 1:
+            return ()
+        underlay = IPv4Network(self.underlay)
+        first = 2 + names.MAX_NODES
+        return tuple(str(underlay[first + number]) for number in range(self.control_planes))
 
     @property
     def switch_path(self) -> str:
@@ -102,6 +112,7 @@ def make(
     places: Places = Places(),
     pod_network: str = POD_NETWORK,
     service_network: str = SERVICE_NETWORK,
+    control_planes: int = 1,
 ) -> HostsPlan:
     """Plans a cluster of `nodes` nodes.
 
@@ -128,6 +139,7 @@ def make(
         state_dir=state_dir,
         run_dir=run_dir,
         nodes=(),
+        control_planes=control_planes,
     )
     return with_nodes(made, (node(made, index) for index in range(nodes)))
 
