@@ -1,7 +1,9 @@
 """Only so many requests are answered at a time: 429 beyond, and a second later is soon enough.
 
-Upstream: --max-requests-inflight 400 and --max-mutating-requests-inflight 200; the bounds are not
-for watches and streams, and whoever is in system:masters is always answered.
+The bounds count alone where --enable-priority-and-fairness is false; else priority levels divide
+their sum (``test_a_noisy_client_holds_up_no_others``). Upstream: --max-requests-inflight 400 and
+--max-mutating-requests-inflight 200; the bounds are not for watches and streams, and whoever is in
+system:masters is always answered.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.connections import Limits
 from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.request import Request, User, is_long_running
+from trireme.apiserver.settings.fairness import FairnessSettings
 from trireme.cluster import apiserver_flags
 from trireme.store.memory import MemoryStore
 
@@ -87,7 +90,9 @@ def test_what_lasts_is_not_counted(path: str, query: str, lasts: bool) -> None:
 
 
 async def test_on_the_wire(caplog: pytest.LogCaptureFixture) -> None:
-    more: dict[str, Any] = {"max_mutating_in_flight": 1}
+    more: dict[str, Any] = {
+        "max_mutating_in_flight": 1, "fairness": FairnessSettings(enabled=False),
+    }  # fmt: skip
     async with wire.served(caplog, Limits(farewell=5.0), **more) as site:
         # Counted until it is answered: its body has not come yet.
         first = await begun(site)

@@ -1,13 +1,14 @@
 """The filters that every request passes, outermost first: the order is the behaviour.
 
-authenticate → impersonate → in flight → authorize → the body → dispatch, in a process of its own
-where it takes long. Only ``handle``, around all, turns exceptions into replies; it also sees a bug
-(500) and logs it once. The body is not read for whoever may not send it. Upstream:
+deadline → authenticate → impersonate → fairness → authorize → the body → dispatch, in a process of
+its own where it takes long. Only ``handle``, around all, turns exceptions into replies; it also
+sees a bug (500) and logs it once. The body is not read for whoever may not send it. Upstream:
 apiserver ``server/config.go``.
 """
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from trireme.apiserver import dispatch
@@ -28,14 +29,18 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     context = server.context
     request.media = context.served.media
     try:
+        server.deadlines.begin(request)
         if request.user is None:
             request.user = await context.authenticator.authenticate(request)
         waiting = impersonate.apply(context.authorizer, context.gates, request)
         if waiting is not None:
             await waiting
-        rejected = server.in_flight.enter(request)
+        rejected = server.limits.enter(request)
         if rejected is not None:
-            return rejected
+            if not isinstance(rejected, Reply):
+                rejected = await rejected
+            if rejected is not None:
+                return rejected
         waiting = authorize.check(context.authorizer, request)
         if waiting is not None:
             await waiting
@@ -44,8 +49,15 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         if server.forks is not None and parent.is_long(context, request):
             return await server.forks.answer(context, request, partial(answered, server.handlers))
         answer = await dispatch.dispatch(context, server.handlers, request)
+    except asyncio.CancelledError:
+        over = server.deadlines.expired(request)
+        if over is None:
+            raise
+        answer = _failed(context, request, over)
     except Exception as error:
         answer = _failed(context, request, error)
+    finally:
+        server.deadlines.end(request)
     return _complete(request, answer)
 
 

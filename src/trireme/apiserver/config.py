@@ -9,6 +9,7 @@ from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
 from trireme.apiserver.settings.aggregator import AggregatorSettings
 from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.settings.authorization import Authorization
+from trireme.apiserver.settings.fairness import FairnessSettings
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -74,6 +75,7 @@ class ApiServerConfig:
     # --max-requests-inflight and --max-mutating-requests-inflight; 0: no limit.
     max_in_flight: int = 400
     max_mutating_in_flight: int = 200
+    fairness: FairnessSettings = field(default_factory=FairnessSettings)
     # Creations of what Trireme does not act on yet say so; not where other controllers run.
     warn_unimplemented: bool = False
     # How many processes may be forked at a time for requests that take long; 0: the server answers

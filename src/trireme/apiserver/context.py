@@ -17,6 +17,7 @@ from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.fairness.levels import Levels
 from trireme.apiserver.gates import Gates
 from trireme.apiserver.hooks import HttpsHooks
 from trireme.apiserver.nodes.contract import Kubelets
@@ -53,6 +54,8 @@ class ServerContext:
     servers: Servers
     routes: Routes
     turns: Turns
+    # The priority levels; None where API Priority and Fairness is off.
+    fairness: Levels | None
     # Set once the objects that every cluster has are there.
     bootstrapped: asyncio.Event
 

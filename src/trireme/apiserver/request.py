@@ -66,8 +66,11 @@ class Request:
         "_annotations",
         "_at_end",
         "body",
+        "deadline",
+        "flow",
         "headers",
         "info",
+        "leave",
         "media",
         "method",
         "path",
@@ -77,6 +80,7 @@ class Request:
         "raw_query",
         "receive",
         "remote",
+        "ticket",
         "upgrade",
         "user",
         "warnings",
@@ -105,6 +109,13 @@ class Request:
         self.body = body
         self.receive = receive
         self._at_end: tuple[Callable[[], None], ...] = ()
+        # Where fairness has put it (``fairness.levels.Flow``): the answer says so in its headers.
+        # Its seats there, and what gives them back.
+        self.flow: Any = None
+        self.ticket: Any = None
+        self.leave: Callable[[Request], None] | None = None
+        # Seconds that the client gives it, where these are less than everybody has.
+        self.deadline: float | None = None
         self.peer_certificate = peer_certificate
         # What TLS checked the certificate by, up to the authority.
         self.peer_chain = peer_chain
@@ -134,11 +145,19 @@ class Request:
         """Call this once the request has been answered, or given up."""
         self._at_end += (call,)
 
+    def initialized(self) -> None:
+        """The first events of a watch have been sent: the rest takes no seats."""
+        leave, self.leave = self.leave, None
+        if leave is not None:
+            leave(self)
+
     def close(self) -> None:
         """The request is over."""
-        calls, self._at_end = self._at_end, ()
-        for call in reversed(calls):
-            call()
+        self.initialized()
+        if self._at_end:
+            calls, self._at_end = self._at_end, ()
+            for call in reversed(calls):
+                call()
 
     def param(self, name: str) -> str:
         """The first value of a query parameter, "" when it is absent."""

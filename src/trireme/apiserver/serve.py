@@ -114,15 +114,21 @@ class _Handler:
         try:
             answer = await chain.handle(self._server, request)
             audit_id = incoming.headers.get("Audit-ID")
+            flow = request.flow
             if isinstance(answer, Reply) and answer.length <= GZIP_OVER:
                 unread = bodies.is_unread(incoming)
                 if not audit_id and not unread and whole.fits(incoming, answer):
-                    return await whole.write(incoming, answer, self._uid())
+                    head = "" if flow is None else flow.head
+                    return await whole.write(incoming, answer, self._uid(), head)
+                if flow is not None:
+                    answer.headers.update(flow.headers)
                 answer.headers["Audit-Id"] = audit_id or self._uid()
                 response = _response(answer)
                 return _closing(response) if unread else response
             if not isinstance(answer, UpgradeReply):
                 answer.headers["Audit-Id"] = audit_id or self._uid()
+                if flow is not None:
+                    answer.headers.update(flow.headers)
             return await self._write(incoming, answer)
         finally:
             request.close()

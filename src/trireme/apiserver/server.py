@@ -27,6 +27,9 @@ from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.fairness.levels import Levels
+from trireme.apiserver.filters.deadline import Deadlines
+from trireme.apiserver.filters.fairness import Fairness
 from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.forked.parent import Forks
 from trireme.apiserver.handlers import Handlers, KindHandler, Route, SubresourceHandler
@@ -51,7 +54,8 @@ class ApiServer:
     def __init__(self, config: ApiServerConfig, env: Env) -> None:
         self.context = _context(config, env)
         self.handlers = handlers()
-        self.in_flight = InFlight(config.max_in_flight, config.max_mutating_in_flight)
+        self.deadlines = Deadlines(env.clock, config.fairness.request_timeout)
+        self.limits = _limits(self.context)
         self.forks = Forks(config.forks) if config.forks else None
 
     async def close(self) -> None:
@@ -61,6 +65,23 @@ class ApiServer:
         await self.context.hooks.close()
         await self.context.authenticator.close()
         await self.context.authorizer.close()
+
+
+def _limits(context: ServerContext) -> Fairness | InFlight:
+    """What limits the requests that are answered at a time."""
+    config = context.config
+    if context.fairness is None:
+        return InFlight(config.max_in_flight, config.max_mutating_in_flight)
+    return Fairness(
+        context.fairness, context.reader, context.store, context.served, context.env.clock,
+        config.fairness.request_timeout,
+    )  # fmt: skip
+
+
+def _levels(config: ApiServerConfig, env: Env) -> Levels | None:
+    """The priority levels; None where requests are only counted, or not at all."""
+    seats = config.max_in_flight + config.max_mutating_in_flight
+    return Levels(seats, env.clock.monotonic()) if config.fairness.enabled and seats else None
 
 
 def _context(config: ApiServerConfig, env: Env) -> ServerContext:
@@ -113,6 +134,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         servers=Servers(reader, env.rng, config.aggregator),
         routes=Routes(),
         turns=Turns(env.clock),
+        fairness=_levels(config, env),
         bootstrapped=asyncio.Event(),
     )
 

@@ -56,7 +56,6 @@ def _is_signed_here(obj: Any) -> bool:
 
 
 _DEVICES: Final = Row("no device will be allocated")
-_FAIRNESS: Final = Row("no request is queued or limited by it")
 _GANGS: Final = Row("its Pods will be scheduled one by one")
 
 ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
@@ -64,9 +63,6 @@ ROWS: Final[Mapping[str, tuple[Row, ...]]] = {
     "podgroups.scheduling.k8s.io": (_GANGS,),
     "workloads.scheduling.k8s.io": (_GANGS,),
     # Storage.
-    # Limits.
-    "flowschemas.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
-    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io": (_FAIRNESS,),
     # Network.
     "networkpolicies.networking.k8s.io": (Row("no traffic will be refused by it"),),
     "ingresses.networking.k8s.io": (Row("no traffic will be routed by it"),),

@@ -54,15 +54,18 @@ def fits(incoming: BaseRequest, answer: Reply) -> bool:
     )
 
 
-async def write(incoming: BaseRequest, answer: Reply, audit_id: str) -> web.StreamResponse:
-    """Write the answer; a client that is slow to take it is waited for. ``audit_id`` is ours."""
+async def write(
+    incoming: BaseRequest, answer: Reply, audit_id: str, head: str = ""
+) -> web.StreamResponse:
+    """Write the answer; a client that is slow to take it is waited for. ``audit_id`` is ours;
+    ``head`` are lines of further headers."""
     transport = incoming.transport
     if transport is None or transport.is_closing():
         # The client has gone; there is nobody to tell.
         return _WRITTEN
     body = answer.body
     rest = (
-        f"Audit-Id: {audit_id}\r\nContent-Length: {len(body)}\r\n"
+        f"Audit-Id: {audit_id}\r\n{head}Content-Length: {len(body)}\r\n"
         f"Date: {rfc822_formatted_time()}\r\n\r\n"
     )
     transport.write(b"".join((_head(answer.status, answer.content_type), rest.encode(), body)))

@@ -32,6 +32,8 @@ def handler(server: ApiServer, user: User) -> Handler:
             raise ConnectionError(f"{method} {path}: no upgrades within one process")
         answered = {"content-type": answer.content_type}
         answered |= {name.lower(): value for name, value in answer.headers.items()}
+        if request.flow is not None:
+            answered |= {name.lower(): value for name, value in request.flow.headers.items()}
         if answer.warnings:
             answered["warning"] = ", ".join(answer.warnings)
         content = answer.chunks if isinstance(answer, StreamReply) else answer.body

@@ -33,7 +33,7 @@ class InFlight:
             return None
         if PRIVILEGED in (request.user or ANONYMOUS).groups:
             return None
-        return _too_many()
+        return too_many(1)
 
 
 class _Count:
@@ -51,10 +51,11 @@ class _Count:
         self.now -= 1
 
 
-def _too_many() -> Reply:
+def too_many(after: int) -> Reply:
+    """The refusal: to be tried again after so many seconds."""
     return Reply(
         429,
         b"Too many requests, please try again later.\n",
         "text/plain; charset=utf-8",
-        {"Retry-After": "1", "X-Content-Type-Options": "nosniff"},
+        {"Retry-After": str(after), "X-Content-Type-Options": "nosniff"},
     )

@@ -9,7 +9,14 @@ What goes wrong once the options are validated is an ERROR event of the stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from itertools import chain
 
 import msgspec
@@ -73,7 +80,7 @@ async def watch(context: ServerContext, request: Request, endpoint: Endpoint) ->
         error = errors.too_old_resource_version(since, old.compacted)
         return StreamReply(_only(events.error(form, error)), content_type=content_type)
     endpoint.watching(subscription)
-    stream = _Stream(context, endpoint, opts, write, subscription)
+    stream = _Stream(context, endpoint, opts, write, subscription, request.initialized)
     chunks = _Closing(stream.run(first, since, initial), subscription)
     return StreamReply(chunks, content_type=content_type)
 
@@ -121,7 +128,9 @@ class _Stream:
         opts: ListOptions,
         write: Write,
         subscription: Subscription,
+        initialized: Callable[[], None],
     ) -> None:
+        self._initialized = initialized
         self._context = context
         self._endpoint = endpoint
         self._options = opts
@@ -151,6 +160,7 @@ class _Stream:
                 await turn.pause()
             first = []
             self._sent = since
+            self._initialized()
             next_mark = clock.monotonic() + BOOKMARK_INTERVAL
             while True:
                 now = clock.monotonic()
