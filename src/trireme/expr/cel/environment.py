@@ -8,13 +8,13 @@ Called by: the users named in the package's description. Rules: apiserver
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 from . import checker, macros, parser, validators
 from . import types as t
-from .ast import Call, Ident, Node, Select, children
+from .ast import Call, Const, Ident, Node, Select, children
 from .calls import FIRST, Frame
 from .compiler import Compiler
 from .errors import CelError, CostLimitExceeded, EvalError
@@ -141,6 +141,21 @@ class Program:
             pending.extend(children(node))
         return False
 
+    def paths(self, variable: str) -> Iterator[tuple[str, ...]]:
+        """What of a variable is looked at: the names of fields from it on; () where all of it."""
+        pending = [self._node]
+        while pending:
+            node = pending.pop()
+            names: list[str] = []
+            below = node
+            while (step := _step(below)) is not None:
+                below, name = step
+                names.append(name)
+            if isinstance(below, Ident) and below.ref == variable:
+                yield tuple(reversed(names))
+            elif not (isinstance(node, Select) and isinstance(node.ref, str)):
+                pending.extend(children(node))
+
     def evaluate(self, bindings: Mapping[str, Any], limit: int = PER_CALL_LIMIT) -> tuple[Any, int]:
         """The value and what it cost.
 
@@ -172,6 +187,17 @@ _ABSENT: Final = object()
 _BROKEN: Final = (
     TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RecursionError,
 )  # fmt: skip
+
+
+def _step(node: Node) -> tuple[Node, str] | None:
+    """What a field is selected from, and the field; None for all else."""
+    if isinstance(node, Select):
+        return node.operand, node.field
+    if isinstance(node, Call) and node.function == "_?._":
+        field = node.args[1]
+        assert isinstance(field, Const)
+        return node.args[0], str(field.value)
+    return None
 
 
 def _references(node: Node, variables: Mapping[str, Type]) -> Iterable[str]:

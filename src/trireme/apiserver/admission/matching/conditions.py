@@ -47,10 +47,9 @@ class Conditions:
         return bool(self._compiled)
 
     @property
-    def references(self) -> frozenset[str]:
-        """The variables that are used."""
-        programs = (each for each in self._compiled if not isinstance(each, str))
-        return frozenset().union(*(program.references for program in programs))
+    def programs(self) -> list[cel.Program]:
+        """What is evaluated."""
+        return [each for each in self._compiled if not isinstance(each, str)]
 
     def hold(self, variables: Mapping[str, Any]) -> bool:
         """Whether all are true. EvaluationFailed where that cannot be said and the policy is Fail;

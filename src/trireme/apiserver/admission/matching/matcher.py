@@ -78,6 +78,10 @@ class Matcher:
             return None
         return match.version if self._selects_namespace(attributes, context) else None
 
+    def names(self, attributes: Attributes, context: Context) -> bool:
+        """Whether a rule names what is written, whatever its name and labels."""
+        return bool(self._matches(attributes, context).included)
+
     def _matches(self, attributes: Attributes, context: Context) -> _Matches:
         known = self._known.get(attributes.endpoint)
         if known is None:

@@ -45,7 +45,7 @@ class Outcome:
 
 
 class Policy:
-    """A policy's expressions, compiled once. ``references``: the variables that they use."""
+    """A policy's expressions, compiled once. ``uses``: what they look at."""
 
     def __init__(self, policy: ValidatingAdmissionPolicy) -> None:
         spec = policy.spec
@@ -69,8 +69,9 @@ class Policy:
             for item in spec.auditAnnotations
         ]
         self._has_messages = any(message is not None for _, _, message in self._validations)
-        self.references = self.conditions.references | evaluate.references(
+        self.uses = evaluate.Uses(
             (
+                *self.conditions.programs,
                 *self.variables.values(),
                 *(each for _, *both in self._validations for each in both),
                 *(compiled for _, compiled in self._annotations),

@@ -14,6 +14,7 @@ from trireme.api.admissionregistration.v1 import expressions
 from trireme.api.admissionregistration.v1.expressions import Compiler
 from trireme.api.admissionregistration.v1.matching import Variable
 from trireme.apiserver.admission.matching.conditions import OUT_OF_BUDGET
+from trireme.apiserver.admission.policies import project
 from trireme.expr import cel
 from trireme.expr.cel.types import Type
 from trireme.machinery import gotext
@@ -68,20 +69,24 @@ def compile_variables(compiler: Compiler, variables: Iterable[Variable]) -> dict
     return compiled
 
 
-def references(compiled: Iterable[Compiled | None]) -> frozenset[str]:
-    """The names that expressions use."""
-    found: set[str] = set()
-    for each in compiled:
-        if isinstance(each, cel.Program):
-            found |= each.references
-    return frozenset(found)
+class Uses:
+    """What the expressions of one policy look at: variables by their ``names``, and which parts of
+    the objects."""
+
+    def __init__(self, compiled: Iterable[Compiled | None]) -> None:
+        programs = [each for each in compiled if isinstance(each, cel.Program)]
+        self.names = frozenset(name for program in programs for name in program.references)
+        self.object = project.parts(programs, "object")
+        self.old_object = project.parts(programs, "oldObject")
 
 
 def scope(
     values: Mapping[str, Any], variables: Mapping[str, Compiled], *, authorizer: bool = True
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     """What a group of expressions sees: ``values`` and the policy's variables, not evaluated yet.
     Without ``authorizer`` an expression that uses it fails."""
+    if authorizer and not variables:
+        return values
     seen = dict(values)
     if not authorizer:
         for name in _AUTHORIZERS:
@@ -90,7 +95,7 @@ def scope(
     return seen
 
 
-def evaluate(compiled: Compiled, seen: dict[str, Any], budget: int) -> tuple[Any, int]:
+def evaluate(compiled: Compiled, seen: Mapping[str, Any], budget: int) -> tuple[Any, int]:
     """The value, or a ``Failure``, and what is left of the budget. Raises OutOfBudget."""
     if isinstance(compiled, str):
         return Failure(f"compilation error: {compiled}"), budget
@@ -101,7 +106,10 @@ def evaluate(compiled: Compiled, seen: dict[str, Any], budget: int) -> tuple[Any
             Failure(f"expression '{compiled.text}' resulted in error: {error}"),
             error.cost,
         )
-    budget -= cost + seen["variables"].take_cost()
+    budget -= cost
+    variables = seen.get("variables")
+    if variables is not None:
+        budget -= variables.take_cost()
     if budget < 0:
         raise OutOfBudget
     return value, budget

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
+from weakref import WeakKeyDictionary
+
+import msgspec
 
 from trireme.api.core.v1.namespace import Namespace
 from trireme.apiserver.admission import objects
@@ -17,9 +20,12 @@ from trireme.apiserver.admission.contract import Attributes, Context
 from trireme.apiserver.admission.matching import conditions, matcher, request
 from trireme.apiserver.admission.matching.matcher import Matcher
 from trireme.apiserver.admission.objects import Version
-from trireme.apiserver.admission.policies.evaluate import Given
+from trireme.apiserver.admission.policies import project
+from trireme.apiserver.admission.policies.evaluate import Given, Uses
 from trireme.apiserver.admission.policies.params import NotConfigured, Params
+from trireme.apiserver.admission.policies.project import Parts
 from trireme.apiserver.cache.changes import Changes
+from trireme.apiserver.endpoint import Endpoint
 from trireme.machinery import errors
 from trireme.machinery.codec import json
 
@@ -51,10 +57,10 @@ _NAMESPACE_METADATA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A binding, and what it is about."""
+    """A binding, and what it is about; None: all that its policy is about."""
 
     binding: Any
-    matcher: Matcher
+    matcher: Matcher | None
 
     @property
     def name(self) -> str:
@@ -100,6 +106,9 @@ class Hooks(Generic[C]):
         self._compile = compile
         self._changes: Changes | None = None
         self._hooks: list[Hook[C]] = []
+        self._known: WeakKeyDictionary[Endpoint, dict[tuple[str, str], list[Hook[C]]]] = (
+            WeakKeyDictionary()
+        )
         self._compiled: dict[str, tuple[str, C]] = {}
         self._params = Params()
 
@@ -109,7 +118,7 @@ class Hooks(Generic[C]):
         """The policies that are about a write, each with the version that it names, or with what
         went wrong."""
         found: list[tuple[Hook[C], Version | errors.ApiError]] = []
-        for hook in self._current(context):
+        for hook in self._candidates(attributes, context):
             try:
                 version = hook.matcher.match(attributes, context)
             except errors.ApiError as error:
@@ -119,18 +128,32 @@ class Hooks(Generic[C]):
                     found.append((hook, version))
         return found
 
-    def _current(self, context: Context) -> list[Hook[C]]:
+    def _candidates(self, attributes: Attributes, context: Context) -> list[Hook[C]]:
+        """The policies whose rules name what is written; computed once for each kind."""
         if self._changes is None:
             self._changes = context.reader.changes(*self._kinds)
         if self._changes.any():
             self._hooks = self._make(context)
-        return self._hooks
+            self._known.clear()
+        if not self._hooks:
+            return self._hooks
+        known = self._known.get(attributes.endpoint)
+        if known is None:
+            known = self._known[attributes.endpoint] = {}
+        key = attributes.subresource, attributes.operation
+        found = known.get(key)
+        if found is None:
+            found = known[key] = [
+                hook for hook in self._hooks if hook.matcher.names(attributes, context)
+            ]
+        return found
 
     def _make(self, context: Context) -> list[Hook[C]]:
         policies, bindings = self._kinds
         bound: dict[str, list[Bound]] = {}
         for binding in _all(context, bindings):
-            one = Bound(binding, matcher.of(binding.spec.matchResources))
+            match = binding.spec.matchResources
+            one = Bound(binding, None if match is None else matcher.of(match))
             bound.setdefault(binding.spec.policyName, []).append(one)
         before, self._compiled = self._compiled, {}
         hooks = []
@@ -162,10 +185,12 @@ class Hooks(Generic[C]):
         namespace = matcher.namespace_of(attributes)
         for bound in hook.bindings:
             try:
-                if bound.matcher.match(attributes, context) is None:
+                if bound.matcher and bound.matcher.match(attributes, context) is None:
                     continue
                 ref = bound.binding.spec.paramRef
-                params = await self._params.collect(endpoint, ref, namespace, context)
+                params = [None]
+                if endpoint is not None and ref is not None:
+                    params = await self._params.collect(endpoint, ref, namespace, context)
             except errors.ApiError as problem:
                 problems.append(Error(hook, bound, problem.message))
             except NotConfigured as error:
@@ -194,14 +219,17 @@ class Values:
         self._namespace: Any = None
         self._authorizers: dict[str, Any] | None = None
 
-    async def of(self, invocation: Invocation, used: frozenset[str]) -> dict[str, Any]:
+    async def of(self, invocation: Invocation, uses: Uses) -> dict[str, Any]:
         """The values of the names that are used. 404 where the namespace is not there."""
         attributes, version = self._attributes, invocation.version
         values: dict[str, Any] = {"params": invocation.param, "namespaceObject": None}
+        used = uses.names
         if "object" in used:
-            values["object"] = await self.shown(attributes.new, version, "object")
+            values["object"] = await self._part(attributes.new, version, "object", uses.object)
         if "oldObject" in used:
-            values["oldObject"] = await self.shown(attributes.old, version, "oldObject")
+            values["oldObject"] = await self._part(
+                attributes.old, version, "oldObject", uses.old_object
+            )
         if "request" in used:
             values["request"] = Given(request.fields(attributes, version))
         if attributes.namespace and attributes.resource.type is not Namespace:
@@ -220,6 +248,19 @@ class Values:
             own = objects.version(attributes.endpoint, attributes.subresource)
             seen["request"] = Given(values["request"] | {"resource": own.resource._asdict()})
         return seen
+
+    async def _part(self, obj: Any, version: Version, name: str, wanted: Parts) -> Any:
+        """The object as plain JSON of a version, or the parts of it that are wanted."""
+        endpoint = version.endpoint
+        if (
+            wanted is None
+            or endpoint.converts
+            or endpoint.has_floats
+            or self._attributes.objects is not None
+            or not isinstance(obj, msgspec.Struct)
+        ):
+            return await self.shown(obj, version, name)
+        return project.project(obj, wanted)
 
     async def shown(self, obj: Any, version: Version, name: str) -> Any:
         """The object as plain JSON of a version."""

@@ -45,7 +45,7 @@ _Key = tuple[str, str, str, str]
 
 
 class Policy:
-    """A policy's expressions, compiled once. ``references``: the variables that they use."""
+    """A policy's expressions, compiled once. ``uses``: what they look at."""
 
     def __init__(self, policy: MutatingAdmissionPolicy) -> None:
         spec = policy.spec
@@ -56,8 +56,8 @@ class Policy:
         self.conditions = Conditions(spec.matchConditions, fails=self.fails, params=params)
         self.variables = evaluate.compile_variables(compiler, spec.variables)
         self.mutations = [_compile(compiler, item) for item in spec.mutations]
-        self.references = self.conditions.references | evaluate.references(
-            (*self.variables.values(), *self.mutations)
+        self.uses = evaluate.Uses(
+            (*self.conditions.programs, *self.variables.values(), *self.mutations)
         )
 
 
@@ -141,7 +141,7 @@ class MutatingAdmissionPolicies(PluginBase):
         for invocation in asked:
             key = _key(invocation)
             policy: Policy = invocation.hook.compiled
-            seen = await values.of(invocation, policy.references)
+            seen = await values.of(invocation, policy.uses)
             if policy.conditions:
                 try:
                     if not policy.conditions.hold(values.matching(seen, invocation)):
@@ -180,7 +180,7 @@ async def _apply(
     version = invocation.version
     if isinstance(mutation, str):
         raise Failed(mutation)
-    seen = await values.of(invocation, policy.references)
+    seen = await values.of(invocation, policy.uses)
     try:
         value, _ = evaluate.evaluate(
             mutation, evaluate.scope(seen, policy.variables), cel.RUNTIME_COST_BUDGET

@@ -40,11 +40,9 @@ class Params:
         return found
 
     async def collect(
-        self, endpoint: Endpoint | None, ref: ParamRef | None, namespace: str, context: Context
+        self, endpoint: Endpoint, ref: ParamRef, namespace: str, context: Context
     ) -> list[Any]:
-        """The parameters of a binding: [None] where the policy or the binding has none."""
-        if endpoint is None or ref is None:
-            return [None]
+        """The parameters that a binding refers to."""
         if not endpoint.resource.namespaced:
             if ref.namespace:
                 raise NotConfigured(

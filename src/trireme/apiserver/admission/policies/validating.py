@@ -93,7 +93,7 @@ async def _ask(
     """Evaluate a policy for one binding and parameter, and do what follows from violations."""
     hook, bound = invocation.hook, invocation.bound
     compiled: decide.Policy = hook.compiled
-    seen = await values.of(invocation, compiled.references)
+    seen = await values.of(invocation, compiled.uses)
     matching = values.matching(seen, invocation) if compiled.conditions else seen
     outcome = compiled.decide(seen, matching)
     denied = []
