@@ -28,27 +28,36 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     """Answer one request; never raises anything but cancellation."""
     context = server.context
     request.media = context.served.media
+    is_whole = False
     try:
         server.deadlines.begin(request)
         if request.user is None:
             request.user = await context.authenticator.authenticate(request)
+        if context.audit is not None:
+            waiting = context.audit.received(request)
+            if waiting is not None:
+                await waiting
         waiting = impersonate.apply(context.authorizer, context.gates, request)
         if waiting is not None:
             await waiting
+        if request.audit is not None:
+            request.audit.impersonate(request.user)
         rejected = server.limits.enter(request)
-        if rejected is not None:
-            if not isinstance(rejected, Reply):
-                rejected = await rejected
-            if rejected is not None:
-                return rejected
-        waiting = authorize.check(context.authorizer, request)
-        if waiting is not None:
-            await waiting
-        if request.receive is not None and _takes_body(request):
-            await request.receive_body()
-        if server.forks is not None and parent.is_long(context, request):
-            return await server.forks.answer(context, request, partial(answered, server.handlers))
-        answer = await dispatch.dispatch(context, server.handlers, request)
+        if rejected is not None and not isinstance(rejected, Reply):
+            rejected = await rejected
+        if rejected is None:
+            waiting = authorize.check(context.authorizer, request)
+            if waiting is not None:
+                await waiting
+            if request.receive is not None and _takes_body(request):
+                await request.receive_body()
+            if server.forks is not None and parent.is_long(context, request):
+                answers = partial(answered, server.handlers)
+                answer, is_whole = await server.forks.answer(context, request, answers), True
+            else:
+                answer = await dispatch.dispatch(context, server.handlers, request)
+        else:
+            answer, is_whole = rejected, True
     except asyncio.CancelledError:
         over = server.deadlines.expired(request)
         if over is None:
@@ -58,7 +67,11 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         answer = _failed(context, request, error)
     finally:
         server.deadlines.end(request)
-    return _complete(request, answer)
+    if context.audit is not None:
+        waiting = context.audit.answered(request, answer)
+        if waiting is not None:
+            await waiting
+    return answer if is_whole else _complete(request, answer)
 
 
 async def answered(handlers: Handlers, context: ServerContext, request: Request) -> AnyReply:
@@ -79,6 +92,8 @@ def _failed(context: ServerContext, request: Request, error: Exception) -> Reply
     if isinstance(error, stores.Unreadable):
         return reply.error(errors.internal_error(error))
     context.env.log.exception("%s %s failed", request.method, request.path)
+    if request.audit is not None:
+        request.audit.panicked = str(error) or type(error).__name__
     return reply.error(errors.internal_error(error))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
 from trireme.apiserver.settings.aggregator import AggregatorSettings
+from trireme.apiserver.settings.audit import Audit
 from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.settings.authorization import Authorization
 from trireme.apiserver.settings.fairness import FairnessSettings
@@ -61,6 +62,7 @@ class ApiServerConfig:
     read_client_authority: Callable[[], bytes] | None = None
     authentication: Authentication = field(default_factory=Authentication)
     authorization: Authorization = field(default_factory=Authorization)
+    audit: Audit = field(default_factory=Audit)
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 
 from trireme.apiserver.allocators.ports import Ports
+from trireme.apiserver.audit.auditor import Auditor
 from trireme.apiserver.authn.union import UnionAuthenticator
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.indexes import Indexes
@@ -44,6 +45,8 @@ class ServerContext:
     indexes: Indexes
     authenticator: UnionAuthenticator
     authorizer: UnionAuthorizer
+    # None where nothing is audited.
+    audit: Auditor | None
     registry: Registry
     # The node ports of Services.
     ports: Ports

@@ -65,6 +65,7 @@ class Request:
     __slots__ = (
         "_annotations",
         "_at_end",
+        "audit",
         "body",
         "deadline",
         "flow",
@@ -123,6 +124,8 @@ class Request:
         self.upgrade = upgrade
         self.user = user
         self.warnings: list[str] = []
+        # What is written of the request, None where nothing is (``audit``).
+        self.audit: Any = None
         self._annotations: dict[str, str] | None = None
         # The media types of this server's API objects, read and written.
         self.media: tuple[str, ...] = MEDIA

@@ -58,6 +58,7 @@ def start_post_start_hooks(
         group.create_task(identity.keep(context), name="identity"),
         group.create_task(definitions.run(context), name="custom kinds"),
         group.create_task(flow_schemas.run(context), name="flow schemas"),
+        *([group.create_task(audit.run(), name="audit")] if (audit := context.audit) else []),
         group.create_task(reloads.run(context), name="configuration files"),
         group.create_task(register.run(context), name="api services"),
         group.create_task(availability.run(context), name="api services' availability"),

@@ -113,20 +113,21 @@ class _Handler:
             request.receive = functools.partial(bodies.read, incoming, self._budget, timeout)
         try:
             answer = await chain.handle(self._server, request)
-            audit_id = incoming.headers.get("Audit-ID")
+            given = incoming.headers.get("Audit-ID")
+            own = self._uid() if request.audit is None else request.audit.audit_id
             flow = request.flow
             if isinstance(answer, Reply) and answer.length <= GZIP_OVER:
                 unread = bodies.is_unread(incoming)
-                if not audit_id and not unread and whole.fits(incoming, answer):
+                if not given and not unread and whole.fits(incoming, answer):
                     head = "" if flow is None else flow.head
-                    return await whole.write(incoming, answer, self._uid(), head)
+                    return await whole.write(incoming, answer, own, head)
                 if flow is not None:
                     answer.headers.update(flow.headers)
-                answer.headers["Audit-Id"] = audit_id or self._uid()
+                answer.headers["Audit-Id"] = given or own
                 response = _response(answer)
                 return _closing(response) if unread else response
             if not isinstance(answer, UpgradeReply):
-                answer.headers["Audit-Id"] = audit_id or self._uid()
+                answer.headers["Audit-Id"] = given or own
                 if flow is not None:
                     answer.headers.update(flow.headers)
             return await self._write(incoming, answer)

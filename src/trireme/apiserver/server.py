@@ -17,6 +17,7 @@ from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
 from trireme.apiserver.allocators.ports import Ports
 from trireme.apiserver.allocators.services import ServiceAllocator
+from trireme.apiserver.audit import auditor
 from trireme.apiserver.authn.union import UnionAuthenticator
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.bootstrap import policy
@@ -65,6 +66,8 @@ class ApiServer:
         await self.context.hooks.close()
         await self.context.authenticator.close()
         await self.context.authorizer.close()
+        if self.context.audit is not None:
+            await self.context.audit.close()
 
 
 def _limits(context: ServerContext) -> Fairness | InFlight:
@@ -127,6 +130,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         indexes=Indexes(store, views),
         authenticator=UnionAuthenticator(config, env, reader, feature_gates),
         authorizer=authorizer,
+        audit=auditor.of(config.audit, env),
         registry=registry,
         ports=ports,
         hooks=hooks,

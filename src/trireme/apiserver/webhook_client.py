@@ -36,10 +36,15 @@ class WebhookError(Exception):
 
 
 class WebhookClient:
-    """Connections to one server; ``close`` when done."""
+    """Connections to one server; ``close`` when done. ``backoff``: seconds before the first
+    repetition; ``always``: whatever has failed is tried again."""
 
-    def __init__(self, access: Access, env: Env) -> None:
+    def __init__(
+        self, access: Access, env: Env, *, backoff: float | None = None, always: bool = False
+    ) -> None:
         self.url = access.server
+        self._first = FIRST if backoff is None else backoff
+        self._always = always
         self._env = env
         self._outgoing = Outgoing()
         self._tls = http.context(access.tls) if access.server.startswith("https:") else True
@@ -78,14 +83,14 @@ class WebhookClient:
     async def _tried(
         self, headers: dict[str, str], body: bytes, timeout: float
     ) -> tuple[int, bytes]:
-        pause = FIRST
+        pause = self._first
         for left in reversed(range(TRIES)):
             try:
                 status, answer = await self._once(headers, body, timeout)
-                if not left or status not in _RETRIED:
+                if not left or not (status in _RETRIED or (self._always and status >= 300)):
                     return status, answer
             except outgoing.FAILURES as error:
-                if not left or not _passes(error):
+                if not left or not (self._always or _passes(error)):
                     target = URL(self.url)
                     text = outgoing.explain(error, target.host or "", target.port or 0)
                     raise WebhookError(f'Post "{self.url}": {text}') from None

@@ -17,16 +17,25 @@ def check(authorizer: UnionAuthorizer, request: Request) -> Awaitable[None] | No
     try:
         decision = authorizer.authorize(attributes)
     except Unanswered:
-        return _asked(authorizer, attributes)
+        return _asked(authorizer, attributes, request)
+    if request.audit is not None:
+        _annotate(request, decision)
     if not decision.allowed:
         raise _refusal(attributes, decision)
     return None
 
 
-async def _asked(authorizer: UnionAuthorizer, attributes: Attributes) -> None:
+async def _asked(authorizer: UnionAuthorizer, attributes: Attributes, request: Request) -> None:
     decision = await authorizer.ask(attributes)
+    if request.audit is not None:
+        _annotate(request, decision)
     if not decision.allowed:
         raise _refusal(attributes, decision)
+
+
+def _annotate(request: Request, decision: Decision) -> None:
+    request.annotations["authorization.k8s.io/decision"] = "allow" if decision.allowed else "forbid"
+    request.annotations["authorization.k8s.io/reason"] = decision.reason
 
 
 def _refusal(attributes: Attributes, decision: Decision) -> errors.ApiError:

@@ -42,6 +42,8 @@ def read(request: Request, endpoint: Endpoint) -> Any:
         check_strict(request, mode, twice + problems)
     except decode.DecodeError as error:
         raise _bad_request(error, request, identity) from None
+    if request.audit is not None:
+        request.audit.request_object(obj)
     return obj
 
 
@@ -61,6 +63,8 @@ def read_as(
         check_strict(request, mode, twice + problems)
     except decode.DecodeError as error:
         raise _bad_request(error, request, identity) from None
+    if request.audit is not None:
+        request.audit.request_object(obj)
     return obj
 
 

@@ -1,0 +1,157 @@
+"""Makes audit events at the stages of each request, and gives them to the sinks.
+
+In: requests, from the chain. Out: events. Called by ``chain``; ``run`` is a post-start hook, for
+sinks that do not write at once. Upstream: apiserver ``endpoints/filters/audit.go``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from functools import partial
+from typing import Protocol
+
+from trireme.apiserver.audit import policy
+from trireme.apiserver.audit.event import Event, RequestAudit
+from trireme.apiserver.audit.log import LogSink
+from trireme.apiserver.audit.webhook import WebhookSink
+from trireme.apiserver.reply.reply import AnyReply, Reply
+from trireme.apiserver.request import Request, is_long_running
+from trireme.apiserver.settings.audit import Audit
+from trireme.kit.env import Env
+from trireme.machinery import errors, time
+
+
+class Sink(Protocol):
+    """``strict``: a request whose first event cannot be stored fails."""
+
+    strict: bool
+
+    def process(self, event: Event) -> bool | Awaitable[bool]:
+        """Store an event, or take it to be stored; whether that went well."""
+
+    def take(self, event: Event) -> None:
+        """The same at the end of a stream, where nobody waits for the answer."""
+
+    async def run(self) -> None:
+        """Store what was taken, until cancelled."""
+
+    async def close(self) -> None:
+        """Store what is left."""
+
+
+class Auditor:
+    """The audit of one API server."""
+
+    def __init__(self, evaluator: policy.Evaluator, sinks: Sequence[Sink], env: Env) -> None:
+        self._evaluator = evaluator
+        self._sinks = sinks
+        self._env = env
+
+    def received(self, request: Request) -> Awaitable[None] | None:
+        """The request has been authenticated. ApiError where its event has to be stored and cannot
+        be."""
+        config = self._evaluator.evaluate(request.user, request.info)
+        if not config.level:
+            return None
+        return self._check(self._stage(self._begin(request, config), "RequestReceived"))
+
+    def answered(self, request: Request, answer: AnyReply) -> Awaitable[None] | None:
+        """The request has been answered; a stream has begun."""
+        found: RequestAudit | None = request.audit
+        if found is None:
+            return self._unauthenticated(request, answer) if request.user is None else None
+        found.answered(answer)
+        if found.panicked:
+            found.failed(f"APIServer panic'd: {found.panicked}")
+            return self._done(self._stage(found, "Panic"))
+        if isinstance(answer, Reply) and not is_long_running(request.info):
+            return self._done(self._stage(found, "ResponseComplete"))
+        if is_long_running(request.info):
+            waiting = self._stage(found, "ResponseStarted")
+        else:
+            waiting = []
+        request.at_end(partial(self._ended, found))
+        return self._done(waiting)
+
+    async def run(self) -> None:
+        """Store what the sinks have taken, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for sink in self._sinks:
+                group.create_task(sink.run())
+
+    async def close(self) -> None:
+        """Store what is left."""
+        for sink in self._sinks:
+            await sink.close()
+
+    def _begin(self, request: Request, config: policy.Config) -> RequestAudit:
+        received = time.format_micro(self._env.clock.now())
+        audit_id = request.headers.get("audit-id") or self._env.uid()
+        found = request.audit = RequestAudit(request, config, audit_id, received)
+        return found
+
+    def _unauthenticated(self, request: Request, answer: AnyReply) -> Awaitable[None] | None:
+        config = self._evaluator.evaluate(None, request.info)
+        if not config.level:
+            return None
+        found = self._begin(request, config)
+        found.failed(f"Authentication failed, attempted: {_attempted(request)}", 401, "")
+        return self._done(self._stage(found, "ResponseStarted"))
+
+    def _ended(self, found: RequestAudit) -> None:
+        self._stage(found, "ResponseComplete", wait=False)
+
+    def _stage(
+        self, found: RequestAudit, stage: str, wait: bool = True
+    ) -> list[tuple[Sink, bool | Awaitable[bool]]]:
+        if stage in found.config.omit:
+            return []
+        event = found.event(stage, self._env.clock.now())
+        if wait:
+            return [(sink, sink.process(event)) for sink in self._sinks]
+        for sink in self._sinks:
+            sink.take(event)
+        return []
+
+    def _check(self, results: list[tuple[Sink, bool | Awaitable[bool]]]) -> Awaitable[None] | None:
+        if all(result is True or not sink.strict for sink, result in results):
+            return self._done(results)
+        return self._checked(results)
+
+    async def _checked(self, results: list[tuple[Sink, bool | Awaitable[bool]]]) -> None:
+        for sink, result in results:
+            stored = result if isinstance(result, bool) else await result
+            if sink.strict and not stored:
+                raise errors.internal_error("failed to store audit event")
+
+    def _done(self, results: list[tuple[Sink, bool | Awaitable[bool]]]) -> Awaitable[None] | None:
+        waiting = [result for _, result in results if not isinstance(result, bool)]
+        return _all(waiting) if waiting else None
+
+
+async def _all(waiting: Sequence[Awaitable[bool]]) -> None:
+    for each in waiting:
+        await each
+
+
+def _attempted(request: Request) -> str:
+    """The ways in which somebody tried to authenticate."""
+    found = []
+    if request.headers.get("authorization", "").lower().startswith("bearer "):
+        found.append("bearer")
+    if request.peer_certificate is not None:
+        found.append("x509")
+    return ", ".join(found) or "no credentials"
+
+
+def of(settings: Audit, env: Env) -> Auditor | None:
+    """The auditor that the settings ask for."""
+    if settings.policy is None or not (settings.log or settings.webhook):
+        return None
+    sinks: list[Sink] = []
+    if settings.log is not None:
+        sinks.append(LogSink(settings.log, env))
+    if settings.webhook is not None:
+        sinks.append(WebhookSink(settings.webhook, env))
+    return Auditor(policy.Evaluator(settings.policy), sinks, env)
