@@ -178,6 +178,33 @@ def test_flags_of_authentication(tmp_path: Path) -> None:
     assert settings.algorithms == ("RS256", "ES256")
 
 
+def test_flags_of_audit(tmp_path: Path) -> None:
+    policy = tmp_path / "policy"
+    policy.write_text(
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata, verbs: [create]}]\n"
+    )
+    config = apiserver_flags.configured(
+        PLAIN,
+        (
+            f"audit-policy-file={policy}",
+            f"audit-log-path={tmp_path}/audit.log",
+            "audit-log-mode=batch",
+            "audit-log-maxsize=5",
+            "audit-log-format=legacy",
+            "audit-log-truncate-enabled",
+        ),
+    )
+    audit = config.audit
+    assert audit.policy is not None
+    assert audit.policy.rules[0].verbs == ("create",)
+    assert audit.log is not None
+    assert audit.log.path == tmp_path / "audit.log"
+    assert (audit.log.mode, audit.log.max_size, audit.log.legacy) == ("batch", 5, True)
+    assert audit.log.truncation is not None
+    assert audit.webhook is None
+    assert apiserver_flags.configured(PLAIN, ("audit-log-path=-",)).audit.policy is None
+
+
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
@@ -200,6 +227,17 @@ def test_flags_of_authentication(tmp_path: Path) -> None:
         (["authentication-token-webhook-config-file=CA"], "kubeconfig"),
         (["service-account-lookup=false"], "not supported"),
         (["service-account-key-file=CA"], "no key in PEM"),
+        (["audit-policy-file=EMPTY"], "--audit-policy-file: .*: no document of kind Policy"),
+        (["audit-webhook-config-file=CA"], "--audit-webhook-config-file: .*not a kubeconfig"),
+        (
+            [
+                "audit-log-path=-",
+                "audit-log-truncate-enabled",
+                "audit-log-truncate-max-batch-size=10",
+            ],
+            "must be greater than or equal to",
+        ),
+        (["audit-log-version=audit.k8s.io/v2"], "not supported"),
         (["authorization-mode=ABAC"], "ABAC needs --authorization-policy-file"),
         (["authorization-policy-file=EMPTY"], "without mode ABAC"),
         (["authorization-mode=RBAC", "authorization-mode=RBAC"], "more than once"),

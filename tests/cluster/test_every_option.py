@@ -118,6 +118,7 @@ KINDS = {
     "strings": ["", "*,", "A", "a b", "-"],
     "headers": ["", "a b", "a:", "a,"],
     "pairs": ["", "x", "=x", "A="],
+    "target": ["", "/"],
     "text": ["", "a\nb", "ä"],
     "texts": ["", "a\nb", "ä", "a,"],
     "files": FILES,

@@ -48,6 +48,10 @@ def event(name: str = "a", uri: str = "/x") -> Event:
     )
 
 
+def copies(folder: Path) -> list[Path]:
+    return list(folder.glob("audit-*"))
+
+
 @virtual.test()
 async def test_a_large_file_is_put_aside(
     env: Env, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -59,7 +63,7 @@ async def test_a_large_file_is_put_aside(
         assert sink.process(event(f"event-{number}"))
         await env.clock.sleep(1.0)
     await sink.close()
-    first, second = sorted(tmp_path.glob("audit-*"))
+    first, second = sorted(copies(tmp_path))
     assert first.name.startswith("audit-2030-01-01T00-00-")
     assert second.name.endswith(".log.gz")
     lines = [*gzip.decompress(second.read_bytes()).splitlines(), *path.read_bytes().splitlines()]

@@ -63,7 +63,7 @@ class Auditor:
             return self._unauthenticated(request, answer) if request.user is None else None
         found.answered(answer)
         if found.panicked:
-            found.failed(f"APIServer panic'd: {found.panicked}")
+            found.panic()
             return self._done(self._stage(found, "Panic"))
         if isinstance(answer, Reply) and not is_long_running(request.info):
             return self._done(self._stage(found, "ResponseComplete"))
@@ -96,7 +96,7 @@ class Auditor:
         if not config.level:
             return None
         found = self._begin(request, config)
-        found.failed(f"Authentication failed, attempted: {_attempted(request)}", 401, "")
+        found.answered(answer)
         return self._done(self._stage(found, "ResponseStarted"))
 
     def _ended(self, found: RequestAudit) -> None:
@@ -133,16 +133,6 @@ class Auditor:
 async def _all(waiting: Sequence[Awaitable[bool]]) -> None:
     for each in waiting:
         await each
-
-
-def _attempted(request: Request) -> str:
-    """The ways in which somebody tried to authenticate."""
-    found = []
-    if request.headers.get("authorization", "").lower().startswith("bearer "):
-        found.append("bearer")
-    if request.peer_certificate is not None:
-        found.append("x509")
-    return ", ".join(found) or "no credentials"
 
 
 def of(settings: Audit, env: Env) -> Auditor | None:

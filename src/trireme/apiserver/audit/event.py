@@ -17,12 +17,16 @@ from trireme.apiserver.audit.policy import Config
 from trireme.apiserver.reply.reply import JSON, AnyReply, Reply
 from trireme.apiserver.request import Request, User
 from trireme.machinery import errors, names, time
-from trireme.machinery.codec import yaml
+from trireme.machinery.codec import cbor, yaml
+from trireme.machinery.codec.protobuf import decode, table
 
 METADATA, REQUEST, RESPONSE = 1, 2, 3
 KIND, VERSION = "Event", "audit.k8s.io/v1"
 _MOST_AGENT = 1024
+_DELETIONS = ("delete", "deletecollection")
+_INTERNAL = "meta.k8s.io/__internal"
 _STATUS = re.compile(rb'\s*\{\s*"kind"\s*:\s*"Status"')
+_PROTOBUF = "application/vnd.kubernetes.protobuf"
 _STATUS_FIELDS = ("status", "message", "reason", "details", "code")
 
 
@@ -38,6 +42,7 @@ class Event(msgspec.Struct, omit_defaults=True):
     verb: str
     user: dict[str, Any]
     impersonatedUser: dict[str, Any] | None = None
+    authenticationMetadata: dict[str, str] | None = None
     sourceIPs: list[str] | None = None
     userAgent: str = ""
     objectRef: dict[str, str] | None = None
@@ -66,6 +71,7 @@ class RequestAudit:
         "_user",
         "audit_id",
         "config",
+        "constraint",
         "panicked",
     )
 
@@ -75,6 +81,8 @@ class RequestAudit:
         self._impersonated: User | None = None
         # What an exception said that nobody expected.
         self.panicked = ""
+        # The verb by which somebody else could be impersonated.
+        self.constraint = ""
         self._request = request
         self._user = request.user
         self._received = received
@@ -125,17 +133,18 @@ class RequestAudit:
             self._status = {"metadata": {}} | {
                 name: found[name] for name in _STATUS_FIELDS if name in found
             }
-        if has_object and plain:
-            self._response_object = plain
+            self._status.setdefault("code", answer.status)
+        if has_object:
+            self._response_object = plain or _as_json(answer)
 
-    def failed(self, message: str, code: int = 500, reason: str = "InternalError") -> None:
-        """There is no answer to speak of."""
+    def panic(self) -> None:
+        """The answer is none that anybody meant."""
         self._status = {
             "metadata": {},
             "status": "Failure",
-            "message": message,
-            "reason": reason,
-            "code": code,
+            "message": f"APIServer panic'd: {self.panicked}",
+            "reason": "InternalError",
+            "code": 500,
         }
 
     def event(self, stage: str, now: float) -> Event:
@@ -155,6 +164,9 @@ class RequestAudit:
             verb=request.info.verb,
             user=_user(self._user) if self._user is not None else {},
             impersonatedUser=None if self._impersonated is None else _user(self._impersonated),
+            authenticationMetadata=(
+                {"impersonationConstraint": self.constraint} if self.constraint else None
+            ),
             sourceIPs=self._source,
             userAgent=self._agent,
             objectRef=ref,
@@ -179,10 +191,14 @@ class RequestAudit:
                 return
         elif "json" in media or not media:
             try:
-                msgspec.json.decode(request.body)
+                plain = msgspec.json.decode(request.body)
             except (msgspec.DecodeError, RecursionError):
                 return
             self._request_object = request.body
+            if request.info.verb in _DELETIONS and isinstance(plain, dict):
+                # As upstream shows them, which has no version of them here.
+                plain = {"kind": "DeleteOptions", **plain, "apiVersion": _INTERNAL}
+                self._request_object = msgspec.json.encode(plain)
 
     def _raw(self, data: bytes | None) -> msgspec.Raw | None:
         if data is None:
@@ -190,6 +206,22 @@ class RequestAudit:
         if self.config.omit_managed_fields and b'"managedFields"' in data:
             data = msgspec.json.encode(_without_managed_fields(msgspec.json.decode(data)))
         return msgspec.Raw(data.strip())
+
+
+def _as_json(answer: Reply) -> bytes | None:
+    """An object in another form, None for what is none."""
+    try:
+        if answer.content_type.startswith(_PROTOBUF):
+            plain = decode.decode(answer.body, table.built_in())
+        elif "yaml" in answer.content_type:
+            plain = yaml.load(answer.body).value
+        elif "cbor" in answer.content_type:
+            plain = cbor.load(answer.body)
+        else:
+            return None
+        return msgspec.json.encode(plain)
+    except (ValueError, TypeError, errors.ApiError):
+        return None
 
 
 def _user(user: User) -> dict[str, Any]:

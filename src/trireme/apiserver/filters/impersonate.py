@@ -105,6 +105,8 @@ def _apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
             asked = requests.attributes(request, request.info.verb)
             check(replace(asked, verb=f"impersonate-on:{mode.name}:{request.info.verb}"))
             request.user = _constrained(mode, requested, actor, check)
+            if request.audit is not None:
+                request.audit.constraint = f"impersonate:{mode.name}"
             return
         except errors.ApiError as error:
             first = first or error
