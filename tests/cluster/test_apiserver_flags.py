@@ -12,7 +12,7 @@ import pytest
 
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.settings.authentication import Authentication
-from trireme.cluster import apiserver_flags, compose, provision, settings, up
+from trireme.cluster import apiserver_flags, compose, ports, provision, settings, up
 from trireme.cluster.command_line import cli
 from trireme.cluster.commands import _standalone, apiserver
 from trireme.cluster.hosts.plan import Places
@@ -84,6 +84,7 @@ def test_up_and_the_command_alone_keep_the_same(
     monkeypatch.setattr(compose, "api_server", composed)
     monkeypatch.setattr(_standalone, "run", lambda name, main: main(None).send(None))
     monkeypatch.setattr(up, "up", upped)
+    monkeypatch.setattr(ports, "problem", lambda *_: "")
     alone = ["apiserver", "--state-dir", str(tmp_path / "s"), "--max-requests-inflight", "7"]
     for words in (alone, ["up", "--kube-apiserver-arg", "max-requests-inflight=7"]):
         with pytest.raises(Enough):

@@ -11,7 +11,7 @@ import pytest
 from tests.apiserver import wire
 
 from trireme.apiserver.audit import policy
-from trireme.apiserver.request import User, parse
+from trireme.apiserver.request import Request, User, parse
 from trireme.apiserver.settings.audit import Audit, LogSettings
 from trireme.apiserver.settings.authentication import Authentication
 from trireme.kit.env import Env
@@ -92,11 +92,8 @@ async def test_objects(asking: Any, tmp_path: Path) -> None:
         "details": {"name": "none", "kind": "configmaps"},
         "code": 404,
     }
-    assert delete["requestObject"] == {
-        "kind": "DeleteOptions",
-        "apiVersion": "meta.k8s.io/__internal",
-        "gracePeriodSeconds": 0,
-    }
+    options = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/__internal"}
+    assert delete["requestObject"] == options | {"gracePeriodSeconds": 0}
     assert (delete["responseStatus"]["status"], delete["responseStatus"]["code"]) == (
         "Success",
         200,
@@ -191,6 +188,16 @@ async def test_a_watch_has_three_stages(tmp_path: Path, caplog: Any) -> None:
     assert len({event["auditID"] for event in found}) == 1
     assert found[0]["sourceIPs"] == ["127.0.0.1"]
     assert found[1]["responseStatus"] == {"metadata": {}, "code": 200}
+
+
+async def test_a_client_that_goes_is_written(asking: Any, tmp_path: Path) -> None:
+    async with asking(Env(), audit=audit(tmp_path, "rules: [{level: Metadata}]")) as ask:
+        request = Request("POST", MAPS, user=User("jane"))
+        assert ask.server.context.audit.received(request) is None
+        request.close()
+    received, complete = events(tmp_path)
+    assert stages((received, complete)) == ["RequestReceived", "ResponseComplete"]
+    assert complete["responseStatus"]["message"] == "Connection closed early"
 
 
 async def test_the_answer_has_the_events_id(tmp_path: Path, caplog: Any) -> None:

@@ -54,7 +54,9 @@ class Auditor:
         config = self._evaluator.evaluate(request.user, request.info)
         if not config.level:
             return None
-        return self._check(self._stage(self._begin(request, config), "RequestReceived"))
+        found = self._begin(request, config)
+        request.at_end(partial(self._ended, found))
+        return self._check(self._stage(found, "RequestReceived"))
 
     def answered(self, request: Request, answer: AnyReply) -> Awaitable[None] | None:
         """The request has been answered; a stream has begun."""
@@ -64,15 +66,14 @@ class Auditor:
         found.answered(answer)
         if found.panicked:
             found.panic()
+            found.is_over = True
             return self._done(self._stage(found, "Panic"))
-        if isinstance(answer, Reply) and not is_long_running(request.info):
-            return self._done(self._stage(found, "ResponseComplete"))
         if is_long_running(request.info):
-            waiting = self._stage(found, "ResponseStarted")
-        else:
-            waiting = []
-        request.at_end(partial(self._ended, found))
-        return self._done(waiting)
+            return self._done(self._stage(found, "ResponseStarted"))
+        if not isinstance(answer, Reply):
+            return None
+        found.is_over = True
+        return self._done(self._stage(found, "ResponseComplete"))
 
     async def run(self) -> None:
         """Store what the sinks have taken, until cancelled."""
@@ -100,6 +101,10 @@ class Auditor:
         return self._done(self._stage(found, "ResponseStarted"))
 
     def _ended(self, found: RequestAudit) -> None:
+        """The stream has ended, or the client went before it was answered."""
+        if found.is_over:
+            return
+        found.end()
         self._stage(found, "ResponseComplete", wait=False)
 
     def _stage(

@@ -72,6 +72,7 @@ class RequestAudit:
         "audit_id",
         "config",
         "constraint",
+        "is_over",
         "panicked",
     )
 
@@ -81,6 +82,8 @@ class RequestAudit:
         self._impersonated: User | None = None
         # What an exception said that nobody expected.
         self.panicked = ""
+        # Whether the last event has been made.
+        self.is_over = False
         # The verb by which somebody else could be impersonated.
         self.constraint = ""
         self._request = request
@@ -113,7 +116,7 @@ class RequestAudit:
                 found = meta.get(name) if isinstance(meta, Mapping) else getattr(meta, name, "")
                 self._ref[name] = self._ref[name] or str(found or "")
         if self.config.level >= REQUEST:
-            self._request_object = msgspec.json.encode(obj)
+            self._request_object = self._encoded(obj)
 
     def answered(self, answer: AnyReply) -> None:
         """What is answered."""
@@ -146,6 +149,12 @@ class RequestAudit:
             "reason": "InternalError",
             "code": 500,
         }
+
+    def end(self) -> None:
+        """There is nobody left to answer to, unless it has been."""
+        if self._status is None:
+            message = "Connection closed early"
+            self._status = {"metadata": {}, "status": "Success", "message": message, "code": 200}
 
     def event(self, stage: str, now: float) -> Event:
         """The event of a stage."""
@@ -194,11 +203,15 @@ class RequestAudit:
                 plain = msgspec.json.decode(request.body)
             except (msgspec.DecodeError, RecursionError):
                 return
-            self._request_object = request.body
-            if request.info.verb in _DELETIONS and isinstance(plain, dict):
-                # As upstream shows them, which has no version of them here.
-                plain = {"kind": "DeleteOptions", **plain, "apiVersion": _INTERNAL}
-                self._request_object = msgspec.json.encode(plain)
+            self._request_object = self._encoded(plain)
+
+    def _encoded(self, obj: Any) -> bytes:
+        if self._request.info.verb not in _DELETIONS:
+            return msgspec.json.encode(obj)
+        # Options, as upstream shows them: it has no version of them here.
+        return msgspec.json.encode(
+            {**msgspec.to_builtins(obj), "kind": "DeleteOptions", "apiVersion": _INTERNAL}
+        )
 
     def _raw(self, data: bytes | None) -> msgspec.Raw | None:
         if data is None:
