@@ -11,6 +11,7 @@ import asyncio
 import gc
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -24,7 +25,6 @@ async def main(folder: Path, port: int, flags: list[str]) -> None:
     """Serve until SIGTERM."""
     from trireme.apiserver import run
     from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
-    from trireme.apiserver.settings.authentication import Authentication
     from trireme.cluster import apiserver_flags
     from trireme.kit.pki import Pair
     from trireme.store.sqlite import SqliteStore
@@ -42,10 +42,12 @@ async def main(folder: Path, port: int, flags: list[str]) -> None:
         listen=(("127.0.0.1", port),),
         serving=Pair((folder / "serving.pem").read_bytes(), (folder / "serving.key").read_bytes()),
         client_authority=(folder / "ca.pem").read_bytes(),
-        authentication=Authentication(static_tokens={TOKEN: ("admin", "1", ("system:masters",))}),
         forks=compose.forks(),
     )
     config = apiserver_flags.configured(config, flags)
+    tokens = {TOKEN: ("admin", "1", ("system:masters",))}
+    authentication = replace(config.authentication, static_tokens=tokens)
+    config = replace(config, authentication=authentication)
     try:
         await run.run(config, compose.environment("apiserver", lambda: None))
     except asyncio.CancelledError:

@@ -113,6 +113,7 @@ KINDS = {
     "ip": ADDRESSES,
     "metrics": ["", "a b", "1a", "a,"],
     "name": NAMES,
+    "plugins": ["", "a b", "x1", "A,"],
     "paths": ["", "healthz", "/a b", "/a,"],
     "provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
     "refused": ["", "something", "1"],

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from trireme.apiserver.nodes.contract import KubeletAccess, Kubelets
+from trireme.apiserver.settings.admission import Admission
 from trireme.apiserver.settings.aggregator import AggregatorSettings
 from trireme.apiserver.settings.audit import Audit
 from trireme.apiserver.settings.authentication import Authentication
@@ -63,6 +64,7 @@ class ApiServerConfig:
     authentication: Authentication = field(default_factory=Authentication)
     authorization: Authorization = field(default_factory=Authorization)
     audit: Audit = field(default_factory=Audit)
+    admission: Admission = field(default_factory=Admission)
     service_cidr: str = "10.96.0.0/12"
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.

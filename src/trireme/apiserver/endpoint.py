@@ -159,7 +159,7 @@ class Endpoint:
             for item in items
         ]
 
-    async def shown(self, obj: Any) -> bytes:
+    async def converted(self, obj: Any) -> bytes:
         """An object of the stored version as JSON of this one; the object stays as it is."""
         conversion = self.resource.stored_as
         if self.converts and conversion is not None:

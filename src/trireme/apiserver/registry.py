@@ -76,7 +76,7 @@ class Call:
     # What admission notes for the audit event.
     annotations: dict[str, str] = field(default_factory=dict)
     # How admission sees the objects, where that is not as what is stored (Scale).
-    objects: Objects | None = None
+    objects: Objects = objects.STORED
 
 
 class Allocation(Protocol):
@@ -391,8 +391,8 @@ class Registry:
         endpoint, old = attributes.endpoint, attributes.old
         if endpoint.hub is endpoint:
             return
-        new = endpoint.decode(await endpoint.shown(attributes.new))
-        was = None if old is None else endpoint.decode(await endpoint.shown(old))
+        new = endpoint.decode(await endpoint.converted(attributes.new))
+        was = None if old is None else endpoint.decode(await endpoint.converted(old))
         endpoint.validate_served(new, was, attributes.subresource)
 
     def _check_version(

@@ -101,14 +101,25 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
     async def write_status(obj: Any) -> None:
         await registry.write_status(built_in.by_type[type(obj)], obj)
 
+    async def create(obj: Any) -> None:
+        endpoint = built_in.by_type[type(obj)]
+        await registry.create(endpoint, obj.metadata.namespace, obj, Call(SELF, manager=MANAGER))
+
     ports = Ports(*config.node_ports, store)
     ip_addresses = _IPAddresses(built_in.by_type[IPAddress])
     registry = Registry(
         store,
         Chain(
-            order.plugins(),
+            order.plugins(config.admission),
             Context(
-                reader, env, authorizer, write_status, hooks, served.versions_of, served.of_kind
+                reader,
+                env,
+                authorizer,
+                write_status,
+                create,
+                hooks,
+                served.versions_of,
+                served.of_kind,
             ),
         ),
         env,

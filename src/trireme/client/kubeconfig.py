@@ -105,6 +105,33 @@ def parse(data: bytes, context: str = "", folder: Path = Path()) -> Access:
     )
 
 
+class User(msgspec.Struct, frozen=True):
+    """One user of a kubeconfig. ``token`` wins over ``token_file``."""
+
+    client: Pair | None = None
+    token: str = ""
+    token_file: str = ""
+
+
+def users(data: bytes, folder: Path = Path()) -> tuple[dict[str, User], str]:
+    """All users of a kubeconfig's text by name, and the name of the current context's."""
+    config = _document(data)
+    found: dict[str, User] = {}
+    for item in config.get("users") or ():
+        name = _text(item, "name", "a user") if isinstance(item, dict) else ""
+        user = _named(config, "users", "user", name)
+        _only(user, _USER_FIELDS, f"user {name!r}")
+        token_file = _text(user, "tokenFile", f"user {name!r}")
+        found[name] = User(
+            _pair(user, folder, name),
+            _text(user, "token", f"user {name!r}"),
+            str(folder / token_file) if token_file else "",
+        )
+    context = _text(config, "current-context", "the kubeconfig")
+    entry = _named(config, "contexts", "context", context) if context else {}
+    return found, _text(entry, "user", f"context {context!r}")
+
+
 def connect(access: Access, clock: Clock) -> Http:
     """A transport; whoever asks closes it. ``clock`` says when a token file is read again. Raises
     KubeconfigError for what is no certificate or key."""

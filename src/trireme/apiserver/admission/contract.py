@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from trireme.apiserver.admission.objects import Objects
+from trireme.apiserver.admission.objects import STORED, Objects
 from trireme.apiserver.authz.contract import Unanswered, answered
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.cache.reader import Reader
@@ -50,8 +50,8 @@ class Attributes:
     request: Request | None = None
     # The options of a deletion, which may come in the body.
     options: Any = None
-    # How the objects look in other versions; None: as those of any stored kind (``objects.of``).
-    objects: Objects | None = None
+    # How the objects look in other versions.
+    objects: Objects = STORED
     # The second round of ``admit``, which a plugin asked for by ``reinvoke`` in the first one
     # because it changed the object by rules from outside. ``state`` is each plugin's own, by name.
     reinvoke: bool = False
@@ -89,6 +89,8 @@ class Context:
     env: Env
     authorizer: UnionAuthorizer
     write_status: Callable[[Any], Awaitable[None]]
+    # Makes an object as the API server's own.
+    create: Callable[[Any], Awaitable[None]]
     # Asks webhooks.
     hooks: Hooks
     # The endpoints of all served versions of an endpoint's kind, its own among them.

@@ -1,13 +1,13 @@
 """The objects of a write as webhooks and policies see them: JSON of a version that they ask for.
 
-In: an object as the write path has it (the stored version), the version wanted. Out: its JSON; and
-back: JSON that a webhook or a policy made, as the object that is written from then on. ``of`` gives
-the way of a write. Upstream: apiserver ``admission/conversion``, EquivalentResourceMapper.
+In: an object as the write path has it (the stored version), the version desired. Out: its JSON; and
+back: JSON that a webhook or a policy made, as the object that is written from then on. Upstream:
+apiserver ``admission/conversion``, EquivalentResourceMapper.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -16,9 +16,6 @@ from trireme.machinery import errors
 from trireme.machinery.codec import json
 from trireme.machinery.resource import Resource
 from trireme.machinery.schema import decode
-
-if TYPE_CHECKING:
-    from trireme.apiserver.admission.contract import Attributes
 
 
 class GroupVersionKind(NamedTuple):
@@ -66,45 +63,41 @@ def _kind(resource: Resource, subresource: str) -> GroupVersionKind:
 class Objects(Protocol):
     """From the write path's objects to those of a version, and back."""
 
-    async def shown(self, obj: Any, wanted: Version) -> bytes:
+    async def converted(self, obj: Any, desired: Version) -> bytes:
         """The object as JSON of a version. ApiError."""
 
-    async def take(self, attributes: Attributes, data: bytes, made: Version) -> None:
-        """Make JSON of a version the new object of the write, defaulted. ApiError."""
+    async def take(self, new: Any, data: bytes, made: Version) -> None:
+        """Make ``new``, the object that is written, what JSON of a version says, defaulted.
+        ApiError."""
 
 
 class Stored:
     """Objects of stored kinds."""
 
-    async def shown(self, obj: Any, wanted: Version) -> bytes:
-        return await wanted.endpoint.shown(obj)
+    async def converted(self, obj: Any, desired: Version) -> bytes:
+        return await desired.endpoint.converted(obj)
 
-    async def take(self, attributes: Attributes, data: bytes, made: Version) -> None:
+    async def take(self, new: Any, data: bytes, made: Version) -> None:
         try:
             obj = await made.endpoint.taken(data)
         except decode.DecodeError as error:
             raise errors.internal_error(error.message) from None
-        made.endpoint.replace(attributes.new, obj)
+        made.endpoint.replace(new, obj)
 
 
 class Sent:
     """Objects that nothing stores (a Binding, the options of a connection)."""
 
-    async def shown(self, obj: Any, wanted: Version) -> bytes:
+    async def converted(self, obj: Any, desired: Version) -> bytes:
         return json.encode(obj)
 
-    async def take(self, attributes: Attributes, data: bytes, made: Version) -> None:
+    async def take(self, new: Any, data: bytes, made: Version) -> None:
         try:
-            obj = msgspec.json.decode(data, type=type(attributes.new))
+            obj = msgspec.json.decode(data, type=type(new))
         except msgspec.DecodeError as error:
             raise errors.internal_error(error) from None
-        attributes.endpoint.replace(attributes.new, obj)
+        Endpoint.replace(new, obj)
 
 
-_STORED = Stored()
+STORED = Stored()
 SENT = Sent()
-
-
-def of(attributes: Attributes) -> Objects:
-    """The way of the objects of a write."""
-    return attributes.objects or _STORED

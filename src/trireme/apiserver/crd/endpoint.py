@@ -227,7 +227,7 @@ class CustomEndpoint(Endpoint):
                 served[position] = _with(item, self._kept.put(item.key, item.value, made))
         return served
 
-    async def shown(self, obj: Any) -> bytes:
+    async def converted(self, obj: Any) -> bytes:
         if self.hub is self:
             return gotext.in_go(_encode(obj))
         (plain,) = await self.shared.convert([obj.plain()], self.resource.api_version)

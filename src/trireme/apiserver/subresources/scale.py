@@ -13,7 +13,6 @@ import msgspec
 from trireme.api.autoscaling.v1 import scale as scales
 from trireme.api.autoscaling.v1.scale import Scale, ScaleSpec, ScaleStatus
 from trireme.apiserver import ownership
-from trireme.apiserver.admission.contract import Attributes
 from trireme.apiserver.admission.objects import Version
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.endpoint import APPLIED, Endpoint
@@ -157,21 +156,21 @@ async def _replace(
 class _Objects:
     """Admission sees Scales."""
 
-    async def shown(self, obj: Any, wanted: Version) -> bytes:
-        endpoint = wanted.endpoint
+    async def converted(self, obj: Any, desired: Version) -> bytes:
+        endpoint = desired.endpoint
         if endpoint.converts:
-            obj = endpoint.decode(await endpoint.shown(obj))
+            obj = endpoint.decode(await endpoint.converted(obj))
         return json.encode(_scale_of(_mapping(endpoint), obj, 0))
 
-    async def take(self, attributes: Attributes, data: bytes, made: Version) -> None:
+    async def take(self, new: Any, data: bytes, made: Version) -> None:
         try:
             scale, _ = decode.decode(data, Scale, decode.IGNORE)
         except decode.DecodeError as error:
             raise errors.internal_error(error.message) from None
         endpoint = made.endpoint
-        obj = endpoint.decode(await endpoint.shown(attributes.new))
+        obj = endpoint.decode(await endpoint.converted(new))
         _mapping(endpoint).set_replicas(obj, scale.spec.replicas)
-        endpoint.replace(attributes.new, await endpoint.taken(json.encode(obj)))
+        endpoint.replace(new, await endpoint.taken(json.encode(obj)))
 
 
 def of(endpoint: Endpoint, obj: Any) -> Scale:

@@ -125,14 +125,17 @@ from .pod.pod import Pod as Pod
 from .pod.scheduling import PodAffinity as PodAffinity
 from .pod.scheduling import PodAffinityTerm as PodAffinityTerm
 from .pod.scheduling import PodAntiAffinity as PodAntiAffinity
+from .connect_options import PodAttachOptions as PodAttachOptions
 from .pod.volumes import PodCertificateProjection as PodCertificateProjection
 from .pod.status import PodCondition as PodCondition
 from .pod.rules.context import PodContext as PodContext
 from .pod.spec import PodDNSConfig as PodDNSConfig
 from .pod.spec import PodDNSConfigOption as PodDNSConfigOption
+from .connect_options import PodExecOptions as PodExecOptions
 from .pod.status import PodExtendedResourceClaimStatus as PodExtendedResourceClaimStatus
 from .pod.status import PodIP as PodIP
 from .pod.spec import PodOS as PodOS
+from .connect_options import PodPortForwardOptions as PodPortForwardOptions
 from .pod.spec import PodReadinessGate as PodReadinessGate
 from .pod.spec import PodResourceClaim as PodResourceClaim
 from .pod.status import PodResourceClaimStatus as PodResourceClaimStatus
@@ -148,6 +151,7 @@ from .volumesources import PortworxVolumeSource as PortworxVolumeSource
 from .pod.scheduling import PreferredSchedulingTerm as PreferredSchedulingTerm
 from .pod.probes import Probe as Probe
 from .pod.volumes import ProjectedVolumeSource as ProjectedVolumeSource
+from .connect_options import ProxyOptions as ProxyOptions
 from .volumesources import QuobyteVolumeSource as QuobyteVolumeSource
 from .persistentvolume_types import RBDPersistentVolumeSource as RBDPersistentVolumeSource
 from .pod.volumes import RBDVolumeSource as RBDVolumeSource

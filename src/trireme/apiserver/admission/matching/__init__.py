@@ -5,7 +5,7 @@ depends on the kind, the subresource and the operation is computed once and kept
 
     matcher = Matcher(rules, namespace_selector, object_selector, equivalent=True)
     found = matcher.match(attributes, context)      # Version | None; ApiError
-    data = await objects.of(attributes).shown(attributes.new, found)   # JSON of that version
+    data = await attributes.objects.converted(attributes.new, found)   # JSON of that version
     conditions = Conditions(match_conditions, failure_policy)
     conditions.hold(variables(...))                 # bool; EvaluationFailed
 

@@ -25,11 +25,11 @@ def warnings(
     clock: Callable[[], float],
 ) -> list[str]:
     """One warning for each sort of violation, with the first pod's name and how many others."""
-    chosen = _prioritized(pods, exempt)
+    selected = _prioritized(pods, exempt)
     until = clock() + SECONDS
     found: dict[str, list[str]] = {}
     checked = 0
-    for pod in chosen[:MOST]:
+    for pod in selected[:MOST]:
         checked += 1
         bad = evaluate.violations(demanded, pod.metadata, pod.spec)
         if bad:
@@ -37,10 +37,10 @@ def warnings(
         if clock() > until:
             break
     texts: list[str] = []
-    if checked < len(chosen):
+    if checked < len(selected):
         texts.append(
             f"new PodSecurity enforce level only checked against the first {checked} of "
-            f"{len(chosen)} existing pods"
+            f"{len(selected)} existing pods"
         )
     if found:
         texts.append(
@@ -60,15 +60,15 @@ def _prioritized(pods: Sequence[Pod], exempt: Collection[str]) -> list[Pod]:
     """One pod of each controller first: the others are mostly like it."""
     first: list[Pod] = []
     rest: list[Pod] = []
-    seen: set[str] = set()
+    observed: set[str] = set()
     for pod in pods:
         if pod.spec.runtimeClassName and pod.spec.runtimeClassName in exempt:
             continue
         owner = next((ref.uid for ref in pod.metadata.ownerReferences if ref.controller), None)
-        if owner is not None and owner in seen:
+        if owner is not None and owner in observed:
             rest.append(pod)
             continue
         first.append(pod)
         if owner is not None:
-            seen.add(owner)
+            observed.add(owner)
     return first + rest

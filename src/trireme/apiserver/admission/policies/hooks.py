@@ -17,7 +17,7 @@ import msgspec
 from trireme.api.core.v1.namespace import Namespace
 from trireme.apiserver.admission import objects
 from trireme.apiserver.admission.contract import Attributes, Context
-from trireme.apiserver.admission.matching import conditions, matcher, request
+from trireme.apiserver.admission.matching import matcher, request, variables
 from trireme.apiserver.admission.matching.matcher import Matcher
 from trireme.apiserver.admission.objects import Version
 from trireme.apiserver.admission.policies import project
@@ -236,7 +236,7 @@ class Values:
             values["namespaceObject"] = self._namespace_object("namespaceObject" in used)
         if "authorizer" in used or "authorizer.requestResource" in used:
             if self._authorizers is None:
-                self._authorizers = conditions.authorizers(attributes, self._context)
+                self._authorizers = variables.authorizers(attributes, self._context)
             values |= self._authorizers
         return values
 
@@ -269,7 +269,7 @@ class Values:
         key = id(version.endpoint), name
         found = self._shown.get(key)
         if found is None:
-            found = json.plain(await objects.of(self._attributes).shown(obj, version))
+            found = json.plain(await self._attributes.objects.converted(obj, version))
             self._shown[key] = found
         return found
 

@@ -22,7 +22,6 @@ from trireme.api.admissionregistration.v1.mutatingadmissionpolicy_types import (
 from trireme.api.admissionregistration.v1.mutatingadmissionpolicybinding_types import (
     MutatingAdmissionPolicyBinding,
 )
-from trireme.apiserver.admission import objects
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
 from trireme.apiserver.admission.matching.conditions import Conditions, EvaluationFailed
 from trireme.apiserver.admission.objects import Version
@@ -195,7 +194,7 @@ async def _apply(
         _check(data, _type(live, attributes, version))
     else:
         data = _encode(patches.apply_configuration(_atom(version), live, value))
-    await objects.of(attributes).take(attributes, data, version)
+    await attributes.objects.take(attributes.new, data, version)
     values.changed()
 
 

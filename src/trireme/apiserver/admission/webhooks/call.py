@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trireme.apiserver import hooks
-from trireme.apiserver.admission import objects
 from trireme.apiserver.admission.contract import Attributes, Context
 from trireme.apiserver.admission.matching import request as requests
 from trireme.apiserver.admission.objects import Version
@@ -33,7 +32,7 @@ class CallFailed(Exception):
 
 
 @dataclass(slots=True)
-class Shown:
+class Converted:
     """The objects of a write as JSON of one version: made once for all webhooks that want it."""
 
     version: Version
@@ -41,14 +40,14 @@ class Shown:
     old: bytes | None
 
 
-async def shown(attributes: Attributes, version: Version) -> Shown:
+async def convert(attributes: Attributes, version: Version) -> Converted:
     """The objects of a write in a version. ApiError."""
-    way = objects.of(attributes)
+    way = attributes.objects
     new, old = attributes.new, attributes.old
-    return Shown(
+    return Converted(
         version,
-        None if new is None else await way.shown(new, version),
-        None if old is None else await way.shown(old, version),
+        None if new is None else await way.converted(new, version),
+        None if old is None else await way.converted(old, version),
     )
 
 
@@ -56,7 +55,7 @@ async def ask(
     webhook: Webhook,
     attributes: Attributes,
     context: Context,
-    seen: Shown,
+    observed: Converted,
     credentials: Credentials,
     *,
     mutating: bool,
@@ -73,8 +72,8 @@ async def ask(
             "versions (v1, v1beta1)",
         )
     uid = context.env.uid()
-    fields = requests.fields(attributes, seen.version)
-    body = review.request(version, uid, fields, seen.new, seen.old)
+    fields = requests.fields(attributes, observed.version)
+    body = review.request(version, uid, fields, observed.new, observed.old)
     timeout = min(float(config.timeoutSeconds or 10), _left(attributes, context))
     try:
         answer = await context.hooks(config.clientConfig, body, timeout, credentials)

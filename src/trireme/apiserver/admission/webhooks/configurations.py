@@ -17,7 +17,7 @@ from trireme.api.admissionregistration.v1.validatingwebhookconfiguration_types i
     ValidatingWebhookConfiguration,
 )
 from trireme.apiserver.admission.contract import Attributes, Context, forbidden_by_name
-from trireme.apiserver.admission.matching import conditions
+from trireme.apiserver.admission.matching import variables
 from trireme.apiserver.admission.matching.conditions import Conditions, EvaluationFailed
 from trireme.apiserver.admission.matching.matcher import Matcher
 from trireme.apiserver.admission.objects import Version
@@ -50,9 +50,9 @@ class Webhook:
         found = self.matcher.match(attributes, context)
         if found is None or not self.conditions:
             return found
-        variables = await conditions.variables(attributes, context, found)
+        values = await variables.of(attributes, context, found)
         try:
-            return found if await answered(lambda: self.conditions.hold(variables)) else None
+            return found if await answered(lambda: self.conditions.hold(values)) else None
         except EvaluationFailed as problem:
             raise forbidden_by_name(attributes, str(problem)) from None
 
@@ -76,9 +76,9 @@ class Configurations:
     def _compiled(self, context: Context) -> list[Webhook]:
         found: list[Webhook] = []
         for configuration in context.reader.list(self._kind):
-            name, seen = configuration.metadata.name, dict[str, int]()
+            name, observed = configuration.metadata.name, dict[str, int]()
             for config in configuration.webhooks:
-                count = seen[config.name] = seen.get(config.name, -1) + 1
+                count = observed[config.name] = observed.get(config.name, -1) + 1
                 found.append(_webhook(f"{name}/{config.name}/{count}", name, config))
         return found
 

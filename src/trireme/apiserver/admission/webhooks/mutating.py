@@ -21,7 +21,7 @@ from trireme.apiserver.admission import objects
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.apiserver.admission.matching import rules
 from trireme.apiserver.admission.webhooks import call
-from trireme.apiserver.admission.webhooks.call import CallFailed, Shown
+from trireme.apiserver.admission.webhooks.call import CallFailed, Converted
 from trireme.apiserver.admission.webhooks.configurations import Configurations, Webhook
 from trireme.apiserver.admission.webhooks.review import AdmissionResponse
 from trireme.apiserver.admission.webhooks.settings import ClientAuth
@@ -41,11 +41,11 @@ class _Rounds:
 
     output: bytes = b""
     reinvocable: set[str] = field(default_factory=set)
-    wanted: set[str] = field(default_factory=set)
+    desired: set[str] = field(default_factory=set)
 
     def changed(self) -> None:
         """Something has changed the object after all webhooks that were asked so far."""
-        self.wanted |= self.reinvocable
+        self.desired |= self.reinvocable
         self.reinvocable.clear()
 
 
@@ -71,19 +71,19 @@ class MutatingAdmissionWebhook(PluginBase):
         rounds: _Rounds = attributes.state.setdefault(self.name, _Rounds())
         if attributes.is_reinvocation and await _output(attributes) != rounds.output:
             rounds.changed()
-        seen: Shown | None = None
+        observed: Converted | None = None
         asked = False
         for index, webhook in enumerate(webhooks):
             version = await webhook.match(attributes, context)
             if version is None:
                 continue
-            if attributes.is_reinvocation and webhook.uid not in rounds.wanted:
+            if attributes.is_reinvocation and webhook.uid not in rounds.desired:
                 continue
-            if seen is None or seen.version != version:
-                seen = await call.shown(attributes, version)
+            if observed is None or observed.version != version:
+                observed = await call.convert(attributes, version)
             asked = True
-            if await self._call(webhook, index, attributes, context, seen):
-                seen = None
+            if await self._call(webhook, index, attributes, context, observed):
+                observed = None
                 rounds.changed()
                 attributes.reinvoke = True
             config = webhook.config
@@ -94,7 +94,12 @@ class MutatingAdmissionWebhook(PluginBase):
             rounds.output = await _output(attributes)
 
     async def _call(
-        self, webhook: Webhook, index: int, attributes: Attributes, context: Context, seen: Shown
+        self,
+        webhook: Webhook,
+        index: int,
+        attributes: Attributes,
+        context: Context,
+        observed: Converted,
     ) -> bool:
         """Ask one webhook; whether it changed the object."""
         at = f"round_{int(attributes.is_reinvocation)}_index_{index}"
@@ -102,9 +107,9 @@ class MutatingAdmissionWebhook(PluginBase):
         try:
             credentials = self._auth.of(webhook.config.clientConfig)
             response = await call.ask(
-                webhook, attributes, context, seen, credentials, mutating=True
+                webhook, attributes, context, observed, credentials, mutating=True
             )
-            changed = await _apply(webhook, response, attributes, seen, at)
+            changed = await _apply(webhook, response, attributes, observed, at)
         except CallFailed as problem:
             if not webhook.ignores_failures:
                 raise errors.internal_error(problem) from None
@@ -126,11 +131,15 @@ async def _output(attributes: Attributes) -> bytes:
     if attributes.new is None:
         return b""
     version = objects.version(attributes.endpoint, attributes.subresource)
-    return await objects.of(attributes).shown(attributes.new, version)
+    return await attributes.objects.converted(attributes.new, version)
 
 
 async def _apply(
-    webhook: Webhook, response: AdmissionResponse, attributes: Attributes, seen: Shown, at: str
+    webhook: Webhook,
+    response: AdmissionResponse,
+    attributes: Attributes,
+    observed: Converted,
+    at: str,
 ) -> bool:
     """Apply the patch of a response; whether that changed the object."""
     if not response.patch:
@@ -145,7 +154,7 @@ async def _apply(
         ) from None
     if not steps:
         return False
-    if seen.new is None:
+    if observed.new is None:
         raise errors.internal_error(
             f"admission webhook {gotext.quote(webhook.name)} attempted to modify the object, which "
             "is not supported for this operation"
@@ -153,7 +162,7 @@ async def _apply(
     if response.patchType != "JSONPatch":
         kind = gotext.quote(response.patchType or "")
         raise CallFailed(webhook.name, f"unsupported patch type {kind}")
-    before = json.plain(seen.new)
+    before = json.plain(observed.new)
     try:
         after = json_patch.apply(before, steps)
     except errors.ApiError as problem:
@@ -166,6 +175,6 @@ async def _apply(
         "patchType": response.patchType,
     }
     attributes.annotate(f"{_PATCHED}{at}", json.encode(note).decode())
-    way = objects.of(attributes)
-    await way.take(attributes, json.encode(after), seen.version)
-    return after != before and await way.shown(attributes.new, seen.version) != seen.new
+    way = attributes.objects
+    await way.take(attributes.new, json.encode(after), observed.version)
+    return after != before and await way.converted(attributes.new, observed.version) != observed.new

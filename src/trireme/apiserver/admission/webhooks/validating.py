@@ -16,7 +16,7 @@ from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
 from trireme.apiserver.admission.matching import rules
 from trireme.apiserver.admission.objects import Version
 from trireme.apiserver.admission.webhooks import call
-from trireme.apiserver.admission.webhooks.call import CallFailed, Shown
+from trireme.apiserver.admission.webhooks.call import CallFailed, Converted
 from trireme.apiserver.admission.webhooks.configurations import Configurations, Webhook
 from trireme.apiserver.admission.webhooks.settings import ClientAuth
 from trireme.machinery import errors
@@ -44,24 +44,24 @@ class ValidatingAdmissionWebhook(PluginBase):
     async def _dispatch(
         self, webhooks: list[Webhook], attributes: Attributes, context: Context
     ) -> None:
-        seen: dict[Version, Shown] = {}
-        calls: list[tuple[Webhook, Shown]] = []
+        observed: dict[Version, Converted] = {}
+        calls: list[tuple[Webhook, Converted]] = []
         for webhook in webhooks:
             version = await webhook.match(attributes, context)
             if version is None:
                 continue
-            if version not in seen:
-                seen[version] = await call.shown(attributes, version)
-            calls.append((webhook, seen[version]))
+            if version not in observed:
+                observed[version] = await call.convert(attributes, version)
+            calls.append((webhook, observed[version]))
         if not calls:
             return
         if call.is_over(attributes, context):
             raise call.out_of_time()
         problems: list[errors.ApiError] = []
 
-        async def one(index: int, webhook: Webhook, shown: Shown) -> None:
+        async def one(index: int, webhook: Webhook, converted: Converted) -> None:
             try:
-                await self._call(index, webhook, shown, attributes, context)
+                await self._call(index, webhook, converted, attributes, context)
             except errors.ApiError as problem:
                 problems.append(problem)
 
@@ -69,17 +69,22 @@ class ValidatingAdmissionWebhook(PluginBase):
             await one(0, *calls[0])
         else:
             async with asyncio.TaskGroup() as group:
-                for index, (webhook, shown) in enumerate(calls):
-                    group.create_task(one(index, webhook, shown))
+                for index, (webhook, converted) in enumerate(calls):
+                    group.create_task(one(index, webhook, converted))
         if problems:
             raise problems[0]
 
     async def _call(
-        self, index: int, webhook: Webhook, seen: Shown, attributes: Attributes, context: Context
+        self,
+        index: int,
+        webhook: Webhook,
+        observed: Converted,
+        attributes: Attributes,
+        context: Context,
     ) -> None:
         try:
             credentials = self._auth.of(webhook.config.clientConfig)
-            await call.ask(webhook, attributes, context, seen, credentials, mutating=False)
+            await call.ask(webhook, attributes, context, observed, credentials, mutating=False)
         except CallFailed as problem:
             if not webhook.ignores_failures:
                 raise errors.internal_error(problem) from None
