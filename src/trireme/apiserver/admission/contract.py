@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from trireme.apiserver.admission.objects import STORED, Objects
 from trireme.apiserver.authz.contract import Unanswered, answered
 from trireme.apiserver.authz.union import UnionAuthorizer
+from trireme.apiserver.cache.changes import Changes
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.hooks import Hooks
@@ -115,9 +116,13 @@ Step = Callable[[Attributes, Context], Awaitable[None] | None]
 
 
 class PluginBase:
-    """A plugin that does nothing yet: real ones override what they need."""
+    """A plugin that does nothing yet: real ones override what they need.
+
+    ``configured_by``: kinds without whose objects it does nothing, so that it is not asked.
+    """
 
     name = ""
+    configured_by: tuple[type, ...] = ()
 
     def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
         return True
@@ -130,34 +135,33 @@ class PluginBase:
 
 
 class Chain:
-    """The plugins in order; which of them handle a write is computed once per kind."""
+    """The plugins in order. Which steps of which of them a write takes is computed once per kind,
+    and again when what configures them has changed."""
 
     def __init__(self, plugins: list[Plugin], context: Context) -> None:
         self._plugins = plugins
         self._context = context
-        self._plugins_for: dict[tuple[str, str, str], list[Plugin]] = {}
+        self._changes: Changes | None = None
+        self._admitting: dict[_Key, list[Step]] = {}
+        self._validating: dict[_Key, list[Step]] = {}
 
     async def admit(self, attributes: Attributes) -> None:
-        await self._admit(attributes)
+        self._follow()
+        steps = self._steps(self._admitting, "admit", attributes)
+        await self._run(steps, attributes)
         if attributes.reinvoke:
             attributes.is_reinvocation = True
-            await self._admit(attributes)
-
-    async def _admit(self, attributes: Attributes) -> None:
-        for plugin in self._for(attributes):
-            try:
-                waiting = plugin.admit(attributes, self._context)
-            except Unanswered:
-                waiting = self._asking(plugin.admit, attributes)
-            if waiting is not None:
-                await waiting
+            await self._run(steps, attributes)
 
     async def validate(self, attributes: Attributes) -> None:
-        for plugin in self._for(attributes):
+        await self._run(self._steps(self._validating, "validate", attributes), attributes)
+
+    async def _run(self, steps: list[Step], attributes: Attributes) -> None:
+        for step in steps:
             try:
-                waiting = plugin.validate(attributes, self._context)
+                waiting = step(attributes, self._context)
             except Unanswered:
-                waiting = self._asking(plugin.validate, attributes)
+                waiting = self._asking(step, attributes)
             if waiting is not None:
                 await waiting
 
@@ -168,11 +172,36 @@ class Chain:
         if waiting is not None:
             await waiting
 
-    def _for(self, attributes: Attributes) -> list[Plugin]:
+    def _follow(self) -> None:
+        """Take over changes of what configures plugins. Every write is admitted before it is
+        validated: once for each is enough."""
+        if self._changes is None:
+            kinds = dict.fromkeys(kind for one in self._plugins for kind in _configured_by(one))
+            self._changes = self._context.reader.changes(*kinds)
+        if self._changes.any():
+            self._admitting.clear()
+            self._validating.clear()
+
+    def _steps(
+        self, known: dict[_Key, list[Step]], name: str, attributes: Attributes
+    ) -> list[Step]:
         resource = attributes.resource
         key = (resource.group_resource, attributes.subresource, attributes.operation)
-        handlers = self._plugins_for.get(key)
-        if handlers is None:
-            handlers = [plugin for plugin in self._plugins if plugin.handles(resource, *key[1:])]
-            self._plugins_for[key] = handlers
-        return handlers
+        steps = known.get(key)
+        if steps is None:
+            steps = known[key] = [
+                getattr(plugin, name)
+                for plugin in self._plugins
+                if getattr(type(plugin), name) is not getattr(PluginBase, name)
+                and plugin.handles(resource, *key[1:])
+                and all(self._context.reader.list(kind) for kind in _configured_by(plugin))
+            ]
+        return steps
+
+
+# Group resource, subresource, operation.
+_Key = tuple[str, str, str]
+
+
+def _configured_by(plugin: Plugin) -> tuple[type, ...]:
+    return plugin.configured_by if isinstance(plugin, PluginBase) else ()

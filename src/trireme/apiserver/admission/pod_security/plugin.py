@@ -37,6 +37,10 @@ _TEMPLATES: Final[Mapping[type, Callable[[Any], Any]]] = {
     Job: lambda obj: obj.spec.template,
     CronJob: lambda obj: obj.spec.jobTemplate.spec.template,
 }
+_ENFORCED: Final = f"{PREFIX}enforce-policy"
+_PRIVILEGED: Final = str(LevelVersion())
+# Policies of so many namespaces are kept.
+_KEPT: Final = 10_000
 # Of any other one the object is a pod.
 _IGNORED: Final = frozenset(
     ("exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status")
@@ -50,6 +54,8 @@ class PodSecurity(PluginBase):
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
+        # The policy of a namespace as it was read last.
+        self._known: dict[str, tuple[Namespace, Policy, list[FieldError]]] = {}
 
     def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
         if operation not in ("CREATE", "UPDATE"):
@@ -69,8 +75,11 @@ class PodSecurity(PluginBase):
 
     def _namespace(self, attributes: Attributes, context: Context) -> None:
         new, old = attributes.new, attributes.old
-        policy, errs = self._policy(new)
-        before, old_errs = (None, []) if old is None else self._policy(old)
+        defaults = self._settings.defaults
+        policy, errs = levels.policy(new.metadata.labels, defaults)
+        before, old_errs = (
+            (None, []) if old is None else levels.policy(old.metadata.labels, defaults)
+        )
         if errs and errs != old_errs:
             raise errors.invalid("Namespace", attributes.name, errs)
         name = new.metadata.name
@@ -121,7 +130,7 @@ class PodSecurity(PluginBase):
             raise errors.internal_error(f"failed to lookup namespace {quoted}")
         policy, errs = self._policy(namespace)
         if not errs and policy.is_privileged:
-            _annotate(attributes, "enforce-policy", str(LevelVersion()))
+            attributes.annotations[_ENFORCED] = _PRIVILEGED
             return
         pod, old = attributes.new, attributes.old
         if old is None or _is_significant(pod.spec, old.spec):
@@ -178,8 +187,15 @@ class PodSecurity(PluginBase):
             attributes.warnings.append(_would(policy.warn, violated(policy.warn)))
 
     def _policy(self, namespace: Namespace) -> tuple[Policy, list[FieldError]]:
-        labels = namespace.metadata.labels
-        return levels.policy(labels, self._settings.defaults)
+        name = namespace.metadata.name
+        known = self._known.get(name)
+        if known is None or known[0] is not namespace:
+            labels = namespace.metadata.labels
+            known = (namespace, *levels.policy(labels, self._settings.defaults))
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[name] = known
+        return known[1], known[2]
 
 
 def _would(demanded: LevelVersion, detail: str) -> str:

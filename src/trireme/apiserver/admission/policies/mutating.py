@@ -93,6 +93,7 @@ class _Problem(NamedTuple):
 
 class MutatingAdmissionPolicies(PluginBase):
     name = "MutatingAdmissionPolicy"
+    configured_by = (MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding)
 
     def __init__(self) -> None:
         self._hooks: Hooks[Policy] = Hooks(

@@ -49,6 +49,7 @@ class _Failure(msgspec.Struct):
 
 class ValidatingAdmissionPolicies(PluginBase):
     name = "ValidatingAdmissionPolicy"
+    configured_by = (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding)
 
     def __init__(self) -> None:
         self._hooks: Hooks[decide.Policy] = Hooks(

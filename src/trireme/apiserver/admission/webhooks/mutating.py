@@ -53,6 +53,7 @@ class MutatingAdmissionWebhook(PluginBase):
     """For every write but those of admission's own configuration."""
 
     name = "MutatingAdmissionWebhook"
+    configured_by = (MutatingWebhookConfiguration,)
 
     def __init__(self, auth: ClientAuth | None = None) -> None:
         self._configurations = Configurations(MutatingWebhookConfiguration)

@@ -29,6 +29,7 @@ class ValidatingAdmissionWebhook(PluginBase):
     """For every write but those of admission's own configuration."""
 
     name = "ValidatingAdmissionWebhook"
+    configured_by = (ValidatingWebhookConfiguration,)
 
     def __init__(self, auth: ClientAuth | None = None) -> None:
         self._configurations = Configurations(ValidatingWebhookConfiguration)
