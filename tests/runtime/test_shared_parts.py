@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.pod.security import PodSecurityContext, SecurityContext
 from trireme.runtime import shared_parts
 from trireme.runtime.shared_parts import SharedParts
 
@@ -73,3 +74,12 @@ def test_no_more_than_so_many_parts_are_kept(monkeypatch: Any) -> None:
         parts.share(item, None)
         assert item.spec.tolerations[0].key == f"k{number}"
         assert len(parts) <= 8
+
+
+def test_parts_of_different_types_are_not_the_same() -> None:
+    """A pod's securityContext and a container's may say the same."""
+    same = {"runAsUser": 1000}
+    made = read(pod("a", securityContext=same, containers=[{"name": "c", "securityContext": same}]))
+    SharedParts().share(made, None)
+    assert type(made.spec.securityContext) is PodSecurityContext
+    assert type(made.spec.containers[0].securityContext) is SecurityContext

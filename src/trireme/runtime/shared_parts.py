@@ -59,7 +59,9 @@ class SharedParts:
     """The parts that the pods of one cache have in common."""
 
     def __init__(self) -> None:
-        self._parts: dict[tuple[str, bytes], Any] = {}
+        # Two types may have a field of one name, and look the same: a pod's and a container's
+        # securityContext.
+        self._parts: dict[tuple[str, type, bytes], Any] = {}
         self._encode = msgspec.json.Encoder().encode
 
     def __len__(self) -> int:
@@ -92,7 +94,7 @@ class SharedParts:
         for name in names:
             part = getattr(owner, name)
             if part:
-                key = name, self._encode(part)
+                key = name, type(part), self._encode(part)
                 known = self._parts.get(key)
                 if known is None:
                     if len(self._parts) >= CAPACITY:
