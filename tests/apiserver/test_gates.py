@@ -66,6 +66,9 @@ EFFECTS = {
     "MatchLabelKeysInPodTopologySpread": DECISIONS,
     "MatchLabelKeysInPodTopologySpreadSelectorMerge": DEFAULTS,
     "MultiCIDRServiceAllocator": "apiserver/test_service_addresses.py::test_more_networks",
+    "MutatingAdmissionPolicy": (
+        "apiserver/admission/policies/test_policies.py::test_what_a_policy_makes_is_validated"
+    ),
     "NFTablesProxyMode": (
         "interop/test_proxy_kernel.py::test_any_sequence_of_differences_is_the_whole"
     ),

@@ -53,7 +53,7 @@ def desired(schema: FlowSchema, levels: Iterable[str], now: str) -> FlowSchemaCo
     name = schema.spec.priorityLevelConfiguration.name
     found = name in levels or name in mandatory.PRIORITY_LEVELS
     named = f"This FlowSchema references the PriorityLevelConfiguration object named {_q(name)}"
-    wanted = FlowSchemaCondition(
+    condition = FlowSchemaCondition(
         type="Dangling",
         status="False" if found else "True",
         lastTransitionTime=now,
@@ -61,11 +61,11 @@ def desired(schema: FlowSchema, levels: Iterable[str], now: str) -> FlowSchemaCo
         message=f"{named} and it exists" if found else f"{named} but there is no such object",
     )
     for has in schema.status.conditions:
-        if has.type == wanted.type and (has.status, has.reason, has.message) == (
-            wanted.status, wanted.reason, wanted.message,
+        if has.type == condition.type and (has.status, has.reason, has.message) == (
+            condition.status, condition.reason, condition.message,
         ):  # fmt: skip
             return None
-    return wanted
+    return condition
 
 
 def _q(text: str) -> str:

@@ -70,5 +70,5 @@ def _is_path(rule: NonResourcePolicyRule, info: RequestInfo) -> bool:
     return False
 
 
-def _has(values: Sequence[str] | None, wanted: str) -> bool:
-    return values is not None and (wanted in values or list(values) == ["*"])
+def _has(values: Sequence[str] | None, value: str) -> bool:
+    return values is not None and (value in values or list(values) == ["*"])

@@ -196,8 +196,8 @@ class QueueSet:
         passed = now - self._now
         self._now = now
         if self._active and passed > 0:
-            wanted = self.seats_in_use + self.seats_waiting
-            seats = wanted if wanted < self.limit else self.limit
+            demand = self.seats_in_use + self.seats_waiting
+            seats = demand if demand < self.limit else self.limit
             self.progress += round(seats / self._active * passed * units.SCALE)
 
     def _choose(self, hand: Sequence[int]) -> Queue:

@@ -201,3 +201,14 @@ async def test_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Non
             "299 - \"Validation failed for ValidatingAdmissionPolicy 'p' with binding 'p-b': "
             "failed expression: object.data.k == 'v'\""
         ]
+
+
+async def test_an_entry_that_may_be_absent() -> None:
+    """Upstream's API server panics when such a policy is created."""
+    async with api() as ask:
+        text = "Object{data: {?'b': object.data[?'no'], ?'c': object.data[?'k']}}"
+        first, bound = mutating("m", text)
+        await must(ask, MUTATING, first)
+        await must(ask, MUTATING_BINDINGS, bound)
+        made = await ask.make("a")
+        assert made["data"] == {"k": "v", "c": "v"}

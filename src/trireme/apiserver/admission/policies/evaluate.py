@@ -1,7 +1,7 @@
 """Expressions of one policy evaluated for one write, within a budget. Pure.
 
 In: compiled expressions, the values of their variables. Out: values or errors in upstream's words,
-and what is left of the budget. Called by ``decide`` and ``mutating``. Upstream: apiserver
+and what is left of the budget. Called by ``validator`` and ``mutating``. Upstream: apiserver
 ``pkg/admission/plugin/cel`` (activation, composition).
 """
 
@@ -87,27 +87,27 @@ def scope(
     Without ``authorizer`` an expression that uses it fails."""
     if authorizer and not variables:
         return values
-    seen = dict(values)
+    activation = dict(values)
     if not authorizer:
         for name in _AUTHORIZERS:
-            seen.pop(name, None)
-    seen["variables"] = Variables(variables, seen)
-    return seen
+            activation.pop(name, None)
+    activation["variables"] = Variables(variables, activation)
+    return activation
 
 
-def evaluate(compiled: Compiled, seen: Mapping[str, Any], budget: int) -> tuple[Any, int]:
+def evaluate(compiled: Compiled, activation: Mapping[str, Any], budget: int) -> tuple[Any, int]:
     """The value, or a ``Failure``, and what is left of the budget. Raises OutOfBudget."""
     if isinstance(compiled, str):
         return Failure(f"compilation error: {compiled}"), budget
     try:
-        value, cost = compiled.evaluate(seen)
+        value, cost = compiled.evaluate(activation)
     except cel.EvalError as error:
         value, cost = (
             Failure(f"expression '{compiled.text}' resulted in error: {error}"),
             error.cost,
         )
     budget -= cost
-    variables = seen.get("variables")
+    variables = activation.get("variables")
     if variables is not None:
         budget -= variables.take_cost()
     if budget < 0:
@@ -118,12 +118,12 @@ def evaluate(compiled: Compiled, seen: Mapping[str, Any], budget: int) -> tuple[
 class Variables(dict[str, Any]):
     """The value of ``variables``: each is evaluated when it is first used."""
 
-    __slots__ = ("_compiled", "_cost", "_errors", "_seen")
+    __slots__ = ("_activation", "_compiled", "_cost", "_errors")
 
-    def __init__(self, compiled: Mapping[str, Compiled], seen: Mapping[str, Any]) -> None:
+    def __init__(self, compiled: Mapping[str, Compiled], activation: Mapping[str, Any]) -> None:
         super().__init__()
         self._compiled = compiled
-        self._seen = seen
+        self._activation = activation
         self._cost = 0
         self._errors: dict[str, str] = {}
 
@@ -145,7 +145,7 @@ class Variables(dict[str, Any]):
                 self._errors[name] = f"composited variable {quoted} fails to compile: {compiled}"
             else:
                 try:
-                    value, cost = compiled.evaluate(self._seen)
+                    value, cost = compiled.evaluate(self._activation)
                 except cel.EvalError as error:
                     self._cost += error.cost
                     text = f"composited variable {quoted} fails to evaluate: {error}"

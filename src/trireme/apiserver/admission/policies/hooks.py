@@ -215,7 +215,7 @@ class Values:
     def __init__(self, attributes: Attributes, context: Context) -> None:
         self._attributes = attributes
         self._context = context
-        self._shown: dict[tuple[int, str], Any] = {}
+        self._converted: dict[tuple[int, str], Any] = {}
         self._namespace: Any = None
         self._authorizers: dict[str, Any] | None = None
 
@@ -242,40 +242,40 @@ class Values:
 
     def matching(self, values: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
         """What match conditions see instead: no namespace, and the resource of the request."""
-        seen = {**values, "namespaceObject": None}
+        activation = {**values, "namespaceObject": None}
         if "request" in values:
             attributes = self._attributes
             own = objects.version(attributes.endpoint, attributes.subresource)
-            seen["request"] = Given(values["request"] | {"resource": own.resource._asdict()})
-        return seen
+            activation["request"] = Given(values["request"] | {"resource": own.resource._asdict()})
+        return activation
 
-    async def _part(self, obj: Any, version: Version, name: str, wanted: Parts) -> Any:
-        """The object as plain JSON of a version, or the parts of it that are wanted."""
+    async def _part(self, obj: Any, version: Version, name: str, desired: Parts) -> Any:
+        """The object as plain JSON of a version, or the parts of it that are desired."""
         endpoint = version.endpoint
         if (
-            wanted is None
+            desired is None
             or endpoint.converts
             or endpoint.has_floats
             or self._attributes.objects is not None
             or not isinstance(obj, msgspec.Struct)
         ):
-            return await self.shown(obj, version, name)
-        return project.project(obj, wanted)
+            return await self.converted(obj, version, name)
+        return project.project(obj, desired)
 
-    async def shown(self, obj: Any, version: Version, name: str) -> Any:
+    async def converted(self, obj: Any, version: Version, name: str) -> Any:
         """The object as plain JSON of a version."""
         if obj is None:
             return None
         key = id(version.endpoint), name
-        found = self._shown.get(key)
+        found = self._converted.get(key)
         if found is None:
             found = json.plain(await self._attributes.objects.converted(obj, version))
-            self._shown[key] = found
+            self._converted[key] = found
         return found
 
     def changed(self) -> None:
         """The new object has been changed."""
-        self._shown = {key: one for key, one in self._shown.items() if key[1] != "object"}
+        self._converted = {key: one for key, one in self._converted.items() if key[1] != "object"}
 
     def _namespace_object(self, is_used: bool) -> Any:
         name = self._attributes.namespace

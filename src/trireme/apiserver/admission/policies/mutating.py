@@ -141,10 +141,10 @@ class MutatingAdmissionPolicies(PluginBase):
         for invocation in asked:
             key = _key(invocation)
             policy: Policy = invocation.hook.compiled
-            seen = await values.of(invocation, policy.uses)
+            activation = await values.of(invocation, policy.uses)
             if policy.conditions:
                 try:
-                    if not policy.conditions.hold(values.matching(seen, invocation)):
+                    if not policy.conditions.hold(values.matching(activation, invocation)):
                         continue
                 except EvaluationFailed as error:
                     problems.append(_failed(invocation, str(error)))
@@ -180,16 +180,16 @@ async def _apply(
     version = invocation.version
     if isinstance(mutation, str):
         raise Failed(mutation)
-    seen = await values.of(invocation, policy.uses)
+    activation = await values.of(invocation, policy.uses)
     try:
         value, _ = evaluate.evaluate(
-            mutation, evaluate.scope(seen, policy.variables), cel.RUNTIME_COST_BUDGET
+            mutation, evaluate.scope(activation, policy.variables), cel.RUNTIME_COST_BUDGET
         )
     except OutOfBudget as error:
         raise Failed(str(error)) from None
     if isinstance(value, Failure):
         raise Failed(value)
-    live = await values.shown(attributes.new, version, "object")
+    live = await values.converted(attributes.new, version, "object")
     if isinstance(value, list):
         data = _encode(patches.patch(live, value))
         _check(data, _type(live, attributes, version))

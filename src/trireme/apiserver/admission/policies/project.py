@@ -43,11 +43,11 @@ def _add(found: dict[str, Any], path: tuple[str, ...]) -> None:
         here[path[-1]] = None
 
 
-def project(obj: msgspec.Struct, wanted: dict[str, Any]) -> dict[str, Any]:
-    """The wanted fields of an object that are written."""
+def project(obj: msgspec.Struct, desired: dict[str, Any]) -> dict[str, Any]:
+    """The desired fields of an object that are written."""
     fields = _fields(type(obj))
     projected: dict[str, Any] = {}
-    for name, below in wanted.items():
+    for name, below in desired.items():
         field = fields.get(name)
         if field is None:
             continue

@@ -19,9 +19,9 @@ from trireme.api.admissionregistration.v1.validatingadmissionpolicybinding_types
 )
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
 from trireme.apiserver.admission.objects import Version
-from trireme.apiserver.admission.policies import decide, hooks
-from trireme.apiserver.admission.policies.decide import Denial
+from trireme.apiserver.admission.policies import hooks, validator
 from trireme.apiserver.admission.policies.hooks import Hook, Hooks, Invocation, Values
+from trireme.apiserver.admission.policies.validator import Denial
 from trireme.machinery import errors, gotext
 from trireme.machinery.resource import Resource
 from trireme.machinery.status import StatusCause
@@ -30,7 +30,7 @@ _FAILURE: Final = "validation.policy.admission.k8s.io/validation_failure"
 _CODES: Final = {errors.FORBIDDEN: 403, errors.UNAUTHORIZED: 401, errors.INVALID: 422} | {
     errors.REQUEST_ENTITY_TOO_LARGE: 413
 }
-_Matching = list[tuple[Hook[decide.Policy], Version | errors.ApiError]]
+_Matching = list[tuple[Hook[validator.Policy], Version | errors.ApiError]]
 
 
 class _Denied(NamedTuple):
@@ -52,8 +52,8 @@ class ValidatingAdmissionPolicies(PluginBase):
     configured_by = (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding)
 
     def __init__(self) -> None:
-        self._hooks: Hooks[decide.Policy] = Hooks(
-            ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, decide.Policy
+        self._hooks: Hooks[validator.Policy] = Hooks(
+            ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, validator.Policy
         )
 
     def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
@@ -93,10 +93,10 @@ async def _ask(
 ) -> list[_Denied]:
     """Evaluate a policy for one binding and parameter, and do what follows from violations."""
     hook, bound = invocation.hook, invocation.bound
-    compiled: decide.Policy = hook.compiled
-    seen = await values.of(invocation, compiled.uses)
-    matching = values.matching(seen, invocation) if compiled.conditions else seen
-    outcome = compiled.decide(seen, matching)
+    compiled: validator.Policy = hook.compiled
+    activation = await values.of(invocation, compiled.uses)
+    matching = values.matching(activation, invocation) if compiled.conditions else activation
+    outcome = compiled.decide(activation, matching)
     denied = []
     for position, denial in enumerate(outcome.denials):
         if denial is None:

@@ -99,11 +99,11 @@ class Policy:
         return outcome
 
     def _validate(self, values: Mapping[str, Any]) -> tuple[list[Any], int]:
-        seen = evaluate.scope(values, self.variables)
+        activation = evaluate.scope(values, self.variables)
         left = cel.RUNTIME_COST_BUDGET
         found = []
         for _, compiled, _ in self._validations:
-            value, left = evaluate.evaluate(compiled, seen, left)
+            value, left = evaluate.evaluate(compiled, activation, left)
             found.append(value)
         return found, left
 
@@ -113,11 +113,11 @@ class Policy:
         problem = ""
         messages: list[Any] = [None] * len(found)
         if self._has_messages:
-            seen = evaluate.scope(values, self.variables, authorizer=False)
+            activation = evaluate.scope(values, self.variables, authorizer=False)
             try:
                 for position, (_, _, compiled) in enumerate(self._validations):
                     if compiled is not None:
-                        messages[position], left = evaluate.evaluate(compiled, seen, left)
+                        messages[position], left = evaluate.evaluate(compiled, activation, left)
             except OutOfBudget as error:
                 problem = f"failed messageExpression: {error}"
         return [
@@ -139,10 +139,10 @@ class Policy:
         return Denial(_text(validation, message), validation.reason or errors.INVALID)
 
     def _annotate(self, values: Mapping[str, Any], outcome: Outcome) -> None:
-        seen = evaluate.scope(values, self.variables, authorizer=False)
+        activation = evaluate.scope(values, self.variables, authorizer=False)
         left = cel.RUNTIME_COST_BUDGET
         for key, compiled in self._annotations:
-            value, left = evaluate.evaluate(compiled, seen, left)
+            value, left = evaluate.evaluate(compiled, activation, left)
             if isinstance(value, Failure):
                 if self.fails:
                     outcome.annotation_errors.append(Denial(value))
