@@ -256,7 +256,7 @@ class Values:
             desired is None
             or endpoint.converts
             or endpoint.has_floats
-            or self._attributes.objects is not None
+            or self._attributes.objects is not objects.STORED
             or not isinstance(obj, msgspec.Struct)
         ):
             return await self.converted(obj, version, name)
