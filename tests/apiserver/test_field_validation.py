@@ -397,6 +397,8 @@ async def test_versions_that_name_none() -> None:
             400, [], "resourceVersion should not be set on objects to be created",
         )  # fmt: skip
         assert (await ask("POST", f"{MAPS}?dryRun=All", body))[0] == 201
+        # What is wrong with the object is said first.
+        assert (await ask("POST", MAPS, body.replace('"one"', '"One"')))[0] == 422
 
 
 async def test_the_uid_is_a_condition_of_a_put_only() -> None:
