@@ -70,10 +70,12 @@ class MutatingAdmissionWebhook(PluginBase):
         self, webhooks: list[Webhook], attributes: Attributes, context: Context
     ) -> None:
         rounds: _Rounds = attributes.state.setdefault(self.name, _Rounds())
-        if attributes.is_reinvocation and await _output(attributes) != rounds.output:
-            rounds.changed()
+        if attributes.is_reinvocation:
+            if not (rounds.reinvocable or rounds.desired):
+                return
+            if rounds.reinvocable and await _output(attributes) != rounds.output:
+                rounds.changed()
         observed: Converted | None = None
-        asked = False
         for index, webhook in enumerate(webhooks):
             version = await webhook.match(attributes, context)
             if version is None:
@@ -82,7 +84,6 @@ class MutatingAdmissionWebhook(PluginBase):
                 continue
             if observed is None or observed.version != version:
                 observed = await call.convert(attributes, version)
-            asked = True
             if await self._call(webhook, index, attributes, context, observed):
                 observed = None
                 rounds.changed()
@@ -91,7 +92,7 @@ class MutatingAdmissionWebhook(PluginBase):
             assert isinstance(config, MutatingWebhook)
             if config.reinvocationPolicy == "IfNeeded":
                 rounds.reinvocable.add(webhook.uid)
-        if asked and not attributes.is_reinvocation:
+        if rounds.reinvocable and not attributes.is_reinvocation:
             rounds.output = await _output(attributes)
 
     async def _call(
@@ -115,7 +116,7 @@ class MutatingAdmissionWebhook(PluginBase):
             if not webhook.ignores_failures:
                 raise errors.internal_error(problem) from None
             context.env.log.warning("Failed calling webhook, failing open: %s", problem)
-            attributes.annotate(f"failed-open.{_MUTATED}{at}", webhook.name)
+            attributes.annotations[f"failed-open.{_MUTATED}{at}"] = webhook.name
             if call.is_over(attributes, context):
                 raise call.out_of_time() from None
         finally:
@@ -124,7 +125,7 @@ class MutatingAdmissionWebhook(PluginBase):
                 "webhook": webhook.name,
                 "mutated": changed,
             }
-            attributes.annotate(f"{_MUTATED}{at}", json.encode(note).decode())
+            attributes.annotations[f"{_MUTATED}{at}"] = json.encode(note).decode()
         return changed
 
 
@@ -175,7 +176,7 @@ async def _apply(
         "patch": patch,
         "patchType": response.patchType,
     }
-    attributes.annotate(f"{_PATCHED}{at}", json.encode(note).decode())
+    attributes.annotations[f"{_PATCHED}{at}"] = json.encode(note).decode()
     way = attributes.objects
     await way.take(attributes.new, json.encode(after), observed.version)
     return after != before and await way.converted(attributes.new, observed.version) != observed.new
