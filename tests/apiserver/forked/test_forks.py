@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.apiserver import hook_server
 from tests.apiserver.conftest import ADMIN
 from trireme.apiserver import chain
 from trireme.apiserver.context import ServerContext
@@ -287,3 +288,35 @@ async def gone(pid: int) -> None:
         while os.path.exists(f"/proc/{pid}"):  # noqa: ASYNC110, ASYNC240
             # It is waited for by a callback of this loop.
             await asyncio.sleep(0)
+
+
+async def test_a_process_asks_webhooks_through_the_server() -> None:
+    def admit(asked: dict[str, Any]) -> dict[str, Any]:
+        data = asked["object"].get("data", {})
+        if "bad" in data:
+            return {"allowed": False, "status": {"message": "no"}}
+        step = {"op": "add", "path": "/data/from", "value": "webhook"}
+        return {**hook_server.patch(step), "warnings": ["w"], "auditAnnotations": {"k": "v"}}
+
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    maps = "/api/v1/namespaces/default/configmaps"
+    async with forking() as server, hook_server.admission({"/": admit}) as hook:
+        given = hook_server.webhook("w.x.io", hook.client())
+        configuration = hook_server.configuration("Mutating", "c", given)
+        assert (await ask(server, "POST", path, configuration))[0] == 201
+        status, made = await ask(server, "POST", maps, config_map("m", a="b"))
+        assert (status, made["data"]) == (201, {"a": "b", "from": "webhook"})
+        status, got = await ask(server, "POST", maps, config_map("n", bad="b"))
+        assert (status, got["message"]) == (
+            400,
+            'admission webhook "w.x.io" denied the request: no',
+        )
+        body = json.dumps(config_map("o")).encode()
+        request = Request("POST", maps, "", {}, body, user=ADMIN)
+        answer = await chain.handle(server, request)
+        request.close()
+        assert isinstance(answer, Reply)
+        # Data that is empty is left out: the patch does not apply.
+        assert answer.status == 500
+        assert answer.warnings == ['299 - "w"']
+        assert request.annotations["w.x.io/k"] == "v"

@@ -68,6 +68,7 @@ def run(
                 answer.content_type,
                 dict(answer.headers),
                 list(answer.warnings),
+                request.annotations,
                 length,
             )
         )

@@ -78,6 +78,8 @@ class Done(Message, frozen=True):
     content_type: str
     headers: dict[str, str]
     warnings: list[str]
+    # For the audit event.
+    annotations: dict[str, str]
     length: int
 
 

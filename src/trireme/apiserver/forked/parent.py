@@ -180,6 +180,7 @@ async def _answered(
             how = await process.ended
             raise RuntimeError(f"the process that was to answer ended with status {how}")
         share.hold(done.length)
+        request.annotations.update(done.annotations)
         return _reply(done, file)
 
 
