@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 import trireme.api
+from tests.apiserver.encryption.files import IDENTITY, file, keyed, rule
 from tests.etcd import Etcd
 from tests.interop import conftest
 from trireme.api.catalog import Catalog
@@ -142,3 +143,35 @@ def test_a_cluster_moves_to_our_api_server_and_back(binaries: Path):
         with subjects.upstream(binaries, "--runtime-config=api/all=true", etcd=url) as subject:
             server = Server(subject, subjects.TOKEN)
             assert differing(read(server, ours), ours) == {}
+
+
+CBC, GCM = keyed("aescbc", ("k1", 1)), keyed("aesgcm", ("k2", 2))
+BOX = keyed("secretbox", ("k3", 3))
+
+
+@pytest.mark.parametrize("first", [CBC, GCM, BOX], ids=["aescbc", "aesgcm", "secretbox"])
+def test_encrypted_values_are_read_by_either(binaries: Path, tmp_path: Path, first: Any):
+    subjects: Any = conftest._subjects()
+    path = tmp_path / "encryption.json"
+    path.write_bytes(file(rule(first, IDENTITY)))
+    secrets = "/api/v1/namespaces/default/secrets"
+
+    def secret(name: str) -> dict[str, Any]:
+        return {"metadata": {"name": name}, "stringData": {"a": "b"}}
+
+    with Etcd() as etcd:
+        url = etcd.urls[0]
+
+        def theirs() -> Any:
+            return subjects.upstream(binaries, f"--encryption-provider-config={path}", etcd=url)
+
+        with theirs() as subject:
+            made = Server(subject, subjects.TOKEN)("POST", secrets, secret("theirs"))
+        with subjects.trireme(
+            f"etcd-servers={url}", f"encryption-provider-config={path}"
+        ) as subject:
+            server = Server(subject, subjects.TOKEN)
+            assert server("GET", f"{secrets}/theirs") == made
+            made = server("POST", secrets, secret("ours"))
+        with theirs() as subject:
+            assert Server(subject, subjects.TOKEN)("GET", f"{secrets}/ours") == made

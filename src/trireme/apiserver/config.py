@@ -11,6 +11,7 @@ from trireme.apiserver.settings.aggregator import AggregatorSettings
 from trireme.apiserver.settings.audit import Audit
 from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.settings.authorization import Authorization
+from trireme.apiserver.settings.encryption import EncryptionSettings
 from trireme.apiserver.settings.fairness import FairnessSettings
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
@@ -69,6 +70,7 @@ class ApiServerConfig:
     node_ports: tuple[int, int] = (30000, 32767)
     # The address that Service default/kubernetes leads to.
     advertise: tuple[str, int] | None = None
+    encryption: EncryptionSettings = field(default_factory=EncryptionSettings)
     # What this server is called among several, and the host that it runs on.
     identity: str = ""
     hostname: str = ""

@@ -17,6 +17,7 @@ from trireme.apiserver.cache.indexes import Indexes
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.encryption.run import Encryption
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.fairness.levels import Levels
 from trireme.apiserver.gates import Gates
@@ -45,6 +46,8 @@ class ServerContext:
     indexes: Indexes
     authenticator: UnionAuthenticator
     authorizer: UnionAuthorizer
+    # None where the store is not this server's own (tests).
+    encryption: Encryption | None
     # None where nothing is audited.
     audit: Auditor | None
     registry: Registry

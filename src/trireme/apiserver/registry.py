@@ -475,7 +475,7 @@ class Registry:
             if unchanged.head + b"%d" % item.revision + unchanged.tail == item.value:
                 encoded = unchanged
         value = encoded.head + b"%d" % item.revision + encoded.tail
-        if value == item.value and self._is_current(endpoint, item):
+        if value == item.value and self._is_current(endpoint, item) and not self.store.stale(key):
             if allocation is not None:
                 await allocation.undo()
             return item

@@ -22,14 +22,18 @@ from trireme.apiserver.controllers import (
     reloads,
     token_use,
 )
+from trireme.apiserver.encryption.run import Encryption
 from trireme.apiserver.server import ApiServer
 from trireme.kit.env import Env
 
 
 async def run(config: ApiServerConfig, env: Env) -> None:
     """Serve until cancelled. Says ``started`` once it is ready and listens."""
+    encryption = Encryption(config, env)
+    await encryption.start()
     async with config.store, asyncio.TaskGroup() as group:
-        server = ApiServer(config, env)
+        server = ApiServer(config, env, encryption)
+        group.create_task(encryption.run(), name="encryption at rest")
         try:
             await bootstrap.run(server.context)
             async with serve.listening(server) as bound:
@@ -43,6 +47,7 @@ async def run(config: ApiServerConfig, env: Env) -> None:
                     await bootstrap.leave(server.context)
         finally:
             await server.close()
+            await encryption.close()
 
 
 def start_post_start_hooks(

@@ -27,6 +27,7 @@ from trireme.apiserver.cache.views import Views
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.crd.kinds import CustomKinds
+from trireme.apiserver.encryption.run import Encryption
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.fairness.levels import Levels
 from trireme.apiserver.filters.deadline import Deadlines
@@ -52,8 +53,10 @@ from trireme.machinery.meta import DeleteOptions
 class ApiServer:
     """One API server: its context, the handlers beside the verbs, and the limits on requests."""
 
-    def __init__(self, config: ApiServerConfig, env: Env) -> None:
-        self.context = _context(config, env)
+    def __init__(
+        self, config: ApiServerConfig, env: Env, encryption: Encryption | None = None
+    ) -> None:
+        self.context = _context(config, env, encryption)
         self.handlers = handlers()
         self.deadlines = Deadlines(env.clock, config.fairness.request_timeout)
         self.limits = _limits(self.context)
@@ -87,7 +90,7 @@ def _levels(config: ApiServerConfig, env: Env) -> Levels | None:
     return Levels(seats, env.clock.monotonic()) if config.fairness.enabled and seats else None
 
 
-def _context(config: ApiServerConfig, env: Env) -> ServerContext:
+def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -> ServerContext:
     store, feature_gates = config.store, gates.Gates(config.feature_gates)
     built_in = _built_in(config, feature_gates)
     views = Views()
@@ -144,6 +147,7 @@ def _context(config: ApiServerConfig, env: Env) -> ServerContext:
         audit=auditor.of(config.audit, env),
         registry=registry,
         ports=ports,
+        encryption=encryption,
         hooks=hooks,
         kubelets=config.kubelet_transport or HttpsKubelets(config.kubelets, reader),
         servers=Servers(reader, env.rng, config.aggregator),

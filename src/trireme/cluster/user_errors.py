@@ -16,7 +16,7 @@ from trireme.cluster.settings import BadSetting
 from trireme.cluster.up import CannotStart
 from trireme.machinery.errors import ApiError
 from trireme.runtime.election import Lost
-from trireme.store.contract import CannotOpen
+from trireme.store.contract import CannotOpen, Unreadable
 
 EXPECTED = (
     ApiError,
@@ -34,6 +34,7 @@ EXPECTED = (
     SpawnFailed,
     StillThere,
     Unreachable,
+    Unreadable,
     PermissionError,
     ValueError,
 )

@@ -6,9 +6,10 @@ maker; what the API server's values are outside is the API server's to say.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
-from trireme.store.contract import Value
+from trireme.store.values import Value
 
 
 class Codec(Protocol):
@@ -22,6 +23,25 @@ class Codec(Protocol):
 
     def last(self, value: bytes, revision: int) -> bytes:
         """The value of an item that was deleted at ``revision``."""
+
+
+class Transformer(Protocol):
+    """Encryption of what an engine keeps outside; ``asks``: whether ``prepare`` may do anything."""
+
+    @property
+    def asks(self) -> bool: ...
+    def to_storage(self, key: str, value: bytes) -> bytes:
+        """StoreUnavailable."""
+
+    def from_storage(self, key: str, data: bytes) -> bytes:
+        """Unreadable."""
+
+    def stale(self, key: str) -> bool:
+        """Whether the item would be stored otherwise today, though its value is the same."""
+
+    def forget(self, key: str) -> None: ...
+    async def prepare(self, values: Iterable[tuple[str, bytes]]) -> None:
+        """Called with what is about to be read."""
 
 
 class Slots:

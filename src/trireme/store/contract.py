@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
+from trireme.store.codec import Transformer
 from trireme.store.values import CREATED as CREATED
 from trireme.store.values import DELETED as DELETED
 from trireme.store.values import MODIFIED as MODIFIED
@@ -138,3 +139,7 @@ class Store(Protocol):
     ) -> Subscription: ...  # events that do not match the filter may be left out
     async def compact(self, revision: int) -> None: ...
     async def barrier(self) -> int: ...
+
+    def transform(self, transformer: Transformer) -> None: ...  # before ``start``
+    def stale(self, key: str) -> bool: ...  # by the transformer
+    async def reread(self) -> None: ...  # what could not be read, after its keys have changed

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NoReturn, Self
 
+from trireme.store.codec import Transformer
 from trireme.store.contract import (
     CREATED,
     DELETED,
@@ -41,11 +42,13 @@ from trireme.store.table import Table
 class Write:
     """One write that is not durable yet. ``item`` is what its caller gets."""
 
-    __slots__ = ("acknowledged", "epoch", "errors", "event", "item")
+    __slots__ = ("acknowledged", "epoch", "errors", "event", "item", "stored")
 
     def __init__(self, event: Event, item: KeyValue, epoch: int) -> None:
         self.event = event
         self.item = item
+        # The event with its value as it is stored.
+        self.stored = event
         self.epoch = epoch
         self.acknowledged: asyncio.Future[KeyValue] | None = None
         self.errors: list[tuple[asyncio.Future[NoReturn], StoreError]] = []
@@ -69,6 +72,7 @@ class Engine:
         self._uncommitted: deque[Write] = deque()
         self._closed: str | None = "the store has not been started"
         self._failure = ""
+        self._transformer: Transformer | None = None
         # Why what is stored under a key cannot be read.
         self._unreadable: dict[str, str] = {}
         self._log = logging.getLogger("trireme.store")
@@ -168,6 +172,30 @@ class Engine:
     async def barrier(self) -> int:
         """The revision that a linearizable read sees: one process writes, so the current one."""
         return self.revision
+
+    def transform(self, transformer: Transformer) -> None:
+        self._transformer = transformer
+
+    def stale(self, key: str) -> bool:
+        return self._transformer is not None and self._transformer.stale(key)
+
+    async def reread(self) -> None:
+        """Try again what could not be read."""
+        found = [item for key in self._unreadable if (item := self._table.get(key)) is not None]
+        if self._transformer is not None and self._transformer.asks:
+            await self._transformer.prepare([(item.key, item.value) for item in found])
+        for item in found:
+            try:
+                value = self._read_stored(item.key, item.value, item.revision)
+            except Unreadable as error:
+                self._unreadable[item.key] = error.reason
+                continue
+            self._table.replace(KeyValue(item.key, value, item.revision, item.created))
+            del self._unreadable[item.key]
+
+    def _read_stored(self, key: str, data: bytes, revision: int) -> bytes:
+        """The value of what is stored outside. Unreadable."""
+        return data if self._transformer is None else self._transformer.from_storage(key, data)
 
     async def compact(self, revision: int) -> None:
         """Forget history up to ``revision``; older than the compacted one is nothing to do.
@@ -271,6 +299,8 @@ class Engine:
                     failed.set_exception(error)
 
     def _apply(self, event: Event, item: KeyValue) -> None:
+        if event.type == DELETED and self._transformer is not None:
+            self._transformer.forget(event.key)
         self._table.apply(event, item)
         self._history.publish(event)
         if self._history_limit is not None and len(self._history) > self._history_limit:

@@ -35,6 +35,10 @@ class Table:
             self._keys.add(key)
         self._items[key] = item
 
+    def replace(self, item: KeyValue) -> None:
+        """Another value of the same revision."""
+        self._items[item.key] = item
+
     def get(self, key: str) -> KeyValue | None:
         return self._items.get(key)
 

@@ -52,7 +52,12 @@ class Follower:
         """Sync every name below a prefix, at first and whenever one changes."""
         known: set[str] = set()
         while True:
-            page = self._store.list(prefix)
+            try:
+                page = self._store.list(prefix)
+            except stores.Unreadable as error:
+                self._env.log.error("%s: %s: %s", self._what, error.key, error)
+                await self._env.clock.sleep(RETRY)
+                continue
             subscription = self._store.watch(prefix, page.revision)
             present = {item.key[len(prefix) :] for item in page.items}
             try:

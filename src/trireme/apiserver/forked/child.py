@@ -188,6 +188,9 @@ class _ForwardedStore:
     def get(self, key: str) -> KeyValue | None:
         return self._newer[key] if key in self._newer else self._store.get(key)
 
+    def stale(self, key: str) -> bool:
+        return self._store.stale(key)
+
     async def create(self, key: str, value: Value, ttl: int) -> KeyValue:
         item = self._newer[key] = self._write(messages.Create(key, *value, ttl))
         return item

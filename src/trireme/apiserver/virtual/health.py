@@ -25,6 +25,8 @@ async def check(context: ServerContext, request: Request) -> AnyReply:
     """
     root, _, single = request.path.strip("/").partition("/")
     checks = {"ping": "", "store": await _store_problem(context, root)}
+    if context.encryption is not None and context.encryption.has_kms:
+        checks["kms-providers"] = context.encryption.problem()
     if root != "livez":
         # A full disk is no reason to start the server anew.
         checks["store"] = checks["store"] or context.store.failure

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any, NamedTuple, NoReturn
 
 from grpc import aio
@@ -181,6 +181,8 @@ class EtcdStore(Engine):
 
     async def _put(self, key: str, value: Value, expect: int | None, ttl: int) -> KeyValue:
         raw, stored = self._codec.key(key), self._codec.encode(key, value)
+        if self._transformer is not None:
+            stored = self._transformer.to_storage(key, stored)
         lease = await self._leases.lease(ttl) if ttl else 0
         before = self._table.get(key) if expect != 0 else None
         revision = await self._commit(key, expect, messages.put(raw, stored, lease))
@@ -222,7 +224,7 @@ class EtcdStore(Engine):
         item = found[0]
         current = self._present(key, item.mod_revision)
         if current is None:
-            value = self._codec.decode(key, item.value, item.mod_revision)
+            value = self._read_stored(key, item.value, item.mod_revision)
             current = KeyValue(key, value, item.mod_revision, item.create_revision)
         if expect == 0:
             raise KeyExists(key, current)
@@ -346,6 +348,7 @@ class EtcdStore(Engine):
         while more:
             request = messages.page(after, base, _PAGE)
             page = await self._members.read("Range", request, timeout=_OPEN)
+            await self._prepare(page.kvs)
             for found in page.kvs:
                 key = self._name(found.key)
                 if key is None:
@@ -427,6 +430,7 @@ class EtcdStore(Engine):
                     self._log.info("the watch of etcd is back")
                     self._lost = ""
                 if response.events:
+                    await self._prepare(event.kv for event in response.events)
                     self._receive(response.events)
             raise StoreUnavailable("etcd ended the stream")
         except aio.AioRpcError as error:
@@ -488,10 +492,19 @@ class EtcdStore(Engine):
 
     def _decode(self, key: str, raw: bytes, revision: int, unreadable: dict[str, str]) -> bytes:
         try:
-            return self._codec.decode(key, raw, revision)
+            return self._read_stored(key, raw, revision)
         except Unreadable as error:
             unreadable[key] = error.reason
-            return b""
+            return raw
+
+    def _read_stored(self, key: str, data: bytes, revision: int) -> bytes:
+        return self._codec.decode(key, super()._read_stored(key, data, revision), revision)
+
+    async def _prepare(self, found: Iterable[Any]) -> None:
+        """Before items are read."""
+        if self._transformer is not None and self._transformer.asks:
+            named = ((self._name(item.key), item.value) for item in found)
+            await self._transformer.prepare([(key, value) for key, value in named if key])
 
     # Compaction
 

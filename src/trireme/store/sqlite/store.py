@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from trireme.store.contract import KeyValue, StoreUnavailable
+import msgspec
+
+from trireme.store.contract import KeyValue, StoreUnavailable, Unreadable
 from trireme.store.engine import Engine, Write
 from trireme.store.sqlite.file import Contents, StoreFile
 from trireme.store.sqlite.writer import Compaction, Writer
@@ -55,10 +57,50 @@ class SqliteStore(Engine):
         except asyncio.CancelledError:
             self._writer.stop()  # it may open the file after all, and must not keep it
             raise
+        contents = await self._transformed(contents)
         self._assigned = contents.revision
         self._table.restore(contents.items)
         self._history.restore(contents.revision, contents.compacted, contents.events)
         await super().start()
+
+    async def _transformed(self, contents: Contents) -> Contents:
+        """What the file held, as it was before it was encrypted."""
+        transformer = self._transformer
+        if transformer is None:
+            return contents
+        stored = [(event.key, event.value) for event in contents.events]
+        stored += [(item.key, item.value) for item in contents.items.values()]
+        if transformer.asks:
+            await transformer.prepare(stored)
+        # Items and events share their bytes, and go on to do so.
+        plain: dict[int, bytes] = {}
+        for key, data in stored:
+            if id(data) not in plain:
+                try:
+                    plain[id(data)] = transformer.from_storage(key, data)
+                except Unreadable as error:
+                    plain[id(data)] = data
+                    self._unreadable[key] = error.reason
+        # Of a key that can be read now only older values could not.
+        for key in list(self._unreadable):
+            item = contents.items.get(key)
+            if item is None or plain[id(item.value)] is not item.value:
+                del self._unreadable[key]
+        if all(plain[id(data)] is data for _, data in stored):
+            return contents
+        items = {
+            key: KeyValue(key, plain[id(item.value)], item.revision, item.created)
+            for key, item in contents.items.items()
+        }
+        events = [
+            msgspec.structs.replace(
+                event,
+                value=plain[id(event.value)],
+                previous=event.previous and plain.get(id(event.previous), event.previous),
+            )
+            for event in contents.events
+        ]
+        return contents._replace(items=items, events=events)
 
     async def close(self) -> None:
         """Commits what is queued first."""
@@ -71,6 +113,11 @@ class SqliteStore(Engine):
         await super().close()
 
     async def _submit(self, write: Write) -> KeyValue:
+        if self._transformer is not None:
+            event = write.event
+            stored = self._transformer.to_storage(event.key, event.value)
+            if stored is not event.value:
+                write.stored = msgspec.structs.replace(event, value=stored)
         acknowledged = self._enqueue(write)
         self._writer.submit(write)
         if not self._watching:

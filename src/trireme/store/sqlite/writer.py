@@ -134,7 +134,7 @@ class Writer:
         self._batches += 1
         try:
             self._recover(file)
-            file.append([write.event for write in batch])
+            file.append([write.stored for write in batch])
         except Exception as error:
             # Writes compared against the batch fail with it: the loop fails what it has queued of
             # this epoch, and we skip it.

@@ -1,0 +1,1 @@
+"""The providers of EncryptionConfiguration, one file each. ``contract`` is what they fulfil."""

@@ -1,0 +1,104 @@
+"""Encryption at rest while a server runs: the file, read again where that is asked for, and the KMS
+plugins, asked how they are.
+
+In: the settings. Out: the transformers that the store uses, and what is wrong for /readyz. Made by
+``run``. Upstream: apiserver ``pkg/server/options/encryptionconfig``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from trireme import api
+from trireme.api.catalog import Catalog
+from trireme.apiserver.config import ApiServerConfig
+from trireme.apiserver.encryption import configuration
+from trireme.apiserver.encryption.providers.kms import UNWELL, WELL, Kms
+from trireme.apiserver.encryption.transformers import Transformers
+from trireme.apiserver.storage.layout import Layout
+from trireme.kit.env import Env
+
+# Seconds between two looks at the file.
+INTERVAL = 60.0
+
+
+class Encryption:
+    """``start`` before the store, ``run`` beside the server, ``close`` at the end."""
+
+    def __init__(self, config: ApiServerConfig, env: Env) -> None:
+        self._settings, self._store, self._env = config.encryption, config.store, env
+        stored = (
+            item.group_resource for item in Catalog.of(api).resources if item.stored_as is None
+        )
+        self._transformers = Transformers(Layout(stored, self._settings.prefix))
+        self._content = b""
+        self._kms: list[Kms] = []
+        self._due: dict[Kms, float] = {}
+
+    async def start(self) -> None:
+        """ValueError, OSError where the file cannot be used."""
+        read = self._settings.read
+        if read is not None:
+            await self._use(await asyncio.to_thread(read))
+        self._store.transform(self._transformers)
+
+    def problem(self) -> str:
+        """What is wrong with a plugin; "" for nothing."""
+        return next((kms.problem for kms in self._kms if kms.problem), "")
+
+    @property
+    def has_kms(self) -> bool:
+        return bool(self._kms)
+
+    async def run(self) -> None:
+        """For ever; returns at once where there is nothing to look at."""
+        clock, read = self._env.clock, self._settings.read
+        look_at = clock.monotonic() + INTERVAL
+        while self._kms or (read is not None and self._settings.reload):
+            due = min([look_at, *self._due.values()])
+            await clock.sleep(max(0.0, due - clock.monotonic()))
+            for kms in [kms for kms, at in self._due.items() if at <= clock.monotonic()]:
+                await self._check(kms)
+            if clock.monotonic() >= look_at:
+                look_at = clock.monotonic() + INTERVAL
+                if read is not None and self._settings.reload:
+                    await self._look(await asyncio.to_thread(read))
+
+    async def _look(self, content: bytes) -> None:
+        if content == self._content:
+            return
+        try:
+            await self._use(content)
+        except ValueError as error:
+            self._env.log.error("the encryption configuration was not reloaded: %s", error)
+            return
+        await self._store.reread()
+        self._env.log.info("the encryption configuration was reloaded")
+
+    async def _use(self, content: bytes) -> None:
+        env = self._env
+
+        def make_kms(name: str, endpoint: str, timeout: float) -> Kms:
+            return Kms(name, endpoint, timeout, env.clock.monotonic, env.uid)
+
+        rules = configuration.decode(content)
+        before = self._kms
+        self._kms = self._transformers.put(rules, make_kms)
+        self._content, self._due = content, {}
+        for kms in self._kms:
+            await self._check(kms)
+        for kms in before:
+            await kms.close()
+
+    async def _check(self, kms: Kms) -> None:
+        was = kms.problem
+        await kms.check()
+        if kms.problem and kms.problem != was:
+            self._env.log.error("%s", kms.problem)
+        self._due[kms] = self._env.clock.monotonic() + (UNWELL if kms.problem else WELL)
+        if was and not kms.problem and self._store.revision > 1:
+            await self._store.reread()
+
+    async def close(self) -> None:
+        for kms in self._kms:
+            await kms.close()
