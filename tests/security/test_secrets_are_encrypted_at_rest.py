@@ -101,7 +101,7 @@ async def test_keys_are_rotated_and_reloaded_while_it_runs(tmp_path: Path):
         assert SECRET in store.get(KEY).value
 
 
-async def test_an_update_that_changes_nothing_encrypts_anew(tmp_path: Path):
+async def test_an_update_that_changes_nothing_encrypts_anew(monkeypatch: pytest.MonkeyPatch):
     """By the API: so that objects are rewritten after a rotation by replacing them."""
     from trireme.testing import control_plane
 
@@ -112,6 +112,6 @@ async def test_an_update_that_changes_nothing_encrypts_anew(tmp_path: Path):
         _, made = await ask("POST", path, body)
         _, same = await ask("PUT", f"{path}/a", made)
         assert same["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
-        store.stale = lambda key: key.endswith("/a")
+        monkeypatch.setattr(store, "stale", lambda key: key.endswith("/a"))
         _, anew = await ask("PUT", f"{path}/a", made)
         assert anew["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
