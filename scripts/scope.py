@@ -148,7 +148,13 @@ def _admission() -> Iterable[str]:
         + "."
     )
     yield _not_there(name for name in UPSTREAM["admission"]["on"] if name not in there)
-    yield _off(name for name in UPSTREAM["admission"]["off"] if name not in there)
+    off = UPSTREAM["admission"]["off"]
+    yield (
+        "Off by default, as upstream, and there: "
+        + ", ".join(name for name in order.NAMES if name in off and name not in there)
+        + "."
+    )
+    yield _off(name for name in off if name not in order.NAMES)
 
 
 def _scheduler() -> Iterable[str]:
