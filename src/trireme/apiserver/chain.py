@@ -29,6 +29,7 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
     context = server.context
     request.media = context.served.media
     is_whole = False
+    began = context.metrics.now()
     try:
         server.deadlines.begin(request)
         if request.user is None:
@@ -71,6 +72,7 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         waiting = context.audit.answered(request, answer)
         if waiting is not None:
             await waiting
+    context.metrics.answered(request, answer, began)
     return answer if is_whole else _complete(request, answer)
 
 

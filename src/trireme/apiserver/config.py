@@ -91,3 +91,5 @@ class ApiServerConfig:
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     # --runtime-config: api/all, api/ga, api/beta, api/alpha, <group>/<version>[/<resource>] -> on.
     runtime_config: Mapping[str, bool] = field(default_factory=dict)
+    # All flags and their values, for /flagz.
+    flags: Mapping[str, str] = field(default_factory=dict)

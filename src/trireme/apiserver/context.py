@@ -22,6 +22,7 @@ from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.fairness.levels import Levels
 from trireme.apiserver.gates import Gates
 from trireme.apiserver.hooks import HttpsHooks
+from trireme.apiserver.monitoring.requests import RequestMetrics
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.registry import Registry
 from trireme.apiserver.remote.routes import Routes
@@ -48,6 +49,9 @@ class ServerContext:
     authorizer: UnionAuthorizer
     # None where the store is not this server's own (tests).
     encryption: Encryption | None
+    metrics: RequestMetrics
+    # When it was made: seconds since 1970.
+    began: float
     # None where nothing is audited.
     audit: Auditor | None
     registry: Registry

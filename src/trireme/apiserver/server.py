@@ -7,6 +7,7 @@ with it, whatever carried the request.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from trireme import api
@@ -36,12 +37,13 @@ from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.forked.parent import Forks
 from trireme.apiserver.handlers import Handlers, KindHandler, Route, SubresourceHandler
 from trireme.apiserver.hooks import HttpsHooks
+from trireme.apiserver.monitoring.requests import RequestMetrics
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.registry import MANAGER, SELF, Call, Registry
 from trireme.apiserver.remote.routes import Routes
 from trireme.apiserver.remote.servers import Servers
-from trireme.apiserver.request import MEDIA
+from trireme.apiserver.request import MEDIA, RequestInfo
 from trireme.apiserver.served import BuiltIn, ServedKinds
 from trireme.kit import catalog
 from trireme.kit.env import Env
@@ -144,6 +146,8 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
         indexes=Indexes(store, views),
         authenticator=UnionAuthenticator(config, env, reader, feature_gates),
         authorizer=authorizer,
+        metrics=RequestMetrics(env, partial(_is_served, served)),
+        began=env.clock.now(),
         audit=auditor.of(config.audit, env),
         registry=registry,
         ports=ports,
@@ -176,6 +180,11 @@ class _IPAddresses:
         except errors.ApiError as error:
             if not errors.is_not_found(error):
                 raise
+
+
+def _is_served(served: ServedKinds, info: RequestInfo) -> bool:
+    at = info.group, info.version, info.resource
+    return at in served.endpoints or served.custom.endpoint(*at) is not None
 
 
 def _built_in(config: ApiServerConfig, feature_gates: gates.Gates) -> BuiltIn:

@@ -7,6 +7,7 @@ configuration with what they say. An area is a file ``commands/_apiserver_<area>
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import pkgutil
@@ -102,6 +103,7 @@ def configured(config: ApiServerConfig, args: Iterable[str]) -> ApiServerConfig:
     values: dict[str, list[Given]] = {}
     for row, item in _parsed(args):
         values.setdefault(row.name, []).append(item)
+    shown: dict[str, str] = {}
     for area in areas():
         mine = [row for group in area.groups.values() for row in group if isinstance(row, Flag)]
         found: Mapping[str, Any] = {
@@ -110,7 +112,9 @@ def configured(config: ApiServerConfig, args: Iterable[str]) -> ApiServerConfig:
             if row.name in values
         }
         config = area.configure(flags.put(area.defaults, found), config)
-    return config
+        given = {name: items[-1].text for name, items in values.items()}
+        shown |= flags.texts(area.groups, area.defaults, given)
+    return dataclasses.replace(config, flags=shown)
 
 
 def check(args: Iterable[str]) -> None:

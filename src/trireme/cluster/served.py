@@ -7,7 +7,6 @@ In: its name, health checks, flags. Out: ``Pages`` for ``runtime.serving``. Upst
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,13 +18,9 @@ from trireme.apiserver.config import VERSION
 from trireme.kit import metrics
 from trireme.kit.env import Env
 from trireme.machinery.codec import json
+from trireme.runtime.serving import zpages
 from trireme.runtime.serving.health import Checks
 from trireme.runtime.serving.server import TEXT, Pages
-
-_WARNING = (
-    "Warning: This endpoint is not meant to be machine parseable, has no formatting compatibility"
-    " guarantees and is for debugging purposes only.\n"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,27 +48,17 @@ class Served:
         began = env.clock.now()
         texts: dict[str, Callable[[], tuple[str, bytes]]] = {}
         if self.flags:
-            texts["/flagz"] = lambda: (TEXT, self._flagz().encode())
+            texts["/flagz"] = lambda: (TEXT, zpages.flagz(self.name, self.flags).encode())
         if self.configz:
             texts["/configz"] = lambda: ("application/json", json.encode(self.configz))
         paths = sorted(["/metrics", "/metrics/slis", "/statusz", *texts, *self.health])
-        texts["/statusz"] = lambda: (TEXT, self._statusz(began, env.clock.now(), paths).encode())
+
+        def statusz() -> tuple[str, bytes]:
+            text = zpages.statusz(self.name, VERSION, began, env.clock.now(), paths)
+            return TEXT, text.encode()
+
+        texts["/statusz"] = statusz
         return Pages(metrics=Without(registry, disabled), health=self.health, texts=texts)
-
-    def _flagz(self) -> str:
-        lines = [f"{name}={value}" for name, value in sorted(self.flags.items())]
-        return f"\n{self.name} flagz\n{_WARNING}" + "".join(f"{line}\n" for line in lines)
-
-    def _statusz(self, began: float, now: float, paths: list[str]) -> str:
-        up = int(now - began)
-        started = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(began))
-        version = VERSION.removeprefix("v")
-        return (
-            f"\n{self.name} statusz\n{_WARNING}\nStarted: {started}\n"
-            f"Up: {up // 3600} hr {up // 60 % 60:02} min {up % 60:02} sec\n"
-            f"Python version: {platform.python_version()}\nBinary version: {version}\n"
-            f"Emulation version: {version.rpartition('.')[0]}\nPaths: {' '.join(paths)}\n"
-        )
 
 
 class Without(prometheus_client.CollectorRegistry):

@@ -1,0 +1,1 @@
+"""What the API server says of itself, under upstream's names."""
