@@ -30,6 +30,7 @@ from trireme.apiserver.context import ServerContext
 from trireme.apiserver.crd.kinds import CustomKinds
 from trireme.apiserver.encryption.run import Encryption
 from trireme.apiserver.endpoint import Endpoint
+from trireme.apiserver.fairness import metrics
 from trireme.apiserver.fairness.levels import Levels
 from trireme.apiserver.filters.deadline import Deadlines
 from trireme.apiserver.filters.fairness import Fairness
@@ -89,7 +90,11 @@ def _limits(context: ServerContext) -> Fairness | InFlight:
 def _levels(config: ApiServerConfig, env: Env) -> Levels | None:
     """The priority levels; None where requests are only counted, or not at all."""
     seats = config.max_in_flight + config.max_mutating_in_flight
-    return Levels(seats, env.clock.monotonic()) if config.fairness.enabled and seats else None
+    if not config.fairness.enabled or not seats:
+        return None
+    levels = Levels(seats, env.clock.monotonic())
+    metrics.register(env.metrics, levels)
+    return levels
 
 
 def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -> ServerContext:

@@ -22,6 +22,7 @@ from trireme.api.flowcontrol.v1.prioritylevel_types import (
 )
 from trireme.apiserver.fairness import allocate, match, shuffle
 from trireme.apiserver.fairness.allocate import Demand
+from trireme.apiserver.fairness.counts import Counts
 from trireme.apiserver.fairness.estimate import MOST_LIST_SEATS, MOST_WRITE_SEATS
 from trireme.apiserver.fairness.queueset import EXEMPT, QueueSet, Queuing
 from trireme.apiserver.fairness.retry_after import RetryAfter
@@ -53,6 +54,8 @@ class Level:
     retry_after: RetryAfter = field(default_factory=RetryAfter)
     # Its object is gone; it goes when it is idle.
     quiescing: bool = False
+    # By flow schema.
+    counts: dict[str, Counts] = field(default_factory=dict)
     nominal: int = 0
     least: int = 0
     most: int = 0
@@ -82,6 +85,7 @@ class Flow(NamedTuple):
     headers: dict[str, str]
     head: str
     is_exempt: bool
+    counts: Counts
 
 
 class Levels:
@@ -132,7 +136,8 @@ class Levels:
             "X-Kubernetes-Pf-Prioritylevel-Uid": level.config.metadata.uid,
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return Flow(schema, level, distinguisher, hand, headers, head, level.is_exempt)
+        counts = level.counts.setdefault(schema.metadata.name, Counts())
+        return Flow(schema, level, distinguisher, hand, headers, head, level.is_exempt, counts)
 
     def configure(
         self,

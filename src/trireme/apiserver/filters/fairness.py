@@ -18,7 +18,7 @@ from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
 from trireme.api.flowcontrol.v1.prioritylevel_types import PriorityLevelConfiguration
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
-from trireme.apiserver.fairness import estimate
+from trireme.apiserver.fairness import counts, estimate
 from trireme.apiserver.fairness.estimate import Statistics
 from trireme.apiserver.fairness.levels import Flow, Level, Levels
 from trireme.apiserver.fairness.queueset import is_waiting
@@ -75,6 +75,7 @@ class Fairness:
         flow = request.flow = levels.flow(request.user or ANONYMOUS, info)
         if flow.is_exempt:
             flow.level.queues.enter(request)
+            flow.counts.dispatched += 1
             request.leave = self._leave_exempt
             if watching:
                 self._watch(request)
@@ -86,9 +87,12 @@ class Fairness:
         queues = flow.level.queues
         if not queues.start(now, ticket, flow.hand):
             self._reap(flow.level)
+            flow.counts.reject(counts.QUEUE_FULL if flow.hand else counts.LIMIT)
             return self._refusal(flow)
         if ticket.queue is not None and is_waiting(ticket):
             return self._waiting(request, flow, ticket, watching)
+        flow.counts.dispatched += 1
+        flow.counts.at_once += 1
         request.leave = self._leave
         if watching:
             self._watch(request)
@@ -132,6 +136,7 @@ class Fairness:
         finally:
             timer.cancel()
             ticket.admit = None
+            flow.counts.wait(admitted, self._now() - ticket.arrived)
             if not admitted:
                 # Out of time, or the client has gone: its turn may have come all the same.
                 if is_waiting(ticket):
@@ -139,7 +144,9 @@ class Fairness:
                 else:
                     self._finish(flow.level, ticket)
         if not admitted:
+            flow.counts.reject(counts.TIME_OUT)
             return self._refusal(flow)
+        flow.counts.dispatched += 1
         request.leave = self._leave
         if watching:
             self._watch(request)
