@@ -239,6 +239,10 @@ def test_flags_of_audit(tmp_path: Path) -> None:
             "must be greater than or equal to",
         ),
         (["audit-log-version=audit.k8s.io/v2"], "not supported"),
+        (
+            ["service-account-signing-endpoint=/s", "service-account-signing-key-file=KEY"],
+            "mutually exclusive",
+        ),
         (["authorization-mode=ABAC"], "ABAC needs --authorization-policy-file"),
         (["authorization-policy-file=EMPTY"], "without mode ABAC"),
         (["authorization-mode=RBAC", "authorization-mode=RBAC"], "more than once"),
@@ -255,7 +259,9 @@ def test_flags_of_authentication_that_do_not_fit(
 ) -> None:
     (tmp_path / "CA").write_bytes(certificate("ca"))
     (tmp_path / "EMPTY").write_text("")
+    (tmp_path / "KEY").write_bytes(pki.new_key())
     given = [item.replace("=CA", f"={tmp_path}/CA") for item in args]
+    given = [item.replace("=KEY", f"={tmp_path}/KEY") for item in given]
     given = [item.replace("=EMPTY", f"={tmp_path}/EMPTY") for item in given]
     with pytest.raises(ValueError, match=problem):
         apiserver_flags.check(apiserver_flags.read(given))

@@ -121,6 +121,7 @@ KINDS = {
     "strings": ["", "*,", "A", "a b", "-"],
     "headers": ["", "a b", "a:", "a,"],
     "pairs": ["", "x", "=x", "A="],
+    "socket": ["", "a b"],
     "target": ["", "/"],
     "text": ["", "a\nb", "ä"],
     "texts": ["", "a\nb", "ä", "a,"],

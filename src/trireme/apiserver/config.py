@@ -32,6 +32,8 @@ class ServiceAccountKeys:
     other_issuers: tuple[str, ...] = ()
     # Where others find the keys, if not here.
     jwks_uri: str = ""
+    # The socket of a signer elsewhere, instead of keys.
+    signing_endpoint: str = ""
     # Whether the tokens that every pod gets hold for a year.
     extend_expiration: bool = True
     # Seconds; tokens are not made for longer. 0: no limit.

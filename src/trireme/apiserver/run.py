@@ -35,6 +35,7 @@ async def run(config: ApiServerConfig, env: Env) -> None:
         server = ApiServer(config, env, encryption)
         group.create_task(encryption.run(), name="encryption at rest")
         try:
+            await server.context.authenticator.start()
             await bootstrap.run(server.context)
             async with serve.listening(server) as bound:
                 for host, port in bound:
@@ -54,6 +55,7 @@ def start_post_start_hooks(
     context: ServerContext, group: asyncio.TaskGroup
 ) -> list[asyncio.Task[None]]:
     """Start the tasks that go on as long as the server does, until they are cancelled."""
+    signer = context.authenticator.signer
     return [
         group.create_task(compaction.compact(context), name="compaction"),
         group.create_task(expiry.expire(context), name="expiry"),
@@ -64,6 +66,7 @@ def start_post_start_hooks(
         group.create_task(definitions.run(context), name="custom kinds"),
         group.create_task(flow_schemas.run(context), name="flow schemas"),
         *([group.create_task(audit.run(), name="audit")] if (audit := context.audit) else []),
+        *([group.create_task(signer.run(), name="keys of tokens")] if signer else []),
         group.create_task(reloads.run(context), name="configuration files"),
         group.create_task(register.run(context), name="api services"),
         group.create_task(availability.run(context), name="api services' availability"),

@@ -46,6 +46,11 @@ class Key:
         key_id = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
         return Key(key_id, _algorithm(public), public)
 
+    @staticmethod
+    def known(key_id: str, public: Any) -> Key:
+        """A key that somebody else has named. ValueError for one that cannot be used."""
+        return Key(key_id, _algorithm(public), public)
+
     def jwk(self) -> dict[str, str]:
         """The key as a JSON Web Key."""
         to_jwk = RSAAlgorithm.to_jwk if self.algorithm == "RS256" else ECAlgorithm.to_jwk

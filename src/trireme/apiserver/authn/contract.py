@@ -36,6 +36,10 @@ class Rejected(Exception):
     """The credential is bad; the text is the cause, for logs and for TokenReview."""
 
 
+class SignerError(Exception):
+    """A signer of tokens that is elsewhere does not answer, or not as it should."""
+
+
 class RemoteTokenAuthenticator(Protocol):
     """Of bearer tokens about which others have to be asked; owns connections."""
 

@@ -9,7 +9,7 @@ RFC 7515, RFC 7517 and OpenID Connect Discovery 1.0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from jwt.types import Options
@@ -17,6 +17,9 @@ from jwt.types import Options
 from trireme.apiserver.authn.contract import Rejected
 from trireme.apiserver.config import ServiceAccountKeys
 from trireme.kit import jws
+
+if TYPE_CHECKING:
+    from trireme.apiserver.authn.external_signer import ExternalSigner
 
 JWKS_PATH = "/openid/v1/jwks"
 # The library must check nothing but the signature: it would read the machine's clock.
@@ -44,13 +47,29 @@ class TokenKeys:
         keys = [self._signing.public] if self._signing is not None else []
         keys += [jws.Key.of(jws.load_public(pem)) for pem in config.public_keys]
         self._keys = {key.id: key for key in keys}
+        # In the place of keys.
+        self._signer: ExternalSigner | None = None
+
+    def use(self, signer: ExternalSigner) -> None:
+        """Let a signer elsewhere sign; its keys are those that are accepted."""
+        self._signer = signer
+        self._keys = signer.keys
 
     @property
     def can_sign(self) -> bool:
-        return self._signing is not None
+        return self._signing is not None or self._signer is not None
+
+    @property
+    def max_expiration(self) -> int:
+        """Seconds that a signer elsewhere lets a token hold; 0: no limit."""
+        return 0 if self._signer is None else self._signer.max_expiration
+
+    async def signed(self, claims: Mapping[str, Any]) -> str:
+        """A signed token in the compact form; SignerError."""
+        return self.sign(claims) if self._signer is None else await self._signer.sign(claims)
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        """A signed token in the compact form."""
+        """The same with a key that is here."""
         if self._signing is None:
             raise ValueError("there is no key to sign service account tokens with")
         return self._signing.sign(claims)
@@ -86,7 +105,9 @@ class TokenKeys:
 
     def key_set(self) -> dict[str, Any]:
         """The JSON Web Key Set of all accepted keys."""
-        return {"keys": [key.jwk() for key in self._keys.values()]}
+        unpublished = frozenset[str]() if self._signer is None else self._signer.unpublished
+        keys = [key for key in self._keys.values() if key.id not in unpublished]
+        return {"keys": [key.jwk() for key in keys]}
 
     def discovery(self, address: str) -> dict[str, Any]:
         """The OpenID discovery document; ``address`` (host:port) is where the keys are served."""
@@ -99,3 +120,12 @@ class TokenKeys:
                 {key.algorithm for key in self._keys.values()}
             ),
         }
+
+
+def key_of(token: str) -> str:
+    """The id of the key that a token says it is signed with, "" where it says nothing."""
+    try:
+        found = jwt.get_unverified_header(token).get("kid")
+    except (jwt.PyJWTError, UnicodeEncodeError):
+        return ""
+    return found if isinstance(found, str) else ""

@@ -9,7 +9,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -18,11 +18,14 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.secret import Secret
 from trireme.api.core.v1.serviceaccount import ServiceAccount
 from trireme.apiserver.authn.contract import Identity, Rejected
-from trireme.apiserver.authn.keys import TokenKeys
+from trireme.apiserver.authn.keys import TokenKeys, key_of
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.request import User
 from trireme.kit.clock import Clock
 from trireme.machinery import gotext, time
+
+if TYPE_CHECKING:
+    from trireme.apiserver.authn.external_signer import ExternalSigner
 
 # How far clocks may be apart, and how long a deleted object's tokens still pass: seconds.
 LEEWAY = 60.0
@@ -123,6 +126,24 @@ class ServiceAccountTokens:
                 f"{what} UID ({found.metadata.uid}) does not match service account "
                 f"{kind.__name__.lower()} ref claim ({ref.uid})"
             )
+
+
+class UnknownKeys:
+    """Looks at a signer elsewhere for the key of a token that names one that is not known yet."""
+
+    def __init__(self, signer: ExternalSigner, tokens: ServiceAccountTokens) -> None:
+        self._signer = signer
+        self._tokens = tokens
+
+    async def authenticate(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
+        """The account, once the key has been fetched."""
+        key_id = key_of(token)
+        if not key_id or key_id in self._signer.keys or not await self._signer.look_for(key_id):
+            return None
+        return self._tokens.authenticate(token, audiences)
+
+    async def close(self) -> None:
+        await self._signer.close()
 
 
 def user(claims: Claims) -> User:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import TYPE_CHECKING
 
 from trireme.apiserver.authn import configuration, oidc
 from trireme.apiserver.authn.authorities import Authorities
@@ -18,7 +19,7 @@ from trireme.apiserver.authn.contract import Identity, Rejected, TokenAuthentica
 from trireme.apiserver.authn.keys import TokenKeys
 from trireme.apiserver.authn.legacy_tokens import LegacyTokens
 from trireme.apiserver.authn.request_header import RequestHeaders
-from trireme.apiserver.authn.service_accounts import ServiceAccountTokens
+from trireme.apiserver.authn.service_accounts import ServiceAccountTokens, UnknownKeys
 from trireme.apiserver.authn.token_webhook import TokenReviews
 from trireme.apiserver.authn.tokens import StaticTokens, Tokens
 from trireme.apiserver.cache.reader import Reader
@@ -28,6 +29,9 @@ from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.apiserver.settings.authentication import AuthenticationConfiguration
 from trireme.kit.env import Env
 from trireme.machinery import errors
+
+if TYPE_CHECKING:
+    from trireme.apiserver.authn.external_signer import ExternalSigner
 
 _SPACE_BEFORE_TOKEN = (
     "the provided Authorization header contains extra space before the bearer token, and is ignored"
@@ -58,10 +62,11 @@ class UnionAuthenticator:
             env.clock, uids=gates.on("AllowParsingUserUIDFromCertAuth")
         )
         self.legacy = LegacyTokens(self.keys, reader)
+        accounts = ServiceAccountTokens(self.keys, reader, env.clock)
         sorts: list[TokenAuthenticator] = [
             StaticTokens(settings.static_tokens, self.keys.audiences),
             self.legacy,
-            ServiceAccountTokens(self.keys, reader, env.clock),
+            accounts,
         ]
         if settings.bootstrap_tokens:
             sorts.append(BootstrapTokens(reader, self.keys.audiences, env.clock))
@@ -69,6 +74,12 @@ class UnionAuthenticator:
         self.issuers = self._made(settings.configuration)
         webhook = settings.webhook
         self._webhook = None if webhook is None else TokenReviews(webhook, self.keys.audiences, env)
+        endpoint = config.service_accounts.signing_endpoint
+        self.signer = _signer(endpoint, env) if endpoint else None
+        self._unknown_keys: UnknownKeys | None = None
+        if self.signer is not None:
+            self.keys.use(self.signer)
+            self._unknown_keys = UnknownKeys(self.signer, accounts)
         self._use(self.issuers)
 
     def _made(self, config: AuthenticationConfiguration) -> oidc.Issuers | None:
@@ -79,7 +90,8 @@ class UnionAuthenticator:
 
     def _use(self, issuers: oidc.Issuers | None) -> None:
         self.issuers = issuers
-        self.tokens.remote = tuple(item for item in (issuers, self._webhook) if item is not None)
+        remote = self._unknown_keys, issuers, self._webhook
+        self.tokens.remote = tuple(item for item in remote if item is not None)
 
     async def reconfigure(self, config: AuthenticationConfiguration) -> None:
         """Use other issuers, once all of them answer. ValueError, ``IssuerError``: nothing is
@@ -95,6 +107,11 @@ class UnionAuthenticator:
         self._use(made)
         if before is not None:
             await before.close()
+
+    async def start(self) -> None:
+        """Reach the signer of tokens, where it is elsewhere; SignerError."""
+        if self.signer is not None:
+            await self.signer.start()
 
     async def close(self) -> None:
         """Close the connections to issuers and webhooks."""
@@ -168,6 +185,13 @@ class UnionAuthenticator:
     async def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """Who a token stands for, for another server; None or ``Rejected`` as for requests."""
         return await self.tokens.authenticate(token, audiences)
+
+
+def _signer(endpoint: str, env: Env) -> ExternalSigner:
+    # gRPC is large, and only for this.
+    from trireme.apiserver.authn.external_signer import ExternalSigner
+
+    return ExternalSigner(endpoint, env)
 
 
 def bearer_token(request: Request) -> str:

@@ -8,15 +8,18 @@ In: the settings. Out: the transformers that the store uses, and what is wrong f
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from trireme import api
 from trireme.api.catalog import Catalog
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.encryption import configuration
-from trireme.apiserver.encryption.providers.kms import UNWELL, WELL, Kms
 from trireme.apiserver.encryption.transformers import Transformers
 from trireme.apiserver.storage.layout import Layout
 from trireme.kit.env import Env
+
+if TYPE_CHECKING:
+    from trireme.apiserver.encryption.providers.kms import Kms
 
 # Seconds between two looks at the file.
 INTERVAL = 60.0
@@ -79,6 +82,9 @@ class Encryption:
         env = self._env
 
         def make_kms(name: str, endpoint: str, timeout: float) -> Kms:
+            # gRPC is large, and only for this.
+            from trireme.apiserver.encryption.providers.kms import Kms
+
             return Kms(name, endpoint, timeout, env.clock.monotonic, env.uid)
 
         rules = configuration.decode(content)
@@ -95,7 +101,7 @@ class Encryption:
         await kms.check()
         if kms.problem and kms.problem != was:
             self._env.log.error("%s", kms.problem)
-        self._due[kms] = self._env.clock.monotonic() + (UNWELL if kms.problem else WELL)
+        self._due[kms] = self._env.clock.monotonic() + kms.pause
         if was and not kms.problem and self._store.revision > 1:
             await self._store.reread()
 

@@ -8,17 +8,20 @@ apiserver ``pkg/storage/value/transformer.go``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trireme.apiserver.encryption import configuration
 from trireme.apiserver.encryption.configuration import Rule
 from trireme.apiserver.encryption.providers import aescbc, aesgcm, secretbox
 from trireme.apiserver.encryption.providers.contract import Provider, TransformError, reduced
 from trireme.apiserver.encryption.providers.identity import ENCRYPTED, Identity
-from trireme.apiserver.encryption.providers.kms import Kms
 from trireme.apiserver.storage.layout import Layout, kind
 from trireme.store.contract import StoreUnavailable, Unreadable
 
-MakeKms = Callable[[str, str, float], Kms]
+if TYPE_CHECKING:
+    from trireme.apiserver.encryption.providers.kms import Kms
+
+MakeKms: TypeAlias = "Callable[[str, str, float], Kms]"
 
 
 class Chain:
@@ -26,7 +29,7 @@ class Chain:
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self._providers = providers
-        self.kms = [item for item in providers if isinstance(item, Kms)]
+        self.kms = _kms(providers)
 
     def to_storage(self, data: bytes, context: bytes) -> bytes:
         first = self._providers[0]
@@ -80,7 +83,7 @@ class Transformers:
         kms: list[Kms] = []
         for rule in rules:
             providers = [_provider(item, make_kms) for item in rule.providers]
-            kms += [item for item in providers if isinstance(item, Kms)]
+            kms += _kms(providers)
             for name in rule.resources:
                 found.setdefault(configuration.group_resource(name), []).extend(providers)
         self._chains = {key: Chain(providers) for key, providers in found.items()}
@@ -163,3 +166,8 @@ def _provider(item: configuration.Provider, make_kms: MakeKms) -> Provider:
         kms = item.kms
         return make_kms(kms.name, kms.endpoint, configuration.seconds(kms.timeout))
     return Identity()
+
+
+def _kms(providers: Iterable[Any]) -> list[Kms]:
+    """The plugins among the providers: what has to be looked at."""
+    return [item for item in providers if hasattr(item, "check")]

@@ -23,6 +23,7 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.secret import Secret
 from trireme.api.core.v1.serviceaccount import ServiceAccount
 from trireme.apiserver.authn import service_accounts
+from trireme.apiserver.authn.contract import SignerError
 from trireme.apiserver.authn.service_accounts import Claims, Kubernetes, Ref
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.context import ServerContext
@@ -76,16 +77,17 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
     bound = _resolve(context.reader, req.spec.boundObjectRef, account)
     settings = context.config.service_accounts
     seconds = req.spec.expirationSeconds or 0
-    if settings.max_expiration and seconds > settings.max_expiration:
+    longest = settings.max_expiration or keys.max_expiration
+    if longest and seconds > longest:
         request.warnings.append(
-            f"requested expiration of {seconds} seconds shortened to {settings.max_expiration} "
-            "seconds"
+            f"requested expiration of {seconds} seconds shortened to {longest} seconds"
         )
-        seconds = req.spec.expirationSeconds = settings.max_expiration
+        seconds = req.spec.expirationSeconds = longest
     warn_after = None
     pod_like = settings.extend_expiration and bound.pod is not None and seconds == POD_SECONDS
     if pod_like and set(req.spec.audiences) <= set(keys.audiences):
-        seconds, warn_after = EXTENDED_SECONDS, int(now) + seconds
+        warn_after = int(now) + seconds
+        seconds = min(EXTENDED_SECONDS, keys.max_expiration or EXTENDED_SECONDS)
     claims = Claims(
         iss=keys.issuer,
         sub=f"{service_accounts.USER_PREFIX}{info.namespace}:{info.name}",
@@ -103,7 +105,10 @@ async def create(context: ServerContext, request: Request, endpoint: Endpoint) -
             warnafter=warn_after,
         ),
     )
-    req.status.token = keys.sign(msgspec.to_builtins(claims))
+    try:
+        req.status.token = await keys.signed(msgspec.to_builtins(claims))
+    except SignerError as error:
+        raise errors.internal_error(f"failed to generate token: {error}") from None
     req.status.expirationTimestamp = time.format(now + (req.spec.expirationSeconds or 0))
     return form.unstored(request, req)
 

@@ -74,6 +74,7 @@ class Accounts:
 
     issuers: tuple[str, ...] = ()
     signing_key: bytes = b""
+    endpoint: str = ""
     keys: tuple[tuple[bytes, ...], ...] = ()
     jwks_uri: str = ""
     extend_expiration: bool = True
@@ -230,6 +231,12 @@ _GROUPS: Final[Groups] = {
             "accounts.signing_key",
             kinds.PRIVATE_KEY,
             "The key that signs them; default: the cluster's own.",
+        ),
+        Flag(
+            "service-account-signing-endpoint",
+            "accounts.endpoint",
+            kinds.matching("socket", r"@?[!-~]+", "must be the path of a socket, or @NAME"),
+            "The socket of a signer of tokens (externaljwt v1) instead of keys; @NAME: abstract.",
         ),
         Flag(
             "service-account-key-file",
@@ -423,6 +430,13 @@ def _accounts(options: Options, keys: ServiceAccountKeys) -> ServiceAccountKeys:
         raise ValueError(
             "the service-account-max-token-expiration must be between 1 hour and 2^32 seconds"
         )
+    if accounts.endpoint and (accounts.signing_key or accounts.keys):
+        raise ValueError(
+            "can't set `--service-account-signing-key-file` and/or `--service-account-key-file` "
+            "with `--service-account-signing-endpoint` (They are mutually exclusive)"
+        )
+    if accounts.endpoint:
+        keys = dataclasses.replace(keys, signing_key=b"", public_keys=())
     public = tuple(pem for some in accounts.keys for pem in some)
     if accounts.signing_key:
         # What components of the cluster have signed goes on.
@@ -436,6 +450,7 @@ def _accounts(options: Options, keys: ServiceAccountKeys) -> ServiceAccountKeys:
         other_issuers=issuers[1:],
         audiences=options.audiences or keys.audiences,
         jwks_uri=accounts.jwks_uri,
+        signing_endpoint=accounts.endpoint,
         extend_expiration=accounts.extend_expiration,
         max_expiration=int(accounts.max_expiration),
     )

@@ -110,6 +110,11 @@ class Kms:
             return None
         return stored.key_id, stored.source_type
 
+    @property
+    def pause(self) -> float:
+        """Seconds until the plugin is looked at again."""
+        return UNWELL if self.problem else WELL
+
     def current(self) -> object:
         source = None if self._state is None else self._state.source
         return None if source is None else (source.key_id, source.source_type)

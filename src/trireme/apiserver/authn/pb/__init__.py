@@ -1,0 +1,1 @@
+"""Generated protobuf code; ``scripts/generate-protos`` writes it."""
