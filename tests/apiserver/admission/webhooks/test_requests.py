@@ -90,7 +90,7 @@ async def test_an_update_a_patch_and_a_deletion(ask: HookAsker) -> None:
     assert (put["oldObject"]["data"], put["object"]["data"]) == ({"a": "b"}, {"a": "c"})
     assert put["object"]["metadata"]["uid"] == put["oldObject"]["metadata"]["uid"]
     assert patched["options"] == {
-        "kind": "PatchOptions",
+        "kind": "UpdateOptions",
         "apiVersion": "meta.k8s.io/v1",
         "dryRun": ["All"],
         "fieldManager": "me",
@@ -151,6 +151,45 @@ async def test_a_scale_is_a_kind_of_its_own(ask: HookAsker) -> None:
         {"replicas": 3},
     )
     assert seen["object"]["kind"] == "Scale"
+
+
+async def test_what_was_allocated_is_there_once_it_is_validated(ask: HookAsker) -> None:
+    path = "/api/v1/namespaces/default/services"
+    service = {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": "s"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    rules = [rule("core", "v1", "services")]
+    (seen,) = await asked(ask, [("POST", path, service)], rules)
+    assert seen["object"]["spec"]["clusterIPs"]
+
+
+async def test_what_was_allocated_is_given_back_where_it_is_refused(ask: HookAsker) -> None:
+    path = "/api/v1/namespaces/default/services"
+    service = {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": "s"},
+        "spec": {"ports": [{"port": 80}]},
+    }
+    async with hook_server.admission({"/": lambda _: {"allowed": False}}) as server:
+        hook = webhook("v.x.io", server.client(), rules=[rule("core", "v1", "services")])
+        await ask.configure(configuration("Validating", "c", hook))
+        before = await ask.must("GET", "/apis/networking.k8s.io/v1/ipaddresses")
+        assert (await ask("POST", path, service))[0] == 400
+        after = await ask.must("GET", "/apis/networking.k8s.io/v1/ipaddresses")
+        assert len(after["items"]) == len(before["items"])
+
+
+async def test_what_replaces_an_object_is_as_the_client_sent_it(ask: HookAsker) -> None:
+    await ask.must("POST", MAPS, config_map(data={"a": "b"}))
+    async with hook_server.admission({"/": lambda _: {}}) as server:
+        await ask.configure(configuration("Mutating", "m", webhook("m.x.io", server.client())))
+        await ask.must("PUT", f"{MAPS}/m", config_map(data={"a": "c"}))
+        (review,) = server.seen["/"]
+        assert not {"uid", "resourceVersion"} & review["request"]["object"]["metadata"].keys()
 
 
 async def test_a_binding_and_an_eviction_are_created(ask: HookAsker) -> None:

@@ -1,7 +1,7 @@
 """What a request is, in admission/v1 AdmissionRequest's fields: for webhooks and for expressions.
 
 Upstream: apiserver ``webhook/request`` CreateV1AdmissionReview, ``admission/plugin/cel``
-CreateAdmissionRequest; meta/v1 CreateOptions, UpdateOptions, PatchOptions, DeleteOptions.
+CreateAdmissionRequest; meta/v1 CreateOptions, UpdateOptions, DeleteOptions.
 """
 
 from __future__ import annotations
@@ -61,17 +61,13 @@ def options(attributes: Attributes) -> dict[str, Any] | None:
         given = {} if attributes.options is None else json.to_plain(attributes.options)
         tried = {"dryRun": ["All"]} if attributes.dry_run else {}
         return {**given, **tried, "kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
-    kind = "CreateOptions"
-    if operation == "UPDATE":
-        patched = request is not None and request.method == "PATCH"
-        kind = "PatchOptions" if patched else "UpdateOptions"
+    # Those of a patch become those of what it does.
+    kind = "CreateOptions" if operation == "CREATE" else "UpdateOptions"
     found: dict[str, Any] = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
     if request is None:
         return found
     if attributes.dry_run:
         found["dryRun"] = ["All"]
-    if kind == "PatchOptions" and "force" in request.query:
-        found["force"] = request.flag("force")
     for name in ("fieldManager", "fieldValidation"):
         if request.param(name):
             found[name] = request.param(name)
