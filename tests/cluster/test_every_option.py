@@ -135,6 +135,7 @@ WORDS = {"--entrypoint", "--cmd"}
 ARGUMENTS = {
     "image": ["", "UPPER", "a b", "a:", "a@sha256:1", "/a"],
     "names": ["", "UPPER", "a b"],
+    "file": ["/"],
     "archive": FILES,
     "component": ["", "../x", "/etc/passwd", "a b"],
 }

@@ -89,6 +89,9 @@ def _failed(context: ServerContext, request: Request, error: Exception) -> Reply
     """The Status for an error."""
     if isinstance(error, errors.ApiError):
         return reply.error(error)
+    if isinstance(error, stores.Refused):
+        # etcd's own errors are passed on, without a reason, as upstream does.
+        return reply.error(errors.ApiError(500, "", str(error)))
     if isinstance(error, stores.StoreUnavailable):
         return reply.error(errors.service_unavailable(f"the store is not available: {error}"))
     if isinstance(error, stores.Unreadable):

@@ -60,6 +60,10 @@ class StoreUnavailable(StoreError):
     """The write was not acknowledged: the disk refused it or the store does not run."""
 
 
+class Refused(StoreUnavailable):
+    """The same, in the words of the datastore behind the store."""
+
+
 class Unreadable(StoreError):
     """What is stored under a key cannot be read: it is encrypted with a key that is not there."""
 

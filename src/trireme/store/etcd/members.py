@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import grpc
 from grpc import aio
 
-from trireme.store.contract import StoreUnavailable
+from trireme.store.contract import Refused, StoreUnavailable
 from trireme.store.etcd.pb import etcd_pb2 as pb
 
 # Seconds: upstream's keepalive, time to connect, and the longest that a call may take (etcd's own
@@ -38,14 +38,12 @@ _OPTIONS = [
     ("grpc.enable_http_proxy", 0),
 ]
 _KV, _LEASE = "/etcdserverpb.KV/", "/etcdserverpb.Lease/"
-_MAINTENANCE = "/etcdserverpb.Maintenance/"
 # Method -> (path, type of the response).
 _METHODS: dict[str, tuple[str, Any]] = {
     "Range": (f"{_KV}Range", pb.RangeResponse),
     "Txn": (f"{_KV}Txn", pb.TxnResponse),
     "Compact": (f"{_KV}Compact", pb.CompactionResponse),
     "LeaseGrant": (f"{_LEASE}LeaseGrant", pb.LeaseGrantResponse),
-    "Defragment": (f"{_MAINTENANCE}Defragment", pb.DefragmentResponse),
 }
 # Codes after which another member may do better.
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -70,13 +68,15 @@ class EtcdConfig:
     lease_reuse: int = 60
 
 
-class Refused(StoreUnavailable):
-    """etcd's answer is an error. ``detail`` is its text."""
+class EtcdError(Refused):
+    """etcd's answer is an error, as Go's clients show it. ``detail`` is its own text."""
 
     def __init__(self, error: aio.AioRpcError) -> None:
         self.detail = error.details() or ""
         self.code = error.code()
-        super().__init__(f"etcd: {self.code.name}: {self.detail}")
+        words = self.code.name.split("_")
+        code = "".join(word.capitalize() for word in words)
+        super().__init__(f"rpc error: code = {code} desc = {self.detail}")
 
 
 class _Member:
@@ -120,7 +120,7 @@ class Members:
         self._current = 0
 
     async def call(self, method: str, request: Any, *, timeout: float = CALL) -> Any:
-        """Send a request once. StoreUnavailable; ``Refused`` where etcd answered."""
+        """Send a request once. StoreUnavailable; ``EtcdError`` where etcd answered."""
         member = self._members[self._current]
         if not member.ready:
             member = await self._reachable(min(timeout, CONNECT))
@@ -129,25 +129,17 @@ class Members:
         except aio.AioRpcError as error:
             if error.code() in _GONE:
                 self.leave(member)
-            raise Refused(error) from None
+            raise EtcdError(error) from None
 
     async def read(self, method: str, request: Any, *, timeout: float = CALL) -> Any:
         """Send a request that changes nothing; to another member where one is gone."""
         for _ in self._members[1:]:
             try:
                 return await self.call(method, request, timeout=timeout)
-            except Refused as refused:
+            except EtcdError as refused:
                 if refused.code is not grpc.StatusCode.UNAVAILABLE:
                     raise
         return await self.call(method, request, timeout=timeout)
-
-    async def each(self, method: str, request: Any, *, timeout: float) -> None:
-        """Send a request to every member, one after the other. StoreUnavailable."""
-        for member in self._members:
-            try:
-                await member.calls[method](request, timeout=timeout, wait_for_ready=True)
-            except aio.AioRpcError as error:
-                raise Refused(error) from None
 
     async def watch(self) -> tuple[_Member, Any]:
         """A watch stream, and the member that serves it. StoreUnavailable."""

@@ -38,7 +38,7 @@ from trireme.store.contract import (
 from trireme.store.engine import Engine, render
 from trireme.store.etcd import messages
 from trireme.store.etcd.leases import Leases
-from trireme.store.etcd.members import EtcdConfig, Members, Refused
+from trireme.store.etcd.members import EtcdConfig, EtcdError, Members
 from trireme.store.etcd.pb import etcd_pb2 as pb
 
 # Revisions of the past that a starting server reads, where they are not compacted.
@@ -371,7 +371,7 @@ class EtcdStore(Engine):
             request = pb.RangeRequest(key=messages.COMPACT_KEY, revision=revision)
             await self._members.read("Range", request)
             return revision
-        except Refused as refused:
+        except EtcdError as refused:
             if "compacted" not in refused.detail:
                 raise
         _, stream = await self._members.watch()
@@ -383,7 +383,7 @@ class EtcdStore(Engine):
                     return int(response.compact_revision)
             raise StoreUnavailable("etcd ended the watch")
         except aio.AioRpcError as error:
-            raise Refused(error) from None
+            raise EtcdError(error) from None
         finally:
             stream.cancel()
 
@@ -435,7 +435,7 @@ class EtcdStore(Engine):
             raise StoreUnavailable("etcd ended the stream")
         except aio.AioRpcError as error:
             self._members.leave(member)
-            raise Refused(error) from None
+            raise EtcdError(error) from None
         except StoreUnavailable:
             self._members.leave(member)
             raise
@@ -524,14 +524,9 @@ class EtcdStore(Engine):
         self._turn += 1
         try:
             await self._members.call("Compact", pb.CompactionRequest(revision=revision))
-        except Refused as error:
+        except EtcdError as error:
             if "compacted" not in error.detail:
                 raise
-
-    async def defragment(self) -> None:
-        """Give the free space of every member's file back, one after the other. A member answers
-        nothing meanwhile. StoreUnavailable."""
-        await self._members.each("Defragment", pb.DefragmentRequest(), timeout=600.0)
 
 
 def _event(kind: Any, item: KeyValue, before: KeyValue | None) -> Event:

@@ -258,13 +258,3 @@ class LeaseGrantResponse(_message.Message):
     TTL: int
     error: str
     def __init__(self, header: _Optional[_Union[ResponseHeader, _Mapping]] = ..., ID: _Optional[int] = ..., TTL: _Optional[int] = ..., error: _Optional[str] = ...) -> None: ...
-
-class DefragmentRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
-class DefragmentResponse(_message.Message):
-    __slots__ = ("header",)
-    HEADER_FIELD_NUMBER: _ClassVar[int]
-    header: ResponseHeader
-    def __init__(self, header: _Optional[_Union[ResponseHeader, _Mapping]] = ...) -> None: ...
