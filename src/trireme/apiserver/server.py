@@ -103,7 +103,13 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
     views = Views()
     reader = Reader(store, built_in.by_type)
     authorizer = UnionAuthorizer(
-        config.authorization, env, store, reader, built_in.by_type, policy.node_rules()
+        config.authorization,
+        env,
+        store,
+        reader,
+        built_in.by_type,
+        policy.node_rules(),
+        pod_certificates=feature_gates.on("PodCertificateRequest"),
     )
     hooks = HttpsHooks(reader, env.rng)
     served = ServedKinds(built_in, CustomKinds(store, env, hooks))

@@ -203,3 +203,40 @@ async def test_what_is_behind_the_claims_of_the_nodes_pods(env: Env, asking: Any
         assert (await n2("GET", f"{attachments}/a"))[0] == 403
         await ask.must("DELETE", f"{NS}/pods/user?gracePeriodSeconds=0")
         assert (await n1("GET", f"{volumes}/pv"))[0] == 403
+
+
+@virtual.test()
+async def test_devices_and_certificate_requests_of_its_own(env: Env, asking: Any) -> None:
+    slices = "/apis/resource.k8s.io/v1/resourceslices"
+    requests = "/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests"
+    settings: dict[str, Any] = {
+        "feature_gates": {"PodCertificateRequest": True},
+        "runtime_config": {"certificates.k8s.io/v1beta1/podcertificaterequests": True},
+    }
+
+    def devices(node: str) -> dict[str, Any]:
+        pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+        spec = {"driver": "d.example.com", "nodeName": node, "pool": pool, "devices": []}
+        return {
+            "apiVersion": "resource.k8s.io/v1",
+            "kind": "ResourceSlice",
+            "metadata": {"name": node},
+            "spec": spec,
+        }
+
+    async with asking(env, **settings) as ask:
+        for node in ("n1", "n2"):
+            await ask.must("POST", slices, devices(node))
+        n1 = ask.as_node("n1")
+        assert (await n1("GET", f"{slices}/n1"))[0] == 200
+        assert (await n1("DELETE", f"{slices}/n1"))[0] == 200
+        assert (await n1("GET", f"{slices}/n1"))[0] == 403
+        for verb in ("GET", "PUT", "DELETE"):
+            assert (await n1(verb, f"{slices}/n2", devices("n2")))[0] == 403
+        own = "fieldSelector=spec.nodeName%3Dn1"
+        assert (await n1("GET", f"{requests}?{own}"))[0] == 200
+        assert (await n1("GET", requests))[0] == 403
+        assert (await n1("GET", f"{requests}/a"))[0] == 403
+        assert (await n1("DELETE", f"{requests}/a"))[0] == 403
+    async with asking(env) as ask:
+        assert (await ask.as_node("n1")("GET", f"{requests}?{own}"))[0] == 403

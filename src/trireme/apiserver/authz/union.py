@@ -12,10 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 
-from trireme.api.core.v1.persistentvolume_types import PersistentVolume
-from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.rbac.v1.rules import PolicyRule
-from trireme.api.storage.v1.volumeattachment import VolumeAttachment
 from trireme.apiserver.authz import configuration
 from trireme.apiserver.authz.abac import AbacAuthorizer
 from trireme.apiserver.authz.always import AlwaysAllow, AlwaysDeny
@@ -51,6 +48,7 @@ class UnionAuthorizer:
     """All authorizers of one API server. ``rbac`` also answers which rules a user has.
 
     ``node_rules``: what every node may do, whatever its name (the role ``system:node``).
+    ``pod_certificates``: whether nodes ask for certificates of pods (gate PodCertificateRequest).
     """
 
     def __init__(
@@ -61,14 +59,17 @@ class UnionAuthorizer:
         reader: Reader,
         by_type: Mapping[type, Endpoint],
         node_rules: list[PolicyRule],
+        *,
+        pod_certificates: bool = False,
     ) -> None:
         self.rbac = Resolver(reader)
         self._settings = settings
         self._env = env
-        related = Related(store, by_type[Pod], by_type[PersistentVolume], by_type[VolumeAttachment])
         # They stay when the configuration is read again.
         self._local: Mapping[str, Authorizer] = {
-            "Node": NodeAuthorizer(related, node_rules),
+            "Node": NodeAuthorizer(
+                Related(store, by_type), node_rules, pod_certificates=pod_certificates
+            ),
             "RBAC": RbacAuthorizer(self.rbac),
             "ABAC": AbacAuthorizer(settings.policy),
             "AlwaysAllow": AlwaysAllow(),

@@ -26,7 +26,9 @@ _OWN_OBJECT_VERBS = ("get", "create", "update", "patch", "delete")
 class NodeAuthorizer:
     """Rules by resource; every other resource has the rules of ``system:node``."""
 
-    def __init__(self, related: Related, rules: list[PolicyRule]) -> None:
+    def __init__(
+        self, related: Related, rules: list[PolicyRule], *, pod_certificates: bool = False
+    ) -> None:
         self._related = related
         self._rules = rules
         self._answers: dict[tuple[str, str, str, str], Decision] = {}
@@ -43,7 +45,9 @@ class NodeAuthorizer:
             ("storage.k8s.io", "volumeattachments"): self._get,
             ("resource.k8s.io", "resourceclaims"): self._get,
             ("resource.k8s.io", "resourceslices"): self._slice,
-            ("certificates.k8s.io", "podcertificaterequests"): _nothing,
+            ("certificates.k8s.io", "podcertificaterequests"): (
+                self._pod_certificate if pod_certificates else _nothing
+            ),
         }
 
     def authorize(self, attrs: Attributes) -> Decision:
@@ -142,6 +146,19 @@ class NodeAuthorizer:
         return _no(
             "can only list/watch/deletecollection resourceslices with nodeName field selector"
         )
+
+    def _pod_certificate(self, node: str, attrs: Attributes) -> Decision:
+        if attrs.subresource:
+            return _no("nodes may not access the status subresource of PodCertificateRequests")
+        if attrs.verb == "create":
+            return _ALLOWED
+        if attrs.verb == "get":
+            return self._if_related(node, attrs)
+        if attrs.verb not in ("list", "watch"):
+            return _no(f"nodes may not {attrs.verb} podcertificaterequests")
+        if _selects(attrs, "spec.nodeName", node):
+            return _ALLOWED
+        return _no("can only list/watch podcertificaterequests with nodeName field selector")
 
     def _if_related(self, node: str, attrs: Attributes) -> Decision:
         if not attrs.name:

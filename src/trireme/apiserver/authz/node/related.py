@@ -2,18 +2,20 @@
 
 In: the stored pods, persistent volumes and attachments, followed event by event. Out: whether an
 object is related to a node. Nothing runs in the background: a question first takes in what was
-written since the last one. Asked by ``authorizer``. No node is related to a device's slice.
+written since the last one. Asked by ``authorizer``.
 Upstream: plugin/pkg/auth/authorizer/node/graph.go.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from trireme.api.certificates.v1beta1.pcr_types import PodCertificateRequest
 from trireme.api.core.v1.persistentvolume_types import PersistentVolume
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.resource.v1.resourceslice_types import ResourceSlice
 from trireme.api.storage.v1.volumeattachment import VolumeAttachment
 from trireme.apiserver.endpoint import Endpoint
 from trireme.domain import pod_references as references
@@ -24,22 +26,25 @@ Object = tuple[str, str, str]
 
 
 class Related:
-    """Answers questions from three followed kinds."""
+    """Answers questions from the kinds that it follows, each from the first question on."""
 
-    def __init__(
-        self, store: Store, pods: Endpoint, volumes: Endpoint, attachments: Endpoint
-    ) -> None:
-        self._pods = _Edges(store, pods, _of_pod)
-        self._volumes = _Edges(store, volumes, _of_volume)
-        self._attachments = _Edges(store, attachments, _of_attachment)
+    def __init__(self, store: Store, by_type: Mapping[type, Endpoint]) -> None:
+        self._pods = _Edges(store, by_type[Pod], _of_pod)
+        self._volumes = _Edges(store, by_type[PersistentVolume], _of_volume)
+        # Those that name their node themselves.
+        self._own = {
+            "volumeattachments": _Edges(store, by_type[VolumeAttachment], _of_attachment),
+            "resourceslices": _Edges(store, by_type[ResourceSlice], _of_slice),
+            "podcertificaterequests": _Edges(store, by_type[PodCertificateRequest], _of_request),
+        }
 
     def is_related(self, node: str, resource: str, namespace: str, name: str) -> bool:
         """Whether a pod on the node names the object, is it, or has a claim whose volume does; or
         it is an attachment to the node. StoreUnavailable."""
         item = resource, namespace, name
         match resource:
-            case "volumeattachments":
-                return self._attachments.has(item, node)
+            case "volumeattachments" | "resourceslices" | "podcertificaterequests":
+                return self._own[resource].has(item, node)
             case "persistentvolumes":
                 return self._has_claim_of(node, item)
             case "secrets":
@@ -149,6 +154,16 @@ def _of_volume(volume: PersistentVolume) -> tuple[Object | None, frozenset[Objec
 def _of_attachment(attachment: VolumeAttachment) -> tuple[str, frozenset[Object]]:
     item = "volumeattachments", "", attachment.metadata.name
     return attachment.spec.nodeName, frozenset({item})
+
+
+def _of_slice(devices: ResourceSlice) -> tuple[str, frozenset[Object]]:
+    return devices.spec.nodeName or "", frozenset({("resourceslices", "", devices.metadata.name)})
+
+
+def _of_request(request: PodCertificateRequest) -> tuple[str, frozenset[Object]]:
+    meta = request.metadata
+    item = "podcertificaterequests", meta.namespace, meta.name
+    return request.spec.nodeName, frozenset({item})
 
 
 def _named(pod: Pod) -> Iterator[Object]:
