@@ -27,6 +27,7 @@ _DELETIONS = ("delete", "deletecollection")
 _INTERNAL = "meta.k8s.io/__internal"
 _STATUS = re.compile(rb'\s*\{\s*"kind"\s*:\s*"Status"')
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
+_PATCHES = "patch.webhook.admission.k8s.io/"
 _STATUS_FIELDS = ("status", "message", "reason", "details", "code")
 
 
@@ -184,8 +185,15 @@ class RequestAudit:
             responseObject=self._raw(self._response_object),
             requestReceivedTimestamp=self._received,
             stageTimestamp=time.format_micro(now),
-            annotations=dict(request.annotations) or None,
+            annotations=self._annotations() or None,
         )
+
+    def _annotations(self) -> dict[str, str]:
+        """What webhooks patched is as much as the body says."""
+        found = self._request.annotations
+        if self.config.level >= REQUEST:
+            return dict(found)
+        return {key: value for key, value in found.items() if not key.startswith(_PATCHES)}
 
     def _read_body(self) -> None:
         """The body where no verb has decoded it: patches, options of deletions."""

@@ -117,8 +117,6 @@ class MutatingAdmissionWebhook(PluginBase):
                 raise errors.internal_error(problem) from None
             context.env.log.warning("Failed calling webhook, failing open: %s", problem)
             attributes.annotations[f"failed-open.{_MUTATED}{at}"] = webhook.name
-            if call.is_over(attributes, context):
-                raise call.out_of_time() from None
         finally:
             note = {
                 "configuration": webhook.configuration,

@@ -56,8 +56,6 @@ class ValidatingAdmissionWebhook(PluginBase):
             calls.append((webhook, observed[version]))
         if not calls:
             return
-        if call.is_over(attributes, context):
-            raise call.out_of_time()
         problems: list[errors.ApiError] = []
 
         async def one(index: int, webhook: Webhook, converted: Converted) -> None:
