@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import pytest
 
 from tests.controllers import harness
+from tests.transports import PassThrough
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.resourcequota_types import ResourceQuotaSpec
 from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
+from trireme.client.transport import Stream, Transport
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
@@ -61,6 +65,48 @@ async def test_what_is_there_counts_and_what_goes_does_not(env: Env) -> None:
         await client.delete(core.Pod, "p", "default")
         await env.clock.sleep(1)
         assert await used(world) == {"configmaps": str(maps), "pods": "0", "limits.cpu": "0"}
+
+
+class LateWatch(PassThrough):
+    """The events of one resource come two seconds late."""
+
+    def __init__(self, inner: Transport, resource: str, env: Env) -> None:
+        super().__init__(inner)
+        self._resource = resource
+        self._clock = env.clock
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AsyncIterator[Stream]:
+        async with super().stream(method, path, query, headers, body) as found:
+            if path.endswith(f"/{self._resource}"):
+                yield Stream(found.status, found.headers, self._late(found))
+            else:
+                yield found
+
+    async def _late(self, stream: Stream) -> AsyncIterator[bytes]:
+        async for chunk in stream.chunks:
+            await self._clock.sleep(2)
+            yield chunk
+
+
+@pytest.mark.parametrize("resource", ["resourcequotas", "configmaps", "pods"])
+@virtual.test()
+async def test_what_a_cache_shows_late_is_counted(env: Env, resource: str) -> None:
+    async with harness.world(env, through=lambda inner: LateWatch(inner, resource, env)) as world:
+        # Every cache is in use before the objects come.
+        await world.client.create(quota(configmaps="9", pods="9", resourcequotas="9"))
+        await env.clock.sleep(5)
+        await world.client.delete(core.ResourceQuota, "q", "default")
+        await env.clock.sleep(5)
+        await world.client.create(config_map("a"))
+        await world.client.create(pod("p"))
+        await world.client.create(quota(configmaps="9", pods="9", resourcequotas="9"))
+        await env.clock.sleep(30)
+        maps = len((await world.client.list(core.ConfigMap, "default")).items)
+        expected = {"configmaps": str(maps), "pods": "1", "resourcequotas": "1"}
+        assert await used(world) == expected
 
 
 @virtual.test()

@@ -1,9 +1,9 @@
 """The objects that quotas count: only of resources that some quota names.
 
 In: a resource that is counted, ``plural`` or ``plural.group``. Out: its objects in a namespace, and
-calls of ``replenish`` when one of them goes or comes to use another amount. Used by
-``resourcequota``. Pods, Services and claims come from the shared caches; of all others only the
-metadata is kept.
+calls of ``replenish`` when one of them goes or comes to use another amount, and of ``added`` when
+one comes. Used by ``resourcequota``. Pods, Services, claims and quotas come from the shared caches;
+of all others only the metadata is kept.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from trireme.api.core.v1.persistentvolumeclaim_types import PersistentVolumeClaim
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.api.core.v1.resourcequota_types import ResourceQuota
 from trireme.api.core.v1.service import Service
 from trireme.api.resource.v1.resourceclaim_types import ResourceClaim
 from trireme.client import discovery
-from trireme.client.resource_interface import DELETED, MODIFIED
+from trireme.client.resource_interface import ADDED, DELETED, MODIFIED
 from trireme.controllers.definition import ControllerContext
 from trireme.domain.quota import evaluators
 from trireme.runtime.informer import Event, Informer
@@ -25,17 +26,25 @@ _TYPES: Final[dict[str, type]] = {
     "pods": Pod,
     "services": Service,
     "persistentvolumeclaims": PersistentVolumeClaim,
+    "resourcequotas": ResourceQuota,
     "resourceclaims.resource.k8s.io": ResourceClaim,
 }
 _NEEDED: Final = frozenset(("create", "list", "watch", "delete"))
 
 
 class Counted:
-    """``replenish`` is called with a resource and a namespace."""
+    """``replenish`` is called with a resource and a namespace, ``added`` with the revision that
+    the object was created in as well."""
 
-    def __init__(self, context: ControllerContext, replenish: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        context: ControllerContext,
+        replenish: Callable[[str, str], None],
+        added: Callable[[str, str, int], None],
+    ) -> None:
         self._context = context
         self._replenish = replenish
+        self._added = added
         self._informers: dict[str, Informer[Any]] = {}
 
     async def objects(self, resource: str, namespace: str) -> list[Any] | None:
@@ -73,6 +82,10 @@ class Counted:
         return informer
 
     def _changed(self, resource: str, event: Event[Any]) -> None:
+        if event.type == ADDED:
+            revision = int(event.object.metadata.resourceVersion or 0)
+            self._added(resource, event.key.namespace, revision)
+            return
         gone = event.type == DELETED
         now = self._context.env.clock.now()
         other = event.type == MODIFIED and evaluators.replenishes(

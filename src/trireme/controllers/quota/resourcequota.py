@@ -37,7 +37,9 @@ class Quotas:
         self._client = context.client
         self._clock = context.env.clock
         self._resync = context.settings.quota_resync
-        self._counted = Counted(context, self._replenish)
+        self._counted = Counted(context, self._replenish, self._added)
+        # The revisions in which quotas were when they were last counted.
+        self._counted_at: dict[Key, int] = {}
         self._quotas = context.informers.of(ResourceQuota)
         self._quotas.add_index(by_namespace)
         self.loop = Controller(
@@ -52,7 +54,9 @@ class Quotas:
         """Count what the namespace uses, and write it down."""
         quota = self._quotas.get(*key)
         if quota is None:
+            self._counted_at.pop(key, None)
             return None
+        self._counted_at[key] = int(quota.metadata.resourceVersion)
         counting = evaluators.counting(quota.spec.hard)
         used = resource_lists.parse(quota.status.used)
         complete = True
@@ -87,6 +91,15 @@ class Quotas:
         for quota in self._quotas.by_index(by_namespace, namespace):
             if evaluator.names(quota.status.hard):
                 self.loop.queue.add(keys.of(quota.metadata))
+
+    def _added(self, resource: str, namespace: str, revision: int) -> None:
+        """An object came. Admission has charged it, unless it was there before the quota was, and
+        its cache did not show it when the quota was counted."""
+        evaluator = evaluators.of(resource)
+        for quota in self._quotas.by_index(by_namespace, namespace):
+            key = keys.of(quota.metadata)
+            if revision <= self._counted_at.get(key, 0) and evaluator.names(quota.spec.hard):
+                self.loop.queue.add(key)
 
 
 def usage(
