@@ -64,7 +64,13 @@ def pod(padding: int = 0) -> dict[str, Any]:
 def creates(subject: Subject, kind: str, connections: int, seconds: int) -> float:
     """Durable creates per second of "pods" or "configmaps"."""
     body = pod() if kind == "pods" else config_map()
-    path = PODS if kind == "pods" else MAPS
+    return posts(subject, PODS if kind == "pods" else MAPS, body, connections, seconds)
+
+
+def posts(
+    subject: Subject, path: str, body: dict[str, Any], connections: int, seconds: int
+) -> float:
+    """POSTs of an object per second."""
     return float(_wrk(subject, "POST", path, connections, seconds, json.dumps(body))["rate"])
 
 

@@ -109,6 +109,15 @@ def upstream(binaries: Path, *flags: str, etcd: str = "") -> Iterator[Subject]:
         yield _ready(port, folder, processes, began)
 
 
+@contextmanager
+def etcd(binaries: Path) -> Iterator[str]:
+    """An etcd of its own, on the disk; its URL."""
+    with tempfile.TemporaryDirectory(prefix="trireme-bench-") as name:
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        with _process(_etcd(binaries, Path(name), client, peer), name):
+            yield client
+
+
 def _etcd(binaries: Path, folder: Path, client: str, peer: str) -> list[str]:
     program = os.environ.get("ETCD") or binaries / "etcd"
     if not Path(program).exists():
