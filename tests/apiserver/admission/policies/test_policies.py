@@ -212,3 +212,16 @@ async def test_an_entry_that_may_be_absent() -> None:
         await must(ask, MUTATING_BINDINGS, bound)
         made = await ask.make("a")
         assert made["data"] == {"k": "v", "c": "v"}
+
+
+async def test_a_policy_refuses_before_the_store_does() -> None:
+    async with api() as ask:
+        made = await ask.make("a")
+        made["metadata"]["name"] = "b"
+        status, answer = await ask("POST", MAPS, made)
+        assert (status, answer["message"]) == (
+            400, "resourceVersion should not be set on objects to be created",
+        )  # fmt: skip
+        await must(ask, POLICIES, policy("p", "false"))
+        await must(ask, BINDINGS, binding("p"))
+        assert (await ask("POST", MAPS, made))[0] == 422
