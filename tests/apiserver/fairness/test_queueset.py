@@ -216,7 +216,7 @@ def test_queues_too_many_go_when_they_are_empty() -> None:
 def test_what_is_exempt_is_counted() -> None:
     queues = QueueSet(0.0)
     for request in range(3):
-        queues.enter(request)
+        queues.enter(0.0, request)
     queues.leave(0)
     assert (queues.most_exempt(), queues.is_idle) == (3, False)
     assert queues.most_exempt() == 2

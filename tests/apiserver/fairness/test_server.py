@@ -88,6 +88,10 @@ async def test_a_schema_without_a_level_dangles(env: Env) -> None:
         )
         _, found = await ask("GET", f"{FLOWS}/mine")
         assert found["status"]["conditions"][0]["message"] == text
+        entry = found["metadata"]["managedFields"][0]
+        assert (entry["manager"], entry["operation"], entry["subresource"]) == (
+            "api-priority-and-fairness-config-consumer-v1", "Apply", "status",
+        )  # fmt: skip
 
 
 @virtual.test()

@@ -10,14 +10,18 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 
+import msgspec
+
 from trireme.api.flowcontrol.v1 import mandatory
 from trireme.api.flowcontrol.v1.conditions import FlowSchemaCondition
 from trireme.api.flowcontrol.v1.flowschema_types import FlowSchema
 from trireme.api.flowcontrol.v1.prioritylevel_types import PriorityLevelConfiguration
+from trireme.apiserver import ownership
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.controllers.follow import Follower
 from trireme.apiserver.registry import SELF, Call
 from trireme.machinery import errors, gotext, time
+from trireme.machinery.apply.manager import Writer
 from trireme.store.contract import KeyValue
 
 MANAGER = "api-priority-and-fairness-config-consumer-v1"
@@ -48,7 +52,9 @@ async def run(context: ServerContext) -> None:
         group.create_task(of_levels.follow(levels.root), name="priority levels")
 
 
-def desired(schema: FlowSchema, levels: Iterable[str], now: str) -> FlowSchemaCondition | None:
+def compute_condition(
+    schema: FlowSchema, levels: Iterable[str], now: str
+) -> FlowSchemaCondition | None:
     """The condition that a schema should have; None where it has it."""
     name = schema.spec.priorityLevelConfiguration.name
     found = name in levels or name in mandatory.PRIORITY_LEVELS
@@ -75,18 +81,27 @@ def _q(text: str) -> str:
 async def _write(context: ServerContext, schema: FlowSchema) -> None:
     names = {level.metadata.name for level in context.reader.list(PriorityLevelConfiguration)}
     now = time.format(context.env.clock.now())
-    condition = desired(schema, names, now)
+    condition = compute_condition(schema, names, now)
     if condition is None:
         return
     endpoint = context.endpoint(FlowSchema)
+    manager = context.registry.ownership.manager(endpoint, "status")
+    desired = {
+        "apiVersion": schema.apiVersion,
+        "kind": schema.kind,
+        "metadata": {"name": schema.metadata.name},
+        "status": {"conditions": [msgspec.to_builtins(condition)]},
+    }
 
-    def change(_old: FlowSchema, item: KeyValue) -> FlowSchema:
-        new: FlowSchema = endpoint.load(item)
+    def change(old: FlowSchema, item: KeyValue) -> FlowSchema:
+        live, entries = ownership.live(item.value), old.metadata.managedFields
+        applied = manager.applied(live, entries, desired, Writer(MANAGER, now), True)
+        value = live if applied.value is None else applied.value
+        new: FlowSchema = endpoint.decode(msgspec.json.encode(value))
+        new.metadata.managedFields = applied.entries
         new.metadata.resourceVersion = ""
-        others = [one for one in new.status.conditions if one.type != condition.type]
-        new.status.conditions = [*others, condition]
         return new
 
-    call = Call(SELF, any_version=True, manager=MANAGER)
+    call = Call(SELF, any_version=True, manager=MANAGER, applied=True)
     with contextlib.suppress(errors.ApiError):
         await context.registry.update(endpoint, "", schema.metadata.name, change, call, "status")

@@ -60,6 +60,9 @@ class Level:
     least: int = 0
     most: int = 0
     current: int = 0
+    # Of the seats that were used or waited for in the last period.
+    mean: float = 0.0
+    deviation: float = 0.0
     smoothed: float = 0.0
     high_watermark: int = 0
     list_seats: int = MOST_LIST_SEATS
@@ -227,6 +230,7 @@ class Levels:
             if level.is_exempt:
                 level.high_watermark = level.queues.most_exempt()
             if moments.seconds > 0:
+                level.mean, level.deviation = moments.mean, moments.deviation
                 envelope = moments.mean + moments.deviation
                 kept = _SMOOTHING * level.smoothed + (1 - _SMOOTHING) * envelope
                 level.smoothed = max(envelope, kept)

@@ -36,6 +36,8 @@ _LEVELS: tuple[tuple[str, str, Callable[[Level], float]], ...] = (
         "The most seats that were used or waited for in the last period",
         lambda one: one.high_watermark,
     ),
+    ("demand_seats_average", "Their mean in the last period", lambda one: one.mean),
+    ("demand_seats_stdev", "Their deviation in the last period", lambda one: one.deviation),
     ("demand_seats_smoothed", "Seats used or waited for, smoothed", lambda one: one.smoothed),
     ("current_r", "How far the fair world has come", lambda one: one.queues.progress / SCALE),
 )

@@ -54,8 +54,8 @@ class QueueSet:
         self.progress = 0
         # Executing without a queue.
         self.executing: set[Ticket] = set()
-        # What is exempt from all limits: only counted.
-        self.exempt: set[Any] = set()
+        # What is exempt from all limits, with its arrival: only counted.
+        self.exempt: dict[Any, float] = {}
         self._most_exempt = 0
         self.requests_waiting = 0
         self.requests_executing = 0
@@ -85,16 +85,16 @@ class QueueSet:
     def is_idle(self) -> bool:
         return not (self.requests_waiting or self.requests_executing or self.exempt)
 
-    def enter(self, request: Any) -> None:
+    def enter(self, now: float, request: Any) -> None:
         """A request of an exempt level begins."""
-        self.exempt.add(request)
+        self.exempt[request] = now
         self.dispatched += 1
         if len(self.exempt) > self._most_exempt:
             self._most_exempt = len(self.exempt)
 
     def leave(self, request: Any) -> None:
         """It has been answered."""
-        self.exempt.discard(request)
+        self.exempt.pop(request, None)
 
     def most_exempt(self) -> int:
         """How many there were at a time since the last call."""

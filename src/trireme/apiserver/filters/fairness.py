@@ -74,7 +74,7 @@ class Fairness:
             self._configure(now)
         flow = request.flow = levels.flow(request.user or ANONYMOUS, info)
         if flow.is_exempt:
-            flow.level.queues.enter(request)
+            flow.level.queues.enter(now, request)
             flow.counts.dispatched += 1
             request.leave = self._leave_exempt
             if watching:

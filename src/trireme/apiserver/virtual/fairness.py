@@ -101,8 +101,10 @@ def _tickets(level: Level) -> Iterator[tuple[int, int, Ticket]]:
             yield queue.index, -1, ticket
     for ticket in level.queues.executing:
         yield -1, -1, ticket
-    for request in level.queues.exempt:
-        yield -1, -1, Ticket(seats.ONE, request.flow.schema.metadata.name, "", request)
+    for request, arrived in level.queues.exempt.items():
+        exempt = Ticket(seats.ONE, request.flow.schema.metadata.name, "", request)
+        exempt.arrived = exempt.started = arrived
+        yield -1, -1, exempt
 
 
 def _details(ticket: Ticket) -> Row:
