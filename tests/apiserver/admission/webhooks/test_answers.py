@@ -334,3 +334,25 @@ async def test_a_scale_is_changed_by_a_webhook(ask: HookAsker) -> None:
         headers = {"content-type": "application/merge-patch+json"}
         got = await ask.must("PATCH", f"{path}/d/scale", {"spec": {"replicas": 9}}, headers)
         assert got["spec"]["replicas"] == 2
+
+
+async def test_calls_are_counted(ask: HookAsker) -> None:
+    registry = ask.server.context.env.metrics
+
+    def count(metric: str, /, **labels: str) -> float | None:
+        return registry.get_sample_value(f"apiserver_admission_webhook_{metric}", labels)
+
+    answers = {"/": lambda asked: {"allowed": asked["object"]["metadata"]["name"] != "bad"}}
+    async with hook_server.admission(answers) as server:
+        hook = webhook("w.x.io", server.client(), failurePolicy="Ignore")
+        await ask.configure(configuration("Validating", "c", hook))
+        await ask.must("POST", MAPS, config_map("good"))
+        await ask("POST", MAPS, config_map("bad"))
+    await ask.must("POST", MAPS, config_map("open"))
+    base = {"name": "w.x.io", "type": "validating", "operation": "CREATE"}
+    assert count("request_total", **base, code="200", rejected="false") == 1
+    assert count("request_total", **base, code="400", rejected="true") == 1
+    assert count("request_total", **base, code="503", rejected="false") == 1
+    assert count("rejection_count", **base, error_type="no_error", rejection_code="400") == 1
+    assert count("fail_open_count", name="w.x.io", type="validating") == 1
+    assert count("admission_duration_seconds_count", **base, rejected="false") == 2

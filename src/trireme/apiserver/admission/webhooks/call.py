@@ -13,8 +13,9 @@ from trireme.apiserver import hooks
 from trireme.apiserver.admission.contract import Attributes, Context
 from trireme.apiserver.admission.matching import request as requests
 from trireme.apiserver.admission.objects import Version
-from trireme.apiserver.admission.webhooks import review
+from trireme.apiserver.admission.webhooks import monitoring, review
 from trireme.apiserver.admission.webhooks.configurations import Webhook
+from trireme.apiserver.admission.webhooks.monitoring import Outcome
 from trireme.apiserver.admission.webhooks.review import AdmissionResponse, BadAnswer
 from trireme.apiserver.hooks import Credentials
 from trireme.machinery import errors, gotext
@@ -24,10 +25,12 @@ _TIMEOUT = 10
 
 
 class CallFailed(Exception):
-    """The webhook could not be asked; its failure policy says what that means."""
+    """The webhook could not be asked; its failure policy says what that means. ``code``: of what it
+    answered, else 503."""
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, code: int = 503) -> None:
         super().__init__(f"failed calling webhook {gotext.quote(name)}: {reason}")
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -60,6 +63,34 @@ async def ask(
     mutating: bool,
 ) -> AdmissionResponse:
     """The response of a webhook that allows the write. CallFailed, ApiError."""
+    now = context.env.clock.monotonic
+    began, code, error, failed_open = now(), 200, "", False
+    try:
+        return await _ask(webhook, attributes, context, observed, credentials, mutating=mutating)
+    except CallFailed as problem:
+        code, failed_open = problem.code, webhook.ignores_failures
+        error = "" if failed_open else monitoring.CALLING
+        raise
+    except errors.ApiError as refusal:
+        code, error = refusal.code, monitoring.NONE
+        raise
+    finally:
+        operation = attributes.operation
+        outcome = Outcome(
+            webhook.name, mutating, operation, now() - began, code, error, failed_open
+        )
+        monitoring.observe(context.env.metrics, outcome)
+
+
+async def _ask(
+    webhook: Webhook,
+    attributes: Attributes,
+    context: Context,
+    observed: Converted,
+    credentials: Credentials,
+    *,
+    mutating: bool,
+) -> AdmissionResponse:
     name, config = webhook.name, webhook.config
     if attributes.dry_run and config.sideEffects not in ("None", "NoneOnDryRun"):
         raise review.no_dry_run(name)
@@ -69,6 +100,7 @@ async def ask(
             name,
             "could not create admission objects: webhook does not accept known AdmissionReview "
             "versions (v1, v1beta1)",
+            400,
         )
     uid = context.env.uid()
     fields = requests.fields(attributes, observed.version)
@@ -81,7 +113,7 @@ async def ask(
         raise CallFailed(name, f"failed to call webhook: {problem}") from None
     failed = hooks.failure(answer)
     if failed is not None:
-        raise CallFailed(name, f"failed to call webhook: {failed.message}")
+        raise CallFailed(name, f"failed to call webhook: {failed.message}", failed.code)
     try:
         response = review.answer(answer.body, version, uid, mutating=mutating)
     except BadAnswer as problem:
