@@ -232,3 +232,21 @@ async def test_a_server_is_killed_in_mid_stream():
             await writer
         names = [name for _, name, _ in seen]
         assert names == [*(f"m{n}" for n in range(len(names) - 1)), "last"]
+
+
+async def test_long_requests_are_answered_by_processes_of_their_own():
+    """Which are forked while gRPC's threads work."""
+    async with servers() as (one, other):
+
+        async def patch(server: Server, number: int) -> None:
+            name = f"large-{number}"
+            large = {f"k{item}": "v" * 30 for item in range(15_000)}
+            status, made = await server("POST", MAPS, config(name, **large))
+            assert status == 201, made
+            made["data"] = {key: "w" * 30 for key in large}
+            status, answer = await server("PUT", f"{MAPS}/{name}", made)
+            assert status == 200, answer
+            assert (await other("GET", f"{MAPS}/{name}"))[1]["data"] == made["data"]
+
+        for number in range(8):
+            await patch(one, number)

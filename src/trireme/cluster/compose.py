@@ -46,6 +46,9 @@ COLLECT_AT = 10_000
 
 def import_api_server() -> None:
     """Import the API server's modules before it is forked."""
+    # It forks processes for long requests, which let go of all of gRPC (etcd's and KMS plugins'
+    # connections): its handlers would use what is closed.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     preload.aiohttp()
     import trireme.apiserver.run
     import trireme.store.sqlite  # noqa: F401

@@ -8,6 +8,7 @@ and by ``bootstrap`` to repair it. Upstream: pkg/registry/core/service/portalloc
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Iterable
 
@@ -20,7 +21,7 @@ from trireme.store.contract import Store, Value
 
 KEY = "/registry/ranges/servicenodeports"
 _HEAD = b'{"kind":"RangeAllocation","apiVersion":"v1","metadata":{"resourceVersion":"'
-_TRIES = 20
+_TRIES = 100
 
 
 class _Stored(msgspec.Struct):
@@ -38,6 +39,7 @@ class Ports:
     def __init__(self, first: int, last: int, store: Store) -> None:
         self.first, self.last = first, last
         self._store = store
+        self._lock = asyncio.Lock()
         self._known: tuple[int, Pool] = (-1, pools.ports(first, last))
 
     def pool(self) -> tuple[Pool, int]:
@@ -76,11 +78,13 @@ class Ports:
 
     async def change(self, change: Callable[[Pool], bool]) -> None:
         """Make a change, which returns whether it did any. It may be called several times."""
-        await self._store.barrier()
-        for _ in range(_TRIES):
-            pool, revision = self.pool()
-            if not change(pool) or await self.write(pool, revision):
-                return
+        # One at a time: other servers alone are a reason to try again.
+        async with self._lock:
+            await self._store.barrier()
+            for _ in range(_TRIES):
+                pool, revision = self.pool()
+                if not change(pool) or await self.write(pool, revision):
+                    return
         raise stores.StoreUnavailable("the node ports are changed too often")
 
     async def release(self, numbers: Iterable[int]) -> None:
