@@ -137,6 +137,14 @@ async def test_violations_and_values_are_noted_for_audit() -> None:
         }
 
 
+async def test_errors_are_noted_for_audit() -> None:
+    async with api() as ask:
+        await must(ask, POLICIES, policy("p", "object.data.no == ''"))
+        await must(ask, BINDINGS, binding("p", validationActions=["Deny", "Audit"]))
+        noted = await annotated(ask, config_map("a"))
+        assert "resulted in error: no such key: no" in noted[FAILURE]
+
+
 async def test_values_of_several_bindings_are_noted_once_each() -> None:
     param = {"apiVersion": "v1", "kind": "ConfigMap"}
     spec = {"auditAnnotations": [{"key": "k", "valueExpression": "'v' + string(params.data.k)"}]}

@@ -8,7 +8,7 @@ and what is left of the budget. Called by ``validator`` and ``mutating``. Upstre
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from trireme.api.admissionregistration.v1 import expressions
 from trireme.api.admissionregistration.v1.expressions import Compiler
@@ -37,10 +37,10 @@ class OutOfBudget(Exception):
         super().__init__(OUT_OF_BUDGET)
 
 
-class Failure(str):
+class Failure(NamedTuple):
     """Instead of a value: the error of an expression."""
 
-    __slots__ = ()
+    message: str
 
 
 def compile(

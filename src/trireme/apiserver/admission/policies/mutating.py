@@ -188,7 +188,7 @@ async def _apply(
     except OutOfBudget as error:
         raise Failed(str(error)) from None
     if isinstance(value, Failure):
-        raise Failed(value)
+        raise Failed(value.message)
     live = await values.converted(attributes.new, version, "object")
     if isinstance(value, list):
         data = _encode(patches.patch(live, value))

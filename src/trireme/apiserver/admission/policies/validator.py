@@ -131,7 +131,7 @@ class Policy:
         self, validation: Validation, value: Any, message: Any, problem: str
     ) -> Denial | None:
         if isinstance(value, Failure):
-            problem = value
+            problem = value.message
         if problem:
             return Denial(problem) if self.fails else None
         if value is True:
@@ -145,7 +145,7 @@ class Policy:
             value, left = evaluate.evaluate(compiled, activation, left)
             if isinstance(value, Failure):
                 if self.fails:
-                    outcome.annotation_errors.append(Denial(value))
+                    outcome.annotation_errors.append(Denial(value.message))
             elif isinstance(value, str) and value.strip():
                 data = value.strip().encode()[:_LONGEST_ANNOTATION]
                 outcome.annotations.append((key, data.decode(errors="ignore")))
@@ -157,7 +157,7 @@ class Policy:
 def _text(validation: Validation, message: Any) -> str:
     """What the user is told: the value of the expression if it is one short line, the fixed
     message, or the expression itself."""
-    if isinstance(message, str) and not isinstance(message, Failure):
+    if isinstance(message, str):
         text = message.strip()
         if text and "\n" not in text and len(text.encode()) <= cel.MAX_MESSAGE_BYTES:
             return text
