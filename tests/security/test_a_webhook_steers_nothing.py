@@ -8,6 +8,7 @@ nothing is stored that was not admitted, of another kind or in another place.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -131,6 +132,28 @@ async def test_a_patch_makes_no_other_kind(ask: Asker, steps: list[dict[str, Any
     async with hook_server.admission({"/": lambda _: hook_server.patch(*steps)}) as server:
         await configure(ask, "Mutating", webhook("w.x.io", server.client()))
         await refused(ask, "Internal error occurred")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "{}", "5", "[5]", '[{"op": 5}]', '[{"op": "add", "path": "/data/x"', ""]
+)
+async def test_what_is_no_patch_is_none(ask: Asker, text: str) -> None:
+    patch = base64.b64encode(text.encode() or b" ").decode()
+    response = {"patch": patch, "patchType": "JSONPatch"}
+    async with hook_server.admission({"/": lambda _: response}) as server:
+        await configure(ask, "Mutating", webhook("w.x.io", server.client()))
+        await refused(ask, f"{FAILED}received undecodable patch in webhook response: ")
+
+
+async def test_a_value_of_a_patch_may_not_be_too_deep(ask: Asker) -> None:
+    text = '[{"op": "add", "path": "/metadata/annotations", "value": %s}]'
+    nested = text % ("[" * 50_000 + "]" * 50_000)
+    patch = base64.b64encode(nested.encode()).decode()
+    async with hook_server.admission(
+        {"/": lambda _: {"patch": patch, "patchType": "JSONPatch"}}
+    ) as server:
+        await configure(ask, "Mutating", webhook("w.x.io", server.client()))
+        await refused(ask, "Internal error occurred: ")
 
 
 async def test_a_patch_moves_no_object(ask: Asker) -> None:

@@ -145,9 +145,9 @@ async def _apply(
     if not response.patch:
         return False
     try:
-        patch: Any = msgspec.json.decode(response.patch)
-        steps, _ = json_patch.parse(response.patch, "Ignore")
-    except (msgspec.DecodeError, errors.ApiError) as problem:
+        patch = json.plain(response.patch)
+        steps = _steps(patch)
+    except (msgspec.DecodeError, RecursionError, errors.ApiError) as problem:
         text = problem.message if isinstance(problem, errors.ApiError) else str(problem)
         raise CallFailed(
             webhook.name, f"received undecodable patch in webhook response: {text}"
@@ -178,3 +178,13 @@ async def _apply(
     way = attributes.objects
     await way.take(attributes.new, json.encode(after), observed.version)
     return after != before and await way.converted(attributes.new, observed.version) != observed.new
+
+
+def _steps(patch: Any) -> list[json_patch.Operation]:
+    """The operations of a patch. ApiError where it is none."""
+    items: list[Any] = patch if isinstance(patch, list) else [None]
+    for item in items:
+        fields = item if isinstance(item, dict) else {"op": None}
+        if not all(isinstance(fields.get(name, ""), str) for name in ("op", "path", "from")):
+            raise errors.bad_request("a JSON patch is a list of operations")
+    return json_patch.operations(items)
