@@ -105,7 +105,9 @@ async def test_a_full_disk(
                 assert words in got["message"]
             # It is ready no longer, and alive all the same.
             status, got = await _probe(server, "/readyz")
-            assert (status, "[-]store failed: " in got, words in got) == (500, True, True)
+            assert (status, "[-]etcd-readiness failed: reason withheld\n" in got) == (500, True)
+            status, got = await _probe(server, "/readyz/etcd-readiness")
+            assert (status, words in got) == (500, True)
             assert (await _probe(server, "/livez"))[0] == 200
             # Reads go on, and tell of what was acknowledged: no more, no less.
             assert await _names(ask) == acked
