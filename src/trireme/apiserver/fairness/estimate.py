@@ -57,32 +57,37 @@ def of_list(
             return ONE
         count, size = statistics.of(endpoint)
         return Estimate(_seats(min(count * size, _MOST_STREAMED), most))
+    limit = _limit(request)
+    version, from_store = request.param("resourceVersion"), False
     if request.info.verb == "watch":
-        version = request.param("resourceVersion")
-        if request.param("sendInitialEvents") != "true" and version not in ("", "0"):
+        if not request.flag("sendInitialEvents") and version not in ("", "0"):
             return ONE
+    else:
+        from_store = _is_from_store(request, version, limit)
     if endpoint is None:
         return ONE
     count, size = statistics.of(endpoint)
-    limit = request.param("limit")
-    limited = min(int(limit), count) if limit.isdecimal() and int(limit[:9]) else count
+    objects = min(limit, count) if limit else count
     if request.info.name:
-        limited = 1
-    elif _from_store(request) and (
-        request.param("fieldSelector") or request.param("labelSelector")
-    ):
-        limited = max(limited, count // 2)
-    amount = limited * size
-    if not _from_store(request):
-        amount = min(amount, _MOST_STREAMED)
-    return Estimate(_seats(amount, most))
+        objects = 1
+    elif from_store and (request.param("fieldSelector") or request.param("labelSelector")):
+        objects = max(objects, count // 2)
+    amount = objects * size
+    return Estimate(_seats(amount if from_store else min(amount, _MOST_STREAMED), most))
 
 
-def _from_store(request: Request) -> bool:
-    """Whether upstream would read the store, not its cache: pages at an exact revision."""
-    return request.info.verb == "list" and (
-        bool(request.param("continue")) or request.param("resourceVersionMatch") == "Exact"
-    )
+def _limit(request: Request) -> int:
+    """How many objects are asked for; 0: all, or a number that the list itself refuses."""
+    text = request.param("limit")
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+def _is_from_store(request: Request, version: str, limit: int) -> bool:
+    """Whether upstream would read etcd, not its cache: pages, and lists at an exact revision."""
+    match = request.param("resourceVersionMatch")
+    if match:
+        return match != "NotOlderThan"
+    return bool(request.param("continue")) or (limit > 0 and version not in ("", "0"))
 
 
 def _seats(amount: int, most: int) -> int:
