@@ -51,9 +51,12 @@ def runs_pods(kubectl: Kubectl, name: str) -> None:
 
 
 def test_each_api_server_is_an_endpoint(cluster: Kubectl):
-    slices = cluster.json("endpointslices", "kubernetes")
-    addresses = {address for item in slices["endpoints"] for address in item["addresses"]}
-    assert len(addresses) == 3
+    def addresses() -> set[str]:
+        found = cluster.json("endpointslices", "kubernetes")
+        return {address for item in found["endpoints"] for address in item["addresses"]}
+
+    # Each looks every ten seconds who the others are.
+    until(lambda: len(addresses()) == 3)
     leases = cluster.json("leases", "-n", "kube-system", "-l", "apiserver.kubernetes.io/identity")
     assert len(leases["items"]) == 3
     runs_pods(cluster, "first")
