@@ -117,10 +117,7 @@ class Endpoint:
         """The bytes of an object around the place where the store writes its revision."""
         obj.metadata.resourceVersion = "\x00"
         data = _encode(obj)
-        if self.has_floats:
-            data = gotext.in_go(data)
-        at = data.index(_SLOT) + _SLOT_HEAD
-        return Value(data[:at], data[at + 6 :])
+        return around_revision(gotext.in_go(data) if self.has_floats else data)
 
     def load(self, item: KeyValue) -> Any:
         """A fresh, typed copy of a stored object."""
@@ -219,6 +216,12 @@ class Endpoint:
 
 def _encode_metadata(value: bytes) -> bytes:
     return builtin.encoder().from_json("meta.v1.PartialObjectMetadata", value)
+
+
+def around_revision(data: bytes) -> Value:
+    """An encoded object, whose resourceVersion is a zero byte, around that place."""
+    at = data.index(_SLOT) + _SLOT_HEAD
+    return Value(data[:at], data[at + 6 :])
 
 
 def with_revision(value: bytes, revision: int) -> bytes:

@@ -62,6 +62,34 @@ async def test_an_object_lives() -> None:
         assert (await ask("GET", f"{WIDGETS}/w"))[0] == 404
 
 
+async def test_keys_before_metadata_are_nothing_but_content() -> None:
+    """A resourceVersion in them is no revision of the object: not in the store, not in a dry run,
+    not in the event of an object that leaves a selection."""
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    schema = {"type": "object", "properties": {"data": anything}}
+    held = {"data": {"resourceVersion": "\x00", "more": [{"resourceVersion": "7"}]}}
+    free = version(schema={"openAPIV3Schema": schema})
+    async with crd_api(definition(versions=[free])) as ask:
+        sent = {**widget(), **held}
+        del sent["spec"]
+        sent["metadata"]["labels"] = {"in": "yes"}
+        dry = await ask.must("POST", f"{WIDGETS}?dryRun=All", sent)
+        assert dry["data"] == held["data"] and "resourceVersion" not in dry["metadata"]
+        made = await ask.must("POST", WIDGETS, sent)
+        revision = made["metadata"]["resourceVersion"]
+        assert made["data"] == held["data"] and int(revision) > 1
+        assert (await ask.must("GET", f"{WIDGETS}/w")) == made
+        query = f"{WIDGETS}?watch=1&labelSelector=in%3Dyes&resourceVersion={revision}"
+        events = await ask.answer("GET", query)
+        made["metadata"]["labels"] = {}
+        left = await ask.must("PUT", f"{WIDGETS}/w", made)
+        event = msgspec.json.decode(await anext(aiter(events.chunks)))
+        await events.chunks.aclose()
+        assert event["type"] == "DELETED"
+        assert event["object"]["data"] == held["data"]
+        assert event["object"]["metadata"]["resourceVersion"] == left["metadata"]["resourceVersion"]
+
+
 async def test_strategic_patches_are_refused() -> None:
     async with crd_api(definition()) as ask:
         await ask.must("POST", WIDGETS, widget())

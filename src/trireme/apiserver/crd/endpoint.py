@@ -20,7 +20,7 @@ from trireme.apiserver.crd.convert import Converter, WebhookConverter
 from trireme.apiserver.crd.custom import CustomObject, decoder
 from trireme.apiserver.crd.validation import Validator
 from trireme.apiserver.derived import Derived
-from trireme.apiserver.endpoint import APPLIED, PATCHED, SENT, Endpoint
+from trireme.apiserver.endpoint import APPLIED, PATCHED, SENT, Endpoint, around_revision
 from trireme.machinery import errors, gotext
 from trireme.machinery.apply.atom import STRING, Atom, MapRule, Nodes
 from trireme.machinery.codec import json
@@ -33,6 +33,8 @@ from trireme.store.contract import KeyValue, Subscription, Value
 SERVED = ("application/json", "application/yaml")
 
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+_FIRST = ("kind", "apiVersion", "metadata")
 
 
 @dataclass
@@ -164,9 +166,19 @@ class CustomEndpoint(Endpoint):
         return obj, unknown
 
     def encode(self, obj: CustomObject) -> Value:
+        """Kind, version and metadata first, whatever keys there are: see ``custom``. What follows
+        has its keys in order."""
         if obj.is_applied and not self.shared.preserve:
             prune.prune_nulls(obj, self.validator.node)
-        return super().encode(obj)
+        obj.metadata.resourceVersion = "\x00"
+        first = b'{"kind":%s,"apiVersion":%s,"metadata":%s' % (
+            _encode(obj.kind),
+            _encode(obj.apiVersion),
+            _encode_sorted(obj.metadata),
+        )
+        rest = {key: value for key, value in obj.items() if key not in _FIRST}
+        data = first + (b"," + _encode_sorted(rest)[1:] if rest else b"}")
+        return around_revision(gotext.in_go(data))
 
     def load_status(self, item: KeyValue) -> Any:
         return self.load(item).status
@@ -280,7 +292,7 @@ def _with(item: KeyValue, value: bytes) -> KeyValue:
 
 def _in_order(plain: dict[str, Any]) -> dict[str, Any]:
     """Kind, version and metadata first: see ``custom``."""
-    first = {key: plain[key] for key in ("kind", "apiVersion", "metadata")}
+    first = {key: plain[key] for key in _FIRST}
     return first | plain
 
 
