@@ -158,11 +158,11 @@ class _Compiler:
         if not issuer.audiences:
             errs.append(field.required(here, f"at least one {here} is required"))
             return
-        seen: set[str] = set()
+        observed: set[str] = set()
         for index, audience in enumerate(issuer.audiences):
             if not audience:
                 errs.append(field.required(here.index(index)))
-            _unique(errs, here.index(index), audience, seen)
+            _unique(errs, here.index(index), audience, observed)
         policy, where = issuer.audienceMatchPolicy, at.child("audienceMatchPolicy")
         if len(issuer.audiences) > 1 and policy != "MatchAny":
             detail = "audienceMatchPolicy must be MatchAny for multiple audiences"
@@ -224,7 +224,7 @@ class _Compiler:
         self, mappings: Iterable[ExtraMapping], at: Path
     ) -> tuple[tuple[str, cel.Program], ...]:
         errs, found = self._errs, []
-        seen: set[str] = set()
+        observed: set[str] = set()
         for index, mapping in enumerate(mappings):
             here, key = at.index(index), mapping.key
             where = here.child("key")
@@ -242,7 +242,7 @@ class _Compiler:
                     "k8s.io, kubernetes.io and their subdomains are reserved for Kubernetes use"
                 )
                 errs.append(field.invalid(where, key, detail))
-            if not _unique(errs, where, key, seen):
+            if not _unique(errs, where, key, observed):
                 continue
             if not mapping.valueExpression:
                 errs.append(field.required(here.child("valueExpression")))
@@ -253,12 +253,12 @@ class _Compiler:
 
     def _user_rules(self, rules: Iterable[UserValidationRule], at: Path) -> tuple[Rule, ...]:
         errs, found = self._errs, []
-        seen: set[str] = set()
+        observed: set[str] = set()
         for index, rule in enumerate(rules):
             where = at.index(index).child("expression")
             if not rule.expression:
                 errs.append(field.required(where))
-            elif _unique(errs, where, rule.expression, seen):
+            elif _unique(errs, where, rule.expression, observed):
                 program = self._compile(rule.expression, where, condition=True, of_user=True)
                 found += [Rule(program, rule.message)] if program is not None else []
         return tuple(found)
@@ -293,12 +293,12 @@ def _user() -> t.Type:
     return t.struct("kubernetes.UserInfo", fields)
 
 
-def _unique(errs: list[FieldError], at: Path, value: str, seen: set[str]) -> bool:
+def _unique(errs: list[FieldError], at: Path, value: str, observed: set[str]) -> bool:
     """Whether it is new; if not, that is an error."""
-    if value in seen:
+    if value in observed:
         errs.append(field.duplicate(at, value))
         return False
-    seen.add(value)
+    observed.add(value)
     return True
 
 

@@ -191,17 +191,17 @@ def _conditions(
     if len(conditions) > MOST_CONDITIONS:
         errs.append(field.too_many(at, len(conditions), MOST_CONDITIONS))
         return ()
-    seen: set[str] = set()
+    observed: set[str] = set()
     found = []
     for index, condition in enumerate(conditions):
         here, text = at.index(index).child("expression"), condition.expression
         if not text.strip():
             errs.append(field.required(here))
             continue
-        if text in seen:
+        if text in observed:
             errs.append(field.duplicate(here, text))
             continue
-        seen.add(text)
+        observed.add(text)
         try:
             program = _environment().compile(text)
         except cel.CelError as error:

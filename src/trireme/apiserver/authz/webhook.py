@@ -101,15 +101,15 @@ class WebhookAuthorizer:
     def _excluded(self, spec: Mapping[str, Any]) -> Decision | None:
         """The decision where the webhook is not to be asked: a condition is false, or none is and
         some cannot be evaluated."""
-        shown = {"user": "", "groups": [], "uid": "", "extra": {}, **spec}
+        described = {"user": "", "groups": [], "uid": "", "extra": {}, **spec}
         resource = spec.get("resourceAttributes")
         if resource is not None:
             whole = dict.fromkeys(_RESOURCE, "") | resource
-            shown["resourceAttributes"] = whole
+            described["resourceAttributes"] = whole
         problem = ""
         for program in self.settings.conditions:
             try:
-                holds, _ = program.evaluate({"request": shown})
+                holds, _ = program.evaluate({"request": described})
             except cel.EvalError as error:
                 problem = problem or (
                     f"cel evaluation error: expression '{program.text}' resulted in error: {error}"
