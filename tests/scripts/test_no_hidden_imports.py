@@ -1,7 +1,7 @@
 """No import is hidden: what a module needs of Trireme it imports at its top, circles or not.
 
-Where components are composed (``cluster``) some are imported late, so that commands start fast; and so
-are the two modules that need gRPC.
+Where components are composed (``cluster``) some are imported late, so that commands start fast;
+and so are the two modules that need gRPC.
 """
 
 from __future__ import annotations

@@ -74,17 +74,17 @@ class _File:
         self,
         read: Callable[[], bytes],
         put: Callable[[bytes], Awaitable[None] | None],
-        seen: bytes | None,
+        observed: bytes | None,
     ) -> None:
         self._read = read
         self._put = put
-        self._seen = seen
+        self._observed = observed
 
     async def look(self) -> None:
         """Read it; use what is new. What could not be used is tried again at the next look."""
         data = await asyncio.to_thread(self._read)
-        if self._seen is not None and data != self._seen:
+        if self._observed is not None and data != self._observed:
             waiting = self._put(data)
             if waiting is not None:
                 await waiting
-        self._seen = data
+        self._observed = data
