@@ -103,7 +103,7 @@ def configured(config: ApiServerConfig, args: Iterable[str]) -> ApiServerConfig:
     values: dict[str, list[Given]] = {}
     for row, item in _parsed(args):
         values.setdefault(row.name, []).append(item)
-    shown: dict[str, str] = {}
+    served: dict[str, str] = {}
     for area in areas():
         mine = [row for group in area.groups.values() for row in group if isinstance(row, Flag)]
         found: Mapping[str, Any] = {
@@ -113,8 +113,8 @@ def configured(config: ApiServerConfig, args: Iterable[str]) -> ApiServerConfig:
         }
         config = area.configure(flags.put(area.defaults, found), config)
         given = {name: items[-1].text for name, items in values.items()}
-        shown |= flags.texts(area.groups, area.defaults, given)
-    return dataclasses.replace(config, flags=shown)
+        served |= flags.texts(area.groups, area.defaults, given)
+    return dataclasses.replace(config, flags=served)
 
 
 def check(args: Iterable[str]) -> None:
