@@ -1,7 +1,6 @@
 """No import is hidden: what a module needs of Trireme it imports at its top, circles or not.
 
-Where components are composed (``cluster``) some are imported late, so that commands start fast;
-and so are the two modules that need gRPC.
+Where components are composed (``cluster``) some are imported late, so that commands start fast.
 """
 
 from __future__ import annotations
@@ -9,11 +8,6 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-# They import gRPC, which only those servers load that are told to use it.
-GRPC = (
-    "trireme.apiserver.authn.external_signer",
-    "trireme.apiserver.encryption.providers.kms",
-)
 SOURCES = Path(__file__).parents[2] / "src" / "trireme"
 
 
@@ -28,7 +22,6 @@ def _hidden(tree: ast.Module) -> list[int]:
             names = [alias.name for alias in node.names]
         else:
             continue
-        names = [name for name in names if name not in GRPC]
         if id(node) not in top and any(name.split(".")[0] == "trireme" for name in names):
             found.append(node.lineno)
     return found

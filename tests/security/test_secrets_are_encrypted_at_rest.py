@@ -17,6 +17,7 @@ from tests.apiserver.test_reading import Api
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
 from trireme.apiserver.encryption.run import Encryption
 from trireme.apiserver.settings.encryption import EncryptionSettings
+from trireme.cluster.commands._apiserver_encryption import make_kms
 from trireme.kit import pki
 from trireme.kit.env import Env
 from trireme.store.contract import Unreadable, Value
@@ -36,7 +37,7 @@ async def opened(
     path = folder / "encryption.json"
     path.write_bytes(file(*rules))
     store = SqliteStore(folder / "store.db")
-    settings = EncryptionSettings(path.read_bytes if rules else None, reload)
+    settings = EncryptionSettings(path.read_bytes if rules else None, reload, make_kms)
     config = ApiServerConfig(
         store=store, service_accounts=ServiceAccountKeys(pki.new_key()), encryption=settings
     )

@@ -13,6 +13,8 @@ from trireme.apiserver.settings.authentication import Authentication
 from trireme.apiserver.settings.authorization import Authorization
 from trireme.apiserver.settings.encryption import EncryptionSettings
 from trireme.apiserver.settings.fairness import FairnessSettings
+from trireme.apiserver.settings.signing import TokenSigner
+from trireme.kit.env import Env
 from trireme.kit.pki import Pair
 from trireme.store.contract import Store
 
@@ -32,8 +34,8 @@ class ServiceAccountKeys:
     other_issuers: tuple[str, ...] = ()
     # Where others find the keys, if not here.
     jwks_uri: str = ""
-    # The socket of a signer elsewhere, instead of keys.
-    signing_endpoint: str = ""
+    # Makes the signer elsewhere that is used instead of keys.
+    signer: Callable[[Env], TokenSigner] | None = None
     # Whether the tokens that every pod gets hold for a year.
     extend_expiration: bool = True
     # Seconds; tokens are not made for longer. 0: no limit.

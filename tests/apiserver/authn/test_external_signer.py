@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ async def test_it_signs_and_its_keys_are_accepted(
 ) -> None:
     monkeypatch.setattr("trireme.apiserver.authn.external_signer.UNKNOWN", 0.0)
     async with signer(tmp_path) as (made, socket):
-        keys = ServiceAccountKeys(b"", signing_endpoint=socket)
+        keys = ServiceAccountKeys(b"", signer=partial(ExternalSigner, socket))
         async with asking(Env(), service_accounts=keys) as ask:
             await ask.server.context.authenticator.start()
             spec = {"kind": "TokenRequest", "spec": {"expirationSeconds": 9000}}

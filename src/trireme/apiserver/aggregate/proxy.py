@@ -9,6 +9,7 @@ kube-aggregator ``handler_proxy.go``, apimachinery ``util/proxy``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
@@ -73,8 +74,8 @@ def _plain(status: int, text: str) -> Reply:
     return Reply(status, f"{text}\n".encode(), TEXT, {"X-Content-Type-Options": "nosniff"})
 
 
-def _redirects(status: int, found: CIMultiDict[str] | object) -> bool:
-    return 300 <= status < 400 and "Location" in found  # type: ignore[operator]
+def _redirects(status: int, found: Mapping[str, str]) -> bool:
+    return 300 <= status < 400 and "Location" in found
 
 
 def _is_upgrade(request: Request) -> bool:

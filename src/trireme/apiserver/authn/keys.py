@@ -9,17 +9,15 @@ RFC 7515, RFC 7517 and OpenID Connect Discovery 1.0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 from jwt.types import Options
 
 from trireme.apiserver.authn.contract import Rejected
 from trireme.apiserver.config import ServiceAccountKeys
+from trireme.apiserver.settings.signing import TokenSigner
 from trireme.kit import jws
-
-if TYPE_CHECKING:
-    from trireme.apiserver.authn.external_signer import ExternalSigner
 
 JWKS_PATH = "/openid/v1/jwks"
 # The library must check nothing but the signature: it would read the machine's clock.
@@ -48,9 +46,9 @@ class TokenKeys:
         keys += [jws.Key.of(jws.load_public(pem)) for pem in config.public_keys]
         self._keys = {key.id: key for key in keys}
         # In the place of keys.
-        self._signer: ExternalSigner | None = None
+        self._signer: TokenSigner | None = None
 
-    def use(self, signer: ExternalSigner) -> None:
+    def use(self, signer: TokenSigner) -> None:
         """Let a signer elsewhere sign; its keys are those that are accepted."""
         self._signer = signer
         self._keys = signer.keys

@@ -9,7 +9,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -21,11 +21,9 @@ from trireme.apiserver.authn.contract import Identity, Rejected
 from trireme.apiserver.authn.keys import TokenKeys, key_of
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.request import User
+from trireme.apiserver.settings.signing import TokenSigner
 from trireme.kit.clock import Clock
 from trireme.machinery import gotext, time
-
-if TYPE_CHECKING:
-    from trireme.apiserver.authn.external_signer import ExternalSigner
 
 # How far clocks may be apart, and how long a deleted object's tokens still pass: seconds.
 LEEWAY = 60.0
@@ -131,7 +129,7 @@ class ServiceAccountTokens:
 class UnknownKeys:
     """Looks at a signer elsewhere for the key of a token that names one that is not known yet."""
 
-    def __init__(self, signer: ExternalSigner, tokens: ServiceAccountTokens) -> None:
+    def __init__(self, signer: TokenSigner, tokens: ServiceAccountTokens) -> None:
         self._signer = signer
         self._tokens = tokens
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING
 
 from trireme.apiserver.authn import configuration, oidc
 from trireme.apiserver.authn.authorities import Authorities
@@ -29,9 +28,6 @@ from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.apiserver.settings.authentication import AuthenticationConfiguration
 from trireme.kit.env import Env
 from trireme.machinery import errors
-
-if TYPE_CHECKING:
-    from trireme.apiserver.authn.external_signer import ExternalSigner
 
 _SPACE_BEFORE_TOKEN = (
     "the provided Authorization header contains extra space before the bearer token, and is ignored"
@@ -74,8 +70,8 @@ class UnionAuthenticator:
         self.issuers = self._made(settings.configuration)
         webhook = settings.webhook
         self._webhook = None if webhook is None else TokenReviews(webhook, self.keys.audiences, env)
-        endpoint = config.service_accounts.signing_endpoint
-        self.signer = _signer(endpoint, env) if endpoint else None
+        make = config.service_accounts.signer
+        self.signer = None if make is None else make(env)
         self._unknown_keys: UnknownKeys | None = None
         if self.signer is not None:
             self.keys.use(self.signer)
@@ -185,13 +181,6 @@ class UnionAuthenticator:
     async def review(self, token: str, audiences: tuple[str, ...]) -> Identity | None:
         """Who a token stands for, for another server; None or ``Rejected`` as for requests."""
         return await self.tokens.authenticate(token, audiences)
-
-
-def _signer(endpoint: str, env: Env) -> ExternalSigner:
-    # gRPC is large, and only for this.
-    from trireme.apiserver.authn.external_signer import ExternalSigner
-
-    return ExternalSigner(endpoint, env)
 
 
 def bearer_token(request: Request) -> str:

@@ -8,18 +8,15 @@ In: the settings. Out: the transformers that the store uses, and what is wrong f
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from trireme import api
 from trireme.api.catalog import Catalog
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.encryption import configuration
+from trireme.apiserver.encryption.providers.contract import Plugin
 from trireme.apiserver.encryption.transformers import Transformers
 from trireme.apiserver.storage.layout import Layout
 from trireme.kit.env import Env
-
-if TYPE_CHECKING:
-    from trireme.apiserver.encryption.providers.kms import Kms
 
 # Seconds between two looks at the file.
 INTERVAL = 60.0
@@ -35,8 +32,8 @@ class Encryption:
         )
         self._transformers = Transformers(Layout(stored, self._settings.prefix))
         self._content = b""
-        self._kms: list[Kms] = []
-        self._due: dict[Kms, float] = {}
+        self._kms: list[Plugin] = []
+        self._due: dict[Plugin, float] = {}
 
     async def start(self) -> None:
         """ValueError, OSError where the file cannot be used."""
@@ -79,13 +76,13 @@ class Encryption:
         self._env.log.info("the encryption configuration was reloaded")
 
     async def _use(self, content: bytes) -> None:
-        env = self._env
+        make = self._settings.make_kms
 
-        def make_kms(name: str, endpoint: str, timeout: float) -> Kms:
-            # gRPC is large, and only for this.
-            from trireme.apiserver.encryption.providers.kms import Kms
-
-            return Kms(name, endpoint, timeout, env.clock.monotonic, env.uid)
+        def make_kms(name: str, endpoint: str, timeout: float) -> Plugin:
+            if make is None:
+                raise ValueError("there is no way to KMS plugins here")
+            plugin: Plugin = make(name, endpoint, timeout, self._env)
+            return plugin
 
         rules = configuration.decode(content)
         before = self._kms
@@ -96,7 +93,7 @@ class Encryption:
         for kms in before:
             await kms.close()
 
-    async def _check(self, kms: Kms) -> None:
+    async def _check(self, kms: Plugin) -> None:
         was = kms.problem
         await kms.check()
         if kms.problem and kms.problem != was:

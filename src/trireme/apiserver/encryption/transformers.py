@@ -8,20 +8,22 @@ apiserver ``pkg/storage/value/transformer.go``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from trireme.apiserver.encryption import configuration
 from trireme.apiserver.encryption.configuration import Rule
 from trireme.apiserver.encryption.providers import aescbc, aesgcm, secretbox
-from trireme.apiserver.encryption.providers.contract import Provider, TransformError, reduced
+from trireme.apiserver.encryption.providers.contract import (
+    Plugin,
+    Provider,
+    TransformError,
+    reduced,
+)
 from trireme.apiserver.encryption.providers.identity import ENCRYPTED, Identity
 from trireme.apiserver.storage.layout import Layout, kind
 from trireme.store.contract import StoreUnavailable, Unreadable
 
-if TYPE_CHECKING:
-    from trireme.apiserver.encryption.providers.kms import Kms
-
-MakeKms: TypeAlias = "Callable[[str, str, float], Kms]"
+MakeKms = Callable[[str, str, float], Plugin]
 
 
 class Chain:
@@ -77,10 +79,10 @@ class Transformers:
     def is_off(self) -> bool:
         return not self._chains
 
-    def put(self, rules: Iterable[Rule], make_kms: MakeKms) -> list[Kms]:
+    def put(self, rules: Iterable[Rule], make_kms: MakeKms) -> list[Plugin]:
         """Use other rules from now on; the KMS providers of them. ValueError."""
         found: dict[tuple[str, str], list[Provider]] = {}
-        kms: list[Kms] = []
+        kms: list[Plugin] = []
         for rule in rules:
             providers = [_provider(item, make_kms) for item in rule.providers]
             kms += _kms(providers)
@@ -168,6 +170,6 @@ def _provider(item: configuration.Provider, make_kms: MakeKms) -> Provider:
     return Identity()
 
 
-def _kms(providers: Iterable[Any]) -> list[Kms]:
+def _kms(providers: Iterable[Any]) -> list[Plugin]:
     """The plugins among the providers: what has to be looked at."""
     return [item for item in providers if hasattr(item, "check")]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         RequestHeader,
         TokenWebhook,
     )
+    from trireme.apiserver.settings.signing import TokenSigner
+    from trireme.kit.env import Env
 
 _TEXT: Final = kinds.matching("text", r"[ -~]+", "must be printable ASCII")
 _HEADER: Final = kinds.several(
@@ -450,10 +452,22 @@ def _accounts(options: Options, keys: ServiceAccountKeys) -> ServiceAccountKeys:
         other_issuers=issuers[1:],
         audiences=options.audiences or keys.audiences,
         jwks_uri=accounts.jwks_uri,
-        signing_endpoint=accounts.endpoint,
+        signer=_signer(accounts.endpoint) if accounts.endpoint else None,
         extend_expiration=accounts.extend_expiration,
         max_expiration=int(accounts.max_expiration),
     )
+
+
+def _signer(endpoint: str) -> Callable[[Env], TokenSigner]:
+    """Makes the signer that listens on a socket."""
+
+    def make(env: Env) -> TokenSigner:
+        # gRPC is large, and only for this.
+        from trireme.apiserver.authn.external_signer import ExternalSigner
+
+        return ExternalSigner(endpoint, env)
+
+    return make
 
 
 def _joined(own: bytes, path: Path) -> Callable[[], bytes]:

@@ -13,6 +13,8 @@ from trireme.cluster.flags import Flag, Groups
 
 if TYPE_CHECKING:
     from trireme.apiserver.config import ApiServerConfig
+    from trireme.apiserver.encryption.providers.kms import Kms
+    from trireme.kit.env import Env
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ _GROUPS: Final[Groups] = {
 }
 
 
+def make_kms(name: str, endpoint: str, timeout: float, env: Env) -> Kms:
+    """The KMS plugin at a socket."""
+    # gRPC is large, and only for this.
+    from trireme.apiserver.encryption.providers.kms import Kms
+
+    return Kms(name, endpoint, timeout, env.clock.monotonic, env.uid)
+
+
 def _configure(options: Options, config: ApiServerConfig) -> ApiServerConfig:
     if options.file is None:
         if options.reload:
@@ -54,7 +64,7 @@ def _configure(options: Options, config: ApiServerConfig) -> ApiServerConfig:
         configuration.decode(options.file.read_bytes())
     except (OSError, ValueError) as error:
         raise ValueError(f"--encryption-provider-config: {error}") from None
-    settings = EncryptionSettings(options.file.read_bytes, options.reload)
+    settings = EncryptionSettings(options.file.read_bytes, options.reload, make_kms)
     return dataclasses.replace(config, encryption=settings)
 
 

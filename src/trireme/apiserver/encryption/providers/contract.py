@@ -33,6 +33,29 @@ class Provider(Protocol):
         """The token of what it writes now."""
 
 
+class Plugin(Provider, Protocol):
+    """A provider whose keys another program has: it is asked how it is, and for keys."""
+
+    name: str
+    # What is wrong; "" for nothing.
+    problem: str
+
+    @property
+    def pause(self) -> float:
+        """Seconds until it is looked at again."""
+
+    def is_unknown(self, data: bytes) -> bool:
+        """Whether it has to be asked for the key of what is stored."""
+
+    async def learn(self, data: bytes) -> None:
+        """Ask it for that; ``from_storage`` has the error."""
+
+    async def check(self) -> None:
+        """Ask how it is."""
+
+    async def close(self) -> None: ...
+
+
 class Cipher(Protocol):
     def seal(self, data: bytes, context: bytes) -> bytes: ...
     def open(self, data: bytes, context: bytes) -> bytes: ...
