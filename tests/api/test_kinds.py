@@ -89,7 +89,7 @@ def test_how_kinds_go() -> None:
     }
     assert _plurals([resource for resource in STORED if resource.grace is not None]) == {"pods"}
     assert _plurals([resource for resource in STORED if not resource.collected]) == {"events"}
-    assert {item.plural: item.ttl for item in STORED if item.ttl is not None} == {"events": 3600}
+    assert {item.plural: item.ttl for item in STORED if item.ttl} == {"events": 3600}
 
 
 @pytest.mark.parametrize("resource", STORED, ids=_name)
