@@ -44,9 +44,11 @@ from trireme.store.etcd.pb import etcd_pb2 as pb
 # Revisions of the past that a starting server reads, where they are not compacted.
 _REPLAY = 10_000
 _PAGE = 5_000
-# Seconds: to find etcd at the start, for the cache to catch up, between tries.
+# Seconds: to find etcd at the start, for the cache to catch up, for a watch to be there, between
+# tries.
 _OPEN = 20.0
 _CATCH_UP = 3.0
+_CREATED = 5.0
 _RETRY = 0.1
 _LONGEST_RETRY = 1.0
 
@@ -92,6 +94,8 @@ class EtcdStore(Engine):
         self._follower: asyncio.Task[None] | None = None
         self._turn = 0  # the version of the compaction key that was seen last
         self._lost = ""
+        # Until when the watch may be silent: for ever, once it is there and not known to be behind.
+        self._patience: asyncio.Timeout | None = None
 
     # Life cycle
 
@@ -320,6 +324,9 @@ class EtcdStore(Engine):
             async with asyncio.timeout(seconds):
                 await waiter
         except TimeoutError:
+            if self._patience is not None and not self._patience.expired():
+                # Its member hangs, or is cut off: what others know does not come from there.
+                self._patience.reschedule(asyncio.get_running_loop().time())
             reason = self._lost or f"revision {revision} has not come"
             raise StoreUnavailable(f"the watch of etcd is behind: {reason}") from None
 
@@ -420,26 +427,33 @@ class EtcdStore(Engine):
         """Follow one stream until it breaks. StoreUnavailable, _Compacted."""
         member, stream = await self._members.watch()
         try:
-            await stream.write(messages.watch(self.revision))
-            while (response := await stream.read()) is not aio.EOF:
-                if response.compact_revision:
-                    raise _Compacted(int(response.compact_revision))
-                if response.canceled:
-                    raise StoreUnavailable(response.cancel_reason or "etcd ended the watch")
-                if response.created and self._lost:
-                    self._log.info("the watch of etcd is back")
-                    self._lost = ""
-                if response.events:
-                    await self._prepare(event.kv for event in response.events)
-                    self._receive(response.events)
+            async with asyncio.timeout(_CREATED) as self._patience:
+                await stream.write(messages.watch(self.revision))
+                while (response := await stream.read()) is not aio.EOF:
+                    if response.compact_revision:
+                        raise _Compacted(int(response.compact_revision))
+                    if response.canceled:
+                        raise StoreUnavailable(response.cancel_reason or "etcd ended the watch")
+                    if response.created:
+                        self._patience.reschedule(None)
+                        if self._lost:
+                            self._log.info("the watch of etcd is back")
+                            self._lost = ""
+                    if response.events:
+                        await self._prepare(event.kv for event in response.events)
+                        self._receive(response.events)
             raise StoreUnavailable("etcd ended the stream")
         except aio.AioRpcError as error:
             self._members.leave(member)
             raise EtcdError(error) from None
+        except TimeoutError:
+            self._members.leave(member)
+            raise StoreUnavailable(f"{member.url} does not answer") from None
         except StoreUnavailable:
             self._members.leave(member)
             raise
         finally:
+            self._patience = None
             stream.cancel()
 
     def _receive(self, events: Any) -> None:
@@ -452,7 +466,8 @@ class EtcdStore(Engine):
                 continue
             if revision in self._own and revision == self.revision + 1:
                 self._take_following()
-                floor = revision
+                # Maybe several of ours, one after the other.
+                floor = self.revision
                 continue
             key = self._name(found.key)
             if key is None:
