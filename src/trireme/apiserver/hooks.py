@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 import msgspec
 from yarl import URL
 
-from trireme.api.core.v1.service import Service
 from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.nodes import services
@@ -121,25 +120,13 @@ class HttpsHooks:
         at = urlsplit(named)
         port = reference.port or 443
         try:
-            host, number = self._resolve(reference.namespace, reference.name, port)
+            host, number = services.resolve(
+                self._reader, self._rng, reference.namespace, reference.name, port
+            )
         except OSError as problem:
             raise OSError(f'Post "{named}": {problem}') from None
         host = f"[{host}]" if ":" in host else host
         return f"https://{host}:{number}{at.path}?{at.query}", at.hostname
-
-    def _resolve(self, namespace: str, name: str, port: int) -> tuple[str, int]:
-        service = self._reader.get(Service, namespace, name)
-        if service is None:
-            raise OSError(f'service "{name}" not found')
-        if service.spec.type == "ExternalName":
-            return service.spec.externalName, port
-        served = next((item for item in service.spec.ports if item.port == port), None)
-        if served is None:
-            raise OSError(f'no service port {port} found for service "{name}"')
-        choices = services.backends(self._reader, namespace, name, served.name)
-        if not choices:
-            raise OSError(f'no endpoints available for service "{name}"')
-        return self._rng.choice(choices)
 
     async def close(self) -> None:
         """Close what is open."""
@@ -181,8 +168,5 @@ def failure(answer: Answer) -> errors.ApiError | None:
 
 @lru_cache(maxsize=256)
 def _context(bundle: bytes, credentials: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=bundle.decode() if bundle else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if credentials.certificate:
-        tls.load_pair(context, Pair(credentials.certificate, credentials.key))
-    return context
+    own = Pair(credentials.certificate, credentials.key) if credentials.certificate else None
+    return tls.client_context(bundle, own)

@@ -22,7 +22,7 @@ import yarl
 from trireme.client.transport import Response, Stream, Unreachable
 from trireme.kit.clock import Clock
 from trireme.kit.pki import Pair
-from trireme.kit.tls import load_pair
+from trireme.kit.tls import client_context
 
 # Requests beyond this many at once wait; watches do not count.
 POOL = 64
@@ -166,13 +166,7 @@ class TokenFile:
 
 def context(tls: Tls) -> ssl.SSLContext:
     """The TLS settings of a client. Raises ssl.SSLError for what is no certificate or key."""
-    made = ssl.create_default_context(cadata=tls.authority.decode() or None)
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    if tls.insecure:
-        made.check_hostname = False
-        made.verify_mode = ssl.CERT_NONE
-    if tls.client is not None:
-        load_pair(made, tls.client)
+    made = client_context(tls.authority, tls.client, verifies=not tls.insecure)
     made.set_alpn_protocols(["http/1.1"])
     return made
 

@@ -1,4 +1,4 @@
-"""TLS contexts of servers; a certificate and its key from memory."""
+"""TLS contexts of servers and clients; a certificate and its key from memory."""
 
 from __future__ import annotations
 
@@ -44,4 +44,19 @@ def server_context(
     context.set_alpn_protocols(["http/1.1"])
     # No client of Kubernetes resumes a session: tickets would be made, sent and kept for nothing.
     context.num_tickets = 0
+    return context
+
+
+def client_context(
+    authority: bytes, client: Pair | None = None, *, verifies: bool = True
+) -> ssl.SSLContext:
+    """TLS for a client that trusts one authority (PEM; the system's where it is empty), and shows
+    ``client`` where it is asked for a certificate. ``ssl.SSLError`` for what is no certificate."""
+    context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verifies:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if client is not None:
+        load_pair(context, client)
     return context

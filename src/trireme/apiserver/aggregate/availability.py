@@ -26,7 +26,7 @@ from trireme.apiserver.aggregate.download import AGGREGATOR, Known
 from trireme.apiserver.aggregate.proxy import DISCOVERY_TIMEOUT
 from trireme.apiserver.context import ServerContext
 from trireme.apiserver.controllers.follow import Follower
-from trireme.apiserver.nodes.services import SERVICE_LABEL
+from trireme.apiserver.nodes import services
 from trireme.apiserver.registry import MANAGER, SELF, Call
 from trireme.apiserver.remote.servers import Unreachable
 from trireme.apiserver.served import RemoteVersion
@@ -40,7 +40,6 @@ CHECK_INTERVAL: Final = 30.0
 REFRESH_INTERVAL: Final = 60.0
 # A server counts as available when one of so many requests at a time is answered.
 _ATTEMPTS: Final = 5
-_ANSWER_LIMIT: Final = 32 * 1024 * 1024
 
 
 async def run(context: ServerContext) -> None:
@@ -171,13 +170,9 @@ def _publish(context: ServerContext, name: str, found: RemoteVersion | None) -> 
 
 
 def _unreachable(context: ServerContext, reference: ServiceReference) -> APIServiceCondition | None:
-    reader = context.reader
-    service = reader.get(Service, reference.namespace, reference.name)
-    slices = [
-        item
-        for item in reader.list(EndpointSlice, reference.namespace)
-        if item.metadata.labels.get(SERVICE_LABEL) == reference.name
-    ]
+    at = reference.namespace, reference.name
+    service = context.reader.get(Service, *at)
+    slices = services.slices(context.reader, *at)
     return plan.unreachable(reference, service, slices)
 
 
@@ -209,7 +204,7 @@ async def _ask(context: ServerContext, obj: APIService) -> str:
     url = f"https://{address.text}{path}"
     try:
         found = await context.servers.fetch(
-            obj, address, path, AGGREGATOR, _ANSWER_LIMIT, DISCOVERY_TIMEOUT
+            obj, address, path, AGGREGATOR, download.LIMIT, DISCOVERY_TIMEOUT
         )
     except Unreachable as problem:
         return f'failing or missing response from {url}: Get "{url}": {problem}'

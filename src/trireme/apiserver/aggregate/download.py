@@ -28,7 +28,7 @@ AGGREGATOR = User("system:kube-aggregator", groups=("system:masters",))
 _PLAIN_AGGREGATOR = User("system:kube-aggregator")
 _OPENAPI = User("system:aggregator")
 _OPENAPI_TIMEOUT = 60.0
-_LIMIT = 32 * 1024 * 1024
+LIMIT = 32 * 1024 * 1024
 # Longer documents are decoded in a thread.
 _LONG = 64 * 1024
 
@@ -134,7 +134,7 @@ class _Asked:
         servers, reference = self._context.servers, self._obj.spec.service
         assert reference is not None
         address = servers.resolve(reference)
-        return await servers.fetch(self._obj, address, path, user, _LIMIT, timeout, accept, etag)
+        return await servers.fetch(self._obj, address, path, user, LIMIT, timeout, accept, etag)
 
 
 async def _read(found: Fetched, read: Callable[[bytes], T]) -> T:

@@ -98,7 +98,9 @@ def _upgraded(
 
     async def run(incoming: BaseRequest) -> web.StreamResponse:
         try:
-            made = await context.servers.upgrade(obj, address, request.method, target, passed)
+            made = await context.servers.upgrade(
+                obj, address, request.method, target, passed, request.body
+            )
         except Unreachable as problem:
             return web.Response(status=503, text=f"{problem}\n")
         stream = Stream(made.reader, made.writer)
@@ -107,10 +109,9 @@ def _upgraded(
                 return await _refused(made)
             head = ["HTTP/1.1 101 Switching Protocols", *(f"{n}: {v}" for n, v in made.head)]
             client = hijack.take(incoming, ("\r\n".join([*head, "", ""])).encode("latin-1"))
+            await joining.join(client, stream)
         finally:
-            if incoming.transport is None or made.status != HTTPStatus.SWITCHING_PROTOCOLS:
-                stream.close()
-        await joining.join(client, stream)
+            stream.close()
         return hijack.Hijacked()
 
     return UpgradeReply(run)

@@ -95,7 +95,7 @@ def _seats(amount: int, most: int) -> int:
 
 
 def of_write(request: Request, watches: Watches, most: int) -> Estimate:
-    """Of what changes objects, whose watchers are told afterwards."""
+    """Of what changes objects, whose watchers are notified afterwards."""
     info = request.info
     count = watches.interested(info)
     if count < _WATCHES_PER_SEAT or info.subresource == "token":
@@ -106,5 +106,5 @@ def of_write(request: Request, watches: Watches, most: int) -> Estimate:
 
 
 def is_write(verb: str) -> bool:
-    """Whether watchers are told of it."""
+    """Whether watchers are notified of it."""
     return verb in _WRITES

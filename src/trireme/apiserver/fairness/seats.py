@@ -1,7 +1,7 @@
 """How much work a request is, and the unit in which work is counted. Pure.
 
 A request holds ``initial`` seats while it is answered and ``final`` seats for ``latency`` seconds
-after that (its watchers are told meanwhile). Work is seats times time, in integers of 1e-8
+after that (its watchers are notified meanwhile). Work is seats times time, in integers of 1e-8
 seat-seconds. Upstream: apiserver ``util/flowcontrol/request``.
 """
 

@@ -1,4 +1,4 @@
-"""How many watches a write is told to. Pure.
+"""How many watches a write is reported to. Pure.
 
 Called by ``estimate``. Upstream: apiserver ``util/flowcontrol/watch_tracker.go``: watches of one
 node's pods count only where they ask for none.

@@ -20,7 +20,6 @@ import aiohttp
 from multidict import CIMultiDict
 
 from trireme.api.apiregistration.v1.apiservice import APIService, ServiceReference
-from trireme.api.core.v1.service import Service
 from trireme.apiserver import outgoing
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.nodes import services
@@ -35,7 +34,6 @@ from trireme.machinery import gotext
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _NO_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _KEY_PLAIN = "!#$&'*+.^_`|~-"
-_HEAD = 64 * 1024
 
 
 class Unreachable(OSError):
@@ -80,21 +78,14 @@ class Servers:
 
     def resolve(self, reference: ServiceReference) -> Address:
         """One of the addresses that a Service leads to. Unreachable."""
-        service = self._reader.get(Service, reference.namespace, reference.name)
-        if service is None:
-            raise Unreachable(f"service {gotext.quote(reference.name)} not found")
         port = reference.port or 443
-        if service.spec.type == "ExternalName":
-            return Address(service.spec.externalName, port)
-        found = next((item for item in service.spec.ports if item.port == port), None)
-        if found is None:
-            raise Unreachable(
-                f"no service port {port} found for service {gotext.quote(reference.name)}"
+        try:
+            found = services.resolve(
+                self._reader, self._rng, reference.namespace, reference.name, port
             )
-        choices = services.backends(self._reader, reference.namespace, reference.name, found.name)
-        if not choices:
-            raise Unreachable(f"no endpoints available for service {gotext.quote(reference.name)}")
-        return Address(*self._rng.choice(choices))
+        except OSError as problem:
+            raise Unreachable(str(problem)) from None
+        return Address(*found)
 
     async def request(
         self,
@@ -151,7 +142,13 @@ class Servers:
         return Fetched(answer.status, CIMultiDict(answer.headers), body)
 
     async def upgrade(
-        self, obj: APIService, address: Address, method: str, target: str, head: CIMultiDict[str]
+        self,
+        obj: APIService,
+        address: Address,
+        method: str,
+        target: str,
+        head: CIMultiDict[str],
+        body: bytes = b"",
     ) -> Upgraded:
         """Ask to leave HTTP on a connection of its own. Unreachable."""
         lines = [
@@ -163,7 +160,7 @@ class Servers:
         try:
             context, name = self._tls(obj), _server_name(obj)
             reader, writer = await self._transport.connect(*address, context, name)
-            writer.write("\r\n".join([*lines, "", ""]).encode())
+            writer.write("\r\n".join([*lines, "", ""]).encode() + body)
             await writer.drain()
             status, found = _parse_head(await reader.readuntil(b"\r\n\r\n"))
         except (
@@ -215,14 +212,7 @@ def _server_name(obj: APIService) -> str:
 
 @lru_cache(maxsize=64)
 def _context(bundle: bytes, insecure: bool, client: Pair | None) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=bundle.decode() if bundle else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if client is not None:
-        tls.load_pair(context, client)
-    return context
+    return tls.client_context(bundle, client, verifies=not insecure)
 
 
 def _parse_head(head: bytes) -> tuple[int, list[tuple[str, str]]]:

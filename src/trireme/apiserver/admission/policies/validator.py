@@ -155,7 +155,7 @@ class Policy:
 
 
 def _text(validation: Validation, message: Any) -> str:
-    """What the user is told: the value of the expression if it is one short line, the fixed
+    """The message of a refusal: the value of the expression if it is one short line, the fixed
     message, or the expression itself."""
     if isinstance(message, str):
         text = message.strip()
