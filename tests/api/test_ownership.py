@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests import upstream_definitions
 from tests.machinery.apply import published
 
 from trireme import api
@@ -22,14 +23,15 @@ EXCEPT = ("metadata.managedFields[].fieldsV1", "subresources.status")
 
 @pytest.fixture(scope="module")
 def definitions() -> dict[str, Any]:
-    return schemas.load()
+    return upstream_definitions.load()
 
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: f"{r.api_version}.{r.kind}")
 def test_lists_and_maps_are_owned_as_published(
     resource: Resource, definitions: dict[str, Any]
 ) -> None:
-    name = schemas.names_by_kind(definitions).get((resource.group, resource.version, resource.kind))
+    names = schemas.names_by_kind(definitions)
+    name = names.get((resource.group, resource.version, resource.kind))
     if name is None:
         pytest.skip("no definition is published")
     ours = atom.of_node(tree.of(resource.type))

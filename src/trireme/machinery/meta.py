@@ -63,11 +63,16 @@ class ObjectMeta(Struct):
     managedFields: Annotated[list[ManagedFieldsEntry], Atomic()] = []
 
 
+class ShardInfo(Struct):
+    selector: Annotated[str, Required()] = always(str)
+
+
 class ListMeta(Struct):
     selfLink: str = ""
     resourceVersion: str = ""
     continue_: str = msgspec.field(name="continue", default="")
     remainingItemCount: Int64 | None = None
+    shardInfo: ShardInfo | None = None
 
 
 class LabelSelectorRequirement(Struct):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests import upstream_definitions
 from tests.api.test_ownership import differences
 from tests.machinery.apply import published
 
 from trireme.api.apiextensions.schema import atoms, structural
-from trireme.apiserver.openapi import schemas
 from trireme.machinery.apply.atom import DEDUCED, Atom
 
 ANY = {"x-kubernetes-preserve-unknown-fields": True}
@@ -78,5 +78,5 @@ def test_a_schema(schema: dict[str, Any], preserve: bool) -> None:
 
 @pytest.mark.parametrize("name", ["core.v1.Pod", "core.v1.Service", "apps.v1.Deployment"])
 def test_a_large_schema(name: str) -> None:
-    definitions = schemas.load()
+    definitions = upstream_definitions.load()
     agree(whole(definitions[f"io.k8s.api.{name}"], definitions))

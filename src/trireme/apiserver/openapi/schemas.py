@@ -1,8 +1,7 @@
-"""The published schemas: upstream's definitions, from the package ``kubernetes-validate``.
+"""The published schemas: every kind's definition, and upstream's descriptions where installed.
 
-In: the package's JSON Schema file of v1.36. Out: OpenAPI v3 component schemas, restricted to what a
-set of kinds reaches. The package made JSON Schema out of the published form (nullable types, no
-unknown properties, enums for kind and apiVersion); here that is undone.
+In: our own types, and the package ``kubernetes-validate`` (the extra ``descriptions``): upstream's
+texts are not ours to copy. Without it ``kubectl explain`` says ``<empty>`` for every field.
 """
 
 from __future__ import annotations
@@ -13,27 +12,49 @@ from collections.abc import Generator, Iterable, Mapping
 from functools import cache
 from typing import Any
 
+import trireme.api
+from trireme.apiserver.openapi import declared
+from trireme.kit import catalog
+from trireme.machinery.resource import Resource
+
+_PACKAGE = "kubernetes_validate"
 _FILE = "kubernetes-json-schema/v1.36.0-local-strict/_definitions.json"
-_OLD_REF = "#/$defs/"
-_REF = "#/components/schemas/"
-_INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
-_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 # Every group's document has these besides its own kinds.
-COMMON = (
-    "io.k8s.apimachinery.pkg.apis.meta.v1.APIResourceList",
-    "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Patch",
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Status",
-    "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent",
+COMMON = tuple(
+    declared.META + name
+    for name in ("APIResourceList", "DeleteOptions", "Patch", "Status", "WatchEvent")
 )
 
 
 @cache
 def load() -> dict[str, Any]:
     """All definitions of v1.36, in the published form; shared, not to be changed."""
-    folder = importlib.resources.files("kubernetes_validate")
-    raw = json.loads(folder.joinpath(_FILE).read_bytes())["$defs"]
-    return {name: _published(name, schema) for name, schema in raw.items()}
+    definitions = declared.definitions(catalog.instances(trireme.api, Resource))
+    for name, text in _texts().items():
+        if name in definitions:
+            definitions[name] = _described(definitions[name], text)
+    return definitions
+
+
+def _texts() -> dict[str, Any]:
+    """Upstream's schemas by name, for their descriptions; none where the package is absent."""
+    try:
+        folder = importlib.resources.files(_PACKAGE)
+    except ModuleNotFoundError:
+        return {}
+    found: dict[str, Any] = json.loads(folder.joinpath(_FILE).read_bytes())["$defs"]
+    return found
+
+
+def _described(schema: dict[str, Any], text: Mapping[str, Any]) -> dict[str, Any]:
+    """``schema`` with the descriptions that ``text`` has for it and for its properties."""
+    if text.get("description"):
+        schema["description"] = text["description"]
+    below = text.get("properties", {})
+    for name, item in schema.get("properties", {}).items():
+        if name in below:
+            schema["properties"][name] = _described(item, below[name])
+    return declared.beside_reference(schema)
 
 
 def names_by_kind(definitions: dict[str, Any]) -> dict[tuple[str, str, str], str]:
@@ -48,7 +69,7 @@ def names_by_kind(definitions: dict[str, Any]) -> dict[tuple[str, str, str], str
 
 @cache
 def published_names() -> dict[tuple[str, str, str], str]:
-    """``names_by_kind`` of the published definitions."""
+    """``names_by_kind`` of our own definitions."""
     return names_by_kind(load())
 
 
@@ -87,43 +108,5 @@ def _references(schema: Any) -> list[str]:
     found = [name for item in schema.values() for name in _references(item)]
     target = schema.get("$ref")
     if isinstance(target, str):
-        found.append(target.removeprefix(_REF))
+        found.append(target.removeprefix(declared.REF))
     return found
-
-
-def _published(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    if name == _INT_OR_STRING:
-        return {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"}
-    if name == _QUANTITY:
-        text = schema.get("description", "")
-        return {"description": text, "oneOf": [{"type": "string"}, {"type": "number"}]}
-    published = _plain(schema)
-    published.pop("additionalProperties", None) if published.get(
-        "additionalProperties"
-    ) is False else None
-    for field in ("kind", "apiVersion"):
-        published.get("properties", {}).get(field, {}).pop("enum", None)
-    return published
-
-
-def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema node without the package's nullable types and with v3 references.
-
-    A reference beside other keywords becomes ``allOf``, as upstream publishes it.
-    """
-    published: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key == "type" and isinstance(value, list):
-            published[key] = value[0]
-        elif key == "properties":
-            published[key] = {name: _plain(item) for name, item in value.items()}
-        elif key in ("items", "additionalProperties") and isinstance(value, dict):
-            published[key] = _plain(value)
-        elif key == "$ref":
-            target = {"$ref": _REF + value.removeprefix(_OLD_REF)}
-            if len(schema) == 1:
-                return target
-            published["allOf"] = [target]
-        else:
-            published[key] = value
-    return published

@@ -62,6 +62,7 @@ class Node:
     list_type: str = ""  # "map", "set", "atomic" or "" (atomic too)
     list_keys: tuple[str, ...] = ()
     atomic: bool = False  # replaced as a whole by server-side apply
+    granular: bool = False  # said to be in parts, where its type says or may say atomic
     merge: bool = False  # LIST: strategic merge instead of replacement
     merge_key: str = ""  # LIST of objects: what identifies an item in strategic merge
     replace: bool = False  # OBJECT: a strategic patch replaces it as a whole

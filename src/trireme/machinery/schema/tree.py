@@ -164,7 +164,7 @@ def _mark(node: Node, markers: list[Any], nullable: bool) -> Node:
                 if node.kind == LIST:
                     changes["list_type"] = "atomic"
             case types.Granular():
-                changes["atomic"] = False
+                changes |= {"atomic": False, "granular": True}
             case types.Merge(key):
                 changes |= {"merge": True, "merge_key": key}
             case types.Replace():

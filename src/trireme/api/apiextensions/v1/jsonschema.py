@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from trireme.machinery.types import AnyJSON, Atomic, Int64, Required, Struct, always, listmap
+from trireme.machinery.types import AnyJSON, Atomic, Int64, Merge, Required, Struct, always, listmap
 
 
 class ExternalDocumentation(Struct):
@@ -75,7 +75,7 @@ class JSONSchemaProps(Struct):
     )
     xListType: str | None = msgspec.field(name="x-kubernetes-list-type", default=None)
     xMapType: str | None = msgspec.field(name="x-kubernetes-map-type", default=None)
-    xValidations: Annotated[list[ValidationRule], listmap("rule")] = msgspec.field(
+    xValidations: Annotated[list[ValidationRule], listmap("rule"), Merge("rule")] = msgspec.field(
         name="x-kubernetes-validations", default_factory=list
     )
 

@@ -10,6 +10,7 @@ from trireme.machinery.types import (
     Atomic,
     Default,
     Enum,
+    Granular,
     Merge,
     Quantity,
     Required,
@@ -85,7 +86,7 @@ class PersistentVolumeClaimStatus(Struct):
     capacity: dict[str, Quantity] = {}
     conditions: Annotated[list[PersistentVolumeClaimCondition], listmap("type"), Merge("type")] = []
     allocatedResources: dict[str, Quantity] = {}
-    allocatedResourceStatuses: dict[str, ClaimResourceStatus] = {}
+    allocatedResourceStatuses: Annotated[dict[str, ClaimResourceStatus], Granular()] = {}
     currentVolumeAttributesClassName: str | None = None
     modifyVolumeStatus: ModifyVolumeStatus | None = None
 
