@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from trireme.cluster.command_line import cli
 from trireme.cluster.flags import Kind
@@ -201,3 +202,14 @@ def test_a_flag_takes_no_value() -> None:
                 option = max(parameter.opts, key=len)
                 with pytest.raises(click.UsageError, match=option):
                     cli.main([*words, f"{option}=x"], standalone_mode=False)
+
+
+@pytest.mark.parametrize("words", [words for words, _ in commands(cli)], ids="-".join)
+def test_every_command_has_help(words: Words) -> None:
+    result = CliRunner().invoke(cli, [*words, "--help"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert result.output.startswith("Usage: ")
+    (command,) = (found for path, found in commands(cli) if path == words)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not parameter.hidden:
+            assert max(parameter.opts, key=len) in result.output

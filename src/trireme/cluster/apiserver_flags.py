@@ -88,7 +88,7 @@ class Command(click.Command):
         for area in areas():
             for name, some in area.groups.items():
                 groups.setdefault(name, []).extend(some)
-                defaults[name] = area.defaults
+                defaults |= {row.name: area.defaults for row in some}
         flags.write_help(groups, defaults, formatter)
 
 

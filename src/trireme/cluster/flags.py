@@ -109,14 +109,14 @@ class Command(click.Command):
         super().__init__(None, params=[option(row) for row in rows], callback=callback, help=help)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        defaults = dict.fromkeys(self.groups, self.defaults)
+        defaults = {row.name: self.defaults for row in _flags(self.groups)}
         write_help(self.groups, defaults, formatter)
 
 
 def write_help(groups: Groups, defaults: Mapping[str, Any], formatter: click.HelpFormatter) -> None:
-    """Describe all flags, with the ``defaults`` of each group; those that are refused at last."""
+    """Describe all flags, with the ``defaults`` of each by its name; at last, which are refused."""
     for name, rows in groups.items():
-        served = [_described(row, defaults[name]) for row in rows if isinstance(row, Flag)]
+        served = [_described(row, defaults[row.name]) for row in rows if isinstance(row, Flag)]
         if served:
             with formatter.section(f"{name} flags"):
                 formatter.write_dl(served)

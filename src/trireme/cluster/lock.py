@@ -17,9 +17,10 @@ from typing import IO
 
 from trireme.cluster.hosts import names
 from trireme.cluster.hosts.plan import Places
+from trireme.cluster.user_error import UserError
 
 
-class Busy(Exception):
+class Busy(UserError):
     """Another command is changing the cluster."""
 
 

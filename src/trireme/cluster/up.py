@@ -20,6 +20,7 @@ from trireme.cluster import guardian, lock, settings
 from trireme.cluster.hosts import spawn
 from trireme.cluster.hosts.plan import Places
 from trireme.cluster.settings import Settings
+from trireme.cluster.user_error import UserError
 from trireme.kit import preload
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     kube_apiserver_args: tuple[str, ...] = ()
 
 
-class CannotStart(Exception):
+class CannotStart(UserError):
     """The cluster cannot start; the text has the reason and the remedy."""
 
 

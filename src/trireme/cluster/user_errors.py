@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from trireme.client.transport import Unreachable
-from trireme.cluster.hosts.cgroups import NoCgroups
-from trireme.cluster.hosts.containerd import NotReady
-from trireme.cluster.hosts.plan import NoNetworkLeft
-from trireme.cluster.hosts.spawn import SpawnFailed
-from trireme.cluster.hosts.teardown import StillThere
-from trireme.cluster.images.archive import BadArchive
-from trireme.cluster.images.build import BuildFailed
-from trireme.cluster.images.load import LoadFailed
-from trireme.cluster.lock import Busy
-from trireme.cluster.settings import BadSetting
-from trireme.cluster.up import CannotStart
+from trireme.cluster.user_error import UserError
 from trireme.machinery.errors import ApiError
 from trireme.runtime.election import Lost
 from trireme.store.contract import CannotOpen, Unreadable
 
 EXPECTED = (
     ApiError,
-    BadArchive,
-    BadSetting,
-    BuildFailed,
-    Busy,
     CannotOpen,
-    CannotStart,
-    LoadFailed,
     Lost,
-    NoCgroups,
-    NoNetworkLeft,
-    NotReady,
-    SpawnFailed,
-    StillThere,
+    PermissionError,
     Unreachable,
     Unreadable,
-    PermissionError,
+    UserError,
     ValueError,
 )
 

@@ -17,7 +17,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-import uvloop
 
 from trireme.client import agent as agents
 from trireme.client import kubeconfig
@@ -25,6 +24,7 @@ from trireme.client.client import Client
 from trireme.client.kubeconfig import Access
 from trireme.cluster import compose
 from trireme.cluster.commands import _types
+from trireme.cluster.user_errors import expected
 from trireme.kit.clock import RealClock
 from trireme.kit.env import Env
 
@@ -55,8 +55,17 @@ def run(component: str, main: Main) -> None:
     def started() -> None:
         logging.getLogger(f"trireme.{component}").info("ready")
 
-    with _one_line(component):
-        uvloop.run(_until_signal(main, compose.environment(component, started)))
+    with _one_line(component), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_until_signal(main, compose.environment(component, started)))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop's loop where it is installed: requests take a third less time."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 @asynccontextmanager
@@ -84,9 +93,6 @@ def _one_line(component: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # It knows the errors of every command, and imports much for that.
-        from trireme.cluster.user_errors import expected
-
         known = expected(error)
         if known is None:
             raise

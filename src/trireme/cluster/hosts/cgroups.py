@@ -19,6 +19,8 @@ from pathlib import Path
 
 import msgspec
 
+from trireme.cluster.user_error import UserError
+
 # Where daemons are counted under v1.  Others (cpuset, devices) need filling in before a process
 # may enter, and runc does that for containers itself.
 _ENTERED_V1 = ("memory", "cpu", "cpuacct", "cpu,cpuacct", "pids")
@@ -58,7 +60,7 @@ class Layout(msgspec.Struct, frozen=True):
         )
 
 
-class NoCgroups(Exception):
+class NoCgroups(UserError):
     """The host has no usable cgroups, or does not let us make any."""
 
 

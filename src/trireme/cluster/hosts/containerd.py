@@ -18,6 +18,7 @@ from trireme.cluster.hosts import cgroups, render, spawn
 from trireme.cluster.hosts.plan import NodePlan
 from trireme.cluster.hosts.render import RuntimeFacts
 from trireme.cluster.hosts.spawn import Running
+from trireme.cluster.user_error import UserError
 
 CNI_BIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
@@ -26,7 +27,7 @@ _POLL = 0.005
 _CALL_TIMEOUT = 2.0
 
 
-class NotReady(Exception):
+class NotReady(UserError):
     """containerd ended or did not answer in time; the message carries the end of its log."""
 
 

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from trireme.cluster.hosts import names
+from trireme.cluster.user_error import UserError
 
 IPv4Network = ipaddress.IPv4Network
 
@@ -100,7 +101,7 @@ def netns_dir(run_dir: str) -> str:
     return f"{run_dir}/netns"
 
 
-class NoNetworkLeft(Exception):
+class NoNetworkLeft(UserError):
     """Every network that a cluster could use overlaps with one in use on this host."""
 
 

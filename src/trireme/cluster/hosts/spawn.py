@@ -18,6 +18,8 @@ from pathlib import Path
 
 import msgspec
 
+from trireme.cluster.user_error import UserError
+
 _INTO_CGROUPS = (
     'cd /; while [ "$1" != -- ]; do echo 0 >"$1" || exit 126; shift; done; shift; exec "$@"'
 )
@@ -52,7 +54,7 @@ class Running(msgspec.Struct, frozen=True):
     log: str
 
 
-class SpawnFailed(Exception):
+class SpawnFailed(UserError):
     """The program is missing, or ended where it had to stay."""
 
 

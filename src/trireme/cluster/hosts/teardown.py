@@ -23,6 +23,7 @@ import msgspec
 
 from trireme.cluster.hosts import cgroups, names, network, outside, spawn
 from trireme.cluster.hosts.plan import HostsPlan, NodePlan, Places
+from trireme.cluster.user_error import UserError
 
 CNI_CACHE = Path("/var/lib/cni")
 SHIM_SOCKETS = Path("/run/containerd/s")
@@ -31,7 +32,7 @@ _ATTEMPTS = 200
 _PAUSE = 0.01
 
 
-class StillThere(Exception):
+class StillThere(UserError):
     """Something could not be removed; the message names it.  Repeating may help."""
 
 

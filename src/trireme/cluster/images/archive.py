@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from trireme.cluster.images import reference
+from trireme.cluster.user_error import UserError
 
 CONTAINERD_NAME = "io.containerd.image.name"
 _REF_NAME = "org.opencontainers.image.ref.name"
@@ -42,7 +43,7 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     """Bytes of all layers as they are in the archive."""
 
 
-class BadArchive(Exception):
+class BadArchive(UserError):
     """The file is no image archive, or a damaged one; the message says which part."""
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import msgspec
 
 from trireme.cluster.images import reference
+from trireme.cluster.user_error import UserError
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _CONTAINERD_NAME = "io.containerd.image.name"
@@ -68,7 +69,7 @@ class ImageSpec(msgspec.Struct, frozen=True):
     """As `uname -m` says it."""
 
 
-class BuildFailed(Exception):
+class BuildFailed(UserError):
     """A source of files could not be read or fetched."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from trireme.cluster.images import archive
+from trireme.cluster.user_error import UserError
 
 NAMESPACE = "k8s.io"
 """The containerd namespace of CRI."""
@@ -32,7 +33,7 @@ class NodeImage(msgspec.Struct, frozen=True):
     """Whether CRI knows of it yet."""
 
 
-class LoadFailed(Exception):
+class LoadFailed(UserError):
     """A node did not take the archive; the message says which and why."""
 
 
