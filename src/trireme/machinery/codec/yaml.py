@@ -310,6 +310,10 @@ def _explain(error: pyyaml.YAMLError) -> str:
     if not isinstance(error, pyyaml.MarkedYAMLError):
         return str(getattr(error, "reason", "") or error).strip()
     line = 0
+    if error.problem == "exceeded maximum nesting depth":
+        # PyYAML 6.0.4 and later have a limit of their own, far above ours, and look ahead.
+        mark = error.problem_mark
+        return f"line {mark.line + 1 if mark else 1}: exceeded max depth"
     if error.problem_mark is not None and error.problem_mark.line:
         line = error.problem_mark.line + isinstance(error, pyyaml.scanner.ScannerError)
     elif error.context_mark is not None and error.context_mark.line:

@@ -93,9 +93,11 @@ def apply(document: Any, steps: Sequence[Operation]) -> Any:
     for step in steps:
         work.apply(step)
     try:
-        _ENCODER.encode(work.document)
+        deep = decode.too_deep(_ENCODER.encode(work.document))
     except RecursionError:
-        raise _does_not_apply("exceeded max depth") from None
+        deep = True
+    if deep:
+        raise _does_not_apply("exceeded max depth")
     return work.document
 
 

@@ -95,7 +95,7 @@ def decode(
     """
     kind: type = type_
     decoder, open_ended = _decoder(kind)
-    if open_ended and (_too_deep(data) or _LONG_NUMBER(data)):
+    if open_ended and (too_deep(data) or _LONG_NUMBER(data)):
         return _decode_slowly(data, type_, mode, converting)
     try:
         obj = decoder.decode(data)
@@ -109,7 +109,7 @@ def decode(
 def untyped(data: bytes, mode: str = WARN, node: Node = _ANY_NODE) -> tuple[Any, list[str]]:
     """``data`` as plain values (dict, list, str, int, float, bool, None), and the warnings."""
     # Integers that do not fit in 64 bits become floats, on the slow path.
-    if node is _ANY_NODE and not _too_deep(data) and not _LONG_NUMBER(data):
+    if node is _ANY_NODE and not too_deep(data) and not _LONG_NUMBER(data):
         try:
             value = _plain.decode(data)
             if mode == IGNORE or not _has_duplicates(data):
@@ -164,7 +164,7 @@ def _is_open_ended(node: Node, above: set[str]) -> bool:
     return node.kind == ANY
 
 
-def _too_deep(data: bytes) -> bool:
+def too_deep(data: bytes) -> bool:
     """Whether ``data`` nests beyond MAX_DEPTH. The exact count is rarely needed."""
     return (
         data.count(b"{") + data.count(b"[") > MAX_DEPTH

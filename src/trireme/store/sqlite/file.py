@@ -114,9 +114,7 @@ class StoreFile:
         self._connection.execute("DELETE FROM log WHERE revision > ?", (durable,))
 
     def compact(self, revision: int) -> None:
-        self._connection.execute(
-            "UPDATE compaction SET revision = ?1 WHERE revision < ?1", (revision,)
-        )
+        self._connection.execute("UPDATE compaction SET revision = max(revision, ?)", (revision,))
 
     def delete(self, revisions: Sequence[int]) -> None:
         """Delete rows, in one transaction.
