@@ -371,7 +371,7 @@ async def test_a_watch_ends_with_its_reader() -> None:
         with pytest.raises(SubscriptionClosed):
             async with asyncio.timeout(10):
                 # The server reads it until it sees that the socket has closed.
-                while not subscriptions[0].take():
+                while not subscriptions[0].take():  # noqa: ASYNC110
                     await asyncio.sleep(0)
 
 
