@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDict
 
@@ -264,7 +265,19 @@ async def _stream(
     response = web.StreamResponse(status=answer.status, headers=_head(answer))
     if "Content-Length" not in response.headers:
         response.enable_chunked_encoding()
+        if answer.direct is not None and incoming.version >= HttpVersion11:
+            # Nothing waits, and so nothing comes to write, before the head has been written.
+            answer.direct(functools.partial(_write_chunk, incoming.protocol))
     return await _send(response, incoming, answer.chunks, writing)
+
+
+def _write_chunk(connection: RequestHandler, chunk: bytes) -> bool:
+    """Write a chunk, framed as HTTP/1.1 has it, if nothing holds up what is written."""
+    transport = connection.transport
+    if connection.writing_paused or transport is None or transport.is_closing():
+        return False
+    transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    return True
 
 
 async def _send(

@@ -8,6 +8,7 @@ Life cycle: ``await start()``, use on one event loop, ``await close()``; or ``as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from trireme.store.codec import Transformer
@@ -99,6 +100,10 @@ class Subscription(Protocol):
         """Waits for events; none after ``notify``. Cancelling loses nothing. SubscriptionClosed."""
 
     def notify(self) -> None: ...  # ends a wait that is going on
+    def deliver(self, take: Callable[[list[Event]], bool] | None) -> None:
+        """Give what comes during a wait to ``take`` soon after: the wait goes on where it returns
+        True, and ends as ever where it returns False or raises."""
+
     def take(self) -> list[Event]: ...  # what ``next`` would give now, maybe nothing
     def close(self) -> None: ...
 

@@ -8,8 +8,10 @@ Events share the bytes of the write; history and subscriptions hold references, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from bisect import bisect_right, insort
-from collections.abc import Hashable, Iterable
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
 from operator import attrgetter
 
 from trireme.store.contract import (
@@ -23,6 +25,8 @@ from trireme.store.contract import (
 _revision = attrgetter("revision")
 # Bytes of values that a slow watcher may keep in memory after they were compacted.
 BUFFER_BYTES = 64 * 1024 * 1024
+# Watchers that are told before the loop looks after others: about a millisecond's worth.
+AT_ONCE = 64
 
 
 class EventHistory:
@@ -34,6 +38,7 @@ class EventHistory:
         self._events: list[Event] = []
         self._buckets: dict[str, list[Event]] = {}
         self._watchers: dict[str, _BucketWatchers] = {}
+        self._due: deque[BufferedSubscription] = deque()
 
     def __len__(self) -> int:
         return len(self._events)
@@ -70,6 +75,18 @@ class EventHistory:
         subscription = BufferedSubscription(self, prefix, backlog, buffer, filter)
         self._watchers.setdefault(bucket(prefix), _BucketWatchers()).add(subscription)
         return subscription
+
+    def hand_over_soon(self, subscription: BufferedSubscription) -> None:
+        """Deliver in the loop's next turn, and to so many at a time that others get theirs."""
+        if not self._due:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._due.append(subscription)
+
+    def _hand_over(self) -> None:
+        for _ in range(min(AT_ONCE, len(self._due))):
+            self._due.popleft().hand_over()
+        if self._due:
+            asyncio.get_running_loop().call_soon(self._hand_over)
 
     def unsubscribe(self, subscription: BufferedSubscription) -> None:
         name = bucket(subscription.prefix)
@@ -130,6 +147,7 @@ class BufferedSubscription:
         "__weakref__",
         "_buffer",
         "_closed",
+        "_deliver",
         "_delivered",
         "_events",
         "_final",
@@ -157,6 +175,7 @@ class BufferedSubscription:
         self._limit = len(backlog) + buffer  # until the backlog has been read
         self._size = 0  # bytes of what came after the backlog
         self._waiter: asyncio.Future[bool] | None = None  # True: by notify
+        self._deliver: Callable[[list[Event]], bool] | None = None
         self._closed: str | None = None
         # Set when closed; until then both are computed.
         self._delivered = self._final = 0
@@ -192,6 +211,23 @@ class BufferedSubscription:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(True)
 
+    def deliver(self, take: Callable[[list[Event]], bool] | None) -> None:
+        self._deliver = take
+
+    def hand_over(self) -> None:
+        """End the wait, unless ``deliver``'s function takes what has come."""
+        if self._waiter is None or self._waiter.done():
+            return
+        taken = False
+        if self._deliver is not None and self._events:
+            # What it raises, it raises again for who waits.
+            with contextlib.suppress(Exception):
+                taken = self._deliver(self._events)
+        if taken:
+            self._drain()
+        else:
+            self._waiter.set_result(False)
+
     def take(self) -> list[Event]:
         if not self._events and self._closed is not None:
             raise SubscriptionClosed(self._closed)
@@ -212,7 +248,10 @@ class BufferedSubscription:
             events.pop()
             self.end("slow", discard=True)
         elif self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(False)
+            if self._deliver is None:
+                self._waiter.set_result(False)
+            elif len(events) == 1:
+                self._history.hand_over_soon(self)
 
     def close(self) -> None:
         self.end("closed", discard=True)

@@ -177,6 +177,9 @@ class StreamReply:
     content_type: str = JSON
     headers: MutableMapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    # Gets a way to write chunks at once while ``chunks`` waits: True if the client keeps up, else
+    # nothing has been written.
+    direct: Callable[[Callable[[bytes], bool]], None] | None = None
 
 
 @dataclass(slots=True)

@@ -48,6 +48,8 @@ _TYPES = {stores.CREATED: _ADDED, stores.MODIFIED: _MODIFIED, stores.DELETED: _D
 
 # An event's type, and the item that it is about.
 WatchEvent = tuple[str, KeyValue]
+# What an object was, and is.
+Change = tuple[View | None, View | None]
 
 
 async def watch(context: ServerContext, request: Request, endpoint: Endpoint) -> StreamReply:
@@ -82,7 +84,7 @@ async def watch(context: ServerContext, request: Request, endpoint: Endpoint) ->
     endpoint.watching(subscription)
     stream = _Stream(context, endpoint, opts, write, subscription, request.initialized)
     chunks = _Closing(stream.run(first, since, initial), subscription)
-    return StreamReply(chunks, content_type=content_type)
+    return StreamReply(chunks, content_type=content_type, direct=stream.write_to)
 
 
 def _prefix(request: Request, endpoint: Endpoint, opts: ListOptions) -> str:
@@ -136,10 +138,31 @@ class _Stream:
         self._options = opts
         self._write = write
         self._subscription = subscription
+        selection = opts.selection
+        self._selects_served = endpoint.selects_served and selection.selects_beyond_metadata
         self._sent = 0
         # One timer for many waits: it is set anew only when it is to ring at another time.
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
+
+    def write_to(self, write: Callable[[bytes], bool]) -> None:
+        """Write an event as soon as it comes, without waking the reader of ``run``: half of what
+        telling a watcher costs. A client that does not keep up is told by ``run``, which waits."""
+        if self._endpoint.converts or self._selects_served:
+            # For that only ``run`` can wait.
+            return
+
+        def deliver(given: list[Event]) -> bool:
+            fresh = self._fresh(given)
+            selected = self._selected(fresh)
+            lines = b"".join([self._write(kind, item.key, item.value) for kind, item in selected])
+            if lines and not write(lines):
+                return False
+            if fresh:
+                self._sent = fresh[-1].revision
+            return True
+
+        self._subscription.deliver(deliver)
 
     async def run(self, first: list[KeyValue], since: int, mark: bool) -> AsyncGenerator[bytes]:
         """Chunks of whole events; ends after the timeout or when the reader is too slow."""
@@ -203,11 +226,10 @@ class _Stream:
 
     async def _lines(self, matching: list[WatchEvent]) -> Iterator[bytes]:
         """Events as they are sent, in the version that this watcher asks for."""
-        write = self._write
         if self._endpoint.converts:
             served = await self._endpoint.from_stored([item for _, item in matching])
             matching = [(type_, item) for (type_, _), item in zip(matching, served, strict=True)]
-        return (write(type_, item.key, item.value) for type_, item in matching)
+        return (self._write(type_, item.key, item.value) for type_, item in matching)
 
     async def _first(self, items: list[KeyValue]) -> Iterator[bytes]:
         """What is there when the watch begins, as events."""
@@ -218,17 +240,26 @@ class _Stream:
 
     async def _matching(self, given: list[Event]) -> list[WatchEvent]:
         """The events as this watcher gets them; those that do not match are left out."""
-        fresh = [event for event in given if event.revision > self._sent]
+        fresh = self._fresh(given)
         if not fresh:
             return []
         self._sent = fresh[-1].revision
-        selection, endpoint = self._options.selection, self._endpoint
+        served = await _served_changes(self._endpoint, fresh) if self._selects_served else None
+        return self._selected(fresh, served)
+
+    def _fresh(self, given: list[Event]) -> list[Event]:
+        return [event for event in given if event.revision > self._sent]
+
+    def _selected(
+        self, fresh: list[Event], changes: list[Change] | None = None
+    ) -> list[WatchEvent]:
+        """``changes`` are what the events' objects were and are, where that took a while."""
+        selection = self._options.selection
         if selection.everything:
             return [(_TYPES[event.type], _item(event, event.value)) for event in fresh]
-        if endpoint.selects_served and selection.selects_beyond_metadata:
-            changes = await _served_changes(endpoint, fresh)
-        else:
-            changes = [self._context.views.change(endpoint.hub, event) for event in fresh]
+        if changes is None:
+            hub = self._endpoint.hub
+            changes = [self._context.views.change(hub, event) for event in fresh]
         matching = (
             _selected_event(event, selection.matches(before), selection.matches(after))
             for event, (before, after) in zip(fresh, changes, strict=True)
@@ -260,9 +291,7 @@ def _selected_event(event: Event, was: bool, matches: bool) -> WatchEvent | None
     return None
 
 
-async def _served_changes(
-    endpoint: Endpoint, given: list[Event]
-) -> list[tuple[View | None, View | None]]:
+async def _served_changes(endpoint: Endpoint, given: list[Event]) -> list[Change]:
     """What objects were before events and after them, in the version that is served."""
     old = {
         at: KeyValue(event.key, event.previous, event.previous_revision or 0, event.created)
