@@ -78,7 +78,6 @@ class Story(screen.Screen):
             node_name=name,
             node_ips=(address,),
             capacity=CPU,
-            eviction_memory="100Mi",
             labels={"kubernetes.io/hostname": name},
             external_cloud=external,
         )

@@ -30,6 +30,8 @@ from trireme.kubelet.desired.objects import ApiObjects
 from trireme.kubelet.desired.source import PodSource
 from trireme.kubelet.desired.tokens import ApiTokens
 from trireme.kubelet.events import NORMAL, Events
+from trireme.kubelet.eviction.manager import EvictionManager
+from trireme.kubelet.eviction.measure import Measures
 from trireme.kubelet.gc.collector import Collector
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
@@ -108,6 +110,7 @@ class Kubelet:
             self.events,
             self.pleg.problem,
             lambda: self.volumes.in_use(),
+            lambda: self.eviction.pressures(),
         )
         self.logs = LogFiles(host, config.logs_dir)
         self.inspector = Inspector(runtime, host, self.logs)
@@ -199,6 +202,15 @@ class Kubelet:
             remover,
             self.events,
         )
+        self.eviction = EvictionManager(
+            env,
+            config,
+            Measures(config, runtime, host, parts.cgroups),
+            self.workers,
+            self._collector,
+            self.events,
+            self.node.report_soon,
+        )
         self._rotator = Rotator(env, config, runtime, self.logs)
 
     async def start(self) -> None:
@@ -221,6 +233,7 @@ class Kubelet:
             ("housekeeping", self._collector.housekeep_forever()),
             ("container gc", self._collector.containers_forever()),
             ("image gc", self._collector.images_forever()),
+            ("eviction", self.eviction.run_forever()),
             ("log rotation", self._rotator.run_forever()),
             ("qos cgroups", self._update_qos_forever()),
         ):
@@ -233,7 +246,7 @@ class Kubelet:
         return self._service_informer.list()
 
     def _enforce_allocatable(self) -> None:
-        limits = cgroup_plan.node_limits(dict(self.node.allocatable()))
+        limits = cgroup_plan.node_limits(dict(self.node.of_cgroup()))
         self.parts.cgroups.ensure(self.config.cgroup_parent, limits)
         self._update_qos()
         self.events.node(

@@ -6,7 +6,12 @@ machine: two kubelets on one host differ only by their configuration.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+from trireme.kubelet import thresholds
+from trireme.kubelet.thresholds import Threshold
 
 VERSION = "v1.36.2"
 
@@ -20,6 +25,21 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     key_file: str
     client_ca_file: str = ""
     anonymous: bool = False
+
+
+class EvictionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Signals to amounts, as KubeletConfiguration has them; ``soft_grace`` to Go durations."""
+
+    hard: Mapping[str, str] = thresholds.HARD
+    soft: Mapping[str, str] = {}
+    soft_grace: Mapping[str, str] = {}
+    minimum_reclaim: Mapping[str, str] = {}
+    max_pod_grace_seconds: int = 0
+    transition_seconds: float = 300.0
+
+    def thresholds(self) -> tuple[Threshold, ...]:
+        """Raises ValueError."""
+        return thresholds.parse(self.hard, self.soft, self.soft_grace, self.minimum_reclaim)
 
 
 class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +71,7 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     capacity: dict[str, str] = {}
     system_reserved: dict[str, str] = {}
     kube_reserved: dict[str, str] = {}
-    eviction_memory: str = "100Mi"
-    eviction_disk_percent: int = 10
+    eviction: EvictionConfig = EvictionConfig()
     server: ServerConfig | None = None
     runtime_name: str = "containerd"
     memory_backed_volumes: bool = True

@@ -6,6 +6,7 @@ kubelet. Reasons and messages are upstream's, because people and programs match 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from trireme.api.core import v1 as core
@@ -18,7 +19,15 @@ WARNING = "Warning"
 class Recorder(Protocol):
     """The part of ``runtime.recorder.EventRecorder`` that is used here."""
 
-    def event(self, obj: object, type: str, reason: str, message: str) -> None: ...
+    def event(
+        self,
+        obj: object,
+        type: str,
+        reason: str,
+        message: str,
+        *,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None: ...
 
 
 class Events:
@@ -28,8 +37,15 @@ class Events:
         self._recorder = recorder
         self._node = node
 
-    def pod(self, pod: core.Pod, kind: str, reason: str, message: str) -> None:
-        self._send(_reference(pod), kind, reason, message)
+    def pod(
+        self,
+        pod: core.Pod,
+        kind: str,
+        reason: str,
+        message: str,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
+        self._recorder.event(_reference(pod), kind, reason, message, annotations=annotations)
 
     def claim(
         self, claim: core.PersistentVolumeClaim, kind: str, reason: str, message: str

@@ -147,6 +147,9 @@ class Worker:
             self._grace = grace if self._grace is None else min(grace, self._grace)
         self._end()
 
+    def grace_seconds(self) -> int:
+        return podspec.grace_seconds(self.pod, self._grace)
+
     def reject(self, failure: Failure) -> None:
         """Admission failed; containers that an earlier kubelet started are stopped."""
         self._rejected = True

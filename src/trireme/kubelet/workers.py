@@ -129,6 +129,16 @@ class Workers:
         if worker is not None:
             worker.end(failure, grace)
 
+    def grace(self, uid: str) -> int:
+        """Seconds that the pod has to end."""
+        worker = self._workers.get(uid)
+        return worker.grace_seconds() if worker is not None else 0
+
+    def is_cleaned_up(self, uid: str) -> bool:
+        """Whether nothing of the pod runs, and its volumes and cgroup are removed."""
+        worker = self._workers.get(uid)
+        return worker is None or worker.state in (State.FINISHED, State.REMOVED)
+
     def _start(self, pod: core.Pod, *, orphan: bool = False) -> Worker:
         worker = self._workers[pod.metadata.uid] = Worker(self._deps, pod, orphan=orphan)
         name = f"pod {pod.metadata.namespace}/{pod.metadata.name}"

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from trireme.api.core.v1.event import Event, EventSource
@@ -53,6 +54,7 @@ class EventRecorder:
         *,
         action: str = "",
         related: ObjectReference | None = None,
+        annotations: Mapping[str, str] | None = None,
     ) -> None:
         """Record an event about ``obj``, an API object or an ObjectReference.
 
@@ -81,6 +83,7 @@ class EventRecorder:
         )
         event.metadata.name = self._name(about.name)
         event.metadata.namespace = about.namespace or "default"
+        event.metadata.annotations = dict(annotations or {})
         self._waiting.append(event)
         self._wake.set()
 

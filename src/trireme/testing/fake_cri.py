@@ -127,6 +127,8 @@ class FakeRuntime:
         self.network_ready = True
         self.probe: ProbeHook | None = None
         self.execs: list[tuple[str, str, tuple[str, ...]]] = []
+        # (pod name, container) -> bytes of memory and of the writable layer.
+        self.usage: dict[tuple[str, str], tuple[int, int]] = {}
         self.exec_results: dict[tuple[str, ...], model.ExecResult] = {}
         self.exec_seconds: dict[tuple[str, ...], float] = {}
         for image in images:
@@ -416,12 +418,31 @@ class FakeRuntime:
     async def remove_image(self, image: str) -> None:
         self._images = {name: i for name, i in self._images.items() if image not in (name, i.id)}
 
-    async def image_fs_info(self) -> list[model.FilesystemUsage]:
+    async def image_fs_info(
+        self,
+    ) -> tuple[list[model.FilesystemUsage], list[model.FilesystemUsage]]:
         used = sum(image.size for image in self._images.values())
-        return [model.FilesystemUsage(timestamp=self._now(), used_bytes=used)]
+        return [model.FilesystemUsage(timestamp=self._now(), used_bytes=used)], []
 
     async def list_stats(self) -> list[model.ContainerStats]:
-        return []
+        """Of running containers, as ``usage`` says."""
+        return [
+            model.ContainerStats(
+                attributes=model.ContainerAttributes(
+                    id=container.id,
+                    metadata=container.config.metadata,
+                    labels=container.config.labels,
+                ),
+                cpu=model.CpuUsage(timestamp=self._now(), usage_core_nano_seconds=0),
+                memory=model.MemoryUsage(timestamp=self._now(), working_set_bytes=memory),
+                writable_layer=model.FilesystemUsage(timestamp=self._now(), used_bytes=disk),
+            )
+            for container in self.containers.values()
+            if container.state == ContainerState.RUNNING
+            for memory, disk in [
+                self.usage.get((container.sandbox.config.metadata.name, container.name), (0, 0))
+            ]
+        ]
 
     async def events(self) -> AsyncIterator[model.ContainerEvent]:
         if not self._with_events:

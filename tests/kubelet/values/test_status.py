@@ -101,7 +101,7 @@ def test_a_condition_keeps_the_time_of_its_last_transition() -> None:
         facts = node_status.Facts(
             config=KubeletConfig(node_name="n", node_ips=("10.0.0.1",)),
             machine=Machine(),
-            health=node_status.Health(not_ready=problem, memory_available=1 << 40),
+            health=node_status.Health(not_ready=problem),
             version=model.Version(),
             runtime=model.Status(),
             now=now,

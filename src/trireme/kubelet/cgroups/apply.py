@@ -13,13 +13,24 @@ import os
 import signal
 from typing import Protocol
 
+import msgspec
+
 from trireme.kit.clock import Clock
 from trireme.kubelet.cgroups import plan
 from trireme.kubelet.cgroups.plan import Limits
 
 DELEGATED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb")
+# What cgroup v1 says of a group without a limit, and beyond any machine's memory.
+UNLIMITED = 1 << 62
 REMOVE_TRIES = 50
 REMOVE_PAUSE = 0.02
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Bytes; ``working_set`` is without pages of files that were not used lately."""
+
+    limit: int
+    working_set: int
 
 
 class Cgroups(Protocol):
@@ -39,6 +50,14 @@ class Cgroups(Protocol):
         """Paths of pod groups below ``parent``."""
         ...
 
+    def memory(self, path: str) -> Memory | None:
+        """None for a group without a limit."""
+        ...
+
+    def processes(self, path: str) -> int:
+        """How many processes and threads are in the group and below."""
+        ...
+
 
 class NoCgroups:
     """For nodes without real processes."""
@@ -56,6 +75,12 @@ class NoCgroups:
 
     def pods(self, parent: str) -> list[str]:
         return []
+
+    def memory(self, path: str) -> Memory | None:
+        return None
+
+    def processes(self, path: str) -> int:
+        return 0
 
 
 class KernelCgroups:
@@ -95,6 +120,21 @@ class KernelCgroups:
                 continue
             found += [f"{folder}/{name}" for name in sorted(names) if name.startswith("pod")]
         return found
+
+    def memory(self, path: str) -> Memory | None:
+        folder = self._roots.get("" if self.v2 else "memory", "") + path
+        names = ("memory.max", "memory.current", "inactive_file")
+        if not self.v2:
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        limit, usage = (_read_number(f"{folder}/{name}") for name in names[:2])
+        if limit is None or usage is None or limit >= UNLIMITED:
+            return None
+        inactive = _read_stat(f"{folder}/memory.stat", names[2])
+        return Memory(limit, max(usage - inactive, 0))
+
+    def processes(self, path: str) -> int:
+        root = self._roots.get("" if self.v2 else "pids", "")
+        return _read_number(f"{root}{path}/pids.current") or 0
 
     async def _remove_in(self, path: str) -> None:
         for attempt in range(REMOVE_TRIES):
@@ -178,6 +218,25 @@ def _write_all(folder: str, files: dict[str, str]) -> None:
 def _write(path: str, content: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(content)
+
+
+def _read_number(path: str) -> int | None:
+    """None for ``max``, and where there is no such file."""
+    try:
+        with open(path, encoding="ascii") as file:
+            text = file.read().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None
+
+
+def _read_stat(path: str, name: str) -> int:
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    return 0
 
 
 def _remove_tree(path: str) -> None:

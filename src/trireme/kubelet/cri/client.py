@@ -219,9 +219,14 @@ class GrpcRuntime:
     async def remove_image(self, image: str) -> None:
         await self._images("RemoveImage", pb.RemoveImageRequest(image=pb.ImageSpec(image=image)))
 
-    async def image_fs_info(self) -> list[model.FilesystemUsage]:
+    async def image_fs_info(
+        self,
+    ) -> tuple[list[model.FilesystemUsage], list[model.FilesystemUsage]]:
         answer = await self._images("ImageFsInfo", pb.ImageFsInfoRequest())
-        return [wire.read(model.FilesystemUsage, item) for item in answer.image_filesystems]
+        return (
+            [wire.read(model.FilesystemUsage, item) for item in answer.image_filesystems],
+            [wire.read(model.FilesystemUsage, item) for item in answer.container_filesystems],
+        )
 
     async def list_stats(self) -> list[model.ContainerStats]:
         answer = await self._runtime("ListContainerStats", pb.ListContainerStatsRequest())

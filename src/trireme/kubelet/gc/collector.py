@@ -7,13 +7,14 @@ an earlier kubelet are found by names and labels alone.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.kubelet import labels
 from trireme.kubelet.cgroups.apply import Cgroups
 from trireme.kubelet.config import KubeletConfig
+from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.gc import plan
@@ -90,17 +91,32 @@ class Collector:
         """Checked right before each removal: the pod may have been added meanwhile."""
         return self._workers.get(uid) is not None
 
-    async def containers(self) -> None:
+    async def remove_dead_containers(self) -> None:
+        """All that is not needed to go on; logs of ended pods go with them."""
+        pods = self._workers.pods()
+        ended = {p.metadata.uid for p in pods if self._workers.is_cleaned_up(p.metadata.uid)}
+        await self.containers(ended)
+
+    async def remove_unused_images(self) -> None:
+        images, used = await self._list_images()
+        config, now = self._config, self._env.clock.now()
+        for image in plan.unused(
+            images, self._uses, used, min_age=config.image_gc_min_age_seconds, now=now
+        ):
+            await self._gone(self._runtime.remove_image(image.id))
+
+    async def containers(self, ended: Collection[str] = ()) -> None:
         live = {pod.metadata.uid for pod in self._workers.pods()}
         removal = plan.dead(
-            await self._runtime.list_sandboxes(), await self._runtime.list_containers(), live
+            await self._runtime.list_sandboxes(), await self._runtime.list_containers(), live, ended
         )
         for container_id in removal.containers:
             await self._gone(self._remover.remove(container_id))
         for sandbox_id in removal.sandboxes:
             await self._gone(self._runtime.remove_sandbox(sandbox_id))
 
-    async def images(self) -> None:
+    async def _list_images(self) -> tuple[list[model.Image], set[str]]:
+        """The images, and the ids of those in use."""
         now = self._env.clock.now()
         images = await self._runtime.list_images()
         in_use = {container.image_ref for container in await self._runtime.list_containers()}
@@ -112,6 +128,10 @@ class Collector:
         self._uses = {image.id: self._uses.get(image.id, ImageUse(now)) for image in images}
         for image_id in used:
             self._uses[image_id].last_used = now
+        return images, used
+
+    async def images(self) -> None:
+        images, used = await self._list_images()
         disk = self._host.disk_usage(self._config.root_dir)
         config = self._config
         selected = plan.images_to_remove(
@@ -122,7 +142,7 @@ class Collector:
             high=config.image_gc_high_percent,
             low=config.image_gc_low_percent,
             min_age=config.image_gc_min_age_seconds,
-            now=now,
+            now=self._env.clock.now(),
         )
         for image_id in selected:
             await self._gone(self._runtime.remove_image(image_id))

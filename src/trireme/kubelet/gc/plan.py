@@ -28,9 +28,10 @@ def dead(
     sandboxes: Sequence[model.Sandbox],
     containers: Sequence[model.Container],
     live: Collection[str],
+    ended: Collection[str] = (),
 ) -> Removal:
     """The dead ones. ``live``: UIDs of pods with a worker; containers of others are left to the
-    housekeeping of orphans."""
+    housekeeping of orphans. Of ``ended`` pods no dead container is kept."""
     groups: dict[tuple[str, str], list[model.Container]] = {}
     for container in containers:
         uid = container.labels.get(labels.POD_UID, "")
@@ -38,9 +39,9 @@ def dead(
             name = container.labels.get(labels.CONTAINER_NAME, "")
             groups.setdefault((uid, name), []).append(container)
     doomed: list[str] = []
-    for group in groups.values():
+    for (uid, _), group in groups.items():
         group.sort(key=lambda c: (-c.created_at, -c.metadata.attempt))
-        doomed += [container.id for container in group[KEEP_DEAD:]]
+        doomed += [container.id for container in group[0 if uid in ended else KEEP_DEAD :]]
     left = {c.pod_sandbox_id for c in containers if c.id not in set(doomed)}
     newest: dict[str, model.Sandbox] = {}
     for sandbox in sandboxes:
@@ -80,7 +81,25 @@ def images_to_remove(
     if disk.capacity <= 0 or disk.used * 100 < disk.capacity * high:
         return []
     to_free = disk.used - disk.capacity * low // 100
-    candidates = [
+    selected: list[str] = []
+    for image in unused(images, uses, in_use, min_age=min_age, now=now):
+        if to_free <= 0:
+            break
+        selected.append(image.id)
+        to_free -= image.size
+    return selected
+
+
+def unused(
+    images: Sequence[model.Image],
+    uses: Mapping[str, ImageUse],
+    in_use: Collection[str],
+    *,
+    min_age: float,
+    now: float,
+) -> list[model.Image]:
+    """Those that may be removed, in that order."""
+    found = [
         image
         for image in images
         if image.id not in in_use
@@ -88,13 +107,4 @@ def images_to_remove(
         and image.id in uses
         and now - uses[image.id].first_detected >= min_age
     ]
-    candidates.sort(
-        key=lambda image: (uses[image.id].last_used, uses[image.id].first_detected, image.id)
-    )
-    selected: list[str] = []
-    for image in candidates:
-        if to_free <= 0:
-            break
-        selected.append(image.id)
-        to_free -= image.size
-    return selected
+    return sorted(found, key=lambda i: (uses[i.id].last_used, uses[i.id].first_detected, i.id))

@@ -29,12 +29,13 @@ class Output(msgspec.Struct, frozen=True):
 
 
 class DiskUsage(msgspec.Struct, frozen=True):
-    """Bytes and inodes of the file system that holds a path."""
+    """Bytes and inodes of the file system that holds a path; ``device`` tells it from others."""
 
     capacity: int
     available: int
     inodes: int
     inodes_free: int
+    device: int = 0
 
     @property
     def used(self) -> int:
@@ -209,3 +210,8 @@ class Host(Protocol):
         ...
 
     def disk_usage(self, path: str) -> DiskUsage: ...
+
+    async def tree_sizes(self, paths: Sequence[str], *, inodes: bool = False) -> dict[str, int]:
+        """Bytes on disk, or inodes, of each tree, on its own file system and without following
+        links; nothing for one that is not there. Away from the event loop."""
+        ...

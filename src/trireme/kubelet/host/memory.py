@@ -153,6 +153,18 @@ class MemoryHost:
     def disk_usage(self, path: str) -> DiskUsage:
         return self.disk
 
+    async def tree_sizes(self, paths: Sequence[str], *, inodes: bool = False) -> dict[str, int]:
+        found = {}
+        for path in paths:
+            below = [
+                node
+                for name, node in self._nodes.items()
+                if name == path or name.startswith(f"{path}/")
+            ]
+            if below:
+                found[path] = len(below) if inodes else sum(len(node.data) for node in below)
+        return found
+
     def make_socket(self, path: str) -> None:
         """A socket that somebody else listens on; replaces one that is there."""
         self._add(self._follow(path), _Node("socket", 0o755))

@@ -24,7 +24,6 @@ from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, Events
 from trireme.kubelet.host.contract import Host
-from trireme.kubelet.node import machine as machines
 from trireme.kubelet.node import status as statuses
 from trireme.kubelet.node.machine import Machine
 from trireme.machinery import errors, meta, quantity, time
@@ -49,7 +48,8 @@ CONDITION_EVENTS = {
 
 class NodeAgent:
     """``problem`` returns another reason for the node not to be ready (the health of the PLEG), ""
-    for none; ``volumes_in_use`` the attached volumes that must stay so."""
+    for none; ``volumes_in_use`` the attached volumes that must stay so; ``pressures`` the types of
+    conditions that eviction has set."""
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class NodeAgent:
         events: Events,
         problem: Callable[[], str],
         volumes_in_use: Callable[[], Sequence[str]],
+        pressures: Callable[[], Sequence[str]],
     ) -> None:
         self._env = env
         self._config = config
@@ -72,6 +73,7 @@ class NodeAgent:
         self._events = events
         self._problem = problem
         self._volumes_in_use = volumes_in_use
+        self._pressures = pressures
         self._report_now = asyncio.Event()
         self._node: core.Node | None = None
         self._lease: coordination.Lease | None = None
@@ -99,6 +101,10 @@ class NodeAgent:
             self._allocatable = statuses.allocatable(self._config, self._capacity())
         return self._allocatable
 
+    def of_cgroup(self) -> Mapping[str, str]:
+        """The limits of all pods together."""
+        return statuses.allocatable(self._config, self._capacity(), of_cgroup=True)
+
     def memory_capacity(self) -> int:
         return quantity.parse(self._capacity()["memory"]).value()
 
@@ -116,14 +122,9 @@ class NodeAgent:
             if node is not None
             else statuses.labels(self._config, self._machine)
         )
-        pressures = tuple(
-            c.type
-            for c in (node.status.conditions if node is not None else ())
-            if c.type.endswith("Pressure") and c.status == "True"
-        )
         extended = statuses.advertised(node.status) if node is not None else {}
         allocatable = {**extended, **self.allocatable()}
-        return NodeView(self._config.node_name, labels, allocatable, pressures)
+        return NodeView(self._config.node_name, labels, allocatable, tuple(self._pressures()))
 
     async def newest_view(self) -> NodeView:
         """The view of the Node read from the API now, or the last one if that fails."""
@@ -314,10 +315,9 @@ class NodeAgent:
 
     def _health(self) -> statuses.Health:
         problems = [text for text in (self._runtime_problem, self._problem()) if text]
-        memory = machines.meminfo(self._host).get("MemAvailable", self._machine.memory)
         return statuses.Health(
             not_ready="[" + ", ".join(problems) + "]" if len(problems) > 1 else "".join(problems),
-            memory_available=memory,
+            pressures=self._pressures(),
             disk=self._host.disk_usage(self._config.root_dir),
         )
 

@@ -64,6 +64,15 @@ def meminfo(host: Host) -> dict[str, int]:
     return found
 
 
+def processes(host: Host) -> tuple[int, int] | None:
+    """How many processes and threads run, and how many may; None where /proc does not say."""
+    most = [_text(host, f"/proc/sys/kernel/{name}") for name in ("pid_max", "threads-max")]
+    words = _text(host, "/proc/loadavg").split()
+    if len(words) < 4 or not all(text.isdigit() for text in most):
+        return None
+    return int(words[3].partition("/")[2]), min(int(text) for text in most)
+
+
 def _hugepages(host: Host) -> dict[str, int]:
     base = "/sys/kernel/mm/hugepages"
     found = {}

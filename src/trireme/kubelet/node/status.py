@@ -13,6 +13,7 @@ import msgspec
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1 import resource_names
+from trireme.kubelet import thresholds
 from trireme.kubelet.config import VERSION, KubeletConfig
 from trireme.kubelet.cri import model
 from trireme.kubelet.host.contract import DiskUsage
@@ -28,10 +29,11 @@ PROVIDED_IP = "alpha.kubernetes.io/provided-node-ip"
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """``not_ready``: the message of the condition Ready, empty for a ready node."""
+    """``not_ready``: the message of the condition Ready, empty for a ready node; ``pressures``: the
+    types of conditions that are True."""
 
     not_ready: str = ""
-    memory_available: int = 0
+    pressures: Sequence[str] = ()
     disk: DiskUsage | None = None
 
 
@@ -59,20 +61,19 @@ def capacity(config: KubeletConfig, machine: Machine, disk: DiskUsage | None) ->
     return {name: str(quantity.parse(text)) for name, text in found.items()}
 
 
-def allocatable(config: KubeletConfig, total: Mapping[str, str]) -> dict[str, str]:
-    """Capacity without reserved resources and eviction thresholds."""
+def allocatable(
+    config: KubeletConfig, total: Mapping[str, str], *, of_cgroup: bool = False
+) -> dict[str, str]:
+    """Capacity without reserved resources and hard eviction thresholds; ``of_cgroup``: without
+    reserved resources alone, which limits the cgroup of all pods."""
     found = dict(total)
-    for reserved in (
-        config.system_reserved,
-        config.kube_reserved,
-        {"memory": config.eviction_memory},
-    ):
+    for reserved in (config.system_reserved, config.kube_reserved):
         for name, text in reserved.items():
             if name in found:
                 found[name] = _less(found[name], quantity.parse(text))
-    disk = quantity.parse(found.get("ephemeral-storage", "0")).value()
-    keep = disk * config.eviction_disk_percent // 100
-    found["ephemeral-storage"] = str(disk - keep)
+    if not of_cgroup:
+        for name, amount in thresholds.reserved(config.eviction.hard, total).items():
+            found[name] = _less(found[name], amount)
     for name, text in total.items():
         if name.startswith("hugepages-"):
             found["memory"] = _less(found["memory"], quantity.parse(text))
@@ -88,29 +89,23 @@ def advertised(status: core.NodeStatus) -> dict[str, str]:
 
 def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.NodeCondition]:
     """The four conditions of the kubelet, with times."""
-    health, config = facts.health, facts.config
-    memory = health.memory_available < quantity.parse(config.eviction_memory).value()
-    disk = (
-        health.disk is not None
-        and health.disk.capacity > 0
-        and (health.disk.available * 100 < health.disk.capacity * config.eviction_disk_percent)
-    )
+    health = facts.health
     found = [
         _pressure(
             "MemoryPressure",
-            memory,
+            health.pressures,
             ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
             ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ),
         _pressure(
             "DiskPressure",
-            disk,
+            health.pressures,
             ("KubeletHasDiskPressure", "kubelet has disk pressure"),
             ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         ),
         _pressure(
             "PIDPressure",
-            False,
+            health.pressures,
             ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
             ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ),
@@ -297,8 +292,9 @@ def _features(status: model.Status) -> core.NodeFeatures | None:
 
 
 def _pressure(
-    kind: str, under: bool, bad: tuple[str, str], good: tuple[str, str]
+    kind: str, pressures: Sequence[str], bad: tuple[str, str], good: tuple[str, str]
 ) -> core.NodeCondition:
+    under = kind in pressures
     reason, message = bad if under else good
     return core.NodeCondition(
         type=kind, status="True" if under else "False", reason=reason, message=message

@@ -16,7 +16,7 @@ import msgspec
 import prometheus_client
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from trireme.api.core import v1 as core
 from trireme.kit.connections import Front, OtherHTTP, refusal
@@ -318,7 +318,12 @@ class App:
             "kubelet_desired_pods", "Pods that the API gave to this node", labels=["static"]
         )
         desired.add_metric([""], len(self._kubelet.workers.pods()))
-        return [name, running, desired]
+        evictions = CounterMetricFamily(
+            "kubelet_evictions", "Pods that were evicted", labels=["eviction_signal"]
+        )
+        for signal, count in self._kubelet.eviction.evictions.items():
+            evictions.add_metric([signal], count)
+        return [name, running, desired, evictions]
 
 
 class _Families:

@@ -25,10 +25,13 @@ MAX_MESSAGES = 12 << 10  # bytes of termination messages of all containers toget
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """The reason for which the kubelet failed the pod (rejected, evicted, deadline exceeded)."""
+    """The reason for which the kubelet failed the pod (rejected, evicted, deadline exceeded).
+
+    ``disruption``: the pod was ended for the node's sake (KEP-3329)."""
 
     reason: str
     message: str
+    disruption: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,7 +236,7 @@ def _set_conditions(
         of_containers,
         conditions.scheduled(),
     ]
-    if facts.failure is not None and facts.failure.reason == "Evicted":
+    if facts.failure is not None and facts.failure.disruption:
         foreign = [c for c in foreign if c.type != conditions.DISRUPTION]
         own.append(
             core.PodCondition(
