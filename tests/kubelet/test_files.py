@@ -34,6 +34,30 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Host, str]:
     return host, "/v"
 
 
+async def test_the_size_of_a_tree_deeper_than_a_path_may_be_long(tmp_path: Path) -> None:
+    top, depth = tmp_path / "tree", 2000
+    top.mkdir()
+    (tmp_path / "large").write_bytes(bytes(1 << 20))
+    (top / "link").symlink_to(tmp_path / "large")
+    handle = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=handle)
+        inner = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    host = RealHost()
+    missing = str(tmp_path / "missing")
+    try:
+        assert (await host.tree_sizes([str(top), missing], inodes=True)) == {str(top): depth + 2}
+        sizes = await host.tree_sizes([str(top), str(tmp_path / "large")])
+        # The link is not what it leads to.
+        assert sizes[str(tmp_path / "large")] >= 1 << 20
+        assert sizes[str(top)] <= (depth + 2) * 4096
+    finally:
+        await host.remove_tree(str(top))
+
+
 async def test_atomic_writer(place: tuple[Host, str]) -> None:
     host, root = place
     directory = f"{root}/vol"

@@ -9,7 +9,8 @@ from trireme.cluster import access
 from trireme.cluster.settings import DOMAIN, NodeSettings, Settings
 from trireme.kit.env import Env
 from trireme.kubelet import run as kubelet
-from trireme.kubelet.config import KubeletConfig, ServerConfig
+from trireme.kubelet import thresholds
+from trireme.kubelet.config import EvictionConfig, KubeletConfig, ServerConfig
 from trireme.kubelet.host.real import RealHost
 from trireme.kubelet.node import machine, status
 
@@ -26,6 +27,9 @@ def config(cluster: Settings, node: NodeSettings) -> KubeletConfig:
         cluster_domain=DOMAIN,
         cluster_dns=node.dns or (cluster.dns_address,),
         external_cloud=True,
+        eviction=EvictionConfig(
+            hard={**thresholds.HARD, thresholds.NODEFS: "5%", thresholds.IMAGEFS: "5%"}
+        ),
         provider_id=cluster.provider_id(node.name),
         server=ServerConfig(
             address=node.ip,
