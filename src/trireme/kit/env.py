@@ -47,8 +47,8 @@ class Env:
 
     def suffix(self, length: int = 5) -> str:
         """A random name suffix in the alphabet that generated names use (no vowels, no 0, 1, 3)."""
-        # At once: each look at the kernel's randomness costs half a microsecond. With so many bits no
-        # letter is likelier than another by more than one in 2^24.
+        # At once: each look at the kernel's randomness costs half a microsecond. With so many bits
+        # no letter is likelier than another by more than one in 2^24.
         bits = self.rng.getrandbits(8 * length + 24)
         letters = []
         for _ in range(length):
