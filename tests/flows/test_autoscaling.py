@@ -26,7 +26,7 @@ from trireme.controllers import manager
 from trireme.kit.env import Env
 from trireme.kubelet.config import KubeletConfig
 from trireme.machinery import meta
-from trireme.testing import cluster, memory_cloud, virtual
+from trireme.testing import machines, memory_cloud, virtual
 from trireme.testing.memory_cloud import MemoryCloud
 
 GROUP = "pool"
@@ -44,7 +44,7 @@ class Story(screen.Screen):
 
     def __init__(self, env: Env, it: inprocess.InProcessCluster) -> None:
         super().__init__(env, it)
-        self.machines = cluster.Machines()
+        self.machines = machines.Machines()
         self.cloud = MemoryCloud(on_created=self._order, on_deleted=self._delete)
         self.broken = False
         self._changes: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()

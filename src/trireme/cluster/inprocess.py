@@ -10,8 +10,9 @@ live in one process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.client import agent as agents
 from trireme.client.client import Client
 from trireme.client.inproc import InProcess
+from trireme.client.transport import Transport
 from trireme.cluster import direct, local_path
 from trireme.controllers import manager
 from trireme.controllers.settings import Settings, Signing
@@ -41,19 +43,53 @@ MakeParts = Callable[[Env, Client], kubelet.Parts]
 Main = Callable[[Env], Coroutine[Any, Any, None]]
 
 
+@dataclass(frozen=True)
+class Keys:
+    """The keys of a cluster: PEM of what signs service-account tokens, and its authority."""
+
+    signing: bytes
+    authority: pki.Pair
+
+    @staticmethod
+    def new(env: Env) -> Keys:
+        """Fresh ones."""
+        return Keys(pki.new_key(), pki.new_authority("kubernetes", env.clock.now()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What a cluster is made of. ``store``: an empty one, or that of an earlier cluster with its
+    ``keys``. ``controllers`` and ``feature_gates`` are those of the flags; ``config`` are further
+    fields of ``ApiServerConfig``. ``wrap`` is given the transport of every client and its user's
+    name, and returns the one that is used."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    keys: Keys | None = None
+    controllers: Sequence[str] = ("*",)
+    feature_gates: Mapping[str, bool] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    wrap: Callable[[Transport, str], Transport] | None = None
+
+
 class InProcessCluster:
     """A running cluster. ``client`` may do everything; ``client_for`` acts as another user."""
 
-    def __init__(self, server: ApiServer, env: Env, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, server: ApiServer, env: Env, group: asyncio.TaskGroup, setup: Setup, keys: Keys
+    ) -> None:
         self.server = server
         self.env = env
+        self.setup = setup
+        self.keys = keys
         self._group = group
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.client = self.client_for(ADMIN)
 
     def client_for(self, user: User) -> Client:
         """A client that is authenticated as ``user``."""
-        transport = InProcess(direct.handler(self.server, user))
+        transport: Transport = InProcess(direct.handler(self.server, user))
+        if self.setup.wrap is not None:
+            transport = self.setup.wrap(transport, user.name)
         return Client(transport, user_agent=agents.of_user(user.name), clock=self.env.clock)
 
     async def start(self, name: str, main: Main) -> None:
@@ -95,18 +131,22 @@ class InProcessCluster:
 
 
 @asynccontextmanager
-async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
+async def api_server(env: Env, setup: Setup | None = None) -> AsyncIterator[InProcessCluster]:
     """An API server alone, on the memory store, with its bootstrap objects."""
-    async with MemoryStore() as store, asyncio.TaskGroup() as group:
+    setup = setup or Setup()
+    keys = setup.keys or Keys.new(env)
+    async with setup.store as store, asyncio.TaskGroup() as group:
         config = ApiServerConfig(
             store=store,
-            service_accounts=ServiceAccountKeys(pki.new_key()),
+            service_accounts=ServiceAccountKeys(keys.signing),
             warn_unimplemented=True,
+            feature_gates=setup.feature_gates,
+            **setup.config,
         )
         server = ApiServer(config, env.named("apiserver"))
         await bootstrap.run(server.context)
         tasks = run.start_post_start_hooks(server.context, group)
-        cluster = InProcessCluster(server, env, group)
+        cluster = InProcessCluster(server, env, group, setup, keys)
         try:
             yield cluster
         finally:
@@ -118,13 +158,11 @@ async def api_server(env: Env) -> AsyncIterator[InProcessCluster]:
 
 
 @asynccontextmanager
-async def control_plane(env: Env) -> AsyncIterator[InProcessCluster]:
+async def control_plane(env: Env, setup: Setup | None = None) -> AsyncIterator[InProcessCluster]:
     """API server, controllers and scheduler."""
-    async with api_server(env) as cluster:
+    async with api_server(env, setup) as cluster:
         await start_controllers(cluster)
-        client = cluster.client_for(_component("kube-scheduler"))
-        config = scheduler.SchedulerConfig(client=client)
-        await cluster.start("scheduler", lambda own: scheduler.run(config, own))
+        await start_scheduler(cluster)
         yield cluster
 
 
@@ -133,13 +171,21 @@ async def start_controllers(cluster: InProcessCluster) -> None:
     await cluster.start("controllers", lambda own: manager.run(_manager(cluster), own))
 
 
+async def start_scheduler(cluster: InProcessCluster) -> None:
+    """Run the scheduler; again after ``stop("scheduler")``."""
+    client = cluster.client_for(_component("kube-scheduler"))
+    config = scheduler.SchedulerConfig(client=client)
+    await cluster.start("scheduler", lambda own: scheduler.run(config, own))
+
+
 def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
     def account(name: str) -> Client:
         groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHENTICATED)
         user = User(f"system:serviceaccount:kube-system:{name}", groups=groups)
         return cluster.client_for(user)
 
-    authority = pki.new_authority("kubernetes", cluster.env.clock.now())
+    authority = cluster.keys.authority
+    gates = cluster.setup.feature_gates
     return manager.ManagerConfig(
         client=cluster.client_for(_component("kube-controller-manager")),
         client_for=account,
@@ -149,7 +195,9 @@ def _manager(cluster: InProcessCluster) -> manager.ManagerConfig:
             root_ca=authority.certificate.decode(),
             signing=Signing.by(authority),
             namespace_delay=0.0,
+            feature_gates=frozenset(name for name, on in gates.items() if on),
         ),
+        controllers=cluster.setup.controllers,
         extra=[local_path.definition(Path("/var/lib/trireme/storage"), local_path.NoFiles())],
     )
 

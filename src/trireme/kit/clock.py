@@ -64,14 +64,20 @@ class Deadlock(RuntimeError):
     """Nothing can run and no timer is set: under virtual time this would wait for ever."""
 
 
+class Frozen(RuntimeError):
+    """Time stands still, and only time could bring what is waited for."""
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop whose time stands still while tasks run and jumps when none can.
+    """An asyncio loop whose time stands still while tasks run and jumps when none can; it does not
+    while ``frozen`` is above 0.
 
     Threads and sockets to other processes must not be used on it: their waits take no virtual time.
     """
 
     def __init__(self) -> None:
         self._virtual_time = 0.0
+        self.frozen = 0
         super().__init__(_LeapingSelector(self))
 
     def time(self) -> float:
@@ -95,6 +101,8 @@ class _LeapingSelector(selectors.DefaultSelector):
             return ready
         if timeout is None:
             raise Deadlock("no task can run and no timer is set")
+        if self._loop.frozen:
+            raise Frozen(f"nothing can run, and the next timer is due in {timeout:g} s")
         # A timer's due time less the present time can be a rounding error short of zero.
         self._loop.leap(max(timeout, 1e-9))
         return ready

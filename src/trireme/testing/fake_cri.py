@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable
-
-import msgspec
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 from trireme.kit import waiting
 from trireme.kit.env import Env
@@ -24,23 +24,8 @@ from trireme.kubelet.cri.model import ContainerState, NamespaceMode, SandboxStat
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.labels import POD_NAME, POD_NAMESPACE, POD_UID
 from trireme.kubelet.probes.run import HttpAnswer, ProbeFailure, Request
-
-
-class Behaviour(msgspec.Struct, frozen=True, kw_only=True):
-    """The behaviour of one container. Times in seconds; ``run_seconds`` None runs until stopped."""
-
-    run_seconds: float | None = None
-    exit_code: int = 0
-    reason: str = ""
-    start_seconds: float = 0.0
-    create_error: str = ""
-    start_error: str = ""
-    # How long it takes to end after the stop signal; longer than the grace means SIGKILL.
-    stop_seconds: float = 0.0
-    stop_code: int = 0
-    log: tuple[str, ...] = ()
-    termination_message: str = ""
-
+from trireme.testing.runtime_state import Behaviour as Behaviour
+from trireme.testing.runtime_state import ContainerRecord, SandboxRecord, State
 
 Behave = Callable[[model.ContainerConfig, model.SandboxConfig], Behaviour | None]
 # (pod name, container or "", kind of probe, detail) -> passed
@@ -112,7 +97,9 @@ class FakeRuntime:
         self._host = host
         self._behave = behave or (lambda container, sandbox: None)
         self._behaviours: dict[tuple[str, str], Behaviour] = {}
-        self._addresses = ipaddress.ip_network(network).hosts()
+        self._network = network
+        self._addresses: Iterator[Any] = iter(ipaddress.ip_network(network).hosts())
+        self._given_away = 0
         self._images: dict[str, model.Image] = {}
         self._next_id = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -173,6 +160,47 @@ class FakeRuntime:
         target.forced = code
         target.stopping.set()
 
+    def state(self) -> State:
+        """What there is now, as a value."""
+        return State(
+            [
+                SandboxRecord(s.id, s.config, s.ip, s.created_at, s.handler, s.state)
+                for s in self.sandboxes.values()
+            ],
+            [
+                ContainerRecord(
+                    c.id, c.sandbox.id, c.config, c.behaviour, c.state, c.created_at,
+                    c.started_at, c.finished_at, c.exit_code, c.reason,
+                )
+                for c in self.containers.values()
+            ],
+            dict(self._images),
+            self._next_id,
+            self._network,
+            self._given_away,
+        )  # fmt: skip
+
+    def restore(self, state: State) -> None:
+        """Begin with what an earlier runtime held; its running containers go on."""
+        self._images |= state.images
+        self._next_id = state.next_id
+        self._use(state.network, state.addresses)
+        for s in state.sandboxes:
+            made = FakeSandbox(s.id, s.config, s.ip, s.created_at, s.handler)
+            made.state = s.state
+            self.sandboxes[s.id] = made
+        for c in state.containers:
+            old = FakeContainer(
+                c.id, self.sandboxes[c.sandbox], c.config, c.behaviour, c.created_at
+            )
+            old.state, old.exit_code, old.reason = c.state, c.exit_code, c.reason
+            old.started_at, old.finished_at = c.started_at, c.finished_at
+            self.containers[c.id] = old
+            if old.state == ContainerState.RUNNING:
+                self._run(old)
+            elif old.state == ContainerState.EXITED:
+                old.stopped.set()
+
     # ---- Runtime: sandboxes
 
     async def version(self) -> model.Version:
@@ -197,8 +225,10 @@ class FakeRuntime:
         return ""
 
     async def update_pod_cidr(self, cidr: str) -> None:
-        self._addresses = ipaddress.ip_network(cidr.split(",")[0]).hosts()
-        next(self._addresses)
+        network = cidr.split(",")[0]
+        if network != self._network:
+            # The first address is the bridge's.
+            self._use(network, 1)
 
     async def run_sandbox(self, config: model.SandboxConfig, handler: str = "") -> str:
         if self.sandbox_error:
@@ -212,7 +242,10 @@ class FakeRuntime:
             else None
         )
         own_network = options is None or options.network == NamespaceMode.POD
-        ip = str(next(self._addresses)) if own_network else ""
+        ip = ""
+        if own_network:
+            ip = str(next(self._addresses))
+            self._given_away += 1
         sandbox = FakeSandbox(self._id(), config, ip, self._now(), handler)
         self.sandboxes[sandbox.id] = sandbox
         return sandbox.id
@@ -289,9 +322,7 @@ class FakeRuntime:
         container.started_at = self._now()
         for line in container.behaviour.log:
             self._log(container, line)
-        task = asyncio.create_task(self._life(container), name=f"fake container {container.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._run(container)
         self._notify(container.sandbox)
 
     async def stop_container(self, container_id: str, timeout: int) -> None:
@@ -476,11 +507,24 @@ class FakeRuntime:
 
     # ---- inside
 
+    def _use(self, network: str, given_away: int) -> None:
+        """Give addresses of ``network``, after the first ``given_away``."""
+        self._network, self._given_away = network, given_away
+        self._addresses = itertools.islice(ipaddress.ip_network(network).hosts(), given_away, None)
+
+    def _run(self, container: FakeContainer) -> None:
+        task = asyncio.create_task(self._life(container), name=f"fake container {container.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _life(self, container: FakeContainer) -> None:
         behaviour = container.behaviour
         code, reason = behaviour.exit_code, behaviour.reason
+        left = behaviour.run_seconds
+        if left is not None:
+            left -= (self._now() - container.started_at) / 1e9
         try:
-            async with asyncio.timeout(behaviour.run_seconds):
+            async with asyncio.timeout(left):
                 await container.stopping.wait()
             if container.forced is not None:
                 code, reason = container.forced, ""

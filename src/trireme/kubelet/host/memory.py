@@ -32,6 +32,13 @@ class _Node(msgspec.Struct):
     number: int = 0
 
 
+class State(msgspec.Struct, frozen=True):
+    """The files and mounts of a host at an instant."""
+
+    nodes: dict[str, _Node]
+    mounts: dict[str, str]
+
+
 class _Reading:
     """An open file."""
 
@@ -66,6 +73,18 @@ class MemoryHost:
         self.programs: dict[str, Callable[..., Output]] = {}
         self.commands: list[tuple[str, ...]] = []
         self.disk = disk or DiskUsage(100 << 30, 80 << 30, 6_000_000, 5_000_000)
+
+    def state(self) -> State:
+        """What there is now, as a value."""
+        nodes = {path: msgspec.structs.replace(node) for path, node in self._nodes.items()}
+        return State(nodes, dict(self.mounts))
+
+    def restore(self, state: State) -> None:
+        """Begin with what an earlier host held."""
+        for path, node in state.nodes.items():
+            self._nodes[path] = msgspec.structs.replace(node)
+            self._numbers = max(self._numbers, node.number)
+        self.mounts |= state.mounts
 
     def make_dirs(self, path: str, mode: int = 0o755) -> None:
         path = self._follow(path)

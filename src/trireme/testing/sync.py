@@ -1,0 +1,110 @@
+"""A cluster for tests without ``async``: the methods of ``Cluster`` as plain calls.
+
+    with SyncCluster(nodes=2) as cluster:
+        cluster.apply("deployment.yaml")
+        cluster.wait("Deployment", "web", "condition=Available")
+
+In and out: as ``cluster``. Between two calls time stands still.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from trireme.testing import conditions, durations
+from trireme.testing.cluster import Cluster
+from trireme.testing.durations import Duration
+from trireme.testing.loops import Driver
+from trireme.testing.snapshot import Snapshot
+from trireme.testing.waiting import Attempt
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _call(
+    method: Callable[Concatenate[Cluster, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[SyncCluster, P], T]:
+    """The method of ``Cluster``, run to its end."""
+
+    @functools.wraps(method)
+    def call(self: SyncCluster, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self._driver.run(method(self.aio, *args, **kwargs))
+
+    return call
+
+
+class SyncCluster:
+    """``aio`` is the same cluster for coroutines; ``driver`` one that runs already, with others."""
+
+    def __init__(
+        self, cluster: Cluster | None = None, driver: Driver | None = None, **options: Any
+    ) -> None:
+        self.aio = cluster or Cluster(**options)
+        self._own = driver is None
+        self._driver = driver or Driver()
+
+    def __enter__(self) -> Self:
+        try:
+            self._driver.run(self.aio.start())
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        try:
+            self._driver.run(self.aio.close())
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        if self._own:
+            self._driver.close()
+
+    get = _call(Cluster.get)
+    list = _call(Cluster.list)
+    create = _call(Cluster.create)
+    apply = _call(Cluster.apply)
+    patch = _call(Cluster.patch)
+    delete = _call(Cluster.delete)
+    wait = _call(Cluster.wait)
+    advance = _call(Cluster.advance)
+    restore = _call(Cluster.restore)
+    stop = _call(Cluster.stop)
+    restart = _call(Cluster.restart)
+
+    def run_until(self, condition: Callable[[], T], within: Duration = "1h") -> T:
+        """Let time pass until ``condition()`` is true; returns that value. See ``Cluster``."""
+        what = conditions.describe(condition)
+        attempt = Attempt(self.aio.waiting, durations.seconds(within), what)
+        while True:
+            with attempt:
+                value = condition()
+                if value:
+                    return value
+            self._driver.run(attempt.next())
+
+    @property
+    def now(self) -> float:
+        """The cluster's wall clock: seconds since 1970."""
+        return self.aio.now
+
+    def snapshot(self) -> Snapshot:
+        """The cluster at this instant."""
+        return self.aio.snapshot()
+
+    def fork(self, *, seed: int | None = None) -> SyncCluster:
+        """A second cluster that begins as this one is now; it ends with this one."""
+        return SyncCluster(self._driver.run(self.aio.fork(seed=seed)), self._driver)
+
+    def freeze(self) -> AbstractContextManager[None]:
+        """Within it time stands still."""
+        return self.aio.freeze()
+
+    def runtime(self, node: str = "node-0") -> Any:
+        """The fake container runtime of a node."""
+        return self.aio.runtime(node)
