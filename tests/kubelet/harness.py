@@ -229,14 +229,15 @@ class Node:
         return self.api.pod(pod).status.containerStatuses[index]
 
 
-def play(story: Callable[[Node], Awaitable[None]], **options: Any) -> None:
+def play(story: Callable[[Node], Awaitable[None]], node: type[Node] = Node, **options: Any) -> None:
     """Run ``story`` with a started node on a virtual loop."""
+    kind = node
     loop = VirtualLoop()
 
     async def whole() -> None:
         env = Env(clock=VirtualClock(loop), rng=random.Random(7), log=logging.getLogger("kubelet"))
         async with api_server(env) as api:
-            node = Node(env, api, **options)
+            node = kind(env, api, **options)
             await node.start()
             try:
                 await story(node)

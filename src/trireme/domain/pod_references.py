@@ -10,9 +10,54 @@ from collections.abc import Iterator
 
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.spec import every_container
-from trireme.api.core.v1.pod.volumes import Volume
+from trireme.api.core.v1.pod.volumes import ProjectedVolumeSource, Volume
 
 MIRROR = "kubernetes.io/config.mirror"
+
+
+# Volumes that need nothing of the API, and what those stand for that do.
+_WITHOUT_REFERENCES = frozenset(
+    {
+        "awsElasticBlockStore",
+        "azureDisk",
+        "cephfs",
+        "cinder",
+        "downwardAPI",
+        "emptyDir",
+        "fc",
+        "flexVolume",
+        "flocker",
+        "gcePersistentDisk",
+        "gitRepo",
+        "hostPath",
+        "image",
+        "iscsi",
+        "nfs",
+        "photonPersistentDisk",
+        "portworxVolume",
+        "quobyte",
+        "rbd",
+        "scaleIO",
+        "storageos",
+        "vsphereVolume",
+    }
+)
+_REFERENCED = {
+    "configMap": "configmaps (via configmap volumes)",
+    "secret": "secrets (via secret volumes)",
+    "csi": "csidrivers (via CSI volumes)",
+    "glusterfs": "endpoints (via glusterFS volumes)",
+    "persistentVolumeClaim": "persistentvolumeclaims",
+    "ephemeral": "persistentvolumeclaims (via ephemeral volumes)",
+    "azureFile": "secrets (via azureFile volumes)",
+}
+_PROJECTED = {
+    "configMap": "configmaps (via projected volumes)",
+    "secret": "secrets (via projected volumes)",
+    "serviceAccountToken": "serviceaccounts (via projected volumes)",
+    "clusterTrustBundle": "clustertrustbundles",
+    "podCertificate": "podcertificates",
+}
 
 
 def is_mirror(pod: Pod) -> bool:
@@ -84,6 +129,37 @@ def token_audiences(pod: Pod) -> set[str]:
         for part in volume.projected.sources
         if part.serviceAccountToken is not None
     }
+
+
+def api_objects(pod: Pod) -> str:
+    """The first sort of API object that a pod names, "" for none."""
+    if pod.spec.serviceAccountName:
+        return "serviceaccounts"
+    if secrets(pod):
+        return "secrets"
+    if config_maps(pod):
+        return "configmaps"
+    if pod.spec.resourceClaims:
+        return "resourceclaims"
+    for volume in pod.spec.volumes:
+        for source in volume.__struct_fields__:
+            if source == "name" or source in _WITHOUT_REFERENCES or getattr(volume, source) is None:
+                continue
+            if source == "projected":
+                found = _projected(volume.projected)
+            else:
+                found = _REFERENCED.get(source, f"volumes of type {source}")
+            if found:
+                return found
+    return ""
+
+
+def _projected(source: ProjectedVolumeSource | None) -> str:
+    for part in source.sources if source is not None else []:
+        for name, found in _PROJECTED.items():
+            if getattr(part, name) is not None:
+                return found
+    return ""
 
 
 def _volume_secrets(volume: Volume) -> Iterator[str]:

@@ -26,9 +26,13 @@ from trireme.kubelet.cri.contract import Runtime
 from trireme.kubelet.csi.contract import Sockets
 from trireme.kubelet.csi.drivers import Drivers
 from trireme.kubelet.csi.registration import Registration
+from trireme.kubelet.desired import urls
+from trireme.kubelet.desired.files import Files
 from trireme.kubelet.desired.objects import ApiObjects
 from trireme.kubelet.desired.source import PodSource
+from trireme.kubelet.desired.static import StaticPods
 from trireme.kubelet.desired.tokens import ApiTokens
+from trireme.kubelet.desired.urls import Fetch, Url
 from trireme.kubelet.events import NORMAL, Events
 from trireme.kubelet.eviction.manager import EvictionManager
 from trireme.kubelet.eviction.measure import Measures
@@ -55,7 +59,7 @@ from trireme.kubelet.volumes.expand import Expander
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.worker import Deps
 from trireme.kubelet.workers import Workers
-from trireme.runtime.informer import Informers
+from trireme.runtime.informer import Informer, Informers
 from trireme.runtime.recorder import EventRecorder
 
 QOS_SECONDS = 60.0
@@ -79,6 +83,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     machine: Machine
     serve: Serve | None = None
     sockets: Sockets | None = None
+    fetch: Fetch = urls.fetch
 
 
 class Kubelet:
@@ -90,10 +95,7 @@ class Kubelet:
         self.config, self.env, self.parts, self._group = config, env, parts, group
         runtime, host = parts.runtime, parts.host
         informers = Informers(parts.client, env)
-        informers.start(group)
-        node = f"spec.nodeName={config.node_name}"
-        self._pods = informers.of(core.Pod, field_selector=node)
-        self._service_informer = informers.of(core.Service)
+        self._informers = informers
         self._recorder = EventRecorder(parts.client, "kubelet", config.node_name, env)
         reference = core.ObjectReference(
             kind="Node", apiVersion="v1", name=config.node_name, uid=config.node_name
@@ -118,6 +120,8 @@ class Kubelet:
         self.probes = ProbeManager(env, group, prober, self.events, self._changed)
         self.statuses = StatusManager(env, group, parts.client)
         objects = ApiObjects(env, parts.client)
+        self._joined = False
+        self._cluster_services: Informer[core.Service] | None = None
         self._registration: Registration | None = None
         expander = Expander(env, objects, self.events, config.node_name)
         drivers, csi = Drivers(), None
@@ -201,6 +205,26 @@ class Kubelet:
             self.volumes,
             remover,
             self.events,
+            self._sources_ready,
+        )
+        self.static = StaticPods(
+            env,
+            self.workers,
+            self.statuses,
+            self.node.node,
+            client=None if config.standalone else parts.client,
+            files=Files(env, host, config.static_pod_path, config.node_name)
+            if config.static_pod_path
+            else None,
+            url=Url(
+                env,
+                parts.fetch,
+                config.static_pod_url,
+                config.static_pod_url_headers,
+                config.node_name,
+            )
+            if config.static_pod_url
+            else None,
         )
         self.eviction = EvictionManager(
             env,
@@ -214,36 +238,54 @@ class Kubelet:
         self._rotator = Rotator(env, config, runtime, self.logs)
 
     async def start(self) -> None:
-        """Returns when the node is registered and every pod of its first list has a worker."""
-        self._group.create_task(self._recorder.run(), name="events")
+        """Returns when the node is registered and every pod of its first list has a worker; static
+        pods run before, also while the API server is away."""
         self.parts.host.make_dirs(f"{self.config.root_dir}/pods", 0o750)
         self.parts.host.make_dirs(self.config.logs_dir)
         self._enforce_allocatable()
         self.events.node(NORMAL, "Starting", "Starting kubelet.")
         if self.parts.serve is not None:
             await self.parts.serve(self, self._group)
-        await agents.run(self.node, self._group)
-        await self._service_informer.synced()
-        if self._registration is not None:
-            self._group.create_task(self._registration.run(), name="plugin registration")
-        await PodSource(self._pods, self.workers).start()
+        await self.node.check_runtime()
+        await self.static.read()
         for name, loop in (
+            ("runtime check", self.node.check_runtime_forever()),
             ("relist", self.pleg.relist_forever()),
             ("container events", self.pleg.follow_events()),
             ("housekeeping", self._collector.housekeep_forever()),
             ("container gc", self._collector.containers_forever()),
             ("image gc", self._collector.images_forever()),
+            ("static pods", self.static.run_forever()),
             ("eviction", self.eviction.run_forever()),
             ("log rotation", self._rotator.run_forever()),
             ("qos cgroups", self._update_qos_forever()),
         ):
             self._group.create_task(loop, name=name)
+        if not self.config.standalone:
+            await self._join()
+
+    async def _join(self) -> None:
+        """Become a node of the cluster."""
+        self._group.create_task(self._recorder.run(), name="events")
+        self._informers.start(self._group)
+        node = f"spec.nodeName={self.config.node_name}"
+        pods = self._informers.of(core.Pod, field_selector=node)
+        self._cluster_services = self._informers.of(core.Service)
+        await agents.run(self.node, self._group)
+        await self._cluster_services.synced()
+        if self._registration is not None:
+            self._group.create_task(self._registration.run(), name="plugin registration")
+        await PodSource(pods, self.workers, self.static).start()
+        self._joined = True
+
+    def _sources_ready(self) -> bool:
+        return self.static.ready() and (self._joined or self.config.standalone)
 
     def _changed(self, uid: str) -> None:
         self.workers.notify(uid)
 
     def _services(self) -> Iterable[core.Service]:
-        return self._service_informer.list()
+        return self._cluster_services.list() if self._cluster_services is not None else ()
 
     def _enforce_allocatable(self) -> None:
         limits = cgroup_plan.node_limits(dict(self.node.of_cgroup()))

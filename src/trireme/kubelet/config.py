@@ -72,6 +72,12 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     system_reserved: dict[str, str] = {}
     kube_reserved: dict[str, str] = {}
     eviction: EvictionConfig = EvictionConfig()
+    # A directory or a file of manifests of static pods, and a URL of them.
+    static_pod_path: str = ""
+    static_pod_url: str = ""
+    static_pod_url_headers: Mapping[str, str] = {}
+    # Without an API server: static pods only.
+    standalone: bool = False
     server: ServerConfig | None = None
     runtime_name: str = "containerd"
     memory_backed_volumes: bool = True

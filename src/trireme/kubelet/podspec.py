@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from trireme.api.core import v1 as core
 
+# Where the kubelet has a pod from: ``api``, ``file`` or ``http``. Never as the API has it.
+SOURCE = "kubernetes.io/config.source"
 # Upstream's default when the field is absent (a pod that bypassed defaulting).
 DEFAULT_GRACE_SECONDS = 30
 
@@ -104,6 +106,13 @@ def is_terminal(status: core.PodStatus) -> bool:
     return status.phase in ("Succeeded", "Failed")
 
 
+def is_static(pod: core.Pod) -> bool:
+    """Whether the pod is from a file or a URL, not from the API."""
+    return pod.metadata.annotations.get(SOURCE, "api") != "api"
+
+
 def is_critical(pod: core.Pod) -> bool:
-    """Node-critical and cluster-critical pods are never evicted and may preempt on the node."""
-    return pod.spec.priority is not None and pod.spec.priority >= 2_000_000_000
+    """Static, node-critical and cluster-critical pods are never evicted and may preempt on the
+    node."""
+    priority = pod.spec.priority or 0
+    return is_static(pod) or priority >= 2_000_000_000

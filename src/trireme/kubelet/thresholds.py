@@ -52,7 +52,7 @@ RESOURCES: Mapping[str, str] = {
 _CONDITIONS = {"memory": "MemoryPressure", PROCESSES: "PIDPressure"}
 
 
-class Amount(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True):
     """A quantity, or a part of the capacity (``fraction``, 0 to 1)."""
 
     quantity: Quantity | None = None
@@ -65,12 +65,12 @@ class Amount(msgspec.Struct, frozen=True):
 
 
 class Threshold(msgspec.Struct, frozen=True):
-    """Met while less than ``amount`` is available; ``grace`` in seconds, 0 for a hard one."""
+    """Met while less than ``value`` is available; ``grace`` in seconds, 0 for a hard one."""
 
     signal: str
-    amount: Amount
+    value: Value
     grace: float = 0.0
-    reclaim: Amount | None = None
+    reclaim: Value | None = None
 
     @property
     def resource(self) -> str:
@@ -81,7 +81,7 @@ class Threshold(msgspec.Struct, frozen=True):
         return _CONDITIONS.get(self.resource, "DiskPressure")
 
     def quantity(self, capacity: int) -> Quantity:
-        return self.amount.of(capacity, family(self.signal))
+        return self.value.of(capacity, family(self.signal))
 
     def is_met(self, of: Observation, *, reclaimed: bool = False) -> bool:
         """``reclaimed``: until the minimum reclaim is available beyond the threshold."""
@@ -114,13 +114,13 @@ def parse(
     also counts below the cgroup of all pods."""
     graces = {_known(signal): _grace(text) for signal, text in grace.items()}
     least = {_known(signal): _reclaim(signal, text) for signal, text in reclaim.items()}
-    found = [Threshold(s, a, 0.0, least.get(s)) for s, a in _amounts(hard)]
-    for signal, amount in _amounts(soft):
+    found = [Threshold(s, a, 0.0, least.get(s)) for s, a in _values(hard)]
+    for signal, value in _values(soft):
         if signal not in graces:
             raise ValueError(
                 f"grace period must be specified for the soft eviction threshold {signal}"
             )
-        found.append(Threshold(signal, amount, graces[signal], least.get(signal)))
+        found.append(Threshold(signal, value, graces[signal], least.get(signal)))
     if enforce_allocatable:
         found += [
             msgspec.structs.replace(threshold, signal=ALLOCATABLE_MEMORY)
@@ -150,27 +150,27 @@ def reserved(hard: Mapping[str, str], capacity: Mapping[str, str]) -> dict[str, 
     """What of each resource the hard thresholds keep from pods."""
     of = {MEMORY: "memory", NODEFS: STORAGE}
     return {
-        of[signal]: amount.of(quantity.parse(capacity.get(of[signal], "0")).value(), BINARY_SI)
-        for signal, amount in _amounts(hard)
+        of[signal]: value.of(quantity.parse(capacity.get(of[signal], "0")).value(), BINARY_SI)
+        for signal, value in _values(hard)
         if signal in of
     }
 
 
-def _amounts(statements: Mapping[str, str]) -> Iterable[tuple[str, Amount]]:
+def _values(statements: Mapping[str, str]) -> Iterable[tuple[str, Value]]:
     for signal, text in statements.items():
         _known(signal)
         if not text.endswith("%"):
             value = quantity.parse(text)
             if value <= quantity.of(0):
                 raise ValueError(f"eviction threshold {signal} must be positive: {value}")
-            yield signal, Amount(value)
+            yield signal, Value(value)
         elif text not in ("0%", "100%"):  # which turn it off
             part = _fraction(text)
             if part < 0:
                 raise ValueError(f"eviction percentage threshold {signal} must be >= 0%: {text}")
             if part > 1:
                 raise ValueError(f"eviction percentage threshold {signal} must be <= 100%: {text}")
-            yield signal, Amount(fraction=part)
+            yield signal, Value(fraction=part)
 
 
 def _known(signal: str) -> str:
@@ -188,18 +188,18 @@ def _grace(text: str) -> float:
     return seconds
 
 
-def _reclaim(signal: str, text: str) -> Amount:
+def _reclaim(signal: str, text: str) -> Value:
     if text.endswith("%"):
         part = _fraction(text)
         if part <= 0:
             raise ValueError(
                 f"eviction percentage minimum reclaim {signal} must be positive: {text}"
             )
-        return Amount(fraction=part)
+        return Value(fraction=part)
     value = quantity.parse(text)
     if value < quantity.of(0):
         raise ValueError(f"negative eviction minimum reclaim specified for {signal}")
-    return Amount(value)
+    return Value(value)
 
 
 def _fraction(text: str) -> float:

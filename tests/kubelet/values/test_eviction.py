@@ -87,7 +87,7 @@ def test_thresholds_of_containers_follow_their_file_system(
     given_ = thresholds.parse({**thresholds.HARD, "containerfs.available": "99%"})
     found = thresholds.with_container_fs(given_, image_fs=image_fs, split=split)
     (threshold,) = [t for t in found if t.signal == "containerfs.available"]
-    assert threshold.amount == of("nodefs.available", like).amount
+    assert threshold.value == of("nodefs.available", like).value
 
 
 def test_a_soft_threshold_waits_for_its_grace_and_a_condition_for_its_transition() -> None:

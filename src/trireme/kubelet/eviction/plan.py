@@ -82,11 +82,11 @@ def advance(
 ) -> State:
     """``met`` holds those to act on, whose grace period is over; conditions stay for
     ``transition`` seconds after they were last seen."""
-    seen = met(given, observed)
+    found = met(given, observed)
     # Until the minimum reclaim is there, too.
-    seen += [t for t in met(state.met, observed, reclaimed=True) if t not in seen]
-    first = {threshold: state.first.get(threshold, now) for threshold in seen}
-    last = {**state.last, **{threshold.condition: now for threshold in seen}}
+    found += [t for t in met(state.met, observed, reclaimed=True) if t not in found]
+    first = {threshold: state.first.get(threshold, now) for threshold in found}
+    last = {**state.last, **{threshold.condition: now for threshold in found}}
     return State(
         first=first,
         last=last,
@@ -163,10 +163,10 @@ def message(
     """The pod's status message, and the annotations of its event."""
     text = f"The node was low on resource: {resource}. "
     for threshold in given:
-        seen = observed.get(threshold.signal)
-        if threshold.resource == resource and seen is not None:
-            available = quantity.of(seen.available, thresholds.family(threshold.signal))
-            least = threshold.quantity(seen.capacity)
+        item = observed.get(threshold.signal)
+        if threshold.resource == resource and item is not None:
+            available = quantity.of(item.available, thresholds.family(threshold.signal))
+            least = threshold.quantity(item.capacity)
             text += f"Threshold quantity: {least}, available: {available}. "
             break
     usage = usages.get(pod.metadata.uid)
@@ -179,7 +179,7 @@ def message(
         text += _larger("Pod", pod.metadata.name, used, of_pod[resource], resource)
         annotations = {"offending_pod": pod.metadata.name, "offending_pod_usage": used}
     specs = {c.name: c for c in (*pod.spec.containers, *pod.spec.initContainers)}
-    names, amounts = [], []
+    names, used_by = [], []
     for container in usage.containers:
         spec = specs.get(container.name)
         if spec is None or resource not in ("memory", STORAGE):
@@ -192,11 +192,11 @@ def message(
             used = str(quantity.of(many, BINARY_SI))
             text += _larger("Container", container.name, used, request, resource)
             names.append(container.name)
-            amounts.append(used)
+            used_by.append(used)
     return text, {
         **annotations,
         "offending_containers": ",".join(names),
-        "offending_containers_usage": ",".join(amounts),
+        "offending_containers_usage": ",".join(used_by),
         "starved_resource": resource,
     }
 

@@ -7,7 +7,7 @@ an earlier kubelet are found by names and labels alone.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
@@ -31,7 +31,7 @@ IMAGES_SECONDS = 300.0
 
 
 class Collector:
-    """Garbage collection of one node."""
+    """Garbage collection of one node. ``ready``: whether all sources of pods are known."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class Collector:
         volumes: VolumeManager,
         remover: Remover,
         events: Events,
+        ready: Callable[[], bool],
     ) -> None:
         self._env = env
         self._config = config
@@ -54,6 +55,7 @@ class Collector:
         self._volumes = volumes
         self._remover = remover
         self._events = events
+        self._ready = ready
         self._uses: dict[str, ImageUse] = {}
 
     async def housekeep_forever(self) -> None:
@@ -73,6 +75,8 @@ class Collector:
 
     async def orphans(self) -> None:
         """Stop pods that the API does not have; remove directories and cgroups of deleted ones."""
+        if not self._ready():
+            return
         in_runtime: set[str] = set()
         for sandbox in await self._runtime.list_sandboxes():
             uid = sandbox.metadata.uid

@@ -72,8 +72,8 @@ def allocatable(
             if name in found:
                 found[name] = _less(found[name], quantity.parse(text))
     if not of_cgroup:
-        for name, amount in thresholds.reserved(config.eviction.hard, total).items():
-            found[name] = _less(found[name], amount)
+        for name, reservation in thresholds.reserved(config.eviction.hard, total).items():
+            found[name] = _less(found[name], reservation)
     for name, text in total.items():
         if name.startswith("hugepages-"):
             found["memory"] = _less(found["memory"], quantity.parse(text))

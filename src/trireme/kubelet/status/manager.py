@@ -26,6 +26,8 @@ class _Entry:
 
     def __init__(self, pod: core.Pod) -> None:
         self.pod = pod
+        # Where the status is written: of a static pod, its mirror, if there is one.
+        self.target: core.Pod | None = None if podspec.is_static(pod) else pod
         self.present = pod.status
         self.desired: core.PodStatus | None = None
         self.finished = False
@@ -65,11 +67,24 @@ class StatusManager:
         entry = self._entries.get(pod.metadata.uid)
         if entry is None:
             return
-        entry.pod, entry.present = pod, pod.status
+        entry.pod = entry.target = pod
+        entry.present = pod.status
         desired = entry.desired
         if entry.finished or (
             desired is not None and patch.status_patch("", pod.status, desired) is not None
         ):
+            self._wake(entry)
+
+    def set_mirror(self, uid: str, mirror: core.Pod | None) -> None:
+        """The mirror of the static pod ``uid``, as the API has it."""
+        entry = self._entries.get(uid)
+        if entry is None or entry.target is mirror:
+            return
+        entry.target = mirror
+        if mirror is None:
+            return
+        entry.present, desired = mirror.status, entry.desired
+        if desired is not None and patch.status_patch("", mirror.status, desired) is not None:
             self._wake(entry)
 
     def forget(self, uid: str) -> None:
@@ -98,7 +113,8 @@ class StatusManager:
                 delay = RETRY_SECONDS
             except (ApiError, OSError) as error:
                 if isinstance(error, ApiError) and errors.is_not_found(error):
-                    entry.deleted = True
+                    # A mirror pod may come again.
+                    entry.deleted = not podspec.is_static(entry.pod)
                     return
                 meta_ = entry.pod.metadata
                 self._env.log.warning(
@@ -109,7 +125,9 @@ class StatusManager:
                 delay = min(delay * 2, MAX_RETRY_SECONDS)
 
     async def _write_once(self, entry: _Entry) -> None:
-        pod, desired = entry.pod, entry.desired
+        pod, desired = entry.target, entry.desired
+        if pod is None:
+            return
         name, namespace = pod.metadata.name, pod.metadata.namespace
         if desired is not None:
             change = patch.status_patch(pod.metadata.uid, entry.present, desired)
@@ -118,8 +136,8 @@ class StatusManager:
                     core.Pod, name, namespace, change, kind="strategic", subresource="status"
                 )
                 entry.present = changed.status
-                if changed.metadata.deletionTimestamp is not None:
-                    entry.pod = changed
+                if changed.metadata.deletionTimestamp and not podspec.is_static(entry.pod):
+                    entry.pod = entry.target = changed
         if self._may_delete(entry):
             options = meta.DeleteOptions(
                 gracePeriodSeconds=0, preconditions=meta.Preconditions(uid=pod.metadata.uid)
@@ -130,6 +148,7 @@ class StatusManager:
     def _may_delete(self, entry: _Entry) -> bool:
         return (
             entry.finished
+            and not podspec.is_static(entry.pod)
             and entry.pod.metadata.deletionTimestamp is not None
             and podspec.is_terminal(entry.present)
         )

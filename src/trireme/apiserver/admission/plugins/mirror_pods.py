@@ -7,54 +7,9 @@ from __future__ import annotations
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
-from trireme.api.core.v1.pod.volumes import ProjectedVolumeSource
 from trireme.apiserver.admission.contract import Attributes, Context, forbidden
 from trireme.domain import pod_references as references
 from trireme.machinery import errors, gotext
-
-# Volumes that need nothing of the API, and what those stand for that do.
-_WITHOUT_REFERENCES = frozenset(
-    {
-        "awsElasticBlockStore",
-        "azureDisk",
-        "cephfs",
-        "cinder",
-        "downwardAPI",
-        "emptyDir",
-        "fc",
-        "flexVolume",
-        "flocker",
-        "gcePersistentDisk",
-        "gitRepo",
-        "hostPath",
-        "image",
-        "iscsi",
-        "nfs",
-        "photonPersistentDisk",
-        "portworxVolume",
-        "quobyte",
-        "rbd",
-        "scaleIO",
-        "storageos",
-        "vsphereVolume",
-    }
-)
-_REFERENCED = {
-    "configMap": "configmaps (via configmap volumes)",
-    "secret": "secrets (via secret volumes)",
-    "csi": "csidrivers (via CSI volumes)",
-    "glusterfs": "endpoints (via glusterFS volumes)",
-    "persistentVolumeClaim": "persistentvolumeclaims",
-    "ephemeral": "persistentvolumeclaims (via ephemeral volumes)",
-    "azureFile": "secrets (via azureFile volumes)",
-}
-_PROJECTED = {
-    "configMap": "configmaps (via projected volumes)",
-    "secret": "secrets (via projected volumes)",
-    "serviceAccountToken": "serviceaccounts (via projected volumes)",
-    "clusterTrustBundle": "clustertrustbundles",
-    "podCertificate": "podcertificates",
-}
 
 
 def check(node: str, attributes: Attributes, context: Context) -> None:
@@ -71,7 +26,7 @@ def check(node: str, attributes: Attributes, context: Context) -> None:
         detail = f"node {who} can only create pods with spec.nodeName set to itself"
         raise forbidden(attributes, detail)
     _check_owner(node, attributes, context)
-    named = referenced(pod)
+    named = references.api_objects(pod)
     if named:
         raise forbidden(attributes, f"node {who} can not create pods that reference {named}")
 
@@ -97,34 +52,3 @@ def _check_owner(node: str, attributes: Attributes, context: Context) -> None:
     if stored.metadata.uid != owner.uid:
         detail = f"node {node} UID mismatch: expected {owner.uid} got {stored.metadata.uid}"
         raise forbidden(attributes, detail)
-
-
-def referenced(pod: Pod) -> str:
-    """The first sort of API object that a pod names, "" for none."""
-    if pod.spec.serviceAccountName:
-        return "serviceaccounts"
-    if references.secrets(pod):
-        return "secrets"
-    if references.config_maps(pod):
-        return "configmaps"
-    if pod.spec.resourceClaims:
-        return "resourceclaims"
-    for volume in pod.spec.volumes:
-        for source in volume.__struct_fields__:
-            if source == "name" or source in _WITHOUT_REFERENCES or getattr(volume, source) is None:
-                continue
-            if source == "projected":
-                found = _projected(volume.projected)
-            else:
-                found = _REFERENCED.get(source, f"volumes of type {source}")
-            if found:
-                return found
-    return ""
-
-
-def _projected(source: ProjectedVolumeSource | None) -> str:
-    for part in source.sources if source is not None else []:
-        for name, found in _PROJECTED.items():
-            if getattr(part, name) is not None:
-                return found
-    return ""
