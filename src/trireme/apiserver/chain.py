@@ -38,7 +38,9 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
             waiting = context.audit.received(request)
             if waiting is not None:
                 await waiting
-        waiting = impersonate.apply(context.authorizer, context.gates, request)
+        waiting = impersonate.apply(
+            context.authorizer, context.gates, context.access, context.metrics.now, request
+        )
         if waiting is not None:
             await waiting
         if request.audit is not None:
@@ -47,7 +49,9 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         if rejected is not None and not isinstance(rejected, Reply):
             rejected = await rejected
         if rejected is None:
-            waiting = authorize.check(context.authorizer, request)
+            waiting = authorize.check(
+                context.authorizer, context.access, context.metrics.now, request
+            )
             if waiting is not None:
                 await waiting
             if request.receive is not None and _takes_body(request):

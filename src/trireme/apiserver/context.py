@@ -22,7 +22,10 @@ from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.fairness.levels import Levels
 from trireme.apiserver.gates import Gates
 from trireme.apiserver.hooks import HttpsHooks
+from trireme.apiserver.monitoring.access import AccessMetrics
 from trireme.apiserver.monitoring.requests import RequestMetrics
+from trireme.apiserver.monitoring.server import Storage
+from trireme.apiserver.monitoring.watches import WatchMetrics
 from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.registry import Registry
 from trireme.apiserver.remote.routes import Routes
@@ -30,6 +33,7 @@ from trireme.apiserver.remote.servers import Servers
 from trireme.apiserver.served import ServedKinds
 from trireme.kit.env import Env
 from trireme.kit.turns import Turns
+from trireme.runtime.serving.indicators import Indicators
 from trireme.store.contract import Store
 
 
@@ -50,6 +54,11 @@ class ServerContext:
     # None where the store is not this server's own (tests).
     encryption: Encryption | None
     metrics: RequestMetrics
+    access: AccessMetrics
+    watches: WatchMetrics
+    storage: Storage
+    # The health checks, for /metrics/slis.
+    indicators: Indicators
     # When it was made: seconds since 1970.
     began: float
     # None where nothing is audited.

@@ -53,6 +53,7 @@ async def dispatch(context: ServerContext, handlers: Handlers, request: Request)
     resource = endpoint.resource
     if resource.deprecated:
         request.warnings.append(resource.deprecation_warning)
+        context.metrics.deprecated(info, resource.removed_release)
     if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
         if info.name or info.verb != "create":
             raise errors.no_such_resource()

@@ -17,7 +17,7 @@ Pure. Upstream: component-base ``featuregate``, apiserver ``server/resourceconfi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -68,6 +68,11 @@ class Gates:
     def on(self, name: str) -> bool:
         """Whether the gate is on and has its effect. KeyError for one that v1.36 does not have."""
         return self._on[name]
+
+    def states(self) -> Iterator[tuple[str, str, bool]]:
+        """Name, stage and whether it is on, of every gate; one of upstream's inner workings is."""
+        for name, gate in every().items():
+            yield name, gate.stage, self._on[name] or gate.state == "inner"
 
 
 def _problem(gate: Gate, on: bool) -> str:

@@ -38,7 +38,10 @@ from trireme.apiserver.filters.in_flight import InFlight
 from trireme.apiserver.forked.parent import Forks
 from trireme.apiserver.handlers import Handlers, KindHandler, Route, SubresourceHandler
 from trireme.apiserver.hooks import HttpsHooks
+from trireme.apiserver.monitoring.access import AccessMetrics
 from trireme.apiserver.monitoring.requests import RequestMetrics
+from trireme.apiserver.monitoring.server import Storage, show_build
+from trireme.apiserver.monitoring.watches import WatchMetrics
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.ownership import Ownership
 from trireme.apiserver.registry import MANAGER, SELF, Call, Registry
@@ -51,6 +54,7 @@ from trireme.kit.env import Env
 from trireme.kit.turns import Turns
 from trireme.machinery import errors
 from trireme.machinery.meta import DeleteOptions
+from trireme.runtime.serving.indicators import Indicators
 
 
 class ApiServer:
@@ -80,7 +84,9 @@ def _limits(context: ServerContext) -> Fairness | InFlight:
     """What limits the requests that are answered at a time."""
     config = context.config
     if context.fairness is None:
-        return InFlight(config.max_in_flight, config.max_mutating_in_flight)
+        limits = InFlight(config.max_in_flight, config.max_mutating_in_flight)
+        limits.show(context.env.metrics)
+        return limits
     return Fairness(
         context.fairness, context.reader, context.store, context.served, context.env.clock,
         config.fairness.request_timeout,
@@ -121,6 +127,8 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
         endpoint = built_in.by_type[type(obj)]
         await registry.create(endpoint, obj.metadata.namespace, obj, Call(SELF, manager=MANAGER))
 
+    access = AccessMetrics(env.metrics)
+    show_build(env.metrics, feature_gates)
     ports = Ports(*config.node_ports, store)
     ip_addresses = _IPAddresses(built_in.by_type[IPAddress])
     registry = Registry(
@@ -155,9 +163,13 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
         reader=reader,
         views=views,
         indexes=Indexes(store, views),
-        authenticator=UnionAuthenticator(config, env, reader, feature_gates),
+        authenticator=UnionAuthenticator(config, env, reader, feature_gates, access),
         authorizer=authorizer,
         metrics=RequestMetrics(env, partial(_is_served, served)),
+        access=access,
+        watches=WatchMetrics(env.metrics),
+        storage=Storage(env.metrics, store, served.all_endpoints),
+        indicators=Indicators(),
         began=env.clock.now(),
         audit=auditor.of(config.audit, env),
         registry=registry,

@@ -6,7 +6,6 @@ In: its name, health checks, flags. Out: ``Pages`` for ``runtime.serving``. Upst
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from trireme.apiserver.config import VERSION
 from trireme.kit import metrics
 from trireme.kit.env import Env
 from trireme.machinery.codec import json
-from trireme.runtime.serving import zpages
+from trireme.runtime.serving import build, zpages
 from trireme.runtime.serving.health import Checks
 from trireme.runtime.serving.server import TEXT, Pages
 
@@ -38,7 +37,7 @@ class Served:
         """Its pages, with the metrics of ``env`` and of the process."""
         registry = env.metrics
         prometheus_client.ProcessCollector(registry=registry)
-        _build_info(registry)
+        build.show(registry, VERSION)
         disabled = frozenset(disabled_metrics)
         for name, text, count in (
             ("disabled_metrics_total", "Metrics that a flag disables", len(disabled)),
@@ -72,24 +71,3 @@ class Without(prometheus_client.CollectorRegistry):
 
     def collect(self) -> Iterable[Metric]:
         return (item for item in self._inner.collect() if item.name not in self._disabled)
-
-
-def _build_info(registry: prometheus_client.CollectorRegistry) -> None:
-    major, minor, _ = VERSION.removeprefix("v").split(".")
-    labels = {
-        "major": major,
-        "minor": minor,
-        "git_version": VERSION,
-        "git_commit": "",
-        "git_tree_state": "",
-        "build_date": "",
-        "go_version": f"python{platform.python_version()}",
-        "compiler": platform.python_implementation(),
-        "platform": f"linux/{platform.machine()}",
-    }
-    prometheus_client.Gauge(
-        "kubernetes_build_info",
-        "What was built; always 1",
-        list(labels),
-        registry=registry,
-    ).labels(**labels).set(1)

@@ -276,6 +276,11 @@ class Resource:
         """``Deployment.apps``, ``Pod``: how validation errors name the kind."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
+    @property
+    def removed_release(self) -> str:
+        """The release that has a deprecated kind no more ("1.40"); "" where that is not said."""
+        return self.deprecated.partition("unavailable in v")[2].partition("+")[0]
+
     @cached_property
     def deprecation_warning(self) -> str:
         """The warning of every request for a deprecated kind; "" for all others."""

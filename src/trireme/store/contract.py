@@ -118,13 +118,13 @@ class Store(Protocol):
     @property
     def compacted(self) -> int: ...
     @property
-    def expires(
-        self,
-    ) -> bool: ...  # whether items go after their ``ttl``, in seconds, by themselves
+    def expires(self) -> bool: ...  # whether items go after their ``ttl`` seconds by themselves
     @property
     def shared(self) -> bool: ...  # whether others write too: a read may be old before a barrier
     @property
     def failure(self) -> str: ...  # why the last write was not durable; "" once one is
+    def published(self) -> dict[str, int]: ...  # events since the start, by first two segments
+    async def size(self) -> int: ...  # bytes on the disk; 0 where nothing is
     async def start(self) -> None: ...
     async def close(self) -> None: ...
     async def __aenter__(self) -> Self: ...

@@ -85,6 +85,13 @@ class Engine:
     def compacted(self) -> int:
         return self._history.compacted
 
+    def published(self) -> dict[str, int]:
+        return self._history.published
+
+    async def size(self) -> int:
+        """Bytes that the data takes on the disk."""
+        return 0
+
     @property
     def failure(self) -> str:
         """Why the last write was not durable; "" once one is."""

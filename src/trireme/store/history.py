@@ -39,6 +39,8 @@ class EventHistory:
         self._buckets: dict[str, list[Event]] = {}
         self._watchers: dict[str, _BucketWatchers] = {}
         self._due: deque[BufferedSubscription] = deque()
+        # How many events were published, by bucket.
+        self.published: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._events)
@@ -63,6 +65,7 @@ class EventHistory:
     def publish(self, event: Event) -> None:
         name = bucket(event.key)
         self._append(event, name)
+        self.published[name] = self.published.get(name, 0) + 1
         self.revision = event.revision
         for watchers in (self._watchers.get(name), self._watchers.get("") if name else None):
             if watchers is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from trireme.apiserver.admission.objects import STORED, Objects
 from trireme.apiserver.authz.contract import Unanswered, answered
@@ -18,8 +18,10 @@ from trireme.apiserver.cache.changes import Changes
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.endpoint import Endpoint
 from trireme.apiserver.hooks import Hooks
+from trireme.apiserver.monitoring.admission import ADMIT, SHORT, VALIDATE, AdmissionMetrics
 from trireme.apiserver.request import Request, User
 from trireme.kit.env import Env
+from trireme.kit.metrics import Tally
 from trireme.machinery import errors, names
 from trireme.machinery.resource import Resource
 
@@ -134,6 +136,14 @@ class PluginBase:
         return None
 
 
+class _Call(NamedTuple):
+    """A plugin's step as a kind of writes takes it, and where it is observed when it accepts."""
+
+    step: Step
+    plugin: str
+    accepted: Tally
+
+
 class Chain:
     """The plugins in order. Which steps of which of them a write takes is computed once per kind,
     and again when what configures them has changed."""
@@ -141,29 +151,50 @@ class Chain:
     def __init__(self, plugins: list[Plugin], context: Context) -> None:
         self._plugins = plugins
         self._context = context
+        self._metrics = AdmissionMetrics(context.env.metrics)
+        self._now = context.env.clock.monotonic
         self._changes: Changes | None = None
-        self._admitting: dict[_Key, list[Step]] = {}
-        self._validating: dict[_Key, list[Step]] = {}
+        self._known: dict[_Key, list[_Call]] = {}
 
     async def admit(self, attributes: Attributes) -> None:
         self._follow()
-        steps = self._steps(self._admitting, "admit", attributes)
-        await self._run(steps, attributes)
+        await self._run(ADMIT, attributes)
         if attributes.reinvoke:
             attributes.is_reinvocation = True
-            await self._run(steps, attributes)
+            await self._run(ADMIT, attributes)
 
     async def validate(self, attributes: Attributes) -> None:
-        await self._run(self._steps(self._validating, "validate", attributes), attributes)
+        await self._run(VALIDATE, attributes)
 
-    async def _run(self, steps: list[Step], attributes: Attributes) -> None:
-        for step in steps:
-            try:
-                waiting = step(attributes, self._context)
-            except Unanswered:
-                waiting = self._asking(step, attributes)
-            if waiting is not None:
-                await waiting
+    async def _run(self, name: str, attributes: Attributes) -> None:
+        operation = attributes.operation
+        calls = self._calls(name, attributes)
+        now = self._now
+        at = began = now()
+        asked = ""
+        try:
+            for step, asked, accepted in calls:  # noqa: B007
+                try:
+                    waiting = step(attributes, self._context)
+                except Unanswered:
+                    waiting = self._asking(step, attributes)
+                if waiting is not None:
+                    await waiting
+                before, at = at, now()
+                seconds = at - before
+                if seconds < SHORT:
+                    # ``observe``, without the call: most plugins look at a field and are done.
+                    accepted.counts[0] += 1
+                    accepted.total += seconds
+                else:
+                    accepted.observe(seconds)
+        except errors.ApiError:
+            after = now()
+            metrics = self._metrics
+            metrics.plugin(asked, name, operation, rejected=True).observe(after - at)
+            metrics.step(name, operation, rejected=True).observe(after - began)
+            raise
+        self._metrics.step(name, operation).observe(at - began)
 
     async def _asking(self, step: Step, attributes: Attributes) -> None:
         """A step that asks what webhooks may do: the plugin changes nothing before it has asked."""
@@ -179,28 +210,29 @@ class Chain:
             kinds = dict.fromkeys(kind for one in self._plugins for kind in _configured_by(one))
             self._changes = self._context.reader.changes(*kinds)
         if self._changes.any():
-            self._admitting.clear()
-            self._validating.clear()
+            self._known.clear()
 
-    def _steps(
-        self, known: dict[_Key, list[Step]], name: str, attributes: Attributes
-    ) -> list[Step]:
-        resource = attributes.resource
-        key = (resource.group_resource, attributes.subresource, attributes.operation)
-        steps = known.get(key)
-        if steps is None:
-            steps = known[key] = [
-                getattr(plugin, name)
+    def _calls(self, name: str, attributes: Attributes) -> list[_Call]:
+        resource, operation = attributes.resource, attributes.operation
+        key = (name, resource.group_resource, attributes.subresource, operation)
+        calls = self._known.get(key)
+        if calls is None:
+            calls = self._known[key] = [
+                _Call(
+                    getattr(plugin, name),
+                    plugin.name,
+                    self._metrics.plugin(plugin.name, name, operation),
+                )
                 for plugin in self._plugins
                 if getattr(type(plugin), name) is not getattr(PluginBase, name)
-                and plugin.handles(resource, *key[1:])
+                and plugin.handles(resource, *key[2:])
                 and all(self._context.reader.list(kind) for kind in _configured_by(plugin))
             ]
-        return steps
+        return calls
 
 
-# Group resource, subresource, operation.
-_Key = tuple[str, str, str]
+# Step, group resource, subresource, operation.
+_Key = tuple[str, str, str, str]
 
 
 def _configured_by(plugin: Plugin) -> tuple[type, ...]:

@@ -11,21 +11,30 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Protocol
 
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+
 from trireme.apiserver.audit import policy
 from trireme.apiserver.audit.event import Event, RequestAudit
 from trireme.apiserver.audit.log import LogSink
 from trireme.apiserver.audit.webhook import WebhookSink
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request, is_long_running
-from trireme.apiserver.settings.audit import Audit
+from trireme.apiserver.settings.audit import LEVELS, Audit
+from trireme.kit import metrics
 from trireme.kit.env import Env
+from trireme.kit.metrics import Counts
 from trireme.machinery import errors, time
 
 
 class Sink(Protocol):
     """``strict``: a request whose first event cannot be stored fails."""
 
+    name: str
     strict: bool
+
+    @property
+    def lost(self) -> int:
+        """How many events were not stored."""
 
     def process(self, event: Event) -> bool | Awaitable[bool]:
         """Store an event, or take it to be stored; whether that went well."""
@@ -47,6 +56,16 @@ class Auditor:
         self._evaluator = evaluator
         self._sinks = sinks
         self._env = env
+        self._events = Counts("apiserver_audit_event_total", "Audit events that were made")
+        self._levels = Counts("apiserver_audit_level_total", "Audited requests", ["level"])
+        self._rejected = Counts(
+            "apiserver_audit_requests_rejected_total",
+            "Requests that failed as their event could not be stored",
+        )
+        for counts in (self._events, self._rejected):
+            counts.add(count=0)
+        metrics.shown(env.metrics, self._events, self._levels, self._rejected)
+        metrics.collected(env.metrics, self._lost, "apiserver_audit_error")
 
     def received(self, request: Request) -> Awaitable[None] | None:
         """The request has been authenticated. ApiError where its event has to be stored and cannot
@@ -86,8 +105,17 @@ class Auditor:
         for sink in self._sinks:
             await sink.close()
 
+    def _lost(self) -> list[Metric]:
+        family = CounterMetricFamily(
+            "apiserver_audit_error", "Events that were not stored", labels=["plugin"]
+        )
+        for sink in self._sinks:
+            family.add_metric([sink.name], sink.lost)
+        return [family]
+
     def _begin(self, request: Request, config: policy.Config) -> RequestAudit:
         received = time.format_micro(self._env.clock.now())
+        self._levels.add(LEVELS[config.level])
         audit_id = request.headers.get("audit-id") or self._env.uid()
         found = request.audit = RequestAudit(request, config, audit_id, received)
         return found
@@ -112,6 +140,7 @@ class Auditor:
     ) -> list[tuple[Sink, bool | Awaitable[bool]]]:
         if stage in found.config.omit:
             return []
+        self._events.add()
         event = found.event(stage, self._env.clock.now())
         if wait:
             return [(sink, sink.process(event)) for sink in self._sinks]
@@ -128,6 +157,7 @@ class Auditor:
         for sink, result in results:
             stored = result if isinstance(result, bool) else await result
             if sink.strict and not stored:
+                self._rejected.add()
                 raise errors.internal_error("failed to store audit event")
 
     def _done(self, results: list[tuple[Sink, bool | Awaitable[bool]]]) -> Awaitable[None] | None:

@@ -33,13 +33,21 @@ _GZ = ".gz"
 class LogSink:
     """Writes to a file, or to standard output."""
 
+    name = "log"
+
     def __init__(self, settings: LogSettings, env: Env) -> None:
         self.strict = settings.mode == "blocking-strict"
         self._settings = settings
         self._env = env
         self._file: IO[bytes] | None = None
         self._size = 0
+        self._lost = 0
         self._queue = Queue(settings.batch, env, self._store) if settings.mode == "batch" else None
+
+    @property
+    def lost(self) -> int:
+        """How many events were not written."""
+        return self._lost + (self._queue.dropped if self._queue is not None else 0)
 
     def process(self, event: Event) -> bool:
         """Write it, or take it to be written."""
@@ -76,6 +84,7 @@ class LogSink:
                 self._size += len(line) + 1
         except OSError as error:
             self._env.log.error("an audit event was not written: %s", error)
+            self._lost += 1
             return False
         return True
 

@@ -21,6 +21,8 @@ _HEAD = f'{{"kind":"EventList","apiVersion":"{VERSION}","metadata":{{}},"items":
 class WebhookSink:
     """Sends events in batches, or each at once."""
 
+    name = "webhook"
+
     def __init__(self, settings: WebhookSettings, env: Env) -> None:
         self.strict = settings.mode == "blocking-strict"
         self._settings = settings
@@ -28,6 +30,12 @@ class WebhookSink:
         self._client = WebhookClient(settings.access, env, backoff=settings.backoff, always=True)
         self._blocking = settings.mode != "batch"
         self._queue = Queue(settings.batch, env, self._send)
+        self._lost = 0
+
+    @property
+    def lost(self) -> int:
+        """How many events were not sent."""
+        return self._lost + self._queue.dropped
 
     def process(self, event: Event) -> bool | Awaitable[bool]:
         """Send it, or take it to be sent."""
@@ -53,5 +61,6 @@ class WebhookSink:
                 await self._client.post(_HEAD + b",".join(batch) + b"]}")
             except WebhookError as error:
                 self._env.log.error("%d audit events were not sent: %s", len(batch), error)
+                self._lost += len(batch)
                 stored = False
         return stored

@@ -24,6 +24,7 @@ from trireme.apiserver.authn.tokens import StaticTokens, Tokens
 from trireme.apiserver.cache.reader import Reader
 from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.gates import Gates
+from trireme.apiserver.monitoring.access import ERROR, FAILURE, AccessMetrics
 from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.apiserver.settings.authentication import AuthenticationConfiguration
 from trireme.kit.env import Env
@@ -38,11 +39,20 @@ _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."
 class UnionAuthenticator:
     """Who sends a request. ``tokens`` and ``keys`` are there for TokenReview and TokenRequest."""
 
-    def __init__(self, config: ApiServerConfig, env: Env, reader: Reader, gates: Gates) -> None:
+    def __init__(
+        self,
+        config: ApiServerConfig,
+        env: Env,
+        reader: Reader,
+        gates: Gates,
+        metrics: AccessMetrics,
+    ) -> None:
         settings = config.authentication
         self.keys = TokenKeys(config.service_accounts)
         self._log = env.log
         self._env = env
+        self._now = env.clock.monotonic
+        self._metrics = metrics
         self._algorithms = settings.algorithms
         proxy = settings.request_header
         self.authorities = Authorities(
@@ -116,7 +126,27 @@ class UnionAuthenticator:
 
     async def authenticate(self, request: Request) -> User:
         """The user; 401 for a bad credential."""
+        began = self._now()
         problems: list[str] = []
+        user = await self._authenticated(request, problems)
+        if user is None and not problems and self._is_anonymous(request):
+            user = ANONYMOUS
+        if user is None:
+            self._metrics.unauthenticated(ERROR if problems else FAILURE, self._now() - began)
+            self._log.info(
+                "%s %s: unauthorized: %s", request.method, request.path, "; ".join(problems)
+            )
+            raise errors.unauthorized("Unauthorized")
+        self._metrics.authenticated(user, self._now() - began)
+        return user
+
+    def _is_anonymous(self, request: Request) -> bool:
+        paths = self._anonymous_paths
+        return self._anonymous and (not paths or request.path in paths)
+
+    async def _authenticated(self, request: Request, problems: list[str]) -> User | None:
+        """Whom the request's credentials stand for; None where there are none, or ``problems``
+        say what is wrong with them."""
         token = bearer_token(request)
         if self._proxy is not None:
             user = self._by_proxy(self._proxy, request, problems)
@@ -144,15 +174,7 @@ class UnionAuthenticator:
                 if identity is not None:
                     return identity.user
                 problems.append("unknown token")
-        anonymous = self._anonymous and (
-            not self._anonymous_paths or request.path in self._anonymous_paths
-        )
-        if problems or not anonymous:
-            self._log.info(
-                "%s %s: unauthorized: %s", request.method, request.path, "; ".join(problems)
-            )
-            raise errors.unauthorized("Unauthorized")
-        return ANONYMOUS
+        return None
 
     def _by_proxy(
         self, proxy: RequestHeaders, request: Request, problems: list[str]

@@ -20,6 +20,7 @@ from prometheus_client.metrics_core import (
 from trireme.apiserver.fairness.counts import BUCKETS, Counts
 from trireme.apiserver.fairness.levels import Level, Levels
 from trireme.apiserver.fairness.seats import SCALE
+from trireme.apiserver.request import READ_VERBS, Request
 from trireme.kit import metrics
 
 _PREFIX = "apiserver_flowcontrol_"
@@ -49,9 +50,12 @@ _SCHEMAS = (
 )
 
 
+_REQUESTS = ("apiserver_current_inflight_requests", "apiserver_current_inqueue_requests")
+
+
 def register(registry: prometheus_client.CollectorRegistry, levels: Levels) -> None:
     """Show the levels in a registry."""
-    names = [f"{_PREFIX}{name}" for name, *_ in (*_LEVELS, *_SCHEMAS)]
+    names = [f"{_PREFIX}{name}" for name, *_ in (*_LEVELS, *_SCHEMAS)] + list(_REQUESTS)
     metrics.collected(registry, lambda: _collect(levels), *names)
 
 
@@ -70,6 +74,29 @@ def _collect(levels: Levels) -> Iterable[Metric]:
         }
         yield metrics.counted(f"{_PREFIX}{name}", text, _BOTH, found)
     yield from _totals(levels)
+    yield from _requests(levels)
+
+
+def _requests(levels: Levels) -> Iterable[Metric]:
+    """Requests that are answered, and that wait, by whether they change something."""
+    now: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in _REQUESTS}
+    executing, waiting = now.values()
+    for kind in (("readOnly",), ("mutating",)):
+        executing[kind] = waiting[kind] = 0
+    for level in levels.by_name.values():
+        queues = level.queues
+        executing.update(_kind(request) for request in list(queues.exempt))
+        for held in (queues.executing, *(queue.executing for queue in queues.queues)):
+            executing.update(_kind(ticket.digest) for ticket in list(held))
+        for queue in queues.queues:
+            waiting.update(_kind(ticket.digest) for ticket in list(queue.waiting))
+    for name, text in zip(_REQUESTS, ("are being answered", "wait"), strict=True):
+        yield metrics.counted(name, f"Requests that {text}", ("request_kind",), now[name])
+
+
+def _kind(request: Request) -> tuple[str]:
+    """The label of a request."""
+    return ("readOnly",) if request.info.verb in READ_VERBS else ("mutating",)
 
 
 def _present(level: Level) -> tuple[Counter[str], ...]:
@@ -79,14 +106,16 @@ def _present(level: Level) -> tuple[Counter[str], ...]:
     seats: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     waiting_seats: Counter[str] = Counter()
-    for request in queues.exempt:
+    # Copied: this runs in a thread.
+    for request in list(queues.exempt):
         executing[request.flow.schema.metadata.name] += 1
         seats[request.flow.schema.metadata.name] += 1
-    for ticket in queues.executing.union(*(queue.executing for queue in queues.queues)):
-        executing[ticket.schema] += 1
-        seats[ticket.schema] += ticket.seats
+    for held in (queues.executing, *(queue.executing for queue in queues.queues)):
+        for ticket in list(held):
+            executing[ticket.schema] += 1
+            seats[ticket.schema] += ticket.seats
     for queue in queues.queues:
-        for ticket in queue.waiting:
+        for ticket in list(queue.waiting):
             waiting[ticket.schema] += 1
             waiting_seats[ticket.schema] += ticket.seats
     return executing, seats, waiting, waiting_seats

@@ -22,6 +22,7 @@ from trireme.apiserver.authz import requests
 from trireme.apiserver.authz.contract import Attributes, Authorizer, answered
 from trireme.apiserver.authz.union import UnionAuthorizer
 from trireme.apiserver.gates import Gates
+from trireme.apiserver.monitoring.access import AccessMetrics
 from trireme.apiserver.request import ANONYMOUS, Request, User
 from trireme.machinery import errors, gotext, names
 
@@ -75,22 +76,45 @@ MODES = (
 )
 
 
-def apply(authorizer: UnionAuthorizer, gates: Gates, request: Request) -> Awaitable[None] | None:
+def apply(
+    authorizer: UnionAuthorizer,
+    gates: Gates,
+    metrics: AccessMetrics,
+    now: Callable[[], float],
+    request: Request,
+) -> Awaitable[None] | None:
     """Put the impersonated user in the place of the real one; 400, or 403 where that may not be.
     What to wait for where a webhook has to be asked."""
     if not any([name[:12].lower() == "impersonate-" for name in request.headers]):
         return None
     if authorizer.is_remote:
         session = authorizer.session()
-        return answered(lambda: _apply(session, gates, request))
-    _apply(authorizer, gates, request)
+        return answered(lambda: _apply(session, gates, metrics, now, request))
+    _apply(authorizer, gates, metrics, now, request)
     return None
 
 
-def _apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
+def _apply(
+    authorizer: Authorizer,
+    gates: Gates,
+    metrics: AccessMetrics,
+    now: Callable[[], float],
+    request: Request,
+) -> None:
     requested = _read(request)
     if requested is None:
         return
+    began = now()
+    try:
+        mode = _impersonate(authorizer, gates, request, requested)
+    except errors.ApiError:
+        metrics.impersonated("", False, now() - began)
+        raise
+    metrics.impersonated(mode, True, now() - began)
+
+
+def _impersonate(authorizer: Authorizer, gates: Gates, request: Request, requested: User) -> str:
+    """Put the requested user in the place of the real one; the mode in which that may be. 403."""
     actor = request.user or ANONYMOUS
 
     def check(attributes: Attributes) -> None:
@@ -107,13 +131,14 @@ def _apply(authorizer: Authorizer, gates: Gates, request: Request) -> None:
             request.user = _constrained(mode, requested, actor, check)
             if request.audit is not None:
                 request.audit.constraint = f"impersonate:{mode.name}"
-            return
+            return mode.name
         except errors.ApiError as error:
             first = first or error
     try:
         request.user = _legacy(requested, actor, check)
     except errors.ApiError as error:
         raise first or error from None
+    return "legacy"
 
 
 def _constrained(mode: Mode, requested: User, actor: User, check: Check) -> User:

@@ -8,8 +8,12 @@ answered. Upstream: apiserver ``server/filters/maxinflight.go``.
 
 from __future__ import annotations
 
+import prometheus_client
+from prometheus_client.metrics_core import Metric
+
 from trireme.apiserver.reply.reply import Reply
 from trireme.apiserver.request import ANONYMOUS, READ_VERBS, Request, is_long_running
+from trireme.kit import metrics
 
 PRIVILEGED = "system:masters"
 
@@ -20,6 +24,19 @@ class InFlight:
     def __init__(self, reading: int, mutating: int) -> None:
         self._reading = _Count(reading)
         self._mutating = _Count(mutating)
+
+    def show(self, registry: prometheus_client.CollectorRegistry) -> None:
+        """Show in a registry how many there are now."""
+        name = "apiserver_current_inflight_requests"
+
+        def collect() -> list[Metric]:
+            kinds: dict[tuple[str, ...], float] = {
+                ("readOnly",): self._reading.now,
+                ("mutating",): self._mutating.now,
+            }
+            return [metrics.counted(name, "Requests being answered", ("request_kind",), kinds)]
+
+        metrics.collected(registry, collect, name)
 
     def enter(self, request: Request) -> Reply | None:
         """Count the request until it is closed; the refusal where it is one too many."""

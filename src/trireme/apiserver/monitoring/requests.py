@@ -8,8 +8,7 @@ path says.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -24,6 +23,7 @@ from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request, RequestInfo, is_long_running
 from trireme.kit import metrics
 from trireme.kit.env import Env
+from trireme.kit.metrics import Tally
 
 # Seconds; bytes.
 DURATIONS: Final = (
@@ -31,6 +31,8 @@ DURATIONS: Final = (
     45, 60,
 )  # fmt: skip
 SIZES: Final = tuple(1000.0 * 10**power for power in range(7))
+# Service levels are measured from here on.
+_SHORTEST: Final = 0.05
 _VERBS: Final = {
     "get": "GET", "list": "LIST", "watch": "WATCH", "create": "POST", "post": "POST",
     "update": "PUT", "put": "PUT", "patch": "PATCH", "delete": "DELETE",
@@ -48,15 +50,14 @@ Key = tuple[str, str, str, str, str, str, str]
 class _Series:
     """What is counted of the requests with the same labels."""
 
-    __slots__ = ("codes", "durations", "running", "seconds", "sizes", "total_size")
+    __slots__ = ("codes", "durations", "running", "sizes")
 
     def __init__(self) -> None:
         self.codes: dict[int, int] = {}
-        self.durations = [0] * (len(DURATIONS) + 1)
-        self.seconds = 0.0
-        self.sizes: list[int] | None = None
-        self.total_size = 0
-        self.running = 0
+        self.durations = Tally(DURATIONS)
+        self.sizes: Tally | None = None
+        # None where none ever lasted.
+        self.running: int | None = None
 
 
 class RequestMetrics:
@@ -66,9 +67,17 @@ class RequestMetrics:
         self.now = env.clock.monotonic
         self._is_served = is_served
         self._series: dict[Key, _Series] = {}
-        self.unauthorized = 0
-        names = ("apiserver_request", "apiserver_request_duration_seconds")
+        # Deprecated kinds that were asked for, with the release that has them no more.
+        self._deprecated: dict[tuple[str, ...], float] = {}
+        names = (
+            "apiserver_request", "apiserver_request_duration_seconds",
+            "apiserver_requested_deprecated_apis",
+        )  # fmt: skip
         metrics.collected(env.metrics, self._collect, *names)
+
+    def deprecated(self, info: RequestInfo, removed: str) -> None:
+        """A deprecated kind is asked for, which goes in the release ``removed`` ("1.40", or "")."""
+        self._deprecated[info.group, info.version, info.resource, info.subresource, removed] = 1
 
     def answered(self, request: Request, answer: AnyReply, began: float) -> None:
         """A request that began then has been answered; a stream has begun."""
@@ -77,26 +86,19 @@ class RequestMetrics:
         if isinstance(answer, Reply) and not is_long_running(info):
             status = answer.status
             series.codes[status] = series.codes.get(status, 0) + 1
-            seconds = self.now() - began
-            series.durations[bisect_left(DURATIONS, seconds)] += 1
-            series.seconds += seconds
+            series.durations.observe(self.now() - began)
             if info.verb in ("get", "list") and status < 300:
                 if series.sizes is None:
-                    series.sizes = [0] * (len(SIZES) + 1)
-                series.sizes[bisect_left(SIZES, answer.length)] += 1
-                series.total_size += answer.length
-            if status == 401:
-                self.unauthorized += 1
+                    series.sizes = Tally(SIZES)
+                series.sizes.observe(answer.length)
             return
-        series.running += 1
+        series.running = (series.running or 0) + 1
         request.at_end(partial(self._ended, series, getattr(answer, "status", 101), began))
 
     def _ended(self, series: _Series, status: int, began: float) -> None:
-        series.running -= 1
+        series.running = (series.running or 0) - 1
         series.codes[status] = series.codes.get(status, 0) + 1
-        seconds = self.now() - began
-        series.durations[bisect_left(DURATIONS, seconds)] += 1
-        series.seconds += seconds
+        series.durations.observe(self.now() - began)
 
     def _of(self, request: Request, info: RequestInfo) -> _Series:
         verb = _VERBS.get(info.verb, "other")
@@ -147,34 +149,28 @@ class RequestMetrics:
         running = GaugeMetricFamily(
             "apiserver_longrunning_requests", "Watches and streams that last", labels=_LABELS
         )
-        requests = 0
         for key, series in list(self._series.items()):
             labels = (*key, _COMPONENT)
             plain = (key[0], *key[2:], _COMPONENT)
             for code, count in list(series.codes.items()):
                 total.add_metric((*labels, str(code)), count)
-                requests += count
-            duration.add_metric(labels, _buckets(DURATIONS, series.durations), series.seconds)
+            durations = series.durations
+            duration.add_metric(labels, durations.buckets(), durations.total)
             if not key[1]:
-                sli.add_metric(plain, _buckets(DURATIONS, series.durations), series.seconds)
+                sli.add_metric(plain, _without_short(durations), durations.total)
             if series.sizes is not None:
-                size.add_metric(plain, _buckets(SIZES, series.sizes), series.total_size)
-            if series.running:
+                size.add_metric(plain, series.sizes.buckets(), series.sizes.total)
+            if series.running is not None:
                 running.add_metric(plain, series.running)
-        yield from (total, duration, sli, size, running)
-        attempts = CounterMetricFamily(
-            "authentication_attempts", "Authenticated attempts", labels=("result",)
+        deprecated = metrics.counted(
+            "apiserver_requested_deprecated_apis",
+            "Deprecated kinds that were asked for, by the release that has them no more",
+            ("group", "version", "resource", "subresource", "removed_release"),
+            dict(self._deprecated),
         )
-        attempts.add_metric(("success",), requests - self.unauthorized)
-        attempts.add_metric(("failure",), self.unauthorized)
-        yield attempts
+        yield from (total, duration, sli, size, running, deprecated)
 
 
-def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Counts of each bucket, as the format has them: of all that is not larger."""
-    found: list[tuple[str, float]] = []
-    sum_ = 0
-    for bound, count in zip((*bounds, float("inf")), list(counts), strict=True):
-        sum_ += count
-        found.append(("+Inf" if bound == float("inf") else f"{bound:g}", sum_))
-    return found
+def _without_short(durations: Tally) -> list[tuple[str, float]]:
+    """The buckets from 0.05 seconds on."""
+    return durations.buckets()[DURATIONS.index(_SHORTEST) :]

@@ -60,6 +60,7 @@ async def watch(context: ServerContext, request: Request, endpoint: Endpoint) ->
     content_type = negotiate.stream(form, endpoint.served)
     write = events.writer(request, endpoint, form, context.env.clock)
     store = context.store
+    began = context.metrics.now()
     asked = opts.resource_version
     initial = bool(opts.initial_events)
     if asked is None or asked > store.revision:
@@ -82,7 +83,15 @@ async def watch(context: ServerContext, request: Request, endpoint: Endpoint) ->
         error = errors.too_old_resource_version(since, old.compacted)
         return StreamReply(_only(events.error(form, error)), content_type=content_type)
     endpoint.watching(subscription)
-    stream = _Stream(context, endpoint, opts, write, subscription, request.initialized)
+    context.watches.began(endpoint.resource, len(first))
+
+    def initialized() -> None:
+        request.initialized()
+        if initial:
+            seconds = context.metrics.now() - began
+            context.watches.listed(endpoint.resource, request.info, seconds)
+
+    stream = _Stream(context, endpoint, opts, write, subscription, initialized)
     chunks = _Closing(stream.run(first, since, initial), subscription)
     return StreamReply(chunks, content_type=content_type, direct=stream.write_to)
 
@@ -140,6 +149,7 @@ class _Stream:
         self._subscription = subscription
         selection = opts.selection
         self._selects_served = endpoint.selects_served and selection.selects_beyond_metadata
+        self._sizes = context.watches.sizes(endpoint.resource)
         self._sent = 0
         # One timer for many waits: it is set anew only when it is to ring at another time.
         self._timer: asyncio.TimerHandle | None = None
@@ -155,9 +165,11 @@ class _Stream:
         def deliver(given: list[Event]) -> bool:
             fresh = self._fresh(given)
             selected = self._selected(fresh)
-            lines = b"".join([self._write(kind, item.key, item.value) for kind, item in selected])
-            if lines and not write(lines):
+            lines = [self._write(kind, item.key, item.value) for kind, item in selected]
+            if lines and not write(lines[0] if len(lines) == 1 else b"".join(lines)):
                 return False
+            for line in lines:
+                self._sizes.observe(len(line))
             if fresh:
                 self._sent = fresh[-1].revision
             return True
@@ -178,7 +190,7 @@ class _Stream:
                 if mark and self._options.bookmarks and start + AT_ONCE >= len(first):
                     end_mark = self._bookmark(since, {"k8s.io/initial-events-end": "true"})
                     lines = chain(lines, [end_mark])
-                for chunk in _bundled(lines):
+                for chunk in _bundled(lines, self._sizes.observe):
                     yield chunk
                 await turn.pause()
             first = []
@@ -191,7 +203,7 @@ class _Stream:
                     return
                 due = min(end, next_mark) if self._options.bookmarks else end
                 matching = await self._matching(await self._next(due))
-                for chunk in _bundled(await self._lines(matching)):
+                for chunk in _bundled(await self._lines(matching), self._sizes.observe):
                     yield chunk
                 if self._options.bookmarks and clock.monotonic() >= next_mark:
                     next_mark = clock.monotonic() + BOOKMARK_INTERVAL
@@ -313,13 +325,18 @@ def _item(event: Event, value: bytes) -> KeyValue:
     return KeyValue(event.key, value, event.revision, event.created)
 
 
-def _bundled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """The events in chunks: what a slow reader has not fetched is still shared by all."""
+def _bundled(lines: Iterable[bytes], observe: Callable[[float], None]) -> Iterator[bytes]:
+    """The events in chunks: what a slow reader has not fetched is still shared by all.
+
+    ``observe`` gets the size of each event.
+    """
     waiting: list[bytes] = []
     size = 0
     for line in lines:
         waiting.append(line)
-        size += len(line)
+        length = len(line)
+        observe(length)
+        size += length
         if size >= CHUNK:
             chunk = b"".join(waiting)
             waiting, size = [], 0

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 
 from trireme.apiserver.config import VERSION
 from trireme.apiserver.context import ServerContext
@@ -16,6 +15,7 @@ from trireme.apiserver.reply import reply
 from trireme.apiserver.reply.reply import AnyReply, Reply
 from trireme.apiserver.request import Request
 from trireme.machinery.codec import json
+from trireme.runtime.serving import build
 from trireme.store import contract as stores
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ async def check(context: ServerContext, request: Request) -> AnyReply:
     """
     root, _, single = request.path.strip("/").partition("/")
     checks = await _checks(context, root)
+    context.indicators.checked(root, checks)
     if single:
         if single not in checks:
             return reply.no_page()
@@ -62,6 +63,12 @@ async def check(context: ServerContext, request: Request) -> AnyReply:
     if "verbose" in request.query:
         return _page(200, "\n".join([*lines, f"{root} check passed", ""]))
     return _page(200, "ok")
+
+
+async def slis(context: ServerContext, _request: Request) -> AnyReply:
+    """The checks as service level indicators."""
+    current = {root: await _checks(context, root) for root in ("healthz", "livez", "readyz")}
+    return Reply(200, context.indicators.page(current), "text/plain; charset=utf-8")
 
 
 async def _checks(context: ServerContext, root: str) -> dict[str, str]:
@@ -91,25 +98,7 @@ def _page(status: int, text: str) -> Reply:
 
 async def version(_context: ServerContext, _request: Request) -> AnyReply:
     """Which Kubernetes this is."""
-    major, minor, _ = VERSION.lstrip("v").split(".")
-    answer = reply.encoded(
-        {
-            "major": major,
-            "minor": minor,
-            "emulationMajor": major,
-            "emulationMinor": minor,
-            "minCompatibilityMajor": major,
-            "minCompatibilityMinor": str(int(minor) - 1),
-            "gitVersion": f"{VERSION}+trireme",
-            "gitCommit": "",
-            "gitTreeState": "clean",
-            "buildDate": "1970-01-01T00:00:00Z",
-            "goVersion": f"python{platform.python_version()}",
-            "compiler": platform.python_implementation(),
-            "platform": "linux/"
-            + {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
-        }
-    )
+    answer = reply.encoded(build.info(VERSION))
     answer.body = json.pretty(answer.body)
     return answer
 
@@ -129,3 +118,4 @@ HEALTHZ = Route("/healthz", check, prefix=True)
 LIVEZ = Route("/livez", check, prefix=True)
 READYZ = Route("/readyz", check, prefix=True)
 VERSION_ROUTE = Route("/version", version)
+SLIS = Route("/metrics/slis", slis)

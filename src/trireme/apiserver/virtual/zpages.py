@@ -24,6 +24,7 @@ _PATHS = ("/flagz", "/healthz", "/livez", "/metrics", "/readyz", "/version")
 async def metrics(context: ServerContext, _request: Request) -> AnyReply:
     """All metrics in Prometheus' text format, made in a thread: they may be many."""
     registry = context.env.metrics
+    await context.storage.look()
     body = await asyncio.to_thread(prometheus_client.generate_latest, registry)
     return Reply(200, body, prometheus_client.CONTENT_TYPE_LATEST)
 

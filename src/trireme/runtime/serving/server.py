@@ -22,7 +22,7 @@ from prometheus_client import exposition
 from trireme.api.core.v1.configmap import ConfigMap
 from trireme.client.client import Client
 from trireme.client.codec import Unreadable
-from trireme.kit import metrics, pki, tls
+from trireme.kit import pki, tls
 from trireme.kit.connections import Front, OtherHTTP, refusal
 from trireme.kit.env import Env
 from trireme.kit.pki import Pair
@@ -32,6 +32,7 @@ from trireme.runtime.serving import health
 from trireme.runtime.serving.config import DelegatedAuth, SecureServing
 from trireme.runtime.serving.delegated import Attributes, Authenticator, Authorizer, Refused, User
 from trireme.runtime.serving.health import Checks
+from trireme.runtime.serving.indicators import Indicators
 
 TEXT = "text/plain; charset=utf-8"
 # Whoever has this group may do everything, as upstream's delegated authorization has it.
@@ -96,7 +97,7 @@ class _Handler:
     def __init__(self, auth: DelegatedAuth, reviewers: Reviewers, pages: Pages, env: Env) -> None:
         self._pages = pages
         self._env = env
-        self._indicators = _Indicators(pages.health)
+        self._indicators = Indicators()
         self._always = auth.always_allow
         self._authenticator = Authenticator(
             env, reviewers.authentication, auth.token_ttl, anonymous=True
@@ -134,17 +135,21 @@ class _Handler:
         if self._authorizer is None or not await self._authorizer.may(user, attributes):
             raise _forbidden(user, attributes)
 
+    def _slis(self) -> bytes:
+        health = self._pages.health
+        return self._indicators.page({path[1:]: one.results() for path, one in health.items()})
+
     def _page(self, request: BaseRequest) -> web.Response:
         path = request.path
         if path == "/metrics":
             encode, kind = exposition.choose_encoder(request.headers.get("Accept", ""))
             return web.Response(body=encode(self._pages.metrics), headers={"Content-Type": kind})
         if path == "/metrics/slis":
-            return web.Response(body=self._indicators.page(), headers={"Content-Type": TEXT})
+            return web.Response(body=self._slis(), headers={"Content-Type": TEXT})
         if path in self._pages.health:
             query = parse_qs(request.query_string, keep_blank_values=True)
             results = self._pages.health[path].results()
-            self._indicators.checked(path, results)
+            self._indicators.checked(path[1:], results)
             for name, problem in results.items():
                 if problem:
                     self._env.log.info("%s: %s failed: %s", path, name, problem)
@@ -157,34 +162,6 @@ class _Handler:
             return _text(404, "404 page not found\n")
         kind, body = found()
         return web.Response(body=body, headers={"Content-Type": kind})
-
-
-class _Indicators:
-    """Service level indicators: the state of each check, and how often which was found."""
-
-    def __init__(self, health: Mapping[str, Checks]) -> None:
-        self._health = health
-        self._registry = prometheus_client.CollectorRegistry(auto_describe=False)
-        self._state = metrics.gauge(
-            self._registry, "kubernetes_healthcheck", "Whether a check passes", ["name", "type"]
-        )
-        self._total = metrics.counter(
-            self._registry,
-            "kubernetes_healthchecks_total",
-            "How often a check passed, or did not",
-            ["name", "type", "status"],
-        )
-
-    def checked(self, path: str, results: Mapping[str, str]) -> None:
-        """Somebody got a health page."""
-        for name, problem in results.items():
-            self._total.labels(name, path[1:], "error" if problem else "success").inc()
-
-    def page(self) -> bytes:
-        for path, checks in self._health.items():
-            for name, problem in checks.results().items():
-                self._state.labels(name, path[1:]).set(not problem)
-        return prometheus_client.generate_latest(self._registry)
 
 
 def _covers(allowed: str, path: str) -> bool:

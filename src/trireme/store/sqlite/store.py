@@ -6,6 +6,7 @@ In, out and callers: see ``contract``. Reads come from memory; the file is read 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class SqliteStore(Engine):
         open_file: Callable[[Path], StoreFile] = StoreFile.open,
     ) -> None:
         super().__init__(history=history)
-        self._writer = Writer(Path(path), open_file, _OnLoop(self))
+        self._path = Path(path)
+        self._writer = Writer(self._path, open_file, _OnLoop(self))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opened: asyncio.Future[Contents] | None = None
         self._stopped: asyncio.Future[None] | None = None
@@ -111,6 +113,14 @@ class SqliteStore(Engine):
             await asyncio.shield(self._stopped)
             self._writer.join()
         await super().close()
+
+    async def size(self) -> int:
+        """The file, and the log of what is not in it yet."""
+        found = 0
+        for path in (self._path, self._path.with_name(f"{self._path.name}-wal")):
+            with contextlib.suppress(FileNotFoundError):
+                found += path.stat().st_size
+        return found
 
     async def _submit(self, write: Write) -> KeyValue:
         if self._transformer is not None:

@@ -22,6 +22,7 @@ from trireme.api.core.v1.replicationcontroller import ReplicationController
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden_by_name
 from trireme.apiserver.admission.pod_security import evaluate, existing, levels
 from trireme.apiserver.admission.pod_security.levels import PREFIX, PRIVILEGED, LevelVersion, Policy
+from trireme.apiserver.admission.pod_security.monitoring import PodSecurityMetrics
 from trireme.apiserver.admission.pod_security.settings import Settings
 from trireme.machinery import errors, field, gotext
 from trireme.machinery.field import FieldError
@@ -56,6 +57,7 @@ class PodSecurity(PluginBase):
         self._settings = settings or Settings()
         # The policy of a namespace as it was read last.
         self._known: dict[str, tuple[Namespace, Policy, list[FieldError]]] = {}
+        self._metrics: PodSecurityMetrics | None = None
 
     def handles(self, resource: Resource, subresource: str, operation: str) -> bool:
         if operation not in ("CREATE", "UPDATE"):
@@ -65,13 +67,15 @@ class PodSecurity(PluginBase):
         return not subresource and (resource.type is Namespace or resource.type in _TEMPLATES)
 
     def validate(self, attributes: Attributes, context: Context) -> None:
+        if self._metrics is None:
+            self._metrics = PodSecurityMetrics(context.env.metrics)
         kind = attributes.resource.type
         if kind is Namespace:
             self._namespace(attributes, context)
         elif kind is not Pod:
-            self._template(attributes, context)
-        elif not self._is_exempt(attributes):
-            self._pod(attributes, context)
+            self._template(attributes, context, self._metrics)
+        elif not self._is_exempt(attributes, self._metrics):
+            self._pod(attributes, context, self._metrics)
 
     def _namespace(self, attributes: Attributes, context: Context) -> None:
         new, old = attributes.new, attributes.old
@@ -113,7 +117,7 @@ class PodSecurity(PluginBase):
             f"({', '.join(parts)}) will be ignored"
         ]
 
-    def _is_exempt(self, attributes: Attributes) -> bool:
+    def _is_exempt(self, attributes: Attributes, metrics: PodSecurityMetrics) -> bool:
         settings = self._settings
         if attributes.namespace in settings.namespaces:
             _annotate(attributes, "exempt", "namespace")
@@ -121,35 +125,41 @@ class PodSecurity(PluginBase):
             _annotate(attributes, "exempt", "user")
         else:
             return False
+        metrics.exempt(attributes)
         return True
 
-    def _pod(self, attributes: Attributes, context: Context) -> None:
+    def _pod(self, attributes: Attributes, context: Context, metrics: PodSecurityMetrics) -> None:
         namespace = context.reader.get(Namespace, "", attributes.namespace)
         if namespace is None:
             quoted = gotext.quote(attributes.namespace)
+            metrics.failed(attributes, fatal=True)
             raise errors.internal_error(f"failed to lookup namespace {quoted}")
         policy, errs = self._policy(namespace)
         if not errs and policy.is_privileged:
             attributes.annotations[_ENFORCED] = _PRIVILEGED
+            metrics.privileged(attributes)
             return
         pod, old = attributes.new, attributes.old
         if old is None or _is_significant(pod.spec, old.spec):
-            self._evaluate(attributes, policy, errs, pod, enforced=True)
+            self._evaluate(attributes, policy, errs, pod, metrics, enforced=True)
 
-    def _template(self, attributes: Attributes, context: Context) -> None:
-        if self._is_exempt(attributes):
+    def _template(
+        self, attributes: Attributes, context: Context, metrics: PodSecurityMetrics
+    ) -> None:
+        if self._is_exempt(attributes, metrics):
             return
         namespace = context.reader.get(Namespace, "", attributes.namespace)
         if namespace is None:
             quoted = gotext.quote(attributes.namespace)
             _annotate(attributes, "error", f"failed to lookup namespace {quoted}")
+            metrics.failed(attributes, fatal=True)
             return
         policy, errs = self._policy(namespace)
         if not errs and policy.warn.level == policy.audit.level == PRIVILEGED:
             return
         template = _TEMPLATES[attributes.resource.type](attributes.new)
         if template is not None:
-            self._evaluate(attributes, policy, errs, template, enforced=False)
+            self._evaluate(attributes, policy, errs, template, metrics, enforced=False)
 
     def _evaluate(
         self,
@@ -157,6 +167,7 @@ class PodSecurity(PluginBase):
         policy: Policy,
         errs: list[FieldError],
         pod: Any,
+        metrics: PodSecurityMetrics,
         *,
         enforced: bool,
     ) -> None:
@@ -165,9 +176,11 @@ class PodSecurity(PluginBase):
             self._settings.runtime_classes
         ):
             _annotate(attributes, "exempt", "runtimeClass")
+            metrics.exempt(attributes)
             return
         if errs:
             _annotate(attributes, "error", f"Failed to parse policy: {field.join(errs)}")
+            metrics.failed(attributes, fatal=False)
         known: dict[LevelVersion, str] = {}
 
         def violated(demanded: LevelVersion) -> str:
@@ -178,13 +191,17 @@ class PodSecurity(PluginBase):
 
         if violated(policy.audit):
             _annotate(attributes, "audit-violations", _would(policy.audit, violated(policy.audit)))
+            metrics.evaluated(attributes, "deny", policy.audit, "audit")
         if enforced:
             _annotate(attributes, "enforce-policy", str(policy.enforce))
-            if detail := violated(policy.enforce):
+            detail = violated(policy.enforce)
+            metrics.evaluated(attributes, "deny" if detail else "allow", policy.enforce, "enforce")
+            if detail:
                 demanded = gotext.quote(str(policy.enforce))
                 raise forbidden_by_name(attributes, f"violates PodSecurity {demanded}: {detail}")
         if violated(policy.warn):
             attributes.warnings.append(_would(policy.warn, violated(policy.warn)))
+            metrics.evaluated(attributes, "deny", policy.warn, "warn")
 
     def _policy(self, namespace: Namespace) -> tuple[Policy, list[FieldError]]:
         name = namespace.metadata.name

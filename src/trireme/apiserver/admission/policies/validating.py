@@ -19,9 +19,10 @@ from trireme.api.admissionregistration.v1.validatingadmissionpolicybinding_types
 )
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase, forbidden
 from trireme.apiserver.admission.objects import Version
-from trireme.apiserver.admission.policies import hooks, validator
+from trireme.apiserver.admission.policies import hooks, monitoring, validator
 from trireme.apiserver.admission.policies.hooks import Hook, Hooks, Invocation, Values
 from trireme.apiserver.admission.policies.validator import Denial
+from trireme.kit.env import Env
 from trireme.machinery import errors, gotext
 from trireme.machinery.resource import Resource
 from trireme.machinery.status import StatusCause
@@ -78,7 +79,7 @@ class ValidatingAdmissionPolicies(PluginBase):
                 denied += [_configuration(problem) for problem in problems]
             notes: dict[str, list[str]] = {}
             for invocation in found:
-                denied += await _ask(invocation, values, attributes, notes)
+                denied += await _ask(invocation, values, attributes, context.env, notes)
             for key, texts in notes.items():
                 attributes.annotate(f"{hook.name}/{key}", ", ".join(texts))
         if denied:
@@ -89,6 +90,7 @@ async def _ask(
     invocation: Invocation,
     values: Values,
     attributes: Attributes,
+    env: Env,
     notes: dict[str, list[str]],
 ) -> list[_Denied]:
     """Evaluate a policy for one binding and parameter, and do what follows from violations."""
@@ -96,12 +98,15 @@ async def _ask(
     compiled: validator.Policy = hook.compiled
     activation = await values.of(invocation, compiled.uses)
     matching = values.matching(activation, invocation) if compiled.conditions else activation
+    began = env.clock.monotonic()
     outcome = compiled.decide(activation, matching)
+    seconds = env.clock.monotonic() - began
     denied = []
     for position, denial in enumerate(outcome.denials):
         if denial is None:
             continue
         for action in bound.binding.spec.validationActions:
+            monitoring.observe(env.metrics, hook.name, bound.name, action.lower(), seconds)
             match action:
                 case "Deny":
                     denied.append(_Denied(hook.name, bound.name, denial))
@@ -117,7 +122,9 @@ async def _ask(
         texts = notes.setdefault(key, [])
         if text not in texts:
             texts.append(text)
-    denied += [_Denied(hook.name, bound.name, denial) for denial in outcome.annotation_errors]
+    for denial in outcome.annotation_errors:
+        monitoring.observe(env.metrics, hook.name, bound.name, "deny", seconds)
+        denied.append(_Denied(hook.name, bound.name, denial))
     return denied
 
 
