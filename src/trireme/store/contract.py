@@ -89,13 +89,9 @@ class Subscription(Protocol):
     """One watcher's stream: no gap, no duplicate, in order of revision. One reader only."""
 
     @property
-    def revision(self) -> int:
-        """Every matching event up to here has been returned by ``next``."""
-
+    def revision(self) -> int: ...  # ``next`` has returned every matching event up to here
     @property
-    def pending(self) -> bool:
-        """Whether there is an event that ``next`` has not returned, or one was discarded."""
-
+    def pending(self) -> bool: ...  # whether ``next`` has not returned all, or some were discarded
     async def next(self) -> list[Event]:
         """Waits for events; none after ``notify``. Cancelling loses nothing. SubscriptionClosed."""
 
@@ -110,8 +106,7 @@ class Subscription(Protocol):
 
 class Store(Protocol):
     """Compares are made in order of submission; writes are visible, and return, once durable.
-    A cancelled write may still happen. ``revision`` starts at 1 for an empty store.
-    """
+    A cancelled write may still happen. ``revision`` starts at 1 for an empty store."""
 
     @property
     def revision(self) -> int: ...
