@@ -17,7 +17,6 @@ from trireme.client.client import Client
 from trireme.client.transport import Unreachable
 from trireme.kit.clock import VirtualClock, VirtualLoop
 from trireme.kit.env import Env
-from trireme.kubelet.cgroups.apply import NoCgroups
 from trireme.kubelet.component import Kubelet, Parts
 from trireme.kubelet.config import KubeletConfig
 from trireme.kubelet.csi.contract import Sockets
@@ -28,6 +27,7 @@ from trireme.machinery.errors import ApiError
 from trireme.runtime.informer import Informers
 from trireme.testing import clients, control_plane
 from trireme.testing.fake_cri import FakeRuntime
+from trireme.testing.memory_cgroups import MemoryCgroups
 
 ADMIN = User("admin", groups=("system:masters", AUTHENTICATED))
 NODE = "node-0"
@@ -171,6 +171,7 @@ class Node:
         self.config = KubeletConfig(
             node_name=NODE, node_ips=("192.0.2.1",), cluster_dns=("10.96.0.10",), **options
         )
+        self.cgroups: Any = MemoryCgroups()
         self._task: asyncio.Task[None] | None = None
         self.kubelet: Kubelet | None = None
 
@@ -181,7 +182,7 @@ class Node:
             runtime=self.cri,
             transport=self.cri,
             host=self.host,
-            cgroups=NoCgroups(),
+            cgroups=self.cgroups,
             machine=Machine(),
             sockets=self.sockets,
         )

@@ -48,6 +48,8 @@ from trireme.kubelet.observe.inspect import Inspector
 from trireme.kubelet.observe.pleg import Pleg
 from trireme.kubelet.probes.manager import ProbeManager
 from trireme.kubelet.probes.run import Prober, Transport
+from trireme.kubelet.resize.actuate import Actuator
+from trireme.kubelet.resize.store import Allocations
 from trireme.kubelet.status.manager import StatusManager
 from trireme.kubelet.sync.create import Factory
 from trireme.kubelet.sync.execute import Executor
@@ -170,6 +172,7 @@ class Kubelet:
             self.events,
             cgroup_v2=parts.cgroups.v2,
         )
+        allocations = Allocations(host, env.log, config.root_dir)
         remover = Remover(runtime, self.logs, self.inspector)
         executor = Executor(env, runtime, factory, images, killer, hooks, self.events, remover)
         self.workers = Workers(
@@ -190,6 +193,8 @@ class Kubelet:
                 host=host,
                 node=self.node,
                 crashes=Backoff(maximum=config.crash_backoff_max_seconds),
+                allocations=allocations,
+                actuator=Actuator(runtime, parts.cgroups, allocations, config.cgroup_parent),
             ),
             group,
             self.node.view,
@@ -259,10 +264,12 @@ class Kubelet:
             ("eviction", self.eviction.run_forever()),
             ("log rotation", self._rotator.run_forever()),
             ("qos cgroups", self._update_qos_forever()),
+            ("resizes", self.workers.resizes.retry_forever()),
         ):
             self._group.create_task(loop, name=name)
         if not self.config.standalone:
             await self._join()
+        self.workers.resizes.start()
 
     async def _join(self) -> None:
         """Become a node of the cluster."""

@@ -18,6 +18,7 @@ CPU_PERIOD = 100_000
 MIN_SHARES = 2
 MAX_SHARES = 262_144
 MIN_QUOTA = 1_000
+MIN_CPU_LIMIT = 10  # thousandths: what the smallest quota gives
 
 
 def value(resources: dict[str, str], name: str) -> int:
@@ -27,6 +28,17 @@ def value(resources: dict[str, str], name: str) -> int:
         return 0
     parsed = quantity.parse(text)
     return parsed.milli_value() if name == "cpu" else parsed.value()
+
+
+def text(name: str, amount: int) -> str:
+    """An amount of ``name``, in its unit, as a quantity."""
+    if name == "cpu":
+        return quantity.canonical(f"{amount}m")
+    return str(quantity.of(amount, quantity.BINARY_SI)) if name == "memory" else str(amount)
+
+
+def texts(amounts: dict[str, int]) -> dict[str, str]:
+    return {name: text(name, amount) for name, amount in amounts.items()}
 
 
 def pod_requests(pod: core.Pod) -> dict[str, int]:
@@ -79,6 +91,20 @@ def cpu_shares(milli: int) -> int:
 def cpu_weight(shares: int) -> int:
     """cgroup v2's weight (1-10000) for cgroup v1's shares (2-262144)."""
     return 1 + (shares - 2) * 9999 // 262_142
+
+
+def shares_of_weight(weight: int) -> int:
+    """cgroup v1's shares for cgroup v2's weight; the inverse of ``cpu_weight``, rounded."""
+    return 2 + (weight - 1) * 262_142 // 9999
+
+
+def milli_of_shares(shares: int) -> int:
+    return -(-shares * 1000 // 1024)
+
+
+def milli_of_quota(quota: int, period: int) -> int:
+    """0 means no limit."""
+    return quota * 1000 // period if quota > 0 and period else 0
 
 
 def cpu_quota(milli: int, period: int = CPU_PERIOD) -> int:

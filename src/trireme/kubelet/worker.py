@@ -32,6 +32,11 @@ from trireme.kubelet.images.pull import Images
 from trireme.kubelet.observe.inspect import Inspector
 from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.probes.manager import ProbeManager, Target
+from trireme.kubelet.resize import allocation
+from trireme.kubelet.resize import plan as resizing
+from trireme.kubelet.resize.actuate import Actuator, ResizeFailure
+from trireme.kubelet.resize.plan import Resize
+from trireme.kubelet.resize.store import Allocations
 from trireme.kubelet.status import compute
 from trireme.kubelet.status.compute import Facts, Failure
 from trireme.kubelet.status.manager import StatusManager
@@ -40,7 +45,7 @@ from trireme.kubelet.sync.execute import Executor, Outcome, Round
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.plan import WaitingReason
 from trireme.kubelet.volumes.manager import VolumeManager
-from trireme.kubelet.volumes.plugin import Objects, VolumeError, VolumePending
+from trireme.kubelet.volumes.plugin import Mounted, Objects, VolumeError, VolumePending
 from trireme.machinery import time
 from trireme.machinery.errors import ApiError
 
@@ -75,6 +80,22 @@ class NodeState(Protocol):
         """Empty when pods can get a network."""
         ...
 
+    def memory_capacity(self) -> int: ...
+
+
+class ResizeReports(Protocol):
+    """The part of ``resize.manager.Resizes`` that rounds report to."""
+
+    def conditions(self, uid: str) -> tuple[core.PodCondition, ...]: ...
+
+    def in_progress(self, pod: core.Pod) -> None: ...
+
+    def failed(self, pod: core.Pod, problem: str) -> None: ...
+
+    def completed(self, pod: core.Pod) -> None: ...
+
+    def forget(self, uid: str) -> None: ...
+
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """The dependencies that all workers of a node share."""
@@ -95,13 +116,19 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     node: NodeState
     crashes: Backoff
+    allocations: Allocations
+    actuator: Actuator
 
 
 class Worker:
-    """The worker of one pod UID on this node."""
+    """The worker of one pod UID on this node. ``pod`` has the resources that are allocated to it,
+    whatever the API's version asks for."""
 
-    def __init__(self, deps: Deps, pod: core.Pod, *, orphan: bool = False) -> None:
+    def __init__(
+        self, deps: Deps, pod: core.Pod, resizes: ResizeReports, *, orphan: bool = False
+    ) -> None:
         self._deps = deps
+        self._resizes = resizes
         self.pod = pod
         self.uid = pod.metadata.uid
         self.state = State.SYNCING
@@ -233,6 +260,8 @@ class Worker:
             observed = await self._deps.inspector.pod(self.uid)
             if self._past_deadline():
                 self.failure = DEADLINE
+            if self._deps.allocations.actuated(self.uid) is not None:
+                self._resizes.in_progress(pod)
             status = self._publish(observed)
             if podspec.is_terminal(status):
                 self.state = State.TERMINATING
@@ -273,11 +302,32 @@ class Worker:
             return delay
         self._mount_delay, self._pending_since = MOUNT_RETRY_SECONDS, None
         deps.probes.sync(pod, self._targets(observed))
+        resize = resizing.plan(pod, observed, deps.allocations.actuated(self.uid))
         plan = planning.plan(
-            pod, observed, deps.probes.results(), deps.crashes, deps.env.clock.now()
+            pod,
+            observed,
+            deps.probes.results(),
+            deps.crashes,
+            deps.env.clock.now(),
+            resize.restarts,
         )
         if not plan.actions:
-            return Outcome()
+            return await self._resize(pod, resize)
+        if resize.restarts:
+            deps.actuator.grow(pod)
+        outcome = await self._execute(pod, observed, plan, volumes)
+        if not outcome.failed:
+            outcome.failed = (await self._resize(pod, resize)).failed
+        return outcome
+
+    async def _execute(
+        self,
+        pod: core.Pod,
+        observed: ObservedPod,
+        plan: planning.Plan,
+        volumes: Mapping[str, Mounted],
+    ) -> Outcome:
+        deps = self._deps
         outcome = await deps.executor.run(
             Round(
                 pod=pod,
@@ -292,9 +342,29 @@ class Worker:
         for name, reason in outcome.reasons.items():
             if reason is None:
                 self._reasons.pop(name, None)
+                container = podspec.find(pod, name)
+                assert container is not None
+                resources = allocation.effective(pod.spec.resources, container.resources)
+                deps.allocations.started(self.uid, name, resources)
             else:
                 self._reasons[name] = reason
         return outcome
+
+    async def _resize(self, pod: core.Pod, resize: Resize) -> Outcome:
+        """Put what is allocated in force; complete once nothing differs."""
+        deps = self._deps
+        if deps.allocations.actuated(self.uid) is None:
+            return Outcome()
+        try:
+            await deps.actuator.run(pod, resize, deps.node.memory_capacity())
+        except ResizeFailure as failure:
+            self._resizes.failed(pod, str(failure))
+            return Outcome(failed=str(failure))
+        if pod is self.pod:
+            self._resizes.completed(pod)
+            # The round ends with a status that says so.
+            return Outcome(changed=True)
+        return Outcome()
 
     def _await_volumes(self, pod: core.Pod, pending: VolumePending) -> float:
         """Others have to act on the pod's volumes: ask again soon, and tell the user when it takes
@@ -394,6 +464,7 @@ class Worker:
         await deps.volumes.unmount(self.uid)
         await deps.cgroups.remove(cgroup_plan.pod_path(deps.config.cgroup_parent, pod))
         deps.images.forget(self.uid)
+        self._resizes.forget(self.uid)
         self.state = State.FINISHED
         if self._orphan:
             self.gone.set()
@@ -447,6 +518,8 @@ class Worker:
                 terminal=terminal or self.state is not State.SYNCING,
                 failure=self.failure,
                 runtime=deps.config.runtime_name,
+                actuated=deps.allocations.actuated(self.uid),
+                resizes=self._resizes.conditions(self.uid) if self.state is State.SYNCING else (),
             )
         )
         reported = self._computed

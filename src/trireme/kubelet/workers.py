@@ -14,6 +14,8 @@ from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
 from trireme.kubelet.admit import decide
 from trireme.kubelet.admit.decide import NodeView
+from trireme.kubelet.resize.conditions import DEFERRED
+from trireme.kubelet.resize.manager import Refusal, Resizes
 from trireme.kubelet.status.compute import Failure
 from trireme.kubelet.worker import Deps, State, Worker
 
@@ -37,6 +39,9 @@ class Workers:
         self._admitting: dict[str, core.Pod] = {}
         self._workers: dict[str, Worker] = {}
         self._rejected: set[str] = set()
+        self.resizes = Resizes(
+            deps.env, deps.allocations, deps.events, self._refusal, self._reallocated
+        )
 
     def pods(self) -> list[core.Pod]:
         """Every pod that is bound to this node and not removed yet."""
@@ -70,7 +75,7 @@ class Workers:
         uid = pod.metadata.uid
         worker = self._workers.get(uid)
         if worker is not None:
-            worker.update(pod)
+            worker.update(self.resizes.update(pod))
             return
         if podspec.is_terminal(pod.status) and pod.metadata.deletionTimestamp is None:
             # Ended before this kubelet ran: kept for logs and for its deletion.
@@ -79,7 +84,7 @@ class Workers:
         if uid in self._admitting:
             self._admitting[uid] = pod
             return
-        failure = self._failure(pod, self._node_view())
+        failure = self._failure(self.resizes.load(pod), self._node_view())
         if failure is not None and decide.is_of_node(failure):
             self._admitting[uid] = pod
             name = f"admit {pod.metadata.namespace}/{pod.metadata.name}"
@@ -92,7 +97,7 @@ class Workers:
         view = await self._newest_view()
         pod = self._admitting.pop(uid, None)
         if pod is not None:
-            self._begin(pod, self._failure(pod, view))
+            self._begin(pod, self._failure(self.resizes.load(pod), view))
 
     def _failure(self, pod: core.Pod, view: NodeView) -> Failure | None:
         if pod.metadata.deletionTimestamp is not None:
@@ -100,7 +105,9 @@ class Workers:
         return decide.decide(pod, self.active(), view)
 
     def _begin(self, pod: core.Pod, failure: Failure | None) -> None:
-        worker = self._start(pod)
+        if failure is None:
+            self.resizes.admit(pod)
+        worker = self._start(self.resizes.load(pod))
         if failure is not None:
             self._rejected.add(worker.uid)
             self._deps.events.pod(pod, "Warning", failure.reason, failure.message)
@@ -140,7 +147,9 @@ class Workers:
         return worker is None or worker.state in (State.FINISHED, State.REMOVED)
 
     def _start(self, pod: core.Pod, *, orphan: bool = False) -> Worker:
-        worker = self._workers[pod.metadata.uid] = Worker(self._deps, pod, orphan=orphan)
+        worker = self._workers[pod.metadata.uid] = Worker(
+            self._deps, pod, self.resizes, orphan=orphan
+        )
         name = f"pod {pod.metadata.namespace}/{pod.metadata.name}"
         task = self._group.create_task(worker.run(), name=name)
         task.add_done_callback(lambda _: self._forget(worker))
@@ -150,3 +159,15 @@ class Workers:
         if self._workers.get(worker.uid) is worker:
             del self._workers[worker.uid]
         self._rejected.discard(worker.uid)
+        self._deps.allocations.forget(worker.uid)
+
+    def _refusal(self, pod: core.Pod) -> Refusal | None:
+        """Why ``pod``'s desired resources cannot be allocated now."""
+        others = [other for other in self.active() if other.metadata.uid != pod.metadata.uid]
+        failure = decide.decide(pod, others, self._node_view())
+        return None if failure is None else Refusal(DEFERRED, failure.message)
+
+    def _reallocated(self, pod: core.Pod) -> None:
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is not None:
+            worker.update(pod)

@@ -112,6 +112,7 @@ class FakeRuntime:
         self.sandbox_error = ""
         self.handlers = {""}
         self.network_ready = True
+        self.update_problem = ""
         self.probe: ProbeHook | None = None
         self.execs: list[tuple[str, str, tuple[str, ...]]] = []
         # (pod name, container) -> bytes of memory and of the writable layer.
@@ -359,6 +360,9 @@ class FakeRuntime:
             mounts=config.mounts,
             log_path=log_path,
             image_id=config.image.image,
+            resources=model.ContainerResources(linux=config.linux.resources)
+            if config.linux is not None
+            else None,
         )
 
     async def list_containers(self, pod_uid: str = "") -> list[model.Container]:
@@ -378,6 +382,8 @@ class FakeRuntime:
 
     async def update_resources(self, container_id: str, linux: model.LinuxResources) -> None:
         container = self._container(container_id)
+        if self.update_problem:
+            raise RuntimeFailure("UNKNOWN", self.update_problem)
         if container.config.linux is not None:
             container.config.linux.resources = linux
 

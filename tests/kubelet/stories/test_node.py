@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 
-import pytest
 from tests.kubelet.harness import Node, container, play, pod
 
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
-from trireme.machinery.errors import ApiError
 
 GATE = core.PodReadinessGate(conditionType="example.com/gate")
 
@@ -108,23 +106,6 @@ def test_a_pod_for_a_label_that_its_node_has_just_got_is_taken() -> None:
         assert node.api.reasons("elsewhere") == ["NodeAffinity"]
         await node.api.delete_pod("elsewhere")
         await node.until(lambda: not node.api.has_pod("elsewhere"), 35)
-
-    play(story)
-
-
-def test_a_running_pod_is_not_resized_and_nobody_says_it_was() -> None:
-    async def story(node: Node) -> None:
-        small = container("main", resources=core.ResourceRequirements(requests={"cpu": "1"}))
-        await node.api.put(pod("web", small))
-        await node.until(lambda: node.phase("web") == "Running", 5)
-        bigger = {"name": "main", "resources": {"requests": {"cpu": "2"}}}
-        change = {"spec": {"containers": [bigger]}}
-        with pytest.raises(ApiError, match="Pod running on node without support for resize"):
-            await node.api.client.patch(
-                core.Pod, "web", "default", change, kind="strategic", subresource="resize"
-            )
-        (status,) = node.api.pod("web").status.containerStatuses
-        assert status.resources is None and status.allocatedResources == {}
 
     play(story)
 

@@ -42,6 +42,14 @@ class Cgroups(Protocol):
 
     def exists(self, path: str) -> bool: ...
 
+    def read(self, path: str) -> Limits:
+        """The limits in force; OSError where there is no such group."""
+        ...
+
+    def memory_usage(self, path: str) -> int:
+        """Bytes, of the group and all below it."""
+        ...
+
     async def remove(self, path: str) -> None:
         """The group and all below it, with every process in it killed."""
         ...
@@ -69,6 +77,12 @@ class NoCgroups:
 
     def exists(self, path: str) -> bool:
         return True
+
+    def read(self, path: str) -> Limits:
+        return Limits()
+
+    def memory_usage(self, path: str) -> int:
+        return 0
 
     async def remove(self, path: str) -> None:
         return
@@ -102,6 +116,22 @@ class KernelCgroups:
         for controller, root in self._roots.items():
             _make_v1(controller, root, path)
             _write_all(root + path, files.get(controller, {}))
+
+    def read(self, path: str) -> Limits:
+        if self.v2:
+            return plan.read_v2(lambda name: _read(f"{self._roots['']}{path}/{name}"))
+        return plan.read_v1(
+            lambda controller, name: (
+                _read(f"{self._roots[controller]}{path}/{name}")
+                if controller in self._roots
+                else ""
+            )
+        )
+
+    def memory_usage(self, path: str) -> int:
+        if self.v2:
+            return int(_read(f"{self._roots['']}{path}/memory.current") or 0)
+        return int(_read(f"{self._roots['memory']}{path}/memory.usage_in_bytes"))
 
     def exists(self, path: str) -> bool:
         return all(os.path.isdir(root + path) for root in self._roots.values())
@@ -213,6 +243,11 @@ def _make_v1(controller: str, root: str, path: str) -> None:
 def _write_all(folder: str, files: dict[str, str]) -> None:
     for name, content in files.items():
         _write(f"{folder}/{name}", content)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read().strip()
 
 
 def _write(path: str, content: str) -> None:

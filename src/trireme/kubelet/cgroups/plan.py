@@ -7,7 +7,7 @@ monitoring reads them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -66,6 +66,38 @@ def node_limits(allocatable: dict[str, str]) -> Limits:
         memory=podresources.value(allocatable, "memory"),
         pids=podresources.value(allocatable, "pids"),
     )
+
+
+# cgroup v1 writes the absence of a memory limit as the largest multiple of a page.
+_NO_LIMIT = 1 << 62
+
+
+def read_v1(file: Callable[[str, str], str]) -> Limits:
+    """``file``: the content of a controller's file, empty where there is no such controller."""
+    memory = int(file("memory", "memory.limit_in_bytes") or 0)
+    pids = file("pids", "pids.max")
+    return Limits(
+        cpu_shares=int(file("cpu", "cpu.shares") or 0),
+        cpu_quota=max(int(file("cpu", "cpu.cfs_quota_us") or 0), 0),
+        memory=memory if memory < _NO_LIMIT else 0,
+        pids=_number(pids),
+    )
+
+
+def read_v2(file: Callable[[str], str]) -> Limits:
+    weight = int(file("cpu.weight") or 0)
+    quota, _, period = file("cpu.max").partition(" ")
+    milli = podresources.milli_of_quota(_number(quota), int(period or 0))
+    return Limits(
+        cpu_shares=podresources.shares_of_weight(weight) if weight else 0,
+        cpu_quota=podresources.cpu_quota(milli),
+        memory=_number(file("memory.max")),
+        pids=_number(file("pids.max")),
+    )
+
+
+def _number(text: str) -> int:
+    return 0 if text in ("", "max") else int(text)
 
 
 def v1_files(limits: Limits) -> dict[str, dict[str, str]]:

@@ -132,6 +132,13 @@ def conditions(facts: Facts, before: Sequence[core.NodeCondition]) -> list[core.
     return found
 
 
+# What the API server must know of a node before it lets pods there ask for it (KEP-5328).
+DECLARED_FEATURES = (
+    "InPlacePodLevelResourcesVerticalScaling",
+    "InPlacePodVerticalScalingInitContainers",
+)
+
+
 def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
     """The whole status; fields that other clients own are kept."""
     config, machine = facts.config, facts.machine
@@ -150,6 +157,7 @@ def status(facts: Facts, before: core.NodeStatus) -> core.NodeStatus:
         volumesInUse=list(facts.volumes_in_use),
         runtimeHandlers=_handlers(facts.runtime),
         features=_features(facts.runtime),
+        declaredFeatures=list(DECLARED_FEATURES),
     )
     if config.server is not None:
         result.daemonEndpoints = core.NodeDaemonEndpoints(

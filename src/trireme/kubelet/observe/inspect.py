@@ -129,6 +129,7 @@ class Inspector:
             restart_count=int(notes.get(labels.RESTART_COUNT, "0") or 0),
             log_path=status.log_path,
             user=status.user.linux if status.user is not None else None,
+            resources=status.resources.linux if status.resources is not None else None,
         )
 
     def _termination_message(self, status: model.ContainerStatus, notes: Mapping[str, str]) -> str:

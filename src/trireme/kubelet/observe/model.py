@@ -31,6 +31,8 @@ class ObservedContainer(msgspec.Struct, frozen=True, kw_only=True):
     restart_count: int = 0
     log_path: str = ""
     user: model.LinuxContainerUser | None = None
+    # What is in force, where the runtime says so.
+    resources: model.LinuxResources | None = None
 
     @property
     def running(self) -> bool:

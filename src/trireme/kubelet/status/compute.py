@@ -12,9 +12,10 @@ import msgspec
 
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod import qos
-from trireme.kubelet import podspec
+from trireme.kubelet import podresources, podspec
 from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.probes.decide import ProbeResults
+from trireme.kubelet.resize.allocation import Resources
 from trireme.kubelet.status import conditions, containers
 from trireme.kubelet.status.phase import phase as phase_of
 from trireme.kubelet.sync import plan
@@ -47,6 +48,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     terminal: bool = False
     failure: Failure | None = None
     runtime: str = containers.RUNTIME
+    # The resources in force where a resize is being carried out, and its conditions.
+    actuated: Resources | None = None
+    resizes: tuple[core.PodCondition, ...] = ()
 
 
 def compute(facts: Facts) -> core.PodStatus:
@@ -69,6 +73,7 @@ def compute(facts: Facts) -> core.PodStatus:
                 facts.reasons,
                 facts.probes,
                 runtime=facts.runtime,
+                actuated=facts.actuated,
             ),
         )
     _limit_messages(pod, status)
@@ -83,6 +88,7 @@ def compute(facts: Facts) -> core.PodStatus:
     _keep_terminal(facts, status)
     _set_reason(facts, status)
     status.qosClass = old.qosClass or qos.of(pod.spec)
+    _set_resources(facts, status)
     _set_addresses(facts, status)
     status.startTime = old.startTime or time.format(facts.now)
     _carry_over(facts, status)
@@ -190,6 +196,29 @@ def _set_reason(facts: Facts, status: core.PodStatus) -> None:
         status.message = facts.old.message or facts.pod.status.message
 
 
+def _set_resources(facts: Facts, status: core.PodStatus) -> None:
+    """What is allocated to the whole pod, and what of it is in force."""
+    pod, actuated = facts.pod, facts.actuated
+    status.allocatedResources = podresources.texts(podresources.pod_requests(pod))
+    if actuated is not None:
+        spec = msgspec.structs.replace(
+            pod.spec,
+            resources=actuated.pod,
+            containers=[_in_force(c, actuated) for c in pod.spec.containers],
+            initContainers=[_in_force(c, actuated) for c in pod.spec.initContainers],
+        )
+        pod = msgspec.structs.replace(pod, spec=spec)
+    status.resources = core.ResourceRequirements(
+        requests=podresources.texts(podresources.pod_requests(pod)),
+        limits=podresources.texts(podresources.pod_limits(pod)),
+    )
+
+
+def _in_force(container: core.Container, actuated: Resources) -> core.Container:
+    resources = actuated.containers.get(container.name, container.resources)
+    return msgspec.structs.replace(container, resources=resources)
+
+
 def _set_addresses(facts: Facts, status: core.PodStatus) -> None:
     if facts.host_ips:
         status.hostIP = facts.host_ips[0]
@@ -254,4 +283,4 @@ def _set_conditions(
             condition.lastTransitionTime = earlier.lastTransitionTime
         if condition.lastTransitionTime is None:
             condition.lastTransitionTime = time.format(facts.now)
-    status.conditions = [*foreign, *own]
+    status.conditions = [*foreign, *own, *facts.resizes]

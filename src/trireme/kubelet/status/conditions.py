@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
+from trireme.kubelet.resize.conditions import TYPES as RESIZE
 
 READY_TO_START = "PodReadyToStartContainers"
 INITIALIZED = "Initialized"
 READY = "Ready"
 CONTAINERS_READY = "ContainersReady"
 SCHEDULED = "PodScheduled"
-OWNED = (READY_TO_START, INITIALIZED, READY, CONTAINERS_READY, SCHEDULED)
+OWNED = (READY_TO_START, INITIALIZED, READY, CONTAINERS_READY, SCHEDULED, *RESIZE)
 
 # Shared with other components that disrupt pods (KEP-3329); the reason names the kubelet.
 DISRUPTION = "DisruptionTarget"

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import nanotime, podspec
+from trireme.kubelet import nanotime, podresources, podspec
 from trireme.kubelet.cri.model import ContainerState
 from trireme.kubelet.observe.model import ObservedContainer, ObservedPod
 from trireme.kubelet.probes.decide import ProbeResults
+from trireme.kubelet.resize.allocation import RESIZABLE, Resources
 from trireme.kubelet.sync import plan
 from trireme.kubelet.sync.plan import WaitingReason
 
@@ -39,11 +40,12 @@ def statuses(
     probes: ProbeResults,
     *,
     runtime: str = RUNTIME,
+    actuated: Resources | None = None,
 ) -> list[core.ContainerStatus]:
     """``kind``: ``init``, ``container`` or ``ephemeral``."""
     before = {status.name: status for status in previous}
     found = [
-        _status(pod, kind, container, observed, before.get(container.name), runtime)
+        _status(pod, kind, container, observed, before.get(container.name), runtime, actuated)
         for of_kind, container in podspec.containers(pod)
         if of_kind == kind
     ]
@@ -65,11 +67,15 @@ def _status(
     observed: ObservedPod,
     old: core.ContainerStatus | None,
     runtime: str,
+    actuated: Resources | None,
 ) -> core.ContainerStatus:
     instances = observed.instances(container.name)
     if not instances:
         return _unobserved(pod, container, old)
     status = _from_observed(container, instances[0], old, runtime)
+    if kind != "ephemeral":
+        status.allocatedResources = container.resources.requests
+        status.resources = _resources(container, instances[0], actuated)
     if len(instances) > 1:
         status.lastState = _state(instances[1], runtime)
     elif old is not None:
@@ -124,7 +130,6 @@ def _from_observed(
         state=_state(observed, runtime),
         volumeMounts=_mounts(container),
     )
-    # No ``resources``: without them the API refuses resizes, which this kubelet does not support.
     if observed.user is not None:
         status.user = core.ContainerUser(
             linux=core.LinuxContainerUser(
@@ -134,6 +139,36 @@ def _from_observed(
             )
         )
     return status
+
+
+def _resources(
+    container: core.Container, observed: ObservedContainer, actuated: Resources | None
+) -> core.ResourceRequirements:
+    """The resources in force: as the runtime says, else as this kubelet put them in force."""
+    allocated = container.resources
+    if not observed.running:
+        return allocated
+    mine = allocated if actuated is None else actuated.containers.get(container.name, allocated)
+    limits, requests = dict(allocated.limits), dict(allocated.requests)
+    for side, ours in ((limits, mine.limits), (requests, mine.requests)):
+        for name in RESIZABLE:
+            if name in side and name in ours:
+                side[name] = ours[name]
+    linux = observed.resources
+    if linux is not None:
+        # The kernel's smallest values may stand for less.
+        cpu_limit = podresources.milli_of_quota(linux.cpu_quota, linux.cpu_period)
+        cpu_request = podresources.milli_of_shares(linux.cpu_shares)
+        _overlay(limits, "cpu", cpu_limit, podresources.MIN_CPU_LIMIT)
+        _overlay(requests, "cpu", cpu_request, podresources.MIN_SHARES)
+        _overlay(limits, "memory", linux.memory_limit_in_bytes, 0)
+    return core.ResourceRequirements(limits=limits, requests=requests, claims=allocated.claims)
+
+
+def _overlay(side: dict[str, str], name: str, observed: int, smallest: int) -> None:
+    own = podresources.value(side, name)
+    if observed and name in side and observed != own and max(observed, own) > smallest:
+        side[name] = podresources.text(name, observed)
 
 
 def _state(observed: ObservedContainer, runtime: str) -> core.ContainerState:

@@ -90,7 +90,8 @@ class WaitingReason(msgspec.Struct, frozen=True):
 class _Draft:
     """The plan of one round so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, resized: frozenset[str] = frozenset()) -> None:
+        self.resized = resized
         self.kill_pod = False
         self.kills: list[Kill] = []
         self.init: list[int] = []
@@ -99,13 +100,21 @@ class _Draft:
 
 
 def plan(
-    pod: core.Pod, observed: ObservedPod, probes: ProbeResults, crashes: Backoff, now: float
+    pod: core.Pod,
+    observed: ObservedPod,
+    probes: ProbeResults,
+    crashes: Backoff,
+    now: float,
+    resized: frozenset[str] = frozenset(),
 ) -> Plan:
-    """The actions for ``pod`` now; empty when its observed state is the desired one."""
+    """The actions for ``pod`` now; empty when its observed state is the desired one.
+
+    ``resized``: running containers that a resize restarts, by name.
+    """
     changed, attempt, sandbox_id = sandbox_changed(pod, observed)
     if changed:
         return _plan_new_sandbox(pod, observed, attempt, crashes, now)
-    draft = _Draft()
+    draft = _Draft(resized)
     draft.ephemeral = [
         index
         for index, container in enumerate(pod.spec.ephemeralContainers)
@@ -307,6 +316,9 @@ def _step_running_sidecar(
         message = f"Init container {container.name} failed liveness probe"
         draft.kills.append(Kill(latest.id, container.name, message, LIVENESS))
         draft.init.append(index)
+    elif container.name in draft.resized:
+        draft.kills.append(_kill_resized(container, latest))
+        draft.init.append(index)
     return True
 
 
@@ -328,6 +340,9 @@ def _plan_regular(
         cause = _kill_reason(container, latest, probes)
         if cause is None:
             keep += 1
+            if container.name in draft.resized:
+                draft.kills.append(_kill_resized(container, latest))
+                draft.regular.append(index)
             continue
         message, reason = cause
         policy = container.restartPolicy or pod.spec.restartPolicy
@@ -354,6 +369,11 @@ def _kill_reason(
 
 
 # ---- common
+
+
+def _kill_resized(container: core.Container, latest: ObservedContainer) -> Kill:
+    message = f"Container {container.name} resize requires restart"
+    return Kill(latest.id, container.name, message, CHANGED)
 
 
 def _kill_unknown(latest: ObservedContainer, what: str) -> Kill:
