@@ -10,6 +10,7 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.pod.resources import ResourceRequirements
 from trireme.api.core.v1.pod.spec import PodSpec
 from trireme.api.core.v1.selection import Taint
+from trireme.domain import scheduling_requests
 from trireme.machinery.meta import ObjectMeta
 from trireme.scheduler import hints, profile
 
@@ -67,9 +68,11 @@ def pod(cpu: str = "1", label: str = "a", leaving: str | None = None) -> Pod:
     [
         (pod(), pod(), set()),
         (pod(), pod(cpu="500m"), {"NodeResourcesFit"}),
+        (pod(), pod(cpu="2"), set()),
         (pod(), pod(label="b"), {"PodTopologySpread", "InterPodAffinity"}),
         (pod(), pod(leaving="2030-01-01T00:00:00Z"), {"PodTopologySpread"}),
     ],
 )
 def test_a_changed_pod_on_a_node(old: Pod, new: Pod, helped: set[str]) -> None:
-    assert hints.of_pod(old, new) == helped
+    before, after = scheduling_requests.of(old), scheduling_requests.of(new)
+    assert hints.of_pod(old, new, before, after) == helped

@@ -19,29 +19,30 @@ from trireme.domain.resource_lists import ZERO, ResourceList
 
 def requests(pod: Pod) -> ResourceList:
     """The most that its containers request at any one time."""
-    running = _running(pod)
-    infeasible = _is_infeasible(pod)
+    running = resizable(pod)
 
     def of(container: Container) -> ResourceList:
-        asked = resource_lists.parse(container.resources.requests)
-        status = running.get(container.name)
+        own, status = container.resources.requests, running.get(container.name)
         if status is None or status.resources is None:
-            return asked
-        actual = resource_lists.parse(status.resources.requests)
-        allocated = resource_lists.parse(status.allocatedResources)
-        if infeasible:
-            return resource_lists.most(actual, allocated)
-        return resource_lists.most(asked, actual, allocated)
+            return resource_lists.parse(own)
+        return effective(pod, own, status.resources.requests, status.allocatedResources)
 
     total = aggregate.sum_up(pod.spec, of)
     if pod.spec.resources is not None:
-        total |= _pod_level(pod.spec.resources.requests)
+        declared = _pod_level(pod.spec.resources.requests)
+        if pod.status.resources is not None:
+            actual = pod.status.resources.requests
+            largest = effective(
+                pod, pod.spec.resources.requests, actual, pod.status.allocatedResources
+            )
+            declared = {name: largest.get(name, ZERO) for name in declared}
+        total |= declared
     return resource_lists.add(total, resource_lists.parse(pod.spec.overhead))
 
 
 def limits(pod: Pod) -> ResourceList:
     """The most that its containers may use at any one time; what has no limit does not count."""
-    running = _running(pod)
+    running = resizable(pod)
     infeasible = _is_infeasible(pod)
 
     def of(container: Container) -> ResourceList:
@@ -54,10 +55,29 @@ def limits(pod: Pod) -> ResourceList:
 
     total = aggregate.sum_up(pod.spec, of)
     if pod.spec.resources is not None:
-        total |= _pod_level(pod.spec.resources.limits)
+        declared = _pod_level(pod.spec.resources.limits)
+        if pod.status.resources is not None:
+            actual = resource_lists.parse(pod.status.resources.limits)
+            largest = actual if infeasible else resource_lists.most(declared, actual)
+            declared = {name: largest.get(name, ZERO) for name in declared}
+        total |= declared
     overhead = resource_lists.parse(pod.spec.overhead)
     limited = {name: extra for name, extra in overhead.items() if total.get(name, ZERO)}
     return resource_lists.add(total, limited)
+
+
+def effective(
+    pod: Pod,
+    desired: Mapping[str, str],
+    actual: Mapping[str, str],
+    allocated: Mapping[str, str],
+) -> ResourceList:
+    """The largest of the requests that are desired, in force and allocated; an infeasible resize
+    does not count."""
+    lists = [resource_lists.parse(actual), resource_lists.parse(allocated)]
+    if not _is_infeasible(pod):
+        lists.append(resource_lists.parse(desired))
+    return resource_lists.most(*lists)
 
 
 def is_pod_level(pod: Pod) -> bool:
@@ -74,7 +94,7 @@ def _pod_level(declared: Mapping[str, str]) -> ResourceList:
     )
 
 
-def _running(pod: Pod) -> dict[str, ContainerStatus]:
+def resizable(pod: Pod) -> dict[str, ContainerStatus]:
     """The statuses that say what a container has: those of containers that can be resized."""
     sidecars = {item.name for item in pod.spec.initContainers if aggregate.is_sidecar(item)}
     found = {status.name: status for status in pod.status.containerStatuses}

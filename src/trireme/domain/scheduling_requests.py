@@ -13,6 +13,7 @@ import msgspec
 
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.domain import pod_resources
 from trireme.machinery import quantity
 
 # The request of a container without one, in scores only, so that such pods are spread.
@@ -61,6 +62,69 @@ def of(pod: Pod) -> Request:
         memory=scored.get("memory", 0),
         ports=tuple(_ports(spec.containers, spec.initContainers)),
     )
+
+
+def of_running(pod: Pod, desired: Request) -> Request:
+    """What a pod on a node takes there: while a resize is under way, the largest of what is
+    desired, allocated and in force (KEP-1287). ``desired``: ``of`` the same pod."""
+    if not _is_resizing(pod):
+        return desired
+    effective = msgspec.structs.replace(
+        pod.spec,
+        containers=_effective(pod, pod.spec.containers),
+        initContainers=_effective(pod, pod.spec.initContainers),
+    )
+    own, status = pod.spec.resources, pod.status
+    if own is not None and status.resources is not None:
+        requests = pod_resources.effective(
+            pod, own.requests, status.resources.requests, status.allocatedResources
+        )
+        largest = {name: str(amount) for name, amount in requests.items() if name in own.requests}
+        effective.resources = msgspec.structs.replace(own, requests=largest)
+    return of(msgspec.structs.replace(pod, spec=effective))
+
+
+def _is_resizing(pod: Pod) -> bool:
+    """Whether what is desired, allocated and in force differ."""
+    status = pod.status
+    if not status.containerStatuses:
+        return False
+    own = pod.spec.resources
+    if own is not None and status.resources is not None:
+        if any(status.allocatedResources.get(name) != own.requests[name] for name in own.requests):
+            return True
+        if any(status.resources.requests.get(name) != own.requests[name] for name in own.requests):
+            return True
+    reported = {item.name: item for item in status.containerStatuses}
+    for item in status.initContainerStatuses:
+        reported[item.name] = item
+    for container in (*pod.spec.containers, *pod.spec.initContainers):
+        found = reported.get(container.name)
+        if found is None or found.resources is None:
+            continue
+        requests = container.resources.requests
+        if found.resources.requests != requests or found.allocatedResources != requests:
+            return True
+    return False
+
+
+def _effective(pod: Pod, containers: list[Container]) -> list[Container]:
+    running = pod_resources.resizable(pod)
+    made = []
+    for container in containers:
+        status = running.get(container.name)
+        if status is not None and status.resources is not None:
+            requests = pod_resources.effective(
+                pod,
+                container.resources.requests,
+                status.resources.requests,
+                status.allocatedResources,
+            )
+            texts = {name: str(amount) for name, amount in requests.items()}
+            changed = msgspec.structs.replace(container.resources, requests=texts)
+            container = msgspec.structs.replace(container, resources=changed)
+        made.append(container)
+    return made
 
 
 def _filled(container: Container) -> dict[str, int]:

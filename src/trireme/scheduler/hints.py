@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from trireme.api.core.v1.node_types import Node
 from trireme.api.core.v1.pod.pod import Pod
+from trireme.domain.scheduling_requests import Request
 
 ALL_OF_A_NODE = frozenset(
     {
@@ -66,13 +67,18 @@ def of_node(old: Node | None, new: Node) -> frozenset[str]:
     return frozenset(found)
 
 
-def of_pod(old: Pod, new: Pod) -> frozenset[str]:
-    """The plugins that may no longer refuse pods after a pod on a node changed."""
+def of_pod(old: Pod, new: Pod, before: Request, after: Request) -> frozenset[str]:
+    """The plugins that may no longer refuse pods after a pod on a node changed.
+
+    ``before``, ``after``: what it takes of its node.
+    """
     found: set[str] = set()
     if old.metadata.labels != new.metadata.labels:
         found |= POD_ADDED
     if old.metadata.deletionTimestamp is None and new.metadata.deletionTimestamp is not None:
         found.add("PodTopologySpread")
-    if [c.resources for c in old.spec.containers] != [c.resources for c in new.spec.containers]:
+    if before is not after and any(
+        after.resources.get(name, 0) < amount for name, amount in before.resources.items()
+    ):
         found.add("NodeResourcesFit")
     return frozenset(found)

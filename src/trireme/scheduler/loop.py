@@ -18,6 +18,8 @@ from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.policy.v1.poddisruptionbudget import PodDisruptionBudget
 from trireme.client.client import Client
 from trireme.client.resource_interface import ADDED, DELETED
+from trireme.domain import scheduling_requests
+from trireme.domain.scheduling_requests import Request
 from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.runtime.informer import Event, Informers
@@ -166,12 +168,12 @@ class Scheduler:
             self._move_all(hints.POD_DELETED)
         elif pod.spec.nodeName:
             self._drop_waiting(uid)
-            request = self._signatures.of(pod).request
+            request = self._request(pod)
             self.columns.set_pod(pod, pod.spec.nodeName, request)
             if event.type == ADDED or event.old is None or not event.old.spec.nodeName:
                 self._move_all(hints.POD_ADDED)
             else:
-                events = hints.of_pod(event.old, pod)
+                events = hints.of_pod(event.old, pod, self._request(event.old), request)
                 if events:
                     self._move_all(events)
         elif uid in self._assumed:
@@ -184,6 +186,10 @@ class Scheduler:
         else:
             self.nominations.drop(uid)
             self.queue.drop(uid)
+
+    def _request(self, pod: Pod) -> Request:
+        """What a pod takes of its node."""
+        return scheduling_requests.of_running(pod, self._signatures.of(pod).request)
 
     def _drop_waiting(self, uid: str) -> None:
         """The pod is bound or deleted: it waits no longer."""

@@ -1,1 +1,1 @@
-"""Resizing pods in place: which resources are allocated, and how they come into force (KEP-1287)."""
+"""Resizing pods in place: what is allocated, and how it comes into force (KEP-1287)."""
