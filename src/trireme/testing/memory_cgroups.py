@@ -9,6 +9,7 @@ import errno
 
 import msgspec
 
+from trireme.kubelet.cgroups.apply import Memory
 from trireme.kubelet.cgroups.plan import Limits
 
 
@@ -47,3 +48,10 @@ class MemoryCgroups:
             for path in self.groups
             if any(path.startswith(f"{folder}/pod") for folder in folders)
         ]
+
+    def memory(self, path: str) -> Memory | None:
+        limit = self.groups.get(path, Limits()).memory
+        return Memory(limit, self.memory_usage(path)) if limit and path in self.usage else None
+
+    def processes(self, path: str) -> int:
+        return 0

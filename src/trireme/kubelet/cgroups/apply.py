@@ -20,8 +20,6 @@ from trireme.kubelet.cgroups import plan
 from trireme.kubelet.cgroups.plan import Limits
 
 DELEGATED = ("cpuset", "cpu", "io", "memory", "pids", "hugetlb")
-# What cgroup v1 says of a group without a limit, and beyond any machine's memory.
-UNLIMITED = 1 << 62
 REMOVE_TRIES = 50
 REMOVE_PAUSE = 0.02
 
@@ -157,7 +155,7 @@ class KernelCgroups:
         if not self.v2:
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
         limit, usage = (_read_number(f"{folder}/{name}") for name in names[:2])
-        if limit is None or usage is None or limit >= UNLIMITED:
+        if limit is None or usage is None or limit >= plan.UNLIMITED:
             return None
         inactive = _read_stat(f"{folder}/memory.stat", names[2])
         return Memory(limit, max(usage - inactive, 0))

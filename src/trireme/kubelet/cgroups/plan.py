@@ -68,8 +68,8 @@ def node_limits(allocatable: dict[str, str]) -> Limits:
     )
 
 
-# cgroup v1 writes the absence of a memory limit as the largest multiple of a page.
-_NO_LIMIT = 1 << 62
+# cgroup v1 says a number of this size of a group without a limit: beyond any machine's memory.
+UNLIMITED = 1 << 62
 
 
 def read_v1(file: Callable[[str, str], str]) -> Limits:
@@ -79,7 +79,7 @@ def read_v1(file: Callable[[str, str], str]) -> Limits:
     return Limits(
         cpu_shares=int(file("cpu", "cpu.shares") or 0),
         cpu_quota=max(int(file("cpu", "cpu.cfs_quota_us") or 0), 0),
-        memory=memory if memory < _NO_LIMIT else 0,
+        memory=memory if memory < UNLIMITED else 0,
         pids=_number(pids),
     )
 
