@@ -14,6 +14,26 @@ from trireme.testing import control_plane
 NOBODY = User("system:anonymous", groups=("system:unauthenticated",))
 ADMIN = User("admin", groups=("system:masters",))
 ALIVE = "[+]ping ok\n[+]log ok\n[+]etcd ok\n"
+# What upstream's own test wants on each page.
+REQUIRED = [
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
+    "bootstrap-controller",
+    "start-system-namespaces-controller",
+    "start-service-ip-repair-controllers",
+    "scheduling/bootstrap-system-priority-classes",
+    "start-cluster-authentication-info-controller",
+    "start-kube-aggregator-informers",
+    "apiservice-registration-controller",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "kube-apiserver-autoregistration",
+    "apiservice-openapi-controller",
+    "storage-readiness",
+]
 HOOK = "poststarthook/rbac/bootstrap-roles"
 
 
@@ -27,7 +47,11 @@ async def ask(server: ApiServer, path: str, query: str = "", user: User = ADMIN)
 async def test_checks_have_upstreams_names() -> None:
     async with control_plane.api_server(post_start_hooks=True) as server:
         assert await ask(server, "/livez", user=NOBODY) == (200, "ok")
-        assert await ask(server, "/livez", "verbose") == (200, f"{ALIVE}livez check passed\n")
+        for page in ("livez", "readyz", "healthz"):
+            status, text = await ask(server, f"/{page}", "verbose")
+            assert status == 200 and text.endswith(f"{page} check passed\n")
+            lines = [f"[+]poststarthook/{name} ok" for name in REQUIRED]
+            assert {*lines, "[+]autoregister-completion ok"} <= {*text.splitlines()}
         status, text = await ask(server, "/readyz", "verbose")
         assert (status, text.startswith(ALIVE)) == (200, True)
         for name in ("etcd-readiness", "informer-sync", HOOK):
@@ -38,12 +62,21 @@ async def test_checks_have_upstreams_names() -> None:
 
 async def test_what_is_left_out() -> None:
     async with control_plane.api_server(post_start_hooks=True) as server:
-        assert await ask(server, "/livez", "verbose&exclude=etcd&exclude=b&exclude=a") == (
-            200,
-            "[+]ping ok\n[+]log ok\n[+]etcd excluded: ok\n"
+        status, text = await ask(server, "/livez", "verbose&exclude=etcd&exclude=b&exclude=a")
+        assert status == 200
+        assert text.startswith("[+]ping ok\n[+]log ok\n[+]etcd excluded: ok\n")
+        assert text.endswith(
             'warn: some health checks cannot be excluded: no matches for "a","b"\n'
-            "livez check passed\n",
+            "livez check passed\n"
         )
+
+
+async def test_a_server_that_is_to_end_lives_and_is_not_ready() -> None:
+    async with control_plane.api_server(post_start_hooks=True) as server:
+        assert "[+]shutdown ok\n" in (await ask(server, "/readyz", "verbose"))[1]
+        server.context.stopping.set()
+        assert (await ask(server, "/readyz"))[0] == 500
+        assert (await ask(server, "/livez"))[0] == 200
 
 
 async def test_what_is_wrong_is_not_for_everybody(
@@ -62,4 +95,5 @@ async def test_what_is_wrong_is_not_for_everybody(
             500,
             "internal server error: not finished\n",
         )
-        assert (await ask(server, "/livez"))[0] == 200
+        # As upstream without --livez-grace-period.
+        assert (await ask(server, "/livez"))[0] == 500

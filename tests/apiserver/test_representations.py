@@ -239,3 +239,25 @@ async def test_what_a_gate_cannot_be() -> None:
     with pytest.raises(ValueError, match="APIServerTracing to false, feature is locked to true"):
         async with client(feature_gates={"APIServerTracing": False}):
             pass
+
+
+async def test_a_watch_of_tables_has_the_heads_in_its_first_event_only() -> None:
+    async with client() as ask:
+        await ask.make("a")
+        await ask.make("b")
+        answer = await ask(
+            "GET",
+            f"{MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+            "&allowWatchBookmarks=true&timeoutSeconds=1",
+            accept=f"application/json;{TABLE}",
+        )
+        assert isinstance(answer, StreamReply)
+        lines = b"".join([chunk async for chunk in answer.chunks]).splitlines()
+        events = [msgspec.json.decode(line) for line in lines]
+    assert [event["type"] for event in events] == ["ADDED", "ADDED", "BOOKMARK"]
+    tables = [event["object"] for event in events]
+    assert tables[0]["columnDefinitions"][0]["name"] == "Name"
+    assert [one["columnDefinitions"] for one in tables[1:]] == [None, None]
+    for one in tables:
+        (row,) = one["rows"]
+        assert one["metadata"] == {"resourceVersion": row["object"]["metadata"]["resourceVersion"]}

@@ -79,6 +79,8 @@ class ApiServerConfig:
     identity: str = ""
     hostname: str = ""
     compaction_interval: float = 300.0
+    # --shutdown-delay-duration, in seconds: so long it serves on, not ready, when it is to end.
+    shutdown_delay: float = 0.0
     # --etcd-healthcheck-timeout and --etcd-readycheck-timeout, of the store's checks.
     healthcheck_timeout: float = 2.0
     readycheck_timeout: float = 2.0

@@ -77,6 +77,8 @@ class ServerContext:
     fairness: Levels | None
     # Set once the objects that every cluster has are there.
     bootstrapped: asyncio.Event
+    # Set once the server is to end: it is not ready any more.
+    stopping: asyncio.Event
 
     def endpoint(self, kind: type) -> Endpoint:
         """The endpoint of a type that is built in."""

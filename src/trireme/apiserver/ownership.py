@@ -124,16 +124,18 @@ class Ownership:
 
     def _converter(self, endpoint: Endpoint) -> Callable[[Any, str], tuple[Any, Atom] | None]:
         def convert(value: Any, version: str) -> tuple[Any, Atom] | None:
-            for other in self.versions(endpoint):
-                if other.resource.api_version != version:
-                    continue
-                if not endpoint.converts_by_webhook:
-                    return _converted(endpoint, other, value), self.atom(other)
-                missing = Unconverted(endpoint, value, version)
-                if missing.key not in self._converted_values:
-                    raise missing
-                return self._converted_values[missing.key], self.atom(other)
-            return None
+            known = {other.resource.api_version: other for other in self.versions(endpoint)}
+            target = known.get(version)
+            if target is None:
+                return None
+            if not endpoint.converts_by_webhook:
+                # It may come back from another version.
+                source = known.get(value.get("apiVersion"), endpoint)
+                return _converted(source, target, value), self.atom(target)
+            missing = Unconverted(endpoint, value, version)
+            if missing.key not in self._converted_values:
+                raise missing
+            return self._converted_values[missing.key], self.atom(target)
 
         return convert
 

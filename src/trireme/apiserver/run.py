@@ -45,6 +45,9 @@ async def run(config: ApiServerConfig, env: Env) -> None:
                 try:
                     await asyncio.get_running_loop().create_future()
                 finally:
+                    server.context.stopping.set()
+                    # What sends requests here learns by /readyz that it is to stop.
+                    await env.clock.sleep(config.shutdown_delay)
                     await bootstrap.leave(server.context)
         finally:
             await server.close()

@@ -182,6 +182,7 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
         turns=Turns(env.clock),
         fairness=_levels(config, env),
         bootstrapped=asyncio.Event(),
+        stopping=asyncio.Event(),
     )
 
 

@@ -309,3 +309,15 @@ async def test_watches_end_with_what_they_watch() -> None:
         assert await asyncio.gather(other, return_exceptions=True)
         await widgets.aclose()
         await gears.aclose()
+
+
+async def test_a_manager_may_apply_in_another_version() -> None:
+    versions = [version("v1beta1", storage=False), version("v1")]
+    async with crd_api(definition(versions=versions)) as ask:
+        for api in ("v1beta1", "v1", "v1beta1"):
+            path = f"/apis/example.com/{api}/namespaces/default/widgets/w?fieldManager=m"
+            status, made = await ask.patch(path, widget(api=api), "apply-patch+yaml")
+            assert status in (200, 201), made
+            assert made["apiVersion"] == f"example.com/{api}"
+            (entry,) = made["metadata"]["managedFields"]
+            assert entry["apiVersion"] == f"example.com/{api}"

@@ -26,6 +26,17 @@ _HEADS = {
     for name in ("ADDED", "MODIFIED", "DELETED", BOOKMARK, "ERROR")
 }
 
+
+class _Meta(msgspec.Struct):
+    resourceVersion: str = ""
+
+
+class _HasMeta(msgspec.Struct):
+    metadata: _Meta
+
+
+_decode_meta = msgspec.json.Decoder(_HasMeta).decode
+
 # (type, key, value) -> an event's bytes.
 Write = Callable[[str, str, bytes], bytes]
 
@@ -71,7 +82,7 @@ def _body(
         return table.table(
             endpoint,
             [value],
-            ListMeta(),
+            ListMeta(resourceVersion=_decode_meta(value).metadata.resourceVersion),
             clock.now(),
             include,
             form.version,

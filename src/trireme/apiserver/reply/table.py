@@ -40,16 +40,16 @@ def table(
     *,
     definitions: bool = True,
 ) -> bytes:
-    """The Table of some stored values. ``definitions`` False leaves the column heads out."""
+    """The Table of some stored values. ``definitions`` False leaves the column heads out: null."""
     resource = endpoint.resource
-    columns = [item for item in resource.columns if item.name] if definitions else []
+    columns = [item for item in resource.columns if item.name]
     rows = [_row(endpoint, value, now, include, version) for value in values]
     return msgspec.json.encode(
         {
             "kind": "Table",
             "apiVersion": f"meta.k8s.io/{version}",
             "metadata": meta,
-            "columnDefinitions": [_definition(column) for column in columns],
+            "columnDefinitions": list(map(_definition, columns)) if definitions else None,
             "rows": rows,
         }
     )

@@ -188,8 +188,7 @@ class _Stream:
             for start in range(0, max(len(first), 1), AT_ONCE):
                 lines = await self._first(first[start : start + AT_ONCE])
                 if mark and self._options.bookmarks and start + AT_ONCE >= len(first):
-                    end_mark = self._bookmark(since, {"k8s.io/initial-events-end": "true"})
-                    lines = chain(lines, [end_mark])
+                    lines = chain(lines, self._end_mark(since))
                 for chunk in _bundled(lines, self._sizes.observe):
                     yield chunk
                 await turn.pause()
@@ -277,6 +276,11 @@ class _Stream:
             for event, (before, after) in zip(fresh, changes, strict=True)
         )
         return [one for one in matching if one is not None]
+
+    def _end_mark(self, revision: int) -> Iterator[bytes]:
+        """The bookmark after the first events: made after them, as the first event of a stream of
+        Tables has the heads."""
+        yield self._bookmark(revision, {"k8s.io/initial-events-end": "true"})
 
     def _bookmark(self, revision: int, annotations: dict[str, str]) -> bytes:
         resource = self._endpoint.resource

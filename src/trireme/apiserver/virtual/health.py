@@ -19,13 +19,35 @@ from trireme.runtime.serving import build
 from trireme.store import contract as stores
 
 log = logging.getLogger(__name__)
-# What one bootstrap makes here.
+# What the server has before it listens: the store's content is in memory.
+_INFORMERS = (
+    "poststarthook/start-apiserver-admission-initializer",
+    "poststarthook/generic-apiserver-start-informers",
+    "poststarthook/start-apiextensions-informers",
+    "poststarthook/start-apiextensions-controllers",
+    "poststarthook/crd-informer-synced",
+    "poststarthook/start-kube-aggregator-informers",
+    "poststarthook/storage-readiness",
+)
+# What one bootstrap makes here; addresses need no repair of their own before it.
 _BOOTSTRAP = (
+    "poststarthook/start-system-namespaces-controller",
+    "poststarthook/start-cluster-authentication-info-controller",
+    "poststarthook/start-kube-apiserver-identity-lease-controller",
+    "poststarthook/start-service-ip-repair-controllers",
     "poststarthook/rbac/bootstrap-roles",
     "poststarthook/scheduling/bootstrap-system-priority-classes",
     "poststarthook/priority-and-fairness-config-producer",
-    "poststarthook/start-system-namespaces-controller",
-    "poststarthook/start-cluster-authentication-info-controller",
+    "poststarthook/bootstrap-controller",
+    "poststarthook/start-kubernetes-service-cidr-controller",
+    "poststarthook/apiservice-status-local-available-controller",
+    "poststarthook/apiservice-status-remote-available-controller",
+    "poststarthook/apiservice-registration-controller",
+    "poststarthook/apiservice-discovery-controller",
+    "poststarthook/kube-apiserver-autoregistration",
+    "autoregister-completion",
+    "poststarthook/apiservice-openapi-controller",
+    "poststarthook/apiservice-openapiv3-controller",
 )
 
 
@@ -86,9 +108,10 @@ async def _checks(context: ServerContext, root: str) -> dict[str, str]:
         checks["informer-sync"] = ""
     if context.encryption is not None and context.encryption.has_kms:
         checks["kms-providers"] = context.encryption.problem()
-    if root != "livez":
-        unfinished = "" if context.bootstrapped.is_set() else "not finished"
-        checks |= dict.fromkeys(_BOOTSTRAP, unfinished)
+    unfinished = "" if context.bootstrapped.is_set() else "not finished"
+    checks |= dict.fromkeys(_INFORMERS, "") | dict.fromkeys(_BOOTSTRAP, unfinished)
+    if ready:
+        checks["shutdown"] = "process is shutting down" if context.stopping.is_set() else ""
     return checks
 
 

@@ -20,6 +20,7 @@ class Options:
     max_mutating_in_flight: int = 200
     feature_gates: tuple[tuple[str, bool], ...] = ()
     runtime_config: tuple[tuple[str, bool], ...] = ()
+    shutdown_delay: float = 0.0
     warn_unimplemented: bool = True
 
 
@@ -42,6 +43,12 @@ _GROUPS: Final[Groups] = {
             "feature_gates",
             kinds.mapping("gates", kinds.BOOL),
             "NAME=true or =false, with commas between; one that cannot be set so is refused.",
+        ),
+        Flag(
+            "shutdown-delay-duration",
+            "shutdown_delay",
+            kinds.duration(),
+            "So long it serves on, and is not ready, when it is to end.",
         ),
         Flag(
             "warn-unimplemented",
@@ -83,6 +90,7 @@ def _configure(options: Options, config: ApiServerConfig) -> ApiServerConfig:
         max_mutating_in_flight=options.max_mutating_in_flight,
         feature_gates=feature_gates,
         runtime_config=runtime_config,
+        shutdown_delay=options.shutdown_delay,
         warn_unimplemented=options.warn_unimplemented,
     )
 
