@@ -63,6 +63,9 @@ class ApiServerConfig:
     kubelets: KubeletAccess | None = None
     # Another way to kubelets than HTTPS: those in the same process.
     kubelet_transport: Kubelets | None = None
+    # Whether this server serves metrics.k8s.io, from what kubelets say; not where a metrics server
+    # does, which an APIService names.
+    resource_metrics: bool = False
     aggregator: AggregatorSettings = field(default_factory=AggregatorSettings)
     # Reads the authority of client certificates again; None where it never changes.
     read_client_authority: Callable[[], bytes] | None = None

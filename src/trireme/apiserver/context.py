@@ -30,6 +30,7 @@ from trireme.apiserver.nodes.contract import Kubelets
 from trireme.apiserver.registry import Registry
 from trireme.apiserver.remote.routes import Routes
 from trireme.apiserver.remote.servers import Servers
+from trireme.apiserver.resource_metrics.scrape import Scraper
 from trireme.apiserver.served import ServedKinds
 from trireme.kit.env import Env
 from trireme.kit.turns import Turns
@@ -69,6 +70,7 @@ class ServerContext:
     # Webhooks: of conversion and of admission.
     hooks: HttpsHooks
     kubelets: Kubelets
+    scraper: Scraper
     # Aggregated API servers.
     servers: Servers
     routes: Routes

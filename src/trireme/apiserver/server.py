@@ -13,7 +13,15 @@ from typing import Any
 from trireme import api
 from trireme.api.catalog import Catalog
 from trireme.api.networking.v1.ipaddress import IPAddress
-from trireme.apiserver import discovery, gates, openapi, subresources, unimplemented, virtual
+from trireme.apiserver import (
+    discovery,
+    gates,
+    openapi,
+    resource_metrics,
+    subresources,
+    unimplemented,
+    virtual,
+)
 from trireme.apiserver.admission import order
 from trireme.apiserver.admission.contract import Chain, Context
 from trireme.apiserver.allocators.ports import Ports
@@ -48,6 +56,7 @@ from trireme.apiserver.registry import MANAGER, SELF, Call, Registry
 from trireme.apiserver.remote.routes import Routes
 from trireme.apiserver.remote.servers import Servers
 from trireme.apiserver.request import MEDIA, RequestInfo
+from trireme.apiserver.resource_metrics.scrape import Scraper
 from trireme.apiserver.served import BuiltIn, ServedKinds
 from trireme.kit import catalog
 from trireme.kit.env import Env
@@ -130,6 +139,8 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
     access = AccessMetrics(env.metrics)
     show_build(env.metrics, feature_gates)
     ports = Ports(*config.node_ports, store)
+    turns = Turns(env.clock)
+    kubelets = config.kubelet_transport or HttpsKubelets(config.kubelets, reader)
     ip_addresses = _IPAddresses(built_in.by_type[IPAddress])
     registry = Registry(
         store,
@@ -176,10 +187,11 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
         ports=ports,
         encryption=encryption,
         hooks=hooks,
-        kubelets=config.kubelet_transport or HttpsKubelets(config.kubelets, reader),
+        kubelets=kubelets,
         servers=Servers(reader, env.rng, config.aggregator),
         routes=Routes(),
-        turns=Turns(env.clock),
+        turns=turns,
+        scraper=Scraper(kubelets, reader, env, turns),
         fairness=_levels(config, env),
         bootstrapped=asyncio.Event(),
         stopping=asyncio.Event(),
@@ -213,6 +225,8 @@ def _is_served(served: ServedKinds, info: RequestInfo) -> bool:
 
 def _built_in(config: ApiServerConfig, feature_gates: gates.Gates) -> BuiltIn:
     known = Catalog.of(api).resources
+    if config.resource_metrics:
+        known += resource_metrics.RESOURCES
     gates.check(config.runtime_config, known)
     served = [item for item in known if gates.serves(item, config.runtime_config, feature_gates)]
     cbor = feature_gates.on("CBORServingAndStorage")

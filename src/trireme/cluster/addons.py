@@ -32,6 +32,7 @@ async def apply(client: Client, cluster: Settings) -> None:
     if not cluster.nodes:
         return
     for obj in (
+        metrics_reader(),
         dns_role(),
         dns_binding(),
         dns_service(cluster),
@@ -44,6 +45,18 @@ async def apply(client: Client, cluster: Settings) -> None:
         except errors.ApiError as error:
             if not errors.is_already_exists(error) and not _is_taken(error):
                 raise
+
+
+def metrics_reader() -> ClusterRole:
+    """Who may view a namespace may see what its pods use, as with upstream's metrics server."""
+    parts = ("view", "edit", "admin")
+    labels = {f"rbac.authorization.k8s.io/aggregate-to-{role}": "true" for role in parts}
+    rule = PolicyRule(
+        apiGroups=["metrics.k8s.io"], resources=["pods", "nodes"], verbs=["get", "list", "watch"]
+    )
+    return ClusterRole(
+        metadata=ObjectMeta(name="system:aggregated-metrics-reader", labels=labels), rules=[rule]
+    )
 
 
 def dns_role() -> ClusterRole:

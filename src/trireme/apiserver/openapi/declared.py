@@ -28,6 +28,7 @@ _EXTENSIONS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _HOMES: Final[Mapping[str, str]] = {
     "apiextensions": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
     "apiregistration": "io.k8s.kube-aggregator.pkg.apis.apiregistration",
+    "metrics": "io.k8s.metrics.pkg.apis.metrics",
 }
 # Texts with a definition of their own, by their format.
 _FORMATS: Final[Mapping[str, str]] = {
@@ -95,6 +96,8 @@ class _Place(NamedTuple):
     @staticmethod
     def of(struct: type) -> _Place:
         parts = struct.__module__.split(".")
+        if parts[2] == "resource_metrics":
+            return _Place("metrics", "v1beta1")
         if parts[1] != "api":
             return _Place("meta", "v1")
         # trireme.api.GROUP.VERSION[.FILE]
@@ -108,11 +111,14 @@ class _Place(NamedTuple):
         return f"{home}.{self.version}.{struct.__name__}"
 
 
-def definitions(resources: Iterable[Resource]) -> dict[str, dict[str, Any]]:
-    """The definitions of kinds, of all that they reach, and of what every group's document has."""
+def definitions(
+    resources: Iterable[Resource], others: Iterable[Resource] = ()
+) -> dict[str, dict[str, Any]]:
+    """The definitions of kinds, of all that they reach, and of what every group's document has.
+    ``others`` are kinds that upstream leaves to another server."""
     resources = tuple(resources)
     made = _Definitions()
-    for resource in resources:
+    for resource in (*resources, *others):
         made.kind(resource)
     made.add(general_types.Info)
     for core in (*general_types.KINDS, status.Status):

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import trireme.api
+from trireme.apiserver import resource_metrics
 from trireme.apiserver.openapi import declared
 from trireme.kit import catalog
 from trireme.machinery.resource import Resource
@@ -29,7 +30,8 @@ COMMON = tuple(
 @cache
 def load() -> dict[str, Any]:
     """All definitions of v1.36, in the published form; shared, not to be changed."""
-    definitions = declared.definitions(catalog.instances(trireme.api, Resource))
+    kinds = catalog.instances(trireme.api, Resource)
+    definitions = declared.definitions(kinds, resource_metrics.RESOURCES)
     for name, text in _texts().items():
         if name in definitions:
             definitions[name] = _described(definitions[name], text)

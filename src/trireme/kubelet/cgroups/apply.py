@@ -31,6 +31,13 @@ class Memory(msgspec.Struct, frozen=True):
     working_set: int
 
 
+class Usage(msgspec.Struct, frozen=True):
+    """CPU time in nanoseconds since the group was made; bytes, as ``Memory`` counts them."""
+
+    cpu: int
+    working_set: int
+
+
 class Cgroups(Protocol):
     """Cgroups by path, the same in every hierarchy."""
 
@@ -58,6 +65,11 @@ class Cgroups(Protocol):
 
     def memory(self, path: str) -> Memory | None:
         """None for a group without a limit."""
+        ...
+
+    def usage(self, path: str) -> Usage | None:
+        """What the group and all below it use; None where the kernel does not count it, as for
+        the memory of the root of v2."""
         ...
 
     def processes(self, path: str) -> int:
@@ -89,6 +101,9 @@ class NoCgroups:
         return []
 
     def memory(self, path: str) -> Memory | None:
+        return None
+
+    def usage(self, path: str) -> Usage | None:
         return None
 
     def processes(self, path: str) -> int:
@@ -159,6 +174,21 @@ class KernelCgroups:
             return None
         inactive = _read_stat(f"{folder}/memory.stat", names[2])
         return Memory(limit, max(usage - inactive, 0))
+
+    def usage(self, path: str) -> Usage | None:
+        if self.v2:
+            folder = self._roots[""] + path
+            cpu: int | None = _read_stat(f"{folder}/cpu.stat", "usage_usec") * 1000
+            memory = _read_number(f"{folder}/memory.current")
+            inactive = _read_stat(f"{folder}/memory.stat", "inactive_file")
+        else:
+            cpu = _read_number(f"{self._roots.get('cpuacct', '')}{path}/cpuacct.usage")
+            folder = self._roots.get("memory", "") + path
+            memory = _read_number(f"{folder}/memory.usage_in_bytes")
+            inactive = _read_stat(f"{folder}/memory.stat", "total_inactive_file")
+        if cpu is None or memory is None:
+            return None
+        return Usage(cpu, max(memory - inactive, 0))
 
     def processes(self, path: str) -> int:
         root = self._roots.get("" if self.v2 else "pids", "")

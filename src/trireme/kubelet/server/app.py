@@ -8,6 +8,7 @@ liveness check is authenticated and authorized first; 401 and 403 are plain text
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -159,7 +160,11 @@ class App:
         return _text(b"")
 
     async def _resource_metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
-        return _text(_render(stats.metrics(await self._used())))
+        used = await self._used()
+        # Where the group of all pods is: the machine, or a local node's part of it.
+        group = os.path.dirname(self._kubelet.config.cgroup_parent).rstrip("/")
+        node = self._kubelet.parts.cgroups.usage(group)
+        return _text(_render(stats.metrics(used, node, self._env.clock.now())))
 
     async def _stats(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
         host = self._kubelet.parts.host

@@ -14,6 +14,7 @@ import msgspec
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from trireme.kubelet import labels
+from trireme.kubelet.cgroups.apply import Usage
 from trireme.kubelet.cri import model
 from trireme.kubelet.host.contract import DiskUsage
 from trireme.kubelet.volumes.plugin import Amount, VolumeUsage
@@ -133,8 +134,9 @@ def summary(
     }
 
 
-def metrics(used: Sequence[Container]) -> list[Metric]:
-    """The families of /metrics/resource."""
+def metrics(used: Sequence[Container], node: Usage | None, now: float) -> list[Metric]:
+    """The families of /metrics/resource; ``now`` is when ``node`` was read. The runtime says when
+    it read a container's counters: rates rest on that."""
     cpu = CounterMetricFamily(
         "container_cpu_usage_seconds",
         "CPU time of the container",
@@ -153,17 +155,20 @@ def metrics(used: Sequence[Container]) -> list[Metric]:
     )
     pods: dict[tuple[str, str], tuple[int, int]] = {}
     for c in used:
-        cpu.add_metric([c.name, c.pod, c.namespace], c.cpu_total / 1e9)
-        memory.add_metric([c.name, c.pod, c.namespace], c.working_set)
+        names, at = [c.name, c.pod, c.namespace], c.at / 1e9
+        cpu.add_metric(names, c.cpu_total / 1e9, timestamp=at)
+        memory.add_metric(names, c.working_set, timestamp=at)
         before = pods.get((c.pod, c.namespace), (0, 0))
         pods[c.pod, c.namespace] = before[0] + c.cpu_total, before[1] + c.working_set
     for (pod, namespace), (time_used, bytes_used) in pods.items():
         pod_cpu.add_metric([pod, namespace], time_used / 1e9)
         pod_memory.add_metric([pod, namespace], bytes_used)
-    node_cpu = CounterMetricFamily("node_cpu_usage_seconds", "CPU time of the node's pods")
-    node_cpu.add_metric([], sum(c.cpu_total for c in used) / 1e9)
-    node_memory = GaugeMetricFamily("node_memory_working_set_bytes", "Memory of the node's pods")
-    node_memory.add_metric([], sum(c.working_set for c in used))
+    if node is None:
+        node = Usage(sum(c.cpu_total for c in used), sum(c.working_set for c in used))
+    node_cpu = CounterMetricFamily("node_cpu_usage_seconds", "CPU time of the node")
+    node_cpu.add_metric([], node.cpu / 1e9, timestamp=now)
+    node_memory = GaugeMetricFamily("node_memory_working_set_bytes", "Memory of the node")
+    node_memory.add_metric([], node.working_set, timestamp=now)
     error = GaugeMetricFamily("resource_scrape_error", "1 when the numbers could not be had")
     error.add_metric([], 0)
     return [cpu, memory, node_cpu, node_memory, pod_cpu, pod_memory, error]
