@@ -39,6 +39,7 @@ from trireme.kubelet.eviction.measure import Measures
 from trireme.kubelet.gc.collector import Collector
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
+from trireme.kubelet.images.volumes import ImageVolumes
 from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.logs.rotate import Rotator
 from trireme.kubelet.node import agent as agents
@@ -159,6 +160,7 @@ class Kubelet:
             csi=csi,
         )
         images = Images(env, runtime, self.events)
+        image_volumes = ImageVolumes(runtime, host, images, config.root_dir)
         hooks = Hooks(env, runtime, prober)
         killer = Killer(env, runtime, hooks, self.events)
         factory = Factory(
@@ -174,7 +176,9 @@ class Kubelet:
         )
         allocations = Allocations(host, env.log, config.root_dir)
         remover = Remover(runtime, self.logs, self.inspector)
-        executor = Executor(env, runtime, factory, images, killer, hooks, self.events, remover)
+        executor = Executor(
+            env, runtime, factory, images, image_volumes, killer, hooks, self.events, remover
+        )
         self.workers = Workers(
             Deps(
                 env=env,
@@ -188,6 +192,7 @@ class Kubelet:
                 probes=self.probes,
                 statuses=self.statuses,
                 images=images,
+                image_volumes=image_volumes,
                 events=self.events,
                 objects=objects,
                 host=host,

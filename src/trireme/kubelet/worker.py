@@ -29,6 +29,7 @@ from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
+from trireme.kubelet.images.volumes import ImageVolumes
 from trireme.kubelet.observe.inspect import Inspector
 from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.probes.manager import ProbeManager, Target
@@ -111,6 +112,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     probes: ProbeManager
     statuses: StatusManager
     images: Images
+    image_volumes: ImageVolumes
     events: Events
     objects: Objects
     host: Host
@@ -461,6 +463,7 @@ class Worker:
 
     async def _clean_up(self) -> float | None:
         deps, pod = self._deps, self.pod
+        await deps.image_volumes.release(self.uid)
         await deps.volumes.unmount(self.uid)
         await deps.cgroups.remove(cgroup_plan.pod_path(deps.config.cgroup_parent, pod))
         deps.images.forget(self.uid)

@@ -113,6 +113,9 @@ class FakeRuntime:
         self.handlers = {""}
         self.network_ready = True
         self.update_problem = ""
+        self.image_mounts = False
+        self.view_problem = ""
+        self.views: dict[str, str] = {}
         self.probe: ProbeHook | None = None
         self.execs: list[tuple[str, str, tuple[str, ...]]] = []
         # (pod name, container) -> bytes of memory and of the writable layer.
@@ -451,6 +454,20 @@ class FakeRuntime:
         if image.image not in self._images:
             self.add_image(image.image)
         return self._images[image.image].id
+
+    async def mounts_images(self) -> bool:
+        return self.image_mounts
+
+    async def view_image(self, key: str, image_id: str) -> list[model.ImageMount]:
+        if self.view_problem:
+            raise RuntimeFailure("UNIMPLEMENTED", self.view_problem)
+        self.views[key] = image_id
+        return [
+            model.ImageMount(kind="bind", source=f"/images/{image_id}", options=["ro", "rbind"])
+        ]
+
+    async def remove_view(self, key: str) -> None:
+        self.views.pop(key, None)
 
     async def remove_image(self, image: str) -> None:
         self._images = {name: i for name, i in self._images.items() if image not in (name, i.id)}

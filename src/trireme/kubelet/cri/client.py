@@ -15,10 +15,11 @@ import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
-from trireme.kubelet.cri import gate, info, model, wire
+from trireme.kubelet.cri import gate, images, info, model, wire
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.cri.gate import Gate
 from trireme.kubelet.cri.pb import cri_pb2 as pb
+from trireme.kubelet.cri.snapshots import Snapshots
 
 UID_LABEL = "io.kubernetes.pod.uid"
 MESSAGE_LIMIT = 16 * 1024 * 1024
@@ -48,6 +49,8 @@ class GrpcRuntime:
             ],
         )
         self._calls: dict[str, Any] = {}
+        self._snapshots = Snapshots(self._channel, timeout)
+        self._mounts_images: bool | None = None
 
     async def version(self) -> model.Version:
         return wire.read(model.Version, await self._runtime("Version", pb.VersionRequest()))
@@ -215,6 +218,28 @@ class GrpcRuntime:
         answer = await self._images("PullImage", request, timeout=None)
         reference: str = answer.image_ref
         return reference
+
+    async def mounts_images(self) -> bool:
+        if self._mounts_images is None:
+            version = await self.version()
+            self._mounts_images = images.mounts(version.runtime_name, version.runtime_version)
+        return self._mounts_images
+
+    async def view_image(self, key: str, image_id: str) -> list[model.ImageMount]:
+        request = pb.ImageStatusRequest(image=pb.ImageSpec(image=image_id), verbose=True)
+        about = await self._images("ImageStatus", request)
+        status = await self._runtime("Status", pb.StatusRequest(verbose=True))
+        chain = info.chain_id(about.info.get("info", ""))
+        snapshotter = info.snapshotter(status.info.get("config", ""))
+        if not chain or not snapshotter:
+            raise RuntimeFailure("UNIMPLEMENTED", "the container runtime cannot mount images")
+        return await self._snapshots.view(snapshotter, key, chain)
+
+    async def remove_view(self, key: str) -> None:
+        status = await self._runtime("Status", pb.StatusRequest(verbose=True))
+        snapshotter = info.snapshotter(status.info.get("config", ""))
+        if snapshotter:
+            await self._snapshots.remove(snapshotter, key)
 
     async def remove_image(self, image: str) -> None:
         await self._images("RemoveImage", pb.RemoveImageRequest(image=pb.ImageSpec(image=image)))

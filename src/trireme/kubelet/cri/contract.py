@@ -134,6 +134,19 @@ class Runtime(Protocol):
         """The pulled image's reference."""
         ...
 
+    async def mounts_images(self) -> bool:
+        """Whether a container's mount may name an image (CRI's ``Mount.image``)."""
+        ...
+
+    async def view_image(self, key: str, image_id: str) -> list[model.ImageMount]:
+        """A read-only view of an image's content, named ``key``, which holds the content until
+        ``remove_view``. UNIMPLEMENTED where the runtime has no such thing."""
+        ...
+
+    async def remove_view(self, key: str) -> None:
+        """Nothing when it is not there."""
+        ...
+
     async def remove_image(self, image: str) -> None: ...
 
     async def image_fs_info(

@@ -390,6 +390,14 @@ class Version(Struct, kw_only=True):
     runtime_api_version: str = ""
 
 
+class ImageMount(Struct, kw_only=True):
+    """How the content of an image is mounted: arguments of mount(8)."""
+
+    kind: str = ""
+    source: str = ""
+    options: list[str] = []
+
+
 class RuntimeCondition(Struct, kw_only=True):
     type: str = ""
     status: bool = False

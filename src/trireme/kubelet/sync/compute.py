@@ -192,7 +192,13 @@ def resources(
 
 
 def mount(
-    of: core.VolumeMount, host_path: str, *, read_only: bool = False, recursive_read_only: bool
+    of: core.VolumeMount,
+    host_path: str,
+    *,
+    read_only: bool = False,
+    recursive_read_only: bool,
+    image: model.ImageSpec | None = None,
+    image_sub_path: str = "",
 ) -> model.Mount:
     """``read_only``: whatever the volumeMount says. ``recursive_read_only``: whether the runtime
     can; ValueError: it must and cannot."""
@@ -211,6 +217,8 @@ def mount(
         readonly=of.readOnly or read_only,
         propagation=_PROPAGATION[of.mountPropagation],
         recursive_read_only=strict,
+        image=image,
+        image_sub_path=image_sub_path,
     )
 
 

@@ -18,6 +18,7 @@ from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, WARNING, Events
 from trireme.kubelet.images.pull import ImageFailure, ImageRequest, Images
+from trireme.kubelet.images.volumes import ImageVolumes
 from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.sync import plan as planning
 from trireme.kubelet.sync.create import Factory, NewContainer
@@ -78,6 +79,7 @@ class Executor:
         runtime: Runtime,
         factory: Factory,
         images: Images,
+        image_volumes: ImageVolumes,
         killer: Killer,
         hooks: Hooks,
         events: Events,
@@ -87,6 +89,7 @@ class Executor:
         self._runtime = runtime
         self._factory = factory
         self._images = images
+        self._image_volumes = image_volumes
         self._killer = killer
         self._hooks = hooks
         self._events = events
@@ -230,6 +233,9 @@ class Executor:
         count = action.restart_count
         if count is None:
             count = self._factory.restarts_in_logs(pod, container)
+        volumes = await self._image_volumes.mount(
+            pod, container, work.secrets, sandbox_config, self._factory.runtime_handler
+        )
         try:
             target = self._factory.target_id(container, work.observed)
             config = await self._factory.container(
@@ -239,7 +245,7 @@ class Executor:
                     image=image,
                     restart_count=count,
                     pod_ips=sandbox.ips,
-                    volumes=work.volumes,
+                    volumes={**work.volumes, **volumes},
                     target_id=target,
                 )
             )

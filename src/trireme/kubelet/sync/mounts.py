@@ -61,7 +61,7 @@ class Mounts:
                     f'"{container.name}"'
                 )
             path, sub_path = volume.path, _sub_path(volume_mount, variables)
-            if sub_path:
+            if sub_path and volume.image is None:
                 target = (
                     f"{self._pod_dir(pod)}/volume-subpaths/{volume_mount.name}/{container.name}/"
                 )
@@ -74,6 +74,8 @@ class Mounts:
                     path,
                     read_only=volume.read_only,
                     recursive_read_only=self._node.recursive_read_only(),
+                    image=volume.image,
+                    image_sub_path=sub_path if volume.image is not None else "",
                 )
             )
         return mounts

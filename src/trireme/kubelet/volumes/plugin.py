@@ -15,6 +15,7 @@ from trireme.api.core import v1 as core
 from trireme.api.node import v1 as node
 from trireme.api.storage import v1 as storage
 from trireme.kit.env import Env
+from trireme.kubelet.cri import model
 from trireme.kubelet.host.contract import Host
 
 
@@ -74,11 +75,13 @@ class Claimed(msgspec.Struct, frozen=True):
 
 class Mounted(msgspec.Struct, frozen=True):
     """A mounted volume. ``path`` is on the host; ``read_only``: no container may write to it,
-    whatever its volumeMount says; ``device``: it is a block device."""
+    whatever its volumeMount says; ``device``: it is a block device; ``image``: the runtime mounts
+    it, and there is no path."""
 
     path: str
     read_only: bool = False
     device: bool = False
+    image: model.ImageSpec | None = None
 
 
 class Amount(msgspec.Struct, frozen=True):
