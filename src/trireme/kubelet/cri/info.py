@@ -43,7 +43,7 @@ class _Image(msgspec.Struct):
     chainID: str = ""
 
 
-class _Containerd(msgspec.Struct):
+class _Containerd(msgspec.Struct, frozen=True):
     snapshotter: str = ""
 
 
