@@ -39,7 +39,6 @@ from trireme.kubelet.eviction.measure import Measures
 from trireme.kubelet.gc.collector import Collector
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
-from trireme.kubelet.images.volumes import ImageVolumes
 from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.logs.rotate import Rotator
 from trireme.kubelet.node import agent as agents
@@ -54,6 +53,7 @@ from trireme.kubelet.resize.store import Allocations
 from trireme.kubelet.status.manager import StatusManager
 from trireme.kubelet.sync.create import Factory
 from trireme.kubelet.sync.execute import Executor
+from trireme.kubelet.sync.image_volumes import ImageVolumes
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import Hooks
 from trireme.kubelet.sync.remove import Remover

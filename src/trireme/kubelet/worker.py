@@ -29,7 +29,6 @@ from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
-from trireme.kubelet.images.volumes import ImageVolumes
 from trireme.kubelet.observe.inspect import Inspector
 from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.probes.manager import ProbeManager, Target
@@ -43,6 +42,7 @@ from trireme.kubelet.status.compute import Facts, Failure
 from trireme.kubelet.status.manager import StatusManager
 from trireme.kubelet.sync import plan as planning
 from trireme.kubelet.sync.execute import Executor, Outcome, Round
+from trireme.kubelet.sync.image_volumes import ImageVolumes
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.plan import WaitingReason
 from trireme.kubelet.volumes.manager import VolumeManager

@@ -18,10 +18,10 @@ from trireme.kubelet.backoff import Backoff
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import NORMAL, WARNING, Events
 from trireme.kubelet.images.pull import ImageFailure, ImageRequest, Images
-from trireme.kubelet.images.volumes import ImageVolumes
 from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.sync import plan as planning
 from trireme.kubelet.sync.create import Factory, NewContainer
+from trireme.kubelet.sync.image_volumes import ImageVolumes
 from trireme.kubelet.sync.kill import Killer
 from trireme.kubelet.sync.lifecycle import HookFailure, Hooks
 from trireme.kubelet.sync.mounts import ConfigFailure

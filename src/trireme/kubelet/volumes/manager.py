@@ -105,7 +105,7 @@ class VolumeManager:
         return {
             volume.name: await self._mount_one(pod, volume)
             for volume in pod.spec.volumes
-            if volume.name in used and volume.image is None  # images/volumes mounts those
+            if volume.name in used and volume.image is None  # sync/image_volumes mounts those
         }
 
     def in_use(self) -> list[str]:
