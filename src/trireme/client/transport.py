@@ -53,3 +53,20 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Drop all connections."""
+
+
+class Nowhere:
+    """The transport of a component that runs without an API server: nothing is ever reached."""
+
+    async def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> Response:
+        raise Unreachable(f"{method} {path}: there is no API server")
+
+    def stream(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[Stream]:
+        raise Unreachable(f"{method} {path}: there is no API server")
+
+    async def close(self) -> None:
+        return

@@ -159,7 +159,7 @@ class Kubelet:
             memory_backed=config.memory_backed_volumes,
             csi=csi,
         )
-        images = Images(env, runtime, self.events)
+        images = Images(env, runtime, self.events, config.parallel_pulls)
         image_volumes = ImageVolumes(runtime, host, images, config.root_dir)
         hooks = Hooks(env, runtime, prober)
         killer = Killer(env, runtime, hooks, self.events)

@@ -7,6 +7,7 @@ machine: two kubelets on one host differ only by their configuration.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True):
     key_file: str
     client_ca_file: str = ""
     anonymous: bool = False
+    # Whether bearer tokens are reviewed by the API server, and whether all is allowed to whoever
+    # is authenticated.
+    tokens: bool = True
+    always_allow: bool = False
 
 
 class EvictionConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +84,13 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     # Without an API server: static pods only.
     standalone: bool = False
     server: ServerConfig | None = None
+    unsafe_sysctls: tuple[str, ...] = ()
+    # How many images are pulled at a time; 0 for any number.
+    parallel_pulls: int = 1
+    # Priorities, lowest first, and the seconds that pods of each have when the node shuts down.
+    shutdown: tuple[tuple[int, int], ...] = ()
+    # The KubeletConfiguration that /configz serves.
+    document: Mapping[str, Any] = {}
     runtime_name: str = "containerd"
     memory_backed_volumes: bool = True
     resync_seconds: float = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.kubelet.harness import Node, container, play, pod, waiting_message, waiting_reason
 
 from trireme.api.core import v1 as core
@@ -139,3 +140,17 @@ def test_a_volume_that_no_container_uses_is_not_set_up() -> None:
         assert not node.api.messages("web", "FailedMount")
 
     play(story)
+
+
+@pytest.mark.parametrize(("parallel", "seconds"), [(1, 30), (2, 20), (0, 10)])
+def test_so_many_images_are_pulled_at_a_time(parallel: int, seconds: int) -> None:
+    async def story(node: Node) -> None:
+        node.cri.pull_seconds = 10
+        began = node.env.clock.monotonic()
+        names = ("one", "two", "three")
+        for name in names:
+            await node.api.put(pod(name, container("main", image=f"registry/{name}")))
+        await node.until(lambda: all(node.phase(name) == "Running" for name in names), 60)
+        assert seconds <= node.env.clock.monotonic() - began < seconds + 3
+
+    play(story, parallel_pulls=parallel)

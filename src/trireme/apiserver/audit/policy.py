@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from trireme.apiserver import configuration
 from trireme.apiserver.request import RequestInfo, User
 from trireme.apiserver.settings.audit import (
     LEVELS,
@@ -19,7 +18,7 @@ from trireme.apiserver.settings.audit import (
     Policy,
     PolicyRule,
 )
-from trireme.machinery import field, names
+from trireme.machinery import configuration, field, names
 from trireme.machinery.field import FieldError, Path
 
 GROUP, VERSIONS = "audit.k8s.io", ("v1",)

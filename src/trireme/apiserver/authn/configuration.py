@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from trireme.apiserver import configuration
 from trireme.apiserver.settings.authentication import (
     AuthenticationConfiguration,
     ClaimValidationRule,
@@ -26,7 +25,7 @@ from trireme.apiserver.settings.authentication import (
 from trireme.expr import cel
 from trireme.expr.cel import types as t
 from trireme.kit import pki
-from trireme.machinery import field, names
+from trireme.machinery import configuration, field, names
 from trireme.machinery.field import FieldError, Path
 
 GROUP: Final = "apiserver.config.k8s.io"

@@ -13,9 +13,9 @@ import msgspec
 
 from trireme.api.rbac.v1.rules import PolicyRule
 from trireme.apiserver.authz.contract import Attributes, Decision
-from trireme.apiserver.configuration import Configuration
 from trireme.apiserver.request import AUTHENTICATED, READ_VERBS, User
 from trireme.apiserver.settings.authorization import Policy
+from trireme.machinery.configuration import Configuration
 
 _VERSION = "abac.authorization.kubernetes.io/v1beta1"
 _ALLOWED = Decision(True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from trireme.apiserver import configuration
 from trireme.apiserver.settings.authorization import (
     MODES,
     WEBHOOK,
@@ -24,7 +23,7 @@ from trireme.apiserver.settings.authorization import (
 )
 from trireme.expr import cel
 from trireme.expr.cel import types as t
-from trireme.machinery import field, names, time
+from trireme.machinery import configuration, field, names, time
 from trireme.machinery.field import FieldError, Path
 
 GROUP: Final = "apiserver.config.k8s.io"

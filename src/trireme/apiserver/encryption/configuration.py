@@ -11,9 +11,8 @@ import binascii
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from trireme.apiserver import configuration
-from trireme.apiserver.configuration import Configuration
-from trireme.machinery import field, time
+from trireme.machinery import configuration, field, time
+from trireme.machinery.configuration import Configuration
 from trireme.machinery.field import FieldError, Path
 
 _AES, _SECRETBOX = (16, 24, 32), (32,)

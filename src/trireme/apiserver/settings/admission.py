@@ -12,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from trireme.apiserver import configuration
-from trireme.apiserver.configuration import Configuration
-from trireme.machinery import errors
+from trireme.machinery import configuration, errors
 from trireme.machinery.codec import yaml
+from trireme.machinery.configuration import Configuration
 
 _GROUP = "apiserver.config.k8s.io"
 _VERSIONS = ("v1", "v1alpha1")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from trireme.apiserver.configuration import Configuration
 from trireme.client.kubeconfig import Access
+from trireme.machinery.configuration import Configuration
 
 # Those that sign what anybody can check: no shared secrets, and never ``none``.
 ALGORITHMS = (

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trireme.apiserver.configuration import Configuration
 from trireme.client import kubeconfig
 from trireme.client.kubeconfig import Access
+from trireme.machinery.configuration import Configuration
 
 WEBHOOK = "Webhook"
 MODES = ("ABAC", "AlwaysAllow", "AlwaysDeny", "Node", "RBAC", WEBHOOK)

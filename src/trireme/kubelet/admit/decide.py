@@ -44,6 +44,8 @@ class NodeView(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     allocatable: Mapping[str, str]
     pressures: tuple[str, ...] = ()
+    # Names, or prefixes that end in ``*``.
+    unsafe_sysctls: tuple[str, ...] = ()
 
 
 def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure | None:
@@ -52,7 +54,7 @@ def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure
     return (
         _os(pod)
         or _features(pod)
-        or _sysctls(pod)
+        or _sysctls(pod, node)
         or _pressure(pod, node)
         or _affinity(pod, node)
         or _resources(pod, running, node)
@@ -94,12 +96,16 @@ def _features(pod: core.Pod) -> Failure | None:
     return None
 
 
-def _sysctls(pod: core.Pod) -> Failure | None:
+def _sysctls(pod: core.Pod, node: NodeView) -> Failure | None:
     if pod.spec.securityContext is None:
         return None
     for sysctl in pod.spec.securityContext.sysctls:
         name = sysctl.name.replace("/", ".")
-        if name not in SAFE_SYSCTLS:
+        allowed = any(
+            name.startswith(each[:-1]) if each.endswith("*") else name == each
+            for each in node.unsafe_sysctls
+        )
+        if name not in SAFE_SYSCTLS and not allowed:
             return Failure("SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowlisted')
     return None
 

@@ -2,12 +2,13 @@
 
 In: a pod, an image, a pull policy. Out: the runtime's image, or ``ImageFailure`` with the waiting
 reason. Called by sync/execute. Rules: reference "Images"; concepts/containers/images.
-Pulls are serialized, so that pods on a slow registry start one after another.
+Pulls are serialized by default, so that pods on a slow registry start one after another.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import msgspec
 
@@ -50,15 +51,17 @@ class ImageRequest(msgspec.Struct, frozen=True):
 
 
 class Images:
-    """The image manager of one node."""
+    """The image manager of one node. ``parallel``: how many are pulled at a time; 0: any number."""
 
-    def __init__(self, env: Env, runtime: Runtime, events: Events) -> None:
+    def __init__(self, env: Env, runtime: Runtime, events: Events, parallel: int = 1) -> None:
         self._env = env
         self._runtime = runtime
         self._events = events
         self._backoff = Backoff()
         self._last_error: dict[tuple[str, str], ImageFailure] = {}
-        self._one_at_a_time = asyncio.Lock()
+        self._limit: AbstractAsyncContextManager[None] = (
+            asyncio.Semaphore(parallel) if parallel else nullcontext()
+        )
 
     async def ensure(self, request: ImageRequest) -> model.Image:
         """The image, pulled if the policy says so. Raises ``ImageFailure``."""
@@ -119,7 +122,7 @@ class Images:
         self._last_error.pop(key, None)
         self._event(request, "Normal", "Pulling", f'Pulling image "{request.image}"')
         started = self._env.clock.monotonic()
-        async with self._one_at_a_time:
+        async with self._limit:
             began = self._env.clock.monotonic()
             try:
                 reference = await self._pull_with_credentials(request, image)

@@ -124,7 +124,13 @@ class NodeAgent:
         )
         extended = statuses.advertised(node.status) if node is not None else {}
         allocatable = {**extended, **self.allocatable()}
-        return NodeView(self._config.node_name, labels, allocatable, tuple(self._pressures()))
+        return NodeView(
+            self._config.node_name,
+            labels,
+            allocatable,
+            tuple(self._pressures()),
+            self._config.unsafe_sysctls,
+        )
 
     async def newest_view(self) -> NodeView:
         """The view of the Node read from the API now, or the last one if that fails."""
@@ -167,7 +173,9 @@ class NodeAgent:
             )
 
     async def register(self) -> None:
-        """Register the node, with retries until it succeeds."""
+        """Register the node, with retries until it succeeds; not where somebody else does."""
+        if not self._config.register:
+            return
         delay = FIRST_RETRY_SECONDS
         while True:
             try:
@@ -358,7 +366,7 @@ class NodeAgent:
 
 
 async def run(agent: NodeAgent, group: asyncio.TaskGroup) -> None:
-    """Register, then keep reporting in ``group``."""
+    """Register where the configuration says so, then keep reporting in ``group``."""
     await agent.register()
     group.create_task(agent.renew_forever(), name="node lease")
     group.create_task(agent.report_forever(), name="node status")

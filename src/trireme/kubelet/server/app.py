@@ -24,6 +24,7 @@ from trireme.kit.connections import Front, OtherHTTP, refusal
 from trireme.kubelet import podspec
 from trireme.kubelet.component import Kubelet
 from trireme.kubelet.config import ServerConfig
+from trireme.kubelet.configuration import convert
 from trireme.kubelet.cri.contract import RuntimeFailure
 from trireme.kubelet.logs import read
 from trireme.kubelet.node import machine
@@ -68,9 +69,7 @@ class App:
         self._kubelet = kubelet
         self._env = kubelet.env
         self._runtime = kubelet.parts.runtime
-        self._auth = Auth(
-            kubelet.env, kubelet.parts.client, kubelet.config.node_name, anonymous=config.anonymous
-        )
+        self._auth = Auth(kubelet.env, kubelet.parts.client, kubelet.config.node_name, config)
         self._rates = stats.Rates()
         self._handlers: dict[str, Handler] = {
             "healthz": self._healthz,
@@ -134,21 +133,7 @@ class App:
         )
 
     async def _configz(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:
-        config = self._kubelet.config
-        served = {
-            "kind": "KubeletConfiguration",
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "clusterDomain": config.cluster_domain,
-            "clusterDNS": list(config.cluster_dns),
-            "maxPods": config.max_pods,
-            "podPidsLimit": config.pod_pids_limit,
-            "resolvConf": config.resolv_conf,
-            "podLogsDir": config.logs_dir,
-            "containerLogMaxSize": str(config.log_max_bytes),
-            "containerLogMaxFiles": config.log_max_files,
-            "imageGCHighThresholdPercent": config.image_gc_high_percent,
-            "imageGCLowThresholdPercent": config.image_gc_low_percent,
-        }
+        served = convert.document_of(self._kubelet.config)
         return web.Response(body=msgspec.json.encode({"kubeletconfig": served}), content_type=JSON)
 
     async def _metrics(self, request: BaseRequest, of: Parameters) -> web.StreamResponse:

@@ -10,9 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from trireme.api.core.v1.event import Event
-from trireme.apiserver import configuration
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
-from trireme.machinery import errors, field
+from trireme.machinery import configuration, errors, field
 from trireme.machinery.field import FieldError
 from trireme.machinery.resource import Resource
 

@@ -14,9 +14,8 @@ from trireme.api.core.v1.namespace import Namespace
 from trireme.api.core.v1.pod import qos
 from trireme.api.core.v1.pod.pod import Pod
 from trireme.api.core.v1.selection import Toleration
-from trireme.apiserver import configuration
 from trireme.apiserver.admission.contract import Attributes, Context, PluginBase
-from trireme.machinery import errors
+from trireme.machinery import configuration, errors
 from trireme.machinery.resource import Resource
 
 _GROUP = "podtolerationrestriction.admission.k8s.io"

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from trireme.apiserver import configuration
 from trireme.apiserver.admission.pod_security import levels
 from trireme.apiserver.admission.pod_security.levels import LevelVersion, Policy
-from trireme.apiserver.configuration import Configuration
-from trireme.machinery import field, names
+from trireme.machinery import configuration, field, names
+from trireme.machinery.configuration import Configuration
 from trireme.machinery.field import FieldError
 
 GROUP = "pod-security.admission.config.k8s.io"

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from trireme.apiserver import configuration, hooks
-from trireme.apiserver.configuration import Configuration
+from trireme.apiserver import hooks
 from trireme.apiserver.hooks import ANONYMOUS, Credentials
 from trireme.client import kubeconfig
+from trireme.machinery import configuration
+from trireme.machinery.configuration import Configuration
 
 
 @dataclass(frozen=True)

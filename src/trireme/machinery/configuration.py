@@ -1,4 +1,4 @@
-"""Configuration files of the API server: YAML or JSON of a kind of upstream's, decoded strictly.
+"""Configuration files of components: YAML or JSON of a kind of upstream's, decoded strictly.
 
 In: a file's content. Out: a struct of the kind. Unknown versions and fields are refused by name.
 Called by the areas whose files these are. Pure. Upstream: apiserver ``pkg/apis/apiserver/load``.
@@ -16,7 +16,7 @@ from trireme.machinery import errors
 from trireme.machinery.codec import yaml
 
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T")
 
 
 class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,10 +40,10 @@ def decode(data: bytes, group: str, kind: str, versions: Iterable[str], type_: t
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise ValueError(f"strict decoding error: {_named(str(error))}") from None
+        raise ValueError(f"strict decoding error: {named(str(error))}") from None
 
 
-def _named(problem: str) -> str:
+def named(problem: str) -> str:
     """An unknown field by its path, in upstream's words; the library's own for the rest."""
     found = _UNKNOWN.fullmatch(problem)
     if found is None:

@@ -1,0 +1,1 @@
+"""KubeletConfiguration: files, drop-ins, and what becomes of them here."""
