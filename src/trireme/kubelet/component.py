@@ -50,6 +50,7 @@ from trireme.kubelet.probes.manager import ProbeManager
 from trireme.kubelet.probes.run import Prober, Transport
 from trireme.kubelet.resize.actuate import Actuator
 from trireme.kubelet.resize.store import Allocations
+from trireme.kubelet.shutdown.manager import ShutdownManager
 from trireme.kubelet.status.manager import StatusManager
 from trireme.kubelet.sync.create import Factory
 from trireme.kubelet.sync.execute import Executor
@@ -116,6 +117,7 @@ class Kubelet:
             self.pleg.problem,
             lambda: self.volumes.in_use(),
             lambda: self.eviction.pressures(),
+            lambda: self.shutdown.problem(),
         )
         self.logs = LogFiles(host, config.logs_dir)
         self.inspector = Inspector(runtime, host, self.logs)
@@ -236,6 +238,9 @@ class Kubelet:
             if config.static_pod_url
             else None,
         )
+        self.shutdown = ShutdownManager(
+            env, config, self.workers, self.events, self.node.report_soon
+        )
         self.eviction = EvictionManager(
             env,
             config,
@@ -319,7 +324,16 @@ class Kubelet:
 
 
 async def run(config: KubeletConfig, env: Env, parts: Parts) -> None:
-    """The component: until cancelled."""
+    """The component: until cancelled. With times for a shutdown, pods end before it does."""
     async with asyncio.TaskGroup() as group:
-        await Kubelet(config, env, parts, group).start()
+        kubelet = Kubelet(config, env, parts, group)
+        await kubelet.start()
         env.started()
+        if not config.shutdown:
+            return
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            await kubelet.shutdown.shut_down()
+            await kubelet.statuses.written()
+            raise

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
-from trireme.kubelet.admit import decide
+from trireme.kubelet.admit import decide, preempt
 from trireme.kubelet.admit.decide import NodeView
 from trireme.kubelet.resize.conditions import DEFERRED
 from trireme.kubelet.resize.manager import Refusal, Resizes
@@ -102,7 +102,34 @@ class Workers:
     def _failure(self, pod: core.Pod, view: NodeView) -> Failure | None:
         if pod.metadata.deletionTimestamp is not None:
             return None
-        return decide.decide(pod, self.active(), view)
+        running = self.active()
+        failure = decide.decide(pod, running, view)
+        if failure is not None and podspec.is_critical(pod) and decide.is_shortage(failure):
+            return self._make_room(pod, running, view, failure)
+        return failure
+
+    def _make_room(
+        self, pod: core.Pod, running: list[core.Pod], view: NodeView, failure: Failure
+    ) -> Failure | None:
+        """End other pods for a critical one, unless it could not run even then."""
+        victims = preempt.preempt(pod, running, decide.lacking(pod, running, view))
+        if victims is None:
+            return Failure(
+                "UnexpectedAdmissionError",
+                "Unexpected error while attempting to recover from admission failure: preemption: "
+                f"error finding a set of pods to preempt: no set of running pods found to reclaim "
+                f"resources: {failure.message}",
+            )
+        gone = {victim.metadata.uid for victim in victims}
+        left = [other for other in running if other.metadata.uid not in gone]
+        other_failure = decide.decide(pod, left, view)
+        if other_failure is not None:
+            return other_failure
+        for victim in victims:
+            self._deps.events.pod(victim, "Warning", preempt.REASON, preempt.MESSAGE)
+            ended = Failure(preempt.REASON, preempt.MESSAGE, disruption=preempt.DISRUPTION)
+            self.evict(victim.metadata.uid, ended, None)
+        return None
 
     def _begin(self, pod: core.Pod, failure: Failure | None) -> None:
         if failure is None:
@@ -131,7 +158,7 @@ class Workers:
         if pod.metadata.uid not in self._workers:
             self._start(pod, orphan=True)
 
-    def evict(self, uid: str, failure: Failure, grace: int) -> None:
+    def evict(self, uid: str, failure: Failure, grace: int | None) -> None:
         worker = self._workers.get(uid)
         if worker is not None:
             worker.end(failure, grace)

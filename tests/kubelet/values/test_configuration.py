@@ -141,7 +141,7 @@ volumeStatsAggPeriod: 0s
         ("serializeImagePulls: true\nmaxParallelImagePulls: 3", "cannot be larger than 1"),
         ("shutdownGracePeriod: 1s\nshutdownGracePeriodCriticalPods: 2s", "must be <="),
         ("shutdownGracePeriod: 10ms", "zero or otherwise >= 1 sec"),
-        ("imagePullCredentialsVerificationPolicy: Sometimes", "Valid options are"),
+        ("imagePullCredentialsVerificationPolicy: AlwaysVerify", "not supported: "),
         ("crashLoopBackOff: {maxContainerRestartPeriod: 10m}", "between 1s and 300s"),
         ("kubeReserved: {gpu: '1'}", 'cannot reserve "gpu" resource'),
         ("kubeReserved: {cpu: '-1'}", "cannot be negative"),

@@ -7,10 +7,11 @@ https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from trireme.cluster import flag_kinds as kinds
+from trireme.cluster.commands import _types
 from trireme.cluster.flags import Flag, Kind, Refused
 from trireme.kubelet.configuration.types import NOT_SERVED
 from trireme.machinery import time
@@ -18,37 +19,55 @@ from trireme.machinery import time
 _FIELD: Final = "The field {} of --config."
 
 
-def _text(check: Callable[[str], Any] = str) -> Kind:
-    def parse(text: str) -> str:
-        check(text)
-        return text
-
-    return Kind("string", parse)
+def _text(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable():
+        raise ValueError("must be a text of printable ASCII")
+    return text
 
 
 def _list(text: str) -> list[str]:
-    return [item for item in text.split(",") if item]
+    return [_text(item) for item in text.split(",")]
+
+
+def _addresses(text: str) -> list[str]:
+    return [kinds.ADDRESS.parse(item) for item in text.split(",")]
+
+
+def _provider_id(text: str) -> str:
+    found: str = _types.PROVIDER_ID.convert(text, None, None)
+    return found
+
+
+def _period(text: str) -> str:
+    if time.parse_duration(text) <= 0:
+        raise ValueError("must be positive")
+    return text
+
+
+def _duration(text: str) -> str:
+    if time.parse_duration(text) < 0:
+        raise ValueError("must not be negative")
+    return text
+
+
+def _pair(text: str, separator: str) -> tuple[str, str]:
+    key, mark, value = (part.strip() for part in text.partition(separator))
+    if not key or not mark or not value:
+        raise ValueError(f"malformed pair, expect string{separator}string")
+    return key, value
 
 
 def _pairs(separator: str) -> Kind:
     def parse(text: str) -> dict[str, str]:
-        found = {}
-        for pair in _list(text):
-            key, mark, value = pair.partition(separator)
-            if not mark:
-                raise ValueError(f"malformed pair, expect string{separator}string")
-            found[key.strip()] = value.strip()
-        return found
+        return dict(_pair(item, separator) for item in _list(text))
 
-    return Kind("mapStringString", parse)
+    return Kind("pairs", parse)
 
 
 def _headers(text: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for pair in _list(text):
-        key, mark, value = pair.partition(":")
-        if not mark:
-            raise ValueError("malformed pair, expect string:string")
+    for item in _list(text):
+        key, value = _pair(item, ":")
         found.setdefault(key, []).append(value)
     return found
 
@@ -56,16 +75,16 @@ def _headers(text: str) -> dict[str, list[str]]:
 def _taints(text: str) -> list[dict[str, str]]:
     found = []
     for item in _list(text):
-        key, _, rest = item.partition("=") if "=" in item else ("", "", item)
-        value, mark, effect = rest.rpartition(":")
-        if not mark:
+        both, _, effect = item.rpartition(":")
+        key, _, value = both.partition("=")
+        if not key or effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
             raise ValueError(f"invalid taint spec: {item}")
-        found.append({"key": key or value, "value": value if key else "", "effect": effect})
+        found.append({"key": key, "value": value, "effect": effect})
     return found
 
 
-_TEXT, _DURATION, _INT = _text(), _text(time.parse_duration), kinds.count(-1)
-_STRINGS = Kind("strings", _list)
+_TEXT, _DURATION, _INT = Kind("text", _text), Kind("duration", _duration), kinds.count(-1)
+_STRINGS = Kind("texts", _list)
 _KINDS: Final[Sequence[tuple[str, str, Kind]]] = (
     ("address", "address", kinds.ADDRESS),
     ("allowed-unsafe-sysctls", "allowedUnsafeSysctls", _STRINGS),
@@ -85,8 +104,8 @@ _KINDS: Final[Sequence[tuple[str, str, Kind]]] = (
     ),
     ("cgroup-root", "cgroupRoot", _TEXT),
     ("client-ca-file", "authentication.x509.clientCAFile", kinds.FILE),
-    ("cluster-dns", "clusterDNS", _STRINGS),
-    ("cluster-domain", "clusterDomain", _TEXT),
+    ("cluster-dns", "clusterDNS", Kind("ips", _addresses)),
+    ("cluster-domain", "clusterDomain", kinds.NAME),
     ("container-log-max-files", "containerLogMaxFiles", _INT),
     ("container-log-max-size", "containerLogMaxSize", _TEXT),
     ("container-runtime-endpoint", "containerRuntimeEndpoint", _TEXT),
@@ -109,12 +128,12 @@ _KINDS: Final[Sequence[tuple[str, str, Kind]]] = (
     ("manifest-url-header", "staticPodURLHeader", Kind("headers", _headers)),
     ("max-pods", "maxPods", _INT),
     ("minimum-image-ttl-duration", "imageMinimumGCAge", _DURATION),
-    ("node-status-update-frequency", "nodeStatusUpdateFrequency", _DURATION),
+    ("node-status-update-frequency", "nodeStatusUpdateFrequency", Kind("duration", _period)),
     ("pod-manifest-path", "staticPodPath", _TEXT),
     ("pod-max-pids", "podPidsLimit", _INT),
     ("pods-per-core", "podsPerCore", _INT),
-    ("port", "port", _INT),
-    ("provider-id", "providerID", _TEXT),
+    ("port", "port", kinds.count(1, 65535)),
+    ("provider-id", "providerID", Kind("text", _provider_id)),
     ("register-node", "registerNode", kinds.BOOL),
     ("register-with-taints", "registerWithTaints", Kind("taints", _taints)),
     ("resolv-conf", "resolvConf", _TEXT),
@@ -230,20 +249,20 @@ _OTHERS: Final = {
     "v": _LOGS,
     "vmodule": _LOGS,
 }
-_ACCEPTED: Final = {"logging-format": ("text",), "v": ("0", "1", "2")}
+_ACCEPTED: Final = {"logging-format": ("text",), "v": ("0", "2")}
 
 
-def _shown(value: Any) -> tuple[str, ...]:
+def _accepted_texts(value: Any) -> tuple[str, ...]:
     if isinstance(value, bool):
         return ("true",) if value else ("false",)
     if isinstance(value, list):
-        return ("", ",".join(value))
-    return ("",) if value in ({}, None) else (str(value),)
+        return (",".join(value),) if value else ()
+    return () if value in ({}, None, "") else (str(value),)
 
 
 REFUSED: Final = (
     *(
-        Refused(name, NOT_SERVED[to].reason, _shown(NOT_SERVED[to].default))
+        Refused(name, NOT_SERVED[to].reason, _accepted_texts(NOT_SERVED[to].default))
         for name, to in _OF_FIELDS.items()
     ),
     *(Refused(name, reason, _ACCEPTED.get(name, ())) for name, reason in _OTHERS.items()),

@@ -51,6 +51,17 @@ def _address(text: str) -> str:
     return text
 
 
+def _labels(text: str) -> dict[str, str]:
+    found = {}
+    for item in text.split(",") if text else []:
+        key, equals, value = item.partition("=")
+        problems = [*objects.is_qualified_name(key), *objects.is_label_value(value)]
+        if not equals or problems:
+            raise ValueError(problems[0] if problems else "must be KEY=VALUE")
+        found[key] = value
+    return found
+
+
 def _address_port(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
@@ -126,6 +137,7 @@ CLUSTER = Checked("name", names.cluster)
 DATASTORE = Checked("datastore", settings.check_datastore)
 LOCAL_DATASTORE = Checked("datastore", settings.check_local_datastore)
 ADDRESS = Checked("address", _address)
+LABELS = Checked("labels", _labels)
 ADDRESS_PORT = Checked("address:port", _address_port)
 CIDR = Checked("cidr", _cidr)
 IMAGE = Checked("image", _image)

@@ -63,7 +63,17 @@ _OPTIONS = (
         default="",
         help="external: a cloud controller manager initialises the node.",
     ),
-    click.Option(["--node-labels"], help="Labels to register the node with, KEY=VALUE,..."),
+    click.Option(
+        ["--shutdown-on-sigterm"],
+        is_flag=True,
+        help="SIGTERM means that the node shuts down: pods end within shutdownGracePeriod.",
+    ),
+    click.Option(
+        ["--node-labels"],
+        type=_types.LABELS,
+        default="",
+        help="Labels to register the node with, KEY=VALUE,...",
+    ),
 )
 
 
@@ -79,7 +89,8 @@ def _run(
     root_dir: str,
     cgroup_parent: str,
     cloud_provider: str,
-    node_labels: str | None,
+    shutdown_on_sigterm: bool,
+    node_labels: dict[str, str],
     fields: dict[str, Any],
 ) -> None:
     from trireme.kubelet.config import KubeletConfig
@@ -104,10 +115,16 @@ def _run(
         cluster_dns=(dns_address_in(SERVICE_NETWORK),),
         cluster_domain=DOMAIN,
         external_cloud=cloud_provider == "external",
-        labels=dict(item.split("=", 1) for item in (node_labels or "").split(",") if "=" in item),
+        labels=node_labels,
         standalone=kubeconfig_ is None,
     )
     settings = convert.to_config(document, base, len(os.sched_getaffinity(0)))
+    if settings.shutdown and not shutdown_on_sigterm:
+        raise BadSetting(
+            "shutdownGracePeriod needs --shutdown-on-sigterm: systemd-logind is not followed"
+        )
+    if shutdown_on_sigterm and not settings.shutdown:
+        raise BadSetting("--shutdown-on-sigterm needs shutdownGracePeriod")
     endpoint = document.containerRuntimeEndpoint
 
     async def main(env: Env) -> None:

@@ -46,13 +46,15 @@ class NodeView(msgspec.Struct, frozen=True):
     pressures: tuple[str, ...] = ()
     # Names, or prefixes that end in ``*``.
     unsafe_sysctls: tuple[str, ...] = ()
+    shutting_down: bool = False
 
 
 def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure | None:
     """The first failure of ``pod``, or ``None``. ``others`` are admitted and have not ended."""
     running = list(others)
     return (
-        _os(pod)
+        _shutdown(node)
+        or _os(pod)
         or _features(pod)
         or _sysctls(pod, node)
         or _pressure(pod, node)
@@ -65,6 +67,32 @@ def decide(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> Failure
 def is_of_node(failure: Failure) -> bool:
     """Whether the failure depends on the node's labels or capacity, which may just have changed."""
     return failure.reason == NODE_AFFINITY or failure.reason.startswith(OUT_OF)
+
+
+def lacking(pod: core.Pod, others: Iterable[core.Pod], node: NodeView) -> dict[str, int]:
+    """How much of each resource there is too little of for ``pod``, where it alone would fit."""
+    used: dict[str, int] = {}
+    for other in others:
+        for name, value in (*podresources.pod_requests(other).items(), ("pods", 1)):
+            used[name] = used.get(name, 0) + value
+    requests = {**podresources.pod_requests(pod), "pods": 1}
+    missing = {
+        name: requested + used.get(name, 0) - podresources.value(dict(node.allocatable), name)
+        for name, requested in requests.items()
+        if name in node.allocatable and requested
+    }
+    return {name: many for name, many in missing.items() if many > 0}
+
+
+def is_shortage(failure: Failure) -> bool:
+    """Whether the pod would fit if others were gone."""
+    return failure.reason.startswith(OUT_OF)
+
+
+def _shutdown(node: NodeView) -> Failure | None:
+    if not node.shutting_down:
+        return None
+    return Failure("NodeShutdown", "Pod was rejected as the node is shutting down.")
 
 
 def _os(pod: core.Pod) -> Failure | None:

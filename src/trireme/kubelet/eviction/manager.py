@@ -154,9 +154,8 @@ class EvictionManager:
             self._env.log.warning("eviction: pod %s is critical and stays", podspec.full_name(pod))
             return False
         self._events.pod(pod, WARNING, plan.REASON, message, annotations)
-        self._workers.evict(
-            pod.metadata.uid, Failure(plan.REASON, message, disruption=disruption), grace
-        )
+        failure = Failure(plan.REASON, message, disruption=message if disruption else "")
+        self._workers.evict(pod.metadata.uid, failure, grace)
         self.evictions[signal] = self.evictions.get(signal, 0) + 1
         return True
 

@@ -49,7 +49,7 @@ CONDITION_EVENTS = {
 class NodeAgent:
     """``problem`` returns another reason for the node not to be ready (the health of the PLEG), ""
     for none; ``volumes_in_use`` the attached volumes that must stay so; ``pressures`` the types of
-    conditions that eviction has set."""
+    conditions that eviction has set; ``shutdown`` says that the node shuts down."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class NodeAgent:
         problem: Callable[[], str],
         volumes_in_use: Callable[[], Sequence[str]],
         pressures: Callable[[], Sequence[str]],
+        shutdown: Callable[[], str],
     ) -> None:
         self._env = env
         self._config = config
@@ -74,6 +75,7 @@ class NodeAgent:
         self._problem = problem
         self._volumes_in_use = volumes_in_use
         self._pressures = pressures
+        self._shutdown = shutdown
         self._report_now = asyncio.Event()
         self._node: core.Node | None = None
         self._lease: coordination.Lease | None = None
@@ -130,6 +132,7 @@ class NodeAgent:
             allocatable,
             tuple(self._pressures()),
             self._config.unsafe_sysctls,
+            bool(self._shutdown()),
         )
 
     async def newest_view(self) -> NodeView:
@@ -324,7 +327,8 @@ class NodeAgent:
         )
 
     def _health(self) -> statuses.Health:
-        problems = [text for text in (self._runtime_problem, self._problem()) if text]
+        found = (self._runtime_problem, self._problem(), self._shutdown())
+        problems = [text for text in found if text]
         return statuses.Health(
             not_ready="[" + ", ".join(problems) + "]" if len(problems) > 1 else "".join(problems),
             pressures=self._pressures(),

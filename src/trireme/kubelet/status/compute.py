@@ -28,11 +28,12 @@ MAX_MESSAGES = 12 << 10  # bytes of termination messages of all containers toget
 class Failure(msgspec.Struct, frozen=True):
     """The reason for which the kubelet failed the pod (rejected, evicted, deadline exceeded).
 
-    ``disruption``: the pod was ended for the node's sake (KEP-3329)."""
+    ``disruption``: the message of its DisruptionTarget, where the pod was ended for the node's sake
+    (KEP-3329)."""
 
     reason: str
     message: str
-    disruption: bool = False
+    disruption: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,7 +273,7 @@ def _set_conditions(
                 type=conditions.DISRUPTION,
                 status="True",
                 reason=conditions.BY_KUBELET,
-                message=facts.failure.message,
+                message=facts.failure.disruption,
             )
         )
     before = {c.type: c for c in (*pod.status.conditions, *facts.old.conditions)}

@@ -92,6 +92,12 @@ class StatusManager:
         if entry is not None and entry.task is not None:
             entry.task.cancel()
 
+    async def written(self) -> None:
+        """Returns when no status waits to be written, or soon after if the API is away."""
+        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=MAX_RETRY_SECONDS)
+
     def _entry(self, pod: core.Pod) -> _Entry:
         entry = self._entries.get(pod.metadata.uid)
         if entry is None:

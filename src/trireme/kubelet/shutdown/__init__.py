@@ -1,0 +1,1 @@
+"""Graceful node shutdown: pods end by priority before the machine does."""
