@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -281,3 +282,31 @@ def test_restore_goes_back(tmp_path):
         Snapshot.load(tmp_path / "no.snapshot")
     with pytest.raises(ValueError, match="the snapshot has the nodes node-0"):
         SyncCluster(snapshot=loaded, nodes=2)
+
+
+def test_an_idle_month_takes_no_time_and_its_end_is_as_ever():
+    """What looks at the same things again and again is left out while nothing changes: nodes stay
+    ready, what has expired is gone, and what happens next is noticed as soon as ever."""
+    with SyncCluster(nodes=2) as cluster:
+        cluster.apply(WEB)
+        cluster.wait("deploy", "web", "condition=Available")
+        assert cluster.list("Event")
+        began = time.perf_counter()
+        cluster.advance("31d")
+        assert time.perf_counter() - began < 10
+        assert cluster.list("Event") == []
+        assert cluster.get("deploy", "web")["status"]["readyReplicas"] == 3
+        for name in ("node-0", "node-1"):
+            assert cluster.wait("Node", name, "condition=Ready", within=0)
+        cluster.stop("node-1")
+        stopped = cluster.now
+        cluster.wait("Node", "node-1", "condition=Ready=Unknown")
+        assert 40 <= cluster.now - stopped <= 60
+        cluster.run_until(
+            lambda: {p["spec"]["nodeName"] for p in _alive(cluster.list("Pod"))} == {"node-0"}
+        )
+        assert 340 <= cluster.now - stopped <= 370
+
+
+def _alive(pods):
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]

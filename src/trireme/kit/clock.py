@@ -10,7 +10,11 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
+import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
+
+from trireme.kit import waiting
 
 # Where virtual time starts unless told otherwise: 2030-01-01T00:00:00Z.
 VIRTUAL_EPOCH = 1893456000.0
@@ -28,6 +32,25 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Return after ``seconds``; 0 or less gives other tasks one turn."""
 
+    async def tick(
+        self, seconds: float, event: asyncio.Event | None = None, *, heartbeat: bool = False
+    ) -> None:
+        """The pause of a loop that looks at the same things again and again: ``sleep``, which
+        ``event`` may end. A virtual clock may leave such looks out while nothing changes; not for
+        loops that wait for time alone, such as a grace. ``heartbeat``: others look for its traces,
+        so that it goes on first.
+        """
+
+    def call_tick(self, seconds: float, callback: Callable[[], None]) -> TimerHandle:
+        """Call back after ``seconds``, or later: as ``tick``, for what only keeps in touch."""
+
+
+class TimerHandle(Protocol):
+    """A call that is due."""
+
+    def cancel(self) -> None:
+        """Do not make it."""
+
 
 class RealClock:
     """The machine's own clock."""
@@ -39,14 +62,37 @@ class RealClock:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0))
 
+    async def tick(
+        self, seconds: float, event: asyncio.Event | None = None, *, heartbeat: bool = False
+    ) -> None:
+        await _pause(seconds, event)
+
+    def call_tick(self, seconds: float, callback: Callable[[], None]) -> TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+async def _pause(seconds: float, event: asyncio.Event | None) -> None:
+    if event is None:
+        await asyncio.sleep(max(seconds, 0))
+    else:
+        await waiting.wait(event, seconds)
+
 
 class VirtualClock:
-    """The clock of a ``VirtualLoop``; ``skew`` sets the wall clock off without moving time."""
+    """The clock of a ``VirtualLoop``; ``skew`` sets the wall clock off without moving time.
+
+    ``skips``: a ``tick`` whose loop has looked once since the last ``touch`` lasts until the next
+    one, so that an idle month costs nothing. Whoever sets it calls ``touch`` at every change.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, epoch: float = VIRTUAL_EPOCH) -> None:
         self._loop = loop
         self._epoch = epoch
         self.skew = 0.0
+        self.skips = False
+        self._touches = 0
+        self._looked: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._skipped: dict[_Skipped, None] = {}
 
     def now(self) -> float:
         return self._epoch + self._loop.time() + self.skew
@@ -56,6 +102,56 @@ class VirtualClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0))
+
+    async def tick(
+        self, seconds: float, event: asyncio.Event | None = None, *, heartbeat: bool = False
+    ) -> None:
+        task = asyncio.current_task()
+        if not self.skips or self._looked.get(task) != self._touches:
+            self._looked[task] = self._touches
+            await _pause(seconds, event)
+            return
+        own = event or asyncio.Event()
+        skipped = self.call_tick(0.0 if heartbeat else seconds, own.set)
+        try:
+            await own.wait()
+        finally:
+            skipped.cancel()
+
+    def call_tick(self, seconds: float, callback: Callable[[], None]) -> TimerHandle:
+        if not self.skips:
+            return self._loop.call_later(seconds, callback)
+        made = _Skipped(self._skipped, seconds, callback)
+        self._skipped[made] = None
+        return made
+
+    def touch(self) -> None:
+        """Something has changed: whatever was left out goes on, after its own pause."""
+        self._touches += 1
+        if self._skipped:
+            skipped, self._skipped = self._skipped, {}
+            for one in skipped:
+                one.resume(self._loop)
+
+
+class _Skipped:
+    """What is due after the next touch."""
+
+    def __init__(
+        self, place: dict[_Skipped, None], seconds: float, callback: Callable[[], None]
+    ) -> None:
+        self._place = place
+        self._seconds = seconds
+        self._callback = callback
+        self._timer: asyncio.TimerHandle | None = None
+
+    def resume(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_later(self._seconds, self._callback)
+
+    def cancel(self) -> None:
+        self._place.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class Deadlock(RuntimeError):

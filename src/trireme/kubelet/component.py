@@ -319,7 +319,7 @@ class Kubelet:
 
     async def _update_qos_forever(self) -> None:
         while True:
-            await self.env.clock.sleep(QOS_SECONDS)
+            await self.env.clock.tick(QOS_SECONDS)
             self._update_qos()
 
 

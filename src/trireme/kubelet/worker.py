@@ -146,6 +146,8 @@ class Worker:
         self._computed: core.PodStatus | None = None
         self._rejected = False
         self._mount_delay = MOUNT_RETRY_SECONDS
+        # Whether nothing but the next resync is due.
+        self._resyncs = False
         self._pending_since: float | None = None
         self._start_deadline()
         if self._ending or pod.metadata.deletionTimestamp is not None:
@@ -192,7 +194,11 @@ class Worker:
         """Until the pod is removed from the node and from the API."""
         delay: float | None = 0.0
         while True:
-            await waiting.wait(self._wake, delay)
+            if self._resyncs and delay is not None:
+                await self._deps.env.clock.tick(delay, self._wake)
+            else:
+                await waiting.wait(self._wake, delay)
+            self._resyncs = False
             self._wake.clear()
             if self.state is State.REMOVED:
                 return
@@ -435,6 +441,7 @@ class Worker:
             delays.append(self._error_delay())
         if self._deadline is not None:
             delays.append(max(self._deadline - now, 0.0) + 0.01)
+        self._resyncs = len(delays) == 1
         return min(delays)
 
     def _error_delay(self) -> float:

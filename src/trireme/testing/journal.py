@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import msgspec
@@ -48,8 +49,12 @@ class Change(msgspec.Struct, frozen=True):
 class Journal:
     """``changes`` are all but heartbeats."""
 
-    def __init__(self, clock: Clock, earlier: tuple[Change, ...] = ()) -> None:
+    def __init__(
+        self, clock: Clock, touch: Callable[[], None], earlier: tuple[Change, ...] = ()
+    ) -> None:
         self._clock = clock
+        # Called at each change.
+        self._touch = touch
         self._waiters: set[asyncio.Event] = set()
         self.changes: list[Change] = list(earlier)
         # How many were written since this journal began, and when the last one was.
@@ -63,6 +68,7 @@ class Journal:
         self.changes.append(Change(event, self._clock.now(), USER.get()))
         self.count += 1
         self.last = self._clock.monotonic()
+        self._touch()
         for waiter in self._waiters:
             waiter.set()
 

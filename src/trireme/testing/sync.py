@@ -80,6 +80,7 @@ class SyncCluster:
     def run_until(self, condition: Callable[[], T], within: Duration = "1h") -> T:
         """Let time pass until ``condition()`` is true; returns that value. See ``Cluster``."""
         what = conditions.describe(condition)
+        self.aio.touch()
         attempt = Attempt(self.aio.waiting, durations.seconds(within), what)
         while True:
             with attempt:

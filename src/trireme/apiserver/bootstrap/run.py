@@ -67,7 +67,7 @@ async def keep(context: ServerContext) -> None:
     what orders its load."""
     addresses, ports = AddressRepair(context), PortRepair(context)
     while True:
-        await context.env.clock.sleep(INTERVAL)
+        await context.env.clock.tick(INTERVAL)
         try:
             await _all(_missing(context, obj) for obj in objects.namespaces())
             await _service_cidr(context)

@@ -17,7 +17,7 @@ async def compact(context: ServerContext) -> None:
     clock, store = context.env.clock, context.store
     before = store.revision
     while True:
-        await clock.sleep(context.config.compaction_interval)
+        await clock.tick(context.config.compaction_interval)
         try:
             await store.compact(before)
         except StoreUnavailable as error:

@@ -24,7 +24,8 @@ async def expire(context: ServerContext) -> None:
     watched = [end for end in context.served.endpoints.values() if end.resource.ttl]
     observed: dict[str, tuple[int, float]] = {}
     while watched:
-        await context.env.clock.sleep(INTERVAL)
+        clock = context.env.clock
+        await (clock.sleep if observed else clock.tick)(INTERVAL)
         before, observed = observed, {}
         for endpoint in watched:
             await _expire_kind(context, endpoint, before, observed)

@@ -8,7 +8,6 @@ What goes wrong once the options are validated is an ERROR event of the stream.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -31,6 +30,7 @@ from trireme.apiserver.reply.reply import StreamReply
 from trireme.apiserver.request import Request
 from trireme.apiserver.verbs import options, read
 from trireme.apiserver.verbs.options import ListOptions
+from trireme.kit.clock import TimerHandle
 from trireme.machinery import errors
 from trireme.store import contract as stores
 from trireme.store.contract import Event, KeyValue, Subscription
@@ -152,7 +152,7 @@ class _Stream:
         self._sizes = context.watches.sizes(endpoint.resource)
         self._sent = 0
         # One timer for many waits: it is set anew only when it is to ring at another time.
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: TimerHandle | None = None
         self._due = 0.0
 
     def write_to(self, write: Callable[[bytes], bool]) -> None:
@@ -221,9 +221,9 @@ class _Stream:
             return events
         if self._timer is None or self._due != due:
             self._cancel_timer()
-            delay = due - self._context.env.clock.monotonic()
+            clock = self._context.env.clock
             self._due = due
-            self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+            self._timer = clock.call_tick(due - clock.monotonic(), self._wake)
         return await self._subscription.next()
 
     def _wake(self) -> None:

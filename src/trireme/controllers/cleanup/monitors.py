@@ -78,7 +78,7 @@ class Monitors:
                         [n.uid for n in self.graph.all() if n.deleting]
                         + list(self.graph.unknown_owners())
                     )
-                await self._env.clock.sleep(RESYNC)
+                await self._env.clock.tick(RESYNC)
 
     def kind(self, api_version: str, kind: str) -> Kind | None:
         """The resource that a reference names; None when nothing of that kind is served."""

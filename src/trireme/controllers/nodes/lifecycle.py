@@ -116,6 +116,8 @@ class NodeLifecycle:
         self._all_lost = False
         # Nodes whose pods are still to be marked not ready.
         self._unmarked: set[str] = set()
+        # When the nodes were last looked at.
+        self._looked = 0.0
         self._metrics = _Metrics(context.env.metrics)
 
     async def run(self) -> None:
@@ -126,7 +128,22 @@ class NodeLifecycle:
             began = self._env.clock.monotonic()
             await self.monitor_health()
             self._metrics.all_nodes.observe(self._env.clock.monotonic() - began)
-            await self._env.clock.sleep(self._settings.monitor_period)
+            clock, period = self._env.clock, self._settings.monitor_period
+            await (clock.sleep if self._waits() else clock.tick)(period)
+
+    def _waits(self) -> bool:
+        """Whether a node may lose its readiness, or get its taint, as time alone passes: not one
+        that was heard of since the last look."""
+        last, self._looked = self._looked, self._env.clock.now()
+        if self._unmarked or any(zone.waiting for zone in self._zones.values()):
+            return True
+        for node in self._nodes.list():
+            health = self._health.get(node.metadata.name)
+            current = plan_nodes.ready(node.status.conditions)
+            unknown = current is not None and current.status == "Unknown"
+            if not unknown and (health is None or health.probed < last):
+                return True
+        return False
 
     async def monitor_health(self) -> None:
         """Update the health, taints and pods of all nodes once."""

@@ -71,7 +71,9 @@ class EvictionManager:
             if evicted:
                 await self._cleaned_up(evicted)
             else:
-                await self._env.clock.sleep(PASS_SECONDS)
+                clock = self._env.clock
+                # Pressure ends, and thresholds are met, some time after they are seen.
+                await (clock.tick if self._state == State() else clock.sleep)(PASS_SECONDS)
 
     async def pass_once(self) -> list[core.Pod]:
         """The pods that it evicted: those beyond their own limits, or else one."""

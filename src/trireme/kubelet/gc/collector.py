@@ -61,17 +61,17 @@ class Collector:
     async def housekeep_forever(self) -> None:
         while True:
             await self._try("housekeeping", self.orphans())
-            await self._env.clock.sleep(HOUSEKEEPING_SECONDS)
+            await self._env.clock.tick(HOUSEKEEPING_SECONDS)
 
     async def containers_forever(self) -> None:
         while True:
-            await self._env.clock.sleep(CONTAINERS_SECONDS)
+            await self._env.clock.tick(CONTAINERS_SECONDS)
             await self._try("container garbage collection", self.containers())
 
     async def images_forever(self) -> None:
         while True:
             await self._try("image garbage collection", self.images())
-            await self._env.clock.sleep(IMAGES_SECONDS)
+            await self._env.clock.tick(IMAGES_SECONDS)
 
     async def orphans(self) -> None:
         """Stop pods that the API does not have; remove directories and cgroups of deleted ones."""

@@ -30,7 +30,7 @@ class Rotator:
 
     async def run_forever(self) -> None:
         while True:
-            await self._env.clock.sleep(CHECK_SECONDS)
+            await self._env.clock.tick(CHECK_SECONDS)
             try:
                 await self.check()
             except (RuntimeFailure, OSError) as failure:

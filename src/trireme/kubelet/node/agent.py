@@ -16,7 +16,6 @@ import msgspec
 from trireme.api.coordination import v1 as coordination
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
-from trireme.kit import waiting
 from trireme.kit.env import Env
 from trireme.kubelet.admit.decide import NodeView
 from trireme.kubelet.config import KubeletConfig
@@ -171,7 +170,7 @@ class NodeAgent:
     async def check_runtime_forever(self) -> None:
         while True:
             await self.check_runtime()
-            await self._env.clock.sleep(
+            await self._env.clock.tick(
                 STARTING_CHECK_SECONDS if self._runtime_problem else RUNTIME_CHECK_SECONDS
             )
 
@@ -205,7 +204,7 @@ class NodeAgent:
             )
             # Report more often until the node is ready.
             seconds = self._config.status_update_seconds if ready else STARTING_CHECK_SECONDS * 5
-            await waiting.wait(self._report_now, seconds)
+            await self._env.clock.tick(seconds, self._report_now)
             self._report_now.clear()
 
     async def renew_forever(self) -> None:
@@ -217,7 +216,7 @@ class NodeAgent:
                 self._env.log.warning(
                     "renewing lease of node %s failed: %s", self._config.node_name, error
                 )
-            await self._env.clock.sleep(self._config.lease_seconds / 4)
+            await self._env.clock.tick(self._config.lease_seconds / 4, heartbeat=True)
 
     # ---- steps
 
