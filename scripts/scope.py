@@ -22,6 +22,7 @@ from trireme.cloud.definition import Definition as CloudDefinition
 from trireme.cluster import command_line
 from trireme.controllers.definition import Definition
 from trireme.kit import catalog
+from trireme.kubelet.sync import image_volumes
 from trireme.kubelet.volumes import manager as volume_manager
 from trireme.kubelet.volumes import plugins as volume_plugins
 from trireme.kubelet.volumes.plugin import Plugin as VolumePlugin
@@ -170,7 +171,9 @@ def _scheduler() -> Iterable[str]:
 
 def _volumes() -> Iterable[str]:
     plugins = catalog.instances(volume_plugins, VolumePlugin)
-    there = sorted([*(plugin.field for plugin in plugins), *volume_manager.CLAIMS])
+    there = sorted(
+        [*(plugin.field for plugin in plugins), *volume_manager.CLAIMS, image_volumes.FIELD]
+    )
     yield "## Volumes that the kubelet mounts"
     yield ", ".join(there) + "."
     yield _not_there(name for name in UPSTREAM["volumes"]["names"] if name not in there)

@@ -18,6 +18,7 @@ from trireme.kubelet.images.pull import ImageFailure, ImageRequest, Images
 from trireme.kubelet.volumes.plugin import Mounted
 from trireme.machinery.errors import ApiError
 
+FIELD = "image"  # of Volume
 FOLDER = "volumes/kubernetes.io~image"
 MOUNT = "ErrImageVolumeMount"
 
