@@ -39,6 +39,7 @@ from trireme.kubelet.eviction.measure import Measures
 from trireme.kubelet.gc.collector import Collector
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.images.pull import Images
+from trireme.kubelet.images.pulled import PulledImages
 from trireme.kubelet.logs.files import LogFiles
 from trireme.kubelet.logs.rotate import Rotator
 from trireme.kubelet.node import agent as agents
@@ -161,7 +162,13 @@ class Kubelet:
             memory_backed=config.memory_backed_volumes,
             csi=csi,
         )
-        images = Images(env, runtime, self.events, config.parallel_pulls)
+        pulled = PulledImages(
+            host,
+            f"{config.root_dir}/image_manager",
+            config.pull_verification,
+            config.preloaded_images,
+        )
+        images = Images(env, runtime, self.events, pulled, config.parallel_pulls)
         image_volumes = ImageVolumes(runtime, host, images, config.root_dir)
         hooks = Hooks(env, runtime, prober)
         killer = Killer(env, runtime, hooks, self.events)
@@ -218,6 +225,7 @@ class Kubelet:
             remover,
             self.events,
             self._sources_ready,
+            pulled.keep_only,
         )
         self.static = StaticPods(
             env,
@@ -271,7 +279,6 @@ class Kubelet:
             ("container gc", self._collector.containers_forever()),
             ("image gc", self._collector.images_forever()),
             ("static pods", self.static.run_forever()),
-            ("eviction", self.eviction.run_forever()),
             ("log rotation", self._rotator.run_forever()),
             ("qos cgroups", self._update_qos_forever()),
             ("resizes", self.workers.resizes.retry_forever()),
@@ -279,6 +286,8 @@ class Kubelet:
             self._group.create_task(loop, name=name)
         if not self.config.standalone:
             await self._join()
+        # Pods that run already are admitted before any pressure could refuse them.
+        self._group.create_task(self.eviction.run_forever(), name="eviction")
         self.workers.resizes.start()
 
     async def _join(self) -> None:

@@ -87,6 +87,9 @@ class KubeletConfig(msgspec.Struct, frozen=True, kw_only=True):
     unsafe_sysctls: tuple[str, ...] = ()
     # How many images are pulled at a time; 0 for any number.
     parallel_pulls: int = 1
+    # Whose credentials are verified for images that are on the node, and names of exceptions.
+    pull_verification: str = "NeverVerifyPreloadedImages"
+    preloaded_images: tuple[str, ...] = ()
     # Priorities, lowest first, and the seconds that pods of each have when the node shuts down.
     shutdown: tuple[tuple[int, int], ...] = ()
     # The KubeletConfiguration that /configz serves.

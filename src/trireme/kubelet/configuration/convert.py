@@ -73,6 +73,8 @@ def to_config(of: KubeletConfiguration, base: KubeletConfig, cpus: int) -> Kubel
         log_max_bytes=quantity.parse(of.containerLogMaxSize).value(),
         log_max_files=of.containerLogMaxFiles,
         parallel_pulls=_parallel_pulls(of),
+        pull_verification=of.imagePullCredentialsVerificationPolicy,
+        preloaded_images=tuple(of.preloadedImagesVerificationAllowlist),
         shutdown=_shutdown(of),
         document=document(of),
     )

@@ -20,6 +20,12 @@ from trireme.machinery.patch import merge_patch
 
 GROUP, KIND = "kubelet.config.k8s.io", "KubeletConfiguration"
 _LOGGING = frozenset(("format", "flushFrequency", "verbosity", "vmodule", "options"))
+POLICIES = (
+    "NeverVerify",
+    "NeverVerifyPreloadedImages",
+    "NeverVerifyAllowlistedImages",
+    "AlwaysVerify",
+)
 
 
 def load(
@@ -163,6 +169,18 @@ def _problems(config: KubeletConfiguration) -> Iterable[str]:
         yield (
             "invalid configuration: CrashLoopBackOff.MaxContainerRestartPeriod (got: "
             f"{longest:g} seconds) must be set between 1s and 300s"
+        )
+    policy = config.imagePullCredentialsVerificationPolicy
+    if policy not in POLICIES:
+        valid = ", ".join(f'"{name}"' for name in POLICIES[:-1]) + f' or "{POLICIES[-1]}"'
+        yield (
+            f'invalid configuration: option "{policy}" specified for '
+            f"imagePullCredentialsVerificationPolicy. Valid options are {valid}"
+        )
+    if config.preloadedImagesVerificationAllowlist and policy != POLICIES[2]:
+        yield (
+            "invalid configuration: can't set `preloadedImagesVerificationAllowlist` if "
+            '`imagePullCredentialsVertificationPolicy` is not "NeverVerifyAllowlistedImages"'
         )
     if config.containerLogMaxFiles <= 1:
         yield "invalid configuration: containerLogMaxFiles must be greater than 1"

@@ -67,6 +67,8 @@ class KubeletConfiguration(Configuration, frozen=True, kw_only=True):
     tlsPrivateKeyFile: str = ""
     authentication: Authentication = Authentication()
     authorization: Authorization = Authorization()
+    imagePullCredentialsVerificationPolicy: str = "NeverVerifyPreloadedImages"
+    preloadedImagesVerificationAllowlist: list[str] = []
     clusterDomain: str = ""
     clusterDNS: list[str] = []
     nodeStatusUpdateFrequency: str = "10s"
@@ -124,12 +126,6 @@ NOT_SERVED: dict[str, NotServed] = {
     "tlsCipherSuites": NotServed([], "those of Python's defaults are served"),
     "tlsCurvePreferences": NotServed([], "those of Python's defaults are served"),
     "tlsMinVersion": NotServed("", "TLS 1.2 and later are served"),
-    "imagePullCredentialsVerificationPolicy": NotServed(
-        "NeverVerify", "credentials of images that are on the node are not verified"
-    ),
-    "preloadedImagesVerificationAllowlist": NotServed(
-        [], "credentials of images that are on the node are not verified"
-    ),
     "rotateCertificates": NotServed(False, "certificates are made for the node from outside"),
     "serverTLSBootstrap": NotServed(False, "certificates are made for the node from outside"),
     "registryPullQPS": NotServed(5, "pulls are limited by number, not by rate"),

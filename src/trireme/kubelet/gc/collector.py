@@ -31,7 +31,8 @@ IMAGES_SECONDS = 300.0
 
 
 class Collector:
-    """Garbage collection of one node. ``ready``: whether all sources of pods are known."""
+    """Garbage collection of one node. ``ready``: whether all sources of pods are known;
+    ``keep_only`` is given the ids of all images."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Collector:
         remover: Remover,
         events: Events,
         ready: Callable[[], bool],
+        keep_only: Callable[[Collection[str]], None],
     ) -> None:
         self._env = env
         self._config = config
@@ -56,6 +58,7 @@ class Collector:
         self._remover = remover
         self._events = events
         self._ready = ready
+        self._keep_only = keep_only
         self._uses: dict[str, ImageUse] = {}
 
     async def housekeep_forever(self) -> None:
@@ -123,6 +126,7 @@ class Collector:
         """The images, and the ids of those in use."""
         now = self._env.clock.now()
         images = await self._runtime.list_images()
+        self._keep_only([image.id for image in images])
         in_use = {container.image_ref for container in await self._runtime.list_containers()}
         used = {
             image.id

@@ -42,15 +42,22 @@ _CFG = msgspec.json.Decoder(dict[str, Entry | None])
 
 def matching(secrets: Iterable[core.Secret], repository: str) -> list[AuthConfig]:
     """Credentials whose registry matches ``repository``, longest registry first."""
-    found: list[tuple[str, AuthConfig]] = []
+    return [auth for _, auth in matching_secrets(secrets, repository)]
+
+
+def matching_secrets(
+    secrets: Iterable[core.Secret], repository: str
+) -> list[tuple[core.Secret, AuthConfig]]:
+    """The same, with the secret that each is from."""
+    found: list[tuple[str, core.Secret, AuthConfig]] = []
     for secret in secrets:
         for registry, entry in _entries(secret).items():
             where = _normal(registry)
             auth = _auth(entry) if entry is not None else None
             if auth is not None and _covers(where, repository):
-                found.append((where, auth))
-    found.sort(key=lambda pair: pair[0], reverse=True)
-    return [auth for _, auth in found]
+                found.append((where, secret, auth))
+    found.sort(key=lambda item: item[0], reverse=True)
+    return [(secret, auth) for _, secret, auth in found]
 
 
 def _entries(secret: core.Secret) -> Mapping[str, Entry | None]:

@@ -8,6 +8,7 @@ Pulls are serialized by default, so that pods on a slow registry start one after
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 import msgspec
@@ -15,10 +16,12 @@ import msgspec
 from trireme.api.core import v1 as core
 from trireme.kit.env import Env
 from trireme.kubelet.backoff import Backoff
+from trireme.kubelet.checkpoint import CorruptCheckpoint
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.events import Events
-from trireme.kubelet.images import credentials, names
+from trireme.kubelet.images import credentials, names, pulled
+from trireme.kubelet.images.pulled import PulledImages
 
 ERR_PULL = "ErrImagePull"
 BACK_OFF = "ImagePullBackOff"
@@ -53,10 +56,18 @@ class ImageRequest(msgspec.Struct, frozen=True):
 class Images:
     """The image manager of one node. ``parallel``: how many are pulled at a time; 0: any number."""
 
-    def __init__(self, env: Env, runtime: Runtime, events: Events, parallel: int = 1) -> None:
+    def __init__(
+        self,
+        env: Env,
+        runtime: Runtime,
+        events: Events,
+        pulled: PulledImages,
+        parallel: int = 1,
+    ) -> None:
         self._env = env
         self._runtime = runtime
         self._events = events
+        self._pulled = pulled
         self._backoff = Backoff()
         self._last_error: dict[tuple[str, str], ImageFailure] = {}
         self._limit: AbstractAsyncContextManager[None] = (
@@ -73,7 +84,7 @@ class Images:
             raise ImageFailure(INVALID_NAME, message) from problem
         if request.policy != "Always":
             found = await self._inspect(request, image)
-            if found is not None:
+            if found is not None and not self._must_pull(request, image, found):
                 self._event(
                     request,
                     "Normal",
@@ -93,6 +104,17 @@ class Images:
         if found is None:
             raise ImageFailure(INSPECT, f'image "{request.image}" is gone after its pull')
         return found
+
+    def _must_pull(self, request: ImageRequest, image: str, found: model.Image) -> bool:
+        """Whether the registry has to verify that the pod may use the image on the node."""
+        repository = names.parse(image).repository
+        try:
+            known = credentials.matching_secrets(request.secrets, repository)
+            given = [pulled.credential(secret, auth) for secret, auth in known]
+            return self._pulled.must_pull(image, repository, found.id, given)
+        except (CorruptCheckpoint, OSError, ValueError) as problem:
+            self._env.log.error("records of pulled images: %s", problem)
+            return True
 
     def forget(self, uid: str) -> None:
         for key in [key for key in self._last_error if key[0] == uid]:
@@ -143,16 +165,33 @@ class Images:
     async def _pull_with_credentials(self, request: ImageRequest, image: str) -> str:
         spec = model.ImageSpec(image=image, annotations=dict(request.pod.metadata.annotations))
         repository = names.parse(image).repository
-        known = credentials.matching(request.secrets, repository)
+        known = credentials.matching_secrets(request.secrets, repository)
         last: RuntimeFailure | None = None
-        tries: list[model.AuthConfig | None] = [*known] or [None]
-        for auth in tries:
+        tries: list[tuple[core.Secret, model.AuthConfig] | None] = [*known] or [None]
+        self._record(self._pulled.begin, image)
+        for each in tries:
+            auth = each[1] if each is not None else None
             try:
-                return await self._runtime.pull_image(spec, auth, request.sandbox)
+                reference = await self._runtime.pull_image(spec, auth, request.sandbox)
             except RuntimeFailure as failure:
                 last = failure
+                continue
+            found = await self._inspect(request, reference)
+            if found is not None:
+                used = pulled.credential(*each) if each is not None else None
+                self._record(self._pulled.pulled, repository, found.id, used)
+            self._record(self._pulled.end, image)
+            return reference
+        self._record(self._pulled.end, image)
         assert last is not None
         raise last
+
+    def _record(self, write: Callable[..., None], *arguments: object) -> None:
+        """Without a record the next pod's credentials are verified."""
+        try:
+            write(*arguments)
+        except (CorruptCheckpoint, OSError) as problem:
+            self._env.log.error("records of pulled images: %s", problem)
 
     def _failed(
         self, request: ImageRequest, key: tuple[str, str], failure: RuntimeFailure | ValueError
