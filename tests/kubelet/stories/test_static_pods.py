@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.kubelet.harness import Node, play, pod
+from tests.kubelet.harness import Node, play
 
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
@@ -210,18 +210,6 @@ def test_a_url_gives_pods_and_orphans_wait_for_it() -> None:
         static_pod_url="http://pods/",
         static_pod_url_headers={"X-Key": "a"},
     )
-
-
-def test_no_pod_of_the_api_passes_for_a_static_one() -> None:
-    async def story(node: Node) -> None:
-        made = pod("sly")
-        made.metadata.annotations = {"kubernetes.io/config.source": "file"}
-        await node.api.put(made)
-        await node.until(lambda: node.phase("sly") == "Running", 5)
-        assert static(node) == []
-        assert not any(podspec.is_critical(p) for p in node.kubelet.workers.pods())
-
-    play(story)
 
 
 def test_broken_manifests_leave_the_others_alone() -> None:

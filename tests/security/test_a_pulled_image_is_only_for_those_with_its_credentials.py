@@ -1,4 +1,7 @@
-"""Pods use an image that another pod pulled only with credentials that the registry took."""
+"""Pods use an image that another pod pulled only with credentials that the registry took.
+
+KEP-2535. The records of it outlive the kubelet, and hold no password.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import base64
 import json
 
 import pytest
-from tests.kubelet.harness import Node, container, play, pod, waiting_reason
 
+from tests.kubelet.harness import Node, container, play, pod, waiting_reason
 from trireme.api.core import v1 as core
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import RuntimeFailure
