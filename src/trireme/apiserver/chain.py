@@ -9,6 +9,7 @@ apiserver ``server/config.go``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from trireme.apiserver import dispatch
@@ -22,6 +23,9 @@ from trireme.apiserver.request import Request
 from trireme.apiserver.server import ApiServer
 from trireme.machinery import errors
 from trireme.store import contract as stores
+
+# Answers a request: ``handle``, or what a test has put around it.
+Answers = Callable[[ApiServer, Request], Awaitable[AnyReply]]
 
 
 async def handle(server: ApiServer, request: Request) -> AnyReply:

@@ -16,7 +16,7 @@ from trireme.apiserver.server import ApiServer
 from trireme.client.inproc import Answer, Handler
 
 
-def handler(server: ApiServer, user: User) -> Handler:
+def handler(server: ApiServer, user: User, answers: chain.Answers = chain.handle) -> Handler:
     """Calls ``server`` as ``user``. ``ConnectionError`` where the answer would be an upgrade."""
 
     async def handle(
@@ -24,7 +24,7 @@ def handler(server: ApiServer, user: User) -> Handler:
     ) -> Answer:
         request = Request(method, path, query, headers, body, user=user)
         try:
-            answer = await chain.handle(server, request)
+            answer = await answers(server, request)
         finally:
             # No connection: the response is complete.
             request.close()

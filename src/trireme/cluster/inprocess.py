@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trireme.apiserver import run
+from trireme.apiserver import chain, run
 from trireme.apiserver.authn.contract import AUTHENTICATED
 from trireme.apiserver.bootstrap import run as bootstrap
 from trireme.apiserver.config import ApiServerConfig, ServiceAccountKeys
@@ -61,7 +61,7 @@ class Setup:
     """What a cluster is made of. ``store``: an empty one, or that of an earlier cluster with its
     ``keys``. ``controllers`` and ``feature_gates`` are those of the flags; ``config`` are further
     fields of ``ApiServerConfig``. ``wrap`` is given the transport of every client and its user's
-    name, and returns the one that is used."""
+    name, and returns the one that is used. ``answers`` answers requests."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
     keys: Keys | None = None
@@ -69,6 +69,7 @@ class Setup:
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     wrap: Callable[[Transport, str], Transport] | None = None
+    answers: chain.Answers = chain.handle
 
 
 class InProcessCluster:
@@ -87,7 +88,7 @@ class InProcessCluster:
 
     def client_for(self, user: User) -> Client:
         """A client that is authenticated as ``user``."""
-        transport: Transport = InProcess(direct.handler(self.server, user))
+        transport: Transport = InProcess(direct.handler(self.server, user, self.setup.answers))
         if self.setup.wrap is not None:
             transport = self.setup.wrap(transport, user.name)
         return Client(transport, user_agent=agents.of_user(user.name), clock=self.env.clock)

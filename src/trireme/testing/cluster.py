@@ -34,13 +34,15 @@ from trireme.cluster import inprocess, local_path
 from trireme.cluster.inprocess import InProcessCluster, Keys, Setup
 from trireme.kit.clock import VIRTUAL_EPOCH, Clock, RealClock, VirtualClock, VirtualLoop
 from trireme.kit.env import Env
+from trireme.kubelet.cri.model import ContainerState
 from trireme.machinery import errors, meta
 from trireme.machinery.codec import json
 from trireme.machinery.resource import Resource
 from trireme.store.memory import Contents, MemoryStore
-from trireme.testing import conditions, durations, kinds, manifests
+from trireme.testing import conditions, durations, kinds, manifests, report
 from trireme.testing.durations import Duration
 from trireme.testing.fake_cri import Behave, FakeRuntime
+from trireme.testing.faults import Faults, Rule
 from trireme.testing.journal import Journal
 from trireme.testing.machines import Machines
 from trireme.testing.manifests import Manifest
@@ -131,6 +133,7 @@ class Cluster:
         options, earlier = self.options, self._from
         self.env = Env(clock=self._clock(), rng=random.Random(options.seed))
         self.journal = Journal(self.env.clock, self.touch, earlier.changes if earlier else ())
+        self.faults = Faults(self.env.clock, self.journal, self.touch)
         setup = Setup(
             store=MemoryStore(
                 before_commit=self.journal.note,
@@ -144,10 +147,12 @@ class Cluster:
             controllers=options.controllers,
             feature_gates=options.feature_gates,
             wrap=AsUser,
+            answers=self.faults.answer,
         )
         self._inner = await stack.enter_async_context(inprocess.control_plane(self.env, setup))
         self.client = self._inner.client
         self.waiting = Waiting(self.env.clock, self.journal, self._check)
+        self.waiting.explain = self._explain
         self._machines = Machines(options.behave)
         stack.push_async_callback(self._machines.close)
         if earlier is not None:
@@ -391,6 +396,30 @@ class Cluster:
             every = ", ".join(("controllers", "scheduler", *self.options.node_names))
             raise ValueError(f"no component {component!r}: one of {every}")
 
+    def partition(self, node: str) -> Rule:
+        """A node cannot reach the API server, until ``remove`` of the rule; its containers run on.
+        Other faults: ``faults``."""
+        return self.faults.partition(user=f"system:node:{node}")
+
+    async def crash(
+        self, pod: str, container: str = "", namespace: str = "default", *, exit_code: int = 1
+    ) -> None:
+        """A running container ends by itself. LookupError where none runs."""
+        for runtime in self._machines.runtimes.values():
+            for found in runtime.of_pod(pod, namespace):
+                if container in ("", found.name) and found.state == ContainerState.RUNNING:
+                    runtime.crash(pod, found.name, exit_code, namespace)
+                    self.touch()
+                    return
+        raise LookupError(f"no container of pod {namespace}/{pod} runs")
+
+    def fill_disk(self, node: str = "node-0", free: float = 0.01) -> None:
+        """The disk of a node has this part left; ``free=0.8`` empties it again."""
+        host = self._machines.hosts[self.options.node_names.index(node)]
+        disk = host.disk
+        host.disk = msgspec.structs.replace(disk, available=int(disk.capacity * free))
+        self.touch()
+
     def runtime(self, node: str = "node-0") -> FakeRuntime:
         """The fake container runtime of a node."""
         return self._machines.runtimes[self.options.node_names.index(node)]
@@ -401,6 +430,10 @@ class Cluster:
         """Something has changed that the API server does not see: periodic loops look again."""
         if isinstance(self.env.clock, VirtualClock):
             self.env.clock.touch()
+
+    async def _explain(self) -> str:
+        components = ("controllers", "scheduler", *self.options.node_names)
+        return report.text(self._inner, self.journal, self.faults, components)
 
     def _check(self) -> None:
         if self._main is not None and self._main.done():

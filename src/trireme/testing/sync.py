@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from trireme.testing import conditions, durations
 from trireme.testing.cluster import Cluster
 from trireme.testing.durations import Duration
+from trireme.testing.faults import Faults, Rule
 from trireme.testing.loops import Driver
 from trireme.testing.snapshot import Snapshot
 from trireme.testing.waiting import Attempt
@@ -76,6 +77,7 @@ class SyncCluster:
     restore = _call(Cluster.restore)
     stop = _call(Cluster.stop)
     restart = _call(Cluster.restart)
+    crash = _call(Cluster.crash)
 
     def run_until(self, condition: Callable[[], T], within: Duration = "1h") -> T:
         """Let time pass until ``condition()`` is true; returns that value. See ``Cluster``."""
@@ -105,6 +107,19 @@ class SyncCluster:
     def freeze(self) -> AbstractContextManager[None]:
         """Within it time stands still."""
         return self.aio.freeze()
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong between clients and the API server, by rule."""
+        return self.aio.faults
+
+    def partition(self, node: str) -> Rule:
+        """A node cannot reach the API server, until ``remove`` of the rule."""
+        return self.aio.partition(node)
+
+    def fill_disk(self, node: str = "node-0", free: float = 0.01) -> None:
+        """The disk of a node has this part left."""
+        self.aio.fill_disk(node, free)
 
     def runtime(self, node: str = "node-0") -> Any:
         """The fake container runtime of a node."""
