@@ -96,6 +96,8 @@ class ApiServerConfig:
     # How many processes may be forked at a time for requests that take long; 0: the server answers
     # all itself.
     forks: int = 0
+    # Whether /debug/pprof is served.
+    profiling: bool = True
     # --feature-gates: name -> on.
     feature_gates: Mapping[str, bool] = field(default_factory=dict)
     # --runtime-config: api/all, api/ga, api/beta, api/alpha, <group>/<version>[/<resource>] -> on.

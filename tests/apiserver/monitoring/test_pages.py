@@ -93,3 +93,18 @@ async def test_pages_are_for_whoever_monitors(env: Env, asking: Any) -> None:
         assert b"kube-apiserver statusz" in status.body
         assert b"Binary version: 1.36.2" in status.body
         assert (await monitor.answer("GET", "/flagz")).body.endswith(b"\nv=2\n")
+
+
+async def test_profiles(asking: Any) -> None:
+    async with asking(Env()) as ask:
+        tasks = (await ask.answer("GET", "/debug/pprof/goroutine")).body.decode()
+        assert "test_profiles" in tasks and "thread MainThread" in tasks
+        folded = (await ask.answer("GET", "/debug/pprof/profile?seconds=0.05")).body.decode()
+        assert folded.splitlines()[0].rpartition(" ")[2].isdigit()
+        assert (await ask.answer("GET", "/debug/pprof/heap")).status == 200
+        assert (await ask.answer("GET", "/debug/pprof/profile?seconds=51")).status == 400
+        assert (await ask.answer("GET", "/debug/pprof/block")).status == 404
+        nobody = await ask.as_user("joe").answer("GET", "/debug/pprof/goroutine")
+        assert nobody.status == 403
+    async with asking(Env(), profiling=False) as ask:
+        assert (await ask.answer("GET", "/debug/pprof/")).status == 404

@@ -38,7 +38,7 @@ from trireme.store.contract import (
 from trireme.store.engine import Engine, render
 from trireme.store.etcd import messages
 from trireme.store.etcd.leases import Leases
-from trireme.store.etcd.members import EtcdConfig, EtcdError, Members
+from trireme.store.etcd.members import CALL, EtcdConfig, EtcdError, Members
 from trireme.store.etcd.pb import etcd_pb2 as pb
 
 # Revisions of the past that a starting server reads, where they are not compacted.
@@ -381,14 +381,18 @@ class EtcdStore(Engine):
         except EtcdError as refused:
             if "compacted" not in refused.detail:
                 raise
-        _, stream = await self._members.watch()
+        member, stream = await self._members.watch()
         try:
-            # Only a watch says what the number is.
-            await stream.write(messages.watch(revision - 1))
-            while (response := await stream.read()) is not aio.EOF:
-                if response.compact_revision:
-                    return int(response.compact_revision)
+            # Only a watch says what the number is. A stream has no limit of its own.
+            async with asyncio.timeout(CALL):
+                await stream.write(messages.watch(revision - 1))
+                while (response := await stream.read()) is not aio.EOF:
+                    if response.compact_revision:
+                        return int(response.compact_revision)
             raise StoreUnavailable("etcd ended the watch")
+        except TimeoutError:
+            self._members.leave(member)
+            raise StoreUnavailable(f"{member.url} does not answer") from None
         except aio.AioRpcError as error:
             raise EtcdError(error) from None
         finally:
