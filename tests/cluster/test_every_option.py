@@ -121,7 +121,7 @@ KINDS = {
     "plugins": ["", "a b", "x1", "A,"],
     "paths": ["", "healthz", "/a b", "/a,"],
     "provider": ["", "a b", "a:", ":a", "a:b:c", "/a"],
-    "refused": ["", "something", "-1"],
+    "refused": ["", "something", "2"],
     "string": ["", "Upper", "a b", "1"],
     "strings": ["", "*,", "A", "a b", "-"],
     "headers": ["", "a b", "a:", "a,"],
