@@ -39,11 +39,12 @@ from trireme.machinery import errors, meta
 from trireme.machinery.codec import json
 from trireme.machinery.resource import Resource
 from trireme.store.memory import Contents, MemoryStore
-from trireme.testing import conditions, durations, kinds, manifests, report
+from trireme.testing import conditions, differences, durations, kinds, manifests, report
+from trireme.testing.differences import Difference
 from trireme.testing.durations import Duration
 from trireme.testing.fake_cri import Behave, FakeRuntime
 from trireme.testing.faults import Faults, Rule
-from trireme.testing.journal import Journal
+from trireme.testing.journal import Change, Journal
 from trireme.testing.machines import Machines
 from trireme.testing.manifests import Manifest
 from trireme.testing.options import CONTAINERS, Options
@@ -323,6 +324,14 @@ class Cluster:
         as nothing is left to happen in the cluster."""
         return await self._until(condition, within, conditions.describe(condition))
 
+    async def eventually(
+        self, condition: Condition[T], within: Duration = "10m", message: str = ""
+    ) -> T:
+        """As ``run_until``, for assertions: a function that returns None without an AssertionError
+        is met, too. The failure shows objects, reasons, events and the last writes."""
+        what = message or conditions.describe(condition)
+        return await self._until(conditions.asserting(condition), within, what)
+
     @contextmanager
     def freeze(self) -> Iterator[None]:
         """Within it time stands still: what is ready runs, and no timer fires. ``Frozen`` where
@@ -354,6 +363,33 @@ class Cluster:
             signing_key=keys.signing,
             authority=(keys.authority.certificate, keys.authority.key),
         )
+
+    def history(self, kind: str | type = "", name: str = "") -> builtins.list[Change]:
+        """All writes but heartbeats, oldest first: of a kind, of one object, or of everything."""
+        if not kind:
+            return [*self.journal.changes]
+        resource, _ = self._of(kind)
+        prefix = f"/registry/{resource.group_resource}/"
+        return [
+            change
+            for change in self.journal.changes
+            if change.key.startswith(prefix) and (not name or change.key.rpartition("/")[2] == name)
+        ]
+
+    def at(self, revision: int) -> dict[str, Object]:
+        """Every object as it was at a revision, by its key in the store."""
+        items = {item.key: item for item in self._inner.setup.store.contents().items}
+        past = self.journal.undone(items, revision)
+        return {key: msgspec.json.decode(item.value) for key, item in sorted(past.items())}
+
+    def diff(self, before: int, after: int) -> builtins.list[Difference]:
+        """What changed between two revisions: per object, which fields, and who wrote it."""
+        return differences.between(self.at(before), self.at(after), self.journal.changes, after)
+
+    @property
+    def revision(self) -> int:
+        """The store's revision: that of the last write."""
+        return self._inner.setup.store.revision
 
     async def fork(self, *, seed: int | None = None) -> Cluster:
         """A second cluster that begins as this one is now, on the same loop; it ends with this one.

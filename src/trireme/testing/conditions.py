@@ -36,6 +36,25 @@ def parse(text: str) -> Callable[[Any], bool]:
     )
 
 
+def asserting(condition: Callable[[], Any]) -> Callable[[], Any]:
+    """The condition as one whose None is true, unless it is a lambda, which cannot assert."""
+    if getattr(condition, "__name__", "<lambda>") == "<lambda>":
+        return condition
+    if inspect.iscoroutinefunction(condition):
+
+        async def met_later() -> Any:
+            value = await condition()
+            return True if value is None else value
+
+        return met_later
+
+    def met() -> Any:
+        value = condition()
+        return True if value is None else value
+
+    return met
+
+
 def describe(condition: Callable[..., Any]) -> str:
     """The source of a lambda, the name of another function."""
     name = getattr(condition, "__qualname__", type(condition).__name__)

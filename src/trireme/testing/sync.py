@@ -9,6 +9,7 @@ In and out: as ``cluster``. Between two calls time stands still.
 
 from __future__ import annotations
 
+import builtins
 import functools
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
@@ -16,8 +17,10 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from trireme.testing import conditions, durations
 from trireme.testing.cluster import Cluster
+from trireme.testing.differences import Difference
 from trireme.testing.durations import Duration
 from trireme.testing.faults import Faults, Rule
+from trireme.testing.journal import Change
 from trireme.testing.loops import Driver
 from trireme.testing.snapshot import Snapshot
 from trireme.testing.waiting import Attempt
@@ -81,7 +84,17 @@ class SyncCluster:
 
     def run_until(self, condition: Callable[[], T], within: Duration = "1h") -> T:
         """Let time pass until ``condition()`` is true; returns that value. See ``Cluster``."""
-        what = conditions.describe(condition)
+        return self._until(condition, within, conditions.describe(condition))
+
+    def eventually(
+        self, condition: Callable[[], T], within: Duration = "10m", message: str = ""
+    ) -> T:
+        """As ``run_until``, for functions that assert. See ``Cluster``."""
+        what = message or conditions.describe(condition)
+        found: T = self._until(conditions.asserting(condition), within, what)
+        return found
+
+    def _until(self, condition: Callable[[], T], within: Duration, what: str) -> T:
         self.aio.touch()
         attempt = Attempt(self.aio.waiting, durations.seconds(within), what)
         while True:
@@ -103,6 +116,23 @@ class SyncCluster:
     def fork(self, *, seed: int | None = None) -> SyncCluster:
         """A second cluster that begins as this one is now; it ends with this one."""
         return SyncCluster(self._driver.run(self.aio.fork(seed=seed)), self._driver)
+
+    def history(self, kind: str | type = "", name: str = "") -> builtins.list[Change]:
+        """All writes but heartbeats, oldest first."""
+        return self.aio.history(kind, name)
+
+    def at(self, revision: int) -> dict[str, Any]:
+        """Every object as it was at a revision, by its key in the store."""
+        return self.aio.at(revision)
+
+    def diff(self, before: int, after: int) -> builtins.list[Difference]:
+        """What changed between two revisions, and who wrote it."""
+        return self.aio.diff(before, after)
+
+    @property
+    def revision(self) -> int:
+        """The store's revision: that of the last write."""
+        return self.aio.revision
 
     def freeze(self) -> AbstractContextManager[None]:
         """Within it time stands still."""

@@ -141,7 +141,7 @@ class NodeLifecycle:
             health = self._health.get(node.metadata.name)
             current = plan_nodes.ready(node.status.conditions)
             unknown = current is not None and current.status == "Unknown"
-            if not unknown and (health is None or health.probed < last):
+            if not unknown and (health is None or health.probed <= last):
                 return True
         return False
 

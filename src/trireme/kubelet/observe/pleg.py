@@ -41,7 +41,7 @@ class Pleg:
             except RuntimeFailure as failure:
                 self._env.log.warning("relist of containers failed: %s", failure)
             period = RELIST_WITH_EVENTS_SECONDS if self._has_events else RELIST_SECONDS
-            await self._env.clock.tick(period)
+            await self._env.clock.tick(period, heartbeat=True)
 
     async def follow_events(self) -> None:
         """Returns when the runtime has no event stream; relisting then suffices."""
