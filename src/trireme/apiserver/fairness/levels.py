@@ -220,10 +220,16 @@ class Levels:
         if self.next_adjustment < oldest:
             self.next_adjustment = oldest
         while now >= self.next_adjustment:
-            self._adjust(self.next_adjustment)
-            self.next_adjustment += PERIOD
+            following = self.next_adjustment + PERIOD
+            if now < following:
+                self._adjust(self.next_adjustment)
+            else:
+                # Nobody asked in what follows: only its demand counts, which is smoothed.
+                self._observe(self.next_adjustment)
+            self.next_adjustment = following
 
-    def _adjust(self, now: float) -> None:
+    def _observe(self, now: float) -> None:
+        """Take in the demand of the period that ends now."""
         for level in self.by_name.values():
             moments = level.queues.demand.reset(now)
             level.high_watermark = moments.most
@@ -234,6 +240,9 @@ class Levels:
                 envelope = moments.mean + moments.deviation
                 kept = _SMOOTHING * level.smoothed + (1 - _SMOOTHING) * envelope
                 level.smoothed = max(envelope, kept)
+
+    def _adjust(self, now: float) -> None:
+        self._observe(now)
         left = self._nominal_sum
         limited: list[Level] = []
         for level in self.by_name.values():
