@@ -87,12 +87,14 @@ async def test_keys_are_rotated_and_reloaded_while_it_runs(tmp_path: Path):
     async with opened(tmp_path, rule(SECOND), reload=True) as (store, encryption, path):
         with pytest.raises(Unreadable):
             store.get(KEY)
+        path.unlink()
+        await encryption._look()
         path.write_bytes(b"rubbish")
-        await encryption._look(path.read_bytes())
+        await encryption._look()
         with pytest.raises(Unreadable):
             store.get(KEY)
         path.write_bytes(file(rule(SECOND, FIRST)))
-        await encryption._look(path.read_bytes())
+        await encryption._look()
         assert store.get(KEY) == first
         assert store.stale(KEY)
         await store.update(KEY, VALUE)

@@ -8,13 +8,11 @@ those before stay. A post-start hook. Upstream reloads the same ones; kubeconfig
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 from trireme.apiserver.authn import configuration
 from trireme.apiserver.authn.oidc import IssuerError
 from trireme.apiserver.authz import configuration as authorizers
 from trireme.apiserver.context import ServerContext
+from trireme.apiserver.reload import File
 
 # Seconds between two looks.
 INTERVAL = 10.0
@@ -37,15 +35,15 @@ async def run(context: ServerContext) -> None:
     async def put_authorizers(data: bytes) -> None:
         await context.authorizer.reconfigure(authorizers.decode(data))
 
-    files: list[_File] = []
+    files: list[File] = []
     if config.read_client_authority is not None:
-        files.append(_File(config.read_client_authority, put_clients, config.client_authority))
+        files.append(File(config.read_client_authority, put_clients, config.client_authority))
     if proxy is not None and proxy.read is not None:
-        files.append(_File(proxy.read, put_proxy, proxy.authority))
+        files.append(File(proxy.read, put_proxy, proxy.authority))
     if config.authentication.read is not None:
-        files.append(_File(config.authentication.read, put_configuration, None))
+        files.append(File(config.authentication.read, put_configuration, None))
     if config.authorization.read is not None:
-        files.append(_File(config.authorization.read, put_authorizers, None))
+        files.append(File(config.authorization.read, put_authorizers, None))
     await _reach(context)
     while files:
         for file in files:
@@ -64,27 +62,3 @@ async def _reach(context: ServerContext) -> None:
             await issuers.reach()
         except IssuerError as error:
             context.env.log.error("oidc authenticator: initializing plugin: %s", error)
-
-
-class _File:
-    """A file and what is done with its content. ``seen`` is what it held at the start, None where
-    its first content counts as that."""
-
-    def __init__(
-        self,
-        read: Callable[[], bytes],
-        put: Callable[[bytes], Awaitable[None] | None],
-        observed: bytes | None,
-    ) -> None:
-        self._read = read
-        self._put = put
-        self._observed = observed
-
-    async def look(self) -> None:
-        """Read it; use what is new. What could not be used is tried again at the next look."""
-        data = await asyncio.to_thread(self._read)
-        if self._observed is not None and data != self._observed:
-            waiting = self._put(data)
-            if waiting is not None:
-                await waiting
-        self._observed = data

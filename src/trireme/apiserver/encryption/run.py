@@ -15,6 +15,7 @@ from trireme.apiserver.config import ApiServerConfig
 from trireme.apiserver.encryption import configuration
 from trireme.apiserver.encryption.providers.contract import Plugin
 from trireme.apiserver.encryption.transformers import Transformers
+from trireme.apiserver.reload import File
 from trireme.apiserver.storage.layout import Layout
 from trireme.kit.env import Env
 
@@ -31,7 +32,7 @@ class Encryption:
             item.group_resource for item in Catalog.of(api).resources if item.stored_as is None
         )
         self._transformers = Transformers(Layout(stored, self._settings.prefix))
-        self._content = b""
+        self._file: File | None = None
         self._kms: list[Plugin] = []
         self._due: dict[Plugin, float] = {}
 
@@ -39,7 +40,10 @@ class Encryption:
         """ValueError, OSError where the file cannot be used."""
         read = self._settings.read
         if read is not None:
-            await self._use(await asyncio.to_thread(read))
+            content = await asyncio.to_thread(read)
+            await self._use(content)
+            if self._settings.reload:
+                self._file = File(read, self._reload, content)
         self._store.transform(self._transformers)
 
     def problem(self) -> str:
@@ -52,26 +56,27 @@ class Encryption:
 
     async def run(self) -> None:
         """For ever; returns at once where there is nothing to look at."""
-        clock, read = self._env.clock, self._settings.read
+        clock = self._env.clock
         look_at = clock.monotonic() + INTERVAL
-        while self._kms or (read is not None and self._settings.reload):
+        while self._kms or self._file is not None:
             due = min([look_at, *self._due.values()])
             await clock.sleep(max(0.0, due - clock.monotonic()))
             for kms in [kms for kms, at in self._due.items() if at <= clock.monotonic()]:
                 await self._check(kms)
             if clock.monotonic() >= look_at:
                 look_at = clock.monotonic() + INTERVAL
-                if read is not None and self._settings.reload:
-                    await self._look(await asyncio.to_thread(read))
+                await self._look()
 
-    async def _look(self, content: bytes) -> None:
-        if content == self._content:
+    async def _look(self) -> None:
+        if self._file is None:
             return
         try:
-            await self._use(content)
-        except ValueError as error:
+            await self._file.look()
+        except (OSError, ValueError) as error:
             self._env.log.error("the encryption configuration was not reloaded: %s", error)
-            return
+
+    async def _reload(self, content: bytes) -> None:
+        await self._use(content)
         await self._store.reread()
         self._env.log.info("the encryption configuration was reloaded")
 
@@ -87,7 +92,7 @@ class Encryption:
         rules = configuration.decode(content)
         before = self._kms
         self._kms = self._transformers.put(rules, make_kms)
-        self._content, self._due = content, {}
+        self._due = {}
         for kms in self._kms:
             await self._check(kms)
         for kms in before:
