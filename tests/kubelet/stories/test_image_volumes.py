@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.kubelet.harness import Node, container, play, pod, waiting_reason
 
 from trireme.api.core import v1 as core
+from trireme.kubelet.config import EvictionConfig
 from trireme.kubelet.cri import images
 
 
@@ -80,6 +82,23 @@ def test_a_runtime_that_can_do_neither_is_named() -> None:
         await node.until(lambda: node.host.list("/var/lib/kubelet/pods") == [], 40)
 
     play(story)
+
+
+def test_the_image_of_a_volume_is_in_use() -> None:
+    async def story(node: Node) -> None:
+        await node.api.put(with_image("web", image="job"))
+        await node.until(lambda: node.condition("web", "Ready") == "True", 10)
+        disk = node.host.disk
+        # Beyond 85 %, at which images are collected, and before pods are evicted.
+        node.host.disk = msgspec.structs.replace(disk, available=disk.capacity * 14 // 100)
+        await node.env.clock.sleep(900)
+        assert await node.cri.image_status("side:latest") is None
+        assert await node.cri.image_status("web:latest") is not None
+        assert await node.cri.image_status("job:latest") is not None
+        assert node.phase("web") == "Running"
+
+    config = EvictionConfig(hard={})
+    play(story, eviction=config)
 
 
 @pytest.mark.parametrize(

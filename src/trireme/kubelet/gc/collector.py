@@ -7,6 +7,7 @@ an earlier kubelet are found by names and labels alone.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Collection
 
 from trireme.api.core import v1 as core
@@ -20,6 +21,7 @@ from trireme.kubelet.events import WARNING, Events
 from trireme.kubelet.gc import plan
 from trireme.kubelet.gc.plan import ImageUse
 from trireme.kubelet.host.contract import Host
+from trireme.kubelet.images import names
 from trireme.kubelet.sync.remove import Remover
 from trireme.kubelet.volumes.manager import VolumeManager
 from trireme.kubelet.volumes.plugin import VolumeError
@@ -128,6 +130,7 @@ class Collector:
         images = await self._runtime.list_images()
         self._keep_only([image.id for image in images])
         in_use = {container.image_ref for container in await self._runtime.list_containers()}
+        in_use |= await self._images_of_volumes()
         used = {
             image.id
             for image in images
@@ -137,6 +140,21 @@ class Collector:
         for image_id in used:
             self._uses[image_id].last_used = now
         return images, used
+
+    async def _images_of_volumes(self) -> set[str]:
+        """The ids of images that are volumes of pods here; of those that are not pulled, none."""
+        references = {
+            volume.image.reference
+            for pod in self._workers.pods()
+            for volume in pod.spec.volumes
+            if volume.image is not None
+        }
+        tagged = set()
+        for reference in references:
+            with contextlib.suppress(ValueError):  # an invalid name was never pulled
+                tagged.add(names.with_tag(reference))
+        found = [await self._runtime.image_status(reference) for reference in tagged]
+        return {image.id for image in found if image is not None}
 
     async def images(self) -> None:
         images, used = await self._list_images()
