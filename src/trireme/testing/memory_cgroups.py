@@ -1,6 +1,6 @@
 """Cgroups in memory, for kubelets of tests.
 
-In: what a kubelet writes. Out: the same, read back. ``usage`` sets what groups use, in bytes.
+In: what a kubelet writes. Out: the same, read back. ``used`` sets what groups use, in bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import errno
 
 import msgspec
 
-from trireme.kubelet.cgroups.apply import Memory
+from trireme.kubelet.cgroups.apply import Memory, Usage
 from trireme.kubelet.cgroups.plan import Limits
 
 
@@ -20,7 +20,7 @@ class MemoryCgroups:
 
     def __init__(self) -> None:
         self.groups: dict[str, Limits] = {}
-        self.usage: dict[str, int] = {}
+        self.used: dict[str, int] = {}
 
     def ensure(self, path: str, limits: Limits) -> None:
         written = {name: value for name, value in msgspec.structs.asdict(limits).items() if value}
@@ -35,7 +35,7 @@ class MemoryCgroups:
         return self.groups[path]
 
     def memory_usage(self, path: str) -> int:
-        return self.usage.get(path, 0)
+        return self.used.get(path, 0)
 
     async def remove(self, path: str) -> None:
         for name in [name for name in self.groups if f"{name}/".startswith(f"{path}/")]:
@@ -51,7 +51,10 @@ class MemoryCgroups:
 
     def memory(self, path: str) -> Memory | None:
         limit = self.groups.get(path, Limits()).memory
-        return Memory(limit, self.memory_usage(path)) if limit and path in self.usage else None
+        return Memory(limit, self.memory_usage(path)) if limit and path in self.used else None
 
     def processes(self, path: str) -> int:
         return 0
+
+    def usage(self, path: str) -> Usage | None:
+        return None

@@ -211,7 +211,7 @@ def test_memory_does_not_shrink_below_what_is_used() -> None:
     async def story(node: Node) -> None:
         await running(node, "web", sized("main", "100m", "100Mi"))
         path = next(path for path in node.cgroups.groups if "/pod" in path)
-        node.cgroups.usage[path] = 80 * MI
+        node.cgroups.used[path] = 80 * MI
         await resize(node, "web", sized("main", "100m", "50Mi"))
         found = await node.until(
             lambda: (
@@ -227,7 +227,7 @@ def test_memory_does_not_shrink_below_what_is_used() -> None:
         assert node.container("web").resources.limits["memory"] == "100Mi"
         assert group(node, "web").memory == 100 * MI
         assert node.api.messages("web", "ResizeError")
-        node.cgroups.usage[path] = 10 * MI
+        node.cgroups.used[path] = 10 * MI
         await node.until(lambda: settled(node, "web"), 60)
         assert group(node, "web").memory == 50 * MI
 
