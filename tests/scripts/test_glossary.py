@@ -46,6 +46,8 @@ OTHERS = frozenset(
         "_last_seen",
         "FaultInjector",
         "fault_injection",
+        "Faults",
+        "faults",
     ]
 )
 _INSTEAD = {word: instead for words, instead in PRIVATE.items() for word in words.split()}
