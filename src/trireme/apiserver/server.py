@@ -48,7 +48,7 @@ from trireme.apiserver.handlers import Handlers, KindHandler, Route, Subresource
 from trireme.apiserver.hooks import HttpsHooks
 from trireme.apiserver.monitoring.access import AccessMetrics
 from trireme.apiserver.monitoring.requests import RequestMetrics
-from trireme.apiserver.monitoring.server import Storage, show_build
+from trireme.apiserver.monitoring.server import Storage, expose_build
 from trireme.apiserver.monitoring.watches import WatchMetrics
 from trireme.apiserver.nodes.https import HttpsKubelets
 from trireme.apiserver.ownership import Ownership
@@ -137,7 +137,7 @@ def _context(config: ApiServerConfig, env: Env, encryption: Encryption | None) -
         await registry.create(endpoint, obj.metadata.namespace, obj, Call(SELF, manager=MANAGER))
 
     access = AccessMetrics(env.metrics)
-    show_build(env.metrics, feature_gates)
+    expose_build(env.metrics, feature_gates)
     ports = Ports(*config.node_ports, store)
     turns = Turns(env.clock)
     kubelets = config.kubelet_transport or HttpsKubelets(config.kubelets, reader)

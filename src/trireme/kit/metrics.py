@@ -241,7 +241,7 @@ def _counter(
     return made
 
 
-def shown(
+def expose(
     registry: prometheus_client.CollectorRegistry, *families: Tallies | Counts | Observed
 ) -> None:
     """Show families in a registry, in the place of those that had their names."""

@@ -37,8 +37,8 @@ def text(name: str, amount: int) -> str:
     return str(quantity.of(amount, quantity.BINARY_SI)) if name == "memory" else str(amount)
 
 
-def texts(amounts: dict[str, int]) -> dict[str, str]:
-    return {name: text(name, amount) for name, amount in amounts.items()}
+def texts(quantities: dict[str, int]) -> dict[str, str]:
+    return {name: text(name, amount) for name, amount in quantities.items()}
 
 
 def pod_requests(pod: core.Pod) -> dict[str, int]:

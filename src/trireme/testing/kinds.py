@@ -22,11 +22,11 @@ class UnknownKind(LookupError):
 
 def find(served: ServedKinds, name: str) -> Resource:
     """The resource that ``name`` means. UnknownKind."""
-    wanted, group, version = _split(name)
+    desired, group, version = _split(name)
     matches = [
         found
         for found in (one.resource for one in served.versions())
-        if wanted in _names(found)
+        if desired in _names(found)
         and group in (None, found.group)
         and version in (None, found.version)
     ]

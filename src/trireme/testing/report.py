@@ -56,8 +56,8 @@ def _section(title: str, lines: list[str], limit: int) -> list[str]:
     if not lines:
         return []
     left = [f"  and {len(lines) - limit} more"] if len(lines) > limit else []
-    shown = [f"  {line}" for each in lines[:limit] for line in each.splitlines()]
-    return [f"{title}:", *shown, *left]
+    listed = [f"  {line}" for each in lines[:limit] for line in each.splitlines()]
+    return [f"{title}:", *listed, *left]
 
 
 def _objects(store: Store) -> Iterator[str]:

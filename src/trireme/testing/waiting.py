@@ -62,12 +62,12 @@ class Attempt:
         self._within = within
         self._what = what
         self._began = waiting.clock.monotonic()
-        self._seen = 0
+        self._observed = 0
         self._problem = ""
 
     def __enter__(self) -> None:
         self._waiting.check()
-        self._seen = self._waiting.journal.count
+        self._observed = self._waiting.journal.count
         self._problem = ""
 
     def __exit__(self, kind: object, problem: object, trace: object) -> bool:
@@ -89,13 +89,13 @@ class Attempt:
                 "was written, and nothing is due"
             )
         with journal.waiter() as changed:
-            if journal.count == self._seen:
+            if journal.count == self._observed:
                 await waiting.wait(changed, min(LOOK, self._within - (now - self._began)))
-        if journal.count != self._seen:
+        if journal.count != self._observed:
             await clock.sleep(_INSTANT)
 
-    async def _never(self, why: str) -> NeverTrue:
-        lines = [f"{self._what}: {why}"]
+    async def _never(self, reason: str) -> NeverTrue:
+        lines = [f"{self._what}: {reason}"]
         if self._problem:
             lines.append(self._problem)
         if self._waiting.explain is not None:

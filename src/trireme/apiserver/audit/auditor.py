@@ -64,7 +64,7 @@ class Auditor:
         )
         for counts in (self._events, self._rejected):
             counts.add(count=0)
-        metrics.shown(env.metrics, self._events, self._levels, self._rejected)
+        metrics.expose(env.metrics, self._events, self._levels, self._rejected)
         metrics.collected(env.metrics, self._lost, "apiserver_audit_error")
 
     def received(self, request: Request) -> Awaitable[None] | None:

@@ -45,7 +45,7 @@ class AccessMetrics:
         # What nearly every request comes to.
         self._succeeded = self._authentication.of(SUCCESS)
         self._allowed = self._authorization.of(ALLOWED)
-        metrics.shown(
+        metrics.expose(
             registry,
             self._authentication,
             self._authentication.counted("authentication_attempts", "Authentications"),

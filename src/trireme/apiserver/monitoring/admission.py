@@ -37,7 +37,7 @@ class AdmissionMetrics:
             _BUCKETS,
             _STEP,
         )
-        metrics.shown(registry, self._plugins, self._steps)
+        metrics.expose(registry, self._plugins, self._steps)
 
     def plugin(self, name: str, step: str, operation: str, *, rejected: bool = False) -> Tally:
         """Where the calls of a plugin are observed."""

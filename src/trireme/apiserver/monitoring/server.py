@@ -86,7 +86,7 @@ class Storage:
             yield events
 
 
-def show_build(registry: prometheus_client.CollectorRegistry, gates: Gates) -> None:
+def expose_build(registry: prometheus_client.CollectorRegistry, gates: Gates) -> None:
     """Show the version and the feature gates."""
     build.show(registry, VERSION)
     enabled = metrics.gauge(

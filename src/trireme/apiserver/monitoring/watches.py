@@ -41,7 +41,7 @@ class WatchMetrics:
             (*_KIND, "scope"),
         )
         events = self._sizes.counted("apiserver_watch_events_total", "Events that were sent")
-        metrics.shown(registry, self._sizes, events, self._initial, self._lists)
+        metrics.expose(registry, self._sizes, events, self._initial, self._lists)
 
     def sizes(self, resource: Resource) -> Tally:
         """Where the events of a kind are observed."""

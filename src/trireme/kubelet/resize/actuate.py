@@ -102,7 +102,7 @@ def _below(what: str, limit: int, usage: int) -> str:
     return f"attempting to set {what} limit ({limit}) below current usage ({usage})"
 
 
-def _texts(amounts: planning.Amounts) -> dict[str, str]:
+def _texts(quantities: planning.Quantities) -> dict[str, str]:
     return {
-        name: f"{amount}m" if name == "cpu" else str(amount) for name, amount in amounts.items()
+        name: f"{amount}m" if name == "cpu" else str(amount) for name, amount in quantities.items()
     }

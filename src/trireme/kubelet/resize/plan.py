@@ -18,7 +18,7 @@ from trireme.kubelet.observe.model import ObservedPod
 from trireme.kubelet.resize import allocation
 from trireme.kubelet.resize.allocation import RESIZABLE, Resources
 
-Amounts = Mapping[str, int]  # of cpu (thousandths) and memory (bytes); 0: none
+Quantities = Mapping[str, int]  # of cpu (thousandths) and memory (bytes); 0: none
 
 
 class Update(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,8 +27,8 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     container_id: str
     name: str
     resource: str
-    requests: Amounts
-    limits: Amounts
+    requests: Quantities
+    limits: Quantities
     grows: bool
     # The new limit, where it is lower than the one in force or there was none.
     lower_limit: int = 0
@@ -127,7 +127,7 @@ def _updates(
     """One for each changed resource, which keeps the other as it is in force until its turn:
     memory comes first."""
     found = []
-    requests, limits = _amounts(before.requests), _amounts(before.limits)
+    requests, limits = _quantities(before.requests), _quantities(before.limits)
     for resource in sorted(changed, key=("memory", "cpu").index):
         limit, request = limits[resource], requests[resource]
         new_limit = podresources.value(desired.limits, resource)
@@ -149,7 +149,7 @@ def _updates(
     return found
 
 
-def _amounts(side: dict[str, str]) -> dict[str, int]:
+def _quantities(side: dict[str, str]) -> dict[str, int]:
     return {name: podresources.value(side, name) for name in RESIZABLE}
 
 

@@ -38,7 +38,7 @@ class PodSecurityMetrics:
             "What kept a policy from being evaluated",
             ("fatal", *_WRITE),
         )
-        metrics.shown(registry, self._evaluations, self._exemptions, self._errors)
+        metrics.expose(registry, self._evaluations, self._exemptions, self._errors)
 
     def privileged(self, attributes: Attributes) -> None:
         """The namespace of a pod refuses nothing."""
