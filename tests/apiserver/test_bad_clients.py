@@ -21,9 +21,11 @@ from tests.apiserver.wire import (
     Site,
     config_map,
     request,
+    served,
     site,
 )
 from trireme.apiserver.bodies import BODY_LIMIT
+from trireme.apiserver.connections import Limits
 
 __all__ = ["site"]
 
@@ -338,30 +340,35 @@ async def test_a_client_that_never_reads_its_watch_is_cut_off(site: Site) -> Non
     await left("_stream", 1)
 
 
-async def test_a_client_that_reads_now_and_then_misses_nothing(site: Site) -> None:
+async def test_a_client_that_reads_now_and_then_misses_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Some events are written as they come, others wait for it: in order, each once."""
-    reader = await site.wire(limit=1024)
-    reader.send(request("GET", f"{MAPS}?watch=1"))
-    await asyncio.wait_for(reader.reader.readuntil(b"\r\n\r\n"), PATIENCE)
-    writing = await site.wire()
-    received = b""
-    for number in range(120):
-        paused = number % 40 >= 10
-        if not paused:
-            reader.writer.transport.resume_reading()  # type: ignore[attr-defined]
-        else:
-            reader.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        writing.send(request("POST", MAPS, config_map(f"n-{number}", data={"k": "x" * 100_000})))
-        assert (await writing.answer())[0] == 201
+    async with served(caplog, Limits()) as site:
+        reader = await site.wire(limit=1024)
+        reader.send(request("GET", f"{MAPS}?watch=1"))
+        await asyncio.wait_for(reader.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        writing = await site.wire()
+        received = b""
+        for number in range(120):
+            paused = number % 40 >= 10
+            if not paused:
+                reader.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            else:
+                reader.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            writing.send(
+                request("POST", MAPS, config_map(f"n-{number}", data={"k": "x" * 100_000}))
+            )
+            assert (await writing.answer())[0] == 201
+            async with asyncio.timeout(PATIENCE):
+                while not paused and f'"name":"n-{number}"'.encode() not in received:
+                    received += await reader.reader.read(1 << 20)
         async with asyncio.timeout(PATIENCE):
-            while not paused and f'"name":"n-{number}"'.encode() not in received:
+            reader.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            while b'"name":"n-119"' not in received:
                 received += await reader.reader.read(1 << 20)
-    async with asyncio.timeout(PATIENCE):
-        reader.writer.transport.resume_reading()  # type: ignore[attr-defined]
-        while b'"name":"n-119"' not in received:
-            received += await reader.reader.read(1 << 20)
-    names = [int(name) for name in re.findall(rb'"name":"n-(\d+)"', received)]
-    assert names == list(range(120))
+        names = [int(name) for name in re.findall(rb'"name":"n-(\d+)"', received)]
+        assert names == list(range(120))
 
 
 async def test_a_client_that_never_reads_its_list_is_cut_off(site: Site) -> None:
