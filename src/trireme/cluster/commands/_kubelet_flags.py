@@ -249,7 +249,7 @@ _OTHERS: Final = {
     "v": _LOGS,
     "vmodule": _LOGS,
 }
-_ACCEPTED: Final = {"logging-format": ("text",), "v": ("0", "2")}
+_ACCEPTED: Final = {"logging-format": ("text",), "v": ("0",)}
 
 
 def _accepted_texts(value: Any) -> tuple[str, ...]:
