@@ -27,6 +27,8 @@ DEFAULTS = "api/core/test_pod_shape.py::test_default"
 SERVICES = "api/core/test_service_rules.py::test_create"
 STREAMS = "apiserver/test_streams.py"
 
+RESIZE = "kubelet/stories/test_resize.py"
+
 EFFECTS = {
     "APIResponseCompression": "apiserver/test_bad_clients.py::test_a_compressed_list_is_whole",
     "AggregatedDiscoveryRemoveBetaType": "apiserver/test_gates.py::test_the_beta_of_discovery",
@@ -37,6 +39,15 @@ EFFECTS = {
         "security/test_streams_into_pods_need_create.py::test_get_alone"
     ),
     "AuthorizeWithSelectors": "apiserver/authz/test_reviews.py::test_selectors_count",
+    "ImageVolume": (
+        "kubelet/stories/test_image_volumes.py::test_the_runtime_mounts_it_where_it_can"
+    ),
+    "InPlacePodLevelResourcesVerticalScaling": f"{RESIZE}::test_pod_level_resources_are_resized",
+    "InPlacePodVerticalScaling": (
+        f"{RESIZE}::test_a_resize_changes_the_cgroups_of_a_running_container"
+    ),
+    "InPlacePodVerticalScalingInitContainers": f"{RESIZE}::test_a_sidecar_is_resized_too",
+    "NodeDeclaredFeatures": "kubelet/stories/test_node.py::test_a_node_says_which_features_it_has",
     "CRDValidationRatcheting": (
         "apiserver/crd/test_rules.py::test_what_did_not_change_may_go_on_failing"
     ),

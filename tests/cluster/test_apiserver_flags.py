@@ -457,5 +457,5 @@ def test_no_flag_of_upstreams_is_unknown_or_ignored(name: str) -> None:
 
 
 def test_upstream_has_every_other_flag() -> None:
-    own = {"warn-unimplemented", "default-watch-cache-size"}
+    own = {"warn-unimplemented", "default-watch-cache-size", "resource-metrics"}
     assert {row.name for row in apiserver_flags.rows()} - own == {*UPSTREAM}

@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from trireme.cluster.hosts import plan
@@ -52,7 +52,11 @@ TAKEN = st.lists(
 
 @given(TAKEN, st.integers(1, 200))
 def test_no_network_overlaps_another_or_one_in_use(taken, nodes):
-    made = plan.make("dev", nodes, taken=taken)
+    try:
+        made = plan.make("dev", nodes, taken=taken)
+    except plan.NoNetworkLeft:
+        # Few of the hosts that are drawn are full; with too many Hypothesis fails.
+        reject()
     mine = networks(made)
     used = [ipaddress.IPv4Network(text) for text in taken]
     for index, network in enumerate(mine):

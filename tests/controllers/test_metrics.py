@@ -37,7 +37,6 @@ NOT_HERE = {
     ),
     "informer_processing_latency_seconds": "handlers are called where the event is read",
     "informer_queued_items": "no event waits between cache and handlers",
-    "kubernetes_feature_enabled": "the API server has the gates",
     "node_ipam_controller_cidrset_allocation_tries_per_request": "the next free one is known",
     "registered_metrics_total": _FRAMEWORK,
     "replicaset_controller_sorting_deletion_age_ratio": "compares two orders; there is one",

@@ -36,6 +36,15 @@ def test_the_node_registers_and_renews_its_lease() -> None:
     play(story)
 
 
+def test_a_node_says_which_features_it_has() -> None:
+    async def story(node: Node) -> None:
+        declared = node.api.find(core.Node, "node-0").status.declaredFeatures
+        assert declared == sorted(declared)
+        assert "InPlacePodLevelResourcesVerticalScaling" in declared
+
+    play(story)
+
+
 def test_admission_refuses_what_does_not_fit() -> None:
     async def story(node: Node) -> None:
         big = container("main", resources=core.ResourceRequirements(requests={"cpu": "3"}))
