@@ -45,7 +45,7 @@ from trireme.testing.durations import Duration
 from trireme.testing.fake_cri import Behave, FakeRuntime
 from trireme.testing.faults import Faults, Rule
 from trireme.testing.journal import Change, Journal
-from trireme.testing.machines import Machines
+from trireme.testing.machines import Machines, by_owner
 from trireme.testing.manifests import Manifest
 from trireme.testing.options import CONTAINERS, Options
 from trireme.testing.snapshot import Snapshot
@@ -154,7 +154,7 @@ class Cluster:
         self.client = self._inner.client
         self.waiting = Waiting(self.env.clock, self.journal, self._check)
         self.waiting.explain = self._explain
-        self._machines = Machines(options.behave)
+        self._machines = Machines(by_owner(options.behave))
         stack.push_async_callback(self._machines.close)
         if earlier is not None:
             self._machines.restore(earlier.machines, self.env)

@@ -17,8 +17,10 @@ from trireme.kubelet.cgroups.apply import NoCgroups
 from trireme.kubelet.component import Parts
 from trireme.kubelet.host.memory import MemoryHost
 from trireme.kubelet.host.memory import State as HostState
+from trireme.kubelet.cri import model
 from trireme.kubelet.node.machine import Machine
 from trireme.testing.fake_cri import Behave, FakeRuntime
+from trireme.testing.runtime_state import Behaviour
 from trireme.testing.runtime_state import State as RuntimeState
 
 
@@ -27,6 +29,26 @@ class MachineState(msgspec.Struct, frozen=True):
 
     host: HostState
     runtime: RuntimeState
+
+
+# How long the work of a Job takes, unless a test says otherwise.
+JOB_SECONDS = 1.0
+_JOB = "batch.kubernetes.io/job-name"
+
+
+def by_owner(behave: Behave | None = None) -> Behave:
+    """``behave``, and for what it says nothing of: containers of a Job succeed after a second, all
+    others run until they are stopped."""
+
+    def behaviour(
+        container: model.ContainerConfig, sandbox: model.SandboxConfig
+    ) -> Behaviour | None:
+        given = behave(container, sandbox) if behave is not None else None
+        if given is None and _JOB in sandbox.labels:
+            return Behaviour(run_seconds=JOB_SECONDS)
+        return given
+
+    return behaviour
 
 
 class Machines:
