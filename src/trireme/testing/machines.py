@@ -15,9 +15,9 @@ from trireme.cluster import inprocess
 from trireme.kit.env import Env
 from trireme.kubelet.cgroups.apply import NoCgroups
 from trireme.kubelet.component import Parts
+from trireme.kubelet.cri import model
 from trireme.kubelet.host.memory import MemoryHost
 from trireme.kubelet.host.memory import State as HostState
-from trireme.kubelet.cri import model
 from trireme.kubelet.node.machine import Machine
 from trireme.testing.fake_cri import Behave, FakeRuntime
 from trireme.testing.runtime_state import Behaviour
