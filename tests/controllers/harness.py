@@ -22,7 +22,6 @@ from typing import Any
 
 import msgspec
 
-from tests.transports import PassThrough
 from trireme.api.admissionregistration.v1.validatingadmissionpolicy_types import (
     ValidatingAdmissionPolicy,
 )
@@ -49,6 +48,7 @@ from trireme.machinery.status import Status
 from trireme.runtime.informer import Informers
 from trireme.testing import clients, control_plane
 from trireme.testing.memory_cloud import MemoryCloud
+from trireme.testing.transports import PassThrough
 
 KEY = pki.new_key()
 AUTHENTICATED = "system:authenticated"

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from tests.controllers import harness
-from tests.transports import PassThrough
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.autoscaling.v2.horizontalpodautoscaler import HorizontalPodAutoscaler, fill
 from trireme.api.autoscaling.v2.hpa_types import HorizontalPodAutoscalerBehavior
@@ -22,6 +21,7 @@ from trireme.controllers.autoscaling.plan_behavior import History
 from trireme.kit.env import Env
 from trireme.machinery import time
 from trireme.testing import virtual
+from trireme.testing.transports import PassThrough
 
 NOW = 1_900_000_000.0
 RULES = Rules(0.1, 0.1, 300.0, 30.0, NOW)

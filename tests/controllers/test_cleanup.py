@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from tests.controllers import harness
-from tests.transports import PassThrough
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.api.apps.v1.replicaset import ReplicaSet
 from trireme.api.core import v1 as core
 from trireme.client.transport import Response, Transport
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
+from trireme.testing.transports import PassThrough
 
 Ahead = Callable[[str], Awaitable[None]]
 

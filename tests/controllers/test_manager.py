@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from tests.controllers import harness
-from tests.transports import PassThrough
 from trireme import controllers
 from trireme.api.apps.v1.deployment import Deployment
 from trireme.apiserver.bootstrap import policy
@@ -25,6 +24,7 @@ from trireme.kit.env import Env
 from trireme.machinery import errors
 from trireme.runtime.informer import LISTS
 from trireme.testing import virtual
+from trireme.testing.transports import PassThrough
 
 
 def config(w: harness.World, **options: Any) -> manager.ManagerConfig:

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from tests.controllers import harness
-from tests.transports import PassThrough
 from trireme.api.core import v1 as core
 from trireme.api.core.v1.pod.container import Container
 from trireme.api.core.v1.pod.resources import ResourceRequirements
@@ -21,6 +20,7 @@ from trireme.client.transport import Stream, Transport
 from trireme.kit.env import Env
 from trireme.machinery import errors, meta
 from trireme.testing import virtual
+from trireme.testing.transports import PassThrough
 
 
 def quota(**hard: str) -> core.ResourceQuota:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from tests.transports import PassThrough
-
 from trireme.api.core import v1 as core
 from trireme.client.client import Client
 from trireme.client.resource_interface import MODIFIED
@@ -15,6 +13,7 @@ from trireme.kit.env import Env
 from trireme.machinery import meta
 from trireme.runtime.informer import LISTS, Event, Informers
 from trireme.testing import clients, virtual
+from trireme.testing.transports import PassThrough
 
 KINDS = (
     core.ConfigMap,
