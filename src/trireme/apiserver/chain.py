@@ -81,7 +81,7 @@ async def handle(server: ApiServer, request: Request) -> AnyReply:
         if waiting is not None:
             await waiting
     context.metrics.answered(request, answer, began)
-    return answer if is_whole else _complete(request, answer)
+    return answer if is_whole else complete(request, answer)
 
 
 async def answered(handlers: Handlers, context: ServerContext, request: Request) -> AnyReply:
@@ -90,7 +90,7 @@ async def answered(handlers: Handlers, context: ServerContext, request: Request)
         answer = await dispatch.dispatch(context, handlers, request)
     except Exception as error:
         answer = _failed(context, request, error)
-    return _complete(request, answer)
+    return complete(request, answer)
 
 
 def _failed(context: ServerContext, request: Request, error: Exception) -> Reply:
@@ -110,7 +110,7 @@ def _failed(context: ServerContext, request: Request, error: Exception) -> Reply
     return reply.error(errors.internal_error(error))
 
 
-def _complete(request: Request, answer: AnyReply) -> AnyReply:
+def complete(request: Request, answer: AnyReply) -> AnyReply:
     """The answer in the form that is accepted, with what the client is warned of."""
     if isinstance(answer, Reply) and answer.negotiable:
         answer = _transformed(request, answer)

@@ -1,7 +1,8 @@
 """Files that keep a decision of the kubelet over its restart.
 
 In: values of a known type. Out: a file with a checksum, replaced atomically; what it held. Called
-by resize. ``CorruptCheckpoint``: the file is not what was written; its reader decides.
+by resize/store and images/pulled. ``CorruptCheckpoint``: the file is not what was written; its
+reader decides.
 """
 
 from __future__ import annotations

@@ -31,6 +31,17 @@ def full_name(pod: core.Pod) -> str:
     return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
 
 
+def directory(root: str, uid: str) -> str:
+    """Where the kubelet keeps what is the pod's, below its ``root_dir``."""
+    return f"{root}/pods/{uid}"
+
+
+def log_directory(logs_dir: str, pod: core.Pod) -> str:
+    """Where the logs of the pod's containers are."""
+    meta = pod.metadata
+    return f"{logs_dir}/{meta.namespace}_{meta.name}_{meta.uid}"
+
+
 def containers(pod: core.Pod) -> Iterator[tuple[str, core.Container]]:
     """Every container with its kind: ``init``, ``container`` or ``ephemeral``."""
     for container in pod.spec.initContainers:

@@ -499,11 +499,8 @@ class Worker:
         for container in observed.containers:
             deps.inspector.forget(container.id)
         await deps.volumes.remove(self.uid)
-        meta = self.pod.metadata
-        if meta.name:
-            await deps.host.remove_tree(
-                f"{deps.config.logs_dir}/{meta.namespace}_{meta.name}_{self.uid}"
-            )
+        if self.pod.metadata.name:
+            await deps.host.remove_tree(podspec.log_directory(deps.config.logs_dir, self.pod))
         deps.statuses.forget(self.uid)
         deps.probes.remove(self.uid)
         self.state = State.REMOVED

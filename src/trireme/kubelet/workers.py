@@ -8,7 +8,7 @@ is first observed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from trireme.api.core import v1 as core
 from trireme.kubelet import podspec
@@ -167,6 +167,14 @@ class Workers:
         """Seconds that the pod has to end."""
         worker = self._workers.get(uid)
         return worker.grace_seconds() if worker is not None else 0
+
+    async def wait_cleaned_up(self, pods: Iterable[core.Pod], within: float, every: float) -> None:
+        """Returns when nothing of the pods is left, or after ``within`` seconds; looks at it again
+        ``every`` so many."""
+        clock, uids = self._deps.env.clock, [pod.metadata.uid for pod in pods]
+        end = clock.monotonic() + within
+        while clock.monotonic() < end and not all(map(self.is_cleaned_up, uids)):
+            await clock.sleep(every)
 
     def is_cleaned_up(self, uid: str) -> bool:
         """Whether nothing of the pod runs, and its volumes and cgroup are removed."""

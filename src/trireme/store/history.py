@@ -25,7 +25,7 @@ from trireme.store.contract import (
 _revision = attrgetter("revision")
 # Bytes of values that a slow watcher may keep in memory after they were compacted.
 BUFFER_BYTES = 64 * 1024 * 1024
-# Watchers that are told before the loop looks after others: about a millisecond's worth.
+# Watchers that get an event before the loop looks after others: about a millisecond's worth.
 AT_ONCE = 64
 
 

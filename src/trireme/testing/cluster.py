@@ -320,8 +320,7 @@ class Cluster:
     async def run_until(self, condition: Condition[T], within: Duration = "1h") -> T:
         """Let time pass until ``condition()``, which may be async, is true; returns that value.
 
-        AssertionErrors of the condition mean "not yet". ``NeverTrue`` after ``within``, or as soon
-        as nothing is left to happen in the cluster."""
+        AssertionErrors of the condition mean "not yet". ``NeverTrue`` after ``within``."""
         return await self._until(condition, within, conditions.describe(condition))
 
     async def eventually(

@@ -24,59 +24,14 @@ from trireme.kubelet.cri.model import ContainerState, NamespaceMode, SandboxStat
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.labels import POD_NAME, POD_NAMESPACE, POD_UID
 from trireme.kubelet.probes.run import HttpAnswer, ProbeFailure, Request
+from trireme.testing.fake_containers import FakeContainer, FakeSandbox
 from trireme.testing.runtime_state import Behaviour as Behaviour
-from trireme.testing.runtime_state import ContainerRecord, SandboxRecord, State
+from trireme.testing.runtime_state import State
 
 Behave = Callable[[model.ContainerConfig, model.SandboxConfig], Behaviour | None]
 # (pod name, container or "", kind of probe, detail) -> passed
 ProbeHook = Callable[[str, str, str, str], bool]
 SIGKILLED = 137
-
-
-class FakeContainer:
-    """One container, to be inspected by tests: ``config`` is that of the kubelet."""
-
-    def __init__(
-        self,
-        id: str,
-        sandbox: FakeSandbox,
-        config: model.ContainerConfig,
-        behaviour: Behaviour,
-        now: int,
-    ) -> None:
-        self.id = id
-        self.sandbox = sandbox
-        self.config = config
-        self.behaviour = behaviour
-        self.state = int(ContainerState.CREATED)
-        self.created_at = now
-        self.started_at = 0
-        self.finished_at = 0
-        self.exit_code = 0
-        self.reason = ""
-        self.stopping = asyncio.Event()
-        self.stopped = asyncio.Event()
-        self.hurry = asyncio.Event()
-        self.grace = 0.0
-        self.forced: int | None = None
-
-    @property
-    def name(self) -> str:
-        return self.config.metadata.name
-
-
-class FakeSandbox:
-    """One pod sandbox."""
-
-    def __init__(
-        self, id: str, config: model.SandboxConfig, ip: str, now: int, handler: str = ""
-    ) -> None:
-        self.id = id
-        self.handler = handler
-        self.config = config
-        self.ip = ip
-        self.created_at = now
-        self.state = int(SandboxState.READY)
 
 
 class FakeRuntime:
@@ -167,43 +122,26 @@ class FakeRuntime:
     def state(self) -> State:
         """What there is now, as a value."""
         return State(
-            [
-                SandboxRecord(s.id, s.config, s.ip, s.created_at, s.handler, s.state)
-                for s in self.sandboxes.values()
-            ],
-            [
-                ContainerRecord(
-                    c.id, c.sandbox.id, c.config, c.behaviour, c.state, c.created_at,
-                    c.started_at, c.finished_at, c.exit_code, c.reason,
-                )
-                for c in self.containers.values()
-            ],
+            [sandbox.record() for sandbox in self.sandboxes.values()],
+            [container.record() for container in self.containers.values()],
             dict(self._images),
             self._next_id,
             self._network,
             self._given_away,
-        )  # fmt: skip
+        )
 
     def restore(self, state: State) -> None:
         """Begin with what an earlier runtime held; its running containers go on."""
         self._images |= state.images
         self._next_id = state.next_id
         self._use(state.network, state.addresses)
-        for s in state.sandboxes:
-            made = FakeSandbox(s.id, s.config, s.ip, s.created_at, s.handler)
-            made.state = s.state
-            self.sandboxes[s.id] = made
-        for c in state.containers:
-            old = FakeContainer(
-                c.id, self.sandboxes[c.sandbox], c.config, c.behaviour, c.created_at
-            )
-            old.state, old.exit_code, old.reason = c.state, c.exit_code, c.reason
-            old.started_at, old.finished_at = c.started_at, c.finished_at
-            self.containers[c.id] = old
-            if old.state == ContainerState.RUNNING:
-                self._run(old)
-            elif old.state == ContainerState.EXITED:
-                old.stopped.set()
+        for one in state.sandboxes:
+            self.sandboxes[one.id] = FakeSandbox.of(one)
+        for each in state.containers:
+            container = FakeContainer.of(each, self.sandboxes[each.sandbox])
+            self.containers[each.id] = container
+            if container.state == ContainerState.RUNNING:
+                self._run(container)
 
     # ---- Runtime: sandboxes
 

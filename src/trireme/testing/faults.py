@@ -115,9 +115,7 @@ class Faults:
         def failure(request: Request) -> errors.ApiError:
             text = message or f"injected by the test: {request.method} {request.path}"
             if code == 429:
-                found = errors.too_many_requests(text, retry_after)
-                found.code = code
-                return found
+                return errors.too_many_requests(text, retry_after)
             return errors.ApiError(code, _REASONS.get(code, errors.UNKNOWN), text)
 
         return self._rule(ERROR, failure, times, about)
@@ -180,7 +178,7 @@ class Faults:
             failure = found[ERROR]
             if failure.code == 410 and request.info.verb == "watch":
                 return StreamReply(_one(_error_event(failure)))
-            return chain._complete(request, reply.error(failure))
+            return chain.complete(request, reply.error(failure))
         if STALE in found:
             stale = self._at(server, request, self._clock.now() - found[STALE])
             if stale is not None:

@@ -57,9 +57,8 @@ class Journal:
         self._touch = touch
         self._waiters: set[asyncio.Event] = set()
         self.changes: list[Change] = list(earlier)
-        # How many were written since this journal began, and when the last one was.
+        # How many were written since this journal began.
         self.count = 0
-        self.last = clock.monotonic()
 
     def note(self, event: Event) -> None:
         """The store's ``before_commit``."""
@@ -67,7 +66,6 @@ class Journal:
             return
         self.changes.append(Change(event, self._clock.now(), USER.get()))
         self.count += 1
-        self.last = self._clock.monotonic()
         self._touch()
         for waiter in self._waiters:
             waiter.set()

@@ -7,13 +7,11 @@ newest stable one (https://kubernetes.io/docs/reference/using-api/#api-versionin
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from trireme.apiserver.discovery.documents import version_order
 from trireme.apiserver.served import ServedKinds
 from trireme.machinery.resource import Resource
-
-_VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?\Z")
 
 
 class UnknownKind(LookupError):
@@ -32,7 +30,7 @@ def find(served: ServedKinds, name: str) -> Resource:
     ]
     if not matches:
         raise UnknownKind(f"the server doesn't have a resource type {name!r}")
-    return min(matches, key=lambda found: (found.group, _age(found.version)))
+    return min(matches, key=lambda found: (found.group, version_order(found.version)))
 
 
 def of_manifest(served: ServedKinds, manifest: dict[str, Any]) -> Resource:
@@ -64,12 +62,3 @@ def _names(resource: Resource) -> tuple[str, ...]:
         resource.singular_name,
         *resource.short_names,
     )
-
-
-def _age(version: str) -> tuple[int, int, int]:
-    """Sorts versions: stable ones first, newer ones first."""
-    found = _VERSION.match(version)
-    if found is None:
-        return (3, 0, 0)
-    major, stage, minor = found.groups()
-    return ({None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0))

@@ -10,6 +10,7 @@ import asyncio
 
 import msgspec
 
+from trireme.api.batch.v1 import job_rules
 from trireme.client.client import Client
 from trireme.cluster import inprocess
 from trireme.kit.env import Env
@@ -33,7 +34,6 @@ class MachineState(msgspec.Struct, frozen=True):
 
 # How long the work of a Job takes, unless a test says otherwise.
 JOB_SECONDS = 1.0
-_JOB = "batch.kubernetes.io/job-name"
 
 
 def by_owner(behave: Behave | None = None) -> Behave:
@@ -44,7 +44,7 @@ def by_owner(behave: Behave | None = None) -> Behave:
         container: model.ContainerConfig, sandbox: model.SandboxConfig
     ) -> Behaviour | None:
         given = behave(container, sandbox) if behave is not None else None
-        if given is None and _JOB in sandbox.labels:
+        if given is None and job_rules.NAME in sandbox.labels:
             return Behaviour(run_seconds=JOB_SECONDS)
         return given
 

@@ -20,8 +20,6 @@ T = TypeVar("T")
 LOOK = 1.0
 # An instant's end: short of every timer, and nothing is ready before it.
 _INSTANT = 1e-6
-# What is later than every back-off, grace and toleration that a cluster has by itself.
-QUIET = 15 * 60.0
 
 
 class NeverTrue(AssertionError):
@@ -29,16 +27,14 @@ class NeverTrue(AssertionError):
 
 
 class Waiting:
-    """What all waiting in one cluster shares. ``explain`` adds to what ``NeverTrue`` says; ``busy``
-    says whether something is left to happen although nothing was written for long; ``check`` raises
-    where waiting has no sense."""
+    """What all waiting in one cluster shares. ``explain`` adds to what ``NeverTrue`` says;
+    ``check`` raises where waiting has no sense."""
 
     def __init__(self, clock: Clock, journal: Journal, check: Callable[[], None]) -> None:
         self.clock = clock
         self.journal = journal
         self.check = check
         self.explain: Callable[[], Awaitable[str]] | None = None
-        self.busy: Callable[[], bool] = lambda: True
 
     async def until(self, condition: Callable[[], Awaitable[T] | T], within: float, what: str) -> T:
         """The first true value of ``condition``. NeverTrue."""
@@ -82,12 +78,6 @@ class Attempt:
         now = clock.monotonic()
         if now - self._began >= self._within:
             raise await self._never(f"not within {durations.text(self._within)}")
-        quiet = now - max(journal.last, self._began)
-        if quiet >= QUIET and not self._waiting.busy():
-            raise await self._never(
-                f"nothing is left to happen: for {durations.text(quiet)} nothing but heartbeats "
-                "was written, and nothing is due"
-            )
         with journal.waiter() as changed:
             if journal.count == self._observed:
                 await waiting.wait(changed, min(LOOK, self._within - (now - self._began)))

@@ -83,6 +83,12 @@ class Selection:
         return self.fields is None or self.fields.matches(view.fields)
 
 
+def selects_served(endpoint: Endpoint, selection: Selection) -> bool:
+    """Whether a selection looks at objects in the version that is served, not as they are stored:
+    they have to be converted, and perhaps waited for."""
+    return endpoint.selects_served and selection.selects_beyond_metadata
+
+
 async def served(endpoint: Endpoint, items: list[KeyValue]) -> list[View]:
     """The views of items in the version that an endpoint serves; not kept."""
     return [

@@ -103,7 +103,7 @@ async def matching(
     context: ServerContext, endpoint: Endpoint, selection: Selection, items: list[KeyValue]
 ) -> Iterable[KeyValue]:
     """Those of stored items that a selection matches, in their order."""
-    if endpoint.selects_served and selection.selects_beyond_metadata:
+    if views.selects_served(endpoint, selection):
         found = await views.served(endpoint, items)
         return (item for item, view in zip(items, found, strict=True) if selection.matches(view))
     return context.views.select(endpoint.hub, selection, items)

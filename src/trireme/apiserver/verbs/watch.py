@@ -76,7 +76,7 @@ async def watch(context: ServerContext, request: Request, endpoint: Endpoint) ->
     try:
         # A revision that is still to come is waited for.
         filter = None
-        if not (endpoint.selects_served and opts.selection.selects_beyond_metadata):
+        if not views.selects_served(endpoint, opts.selection):
             filter = context.views.watch_filter(endpoint.hub, opts.selection)
         subscription = store.watch(prefix, min(since, store.revision), filter=filter)
     except stores.Compacted as old:
@@ -147,8 +147,7 @@ class _Stream:
         self._options = opts
         self._write = write
         self._subscription = subscription
-        selection = opts.selection
-        self._selects_served = endpoint.selects_served and selection.selects_beyond_metadata
+        self._selects_served = views.selects_served(endpoint, opts.selection)
         self._sizes = context.watches.sizes(endpoint.resource)
         self._sent = 0
         # One timer for many waits: it is set anew only when it is to ring at another time.
@@ -156,8 +155,9 @@ class _Stream:
         self._due = 0.0
 
     def write_to(self, write: Callable[[bytes], bool]) -> None:
-        """Write an event as soon as it comes, without waking the reader of ``run``: half of what
-        telling a watcher costs. A client that does not keep up is told by ``run``, which waits."""
+        """Write an event as soon as it comes, without waking the reader of ``run``: that is a
+        quarter of what an event costs. To a client that does not keep up ``run`` writes: it can
+        wait."""
         if self._endpoint.converts or self._selects_served:
             # For that only ``run`` can wait.
             return

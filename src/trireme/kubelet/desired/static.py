@@ -121,6 +121,11 @@ class StaticPods:
             for pod in self._of.get(source, [])
         }
 
+    def _is_desired(self, pod: core.Pod) -> bool:
+        """Whether its manifest is still there, and as it was."""
+        desired = self._desired().get((pod.metadata.namespace, pod.metadata.name))
+        return desired is not None and desired.metadata.uid == pod.metadata.uid
+
     def _assign(self) -> None:
         desired = self._desired()
         uids = {pod.metadata.uid for pod in desired.values()}
@@ -158,9 +163,7 @@ class StaticPods:
             if pod is not None and _is_mirror_of(mirror, pod):
                 self._statuses.set_mirror(pod.metadata.uid, mirror)
                 return
-            if pod is None or pod.metadata.uid in {
-                p.metadata.uid for p in self._desired().values()
-            }:
+            if pod is None or self._is_desired(pod):
                 await self._delete(mirror)
             return
         assert pod is not None
@@ -168,7 +171,7 @@ class StaticPods:
         node = self._node()
         if node is None or node.metadata.deletionTimestamp is not None:
             return
-        if pod.metadata.uid in {p.metadata.uid for p in self._desired().values()}:
+        if self._is_desired(pod):
             await self._create(pod, node)
 
     async def _create(self, pod: core.Pod, node: core.Node) -> None:

@@ -164,8 +164,5 @@ class EvictionManager:
     async def _cleaned_up(self, pods: Sequence[core.Pod]) -> None:
         """Returns when nothing of them runs, at the latest after their grace and 30 s."""
         grace = max((self._workers.grace(pod.metadata.uid) for pod in pods), default=0)
-        end = self._env.clock.monotonic() + grace + CLEANUP_SECONDS
-        while self._env.clock.monotonic() < end:
-            if all(self._workers.is_cleaned_up(pod.metadata.uid) for pod in pods):
-                return
-            await self._env.clock.sleep(CLEANUP_CHECK_SECONDS)
+        within = grace + CLEANUP_SECONDS
+        await self._workers.wait_cleaned_up(pods, within, CLEANUP_CHECK_SECONDS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import labels, thresholds
+from trireme.kubelet import labels, podspec, thresholds
 from trireme.kubelet.cgroups import plan as cgroup_plan
 from trireme.kubelet.cgroups.apply import Cgroups
 from trireme.kubelet.config import KubeletConfig
@@ -21,8 +21,7 @@ from trireme.kubelet.eviction.plan import ContainerUsage, Disk, Layout, PodUsage
 from trireme.kubelet.host.contract import DiskUsage, Host
 from trireme.kubelet.node import machine
 from trireme.kubelet.thresholds import Observation
-
-_VOLUMES = {"emptyDir": "kubernetes.io~empty-dir", "configMap": "kubernetes.io~configmap"}
+from trireme.kubelet.volumes.plugins import config_map, empty_dir
 
 
 class Measures:
@@ -106,8 +105,7 @@ class Measures:
 
     def _paths(self, pod: core.Pod) -> dict[str, str]:
         """The directories to count: of logs by container, of volumes by ``volume/<name>``."""
-        meta = pod.metadata
-        logs = f"{self._config.logs_dir}/{meta.namespace}_{meta.name}_{meta.uid}"
+        logs = podspec.log_directory(self._config.logs_dir, pod)
         containers = (*pod.spec.initContainers, *pod.spec.containers)
         return {
             **{c.name: f"{logs}/{c.name}" for c in containers},
@@ -119,8 +117,9 @@ class Measures:
         }
 
     def _volume(self, pod: core.Pod, volume: core.Volume) -> str:
-        plugin = _VOLUMES["emptyDir" if volume.emptyDir is not None else "configMap"]
-        return f"{self._config.root_dir}/pods/{pod.metadata.uid}/volumes/{plugin}/{volume.name}"
+        plugin = empty_dir.PLUGIN if volume.emptyDir is not None else config_map.PLUGIN
+        pod_dir = podspec.directory(self._config.root_dir, pod.metadata.uid)
+        return plugin.place(pod_dir, volume.name)
 
     def _disk(self, path: str) -> DiskUsage:
         try:

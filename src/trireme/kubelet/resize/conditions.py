@@ -7,8 +7,6 @@ the kubelet's events ``Resize*``, whose messages tools parse.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from trireme.api.core import v1 as core
@@ -62,10 +60,6 @@ def condition(
         observedGeneration=generation,
         lastTransitionTime=since,
     )
-
-
-def find(conditions: Sequence[core.PodCondition], kind: str) -> core.PodCondition | None:
-    return next((item for item in conditions if item.type == kind), None)
 
 
 def _allocation(container: core.Container) -> _Allocation:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 
 from trireme.api.core import v1 as core
-from trireme.kubelet import checkpoint
+from trireme.kubelet import checkpoint, podspec
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.resize import allocation
 from trireme.kubelet.resize.allocation import Record, Resources
@@ -82,4 +82,4 @@ class Allocations:
         checkpoint.write(self._host, self._folder(uid), FILE, record)
 
     def _folder(self, uid: str) -> str:
-        return f"{self._root}/pods/{uid}"
+        return podspec.directory(self._root, uid)

@@ -50,12 +50,4 @@ class ShutdownManager:
             for pod in group.pods:
                 grace = plan.grace_seconds(pod, group)
                 self._workers.evict(pod.metadata.uid, FAILURE, grace)
-            await self._ended(group)
-
-    async def _ended(self, group: plan.Group) -> None:
-        uids = [pod.metadata.uid for pod in group.pods]
-        end = self._env.clock.monotonic() + group.seconds
-        while self._env.clock.monotonic() < end:
-            if all(self._workers.is_cleaned_up(uid) for uid in uids):
-                return
-            await self._env.clock.sleep(CHECK_SECONDS)
+            await self._workers.wait_cleaned_up(group.pods, group.seconds, CHECK_SECONDS)

@@ -85,8 +85,7 @@ class Factory:
         self._mounts = Mounts(env, config, host, node)
 
     def pod_log_dir(self, pod: core.Pod) -> str:
-        meta = pod.metadata
-        return f"{self._config.logs_dir}/{meta.namespace}_{meta.name}_{meta.uid}"
+        return podspec.log_directory(self._config.logs_dir, pod)
 
     def make_log_dirs(self, pod: core.Pod) -> None:
         self._make_log_dir(self.pod_log_dir(pod))

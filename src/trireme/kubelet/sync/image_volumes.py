@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from trireme.api.core import v1 as core
+from trireme.kubelet import podspec
 from trireme.kubelet.cri import model
 from trireme.kubelet.cri.contract import Runtime, RuntimeFailure
 from trireme.kubelet.host.contract import Host
@@ -70,7 +71,7 @@ class ImageVolumes:
 
     async def release(self, uid: str) -> None:
         """Unmount and give up all that the pod has. Raises ``RuntimeFailure``, OSError."""
-        pod = f"{self._root}/pods/{uid}"
+        pod = podspec.directory(self._root, uid)
         for name in self._host.list(f"{pod}/{FOLDER}"):
             path = f"{pod}/{FOLDER}/{name}"
             for parts in (f"{pod}/volume-subpaths/{name}", path):
@@ -80,7 +81,7 @@ class ImageVolumes:
             await self._host.remove_tree(path)
 
     async def _mount_here(self, uid: str, volume: core.Volume, image_id: str) -> str:
-        path = f"{self._root}/pods/{uid}/{FOLDER}/{volume.name}"
+        path = f"{podspec.directory(self._root, uid)}/{FOLDER}/{volume.name}"
         if self._host.is_mounted(path):
             return path
         # The folder comes first: it says that there may be a view.

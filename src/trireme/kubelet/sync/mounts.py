@@ -159,7 +159,7 @@ class Mounts:
         return hosts.hosts_file(ips, name, domain, pod.spec.hostAliases)
 
     def _pod_dir(self, pod: core.Pod) -> str:
-        return f"{self._config.root_dir}/pods/{pod.metadata.uid}"
+        return podspec.directory(self._config.root_dir, pod.metadata.uid)
 
 
 def _sub_path(volume_mount: core.VolumeMount, variables: Mapping[str, str]) -> str:

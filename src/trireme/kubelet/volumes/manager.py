@@ -94,7 +94,7 @@ class VolumeManager:
         }
 
     def pod_dir(self, uid: str) -> str:
-        return f"{self._root}/pods/{uid}"
+        return podspec.directory(self._root, uid)
 
     async def mount(self, pod: core.Pod) -> dict[str, Mounted]:
         """Set up, or bring up to date, every volume that containers of ``pod`` use.
@@ -275,7 +275,7 @@ class VolumeManager:
             self._host,
             pod,
             self._root,
-            f"{self.pod_dir(pod.metadata.uid)}/volumes/{plugin.directory}/{name}",
+            plugin.place(self.pod_dir(pod.metadata.uid), name),
             self._objects,
             self._tokens,
             self._allocatable(),

@@ -166,3 +166,7 @@ class Plugin(msgspec.Struct, frozen=True):
     mount_claimed: Callable[[Mounting, Claimed], Awaitable[Mounted]] | None = None
     refresh: Callable[[Mounting, Claimed], Awaitable[None]] | None = None
     release: Callable[[Host, str], None] | None = None
+
+    def place(self, pod_dir: str, name: str) -> str:
+        """Where a pod has a volume of the plugin."""
+        return f"{pod_dir}/volumes/{self.directory}/{name}"

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection
 from trireme.api.core import v1 as core
 from trireme.api.storage import v1 as storage
 from trireme.domain import volumes
+from trireme.kubelet import podspec
 from trireme.kubelet.csi import contract
 from trireme.kubelet.csi.contract import Capability
 from trireme.kubelet.csi.drivers import Driver, Drivers
@@ -196,7 +197,8 @@ class CsiMounter:
         blocks, name = arguments.block_dir(self._root), volume.metadata.name
         records.write(host, f"{blocks}/{name}/data", self._record(volume))
         # That the pod has it is found here again.
-        host.make_dirs(f"{self._root}/pods/{uid}/{records.POD_DEVICES_DIR}/{name}", 0o750)
+        pod_dir = podspec.directory(self._root, uid)
+        host.make_dirs(f"{pod_dir}/{records.POD_DEVICES_DIR}/{name}", 0o750)
         capability = await self._capability(driver, volume)
         target, staging = self._target(mounting, volume), await self._staging(driver, volume)
         host.make_dirs(f"{blocks}/publish/{name}", 0o750)
@@ -262,7 +264,7 @@ class CsiMounter:
 
     async def unmount(self, uid: str) -> None:
         """Unpublish all volumes of a pod, and unstage those that no other pod has."""
-        host, pod_dir = self._host, f"{self._root}/pods/{uid}"
+        host, pod_dir = self._host, podspec.directory(self._root, uid)
         for name in host.list(f"{pod_dir}/{records.POD_DIR}"):
             directory = f"{pod_dir}/{records.POD_DIR}/{name}"
             record = records.read(host, directory)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from trireme.kubelet import podspec
 from trireme.kubelet.host.contract import Host
 from trireme.kubelet.volumes.csi import arguments
 
@@ -80,7 +81,7 @@ def published(host: Host, root: str) -> Iterator[tuple[str, Record]]:
 
 def of_pod(host: Host, root: str, uid: str) -> Iterator[Record]:
     """A pod's volumes with a file system."""
-    directory = f"{root}/pods/{uid}/{POD_DIR}"
+    directory = f"{podspec.directory(root, uid)}/{POD_DIR}"
     for name in host.list(directory):
         record = read(host, f"{directory}/{name}")
         if record is not None:
