@@ -15,6 +15,8 @@ from trireme.api.core import v1 as core
 SOURCE = "kubernetes.io/config.source"
 # Upstream's default when the field is absent (a pod that bypassed defaulting).
 DEFAULT_GRACE_SECONDS = 30
+# The priority of critical pods and above: upstream's SystemCriticalPriority.
+CRITICAL = 2_000_000_000
 
 
 def is_sidecar(container: core.Container) -> bool:
@@ -126,4 +128,4 @@ def is_critical(pod: core.Pod) -> bool:
     """Static, node-critical and cluster-critical pods are never evicted and may preempt on the
     node."""
     priority = pod.spec.priority or 0
-    return is_static(pod) or priority >= 2_000_000_000
+    return is_static(pod) or priority >= CRITICAL

@@ -37,13 +37,18 @@ def decode(data: bytes, group: str, kind: str, versions: Iterable[str], type_: t
     found = value.pop("apiVersion", ""), value.pop("kind", "")
     if found not in {(f"{group}/{version}", kind) for version in versions}:
         raise ValueError(f'no kind "{found[1]}" is registered for version "{found[0]}"')
+    return convert(value, type_)
+
+
+def convert(value: Any, type_: type[T]) -> T:
+    """A document that is parsed already. ValueError."""
     try:
         return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        raise ValueError(f"strict decoding error: {named(str(error))}") from None
+        raise ValueError(f"strict decoding error: {_named(str(error))}") from None
 
 
-def named(problem: str) -> str:
+def _named(problem: str) -> str:
     """An unknown field by its path, in upstream's words; the library's own for the rest."""
     found = _UNKNOWN.fullmatch(problem)
     if found is None:

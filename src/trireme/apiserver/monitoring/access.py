@@ -59,8 +59,7 @@ class AccessMetrics:
     def authenticated(self, user: User, seconds: float) -> None:
         """A request has a user, who may be anonymous."""
         self._succeeded.observe(seconds)
-        users, key = self._users.children, (sort_of(user.name),)
-        users[key] = users.get(key, 0) + 1
+        self._users.add(sort_of(user.name))
 
     def unauthenticated(self, result: str, seconds: float) -> None:
         """It has none: FAILURE where it says nothing of who asks, ERROR for a bad credential."""

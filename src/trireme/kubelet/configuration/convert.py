@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 
+from trireme.kubelet import podspec
 from trireme.kubelet.config import EvictionConfig, KubeletConfig, ServerConfig
 from trireme.kubelet.configuration.types import NOT_SERVED, KubeletConfiguration
 from trireme.machinery import quantity, time
-
-# Upstream's SystemCriticalPriority.
-CRITICAL = 2_000_000_000
 
 
 def to_config(of: KubeletConfiguration, base: KubeletConfig, cpus: int) -> KubeletConfig:
@@ -140,4 +138,4 @@ def _shutdown(of: KubeletConfiguration) -> tuple[tuple[int, int], ...]:
         )
     whole = int(time.parse_duration(of.shutdownGracePeriod))
     critical = int(time.parse_duration(of.shutdownGracePeriodCriticalPods))
-    return ((0, whole - critical), (CRITICAL, critical)) if whole else ()
+    return ((0, whole - critical), (podspec.CRITICAL, critical)) if whole else ()

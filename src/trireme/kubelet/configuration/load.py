@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
 from trireme.kubelet import thresholds
 from trireme.kubelet.configuration.types import NOT_SERVED, KubeletConfiguration
 from trireme.machinery import configuration, names, quantity, time
@@ -53,16 +51,15 @@ def load(
 
 def _document(content: bytes) -> dict[str, Any]:
     found: dict[str, Any] = configuration.decode(content, GROUP, KIND, ("v1beta1",), dict)
-    _check_served(found)
-    try:
-        msgspec.convert(_served(found), KubeletConfiguration)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"strict decoding error: {configuration.named(str(error))}") from None
+    _decoded(found)
     return _without_zeros(found)
 
 
-def _served(plain: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in plain.items() if name not in NOT_SERVED}
+def _decoded(plain: Mapping[str, Any]) -> KubeletConfiguration:
+    """What is served of a document, the rest of which says what is so anyway. ValueError."""
+    _check_served(plain)
+    served = {name: value for name, value in plain.items() if name not in NOT_SERVED}
+    return configuration.convert(served, KubeletConfiguration)
 
 
 def _without_zeros(plain: Any) -> dict[str, Any]:
@@ -97,11 +94,7 @@ def _check_served(plain: Mapping[str, Any]) -> None:
 
 
 def _checked(plain: dict[str, Any]) -> KubeletConfiguration:
-    _check_served(plain)
-    try:
-        found = msgspec.convert(_served(plain), KubeletConfiguration)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"strict decoding error: {configuration.named(str(error))}") from None
+    found = _decoded(plain)
     problems = list(_problems(found))
     if problems:
         raise ValueError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
